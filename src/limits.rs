@@ -1,0 +1,40 @@
+//! Every bound by name. A queue, loop or buffer whose size a peer can influence has its limit here,
+//! and the relations between limits are checked at compile time.
+
+/// Bytes in a topic, an event id or a source.
+pub const NAME_MAX_BYTES: usize = 255;
+/// Levels of nesting in a payload, the payload itself being the first.
+pub const PAYLOAD_MAX_DEPTH: usize = 128;
+/// Entries in the `detail` of a 422 answer and in `errors` of a partial one.
+pub const ERRORS_MAX: usize = 100;
+
+/// Bytes in a request target (RFC 9110 §15.5.15); more is 414.
+pub const TARGET_MAX_BYTES: usize = 8 * 1024;
+/// Bytes in a request head, its empty line included; more is 431.
+pub const HEAD_MAX_BYTES: usize = 16 * 1024;
+/// Header fields in a request head, and in a trailer section; more is 431.
+pub const HEADERS_MAX: usize = 100;
+/// Bytes in a chunk's size line, extensions included; more is 400.
+pub const CHUNK_LINE_MAX_BYTES: usize = 4 * 1024;
+/// Bytes in the trailer section of a chunked body; more is 431.
+pub const TRAILERS_MAX_BYTES: usize = 8 * 1024;
+/// Milliseconds from the first byte of a head to its last; then 408.
+pub const HEAD_TIMEOUT_MS: u64 = 10_000;
+/// Milliseconds in which a body must bring [`BODY_PROGRESS_BYTES`]; else 408.
+pub const BODY_TIMEOUT_MS: u64 = 20_000;
+/// Bytes of body that count as progress.
+pub const BODY_PROGRESS_BYTES: usize = 1024;
+/// Milliseconds that an idle keep-alive connection is kept.
+pub const IDLE_TIMEOUT_MS: u64 = 75_000;
+/// Milliseconds in which a client must take at least one byte of a waiting answer.
+pub const WRITE_TIMEOUT_MS: u64 = 30_000;
+/// Milliseconds that a refused connection is read and discarded, so that its answer is not lost in a
+/// reset (RFC 9112 §9.6).
+pub const LINGER_MS: u64 = 2_000;
+/// Bytes of a request body that a refused request may still bring on a connection that is kept.
+pub const DISCARD_MAX_BYTES: usize = 64 * 1024;
+
+const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES);
+const _: () = assert!(CHUNK_LINE_MAX_BYTES < HEAD_MAX_BYTES && TRAILERS_MAX_BYTES < HEAD_MAX_BYTES);
+const _: () = assert!(BODY_PROGRESS_BYTES < DISCARD_MAX_BYTES);
+const _: () = assert!(HEAD_TIMEOUT_MS < IDLE_TIMEOUT_MS && LINGER_MS < WRITE_TIMEOUT_MS);
