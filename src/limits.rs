@@ -8,6 +8,10 @@ pub const PAYLOAD_MAX_DEPTH: usize = 128;
 /// Entries in the `detail` of a 422 answer and in `errors` of a partial one.
 pub const ERRORS_MAX: usize = 100;
 
+/// The greatest value that `--max-body-bytes` may have: spans into a body and the text appended to it
+/// count in 32 bits, and that text is never longer than the body itself.
+pub const BODY_CEILING_BYTES: usize = 1024 * 1024 * 1024;
+
 /// Bytes in a request target (RFC 9110 §15.5.15); more is 414.
 pub const TARGET_MAX_BYTES: usize = 8 * 1024;
 /// Bytes in a request head, its empty line included; more is 431.
@@ -34,6 +38,8 @@ pub const LINGER_MS: u64 = 2_000;
 /// Bytes of a request body that a refused request may still bring on a connection that is kept.
 pub const DISCARD_MAX_BYTES: usize = 64 * 1024;
 
+// Two bytes are for the one `{}` that stands for all absent payloads.
+const _: () = assert!(2 * BODY_CEILING_BYTES + 2 <= u32::MAX as usize);
 const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () = assert!(CHUNK_LINE_MAX_BYTES < HEAD_MAX_BYTES && TRAILERS_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () = assert!(BODY_PROGRESS_BYTES < DISCARD_MAX_BYTES);

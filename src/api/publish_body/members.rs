@@ -1,0 +1,267 @@
+//! One event's members: which there are, and which rule each must keep.
+
+use crate::api::detail::{Detail, Step};
+use crate::event::{self, EventSpans, NameError, Span};
+
+use super::payload::{self, TooDeep};
+use super::reader::offset_in;
+
+/// The members of an event, in the order in which their faults are listed. Everything that is kept by
+/// member is an array in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Member {
+    Topic,
+    EventId,
+    Timestamp,
+    Source,
+    Payload,
+    /// Not a member of an event, but one that must not be repeated either.
+    Events,
+}
+
+impl Member {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Member::Topic => "topic",
+            Member::EventId => "event_id",
+            Member::Timestamp => "timestamp",
+            Member::Source => "source",
+            Member::Payload => "payload",
+            Member::Events => "events",
+        }
+    }
+
+    /// The member that the key means, of which `key` is the JSON text. A key with escapes may mean one
+    /// too; one that leaves a lone surrogate means none.
+    pub(super) fn of_key(key: &str) -> Option<Member> {
+        if memchr::memchr(b'\\', key.as_bytes()).is_some() {
+            let unescaped: String = serde_json::from_str(key).ok()?;
+            Member::of_name(&unescaped)
+        } else {
+            Member::of_name(&key[1..key.len() - 1])
+        }
+    }
+
+    fn of_name(name: &str) -> Option<Member> {
+        Some(match name {
+            "topic" => Member::Topic,
+            "event_id" => Member::EventId,
+            "timestamp" => Member::Timestamp,
+            "source" => Member::Source,
+            "payload" => Member::Payload,
+            "events" => Member::Events,
+            _ => return None,
+        })
+    }
+}
+
+/// What an object brought: the JSON texts of the members that an event has.
+#[derive(Debug, Default)]
+pub(super) struct Members<'a> {
+    values: [Option<&'a str>; 6],
+    repeated: [bool; 6],
+}
+
+impl<'a> Members<'a> {
+    /// Takes a member's value, the first of that name; later ones are only remembered as a fault.
+    pub(super) fn insert(&mut self, member: Member, value: &'a str) {
+        let slot = &mut self.values[member as usize];
+        if slot.is_some() {
+            self.repeated[member as usize] = true;
+        } else {
+            *slot = Some(value);
+        }
+    }
+
+    pub(super) fn has(&self, member: Member) -> bool {
+        self.values[member as usize].is_some()
+    }
+
+    pub(super) fn is_repeated(&self, member: Member) -> bool {
+        self.repeated[member as usize]
+    }
+}
+
+/// How an event, or a member of it, breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    NotAnObject,
+    Missing,
+    Repeated,
+    NotAString,
+    LoneSurrogate,
+    Name(NameError),
+    Timestamp,
+    PayloadNotAnObject,
+    PayloadTooDeep,
+}
+
+impl Fault {
+    /// The entry for the fault of `member`, or of the whole event where that is `None`. `loc` leads to
+    /// the event.
+    pub(super) fn detail(self, mut loc: Vec<Step>, member: Option<Member>) -> Detail {
+        let name = member.map_or("event", Member::name);
+        loc.extend(member.map(|member| Step::from(member.name())));
+        let complaint = match self {
+            Fault::Missing => return Detail::missing(loc),
+            Fault::Repeated => "appears more than once",
+            Fault::NotAnObject | Fault::PayloadNotAnObject => "must be an object",
+            Fault::NotAString => "must be a string",
+            Fault::LoneSurrogate => "must not have an escape that leaves a lone surrogate",
+            Fault::Name(error) => error.complaint(),
+            Fault::Timestamp => "must be in ISO 8601 format",
+            Fault::PayloadTooDeep => "must be nested at most 128 levels deep",
+        };
+        Detail::value_error(loc, format!("{name} {complaint}"))
+    }
+}
+
+const _: () = assert!(
+    crate::limits::PAYLOAD_MAX_DEPTH == 128,
+    "the complaint names the number"
+);
+
+/// Makes events out of members.
+#[derive(Debug)]
+pub(super) struct Validator<'a> {
+    /// What all values are slices of.
+    text: &'a str,
+    /// Offset of `text` in the body.
+    text_start: usize,
+    /// Text that had to be changed. It will stand behind the body, so that is what its spans say.
+    pub(super) appended: Vec<u8>,
+    /// Where `{}` is in `appended`, once an event without a payload has come.
+    absent_payload: Option<Span>,
+}
+
+impl<'a> Validator<'a> {
+    pub(super) fn new(text: &'a str, text_start: usize) -> Validator<'a> {
+        Validator {
+            text,
+            text_start,
+            appended: Vec::new(),
+            absent_payload: None,
+        }
+    }
+
+    /// The event that the members make, if all rules are kept. Each fault goes to `report`.
+    pub(super) fn event(
+        &mut self,
+        members: &Members<'a>,
+        mut report: impl FnMut(Member, Fault),
+    ) -> Option<EventSpans> {
+        let mut keep = |member: Member, result: Result<Span, Fault>| match result {
+            _ if members.is_repeated(member) => {
+                report(member, Fault::Repeated);
+                None
+            }
+            Ok(span) => Some(span),
+            Err(fault) => {
+                report(member, fault);
+                None
+            }
+        };
+        let topic = keep(Member::Topic, self.name(members, Member::Topic));
+        let event_id = keep(Member::EventId, self.name(members, Member::EventId));
+        let timestamp = keep(Member::Timestamp, self.timestamp(members));
+        let source = keep(Member::Source, self.name(members, Member::Source));
+        let payload = keep(Member::Payload, self.payload(members));
+        let events_once = !members.is_repeated(Member::Events);
+        if !events_once {
+            report(Member::Events, Fault::Repeated);
+        }
+        match (topic, event_id, timestamp, source, payload) {
+            (Some(topic), Some(event_id), Some(timestamp), Some(source), Some(payload))
+                if events_once =>
+            {
+                Some(EventSpans {
+                    topic,
+                    event_id,
+                    timestamp,
+                    source,
+                    payload,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn name(&mut self, members: &Members<'a>, member: Member) -> Result<Span, Fault> {
+        self.string(members, member, |name| {
+            event::name_error(name).map_or(Ok(()), |error| Err(Fault::Name(error)))
+        })
+    }
+
+    fn timestamp(&mut self, members: &Members<'a>) -> Result<Span, Fault> {
+        self.string(members, Member::Timestamp, |timestamp| {
+            event::timestamp_is_valid(timestamp.as_bytes())
+                .then_some(())
+                .ok_or(Fault::Timestamp)
+        })
+    }
+
+    /// The span of a required string, unescaped, which must keep `rule`.
+    fn string(
+        &mut self,
+        members: &Members<'a>,
+        member: Member,
+        rule: impl FnOnce(&str) -> Result<(), Fault>,
+    ) -> Result<Span, Fault> {
+        let json = members.values[member as usize].ok_or(Fault::Missing)?;
+        if !json.starts_with('"') {
+            return Err(Fault::NotAString);
+        }
+        let inner = &json[1..json.len() - 1];
+        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+            rule(inner)?;
+            return Ok(self.span_in_text(inner));
+        }
+        // The grammar has been checked; what can still be wrong is a surrogate without its partner.
+        let unescaped: String = serde_json::from_str(json).map_err(|_| Fault::LoneSurrogate)?;
+        rule(&unescaped)?;
+        let start = self.appended.len();
+        self.appended.extend_from_slice(unescaped.as_bytes());
+        Ok(self.span_in_appended(start))
+    }
+
+    fn payload(&mut self, members: &Members<'a>) -> Result<Span, Fault> {
+        let start = self.appended.len();
+        let Some(json) = members.values[Member::Payload as usize] else {
+            if let Some(span) = self.absent_payload {
+                return Ok(span);
+            }
+            self.appended.extend_from_slice(b"{}");
+            let span = self.span_in_appended(start);
+            self.absent_payload = Some(span);
+            return Ok(span);
+        };
+        if !json.starts_with('{') {
+            return Err(Fault::PayloadNotAnObject);
+        }
+        match payload::compact(json, &mut self.appended) {
+            Ok(true) => Ok(self.span_in_appended(start)),
+            Ok(false) => Ok(self.span_in_text(json)),
+            Err(TooDeep) => Err(Fault::PayloadTooDeep),
+        }
+    }
+
+    /// The span of `part`, which must be a slice of the text.
+    fn span_in_text(&self, part: &str) -> Span {
+        span(self.text_start + offset_in(self.text, part), part.len())
+    }
+
+    /// The span from `start` to the end of what has been appended.
+    fn span_in_appended(&self, start: usize) -> Span {
+        let appended_start = self.text_start + self.text.len();
+        span(appended_start + start, self.appended.len() - start)
+    }
+}
+
+fn span(start: usize, len: usize) -> Span {
+    let bounded =
+        |number| u32::try_from(number).expect("a body is at most BODY_CEILING_BYTES long");
+    Span {
+        start: bounded(start),
+        len: bounded(len),
+    }
+}

@@ -1,0 +1,101 @@
+//! The body of `POST /publish`: bytes in, events or a list of what is wrong out.
+//!
+//! One pass over the text, by `serde_json` as far as the grammar goes. Every value is taken as
+//! [`RawValue`](serde_json::value::RawValue), so neither a number's range nor the depth of nesting can make valid JSON (RFC 8259)
+//! look broken, nothing is built as a tree, and each text is a slice of the body, so that its offset
+//! is known. That offset also tells, as serde does not, which kind of value comes next.
+//!
+//! This module counts and refuses; it must never decide what is a duplicate or what is stored.
+
+mod members;
+mod payload;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use crate::event::{EventSpans, Publication};
+use crate::limits::BODY_CEILING_BYTES;
+
+use super::detail::Details;
+
+/// A body that can be stored.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The events that keep all rules, in order. Empty only with `partial`.
+    pub publication: Publication,
+    /// Indices of the events that break a rule, ascending. Empty unless `partial` was asked for.
+    pub rejected: Vec<u32>,
+    /// What is wrong with those.
+    pub errors: Details,
+}
+
+/// Why nothing of a body can be stored.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 422: it is not JSON, holds no event, or holds one that breaks a rule.
+    Invalid(Details),
+    /// 413: it holds more events than `max_events`.
+    TooMany,
+}
+
+/// A body that was refused, and the buffers to use again.
+#[derive(Debug)]
+pub struct Refused {
+    pub refusal: Refusal,
+    /// Events that break a rule, for the statistic `rejected`. A body that is not JSON counts as one.
+    pub rejected: u64,
+    pub body: Vec<u8>,
+    /// Empty.
+    pub events: Vec<EventSpans>,
+}
+
+/// Reads the events out of a decoded `body`, at most [`BODY_CEILING_BYTES`] long.
+///
+/// `events` is a buffer that is reused; what it holds is discarded. With `partial`, events that break
+/// a rule are left out instead of refusing all; a body that is not JSON or holds no event at all is
+/// refused nevertheless. Reading ends with the event behind the `max_events`th.
+pub fn parse(
+    mut body: Vec<u8>,
+    mut events: Vec<EventSpans>,
+    partial: bool,
+    max_events: usize,
+) -> Result<Parsed, Refused> {
+    assert!(
+        body.len() <= BODY_CEILING_BYTES,
+        "the body limit is checked"
+    );
+    events.clear();
+    let outcome = match std::str::from_utf8(&body) {
+        Ok(marked) => {
+            let text = marked.strip_prefix('\u{feff}').unwrap_or(marked);
+            let text_start = marked.len() - text.len();
+            reader::read(text, text_start, &mut events, max_events)
+        }
+        Err(error) => {
+            let msg = format!("body is not UTF-8 at byte {}", error.valid_up_to());
+            Err((Refusal::Invalid(Details::body(msg)), 1))
+        }
+    };
+    let (refusal, rejected) = match outcome {
+        Ok(outcome) if partial || outcome.rejected.is_empty() => {
+            body.extend_from_slice(&outcome.appended);
+            return Ok(Parsed {
+                publication: Publication { body, events },
+                rejected: outcome.rejected,
+                errors: outcome.errors,
+            });
+        }
+        Ok(outcome) => (
+            Refusal::Invalid(outcome.errors),
+            outcome.rejected.len() as u64,
+        ),
+        Err(refusal) => refusal,
+    };
+    events.clear();
+    Err(Refused {
+        refusal,
+        rejected,
+        body,
+        events,
+    })
+}

@@ -1,0 +1,363 @@
+//! The forms that a body can have, and the walk over it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::members::{Fault, Member, Members, Validator};
+use super::Refusal;
+use crate::api::detail::{Detail, Details, Step};
+use crate::event::EventSpans;
+use crate::limits::ERRORS_MAX;
+
+/// What a body turned out to be. It decides how faults are located.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// One value.
+    One,
+    /// A JSON array, or values one after another.
+    Many,
+    /// An object with a member `events`.
+    Wrapped,
+}
+
+impl Form {
+    /// The way to the event with this index.
+    fn loc(self, index: u32) -> Vec<Step> {
+        match self {
+            Form::One => vec!["body".into()],
+            Form::Many => vec!["body".into(), index.into()],
+            Form::Wrapped => vec!["body".into(), "events".into(), index.into()],
+        }
+    }
+}
+
+/// What a whole body held beside its legal events.
+pub(super) struct Outcome {
+    /// Text that the events point into, to stand behind the body.
+    pub(super) appended: Vec<u8>,
+    /// Indices of the events that break a rule, ascending.
+    pub(super) rejected: Vec<u32>,
+    pub(super) errors: Details,
+}
+
+/// Why a body is refused as a whole although it is JSON as far as it was read.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    /// It has more events than are allowed.
+    TooMany,
+    /// Something is wrong with the member `events` of the outermost object.
+    Events(&'static str),
+}
+
+type TextDeserializer<'a> = serde_json::Deserializer<serde_json::de::StrRead<'a>>;
+
+/// Reads `text`, which starts `text_start` bytes into the body, and pushes the legal events to
+/// `events`. On refusal, the number with it is that of the statistic `rejected`.
+pub(super) fn read(
+    text: &str,
+    text_start: usize,
+    events: &mut Vec<EventSpans>,
+    max_events: usize,
+) -> Result<Outcome, (Refusal, u64)> {
+    let mut reader = Reader {
+        text,
+        cursor: 0,
+        validator: Validator::new(text, text_start),
+        events,
+        max_events,
+        count: 0,
+        rejected: Vec::new(),
+        faults: Vec::new(),
+        stop: None,
+    };
+    let form = reader.body();
+    let Reader {
+        validator,
+        count,
+        rejected,
+        faults,
+        stop,
+        ..
+    } = reader;
+    match (stop, form) {
+        (Some(Stop::TooMany), _) => Err((Refusal::TooMany, 0)),
+        // What is not JSON is called that, whatever else is wrong with it.
+        (_, Err(error)) => Err(invalid(
+            vec!["body".into()],
+            format!("body is not JSON: {error}"),
+            1,
+        )),
+        (Some(Stop::Events(message)), Ok(_)) => {
+            Err(invalid(vec!["body".into(), "events".into()], message, 1))
+        }
+        (None, Ok(form)) if count == 0 => {
+            let mut loc = vec!["body".into()];
+            loc.extend((form == Form::Wrapped).then_some(Step::from("events")));
+            Err(invalid(loc, "at least one event is required", 0))
+        }
+        (None, Ok(form)) => {
+            let mut errors = Details::default();
+            for (index, member, fault) in faults {
+                errors.push(fault.detail(form.loc(index), member));
+            }
+            Ok(Outcome {
+                appended: validator.appended,
+                rejected,
+                errors,
+            })
+        }
+    }
+}
+
+/// A refusal of the whole body, and the number that it adds to the statistic `rejected`.
+fn invalid(loc: Vec<Step>, msg: impl Into<Cow<'static, str>>, rejected: u64) -> (Refusal, u64) {
+    let mut details = Details::default();
+    details.push(Detail::value_error(loc, msg));
+    (Refusal::Invalid(details), rejected)
+}
+
+/// The state of the one pass over a body. `'a` is the text's life.
+struct Reader<'a, 'r> {
+    text: &'a str,
+    /// Offset in `text` behind the last value or punctuation that is known to have been read. With
+    /// white space skipped it names the next token, which serde does not show before it is read.
+    cursor: usize,
+    validator: Validator<'a>,
+    events: &'r mut Vec<EventSpans>,
+    max_events: usize,
+    /// Events met so far, legal or not; the next one's index.
+    count: usize,
+    rejected: Vec<u32>,
+    /// At most [`ERRORS_MAX`]; located when the form is known.
+    faults: Vec<(u32, Option<Member>, Fault)>,
+    stop: Option<Stop>,
+}
+
+impl<'a> Reader<'a, '_> {
+    /// Reads the whole text and tells its form.
+    fn body(&mut self) -> Result<Form, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_str(self.text);
+        let form = match self.peek() {
+            Some(b'[') => {
+                json.deserialize_seq(Elements(self))?;
+                Form::Many
+            }
+            Some(b'{') => {
+                let members = json.deserialize_map(Object {
+                    reader: self,
+                    outermost: true,
+                })?;
+                if members.has(Member::Events) {
+                    if members.is_repeated(Member::Events) {
+                        self.stop = Some(Stop::Events("events appears more than once"));
+                    }
+                    Form::Wrapped
+                } else {
+                    self.begin_event()?;
+                    self.end_event(&members);
+                    self.sequence(&mut json)?
+                }
+            }
+            _ => self.sequence(&mut json)?,
+        };
+        json.end()?;
+        Ok(form)
+    }
+
+    /// Reads values one after another up to the end of the text.
+    fn sequence(&mut self, json: &mut TextDeserializer<'a>) -> Result<Form, serde_json::Error> {
+        while let Some(first) = self.peek() {
+            Element(self).deserialize(&mut *json)?;
+            // A number or a literal does not show its own end as the others do.
+            let next = self.text.as_bytes().get(self.cursor);
+            let ends = matches!(next, None | Some(b' ' | b'\t' | b'\n' | b'\r' | b'{'));
+            if !ends && !matches!(first, b'{' | b'[' | b'"') {
+                json.end()?;
+            }
+        }
+        Ok(if self.count == 1 {
+            Form::One
+        } else {
+            Form::Many
+        })
+    }
+
+    /// Counts an event whose reading begins.
+    fn begin_event<E: de::Error>(&mut self) -> Result<(), E> {
+        if self.count == self.max_events {
+            self.stop = Some(Stop::TooMany);
+            return Err(E::custom("too many events"));
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Keeps or rejects the event that was begun last.
+    fn end_event(&mut self, members: &Members<'a>) {
+        let index = self.index();
+        let faults = &mut self.faults;
+        let event = self.validator.event(members, |member, fault| {
+            if faults.len() < ERRORS_MAX {
+                faults.push((index, Some(member), fault));
+            }
+        });
+        match event {
+            Some(event) => self.events.push(event),
+            None => self.rejected.push(index),
+        }
+    }
+
+    /// Rejects the event that was begun last because it is not an object.
+    fn reject_value(&mut self) {
+        let index = self.index();
+        if self.faults.len() < ERRORS_MAX {
+            self.faults.push((index, None, Fault::NotAnObject));
+        }
+        self.rejected.push(index);
+    }
+
+    /// The index of the event that was begun last.
+    fn index(&self) -> u32 {
+        u32::try_from(self.count - 1).expect("an event takes at least one byte of the body")
+    }
+
+    /// Notes that a value has been read and gives its text.
+    fn passed(&mut self, value: &'a RawValue) -> &'a str {
+        let value = value.get();
+        self.cursor = offset_in(self.text, value) + value.len();
+        value
+    }
+
+    /// The first byte of the next token.
+    fn peek(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.cursor), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.cursor += 1;
+        }
+        bytes.get(self.cursor).copied()
+    }
+
+    /// Moves behind the next token if it is this one. That it must be there is checked by serde.
+    fn pass(&mut self, punctuation: u8) {
+        if self.peek() == Some(punctuation) {
+            self.cursor += 1;
+        }
+    }
+}
+
+/// One event, or whatever stands in its place.
+struct Element<'s, 'a, 'r>(&'s mut Reader<'a, 'r>);
+
+impl<'de> DeserializeSeed<'de> for Element<'_, 'de, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let reader = self.0;
+        reader.begin_event()?;
+        if reader.peek() == Some(b'{') {
+            let members = deserializer.deserialize_map(Object {
+                reader,
+                outermost: false,
+            })?;
+            reader.end_event(&members);
+        } else {
+            let value = <&RawValue>::deserialize(deserializer)?;
+            reader.passed(value);
+            reader.reject_value();
+        }
+        Ok(())
+    }
+}
+
+/// A JSON array of events.
+struct Elements<'s, 'a, 'r>(&'s mut Reader<'a, 'r>);
+
+impl<'de> Visitor<'de> for Elements<'_, 'de, '_> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str("an array of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let reader = self.0;
+        reader.pass(b'[');
+        while elements.next_element_seed(Element(reader))?.is_some() {
+            reader.pass(b',');
+        }
+        reader.pass(b']');
+        Ok(())
+    }
+}
+
+/// The value of the member `events` in the outermost object.
+struct Events<'s, 'a, 'r>(&'s mut Reader<'a, 'r>);
+
+impl<'de> DeserializeSeed<'de> for Events<'_, 'de, '_> {
+    /// The text of the value.
+    type Value = &'de str;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<&'de str, D::Error> {
+        let reader = self.0;
+        let first = reader.peek();
+        let start = reader.cursor;
+        match first {
+            Some(b'[') => deserializer.deserialize_seq(Elements(reader))?,
+            Some(b'{') => Element(reader).deserialize(deserializer)?,
+            _ => {
+                let value = <&RawValue>::deserialize(deserializer)?;
+                reader.passed(value);
+                reader.stop = Some(Stop::Events("events must be an array of events"));
+            }
+        }
+        Ok(&reader.text[start..reader.cursor])
+    }
+}
+
+/// An object, which may be an event.
+struct Object<'s, 'a, 'r> {
+    reader: &'s mut Reader<'a, 'r>,
+    /// Whether a member `events` makes this object a wrapper of events.
+    outermost: bool,
+}
+
+impl<'de> Visitor<'de> for Object<'_, 'de, '_> {
+    type Value = Members<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        let reader = self.reader;
+        let mut members = Members::default();
+        reader.pass(b'{');
+        // Keys are read raw too: as bytes, serde_json would take control characters in them.
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let key = reader.passed(key);
+            let member = Member::of_key(key);
+            reader.pass(b':');
+            let value = match member {
+                Some(Member::Events) if self.outermost && !members.has(Member::Events) => {
+                    map.next_value_seed(Events(reader))?
+                }
+                _ => reader.passed(map.next_value()?),
+            };
+            if let Some(member) = member {
+                members.insert(member, value);
+            }
+            reader.pass(b',');
+        }
+        reader.pass(b'}');
+        Ok(members)
+    }
+}
+
+/// Where `part`, which must be a slice of `text`, starts in it.
+pub(super) fn offset_in(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
+}

@@ -1,0 +1,131 @@
+//! The domain: what an event is and which events are legal.
+//!
+//! An event that was received is not copied into a structure of its own: it is a set of [`Span`]s
+//! into the body that brought it ([`Publication::body`]), so a body of a thousand events costs no
+//! allocation per event. This module does no I/O and never panics on what a peer sent.
+
+mod timestamp;
+
+pub use timestamp::timestamp_is_valid;
+
+use crate::limits::NAME_MAX_BYTES;
+
+/// A range of bytes in a [`Publication`]'s body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+impl Span {
+    /// The bytes of the span. `body` must be the one that the span was made for.
+    pub fn of(self, body: &[u8]) -> &[u8] {
+        &body[self.start as usize..self.start as usize + self.len as usize]
+    }
+}
+
+/// One legal event as spans into the body of its publication.
+///
+/// The four strings are unescaped; `payload` is the JSON text as it was sent with the white space
+/// between tokens removed, `{}` where the member was absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventSpans {
+    pub topic: Span,
+    pub event_id: Span,
+    pub timestamp: Span,
+    pub source: Span,
+    pub payload: Span,
+}
+
+/// The legal events of one request, in order, with the bytes that they point into.
+#[derive(Debug, Default)]
+pub struct Publication {
+    /// The body as it came. Text that had to be changed (strings with escapes, payloads with white
+    /// space between tokens) is appended behind it, so that all spans point into this one buffer.
+    pub body: Vec<u8>,
+    pub events: Vec<EventSpans>,
+}
+
+/// Why a name (a topic, an event id, a source, a subscription) is not legal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameError {
+    Empty,
+    /// More than [`NAME_MAX_BYTES`] bytes.
+    TooLong,
+    /// A character of U+0000 to U+001F, or U+007F.
+    ControlCharacter,
+}
+
+impl NameError {
+    /// What is wrong, as the end of a sentence that starts with what the name is.
+    pub fn complaint(self) -> &'static str {
+        match self {
+            NameError::Empty => "must not be empty",
+            NameError::TooLong => "must be at most 255 bytes long",
+            NameError::ControlCharacter => "must not contain control characters",
+        }
+    }
+}
+
+const _: () = assert!(NAME_MAX_BYTES == 255, "the complaint names the number");
+
+/// What is wrong with `name`, if anything: a name has 1 to [`NAME_MAX_BYTES`] bytes and no control
+/// character.
+pub fn name_error(name: &str) -> Option<NameError> {
+    if name.is_empty() {
+        return Some(NameError::Empty);
+    }
+    if name.len() > NAME_MAX_BYTES {
+        return Some(NameError::TooLong);
+    }
+    // A fold without an early exit is what the compiler turns into vector instructions. In UTF-8
+    // these bytes are never part of another character.
+    let control = name
+        .bytes()
+        .fold(false, |found, byte| found | (byte < 0x20) | (byte == 0x7f));
+    control.then_some(NameError::ControlCharacter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_1_to_255_bytes() {
+        assert_eq!(name_error(""), Some(NameError::Empty));
+        assert_eq!(name_error("a"), None);
+        assert_eq!(name_error(&"a".repeat(255)), None);
+        assert_eq!(name_error(&"a".repeat(256)), Some(NameError::TooLong));
+        // The bound counts bytes: 127 letters of two bytes fit, 128 do not.
+        assert_eq!(name_error(&"é".repeat(127)), None);
+        assert_eq!(name_error(&"é".repeat(128)), Some(NameError::TooLong));
+    }
+
+    #[test]
+    fn names_have_no_control_characters() {
+        for character in (0..0x20).chain([0x7f]).map(char::from) {
+            for name in [
+                format!("{character}"),
+                format!("{}{character}", "a".repeat(254)),
+                format!("{character}{}", "a".repeat(60)),
+            ] {
+                assert_eq!(name_error(&name), Some(NameError::ControlCharacter));
+            }
+        }
+        // U+0080 to U+009F are not among them, nor are spaces, slashes or quotes.
+        for name in [
+            " ",
+            "~",
+            "\u{80}",
+            "\u{9f}",
+            "\u{a0}",
+            "a/b c\"d\\",
+            "\u{feff}",
+            "日本",
+        ] {
+            assert_eq!(name_error(name), None, "{name:?}");
+        }
+    }
+}
