@@ -4,3 +4,5 @@ pub mod clock;
 pub mod event;
 pub mod http;
 pub mod limits;
+pub mod ring;
+pub mod store;

@@ -44,3 +44,70 @@ const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () = assert!(CHUNK_LINE_MAX_BYTES < HEAD_MAX_BYTES && TRAILERS_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () = assert!(BODY_PROGRESS_BYTES < DISCARD_MAX_BYTES);
 const _: () = assert!(HEAD_TIMEOUT_MS < IDLE_TIMEOUT_MS && LINGER_MS < WRITE_TIMEOUT_MS);
+
+/// Bytes of bodies that wait in the ring; more is committed first.
+pub const RING_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// SQL statements kept prepared; more than the server has.
+pub const STATEMENTS_CACHED: usize = 64;
+/// Milliseconds that the start waits for another program's lock on the database.
+pub const OPEN_BUSY_MS: u64 = 1_000;
+/// KiB of SQLite's page cache.
+pub const PAGE_CACHE_KIB: usize = 8 * 1024;
+/// Bytes of an idle write-ahead log that are kept for reuse.
+pub const WAL_KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// Frames in the write-ahead log at which it is checkpointed, 4 MiB: a slice of a few milliseconds.
+pub const CHECKPOINT_FRAMES: u32 = 1_000;
+/// Bytes of a database that is checked whole at every start, which takes some 20 ms.
+pub const CHECKED_AT_START_BYTES: u64 = 16 * 1024 * 1024;
+/// Events behind the mark at which the counts of topics are written.
+pub const TOPICS_MARK_EVENTS: u64 = 65_536;
+/// Rows of the table `topics` written in one slice of idle work.
+pub const TOPICS_WRITTEN_AT_ONCE: usize = 1_000;
+/// Bytes of payload after which a page of events ends before its `limit`.
+pub const PAGE_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Seqs of one topic read ahead while several topics are merged.
+pub const TOPIC_SEQS_BUFFERED: usize = 64;
+/// Events on a page where the client does not say.
+pub const PAGE_DEFAULT_EVENTS: usize = 100;
+/// Events on a page at the most.
+pub const PAGE_MAX_EVENTS: usize = 1_000;
+/// Names in the statistic `topics`.
+pub const STATS_TOPICS_MAX: usize = 1_000;
+
+/// Milliseconds for which a publication waits for another program's lock before it is refused.
+pub const LOCKED_RETRY_MS: u64 = 900;
+/// Milliseconds between two tries to commit into a locked database.
+pub const LOCKED_PAUSE_MS: u64 = 10;
+/// Milliseconds between two tries of a store that failed.
+pub const RETRY_MS: u64 = 1_000;
+/// Milliseconds between two summaries of duplicates.
+pub const SUMMARY_MS: u64 = 1_000;
+/// Buffers of each kind that are kept for reuse.
+pub const SPARE_BUFFERS: usize = 1_024;
+
+/// Connections that may wait to be accepted; the kernel's own limit may be lower.
+pub const BACKLOG: i32 = 4_096;
+/// Bytes read from a socket at a time, by all clients into one buffer.
+pub const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Reads of one client in one turn.
+pub const READS_PER_TURN: usize = 8;
+/// Connections accepted from one listener in one turn.
+pub const ACCEPTS_PER_TURN: usize = 1_024;
+/// Readinesses taken from the kernel in one turn.
+pub const EVENTS_PER_POLL: usize = 1_024;
+/// Milliseconds that accepting pauses when descriptors have run out.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// Bytes of waiting answers above which a client's next request has to wait.
+pub const OUTPUT_HIGH_BYTES: usize = 64 * 1024;
+/// Milliseconds for which a client waits for memory before it is answered 503.
+pub const PAUSE_MAX_MS: u64 = 10_000;
+/// Milliseconds from the signal to the exit at the most.
+pub const DRAIN_MS: u64 = 9_000;
+/// Milliseconds after which a log that could not be written is tried again.
+pub const LOG_RETRY_MS: u64 = 50;
+/// Descriptors kept for files and pipes when connections are counted against the file limit.
+pub const DESCRIPTORS_KEPT: u64 = 32;
+
+const _: () = assert!(PAUSE_MAX_MS < BODY_TIMEOUT_MS && DRAIN_MS < 10_000);
+const _: () = assert!(LOCKED_RETRY_MS < RETRY_MS);

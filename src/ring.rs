@@ -1,0 +1,113 @@
+//! The bounded first-in-first-out queue between the requests and the consumer.
+//!
+//! A slot is one request's publication; the bound counts events, and bytes as well, because a
+//! thousand large bodies would fill the memory long before the events ran out. The ring refuses what
+//! does not fit and never grows beyond its bounds; an empty ring takes one publication of any size.
+
+use std::collections::VecDeque;
+
+use crate::event::Publication;
+use crate::limits;
+
+/// What a queued publication asked for, and who waits for its outcome.
+#[derive(Debug)]
+pub struct Slot<T> {
+    /// Names the connection that waits; opaque here.
+    pub ticket: T,
+    pub publication: Publication,
+}
+
+/// The ring. `T` is the ticket's type.
+#[derive(Debug)]
+pub struct Ring<T> {
+    slots: VecDeque<Slot<T>>,
+    events: usize,
+    bytes: usize,
+    capacity: usize,
+}
+
+/// The ring has no room; the slot comes back.
+#[derive(Debug)]
+pub struct Full<T>(pub Slot<T>);
+
+impl<T> Ring<T> {
+    /// A ring for `capacity` events, at least one.
+    pub fn new(capacity: usize) -> Self {
+        Self { slots: VecDeque::new(), events: 0, bytes: 0, capacity: capacity.max(1) }
+    }
+
+    /// Queues a publication behind the others.
+    pub fn push(&mut self, slot: Slot<T>) -> Result<(), Full<T>> {
+        let events = slot.publication.events.len();
+        let bytes = slot.publication.body.len();
+        let fits = self.events + events <= self.capacity && self.bytes + bytes <= limits::RING_MAX_BYTES;
+        if !fits && !self.slots.is_empty() {
+            return Err(Full(slot));
+        }
+        self.events += events;
+        self.bytes += bytes;
+        self.slots.push_back(slot);
+        Ok(())
+    }
+
+    /// The queued publications, oldest first.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot<T>> {
+        self.slots.iter()
+    }
+
+    /// Takes out the oldest publication.
+    pub fn pop(&mut self) -> Option<Slot<T>> {
+        let slot = self.slots.pop_front()?;
+        self.events -= slot.publication.events.len();
+        self.bytes -= slot.publication.body.len();
+        Some(slot)
+    }
+
+    /// Events queued.
+    pub fn len(&self) -> usize {
+        self.events
+    }
+
+    /// Whether no publication waits.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Events that fit.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventSpans;
+
+    fn slot(ticket: u32, events: usize, bytes: usize) -> Slot<u32> {
+        let publication = Publication { body: vec![0; bytes], events: vec![EventSpans::default(); events] };
+        Slot { ticket, publication }
+    }
+
+    #[test]
+    fn keeps_order_and_counts_events() {
+        let mut ring = Ring::new(10);
+        ring.push(slot(1, 3, 5)).expect("room");
+        ring.push(slot(2, 7, 5)).expect("room");
+        assert_eq!(ring.len(), 10);
+        let Full(refused) = ring.push(slot(3, 1, 1)).expect_err("no room for an eleventh event");
+        assert_eq!(refused.ticket, 3);
+        assert_eq!(ring.pop().map(|s| s.ticket), Some(1));
+        ring.push(refused).expect("room again");
+        assert_eq!(ring.pop().map(|s| s.ticket), Some(2));
+        assert_eq!(ring.pop().map(|s| s.ticket), Some(3));
+        assert!(ring.is_empty() && ring.len() == 0);
+    }
+
+    #[test]
+    fn bytes_are_bounded_but_one_large_body_always_fits() {
+        let mut ring = Ring::new(10);
+        ring.push(slot(1, 1, limits::RING_MAX_BYTES + 1)).expect("an empty ring takes it");
+        assert!(ring.push(slot(2, 1, 1)).is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! The database: the only user of SQLite. Owns the file, its lock, the interned topics and the
+//! lifetime counters, and changes what it holds in memory only after the transaction that holds the
+//! same change has been committed.
+//!
+//! Nothing in here waits for another process: a locked database is reported at once, and the caller
+//! decides when to try again.
+
+mod open;
+mod read;
+mod schema;
+mod topics;
+mod write;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+pub use open::{Durability, OpenError, OpenOptions};
+pub use read::{Bound, Page, PageQuery, StoredEvent};
+pub use schema::create_tables;
+pub use topics::{Topic, TopicId, Topics};
+
+/// What became of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Stored under this seq.
+    Accepted(u64),
+    /// Its key was stored before, under this seq, with the same content.
+    Duplicate(u64),
+    /// Its key was stored before, under this seq, with other content. Counts as a duplicate.
+    Conflict(u64),
+}
+
+/// Counts over the life of the database. `received = unique_processed + duplicate_dropped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub unique_processed: u64,
+    pub duplicate_dropped: u64,
+    /// Those of `duplicate_dropped` whose content differed.
+    pub conflicts: u64,
+}
+
+impl Counters {
+    /// Events that were answered.
+    pub fn received(&self) -> u64 {
+        self.unique_processed + self.duplicate_dropped
+    }
+}
+
+/// The store could not do what was asked; nothing was changed.
+#[derive(Debug)]
+pub enum StoreError {
+    /// Another program holds the lock; trying again soon may succeed.
+    Locked,
+    /// SQLite's own words: disk full, I/O error, damaged file.
+    Failed(String),
+}
+
+impl std::fmt::Display for StoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StoreError::Locked => f.write_str("the database is locked by another program"),
+            StoreError::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => StoreError::Locked,
+            _ => StoreError::Failed(error.to_string()),
+        }
+    }
+}
+
+/// The open database.
+pub struct Store {
+    db: Connection,
+    path: PathBuf,
+    /// Held for the life of the store: a second server on the same file fails to take it.
+    _lock: File,
+    topics: Topics,
+    counters: Counters,
+    /// The greatest seq in use; 0 in an empty database.
+    last_seq: u64,
+    /// Every event up to this seq is counted in the table `topics`.
+    topics_mark: u64,
+    /// Frames in the write-ahead log, as SQLite told at the last commit.
+    wal_frames: Arc<AtomicU32>,
+    /// Frames at which the next checkpoint is due.
+    checkpoint_at: u32,
+    sweep: Option<write::TopicSweep>,
+    /// The topic of each event of the batch in hand; kept for its memory.
+    batch_topics: Vec<TopicId>,
+}
+
+impl Store {
+    /// Counts over the life of the database.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The greatest seq in use; 0 in an empty database.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// The topics that have events.
+    pub fn topics(&mut self) -> &mut Topics {
+        &mut self.topics
+    }
+
+    /// Bytes of the database file and of its write-ahead log.
+    pub fn file_sizes(&self) -> (u64, u64) {
+        let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |m| m.len());
+        (size(&self.path), size(&open::beside(&self.path, "-wal")))
+    }
+}

@@ -1,0 +1,257 @@
+//! Opening: the lock, whether the file is ours and whole, the pragmas, and what memory holds of it.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
+use super::topics::Topics;
+use super::{Counters, Store};
+use crate::limits;
+
+/// When a commit counts as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When the disk has confirmed it: survives power loss. SQLite's `synchronous=FULL`.
+    Full,
+    /// When the operating system has it: survives a crash of the process. `synchronous=NORMAL`.
+    Normal,
+}
+
+/// How to open a database.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    pub path: PathBuf,
+    pub durability: Durability,
+}
+
+/// The database cannot be opened; the sentence says why and names the file.
+#[derive(Debug)]
+pub struct OpenError(pub String);
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// The path with `suffix` behind its file name, as SQLite names its own companions.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+impl Store {
+    /// Opens the database, or creates it and its folder where there is none or an empty file.
+    pub fn open(options: &OpenOptions) -> Result<Store, OpenError> {
+        let shown = options.path.display().to_string();
+        let fail = |what: String| OpenError(format!("cannot open the database {shown}: {what}"));
+        if let Some(folder) = options.path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
+        }
+        // Two names of one file must lead to one lock.
+        let path = fs::canonicalize(&options.path).unwrap_or_else(|_| options.path.clone());
+        if path.is_dir() {
+            return Err(fail("it is a folder".into()));
+        }
+        let lock = take_lock(&path).map_err(&fail)?;
+        check_size(&path).map_err(&fail)?;
+
+        let sqlite = |e: rusqlite::Error| fail(explain(&e));
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut db = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
+        db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
+        // Another program's lock may be short: at start, and only there, it is waited for.
+        db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS)).map_err(sqlite)?;
+        identify(&db).map_err(&fail)?;
+        configure(&db, options.durability).map_err(sqlite)?;
+        prepare_tables(&mut db).map_err(&fail)?;
+        check_content(&db, &path).map_err(&fail)?;
+
+        let wal_frames = Arc::new(AtomicU32::new(0));
+        let counter = wal_frames.clone();
+        // Replaces SQLite's own checkpoint inside a commit: ours runs when nobody waits for an answer.
+        db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, frames| {
+            counter.store(frames as u32, Ordering::Relaxed);
+            Ok(())
+        }))
+        .map_err(sqlite)?;
+
+        let mut store = Store {
+            db,
+            path,
+            _lock: lock,
+            topics: Topics::default(),
+            counters: Counters::default(),
+            last_seq: 0,
+            topics_mark: 0,
+            wal_frames,
+            checkpoint_at: limits::CHECKPOINT_FRAMES,
+            sweep: None,
+            batch_topics: Vec::new(),
+        };
+        store.load().map_err(sqlite)?;
+        store.db.busy_timeout(Duration::ZERO).map_err(sqlite)?;
+        Ok(store)
+    }
+
+    /// Reads the counters and the topics, and counts the events behind the mark.
+    fn load(&mut self) -> rusqlite::Result<()> {
+        let row = "SELECT last_seq, unique_processed, duplicate_dropped, conflicts, topics_mark FROM counters";
+        self.db.query_row(row, [], |row| {
+            self.last_seq = row.get::<_, i64>(0)? as u64;
+            self.counters = Counters {
+                unique_processed: row.get::<_, i64>(1)? as u64,
+                duplicate_dropped: row.get::<_, i64>(2)? as u64,
+                conflicts: row.get::<_, i64>(3)? as u64,
+            };
+            self.topics_mark = row.get::<_, i64>(4)? as u64;
+            Ok(())
+        })?;
+        let mut statement =
+            self.db.prepare("SELECT id, name, events, last_seq, last_processed_at FROM topics ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, name) = (row.get::<_, u32>(0)?, row.get_ref(1)?.as_str()?);
+            let (events, last_seq) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
+            if self.topics.push(name, events, last_seq, row.get(4)?) != id {
+                return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
+            }
+        }
+        drop(rows);
+        drop(statement);
+        let mut statement = self.db.prepare("SELECT topic_id, seq, processed_at FROM events WHERE seq > ?1")?;
+        let mut rows = statement.query([self.topics_mark as i64])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get::<_, u32>(0)?;
+            if id == 0 || id as usize > self.topics.len() {
+                return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
+            }
+            self.topics.count(id, row.get::<_, i64>(1)? as u64, row.get(2)?);
+        }
+        Ok(())
+    }
+}
+
+/// Takes the lock that a running server holds on its database. It is a file of its own beside the
+/// database, because closing any descriptor of the database would drop SQLite's own locks.
+fn take_lock(path: &Path) -> Result<File, String> {
+    let path = beside(path, ".lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| format!("its lock file {} cannot be opened: {e}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err("it is open in another server".into()),
+        Err(TryLockError::Error(e)) => Err(format!("its lock file {} cannot be locked: {e}", path.display())),
+    }
+}
+
+/// Compares the size that the file's header states with the size it has. A file cut short would
+/// otherwise be noticed only when a missing page is wanted (SQLite file format §1.3.8).
+fn check_size(path: &Path) -> Result<(), String> {
+    let mut header = [0_u8; 100];
+    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    let size = file.metadata().map_or(0, |m| m.len());
+    if size == 0 || file.read_exact(&mut header).is_err() || !header.starts_with(b"SQLite format 3\0") {
+        return Ok(());
+    }
+    let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let page_size = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        n => u64::from(n),
+    };
+    let stated_is_valid = word(24) == word(92);
+    if stated_is_valid && u64::from(word(28)) * page_size > size {
+        return Err("it is damaged: the file is shorter than its header says".into());
+    }
+    Ok(())
+}
+
+/// Whether the file is ours, and of a version that this program knows.
+fn identify(db: &Connection) -> Result<(), String> {
+    let int = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i32>(0)).map_err(|e| explain(&e));
+    let application_id = int("PRAGMA application_id")?;
+    let version = int("PRAGMA user_version")?;
+    let tables = int("SELECT count(*) FROM sqlite_schema")?;
+    if application_id == 0 && version == 0 && tables == 0 {
+        return Ok(());
+    }
+    if application_id != APPLICATION_ID {
+        return Err("it is the database of another program".into());
+    }
+    if version > SCHEMA_VERSION {
+        return Err(format!(
+            "it was written by a newer version of this program (its tables have version {version}, \
+             this program knows up to {SCHEMA_VERSION})"
+        ));
+    }
+    Ok(())
+}
+
+fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    let synchronous = match durability {
+        Durability::Full => "FULL",
+        Durability::Normal => "NORMAL",
+    };
+    db.pragma_update(None, "synchronous", synchronous)?;
+    db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.pragma_update_and_check(None, "journal_size_limit", limits::WAL_KEPT_BYTES as i64, |_| Ok(()))
+}
+
+/// Creates the tables of a new database, and proves that the file can be written.
+fn prepare_tables(db: &mut Connection) -> Result<(), String> {
+    let result = (|| {
+        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables == 0 {
+            create_tables(&transaction)?;
+        } else {
+            transaction.execute("UPDATE counters SET topics_mark = topics_mark", [])?;
+        }
+        transaction.commit()
+    })();
+    result.map_err(|e: rusqlite::Error| explain(&e))
+}
+
+/// Looks for damage as far as a start may take: a small database is read whole.
+fn check_content(db: &Connection, path: &Path) -> Result<(), String> {
+    let size = fs::metadata(path).map_or(0, |m| m.len());
+    if size > limits::CHECKED_AT_START_BYTES {
+        return Ok(());
+    }
+    let answer: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|e| explain(&e))?;
+    match answer.as_str() {
+        "ok" => Ok(()),
+        damage => Err(format!("it is damaged: {}", damage.trim().replace('\n', " "))),
+    }
+}
+
+/// SQLite's error as a clause of a sentence for the person who starts the server.
+fn explain(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode as Code;
+    match error.sqlite_error_code() {
+        Some(Code::NotADatabase) => "it is not an SQLite database".into(),
+        Some(Code::DatabaseCorrupt) => format!("it is damaged: {error}"),
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => "it is locked by another program".into(),
+        Some(Code::ReadOnly) => "it cannot be written".into(),
+        Some(Code::CannotOpen) => "the file cannot be opened or made (is the folder writable?)".into(),
+        _ => match error {
+            rusqlite::Error::SqliteFailure(..) => error.to_string(),
+            _ => format!("it is damaged: {error}"),
+        },
+    }
+}

@@ -1,0 +1,261 @@
+//! Reading: pages of events and single ones. Nothing is cached here; what is read is what has been
+//! committed.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use rusqlite::Row;
+
+use super::topics::{TopicId, Topics};
+use super::{Store, StoreError};
+use crate::limits;
+
+/// One stored event, as borrowed from the row that holds it. The texts are UTF-8.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredEvent<'a> {
+    pub seq: u64,
+    pub topic: &'a str,
+    pub event_id: &'a str,
+    pub timestamp: &'a str,
+    pub source: &'a str,
+    /// JSON without white space between tokens.
+    pub payload: &'a str,
+    /// Microseconds since the epoch.
+    pub processed_at: i64,
+}
+
+/// Where a page begins, and which way it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Oldest first, from the event behind this seq.
+    After(u64),
+    /// Newest first, from the event in front of this seq.
+    Before(u64),
+}
+
+/// Which events a page is to hold.
+#[derive(Clone, Debug)]
+pub struct PageQuery<'a> {
+    /// Names or, with a trailing `*`, prefixes; none means all topics.
+    pub topics: &'a [String],
+    pub bound: Bound,
+    /// Events on the page, at least one.
+    pub limit: usize,
+}
+
+/// What a page held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub count: usize,
+    /// The seq of the last event on the page, where more events follow behind it.
+    pub more_behind: Option<u64>,
+}
+
+const COLUMNS: &str = "seq, topic_id, event_id, timestamp, source, payload, processed_at";
+
+impl Store {
+    /// Hands the events of a page to `take`, in order. A page ends early once it holds
+    /// [`limits::PAGE_MAX_BYTES`]; `more_behind` then says where to go on.
+    pub fn page(&mut self, query: &PageQuery, mut take: impl FnMut(StoredEvent)) -> Result<Page, StoreError> {
+        let mut page = PageFill { page: Page::default(), bytes: 0, limit: query.limit, last_seq: 0 };
+        match self.select(query.topics) {
+            Selection::All => {
+                let (sql, from) = match query.bound {
+                    Bound::After(seq) => (format!("SELECT {COLUMNS} FROM events WHERE seq > ?1 ORDER BY seq"), seq),
+                    Bound::Before(seq) => {
+                        (format!("SELECT {COLUMNS} FROM events WHERE seq < ?1 ORDER BY seq DESC"), seq)
+                    }
+                };
+                let mut statement = self.db.prepare_cached(&sql)?;
+                let mut rows = statement.query([clamp(from)])?;
+                while let Some(row) = rows.next()? {
+                    if !page.add(stored_event(&self.topics, row)?, &mut take) {
+                        break;
+                    }
+                }
+            }
+            Selection::Topics(ids) => {
+                let mut seqs = TopicMerge::new(self, &ids, query.bound)?;
+                let mut statement =
+                    self.db.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE seq = ?1"))?;
+                while let Some(seq) = seqs.next()? {
+                    let mut rows = statement.query([seq as i64])?;
+                    let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+                    if !page.add(stored_event(&self.topics, row)?, &mut take) {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(page.page)
+    }
+
+    /// Hands the event of a key to `take`; says whether there is one.
+    pub fn find(&mut self, topic: &str, event_id: &str, take: impl FnOnce(StoredEvent)) -> Result<bool, StoreError> {
+        let Some(topic) = self.topics.id(topic) else { return Ok(false) };
+        let sql = format!("SELECT {COLUMNS} FROM events WHERE topic_id = ?1 AND event_id = ?2");
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let mut rows = statement.query((topic, event_id))?;
+        match rows.next()? {
+            Some(row) => {
+                take(stored_event(&self.topics, row)?);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn select(&mut self, patterns: &[String]) -> Selection {
+        if patterns.is_empty() || patterns.iter().any(|p| p == "*") {
+            return Selection::All;
+        }
+        let mut ids = Vec::new();
+        for pattern in patterns {
+            match pattern.strip_suffix('*') {
+                Some(prefix) => ids.extend_from_slice(self.topics.with_prefix(prefix)),
+                None => ids.extend(self.topics.id(pattern)),
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() > 1 && ids.len() == self.topics.len() {
+            return Selection::All;
+        }
+        Selection::Topics(ids)
+    }
+}
+
+enum Selection {
+    All,
+    Topics(Vec<TopicId>),
+}
+
+/// Fills a page and notices when it is full.
+struct PageFill {
+    page: Page,
+    bytes: usize,
+    limit: usize,
+    last_seq: u64,
+}
+
+impl PageFill {
+    /// Takes an event, or says that the page is full.
+    fn add(&mut self, event: StoredEvent, take: &mut impl FnMut(StoredEvent)) -> bool {
+        if self.page.count == self.limit || self.bytes >= limits::PAGE_MAX_BYTES {
+            self.page.more_behind = Some(self.last_seq);
+            return false;
+        }
+        self.page.count += 1;
+        self.bytes += event.payload.len();
+        self.last_seq = event.seq;
+        take(event);
+        true
+    }
+}
+
+/// The seqs of several topics in one order. Each topic has a short buffer that is refilled when it
+/// runs empty, so a page costs what it shows and one look-up for each topic at the most.
+struct TopicMerge<'s> {
+    store: &'s Store,
+    ascending: bool,
+    buffers: Vec<TopicBuffer>,
+    /// The next seq of each topic that has one; as a key that grows in the page's order.
+    heads: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Topics whose newest event is known without a read, newest last; they join when their turn comes.
+    waiting: Vec<(u64, TopicId)>,
+    bound: Bound,
+}
+
+struct TopicBuffer {
+    topic: TopicId,
+    /// In reverse of the page's order, so that the next one is taken from the end.
+    seqs: Vec<u64>,
+    exhausted: bool,
+}
+
+impl<'s> TopicMerge<'s> {
+    fn new(store: &'s Store, ids: &[TopicId], bound: Bound) -> rusqlite::Result<Self> {
+        let ascending = matches!(bound, Bound::After(_));
+        let mut merge =
+            Self { store, ascending, buffers: Vec::new(), heads: BinaryHeap::new(), waiting: Vec::new(), bound };
+        match bound {
+            Bound::After(from) => {
+                for id in ids.iter().filter(|id| store.topics.get(**id).last_seq > from) {
+                    merge.join(*id)?;
+                }
+            }
+            Bound::Before(_) => {
+                merge.waiting = ids.iter().map(|id| (store.topics.get(*id).last_seq, *id)).collect();
+                merge.waiting.sort_unstable();
+            }
+        }
+        Ok(merge)
+    }
+
+    fn join(&mut self, topic: TopicId) -> rusqlite::Result<()> {
+        self.buffers.push(TopicBuffer { topic, seqs: Vec::new(), exhausted: false });
+        let from = match self.bound {
+            Bound::After(seq) | Bound::Before(seq) => seq,
+        };
+        self.refill(self.buffers.len() - 1, from)
+    }
+
+    fn refill(&mut self, at: usize, from: u64) -> rusqlite::Result<()> {
+        let buffer = &mut self.buffers[at];
+        if buffer.seqs.is_empty() && !buffer.exhausted {
+            let sql = if self.ascending {
+                "SELECT seq FROM events WHERE topic_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+            } else {
+                "SELECT seq FROM events WHERE topic_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+            };
+            let mut statement = self.store.db.prepare_cached(sql)?;
+            let mut rows = statement.query((buffer.topic, clamp(from), limits::TOPIC_SEQS_BUFFERED as i64))?;
+            while let Some(row) = rows.next()? {
+                buffer.seqs.push(row.get::<_, i64>(0)? as u64);
+            }
+            buffer.exhausted = buffer.seqs.len() < limits::TOPIC_SEQS_BUFFERED;
+            buffer.seqs.reverse();
+        }
+        if let Some(seq) = buffer.seqs.pop() {
+            let key = if self.ascending { seq } else { u64::MAX - seq };
+            self.heads.push(Reverse((key, at)));
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> rusqlite::Result<Option<u64>> {
+        while let Some((newest, topic)) = self.waiting.last().copied() {
+            let best = self.heads.peek().map_or(0, |Reverse((key, _))| u64::MAX - key);
+            if newest <= best {
+                break;
+            }
+            self.waiting.pop();
+            self.join(topic)?;
+        }
+        let Some(Reverse((key, at))) = self.heads.pop() else { return Ok(None) };
+        let seq = if self.ascending { key } else { u64::MAX - key };
+        self.refill(at, seq)?;
+        Ok(Some(seq))
+    }
+}
+
+/// A seq as SQLite's signed integer.
+fn clamp(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+fn stored_event<'r>(topics: &'r Topics, row: &'r Row) -> rusqlite::Result<StoredEvent<'r>> {
+    let topic = row.get::<_, TopicId>(1)?;
+    if topic == 0 || topic as usize > topics.len() {
+        return Err(rusqlite::Error::IntegralValueOutOfRange(1, topic.into()));
+    }
+    Ok(StoredEvent {
+        seq: row.get::<_, i64>(0)? as u64,
+        topic: &topics.get(topic).name,
+        event_id: row.get_ref(2)?.as_str()?,
+        timestamp: row.get_ref(3)?.as_str()?,
+        source: row.get_ref(4)?.as_str()?,
+        payload: row.get_ref(5)?.as_str()?,
+        processed_at: row.get(6)?,
+    })
+}

@@ -1,0 +1,183 @@
+//! The topics that have events, interned: a name costs one hash look-up, and what the table `topics`
+//! says of each is known without a read.
+//!
+//! The counts of a topic are exact in memory and lazy on disk. A row of the table says: of the events
+//! with a seq up to `last_seq`, the topic has `events`. So a row that is behind is still true, and
+//! counting the events behind the mark brings it up to date at start.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A topic's `id` in the table `topics`; counts from 1.
+pub type TopicId = u32;
+
+/// One topic.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    pub name: Rc<str>,
+    pub events: u64,
+    pub last_seq: u64,
+    /// Microseconds since the epoch.
+    pub last_processed_at: i64,
+    /// Whether the table's row is behind.
+    stale: bool,
+}
+
+/// All topics.
+#[derive(Debug, Default)]
+pub struct Topics {
+    by_name: HashMap<Rc<str>, TopicId>,
+    /// By id, less one.
+    list: Vec<Topic>,
+    /// Ids in the order of the names' bytes; the newest ids may be missing until someone asks.
+    sorted: Vec<TopicId>,
+    /// Ids whose rows are behind, in the order in which they fell behind.
+    stale: Vec<TopicId>,
+}
+
+impl Topics {
+    /// The id of a name, if any event has it.
+    pub fn id(&self, name: &str) -> Option<TopicId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The topic of an id that this map gave.
+    pub fn get(&self, id: TopicId) -> &Topic {
+        &self.list[id as usize - 1]
+    }
+
+    /// Number of topics.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All ids in the order of the names' bytes.
+    pub fn sorted(&mut self) -> &[TopicId] {
+        if self.sorted.len() < self.list.len() {
+            let list = &self.list;
+            let name = |id: TopicId| list[id as usize - 1].name.as_bytes();
+            self.sorted.extend(self.sorted.len() as TopicId + 1..=list.len() as TopicId);
+            // The merge sort finds the long sorted run in front, so this costs little more than
+            // sorting what is new.
+            self.sorted.sort_by(|a, b| name(*a).cmp(name(*b)));
+        }
+        &self.sorted
+    }
+
+    /// The ids whose names begin with `prefix`, in the order of the names' bytes.
+    pub fn with_prefix(&mut self, prefix: &str) -> &[TopicId] {
+        self.sorted();
+        let name = |id: &TopicId| self.list[*id as usize - 1].name.as_bytes();
+        let from = self.sorted.partition_point(|id| name(id) < prefix.as_bytes());
+        let len = self.sorted[from..].partition_point(|id| name(id).starts_with(prefix.as_bytes()));
+        &self.sorted[from..from + len]
+    }
+
+    /// Adds a topic behind the others and gives its id.
+    pub(super) fn push(&mut self, name: &str, events: u64, last_seq: u64, last_processed_at: i64) -> TopicId {
+        let name: Rc<str> = name.into();
+        let id = self.list.len() as TopicId + 1;
+        self.by_name.insert(name.clone(), id);
+        self.list.push(Topic { name, events, last_seq, last_processed_at, stale: false });
+        id
+    }
+
+    /// Forgets the topics behind the first `len`: their transaction failed.
+    pub(super) fn truncate(&mut self, len: usize) {
+        for topic in self.list.drain(len.min(self.list.len())..) {
+            self.by_name.remove(&topic.name);
+        }
+        self.sorted.retain(|id| *id as usize <= len);
+    }
+
+    /// Counts a committed event. One that the row has counted already changes nothing.
+    pub(super) fn count(&mut self, id: TopicId, seq: u64, processed_at: i64) {
+        let topic = &mut self.list[id as usize - 1];
+        if seq <= topic.last_seq {
+            return;
+        }
+        topic.events += 1;
+        topic.last_seq = seq;
+        topic.last_processed_at = processed_at;
+        if !topic.stale {
+            topic.stale = true;
+            self.stale.push(id);
+        }
+    }
+
+    /// The topics whose rows are behind.
+    pub(super) fn stale(&self) -> &[TopicId] {
+        &self.stale
+    }
+
+    /// The first `n` of [`Topics::stale`] have been written.
+    pub(super) fn written(&mut self, n: usize) {
+        for id in self.stale.drain(..n) {
+            self.list[id as usize - 1].stale = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(topics: &Topics, ids: &[TopicId]) -> Vec<String> {
+        ids.iter().map(|id| topics.get(*id).name.to_string()).collect()
+    }
+
+    #[test]
+    fn names_are_sorted_by_their_bytes() {
+        let mut topics = Topics::default();
+        for name in ["b", "ä", "B"] {
+            topics.push(name, 0, 0, 0);
+        }
+        let ids = topics.sorted().to_vec();
+        assert_eq!(names(&topics, &ids), ["B", "b", "ä"]);
+        topics.push("a", 0, 0, 0);
+        let ids = topics.sorted().to_vec();
+        assert_eq!(names(&topics, &ids), ["B", "a", "b", "ä"]);
+    }
+
+    #[test]
+    fn a_prefix_selects_a_range() {
+        let mut topics = Topics::default();
+        for name in ["order.a", "order", "order.b", "orders", "ord"] {
+            topics.push(name, 0, 0, 0);
+        }
+        let ids = topics.with_prefix("order.").to_vec();
+        assert_eq!(names(&topics, &ids), ["order.a", "order.b"]);
+        assert_eq!(topics.with_prefix("").len(), 5);
+        assert!(topics.with_prefix("z").is_empty());
+    }
+
+    #[test]
+    fn an_event_is_counted_once() {
+        let mut topics = Topics::default();
+        let id = topics.push("t", 5, 10, 100);
+        topics.count(id, 9, 90);
+        assert_eq!(topics.get(id).events, 5);
+        assert!(topics.stale().is_empty());
+        topics.count(id, 11, 110);
+        assert_eq!((topics.get(id).events, topics.get(id).last_seq), (6, 11));
+        assert_eq!(topics.stale(), [id]);
+        topics.written(1);
+        assert!(topics.stale().is_empty());
+    }
+
+    #[test]
+    fn a_failed_transaction_takes_its_topics_with_it() {
+        let mut topics = Topics::default();
+        topics.push("kept", 0, 0, 0);
+        topics.push("gone", 0, 0, 0);
+        topics.sorted();
+        topics.truncate(1);
+        assert_eq!((topics.id("kept"), topics.id("gone")), (Some(1), None));
+        assert_eq!(topics.sorted(), [1]);
+    }
+}
