@@ -1,0 +1,164 @@
+//! `POST /publish`: from a request to a publication, and from outcomes to the answer.
+
+use super::detail::Details;
+use super::json::write_to;
+use super::publish_body::{self, Refusal};
+use super::query::flag;
+use super::route::unprocessable;
+use crate::event::{EventSpans, Publication};
+use crate::http::{decode, Coding, DecodeError, Request, Response};
+use crate::store::Outcome;
+
+/// The content codings that a body may have, as `Accept-Encoding` lists them.
+const CODINGS: &str = "gzip, deflate, zstd, identity";
+
+/// What the answer needs to know of the request once its events are committed.
+#[derive(Debug, Default)]
+pub struct Asked {
+    results: bool,
+    partial: bool,
+    /// Indices of the rejected events, ascending.
+    rejected: Vec<u32>,
+    errors: Details,
+}
+
+/// A request that was refused.
+pub struct Refused {
+    pub response: Response,
+    /// For the statistic `rejected`.
+    pub rejected: u64,
+}
+
+impl From<Response> for Refused {
+    fn from(response: Response) -> Self {
+        Self { response, rejected: 0 }
+    }
+}
+
+/// Refuses a media type or a content coding that is not taken: 415 (RFC 9110 §15.5.16).
+pub fn check_head(request: &Request) -> Result<(), Box<Response>> {
+    if !request.header("content-type").is_some_and(is_json) {
+        let sentence = "send the body with Content-Type: application/json (or application/…+json, \
+                        application/x-ndjson, application/ndjson, application/jsonl)";
+        return Err(Response::error(415, sentence).into());
+    }
+    coding_of(request).map(|_| ()).ok_or_else(|| {
+        let sentence = format!("send the body with one Content-Encoding of {CODINGS}, or none");
+        Response::error(415, &sentence).header("Accept-Encoding", CODINGS.into()).into()
+    })
+}
+
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(subtype) = essence.strip_prefix("application/") else { return false };
+    matches!(subtype, "json" | "x-ndjson" | "ndjson" | "jsonl")
+        || subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty() && !name.contains('/'))
+}
+
+/// The one content coding of the body; `None` where there are several or an unknown one.
+fn coding_of(request: &Request) -> Option<Coding> {
+    let mut fields = request.headers("content-encoding");
+    let first = fields.next();
+    if fields.next().is_some() {
+        return None;
+    }
+    first.map_or(Some(Coding::Identity), Coding::parse)
+}
+
+/// Turns a request that [`check_head`] let pass into its events and what the answer needs to know.
+pub fn read(
+    request: &Request,
+    body: Vec<u8>,
+    events: Vec<EventSpans>,
+    max_body_bytes: usize,
+    max_events: usize,
+) -> Result<(Publication, Asked), Refused> {
+    let query = |name| flag(request.query(), name).map_err(|details| unprocessable(&details));
+    let (results, partial) = (query("results")?, query("partial")?);
+    let body = match coding_of(request).unwrap_or(Coding::Identity) {
+        Coding::Identity => body,
+        coding => decode(coding, &body, max_body_bytes).map_err(|error| match error {
+            DecodeError::TooLarge => Refused::from(too_large(max_body_bytes)),
+            DecodeError::Broken => {
+                let details = Details::body(format!("the body is not what Content-Encoding {} says", coding.name()));
+                Refused { response: unprocessable(&details), rejected: 1 }
+            }
+        })?,
+    };
+    match publish_body::parse(body, events, partial, max_events) {
+        Ok(parsed) => {
+            let asked = Asked { results, partial, rejected: parsed.rejected, errors: parsed.errors };
+            Ok((parsed.publication, asked))
+        }
+        Err(refused) => {
+            let response = match refused.refusal {
+                Refusal::Invalid(details) => unprocessable(&details),
+                Refusal::TooMany => Response::error(
+                    413,
+                    &format!("the request holds more than {max_events} events; send them in several requests"),
+                ),
+            };
+            Err(Refused { response, rejected: refused.rejected })
+        }
+    }
+}
+
+/// The answer to a body over the limit.
+fn too_large(limit: usize) -> Response {
+    Response::error(413, &format!("the decoded body is over the limit of {limit} bytes; send it in several requests"))
+}
+
+impl Asked {
+    /// Events of the request that were left out.
+    pub fn rejected(&self) -> u64 {
+        self.rejected.len() as u64
+    }
+
+    /// The answer to a request whose events have been committed with these outcomes.
+    pub fn answer(&self, outcomes: &[Outcome]) -> Response {
+        let received = outcomes.len();
+        let accepted = outcomes.iter().filter(|o| matches!(o, Outcome::Accepted(_))).count();
+        let duplicates = received - accepted;
+        let room = 160 + if self.results { 40 * (received + self.rejected.len()) } else { 0 };
+        let mut body = Vec::with_capacity(room);
+        write_to(
+            &mut body,
+            format_args!(
+                "{{\"received\":{received},\"accepted\":{accepted},\"duplicates\":{duplicates},\
+                 \"message\":\"Received {received} events, accepted {accepted}, rejected {duplicates} duplicates\""
+            ),
+        );
+        if self.partial {
+            write_to(&mut body, format_args!(",\"rejected\":{},\"errors\":", self.rejected.len()));
+            self.errors.write_array(&mut body);
+        }
+        if self.results {
+            body.extend_from_slice(b",\"results\":[");
+            self.write_results(&mut body, outcomes);
+            body.push(b']');
+        }
+        body.push(b'}');
+        Response::json(200, body)
+    }
+
+    fn write_results(&self, body: &mut Vec<u8>, outcomes: &[Outcome]) {
+        let mut rejected = self.rejected.iter().peekable();
+        let mut outcomes = outcomes.iter();
+        for index in 0..(outcomes.len() + self.rejected.len()) as u32 {
+            if index > 0 {
+                body.push(b',');
+            }
+            if rejected.next_if_eq(&&index).is_some() {
+                body.extend_from_slice(b"{\"status\":\"rejected\"}");
+                continue;
+            }
+            let (status, seq) = match outcomes.next() {
+                Some(Outcome::Accepted(seq)) => ("accepted", seq),
+                Some(Outcome::Duplicate(seq)) => ("duplicate", seq),
+                Some(Outcome::Conflict(seq)) => ("conflict", seq),
+                None => break,
+            };
+            write_to(body, format_args!("{{\"status\":\"{status}\",\"seq\":{seq}}}"));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The query of a target: pairs, percent-decoding, and the values that several routes share.
+
+use super::detail::Details;
+
+/// Decodes `%XX`, and with `form` a `+` as a space, as browsers and HTTP libraries encode queries.
+/// `None` where an escape is broken or the result is not UTF-8.
+pub fn percent_decode(text: &str, form: bool) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let high = char::from(rest.next()?).to_digit(16)?;
+                let low = char::from(rest.next()?).to_digit(16)?;
+                (high * 16 + low) as u8
+            }
+            b'+' if form => b' ',
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Appends `text` with everything but unreserved characters and `*` as `%XX`.
+pub fn percent_encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~*".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            out.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                out.push(char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase());
+            }
+        }
+    }
+}
+
+/// The values of the query member `name`, decoded, in order. Members with broken names are unknown,
+/// and so ignored; a broken value is an error.
+pub fn values(query: Option<&str>, name: &'static str) -> Result<Vec<String>, Details> {
+    let mut found = Vec::new();
+    for pair in query.unwrap_or_default().split('&') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if percent_decode(key, true).as_deref() == Some(name) {
+            let value = percent_decode(value, true)
+                .ok_or_else(|| Details::query(name, format!("{name} has a broken percent-escape or is not UTF-8")))?;
+            found.push(value);
+        }
+    }
+    Ok(found)
+}
+
+/// The one value of `name`; two are an error.
+pub fn single(query: Option<&str>, name: &'static str) -> Result<Option<String>, Details> {
+    let mut found = values(query, name)?;
+    if found.len() > 1 {
+        return Err(Details::query(name, format!("{name} may stand only once")));
+    }
+    Ok(found.pop())
+}
+
+/// A flag: `true`, `false`, `1` or `0`; false where absent.
+pub fn flag(query: Option<&str>, name: &'static str) -> Result<bool, Details> {
+    match single(query, name)?.as_deref() {
+        None | Some("false" | "0") => Ok(false),
+        Some("true" | "1") => Ok(true),
+        Some(_) => Err(Details::query(name, format!("{name} must be true, false, 1 or 0"))),
+    }
+}
+
+/// A whole number in decimal digits.
+pub fn number(query: Option<&str>, name: &'static str) -> Result<Option<u64>, Details> {
+    let Some(value) = single(query, name)? else { return Ok(None) };
+    if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Details::query(name, format!("{name} must be a whole number, 0 or more")));
+    }
+    match value.parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Err(Details::query(name, format!("{name} is too large"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_or_refused() {
+        for (text, form, decoded) in [
+            ("a%20b", false, Some("a b")),
+            ("a+b", false, Some("a+b")),
+            ("a+b", true, Some("a b")),
+            ("%2F%2f", false, Some("//")),
+            ("%C3%A4", false, Some("ä")),
+            ("%", false, None),
+            ("%4", false, None),
+            ("%+1", false, None),
+            ("%ff", false, None),
+        ] {
+            assert_eq!(percent_decode(text, form).as_deref(), decoded, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_itself() {
+        let text = "a b/ä*%?&=+~";
+        let mut encoded = String::new();
+        percent_encode(text, &mut encoded);
+        assert_eq!(encoded, "a%20b%2F%C3%A4*%25%3F%26%3D%2B~");
+        assert_eq!(percent_decode(&encoded, true).as_deref(), Some(text));
+    }
+
+    #[test]
+    fn values_are_checked() {
+        assert_eq!(values(Some("topic=a&x=1&topic=b"), "topic"), Ok(vec!["a".into(), "b".into()]));
+        assert_eq!(number(Some("after=12"), "after"), Ok(Some(12)));
+        assert_eq!(number(Some("other=12"), "after"), Ok(None));
+        for bad in ["after=", "after=-1", "after=+1", "after=1&after=1", "after=99999999999999999999", "after=%zz"] {
+            assert!(number(Some(bad), "after").is_err(), "{bad}");
+        }
+        assert_eq!(flag(Some("results=1"), "results"), Ok(true));
+        assert!(flag(Some("results=yes"), "results").is_err());
+    }
+}

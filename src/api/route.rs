@@ -1,0 +1,93 @@
+//! From a request's method and target to what is asked for. Also what a head alone refuses.
+
+use super::detail::Details;
+use super::query::percent_decode;
+use crate::event::name_error;
+use crate::http::{Method, Request, Response};
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    Root,
+    Publish,
+    Events,
+    Event { topic: String, event_id: String },
+    Topics,
+    Stats,
+    Health,
+}
+
+impl Route {
+    /// The route of a path, which is still percent-encoded. Encoded letters are the letters
+    /// (RFC 3986 §6.2.2.2); an encoded slash is part of a name and never ends a segment.
+    pub fn of(path: &str) -> Option<Route> {
+        let route = match path {
+            // What most requests ask for, without decoding.
+            "/publish" => Route::Publish,
+            "/health" => Route::Health,
+            "/events" => Route::Events,
+            _ => {
+                let segments: Vec<String> =
+                    path.strip_prefix('/')?.split('/').map(|s| percent_decode(s, false)).collect::<Option<_>>()?;
+                match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                    [""] => Route::Root,
+                    ["publish"] => Route::Publish,
+                    ["health"] => Route::Health,
+                    ["stats"] => Route::Stats,
+                    ["topics"] => Route::Topics,
+                    ["events"] => Route::Events,
+                    ["events", topic, event_id] => {
+                        if name_error(topic).is_some() || name_error(event_id).is_some() {
+                            return None;
+                        }
+                        Route::Event { topic: topic.into(), event_id: event_id.into() }
+                    }
+                    _ => return None,
+                }
+            }
+        };
+        Some(route)
+    }
+
+    /// The methods of the route, as the field `Allow` lists them.
+    pub fn allow(&self) -> &'static str {
+        match self {
+            Route::Publish => "POST, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    fn takes(&self, method: Method) -> bool {
+        match self {
+            Route::Publish => method == Method::Post,
+            _ => matches!(method, Method::Get | Method::Head),
+        }
+    }
+}
+
+/// The route of a request, or the answer to one that its head alone refuses or answers.
+pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
+    if request.method == Method::Options && request.path() == "*" {
+        return Err(Response::empty(204).header("Allow", "GET, HEAD, POST, OPTIONS".into()).into());
+    }
+    let Some(route) = Route::of(request.path()) else {
+        return Err(Response::error(404, "there is nothing at this path; GET / lists what there is").into());
+    };
+    if request.method == Method::Options {
+        return Err(Response::empty(204).header("Allow", route.allow().into()).into());
+    }
+    if !route.takes(request.method) {
+        let allow = route.allow();
+        let sentence = format!("this path does not take that method; it takes {allow}");
+        return Err(Response::error(405, &sentence).header("Allow", allow.into()).into());
+    }
+    if route == Route::Publish {
+        super::publish::check_head(request)?;
+    }
+    Ok(route)
+}
+
+/// The 422 answer.
+pub fn unprocessable(details: &Details) -> Response {
+    Response::json(422, details.to_body())
+}

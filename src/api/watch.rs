@@ -1,0 +1,99 @@
+//! `GET /`, `GET /stats` and `GET /health`.
+
+use serde::Serialize;
+
+use crate::clock::rfc3339;
+use crate::http::Response;
+
+/// The answer of `GET /stats`, in its order.
+#[derive(Serialize)]
+pub struct Stats<'a> {
+    pub received: u64,
+    pub unique_processed: u64,
+    pub duplicate_dropped: u64,
+    pub topics: Vec<&'a str>,
+    pub uptime_seconds: u64,
+    pub uptime_human: String,
+    pub topic_count: usize,
+    pub conflicts: u64,
+    pub rejected: u64,
+    pub queue_size: usize,
+    pub queue_capacity: usize,
+    pub batches: u64,
+    pub connections: usize,
+    pub subscribers: usize,
+    pub database_bytes: u64,
+    pub wal_bytes: u64,
+    pub last_seq: u64,
+    pub version: &'static str,
+}
+
+/// The state of the service as `GET /health` tells it.
+#[derive(Serialize)]
+pub struct Health {
+    status: &'static str,
+    consumer_running: bool,
+    queue_size: usize,
+    timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Seconds as the original service wrote them: `1h 1m 5s`.
+pub fn uptime_human(seconds: u64) -> String {
+    format!("{}h {}m {}s", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Answers `GET /stats`.
+pub fn stats(stats: &Stats) -> Response {
+    json(200, stats)
+}
+
+/// Answers `GET /health`. `reason` says why the service is unhealthy; none means that it is healthy.
+pub fn health(reason: Option<String>, queue_size: usize, unix_us: i64) -> Response {
+    let healthy = reason.is_none();
+    let health = Health {
+        status: if healthy { "healthy" } else { "unhealthy" },
+        consumer_running: healthy,
+        queue_size,
+        timestamp: rfc3339(unix_us),
+        reason,
+    };
+    json(if healthy { 200 } else { 503 }, &health)
+}
+
+/// Answers `GET /`.
+pub fn root() -> Response {
+    json(
+        200,
+        &serde_json::json!({
+            "service": "log-aggregator",
+            "version": env!("CARGO_PKG_VERSION"),
+            "status": "running",
+            "endpoints": {
+                "publish": "POST /publish",
+                "events": "GET /events",
+                "event": "GET /events/{topic}/{event_id}",
+                "topics": "GET /topics",
+                "stats": "GET /stats",
+                "health": "GET /health",
+            },
+        }),
+    )
+}
+
+fn json(status: u16, value: &impl Serialize) -> Response {
+    Response::json(status, serde_json::to_vec(value).expect("plain data always serialises into memory"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uptime_human;
+
+    #[test]
+    fn uptime_is_written_as_the_original_did() {
+        assert_eq!(uptime_human(3_665), "1h 1m 5s");
+        assert_eq!(uptime_human(5), "0h 0m 5s");
+        assert_eq!(uptime_human(90_000), "25h 0m 0s");
+    }
+}

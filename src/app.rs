@@ -1,0 +1,358 @@
+//! The application: owns the ring, the store and the statistics. A request comes in as a value and
+//! its answer goes out as one; there are no sockets here and no SQL.
+//!
+//! The answer to a publication does not exist before [`App::drain`] has committed its events: until
+//! then the request is only a slot of the ring. No other code answers 200 to a publication that
+//! brought events.
+
+use crate::api::detail::Details;
+use crate::api::route::{self, Route};
+use crate::api::{publish, read, watch};
+use crate::clock::Now;
+use crate::event::EventSpans;
+use crate::http::{Request, Response};
+use crate::limits;
+use crate::ring::{Full, Ring, Slot};
+use crate::store::{Outcome, Store, StoreError};
+
+/// Names the connection that waits for an answer; the shell gives it and gets it back.
+pub type Ticket = u64;
+
+/// How duplicates are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogDuplicates {
+    /// A line for each.
+    Each,
+    /// A line for each second that had some.
+    Summary,
+    Off,
+}
+
+/// What the application needs to know of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Events in the ring, and in one request.
+    pub ring_capacity: usize,
+    /// Bytes of a body after decoding.
+    pub max_body_bytes: usize,
+    pub log_duplicates: LogDuplicates,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Answer {
+    Now(Response),
+    /// The answer comes out of a later [`App::take_committed`] under the request's ticket.
+    AfterCommit,
+}
+
+/// A publication's answer, and its body buffer to use again.
+#[derive(Debug)]
+pub struct Committed {
+    pub ticket: Ticket,
+    pub response: Response,
+    pub buffer: Vec<u8>,
+}
+
+/// A publication that waits in the ring.
+struct Waiting {
+    ticket: Ticket,
+    asked: publish::Asked,
+}
+
+/// The application.
+pub struct App {
+    options: Options,
+    store: Store,
+    ring: Ring<Waiting>,
+    committed: Vec<Committed>,
+    /// Why the store cannot commit; none while it can.
+    fault: Option<String>,
+    /// When the fault is probed, or a locked database tried again.
+    retry_at: u64,
+    /// Since when the ring has waited for another program's lock.
+    locked_since: Option<u64>,
+    draining: bool,
+    started: Now,
+    rejected: u64,
+    batches: u64,
+    connections: usize,
+    /// Duplicates that the next summary will tell, and when.
+    summary: (u64, u64),
+    idle_at: u64,
+    outcomes: Vec<Outcome>,
+    spare_events: Vec<Vec<EventSpans>>,
+}
+
+impl App {
+    pub fn new(store: Store, options: Options, now: Now) -> Self {
+        Self {
+            options,
+            store,
+            ring: Ring::new(options.ring_capacity),
+            committed: Vec::new(),
+            fault: None,
+            retry_at: 0,
+            locked_since: None,
+            draining: false,
+            started: now,
+            rejected: 0,
+            batches: 0,
+            connections: 0,
+            summary: (0, 0),
+            idle_at: 0,
+            outcomes: Vec::new(),
+            spare_events: Vec::new(),
+        }
+    }
+
+    /// Refuses a request by its head alone, before its body is asked for.
+    pub fn screen(&self, request: &Request) -> Option<Response> {
+        if self.draining {
+            return Some(shutting_down());
+        }
+        route::admit(request).err().map(|response| *response)
+    }
+
+    /// Answers a request, or takes it in for the next commit.
+    pub fn handle(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
+        let route = match route::admit(request) {
+            Ok(route) => route,
+            Err(response) => return Answer::Now(*response),
+        };
+        let query = request.query();
+        let response = match route {
+            Route::Health => Ok(self.health(now)),
+            _ if self.draining => Ok(shutting_down()),
+            Route::Publish => return self.publish(ticket, request, body, now),
+            Route::Root => Ok(watch::root()),
+            Route::Events => read::events(&mut self.store, query),
+            Route::Event { topic, event_id } => read::event(&mut self.store, &topic, &event_id),
+            Route::Topics => Ok(read::topics(&mut self.store)),
+            Route::Stats => Ok(self.stats(now)),
+        };
+        Answer::Now(response.unwrap_or_else(|error| {
+            log::error!("reading the database failed: {error}");
+            unavailable("the database cannot be read now; try again")
+        }))
+    }
+
+    fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
+        let events = self.spare_events.pop().unwrap_or_default();
+        let max_events = self.options.ring_capacity;
+        let (publication, asked) = match publish::read(request, body, events, self.options.max_body_bytes, max_events) {
+            Ok(read) => read,
+            Err(refused) => {
+                self.rejected += refused.rejected;
+                return Answer::Now(refused.response);
+            }
+        };
+        self.rejected += asked.rejected();
+        if publication.events.is_empty() {
+            return Answer::Now(asked.answer(&[]));
+        }
+        let slot = Slot { ticket: Waiting { ticket, asked }, publication };
+        let Err(Full(slot)) = self.ring.push(slot) else { return Answer::AfterCommit };
+        self.drain(now);
+        match self.ring.push(slot) {
+            Ok(()) => Answer::AfterCommit,
+            Err(Full(_)) => Answer::Now(unavailable("the database is locked by another program; try again")),
+        }
+    }
+
+    /// Commits what the ring holds, in one transaction, and makes the answers. A database that another
+    /// program has locked is tried again for a while before the waiting requests are refused.
+    pub fn drain(&mut self, now: Now) {
+        if self.ring.is_empty() || (self.locked_since.is_some() && now.mono_ms < self.retry_at) {
+            return;
+        }
+        self.outcomes.clear();
+        let publications = self.ring.slots().map(|slot| &slot.publication);
+        match self.store.commit(publications, now.unix_us, &mut self.outcomes) {
+            Ok(()) => {
+                self.batches += 1;
+                self.recovered();
+                self.answer_committed();
+            }
+            Err(StoreError::Locked)
+                if now.mono_ms - *self.locked_since.get_or_insert(now.mono_ms) < limits::LOCKED_RETRY_MS =>
+            {
+                self.retry_at = now.mono_ms + limits::LOCKED_PAUSE_MS;
+            }
+            Err(error) => {
+                self.failed(&error, now);
+                while let Some(slot) = self.ring.pop() {
+                    let response = unavailable("the events could not be stored, none of them was; send them again");
+                    self.finish(slot, response);
+                }
+            }
+        }
+    }
+
+    fn answer_committed(&mut self) {
+        let outcomes = std::mem::take(&mut self.outcomes);
+        let mut rest = &outcomes[..];
+        while let Some(slot) = self.ring.pop() {
+            let (own, others) = rest.split_at(slot.publication.events.len());
+            rest = others;
+            self.log_duplicates(&slot, own);
+            let response = slot.ticket.asked.answer(own);
+            self.finish(slot, response);
+        }
+        self.outcomes = outcomes;
+    }
+
+    fn finish(&mut self, slot: Slot<Waiting>, response: Response) {
+        let mut publication = slot.publication;
+        if self.spare_events.len() < limits::SPARE_BUFFERS {
+            publication.events.clear();
+            self.spare_events.push(publication.events);
+        }
+        self.committed.push(Committed { ticket: slot.ticket.ticket, response, buffer: publication.body });
+    }
+
+    fn log_duplicates(&mut self, slot: &Slot<Waiting>, outcomes: &[Outcome]) {
+        let body = &slot.publication.body;
+        for (event, outcome) in slot.publication.events.iter().zip(outcomes) {
+            let text = |span: crate::event::Span| std::str::from_utf8(span.of(body)).unwrap_or_default();
+            if matches!(outcome, Outcome::Accepted(_)) {
+                continue;
+            }
+            self.summary.0 += 1;
+            let (topic, event_id, source) = (text(event.topic), text(event.event_id), text(event.source));
+            if self.options.log_duplicates == LogDuplicates::Each {
+                log::warn!(
+                    topic, event_id, source;
+                    "Duplicate event detected and dropped: topic={topic}, event_id={event_id}, source={source}"
+                );
+            }
+            if let (Outcome::Conflict(seq), true) = (outcome, self.options.log_duplicates != LogDuplicates::Off) {
+                log::warn!(
+                    topic, event_id, source, seq;
+                    "The dropped event differs from the stored one: topic={topic}, event_id={event_id}, seq={seq}"
+                );
+            }
+        }
+    }
+
+    /// The answers that have become possible since the last call.
+    pub fn take_committed(&mut self, into: &mut Vec<Committed>) {
+        into.append(&mut self.committed);
+    }
+
+    /// What is due by the clock: probing a store that failed, the summary of duplicates.
+    pub fn tick(&mut self, now: Now) {
+        if self.fault.is_some() && now.mono_ms >= self.retry_at {
+            match self.store.probe() {
+                Ok(()) => self.recovered(),
+                Err(error) => self.failed(&error, now),
+            }
+        }
+        if self.options.log_duplicates == LogDuplicates::Summary && self.summary.0 > 0 && now.mono_ms >= self.summary.1
+        {
+            log::warn!("Duplicate events dropped: {}", self.summary.0);
+            self.summary = (0, now.mono_ms + limits::SUMMARY_MS);
+        }
+    }
+
+    /// One slice of the work that waits for an idle moment; says whether there is more.
+    pub fn idle_work(&mut self, now: Now) -> bool {
+        if now.mono_ms < self.idle_at {
+            return false;
+        }
+        self.store.idle_work().unwrap_or_else(|error| {
+            log::warn!("a checkpoint or the counts of topics have to wait: {error}");
+            self.idle_at = now.mono_ms + limits::RETRY_MS;
+            false
+        })
+    }
+
+    /// When [`App::tick`] or [`App::drain`] has something to do next, in `mono_ms`.
+    pub fn deadline(&self) -> Option<u64> {
+        let retry = (self.fault.is_some() || self.locked_since.is_some()).then_some(self.retry_at);
+        let summarises = self.options.log_duplicates == LogDuplicates::Summary;
+        let summary = (summarises && self.summary.0 > 0).then_some(self.summary.1);
+        [retry, summary].into_iter().flatten().min()
+    }
+
+    fn failed(&mut self, error: &StoreError, now: Now) {
+        if self.fault.is_none() {
+            log::error!("the store cannot commit: {error}");
+        }
+        self.fault = Some(error.to_string());
+        self.locked_since = None;
+        self.retry_at = now.mono_ms + limits::RETRY_MS;
+    }
+
+    fn recovered(&mut self) {
+        self.locked_since = None;
+        if self.fault.take().is_some() {
+            log::info!("the store commits again");
+        }
+    }
+
+    fn health(&self, now: Now) -> Response {
+        let reason = if self.draining { Some("shutting down".into()) } else { self.fault.clone() };
+        watch::health(reason, self.ring.len(), now.unix_us)
+    }
+
+    fn stats(&mut self, now: Now) -> Response {
+        let counters = self.store.counters();
+        let (database_bytes, wal_bytes) = self.store.file_sizes();
+        let last_seq = self.store.last_seq();
+        let uptime_seconds = (now.mono_ms - self.started.mono_ms) / 1_000;
+        let topics = self.store.topics();
+        let shown = topics.len().min(limits::STATS_TOPICS_MAX);
+        topics.sorted();
+        watch::stats(&watch::Stats {
+            received: counters.received(),
+            unique_processed: counters.unique_processed,
+            duplicate_dropped: counters.duplicate_dropped,
+            topics: topics.names().take(shown).collect(),
+            uptime_seconds,
+            uptime_human: watch::uptime_human(uptime_seconds),
+            topic_count: topics.len(),
+            conflicts: counters.conflicts,
+            rejected: self.rejected,
+            queue_size: self.ring.len(),
+            queue_capacity: self.ring.capacity(),
+            batches: self.batches,
+            connections: self.connections,
+            subscribers: 0,
+            database_bytes,
+            wal_bytes,
+            last_seq,
+            version: env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    /// The number of open connections, for the statistics.
+    pub fn set_connections(&mut self, connections: usize) {
+        self.connections = connections;
+    }
+
+    /// From now on every new request is refused; what waits in the ring is still answered.
+    pub fn begin_draining(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether a publication waits for its commit.
+    pub fn has_waiting(&self) -> bool {
+        !self.ring.is_empty()
+    }
+
+    /// Closes the store.
+    pub fn close(self) -> Result<(), StoreError> {
+        self.store.close()
+    }
+}
+
+fn shutting_down() -> Response {
+    let mut response = unavailable("the server is shutting down; send the request again");
+    response.close = true;
+    response
+}
+
+fn unavailable(sentence: &str) -> Response {
+    Response::error(503, sentence).header("Retry-After", "1".into())
+}
