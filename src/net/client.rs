@@ -1,0 +1,116 @@
+//! One client: its socket, its HTTP connection, and what is known of the socket's readiness.
+
+use std::io;
+
+use super::listener::Stream;
+use crate::clock::Now;
+use crate::http::Conn;
+
+/// What a try to read found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadOutcome {
+    /// Bytes, or the end, have gone to the connection.
+    Progress,
+    /// The socket has no more for now.
+    Drained,
+    /// The socket is broken.
+    Broken,
+}
+
+/// A connected client. Named by slab key and generation, so that a late answer to one that has gone
+/// cannot reach the stranger who got its key.
+pub struct Client {
+    pub stream: Stream,
+    pub conn: Conn,
+    pub generation: u32,
+    /// The socket may have bytes: no read has found it empty since the last readiness.
+    pub readable: bool,
+    /// The peer has ended its side; the end is to be read even behind a short read.
+    pub read_closed: bool,
+    /// The socket may take bytes.
+    pub writable: bool,
+    /// On the reactor's list of those to be served again without waiting for readiness.
+    pub on_ready_list: bool,
+    /// On the list of those to be flushed in this turn.
+    pub on_flush_list: bool,
+    /// A request waits for its commit.
+    pub waits_for_commit: bool,
+    /// Since when it has not been read because the shared memory limit was reached.
+    pub paused_since: Option<u64>,
+    /// The time of its earliest entry among the deadlines.
+    pub scheduled: Option<u64>,
+    /// What it counts for in the shared memory limit.
+    pub accounted: usize,
+    /// To be closed at the end of the turn.
+    pub closing: bool,
+}
+
+impl Client {
+    pub fn new(stream: Stream, conn: Conn, generation: u32) -> Self {
+        Self {
+            stream,
+            conn,
+            generation,
+            readable: true,
+            read_closed: false,
+            writable: true,
+            on_ready_list: false,
+            on_flush_list: false,
+            waits_for_commit: false,
+            paused_since: None,
+            scheduled: None,
+            accounted: 0,
+            closing: false,
+        }
+    }
+
+    /// Reads once from the socket into the connection.
+    pub fn read(&mut self, buffer: &mut [u8], now: Now) -> ReadOutcome {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => {
+                    self.readable = false;
+                    self.conn.receive_end(now);
+                    return ReadOutcome::Progress;
+                }
+                Ok(n) => {
+                    // A short read has emptied the socket (epoll(7), question 9), so the next read
+                    // can wait for the next readiness, unless the end is known to lie behind it.
+                    self.readable = n == buffer.len() || self.read_closed;
+                    self.conn.receive(&buffer[..n], now);
+                    return ReadOutcome::Progress;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return ReadOutcome::Drained;
+                }
+                Err(_) => return ReadOutcome::Broken,
+            }
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it. An error means that the socket is broken.
+    pub fn write(&mut self, now: Now) -> io::Result<()> {
+        while self.writable && !self.conn.output().is_empty() {
+            match self.stream.write(self.conn.output()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => self.conn.sent(n, now),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(e) => return Err(e),
+            }
+        }
+        if self.conn.wants_shutdown() {
+            self.stream.shutdown_write()?;
+            self.conn.shutdown_done(now);
+        }
+        Ok(())
+    }
+
+    /// When it wants to be looked at again.
+    pub fn deadline(&self, pause_ms: u64) -> Option<u64> {
+        let paused = self.paused_since.map(|since| since + pause_ms);
+        [self.conn.deadline(), paused].into_iter().flatten().min()
+    }
+}

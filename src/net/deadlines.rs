@@ -1,0 +1,53 @@
+//! Timers: when does which client want to be looked at again?
+//!
+//! A client's deadline moves with every request, so moving one must cost nothing. A client has at
+//! most a few entries here, and the earliest is never later than its deadline; an entry that comes
+//! too early is answered with the deadline as it then stands, and goes back in.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// The timers, by a key that the caller chooses.
+#[derive(Debug, Default)]
+pub struct Deadlines {
+    heap: BinaryHeap<Reverse<(u64, u64)>>,
+}
+
+impl Deadlines {
+    /// Asks for `key` to come back at `at`.
+    pub fn push(&mut self, at: u64, key: u64) {
+        self.heap.push(Reverse((at, key)));
+    }
+
+    /// The earliest time at which something may be due.
+    pub fn next(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes out a key that is due.
+    pub fn pop_due(&mut self, now: u64) -> Option<u64> {
+        if self.next()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, key))| key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_back_in_the_order_of_their_times() {
+        let mut deadlines = Deadlines::default();
+        for (at, key) in [(30, 3), (10, 1), (20, 2)] {
+            deadlines.push(at, key);
+        }
+        assert_eq!(deadlines.next(), Some(10));
+        assert_eq!(deadlines.pop_due(9), None);
+        assert_eq!(deadlines.pop_due(20), Some(1));
+        assert_eq!(deadlines.pop_due(20), Some(2));
+        assert_eq!(deadlines.pop_due(20), None);
+        assert_eq!(deadlines.next(), Some(30));
+    }
+}

@@ -1,0 +1,11 @@
+//! The shell: sockets, readiness, deadlines, signals, and the one loop. The only place that knows a
+//! socket or a clock; it must never look into what it carries.
+
+mod client;
+mod deadlines;
+mod listener;
+mod reactor;
+mod serve;
+
+pub use listener::Listen;
+pub use serve::{serve, StartError};

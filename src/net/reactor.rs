@@ -1,0 +1,516 @@
+//! The loop: owns the poll, the clients and the application, and is the only clock.
+//!
+//! A turn is a fixed order of phases, and each stands where it stands for a reason:
+//!
+//! 1. *poll* sleeps until something is ready or due. The clocks are read once, behind it.
+//! 2. *accept* comes before serving, so that a new connection's first request, which has often
+//!    arrived with it, shares the turn's commit.
+//! 3. *serve* reads every ready client and hands its requests to the application. Readiness is
+//!    edge-triggered: who stops before the socket is drained goes on the ready list.
+//! 4. *drain* commits, once for all publications that this turn brought in.
+//! 5. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
+//!    exists before its events are on disk.
+//! 6. *flush* is the one place that writes to sockets.
+//! 7. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
+//! 8. *close* is the one place that closes, last, so that no phase before it meets a dead key.
+//! 9. *idle* work and the log come when nobody waits for an answer any more.
+
+use std::io;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::{Events, Poll, Token};
+use slab::Slab;
+
+use super::client::{Client, ReadOutcome};
+use super::deadlines::Deadlines;
+use super::listener::Listener;
+use crate::app::{Answer, App, Committed, Ticket};
+use crate::clock::Now;
+use crate::http::{Conn, Response, Step};
+use crate::limits;
+use crate::logging;
+
+const SIGNALS: Token = Token(0);
+const FIRST_LISTENER: usize = 1;
+const FIRST_CLIENT: usize = 64;
+
+/// What the loop needs to know of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub max_connections: usize,
+    pub max_body_bytes: usize,
+    pub max_buffered_bytes: usize,
+}
+
+/// A listener, and whether a connection may wait in its backlog.
+struct Accepting {
+    listener: Listener,
+    ready: bool,
+}
+
+/// Where the server is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Serving,
+    /// Answers what has been received, until this time at the latest.
+    Draining(u64),
+}
+
+/// The event loop.
+pub struct Reactor {
+    poll: Poll,
+    signals: signal_hook_mio::v1_0::Signals,
+    listeners: Vec<Accepting>,
+    clients: Slab<Client>,
+    app: App,
+    options: Options,
+    started: Instant,
+    now: Now,
+    life: Life,
+    generation: u32,
+    /// Clients to be served again without waiting for readiness.
+    ready: Vec<usize>,
+    /// Clients that have something to write, or something to be closed.
+    flush: Vec<usize>,
+    closing: Vec<usize>,
+    /// Clients that are not read until memory is free again.
+    paused: Vec<usize>,
+    /// The one client that goes on receiving beyond the memory limit, so that somebody gets done.
+    exempt: Option<Ticket>,
+    buffered: usize,
+    deadlines: Deadlines,
+    accept_paused_until: u64,
+    more_idle_work: bool,
+    read_buffer: Box<[u8]>,
+    committed: Vec<Committed>,
+}
+
+impl Reactor {
+    /// A loop that has not begun to turn. `app` must have been made with the same clock's zero.
+    pub fn new(mut listeners: Vec<Listener>, app: App, options: Options, started: Instant) -> io::Result<Self> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        let poll = Poll::new()?;
+        let mut signals = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT])?;
+        let registry = poll.registry();
+        registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
+        for (at, listener) in listeners.iter_mut().enumerate() {
+            listener.register(registry, Token(FIRST_LISTENER + at))?;
+        }
+        assert!(listeners.len() <= FIRST_CLIENT - FIRST_LISTENER, "the configuration bounds the listeners");
+        Ok(Self {
+            poll,
+            signals,
+            listeners: listeners.into_iter().map(|listener| Accepting { listener, ready: true }).collect(),
+            clients: Slab::new(),
+            app,
+            options,
+            started,
+            now: Now::default(),
+            life: Life::Serving,
+            generation: 0,
+            ready: Vec::new(),
+            flush: Vec::new(),
+            closing: Vec::new(),
+            paused: Vec::new(),
+            exempt: None,
+            buffered: 0,
+            deadlines: Deadlines::default(),
+            accept_paused_until: 0,
+            more_idle_work: false,
+            read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
+            committed: Vec::new(),
+        })
+    }
+
+    /// Turns until a signal ends it; then gives the application back.
+    pub fn run(mut self) -> io::Result<App> {
+        let mut events = Events::with_capacity(limits::EVENTS_PER_POLL);
+        loop {
+            self.poll(&mut events)?;
+            self.accept();
+            self.serve_ready();
+            self.app.drain(self.now);
+            self.deliver();
+            self.flush_all();
+            self.expire();
+            self.close_all();
+            self.idle();
+            if self.is_finished() {
+                return Ok(self.app);
+            }
+        }
+    }
+
+    fn poll(&mut self, events: &mut Events) -> io::Result<()> {
+        match self.poll.poll(events, self.timeout()) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),
+            Err(e) => return Err(e),
+        }
+        self.now = read_clocks(self.started);
+        logging::set_now(self.now.unix_us);
+        for event in events.iter() {
+            match event.token() {
+                SIGNALS => self.take_signals(),
+                Token(n) if n < FIRST_CLIENT => self.listeners[n - FIRST_LISTENER].ready = true,
+                Token(n) => {
+                    let key = n - FIRST_CLIENT;
+                    let Some(client) = self.clients.get_mut(key) else { continue };
+                    client.readable |= event.is_readable();
+                    client.read_closed |= event.is_read_closed();
+                    if event.is_writable() && !client.writable {
+                        client.writable = true;
+                        self.want_flush(key);
+                    }
+                    if event.is_readable() {
+                        self.want_service(key);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long the poll may sleep.
+    fn timeout(&self) -> Option<Duration> {
+        let accepting = self.life == Life::Serving && self.clients.len() < self.options.max_connections;
+        let backlog = accepting && self.listeners.iter().any(|l| l.ready);
+        if !self.ready.is_empty() || !self.flush.is_empty() || self.more_idle_work {
+            return Some(Duration::ZERO);
+        }
+        let drain_ends = match self.life {
+            Life::Serving => None,
+            Life::Draining(until) => Some(until),
+        };
+        let log = logging::pending().then_some(self.now.mono_ms + limits::LOG_RETRY_MS);
+        let accept = backlog.then_some(self.accept_paused_until);
+        let next = [self.deadlines.next(), self.app.deadline(), accept, drain_ends, log].into_iter().flatten().min()?;
+        // The poll's clock counts whole milliseconds, so one more makes sure that the time has come.
+        let wait = (next + 1).saturating_sub(read_clocks(self.started).mono_ms);
+        Some(Duration::from_millis(wait))
+    }
+
+    fn take_signals(&mut self) {
+        let taken: Vec<i32> = self.signals.pending().collect();
+        for signal in taken {
+            if self.life != Life::Serving {
+                log::warn!("second signal: exiting at once");
+                logging::flush_blocking();
+                std::process::exit(128 + signal);
+            }
+            log::info!("signal {signal}: answering what has been received, then stopping");
+            self.life = Life::Draining(self.now.mono_ms + limits::DRAIN_MS);
+        }
+    }
+
+    fn accept(&mut self) {
+        if self.life != Life::Serving || self.now.mono_ms < self.accept_paused_until {
+            return;
+        }
+        for at in 0..self.listeners.len() {
+            let mut budget = limits::ACCEPTS_PER_TURN;
+            while self.listeners[at].ready && budget > 0 && self.clients.len() < self.options.max_connections {
+                budget -= 1;
+                match self.listeners[at].listener.accept() {
+                    Ok(stream) => self.admit(stream),
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.listeners[at].ready = false,
+                    // The peer has gone again, or a signal came: there may be more behind it.
+                    Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+                    Err(e) => {
+                        // Out of descriptors or memory. Those who wait stay in the backlog.
+                        log::warn!("accepting pauses: {e}");
+                        self.accept_paused_until = self.now.mono_ms + limits::ACCEPT_PAUSE_MS;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, mut stream: super::listener::Stream) {
+        let entry = self.clients.vacant_entry();
+        let key = entry.key();
+        if let Err(e) = stream.register(self.poll.registry(), Token(FIRST_CLIENT + key)) {
+            log::warn!("a connection cannot be watched: {e}");
+            return;
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let conn = Conn::new(self.options.max_body_bytes, self.now);
+        entry.insert(Client::new(stream, conn, self.generation));
+        self.want_service(key);
+        self.app.set_connections(self.clients.len());
+    }
+
+    fn serve_ready(&mut self) {
+        let ready = std::mem::take(&mut self.ready);
+        for key in &ready {
+            let Some(client) = self.clients.get_mut(*key) else { continue };
+            client.on_ready_list = false;
+            if !client.closing {
+                self.serve(*key);
+            }
+        }
+        // Whoever has to be served again has been put on the new list; the old one keeps its memory.
+        if self.ready.is_empty() {
+            self.ready = ready;
+            self.ready.clear();
+        }
+        if self.life != Life::Serving {
+            // Behind the first serving of the turn that brought the signal: what had been received
+            // by then is still taken in.
+            self.app.begin_draining();
+        }
+    }
+
+    /// Reads a client within its budget and handles the requests that this completes.
+    fn serve(&mut self, key: usize) {
+        let mut budget = limits::READS_PER_TURN;
+        loop {
+            self.handle_requests(key);
+            let client = &mut self.clients[key];
+            if client.closing || !client.readable || !client.conn.wants_read() {
+                break;
+            }
+            if budget == 0 {
+                self.want_service(key);
+                break;
+            }
+            if over_limit(self.buffered, self.options.max_buffered_bytes) && !self.may_exceed(key) {
+                self.pause(key);
+                break;
+            }
+            budget -= 1;
+            let client = &mut self.clients[key];
+            match client.read(&mut self.read_buffer, self.now) {
+                ReadOutcome::Progress => self.account(key),
+                ReadOutcome::Drained => break,
+                ReadOutcome::Broken => {
+                    self.want_close(key);
+                    break;
+                }
+            }
+        }
+        self.after_change(key);
+    }
+
+    /// Hands every complete request of a client to the application, until one has to wait.
+    fn handle_requests(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        let ticket = ticket(key, client.generation);
+        let now = self.now;
+        loop {
+            if client.waits_for_commit || client.conn.output().len() > limits::OUTPUT_HIGH_BYTES {
+                break;
+            }
+            match client.conn.next(now) {
+                Step::Idle => break,
+                Step::Head => match self.app.screen(&client.conn.request()) {
+                    None => client.conn.admit(now),
+                    Some(response) => client.conn.respond(&response, now),
+                },
+                Step::Request => {
+                    let body = client.conn.take_body();
+                    match self.app.handle(ticket, &client.conn.request(), body, now) {
+                        Answer::Now(response) => client.conn.respond(&response, now),
+                        Answer::AfterCommit => client.waits_for_commit = true,
+                    }
+                }
+                Step::Refused(status) => log::debug!("a connection was refused with {status}"),
+            }
+        }
+    }
+
+    fn deliver(&mut self) {
+        let mut committed = std::mem::take(&mut self.committed);
+        self.app.take_committed(&mut committed);
+        for done in committed.drain(..) {
+            let key = (done.ticket & u64::from(u32::MAX)) as usize;
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            if ticket(key, client.generation) != done.ticket || client.closing {
+                continue;
+            }
+            client.waits_for_commit = false;
+            client.conn.respond(&done.response, self.now);
+            client.conn.recycle(done.buffer);
+            // The next request may have been read ahead, or wait in the socket.
+            if client.conn.has_input() || client.readable {
+                self.want_service(key);
+            }
+            self.after_change(key);
+        }
+        self.committed = committed;
+    }
+
+    fn flush_all(&mut self) {
+        let mut at = 0;
+        while let Some(key) = self.flush.get(at).copied() {
+            at += 1;
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            client.on_flush_list = false;
+            if client.closing {
+                continue;
+            }
+            let was_full = client.conn.output().len() > limits::OUTPUT_HIGH_BYTES;
+            if client.write(self.now).is_err() {
+                self.want_close(key);
+                continue;
+            }
+            if was_full && client.conn.output().len() <= limits::OUTPUT_HIGH_BYTES {
+                self.want_service(key);
+            }
+            self.account(key);
+            self.settle(key);
+        }
+        self.flush.clear();
+    }
+
+    fn expire(&mut self) {
+        while let Some(due) = self.deadlines.pop_due(self.now.mono_ms) {
+            let key = (due & u64::from(u32::MAX)) as usize;
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            if ticket(key, client.generation) != due || client.closing {
+                continue;
+            }
+            client.scheduled = None;
+            if client.paused_since.is_some_and(|since| since + limits::PAUSE_MAX_MS <= self.now.mono_ms) {
+                let sentence = "the server holds as many bytes of requests as it may; send the request again";
+                let refusal = Response::error(503, sentence).header("Retry-After", "1".into());
+                client.paused_since = None;
+                client.conn.refuse(&refusal, self.now);
+                self.want_service(key);
+            } else if client.conn.deadline().is_some_and(|at| at <= self.now.mono_ms) {
+                client.conn.expire(self.now);
+                self.want_service(key);
+            }
+            self.after_change(key);
+        }
+        self.app.tick(self.now);
+    }
+
+    fn close_all(&mut self) {
+        while let Some(key) = self.closing.pop() {
+            let Some(client) = self.clients.try_remove(key) else { continue };
+            self.buffered -= client.accounted;
+            if self.exempt == Some(ticket(key, client.generation)) {
+                self.exempt = None;
+            }
+            self.app.set_connections(self.clients.len());
+        }
+        if !self.paused.is_empty() && !over_limit(self.buffered, self.options.max_buffered_bytes) {
+            for key in std::mem::take(&mut self.paused) {
+                if let Some(client) = self.clients.get_mut(key) {
+                    client.paused_since = None;
+                    self.want_service(key);
+                }
+            }
+        }
+    }
+
+    fn idle(&mut self) {
+        self.more_idle_work = self.app.idle_work(self.now);
+        logging::flush();
+    }
+
+    /// Whether everything that was received has been answered after a signal.
+    fn is_finished(&self) -> bool {
+        let Life::Draining(until) = self.life else { return false };
+        let busy = |client: &Client| client.waits_for_commit || client.conn.is_busy();
+        if self.now.mono_ms >= until {
+            log::warn!("{} connections were not done in time", self.clients.iter().filter(|(_, c)| busy(c)).count());
+            return true;
+        }
+        !self.app.has_waiting() && self.ready.is_empty() && !self.clients.iter().any(|(_, client)| busy(client))
+    }
+
+    /// What every change of a client's connection is followed by.
+    fn after_change(&mut self, key: usize) {
+        self.account(key);
+        let client = &self.clients[key];
+        if !client.conn.output().is_empty() || client.conn.wants_shutdown() || client.conn.is_done() {
+            self.want_flush(key);
+        }
+        self.schedule(key);
+    }
+
+    /// Behind a write: is it done, and when is it to be looked at again?
+    fn settle(&mut self, key: usize) {
+        if self.clients[key].conn.is_done() {
+            self.want_close(key);
+        } else {
+            self.schedule(key);
+        }
+    }
+
+    fn schedule(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        let Some(at) = client.deadline(limits::PAUSE_MAX_MS) else { return };
+        if client.scheduled.is_none_or(|scheduled| at < scheduled) {
+            client.scheduled = Some(at);
+            self.deadlines.push(at, ticket(key, client.generation));
+        }
+    }
+
+    fn account(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        let held = client.conn.buffered();
+        self.buffered = self.buffered - client.accounted + held;
+        client.accounted = held;
+        let ticket = ticket(key, client.generation);
+        if self.exempt == Some(ticket) && !client.conn.is_receiving() {
+            self.exempt = None;
+        }
+    }
+
+    /// Whether this client may receive beyond the memory limit.
+    fn may_exceed(&mut self, key: usize) -> bool {
+        let ticket = ticket(key, self.clients[key].generation);
+        *self.exempt.get_or_insert(ticket) == ticket
+    }
+
+    fn pause(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        if client.paused_since.is_none() {
+            client.paused_since = Some(self.now.mono_ms);
+            self.paused.push(key);
+        }
+    }
+
+    fn want_service(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        if !client.on_ready_list {
+            client.on_ready_list = true;
+            self.ready.push(key);
+        }
+    }
+
+    fn want_flush(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        if !client.on_flush_list {
+            client.on_flush_list = true;
+            self.flush.push(key);
+        }
+    }
+
+    fn want_close(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        if !client.closing {
+            client.closing = true;
+            self.closing.push(key);
+        }
+    }
+}
+
+fn over_limit(buffered: usize, limit: usize) -> bool {
+    buffered >= limit
+}
+
+/// A client's name: its slab key below, its generation above.
+fn ticket(key: usize, generation: u32) -> Ticket {
+    u64::from(generation) << 32 | key as u64
+}
+
+/// The one place that asks for the time.
+pub fn read_clocks(started: Instant) -> Now {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { mono_ms: started.elapsed().as_millis() as u64, unix_us: unix.as_micros() as i64 }
+}
