@@ -37,6 +37,18 @@ pub const WRITE_TIMEOUT_MS: u64 = 30_000;
 pub const LINGER_MS: u64 = 2_000;
 /// Bytes of a request body that a refused request may still bring on a connection that is kept.
 pub const DISCARD_MAX_BYTES: usize = 64 * 1024;
+/// Greatest `Content-Length` that is taken for a number at all; more is 400 (RFC 9110 §8.6).
+pub const CONTENT_LENGTH_MAX: u64 = 1 << 63;
+/// Bytes of room that a body gets on the word of its `Content-Length` alone; more as it arrives.
+pub const BODY_RESERVE_BYTES: usize = 64 * 1024;
+/// Received bytes not yet parsed at which a connection is read no further.
+pub const READ_AHEAD_MAX_BYTES: usize = 64 * 1024;
+/// Bytes of answers waiting for a client at which its next request is not looked at.
+pub const OUTPUT_WAIT_MAX_BYTES: usize = 64 * 1024;
+/// Bytes of an empty buffer that a connection keeps for its next request.
+pub const BUFFER_KEEP_BYTES: usize = 4 * 1024;
+/// Binary logarithm of the largest zstd window: 8 MiB (RFC 9659 §3).
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 // Two bytes are for the one `{}` that stands for all absent payloads.
 const _: () = assert!(2 * BODY_CEILING_BYTES + 2 <= u32::MAX as usize);
@@ -111,3 +123,6 @@ pub const DESCRIPTORS_KEPT: u64 = 32;
 
 const _: () = assert!(PAUSE_MAX_MS < BODY_TIMEOUT_MS && DRAIN_MS < 10_000);
 const _: () = assert!(LOCKED_RETRY_MS < RETRY_MS);
+const _: () =
+    assert!(HEAD_MAX_BYTES <= READ_AHEAD_MAX_BYTES && HEAD_MAX_BYTES <= u16::MAX as usize);
+const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES && HEADERS_MAX < u8::MAX as usize);

@@ -1,0 +1,689 @@
+//! One connection as a state machine, fed with bytes and time.
+//!
+//! # Theory
+//!
+//! A connection has two directions, and each is in one state of its own.
+//!
+//! *Receiving* goes round once for each request; one request is in hand at a time, so answers leave
+//! in the order in which requests came (RFC 9112 §9.3.2), and what was pipelined behind waits unread.
+//!
+//! ```text
+//!           no body                                   respond
+//! Head ───────────────────────────────────▶ InHand ───────────▶ Head
+//!   │ body, or an unknown expectation          ▲
+//!   ▼           admit                 complete │
+//! Declared ──────────────▶ Body ───────────────┘
+//!   │ respond             body passed by
+//!   └────────▶ Discarding ──────────────▶ Head
+//! ```
+//!
+//! *Sending* is `Open` while answers are collected; `Streaming` while the answer in hand has a body
+//! without a known end; `Closing` when the last answer stands in the output; `Lingering` when that has
+//! left, the write side is shut down, and the peer's bytes are thrown away so that they cause no reset
+//! which would destroy the answer on its way (RFC 9112 §9.6); then `Done`.
+//!
+//! From any state a refusal, a timeout or an answer with `Connection: close` leads to receiving
+//! `Closed` and sending `Closing`, in one step, in [`Conn::close`]. Nothing is parsed afterwards, so
+//! bytes behind a framing that was refused can never be taken for a request.
+//!
+//! The pairs that exist: `Closed` with `Closing`, `Lingering` or `Done`; `InHand` with `Streaming`;
+//! all but `Closed` with `Open`.
+//!
+//! Deadlines follow from the state ([`Conn::deadline`]); there is nothing to arm or cancel.
+
+use super::body::{self, Decoder};
+use super::head::{Expectation, Framing, Head, Scan};
+use super::input::{empty, Input};
+use super::output::Output;
+use super::request::Request;
+use super::response::{write_chunk, write_head, End, Persistence, Response};
+use super::{refusal, Method, Refusal, Version};
+use crate::clock::Now;
+use crate::limits::{
+    BODY_PROGRESS_BYTES, BODY_TIMEOUT_MS, BUFFER_KEEP_BYTES, DISCARD_MAX_BYTES, HEAD_TIMEOUT_MS,
+    IDLE_TIMEOUT_MS, LINGER_MS, OUTPUT_WAIT_MAX_BYTES, READ_AHEAD_MAX_BYTES, WRITE_TIMEOUT_MS,
+};
+
+const HEAD_TOO_SLOW: Refusal = refusal(
+    408,
+    "The request head was not complete within 10 s; send it in one go.",
+);
+const BODY_TOO_SLOW: Refusal = refusal(
+    408,
+    "The body brought less than 1 KiB in 20 s; send it without pauses.",
+);
+const CUT_SHORT: Refusal = refusal(
+    400,
+    "The request ended before it was complete; send all of it before closing.",
+);
+const UNKNOWN_EXPECTATION: Refusal = refusal(
+    417,
+    "Only the expectation 100-continue is known here; leave Expect away.",
+);
+
+/// What [`Conn::next`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing to do until bytes arrive, answers leave, or the request in hand is answered.
+    Idle,
+    /// A head is complete, and it declares a body or expects something unknown. The caller looks at
+    /// [`Conn::request`] and then calls [`Conn::admit`], or [`Conn::respond`] to turn it away.
+    Head,
+    /// A request is complete with its body. The caller uses [`Conn::request`] and
+    /// [`Conn::take_body`], and answers it, now or later.
+    Request,
+    /// The connection has itself refused what came, with this status, and will close.
+    Refused(u16),
+}
+
+enum Receiving {
+    /// Waiting for a head, or in the middle of one.
+    Head,
+    /// A head is in hand, and the caller has not said whether it wants the body.
+    Declared,
+    Body(Decoder),
+    /// A whole request is in hand and waits for its answer.
+    InHand {
+        /// [`Conn::next`] has told of it.
+        told: bool,
+    },
+    /// The request has been answered; this much of its body is still to be passed by.
+    Discarding {
+        remaining: usize,
+    },
+    /// Nothing is read for its meaning any more.
+    Closed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    Open,
+    Streaming {
+        chunked: bool,
+    },
+    Closing,
+    /// Until that time on the monotonic clock.
+    Lingering {
+        until: u64,
+    },
+    Done,
+}
+
+/// One connection.
+pub struct Conn {
+    receiving: Receiving,
+    sending: Sending,
+    input: Input,
+    output: Output,
+    scan: Scan,
+    head: Head,
+    body: Vec<u8>,
+    max_body_bytes: usize,
+    /// A refusal that [`Conn::next`] has still to tell of.
+    refused: Option<u16>,
+    /// The empty line that may come before a request line has come.
+    empty_line_passed: bool,
+    /// The peer has finished sending.
+    ended: bool,
+    /// The server is going down: the next answer is the last.
+    draining: bool,
+    /// When the present wait for bytes began, and what it has brought since.
+    waiting_since: u64,
+    progress: usize,
+    /// When the output last began to wait, or was last taken from.
+    taken_at: u64,
+}
+
+impl Conn {
+    /// A connection that was just accepted. Bodies may be `max_body_bytes` long, their transfer
+    /// coding taken off.
+    pub fn new(max_body_bytes: usize, now: Now) -> Conn {
+        Conn {
+            receiving: Receiving::Head,
+            sending: Sending::Open,
+            input: Input::default(),
+            output: Output::default(),
+            scan: Scan::default(),
+            head: Head::default(),
+            body: Vec::new(),
+            max_body_bytes,
+            refused: None,
+            empty_line_passed: false,
+            ended: false,
+            draining: false,
+            waiting_since: now.mono_ms,
+            progress: 0,
+            taken_at: now.mono_ms,
+        }
+    }
+
+    /// Takes bytes from the peer. Call [`Conn::next`] afterwards, until it says [`Step::Idle`].
+    pub fn receive(&mut self, bytes: &[u8], now: Now) {
+        if self.ended || bytes.is_empty() {
+            return;
+        }
+        let nothing_unread = self.input.unread().is_empty();
+        match &mut self.receiving {
+            Receiving::Closed => return,
+            Receiving::Head if nothing_unread => self.wait_from(now),
+            Receiving::Body(_) | Receiving::Discarding { .. } => {
+                self.progress += bytes.len();
+                if self.progress >= BODY_PROGRESS_BYTES {
+                    self.wait_from(now);
+                }
+            }
+            _ => {}
+        }
+        match &mut self.receiving {
+            // A body goes where it belongs without a stop in the input.
+            Receiving::Body(decoder) => match decoder.decode(bytes, &mut self.body) {
+                Ok(None) => {}
+                Ok(Some(taken)) => {
+                    self.receiving = Receiving::InHand { told: false };
+                    self.input.push(&bytes[taken..]);
+                }
+                Err(why) => self.turn_away(why, now),
+            },
+            _ => self.input.push(bytes),
+        }
+    }
+
+    /// The peer has finished sending. What it has sent before is still answered.
+    pub fn receive_end(&mut self) {
+        self.ended = true;
+        if matches!(self.sending, Sending::Lingering { .. }) {
+            self.sending = Sending::Done;
+        }
+    }
+
+    /// Drives the connection as far as it goes by itself. To be called until it says
+    /// [`Step::Idle`], after each of `receive`, `receive_end`, `admit`, `respond`, `sent`, `expire`.
+    pub fn next(&mut self, now: Now) -> Step {
+        loop {
+            if let Some(status) = self.refused.take() {
+                return Step::Refused(status);
+            }
+            match &mut self.receiving {
+                Receiving::Head => {
+                    if self.is_stalled() {
+                        return Step::Idle;
+                    }
+                    self.pass_empty_line();
+                    match self.scan.end(self.input.unread()) {
+                        Ok(Some(length)) => {
+                            if let Some(step) = self.take_head(length, now) {
+                                return step;
+                            }
+                        }
+                        Ok(None) if self.ended && !self.input.unread().is_empty() => {
+                            // RFC 9112 §8: an incomplete request may be answered with an error.
+                            self.turn_away(CUT_SHORT, now);
+                        }
+                        Ok(None) => {
+                            self.leave_if_over();
+                            return Step::Idle;
+                        }
+                        Err(why) => self.turn_away(why, now),
+                    }
+                }
+                Receiving::InHand { told } if !*told => {
+                    *told = true;
+                    return Step::Request;
+                }
+                Receiving::Body(_) if self.ended => self.turn_away(CUT_SHORT, now),
+                Receiving::Discarding { remaining } => {
+                    let taken = (*remaining).min(self.input.unread().len());
+                    *remaining -= taken;
+                    let complete = *remaining == 0;
+                    self.input.consume(taken);
+                    self.input.release();
+                    if complete {
+                        self.receiving = Receiving::Head;
+                        self.wait_from(now);
+                    } else if self.ended {
+                        self.close();
+                    } else {
+                        return Step::Idle;
+                    }
+                }
+                Receiving::Declared
+                | Receiving::Body(_)
+                | Receiving::InHand { .. }
+                | Receiving::Closed => return Step::Idle,
+            }
+        }
+    }
+
+    /// RFC 9112 §2.2: one empty line before a request line is passed over.
+    fn pass_empty_line(&mut self) {
+        if !self.empty_line_passed && self.input.unread().starts_with(b"\r\n") {
+            self.empty_line_passed = true;
+            self.input.consume(2);
+            self.input.release();
+            self.scan = Scan::default();
+        }
+    }
+
+    /// Takes the head that stands complete at the front of the input.
+    fn take_head(&mut self, length: usize, now: Now) -> Option<Step> {
+        self.scan = Scan::default();
+        self.empty_line_passed = false;
+        if let Err(why) = self.head.read(&self.input.unread()[..length]) {
+            self.turn_away(why, now);
+            return None;
+        }
+        self.input.consume(length);
+        if self.head.framing == Framing::Nothing && self.head.expectation != Expectation::Other {
+            self.receiving = Receiving::InHand { told: true };
+            return Some(Step::Request);
+        }
+        self.receiving = Receiving::Declared;
+        Some(Step::Head)
+    }
+
+    /// Between two requests: ends a connection that will bring none.
+    fn leave_if_over(&mut self) {
+        if self.input.unread().is_empty() && (self.ended || self.draining) {
+            self.close();
+            if self.output.is_empty() {
+                self.give_up();
+            }
+        }
+    }
+
+    /// The request in hand, from [`Step::Head`] or [`Step::Request`] until its answer.
+    pub fn request(&self) -> Request<'_> {
+        assert!(self.has_request(), "no request is in hand");
+        Request::new(&self.head, self.input.request())
+    }
+
+    fn has_request(&self) -> bool {
+        matches!(
+            self.receiving,
+            Receiving::Declared | Receiving::Body(_) | Receiving::InHand { .. }
+        )
+    }
+
+    /// After [`Step::Head`]: goes on with the body, or refuses what the head alone rules out.
+    pub fn admit(&mut self, now: Now) {
+        assert!(
+            matches!(self.receiving, Receiving::Declared),
+            "no head waits to be admitted"
+        );
+        if self.head.expectation == Expectation::Other {
+            return self.turn_away(UNKNOWN_EXPECTATION, now);
+        }
+        let mut decoder = match self.head.framing {
+            Framing::Length(length) if length > self.max_body_bytes as u64 => {
+                return self.turn_away(body::TOO_LARGE, now);
+            }
+            Framing::Length(length) => Decoder::length(length),
+            Framing::Chunked => Decoder::chunked(self.max_body_bytes),
+            Framing::Nothing => unreachable!("a head without body and expectation is a request"),
+        };
+        self.wait_from(now);
+        // RFC 9110 §10.1.1: no 100 where content has arrived already.
+        let unread = self.input.unread();
+        if self.head.expectation == Expectation::Continue && unread.is_empty() {
+            self.tail(now)
+                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.receiving = Receiving::Body(decoder);
+            return;
+        }
+        let arrived = unread.len();
+        match decoder.decode(unread, &mut self.body) {
+            Ok(Some(taken)) => {
+                self.input.consume(taken);
+                self.receiving = Receiving::InHand { told: false };
+            }
+            Ok(None) => {
+                self.input.consume(arrived);
+                self.receiving = Receiving::Body(decoder);
+            }
+            Err(why) => self.turn_away(why, now),
+        }
+    }
+
+    /// After [`Step::Request`]: the body, its transfer coding taken off, its content coding not.
+    pub fn take_body(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.body)
+    }
+
+    /// Gives a body's memory back for the next one. A large one is let go.
+    pub fn recycle(&mut self, mut body: Vec<u8>) {
+        if !matches!(self.receiving, Receiving::Body(_))
+            && body.capacity() <= BUFFER_KEEP_BYTES
+            && self.body.capacity() == 0
+        {
+            body.clear();
+            self.body = body;
+        }
+    }
+
+    /// Answers the request in hand, once, after [`Step::Head`] or [`Step::Request`]. The answer to a
+    /// request that the connection has given up meanwhile is dropped.
+    pub fn respond(&mut self, response: &Response, now: Now) {
+        if matches!(self.receiving, Receiving::Closed) {
+            return;
+        }
+        assert!(self.may_answer(), "an answer without a request");
+        let closes = self.closes_after(response);
+        self.write(response, closes, now);
+        self.finish(closes, now);
+    }
+
+    fn may_answer(&self) -> bool {
+        self.sending == Sending::Open
+            && matches!(
+                self.receiving,
+                Receiving::Declared | Receiving::InHand { .. }
+            )
+    }
+
+    /// Answers the request in hand with a body that has no known end: the head now, the body with
+    /// [`Conn::stream`], the end with [`Conn::end_stream`] or [`Conn::break_stream`]. To HEAD, the
+    /// head is all; [`Conn::is_streaming`] tells.
+    pub fn start_stream(&mut self, response: &Response, now: Now) {
+        if matches!(self.receiving, Receiving::Closed) {
+            return;
+        }
+        assert!(self.may_answer(), "an answer without a request");
+        // RFC 9112 §6.1: no transfer coding towards HTTP/1.0; there closing is the end.
+        let chunked = self.head.version == Version::Http11;
+        let closes = self.closes_after(response) || !chunked;
+        let (end, stays) = (
+            if chunked { End::Chunked } else { End::Unsaid },
+            self.persistence(closes),
+        );
+        write_head(self.tail(now), response, end, stays, now);
+        if self.head.method == Method::Head {
+            return self.finish(closes, now);
+        }
+        self.draining |= closes;
+        self.sending = Sending::Streaming { chunked };
+    }
+
+    /// The next part of a stream.
+    pub fn stream(&mut self, part: &[u8], now: Now) {
+        match self.sending {
+            Sending::Streaming { chunked: true } => write_chunk(self.tail(now), part),
+            Sending::Streaming { chunked: false } => self.tail(now).extend_from_slice(part),
+            _ => {}
+        }
+    }
+
+    /// Ends a stream well.
+    pub fn end_stream(&mut self, now: Now) {
+        let Sending::Streaming { chunked } = self.sending else {
+            return;
+        };
+        if chunked {
+            self.tail(now).extend_from_slice(b"0\r\n\r\n");
+        }
+        self.sending = Sending::Open;
+        self.finish(self.draining, now);
+    }
+
+    /// Ends a stream without its last chunk, so that the client can tell that something is missing
+    /// (RFC 9112 §8).
+    pub fn break_stream(&mut self) {
+        if self.is_streaming() {
+            self.close();
+        }
+    }
+
+    pub fn is_streaming(&self) -> bool {
+        matches!(self.sending, Sending::Streaming { .. })
+    }
+
+    /// Answers and closes, whatever is being received: for reasons outside this connection. A stream
+    /// is broken off instead, and nothing happens to a connection that is closing already.
+    pub fn refuse(&mut self, response: &Response, now: Now) {
+        match self.sending {
+            Sending::Open => {
+                self.write(response, true, now);
+                self.close();
+            }
+            Sending::Streaming { .. } => self.close(),
+            Sending::Closing | Sending::Lingering { .. } | Sending::Done => {}
+        }
+    }
+
+    /// The server is going down: the answer to come is the last, and a connection on which nothing
+    /// of a next request has arrived closes at once.
+    pub fn begin_close(&mut self) {
+        self.draining = true;
+        if matches!(self.receiving, Receiving::Head) {
+            self.leave_if_over();
+        }
+    }
+
+    /// Whether the answer to the request in hand is this connection's last (RFC 9112 §9.3, §9.6).
+    fn closes_after(&self, response: &Response) -> bool {
+        // A body that the client may be holding back, or that is long, is not worth waiting for.
+        let body_in_the_way = matches!(self.receiving, Receiving::Declared)
+            && match self.head.framing {
+                Framing::Nothing => false,
+                Framing::Chunked => true,
+                Framing::Length(length) => {
+                    self.head.expectation != Expectation::Nothing
+                        || length > DISCARD_MAX_BYTES as u64
+                }
+            };
+        response.close || self.draining || !self.head.keep_alive || body_in_the_way
+    }
+
+    fn persistence(&self, closes: bool) -> Persistence {
+        match (closes, self.head.version) {
+            (true, _) => Persistence::Closed,
+            (false, Version::Http11) => Persistence::Kept,
+            (false, Version::Http10) => Persistence::KeptAsAsked,
+        }
+    }
+
+    /// Queues a whole answer.
+    fn write(&mut self, response: &Response, closes: bool, now: Now) {
+        let stays = self.persistence(closes);
+        // RFC 9110 §8.6: no length with 204. §9.3.2: HEAD gets the length that GET would get.
+        let end = match response.status {
+            204 => End::Unsaid,
+            _ => End::Length(response.body.len()),
+        };
+        // A head that could not be read leaves the method to its first bytes.
+        let to_head = if self.has_request() {
+            self.head.method == Method::Head
+        } else {
+            self.input.unread().starts_with(b"HEAD ")
+        };
+        let out = self.tail(now);
+        write_head(out, response, end, stays, now);
+        if !to_head && response.status != 204 {
+            out.extend_from_slice(&response.body);
+        }
+    }
+
+    /// The request in hand has its answer.
+    fn finish(&mut self, closes: bool, now: Now) {
+        if closes {
+            return self.close();
+        }
+        self.receiving = match (&self.receiving, self.head.framing) {
+            (Receiving::Declared, Framing::Length(length)) => Receiving::Discarding {
+                remaining: usize::try_from(length).expect("only a short body is discarded"),
+            },
+            _ => Receiving::Head,
+        };
+        empty(&mut self.body);
+        self.input.release();
+        self.wait_from(now);
+    }
+
+    /// The connection's own refusal.
+    fn turn_away(&mut self, why: Refusal, now: Now) {
+        self.write(&Response::error(why.status, why.detail), true, now);
+        self.refused = Some(why.status);
+        self.close();
+    }
+
+    /// No byte that comes is looked at any more; what waits to be sent is the end.
+    fn close(&mut self) {
+        self.receiving = Receiving::Closed;
+        self.sending = Sending::Closing;
+        self.input = Input::default();
+        self.body = Vec::new();
+    }
+
+    /// Nothing more can be done here, not even send what waits.
+    fn give_up(&mut self) {
+        self.close();
+        self.sending = Sending::Done;
+        self.output = Output::default();
+    }
+
+    /// Where answers are written. The wait for the client begins with the first of them.
+    fn tail(&mut self, now: Now) -> &mut Vec<u8> {
+        if self.output.is_empty() {
+            self.taken_at = now.mono_ms;
+        }
+        self.output.tail()
+    }
+
+    /// What is to be sent next.
+    pub fn output(&self) -> &[u8] {
+        self.output.waiting()
+    }
+
+    /// The client has taken the first `n` bytes of [`Conn::output`].
+    pub fn sent(&mut self, n: usize, now: Now) {
+        if n == 0 {
+            return;
+        }
+        let was_stalled = self.is_stalled();
+        self.output.take(n);
+        self.taken_at = now.mono_ms;
+        // While its answers waited, nothing was expected of the client.
+        let idle = matches!(self.receiving, Receiving::Head) && self.input.unread().is_empty();
+        if (was_stalled && !self.is_stalled()) || (idle && self.output.is_empty()) {
+            self.wait_from(now);
+        }
+    }
+
+    /// So much waits for the client that its next request has to wait too.
+    fn is_stalled(&self) -> bool {
+        matches!(self.receiving, Receiving::Head)
+            && self.output.waiting().len() > OUTPUT_WAIT_MAX_BYTES
+    }
+
+    /// Whether bytes from the peer are of use now. Only what is read can say that the peer has
+    /// finished.
+    pub fn wants_read(&self) -> bool {
+        if self.ended || self.sending == Sending::Done {
+            return false;
+        }
+        match self.receiving {
+            Receiving::Head => {
+                !self.is_stalled() && self.input.unread().len() < READ_AHEAD_MAX_BYTES
+            }
+            Receiving::Body(_) | Receiving::Discarding { .. } | Receiving::Closed => true,
+            Receiving::Declared | Receiving::InHand { .. } => false,
+        }
+    }
+
+    /// The last answer has left: shut the write side down and call [`Conn::shutdown_done`].
+    pub fn wants_shutdown(&self) -> bool {
+        self.sending == Sending::Closing && self.output.is_empty()
+    }
+
+    /// The write side is shut down. What the peer still sends is thrown away for a moment.
+    pub fn shutdown_done(&mut self, now: Now) {
+        assert!(self.wants_shutdown(), "answers are still to be sent");
+        self.sending = match self.ended {
+            true => Sending::Done,
+            false => Sending::Lingering {
+                until: now.mono_ms + LINGER_MS,
+            },
+        };
+    }
+
+    /// The socket may be closed.
+    pub fn is_done(&self) -> bool {
+        self.sending == Sending::Done
+    }
+
+    /// When [`Conn::expire`] is to be called, on the monotonic clock.
+    pub fn deadline(&self) -> Option<u64> {
+        [self.send_deadline(), self.receive_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn send_deadline(&self) -> Option<u64> {
+        match self.sending {
+            Sending::Done => None,
+            Sending::Lingering { until } => Some(until),
+            _ if self.output.is_empty() => None,
+            _ => Some(self.taken_at + WRITE_TIMEOUT_MS),
+        }
+    }
+
+    fn receive_deadline(&self) -> Option<u64> {
+        let patience = match self.receiving {
+            Receiving::Head if self.is_stalled() => return None,
+            Receiving::Head if !self.input.unread().is_empty() => HEAD_TIMEOUT_MS,
+            Receiving::Head if self.output.is_empty() => IDLE_TIMEOUT_MS,
+            Receiving::Body(_) | Receiving::Discarding { .. } => BODY_TIMEOUT_MS,
+            _ => return None,
+        };
+        Some(self.waiting_since + patience)
+    }
+
+    /// A deadline may have passed: 408 for a request that does not get on (RFC 9110 §15.5.9), the
+    /// end for a client that does not read or has nothing to say.
+    pub fn expire(&mut self, now: Now) {
+        let passed = |deadline: Option<u64>| deadline.is_some_and(|at| at <= now.mono_ms);
+        if passed(self.send_deadline()) {
+            self.give_up();
+        } else if passed(self.receive_deadline()) {
+            match self.receiving {
+                Receiving::Head if self.input.unread().is_empty() => self.give_up(),
+                Receiving::Head => self.turn_away(HEAD_TOO_SLOW, now),
+                Receiving::Body(_) => self.turn_away(BODY_TOO_SLOW, now),
+                // The request has its answer already.
+                _ => self.close(),
+            }
+        }
+    }
+
+    /// The wait for bytes begins anew.
+    fn wait_from(&mut self, now: Now) {
+        self.waiting_since = now.mono_ms;
+        self.progress = 0;
+    }
+
+    /// Bytes held for this connection: received, decoded and to be sent.
+    pub fn buffered(&self) -> usize {
+        let body = if self.body.is_empty() {
+            0
+        } else {
+            self.body.capacity()
+        };
+        self.input.len() + body + self.output.len()
+    }
+
+    pub fn is_receiving_body(&self) -> bool {
+        matches!(self.receiving, Receiving::Body(_))
+    }
+
+    /// Panics when the two directions are in a pair of states that cannot be.
+    pub fn check_invariants(&self) {
+        self.input.check_invariants();
+        self.output.check_invariants();
+        let closed = matches!(self.receiving, Receiving::Closed);
+        assert!(match self.sending {
+            Sending::Open => !closed,
+            Sending::Streaming { .. } => matches!(self.receiving, Receiving::InHand { .. }),
+            Sending::Closing | Sending::Lingering { .. } | Sending::Done => closed,
+        });
+    }
+}
