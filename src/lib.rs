@@ -1,5 +1,8 @@
 //! A pub-sub log aggregator: every event stored once, on disk before the answer.
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod event;
 pub mod http;
 pub mod limits;
+pub mod logging;
