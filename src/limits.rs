@@ -52,6 +52,26 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 // Two bytes are for the one `{}` that stands for all absent payloads.
 const _: () = assert!(2 * BODY_CEILING_BYTES + 2 <= u32::MAX as usize);
+/// Bytes of log lines that wait for standard error; what does not fit is dropped and counted.
+pub const LOG_BUFFER_BYTES: usize = 1024 * 1024;
+/// Bytes in one write of log lines to a pipe or socket: POSIX's `PIPE_BUF` on Linux, which a pipe that
+/// polls as writable takes whole and at once (pipe(7)).
+pub const LOG_WRITE_BYTES: usize = 4096;
+
+/// Events that the ring may be made to hold (`--ring-capacity`), and so the most in one request.
+pub const RING_CAPACITY_MAX: u64 = 1_000_000;
+/// The smallest body limit that can be set (`--max-body-bytes`).
+pub const BODY_LIMIT_MIN_BYTES: u64 = 1024;
+/// The largest body limit that can be set. Spans into a body count in 32 bits.
+pub const BODY_LIMIT_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// The smallest limit for all buffered bodies and answers together (`--max-buffered-bytes`).
+pub const BUFFERED_LIMIT_MIN_BYTES: u64 = 1024 * 1024;
+/// Bytes in the path of a Unix socket (unix(7): `sun_path`, its closing NUL taken off).
+pub const UNIX_PATH_MAX_BYTES: usize = 107;
+
+const _: () = assert!(LOG_WRITE_BYTES * 4 <= LOG_BUFFER_BYTES);
+const _: () =
+    assert!(BODY_LIMIT_MIN_BYTES < BODY_LIMIT_MAX_BYTES && BODY_LIMIT_MAX_BYTES <= u32::MAX as u64);
 const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () = assert!(CHUNK_LINE_MAX_BYTES < HEAD_MAX_BYTES && TRAILERS_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () = assert!(BODY_PROGRESS_BYTES < DISCARD_MAX_BYTES);

@@ -1,1 +1,22 @@
-fn main() {}
+//! Arguments to one subcommand to an exit code; nothing else.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use logagg::cli::{self, Command};
+
+/// 0 for done, 1 for what could not be done, 2 for arguments or variables that are wrong.
+fn main() -> ExitCode {
+    let done = match cli::parse(std::env::args_os()) {
+        Ok(Command::Serve(config)) => cli::serve::run(config),
+        Err(refusal) => return refusal.report(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            // Where nobody can read the sentence the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "logagg: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The command line as a whole: which subcommands there are, and what becomes of arguments that are
+//! wrong. It must never write outside standard output and standard error, and never panic on them.
+
+pub mod serve;
+
+use std::env;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{Config, ServeArgs};
+
+/// What the program was asked to do.
+#[derive(Debug)]
+pub enum Command {
+    Serve(Config),
+}
+
+/// Every event stored once, on disk before the answer.
+#[derive(Parser)]
+#[command(name = "logagg", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    subcommand: CliSubcommand,
+}
+
+#[derive(Subcommand)]
+enum CliSubcommand {
+    Serve(ServeArgs),
+}
+
+/// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
+#[derive(Debug)]
+pub struct Refusal {
+    error: clap::Error,
+    /// The environment variable that the wrong value came from.
+    variable: Option<String>,
+}
+
+/// Reads the arguments, the program's name first, and the environment. A flag beats a variable, a
+/// variable beats the default, and an empty variable counts as not set: those that this program knows
+/// are removed from the process's environment, so call this before any thread is started.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Refusal> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    remove_empty_variables();
+    let cli = Cli::command()
+        .try_get_matches_from(&arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let refuse = |error: clap::Error| {
+        let variable = variable_of(&error, &arguments);
+        Refusal { error, variable }
+    };
+    match cli.map_err(refuse)?.subcommand {
+        CliSubcommand::Serve(serve) => Ok(Command::Serve(serve.into_config())),
+    }
+}
+
+impl Refusal {
+    /// Says it, on standard error where something is wrong, and returns the exit code: 2 where something
+    /// is wrong, else 0.
+    pub fn report(&self) -> ExitCode {
+        // Where nobody can read the sentence the exit code still tells.
+        let _ = self.error.print();
+        if let Some(variable) = &self.variable {
+            let _ = writeln!(
+                std::io::stderr(),
+                "The value came from the environment variable {variable}."
+            );
+        }
+        ExitCode::from(u8::try_from(self.error.exit_code()).unwrap_or(2))
+    }
+}
+
+/// Removes the variables of the subcommands' flags that are set to nothing.
+fn remove_empty_variables() {
+    // The command that names the variables reads them as it is built, so this one is built for the names.
+    let command = Cli::command();
+    for argument in command
+        .get_subcommands()
+        .flat_map(|subcommand| subcommand.get_arguments())
+    {
+        if let Some(name) = argument.get_env() {
+            if env::var_os(name).is_some_and(|value| value.is_empty()) {
+                env::remove_var(name);
+            }
+        }
+    }
+}
+
+/// The variable that gave the value that `error` complains about, if its flag is not in `arguments`.
+fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let ContextValue::String(usage) = error.get(ContextKind::InvalidArg)? else {
+        return None;
+    };
+    let flag = usage.split([' ', '=']).next()?;
+    let is_given = arguments.iter().any(|argument| {
+        argument
+            .to_string_lossy()
+            .strip_prefix(flag)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    });
+    if is_given {
+        return None;
+    }
+    let command = Cli::command();
+    let name = command
+        .get_subcommands()
+        .flat_map(|subcommand| subcommand.get_arguments())
+        .find(|argument| {
+            argument
+                .get_long()
+                .is_some_and(|long| flag.strip_prefix("--") == Some(long))
+        })?
+        .get_env()?;
+    env::var_os(name).map(|_| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,345 @@
+//! The settings of `serve`: flags and environment variables to a [`Config`] in which every value is
+//! legal. Says nothing on its own and starts nothing; whether an address can be listened on or a
+//! database be opened is found out by whoever does it.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::{PathBufValueParser, PossibleValue, RangedU64ValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use log::LevelFilter;
+
+use crate::limits;
+use crate::logging::Format;
+
+/// The settings of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen: one address or more, none twice.
+    pub listen: Vec<Listen>,
+    pub database: PathBuf,
+    pub durability: Durability,
+    pub dedup: Dedup,
+    /// Events, 1 to [`limits::RING_CAPACITY_MAX`].
+    pub ring_capacity: usize,
+    /// Bytes, [`limits::BODY_LIMIT_MIN_BYTES`] to [`limits::BODY_LIMIT_MAX_BYTES`].
+    pub max_body_bytes: usize,
+    /// At least 1.
+    pub max_connections: usize,
+    /// Bytes, at least [`limits::BUFFERED_LIMIT_MIN_BYTES`]. May be less than `max_body_bytes`.
+    pub max_buffered_bytes: usize,
+    pub log_level: LevelFilter,
+    pub log_format: Format,
+    pub log_duplicates: LogDuplicates,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// A name or an IP address, IPv6 without brackets, and a port; port 0 lets the system pick one.
+    Tcp(String, u16),
+    /// A Unix socket's path, 1 to [`limits::UNIX_PATH_MAX_BYTES`] bytes.
+    Unix(PathBuf),
+}
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Durability {
+    /// Loss of power.
+    Full,
+    /// A crash of the process.
+    Normal,
+}
+
+/// How a new database tells a duplicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dedup {
+    /// By a UNIQUE constraint on the events' table.
+    Constraint,
+}
+
+/// What the log says of duplicates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogDuplicates {
+    /// A line for each.
+    Each,
+    /// A line with their number, now and then.
+    Summary,
+    /// Nothing.
+    Off,
+}
+
+/// Run the server
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Name or address of the interface to listen on [default: 0.0.0.0]
+    #[arg(long, env = "HOST", hide_env_values = true, value_parser = parse_host)]
+    host: Option<String>,
+
+    /// TCP port to listen on; 0 picks a free one and logs it [default: 8080]
+    #[arg(long, env = "PORT", hide_env_values = true)]
+    port: Option<u16>,
+
+    /// Listen on HOST:PORT, [IPV6]:PORT or unix:/PATH; may be repeated, several are separated by
+    /// commas. Takes the place of --host and --port unless one of them is set too
+    #[arg(
+        long,
+        env = "LISTEN",
+        hide_env_values = true,
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    listen: Vec<Listen>,
+
+    /// File that holds the database; it and its folders are made where they are missing
+    #[arg(
+        long,
+        env = "DATABASE_PATH",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    #[arg(default_value = "data/dedup.db", value_parser = PathBufValueParser::new().try_map(check_database))]
+    database: PathBuf,
+
+    /// What an answered event survives: loss of power (full) or a crash of the process (normal)
+    #[arg(
+        long,
+        env = "DURABILITY",
+        hide_env_values = true,
+        default_value = "full",
+        ignore_case = true
+    )]
+    durability: Durability,
+
+    /// How a new database tells a duplicate
+    #[arg(
+        long,
+        env = "DEDUP",
+        hide_env_values = true,
+        default_value = "constraint",
+        ignore_case = true
+    )]
+    dedup: Dedup,
+
+    /// Events that may wait for a commit, and so the most in one request
+    #[arg(
+        long,
+        env = "RING_CAPACITY",
+        hide_env_values = true,
+        value_name = "EVENTS",
+        default_value = "10000"
+    )]
+    #[arg(value_parser = whole(1, limits::RING_CAPACITY_MAX))]
+    ring_capacity: usize,
+
+    /// Largest request body, also when decompressed
+    #[arg(
+        long,
+        env = "MAX_BODY_BYTES",
+        hide_env_values = true,
+        value_name = "BYTES",
+        default_value = "16777216"
+    )]
+    #[arg(value_parser = whole(limits::BODY_LIMIT_MIN_BYTES, limits::BODY_LIMIT_MAX_BYTES))]
+    max_body_bytes: usize,
+
+    /// Connections served at a time
+    #[arg(
+        long,
+        env = "MAX_CONNECTIONS",
+        hide_env_values = true,
+        value_name = "NUMBER",
+        default_value = "10000"
+    )]
+    #[arg(value_parser = whole(1, u64::MAX))]
+    max_connections: usize,
+
+    /// Most that bodies being received and answers being sent hold together
+    #[arg(
+        long,
+        env = "MAX_BUFFERED_BYTES",
+        hide_env_values = true,
+        value_name = "BYTES"
+    )]
+    #[arg(default_value = "134217728", value_parser = whole(limits::BUFFERED_LIMIT_MIN_BYTES, u64::MAX))]
+    max_buffered_bytes: usize,
+
+    /// Least important records that are logged
+    #[arg(
+        long,
+        env = "LOG_LEVEL",
+        hide_env_values = true,
+        value_name = "LEVEL",
+        ignore_case = true
+    )]
+    #[arg(default_value = "info")]
+    log_level: Level,
+
+    /// How a record is written to standard error
+    #[arg(
+        long,
+        env = "LOG_FORMAT",
+        hide_env_values = true,
+        default_value = "text",
+        ignore_case = true
+    )]
+    log_format: Format,
+
+    /// What is logged of duplicates
+    #[arg(
+        long,
+        env = "LOG_DUPLICATES",
+        hide_env_values = true,
+        default_value = "each",
+        ignore_case = true
+    )]
+    log_duplicates: LogDuplicates,
+}
+
+/// The names of `log`'s levels.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Level {
+    Off,
+    Error,
+    #[value(alias = "warning")]
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl ServeArgs {
+    /// The settings that these arguments and the defaults make.
+    pub fn into_config(self) -> Config {
+        let mut listen = Vec::new();
+        if self.listen.is_empty() || self.host.is_some() || self.port.is_some() {
+            let host = self.host.unwrap_or_else(|| "0.0.0.0".to_owned());
+            listen.push(Listen::Tcp(host, self.port.unwrap_or(8080)));
+        }
+        for address in self.listen {
+            // Port 0 asks for another port each time.
+            if matches!(address, Listen::Tcp(_, 0)) || !listen.contains(&address) {
+                listen.push(address);
+            }
+        }
+        Config {
+            listen,
+            database: self.database,
+            durability: self.durability,
+            dedup: self.dedup,
+            ring_capacity: self.ring_capacity,
+            max_body_bytes: self.max_body_bytes,
+            max_connections: self.max_connections,
+            max_buffered_bytes: self.max_buffered_bytes,
+            log_level: match self.log_level {
+                Level::Off => LevelFilter::Off,
+                Level::Error => LevelFilter::Error,
+                Level::Warn => LevelFilter::Warn,
+                Level::Info => LevelFilter::Info,
+                Level::Debug => LevelFilter::Debug,
+                Level::Trace => LevelFilter::Trace,
+            },
+            log_format: self.log_format,
+            log_duplicates: self.log_duplicates,
+        }
+    }
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Format::Text, Format::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Format::Text => "text",
+            Format::Json => "json",
+        }))
+    }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    /// Reads `unix:/path`, `host:port` or `[ipv6]:port`, white space around it ignored.
+    fn from_str(text: &str) -> Result<Listen, String> {
+        const FORMS: &str = "an address is HOST:PORT, [IPV6]:PORT or unix:/PATH";
+        let text = text.trim();
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path.len() {
+                0 => Err(FORMS.to_owned()),
+                1..=limits::UNIX_PATH_MAX_BYTES => Ok(Listen::Unix(path.into())),
+                _ => Err(format!(
+                    "the path of a Unix socket has at most {} bytes",
+                    limits::UNIX_PATH_MAX_BYTES
+                )),
+            };
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(FORMS)?;
+        if host.contains(':') && !host.starts_with('[') {
+            return Err(
+                "an IPv6 address with a port stands in brackets, as in [::1]:8080".to_owned(),
+            );
+        }
+        let port = port
+            .parse()
+            .map_err(|_| format!("{port:?} is not a port (0 to 65535)"))?;
+        Ok(Listen::Tcp(parse_host(host)?, port))
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Listen::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A whole number from `least` to `most`.
+fn whole(least: u64, most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(least..=most)
+}
+
+/// A host name, an IPv4 address, or an IPv6 address with or without brackets, which are taken off; an
+/// IPv6 address may have a zone (RFC 4007 §11), as in `fe80::1%eth0`.
+fn parse_host(text: &str) -> Result<String, String> {
+    let bare = text
+        .strip_prefix('[')
+        .map_or(Some(text), |rest| rest.strip_suffix(']'));
+    let bracketed = text.starts_with('[');
+    let host = bare.ok_or("a bracket is not closed")?;
+    if host.is_empty() {
+        return Err("a host is missing".to_owned());
+    }
+    if bracketed || host.contains(':') {
+        let address = host
+            .split_once('%')
+            .map_or(host, |(address, _zone)| address);
+        address
+            .parse::<Ipv6Addr>()
+            .map_err(|_| format!("{host:?} is not an IPv6 address"))?;
+    } else if !host
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+    {
+        return Err(format!("{host:?} is not a host name or IP address"));
+    }
+    Ok(host.to_owned())
+}
+
+/// Refuses the names to which SQLite gives a meaning other than that of a file.
+fn check_database(path: PathBuf) -> Result<PathBuf, String> {
+    let name = path.as_os_str().as_encoded_bytes();
+    if name.starts_with(b":") || name.starts_with(b"file:") {
+        return Err(
+            "the database must be an ordinary file (./NAME where the name begins like this)"
+                .to_owned(),
+        );
+    }
+    Ok(path)
+}
