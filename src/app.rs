@@ -5,13 +5,13 @@
 //! then the request is only a slot of the ring. No other code answers 200 to a publication that
 //! brought events.
 
-use crate::api::detail::Details;
 use crate::api::route::{self, Route};
 use crate::api::{publish, read, watch};
 use crate::clock::Now;
 use crate::event::EventSpans;
 use crate::http::{Request, Response};
 use crate::limits;
+use crate::logging;
 use crate::ring::{Full, Ring, Slot};
 use crate::store::{Outcome, Store, StoreError};
 
@@ -120,10 +120,12 @@ impl App {
             Ok(route) => route,
             Err(response) => return Answer::Now(*response),
         };
+        // A body was asked for before the server began to stop, so its request is still taken.
+        let refused = self.draining && !request.has_body();
         let query = request.query();
         let response = match route {
             Route::Health => Ok(self.health(now)),
-            _ if self.draining => Ok(shutting_down()),
+            _ if refused => Ok(shutting_down()),
             Route::Publish => return self.publish(ticket, request, body, now),
             Route::Root => Ok(watch::root()),
             Route::Events => read::events(&mut self.store, query),
@@ -140,7 +142,13 @@ impl App {
     fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
         let events = self.spare_events.pop().unwrap_or_default();
         let max_events = self.options.ring_capacity;
-        let (publication, asked) = match publish::read(request, body, events, self.options.max_body_bytes, max_events) {
+        let (publication, asked) = match publish::read(
+            request,
+            body,
+            events,
+            self.options.max_body_bytes,
+            max_events,
+        ) {
             Ok(read) => read,
             Err(refused) => {
                 self.rejected += refused.rejected;
@@ -151,12 +159,19 @@ impl App {
         if publication.events.is_empty() {
             return Answer::Now(asked.answer(&[]));
         }
-        let slot = Slot { ticket: Waiting { ticket, asked }, publication };
-        let Err(Full(slot)) = self.ring.push(slot) else { return Answer::AfterCommit };
+        let slot = Slot {
+            ticket: Waiting { ticket, asked },
+            publication,
+        };
+        let Err(Full(slot)) = self.ring.push(slot) else {
+            return Answer::AfterCommit;
+        };
         self.drain(now);
         match self.ring.push(slot) {
             Ok(()) => Answer::AfterCommit,
-            Err(Full(_)) => Answer::Now(unavailable("the database is locked by another program; try again")),
+            Err(Full(_)) => Answer::Now(unavailable(
+                "the database is locked by another program; try again",
+            )),
         }
     }
 
@@ -168,21 +183,27 @@ impl App {
         }
         self.outcomes.clear();
         let publications = self.ring.slots().map(|slot| &slot.publication);
-        match self.store.commit(publications, now.unix_us, &mut self.outcomes) {
+        match self
+            .store
+            .commit(publications, now.unix_us, &mut self.outcomes)
+        {
             Ok(()) => {
                 self.batches += 1;
                 self.recovered();
                 self.answer_committed();
             }
             Err(StoreError::Locked)
-                if now.mono_ms - *self.locked_since.get_or_insert(now.mono_ms) < limits::LOCKED_RETRY_MS =>
+                if now.mono_ms - *self.locked_since.get_or_insert(now.mono_ms)
+                    < limits::LOCKED_RETRY_MS =>
             {
                 self.retry_at = now.mono_ms + limits::LOCKED_PAUSE_MS;
             }
             Err(error) => {
                 self.failed(&error, now);
                 while let Some(slot) = self.ring.pop() {
-                    let response = unavailable("the events could not be stored, none of them was; send them again");
+                    let response = unavailable(
+                        "the events could not be stored, none of them was; send them again",
+                    );
                     self.finish(slot, response);
                 }
             }
@@ -208,25 +229,30 @@ impl App {
             publication.events.clear();
             self.spare_events.push(publication.events);
         }
-        self.committed.push(Committed { ticket: slot.ticket.ticket, response, buffer: publication.body });
+        self.committed.push(Committed {
+            ticket: slot.ticket.ticket,
+            response,
+            buffer: publication.body,
+        });
     }
 
     fn log_duplicates(&mut self, slot: &Slot<Waiting>, outcomes: &[Outcome]) {
         let body = &slot.publication.body;
         for (event, outcome) in slot.publication.events.iter().zip(outcomes) {
-            let text = |span: crate::event::Span| std::str::from_utf8(span.of(body)).unwrap_or_default();
+            let text =
+                |span: crate::event::Span| std::str::from_utf8(span.of(body)).unwrap_or_default();
             if matches!(outcome, Outcome::Accepted(_)) {
                 continue;
             }
             self.summary.0 += 1;
-            let (topic, event_id, source) = (text(event.topic), text(event.event_id), text(event.source));
+            let (topic, event_id, source) =
+                (text(event.topic), text(event.event_id), text(event.source));
             if self.options.log_duplicates == LogDuplicates::Each {
-                log::warn!(
-                    topic, event_id, source;
-                    "Duplicate event detected and dropped: topic={topic}, event_id={event_id}, source={source}"
-                );
+                logging::duplicate(topic, event_id, source);
             }
-            if let (Outcome::Conflict(seq), true) = (outcome, self.options.log_duplicates != LogDuplicates::Off) {
+            if let (Outcome::Conflict(seq), true) =
+                (outcome, self.options.log_duplicates != LogDuplicates::Off)
+            {
                 log::warn!(
                     topic, event_id, source, seq;
                     "The dropped event differs from the stored one: topic={topic}, event_id={event_id}, seq={seq}"
@@ -248,7 +274,9 @@ impl App {
                 Err(error) => self.failed(&error, now),
             }
         }
-        if self.options.log_duplicates == LogDuplicates::Summary && self.summary.0 > 0 && now.mono_ms >= self.summary.1
+        if self.options.log_duplicates == LogDuplicates::Summary
+            && self.summary.0 > 0
+            && now.mono_ms >= self.summary.1
         {
             log::warn!("Duplicate events dropped: {}", self.summary.0);
             self.summary = (0, now.mono_ms + limits::SUMMARY_MS);
@@ -292,7 +320,11 @@ impl App {
     }
 
     fn health(&self, now: Now) -> Response {
-        let reason = if self.draining { Some("shutting down".into()) } else { self.fault.clone() };
+        let reason = if self.draining {
+            Some("shutting down".into())
+        } else {
+            self.fault.clone()
+        };
         watch::health(reason, self.ring.len(), now.unix_us)
     }
 
@@ -302,16 +334,15 @@ impl App {
         let last_seq = self.store.last_seq();
         let uptime_seconds = (now.mono_ms - self.started.mono_ms) / 1_000;
         let topics = self.store.topics();
-        let shown = topics.len().min(limits::STATS_TOPICS_MAX);
-        topics.sorted();
+        let topic_count = topics.len();
         watch::stats(&watch::Stats {
             received: counters.received(),
             unique_processed: counters.unique_processed,
             duplicate_dropped: counters.duplicate_dropped,
-            topics: topics.names().take(shown).collect(),
+            topics: topics.names().take(limits::STATS_TOPICS_MAX).collect(),
             uptime_seconds,
             uptime_human: watch::uptime_human(uptime_seconds),
-            topic_count: topics.len(),
+            topic_count,
             conflicts: counters.conflicts,
             rejected: self.rejected,
             queue_size: self.ring.len(),
@@ -354,5 +385,5 @@ fn shutting_down() -> Response {
 }
 
 fn unavailable(sentence: &str) -> Response {
-    Response::error(503, sentence).header("Retry-After", "1".into())
+    Response::error(503, sentence).header("Retry-After", "1")
 }

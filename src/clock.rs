@@ -36,10 +36,15 @@ impl Civil {
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
         let day_of_era = shifted.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted_month = (5 * day_of_year + 2) / 153;
-        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+        let month = if shifted_month < 10 {
+            shifted_month + 3
+        } else {
+            shifted_month - 9
+        };
         Self {
             year: year_of_era + era * 400 + i64::from(month <= 2),
             month: month as u32,
@@ -102,6 +107,10 @@ mod tests {
         ] {
             assert_eq!(rfc3339(unix_us), text);
         }
-        assert_eq!(Civil::from_unix_us(1_767_323_045_678_901).weekday, 5, "a Friday");
+        assert_eq!(
+            Civil::from_unix_us(1_767_323_045_678_901).weekday,
+            5,
+            "a Friday"
+        );
     }
 }

@@ -2,7 +2,6 @@
 //! legal. Says nothing on its own and starts nothing; whether an address can be listened on or a
 //! database be opened is found out by whoever does it.
 
-use std::fmt;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,64 +10,18 @@ use clap::builder::{PathBufValueParser, PossibleValue, RangedU64ValueParser, Typ
 use clap::{Args, ValueEnum};
 use log::LevelFilter;
 
+use crate::app::{self, LogDuplicates};
 use crate::limits;
 use crate::logging::Format;
+use crate::net::{self, Listen, Settings};
+use crate::store::{Dedup, Durability, OpenOptions};
 
-/// The settings of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What `serve` runs with.
+#[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen: one address or more, none twice.
-    pub listen: Vec<Listen>,
-    pub database: PathBuf,
-    pub durability: Durability,
-    pub dedup: Dedup,
-    /// Events, 1 to [`limits::RING_CAPACITY_MAX`].
-    pub ring_capacity: usize,
-    /// Bytes, [`limits::BODY_LIMIT_MIN_BYTES`] to [`limits::BODY_LIMIT_MAX_BYTES`].
-    pub max_body_bytes: usize,
-    /// At least 1.
-    pub max_connections: usize,
-    /// Bytes, at least [`limits::BUFFERED_LIMIT_MIN_BYTES`]. May be less than `max_body_bytes`.
-    pub max_buffered_bytes: usize,
     pub log_level: LevelFilter,
     pub log_format: Format,
-    pub log_duplicates: LogDuplicates,
-}
-
-/// An address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// A name or an IP address, IPv6 without brackets, and a port; port 0 lets the system pick one.
-    Tcp(String, u16),
-    /// A Unix socket's path, 1 to [`limits::UNIX_PATH_MAX_BYTES`] bytes.
-    Unix(PathBuf),
-}
-
-/// What a commit survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Durability {
-    /// Loss of power.
-    Full,
-    /// A crash of the process.
-    Normal,
-}
-
-/// How a new database tells a duplicate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Dedup {
-    /// By a UNIQUE constraint on the events' table.
-    Constraint,
-}
-
-/// What the log says of duplicates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogDuplicates {
-    /// A line for each.
-    Each,
-    /// A line with their number, now and then.
-    Summary,
-    /// Nothing.
-    Off,
+    pub settings: Settings,
 }
 
 /// Run the server
@@ -216,49 +169,90 @@ impl ServeArgs {
         let mut listen = Vec::new();
         if self.listen.is_empty() || self.host.is_some() || self.port.is_some() {
             let host = self.host.unwrap_or_else(|| "0.0.0.0".to_owned());
-            listen.push(Listen::Tcp(host, self.port.unwrap_or(8080)));
+            listen.push(Listen::Tcp {
+                host,
+                port: self.port.unwrap_or(8080),
+            });
         }
         for address in self.listen {
             // Port 0 asks for another port each time.
-            if matches!(address, Listen::Tcp(_, 0)) || !listen.contains(&address) {
+            if matches!(address, Listen::Tcp { port: 0, .. }) || !listen.contains(&address) {
                 listen.push(address);
             }
         }
-        Config {
+        let settings = Settings {
             listen,
-            database: self.database,
-            durability: self.durability,
-            dedup: self.dedup,
-            ring_capacity: self.ring_capacity,
-            max_body_bytes: self.max_body_bytes,
-            max_connections: self.max_connections,
-            max_buffered_bytes: self.max_buffered_bytes,
-            log_level: match self.log_level {
-                Level::Off => LevelFilter::Off,
-                Level::Error => LevelFilter::Error,
-                Level::Warn => LevelFilter::Warn,
-                Level::Info => LevelFilter::Info,
-                Level::Debug => LevelFilter::Debug,
-                Level::Trace => LevelFilter::Trace,
+            store: OpenOptions {
+                path: self.database,
+                durability: self.durability,
+                dedup: self.dedup,
             },
+            app: app::Options {
+                ring_capacity: self.ring_capacity,
+                max_body_bytes: self.max_body_bytes,
+                log_duplicates: self.log_duplicates,
+            },
+            reactor: net::Options {
+                max_connections: self.max_connections,
+                max_body_bytes: self.max_body_bytes,
+                max_buffered_bytes: self.max_buffered_bytes,
+            },
+        };
+        Config {
+            log_level: self.log_level.into(),
             log_format: self.log_format,
-            log_duplicates: self.log_duplicates,
+            settings,
         }
     }
 }
 
-impl ValueEnum for Format {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Format::Text, Format::Json]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(match self {
-            Format::Text => "text",
-            Format::Json => "json",
-        }))
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> LevelFilter {
+        match level {
+            Level::Off => LevelFilter::Off,
+            Level::Error => LevelFilter::Error,
+            Level::Warn => LevelFilter::Warn,
+            Level::Info => LevelFilter::Info,
+            Level::Debug => LevelFilter::Debug,
+            Level::Trace => LevelFilter::Trace,
+        }
     }
 }
+
+/// Gives a type of a lower layer the names under which it stands on the command line.
+macro_rules! named_values {
+    ($type:ty, $($name:literal => $value:expr, $help:literal;)+) => {
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$($value),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                $(if *self == $value {
+                    return Some(PossibleValue::new($name).help($help));
+                })+
+                None
+            }
+        }
+    };
+}
+
+named_values!(Durability,
+    "full" => Durability::Full, "An answered event survives loss of power";
+    "normal" => Durability::Normal, "An answered event survives a crash of the process";
+);
+named_values!(Dedup,
+    "constraint" => Dedup::Constraint, "A UNIQUE constraint on the table of events";
+);
+named_values!(LogDuplicates,
+    "each" => LogDuplicates::Each, "A line for each";
+    "summary" => LogDuplicates::Summary, "A line with their number, once a second";
+    "off" => LogDuplicates::Off, "Nothing";
+);
+named_values!(Format,
+    "text" => Format::Text, "Time, level and message";
+    "json" => Format::Json, "One JSON object a line";
+);
 
 impl FromStr for Listen {
     type Err = String;
@@ -286,17 +280,8 @@ impl FromStr for Listen {
         let port = port
             .parse()
             .map_err(|_| format!("{port:?} is not a port (0 to 65535)"))?;
-        Ok(Listen::Tcp(parse_host(host)?, port))
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Listen::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Listen::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+        let host = parse_host(host)?;
+        Ok(Listen::Tcp { host, port })
     }
 }
 

@@ -1,11 +1,25 @@
 //! A pub-sub log aggregator: every event stored once, on disk before the answer.
+//!
+//! The modules in reading order, lowest layer first; each imports only from those above it in this
+//! list, and modules of one layer do not know each other.
+//!
+//! | layer | modules |
+//! |---|---|
+//! | 0: the domain | [`event`], [`clock`], [`limits`] |
+//! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`] |
+//! | 2: the service | [`api`], [`app`] |
+//! | 3: the shell | [`net`] |
+//! | on top | [`config`], [`cli`] |
+
 pub mod api;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod event;
 pub mod http;
 pub mod limits;
+pub mod logging;
+pub mod net;
 pub mod ring;
 pub mod store;
-pub mod logging;

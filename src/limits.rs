@@ -146,3 +146,7 @@ const _: () = assert!(LOCKED_RETRY_MS < RETRY_MS);
 const _: () =
     assert!(HEAD_MAX_BYTES <= READ_AHEAD_MAX_BYTES && HEAD_MAX_BYTES <= u16::MAX as usize);
 const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES && HEADERS_MAX < u8::MAX as usize);
+/// Addresses that are listened on.
+pub const LISTENERS_MAX: usize = 32;
+/// Milliseconds for which the end of the program waits for standard error to take the last lines.
+pub const LAST_LINES_MS: u64 = 500;

@@ -33,14 +33,20 @@ pub struct Full<T>(pub Slot<T>);
 impl<T> Ring<T> {
     /// A ring for `capacity` events, at least one.
     pub fn new(capacity: usize) -> Self {
-        Self { slots: VecDeque::new(), events: 0, bytes: 0, capacity: capacity.max(1) }
+        Self {
+            slots: VecDeque::new(),
+            events: 0,
+            bytes: 0,
+            capacity: capacity.max(1),
+        }
     }
 
     /// Queues a publication behind the others.
     pub fn push(&mut self, slot: Slot<T>) -> Result<(), Full<T>> {
         let events = slot.publication.events.len();
         let bytes = slot.publication.body.len();
-        let fits = self.events + events <= self.capacity && self.bytes + bytes <= limits::RING_MAX_BYTES;
+        let fits =
+            self.events + events <= self.capacity && self.bytes + bytes <= limits::RING_MAX_BYTES;
         if !fits && !self.slots.is_empty() {
             return Err(Full(slot));
         }
@@ -85,8 +91,14 @@ mod tests {
     use crate::event::EventSpans;
 
     fn slot(ticket: u32, events: usize, bytes: usize) -> Slot<u32> {
-        let publication = Publication { body: vec![0; bytes], events: vec![EventSpans::default(); events] };
-        Slot { ticket, publication }
+        let publication = Publication {
+            body: vec![0; bytes],
+            events: vec![EventSpans::default(); events],
+        };
+        Slot {
+            ticket,
+            publication,
+        }
     }
 
     #[test]
@@ -95,7 +107,9 @@ mod tests {
         ring.push(slot(1, 3, 5)).expect("room");
         ring.push(slot(2, 7, 5)).expect("room");
         assert_eq!(ring.len(), 10);
-        let Full(refused) = ring.push(slot(3, 1, 1)).expect_err("no room for an eleventh event");
+        let Full(refused) = ring
+            .push(slot(3, 1, 1))
+            .expect_err("no room for an eleventh event");
         assert_eq!(refused.ticket, 3);
         assert_eq!(ring.pop().map(|s| s.ticket), Some(1));
         ring.push(refused).expect("room again");
@@ -107,7 +121,8 @@ mod tests {
     #[test]
     fn bytes_are_bounded_but_one_large_body_always_fits() {
         let mut ring = Ring::new(10);
-        ring.push(slot(1, 1, limits::RING_MAX_BYTES + 1)).expect("an empty ring takes it");
+        ring.push(slot(1, 1, limits::RING_MAX_BYTES + 1))
+            .expect("an empty ring takes it");
         assert!(ring.push(slot(2, 1, 1)).is_err());
     }
 }

@@ -2,4 +2,10 @@
 //! SQL, no clock.
 
 pub mod detail;
+pub mod json;
+pub mod publish;
 pub mod publish_body;
+pub mod query;
+pub mod read;
+pub mod route;
+pub mod watch;

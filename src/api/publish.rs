@@ -6,7 +6,8 @@ use super::publish_body::{self, Refusal};
 use super::query::flag;
 use super::route::unprocessable;
 use crate::event::{EventSpans, Publication};
-use crate::http::{decode, Coding, DecodeError, Request, Response};
+use crate::http::encoding::{decode, Coding, DecodeError};
+use crate::http::{Request, Response};
 use crate::store::Outcome;
 
 /// The content codings that a body may have, as `Accept-Encoding` lists them.
@@ -31,7 +32,10 @@ pub struct Refused {
 
 impl From<Response> for Refused {
     fn from(response: Response) -> Self {
-        Self { response, rejected: 0 }
+        Self {
+            response,
+            rejected: 0,
+        }
     }
 }
 
@@ -44,15 +48,26 @@ pub fn check_head(request: &Request) -> Result<(), Box<Response>> {
     }
     coding_of(request).map(|_| ()).ok_or_else(|| {
         let sentence = format!("send the body with one Content-Encoding of {CODINGS}, or none");
-        Response::error(415, &sentence).header("Accept-Encoding", CODINGS.into()).into()
+        Response::error(415, &sentence)
+            .header("Accept-Encoding", CODINGS)
+            .into()
     })
 }
 
 fn is_json(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let Some(subtype) = essence.strip_prefix("application/") else { return false };
+    let essence = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let Some(subtype) = essence.strip_prefix("application/") else {
+        return false;
+    };
     matches!(subtype, "json" | "x-ndjson" | "ndjson" | "jsonl")
-        || subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty() && !name.contains('/'))
+        || subtype
+            .strip_suffix("+json")
+            .is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
 /// The one content coding of the body; `None` where there are several or an unknown one.
@@ -62,7 +77,10 @@ fn coding_of(request: &Request) -> Option<Coding> {
     if fields.next().is_some() {
         return None;
     }
-    first.map_or(Some(Coding::Identity), Coding::parse)
+    let Some(first) = first else {
+        return Some(Coding::Identity);
+    };
+    std::str::from_utf8(first).ok().and_then(Coding::parse)
 }
 
 /// Turns a request that [`check_head`] let pass into its events and what the answer needs to know.
@@ -80,14 +98,25 @@ pub fn read(
         coding => decode(coding, &body, max_body_bytes).map_err(|error| match error {
             DecodeError::TooLarge => Refused::from(too_large(max_body_bytes)),
             DecodeError::Broken => {
-                let details = Details::body(format!("the body is not what Content-Encoding {} says", coding.name()));
-                Refused { response: unprocessable(&details), rejected: 1 }
+                let details = Details::body(format!(
+                    "the body is not what Content-Encoding {} says",
+                    coding.name()
+                ));
+                Refused {
+                    response: unprocessable(&details),
+                    rejected: 1,
+                }
             }
         })?,
     };
     match publish_body::parse(body, events, partial, max_events) {
         Ok(parsed) => {
-            let asked = Asked { results, partial, rejected: parsed.rejected, errors: parsed.errors };
+            let asked = Asked {
+                results,
+                partial,
+                rejected: parsed.rejected,
+                errors: parsed.errors,
+            };
             Ok((parsed.publication, asked))
         }
         Err(refused) => {
@@ -98,14 +127,22 @@ pub fn read(
                     &format!("the request holds more than {max_events} events; send them in several requests"),
                 ),
             };
-            Err(Refused { response, rejected: refused.rejected })
+            Err(Refused {
+                response,
+                rejected: refused.rejected,
+            })
         }
     }
 }
 
 /// The answer to a body over the limit.
 fn too_large(limit: usize) -> Response {
-    Response::error(413, &format!("the decoded body is over the limit of {limit} bytes; send it in several requests"))
+    Response::error(
+        413,
+        &format!(
+            "the decoded body is over the limit of {limit} bytes; send it in several requests"
+        ),
+    )
 }
 
 impl Asked {
@@ -117,9 +154,17 @@ impl Asked {
     /// The answer to a request whose events have been committed with these outcomes.
     pub fn answer(&self, outcomes: &[Outcome]) -> Response {
         let received = outcomes.len();
-        let accepted = outcomes.iter().filter(|o| matches!(o, Outcome::Accepted(_))).count();
+        let accepted = outcomes
+            .iter()
+            .filter(|o| matches!(o, Outcome::Accepted(_)))
+            .count();
         let duplicates = received - accepted;
-        let room = 160 + if self.results { 40 * (received + self.rejected.len()) } else { 0 };
+        let room = 160
+            + if self.results {
+                40 * (received + self.rejected.len())
+            } else {
+                0
+            };
         let mut body = Vec::with_capacity(room);
         write_to(
             &mut body,
@@ -129,7 +174,10 @@ impl Asked {
             ),
         );
         if self.partial {
-            write_to(&mut body, format_args!(",\"rejected\":{},\"errors\":", self.rejected.len()));
+            write_to(
+                &mut body,
+                format_args!(",\"rejected\":{},\"errors\":", self.rejected.len()),
+            );
             self.errors.write_array(&mut body);
         }
         if self.results {
@@ -158,7 +206,10 @@ impl Asked {
                 Some(Outcome::Conflict(seq)) => ("conflict", seq),
                 None => break,
             };
-            write_to(body, format_args!("{{\"status\":\"{status}\",\"seq\":{seq}}}"));
+            write_to(
+                body,
+                format_args!("{{\"status\":\"{status}\",\"seq\":{seq}}}"),
+            );
         }
     }
 }

@@ -29,7 +29,11 @@ pub fn percent_encode(text: &str, out: &mut String) {
         } else {
             out.push('%');
             for digit in [byte >> 4, byte & 15] {
-                out.push(char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase());
+                out.push(
+                    char::from_digit(digit.into(), 16)
+                        .unwrap_or('0')
+                        .to_ascii_uppercase(),
+                );
             }
         }
     }
@@ -42,8 +46,12 @@ pub fn values(query: Option<&str>, name: &'static str) -> Result<Vec<String>, De
     for pair in query.unwrap_or_default().split('&') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         if percent_decode(key, true).as_deref() == Some(name) {
-            let value = percent_decode(value, true)
-                .ok_or_else(|| Details::query(name, format!("{name} has a broken percent-escape or is not UTF-8")))?;
+            let value = percent_decode(value, true).ok_or_else(|| {
+                Details::query(
+                    name,
+                    format!("{name} has a broken percent-escape or is not UTF-8"),
+                )
+            })?;
             found.push(value);
         }
     }
@@ -64,15 +72,23 @@ pub fn flag(query: Option<&str>, name: &'static str) -> Result<bool, Details> {
     match single(query, name)?.as_deref() {
         None | Some("false" | "0") => Ok(false),
         Some("true" | "1") => Ok(true),
-        Some(_) => Err(Details::query(name, format!("{name} must be true, false, 1 or 0"))),
+        Some(_) => Err(Details::query(
+            name,
+            format!("{name} must be true, false, 1 or 0"),
+        )),
     }
 }
 
 /// A whole number in decimal digits.
 pub fn number(query: Option<&str>, name: &'static str) -> Result<Option<u64>, Details> {
-    let Some(value) = single(query, name)? else { return Ok(None) };
+    let Some(value) = single(query, name)? else {
+        return Ok(None);
+    };
     if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Details::query(name, format!("{name} must be a whole number, 0 or more")));
+        return Err(Details::query(
+            name,
+            format!("{name} must be a whole number, 0 or more"),
+        ));
     }
     match value.parse() {
         Ok(number) => Ok(Some(number)),
@@ -112,10 +128,20 @@ mod tests {
 
     #[test]
     fn values_are_checked() {
-        assert_eq!(values(Some("topic=a&x=1&topic=b"), "topic"), Ok(vec!["a".into(), "b".into()]));
+        assert_eq!(
+            values(Some("topic=a&x=1&topic=b"), "topic"),
+            Ok(vec!["a".into(), "b".into()])
+        );
         assert_eq!(number(Some("after=12"), "after"), Ok(Some(12)));
         assert_eq!(number(Some("other=12"), "after"), Ok(None));
-        for bad in ["after=", "after=-1", "after=+1", "after=1&after=1", "after=99999999999999999999", "after=%zz"] {
+        for bad in [
+            "after=",
+            "after=-1",
+            "after=+1",
+            "after=1&after=1",
+            "after=99999999999999999999",
+            "after=%zz",
+        ] {
             assert!(number(Some(bad), "after").is_err(), "{bad}");
         }
         assert_eq!(flag(Some("results=1"), "results"), Ok(true));

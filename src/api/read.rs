@@ -31,14 +31,26 @@ impl EventsQuery {
         }
         let limit = query::number(text, "limit")?;
         if limit.is_some_and(|n| !(1..=limits::PAGE_MAX_EVENTS as u64).contains(&n)) {
-            return Err(Details::query("limit", format!("limit must be 1 to {}", limits::PAGE_MAX_EVENTS)));
+            return Err(Details::query(
+                "limit",
+                format!("limit must be 1 to {}", limits::PAGE_MAX_EVENTS),
+            ));
         }
-        let bound = match (query::number(text, "after")?, query::number(text, "before")?) {
-            (Some(_), Some(_)) => return Err(Details::query("before", "give after or before, not both")),
+        let bound = match (
+            query::number(text, "after")?,
+            query::number(text, "before")?,
+        ) {
+            (Some(_), Some(_)) => {
+                return Err(Details::query("before", "give after or before, not both"))
+            }
             (Some(after), None) => Bound::After(after),
             (None, before) => Bound::Before(before.unwrap_or(u64::MAX)),
         };
-        Ok(Self { topics, limit, bound })
+        Ok(Self {
+            topics,
+            limit,
+            bound,
+        })
     }
 
     /// The address of the page behind the event with this seq.
@@ -52,7 +64,11 @@ impl EventsQuery {
         if let Some(limit) = self.limit {
             write!(address, "limit={limit}&").expect("a String takes every write");
         }
-        let bound = if matches!(self.bound, Bound::After(_)) { "after" } else { "before" };
+        let bound = if matches!(self.bound, Bound::After(_)) {
+            "after"
+        } else {
+            "before"
+        };
         write!(address, "{bound}={last}").expect("a String takes every write");
         address
     }
@@ -64,21 +80,33 @@ pub fn events(store: &mut Store, text: Option<&str>) -> Result<Response, StoreEr
         Ok(query) => query,
         Err(details) => return Ok(unprocessable(&details)),
     };
-    let limit = query.limit.map_or(limits::PAGE_DEFAULT_EVENTS, |n| n as usize);
+    let limit = query
+        .limit
+        .map_or(limits::PAGE_DEFAULT_EVENTS, |n| n as usize);
     let mut list = Vec::new();
-    let page = store.page(&PageQuery { topics: &query.topics, bound: query.bound, limit }, |event| {
-        if !list.is_empty() {
-            list.push(b',');
-        }
-        write_event(&mut list, &event);
-    })?;
+    let page = store.page(
+        &PageQuery {
+            topics: &query.topics,
+            bound: query.bound,
+            limit,
+        },
+        |event| {
+            if !list.is_empty() {
+                list.push(b',');
+            }
+            write_event(&mut list, &event);
+        },
+    )?;
     let mut body = Vec::with_capacity(list.len() + 128);
     body.extend_from_slice(b"{\"topic\":");
     match &query.topics[..] {
         [one] => write_string(&mut body, one),
         _ => body.extend_from_slice(b"null"),
     }
-    write_to(&mut body, format_args!(",\"count\":{},\"events\":[", page.count));
+    write_to(
+        &mut body,
+        format_args!(",\"count\":{},\"events\":[", page.count),
+    );
     body.append(&mut list);
     body.extend_from_slice(b"],\"next\":");
     match page.more_behind {
@@ -95,7 +123,10 @@ pub fn event(store: &mut Store, topic: &str, event_id: &str) -> Result<Response,
     if store.find(topic, event_id, |event| write_event(&mut body, &event))? {
         Ok(Response::json(200, body))
     } else {
-        Ok(Response::error(404, "no event of this topic and event_id is stored"))
+        Ok(Response::error(
+            404,
+            "no event of this topic and event_id is stored",
+        ))
     }
 }
 
@@ -104,10 +135,17 @@ pub fn topics(store: &mut Store) -> Response {
     let topics = store.topics();
     let ids = topics.sorted().to_vec();
     let mut body = Vec::with_capacity(32 + 128 * ids.len());
-    write_to(&mut body, format_args!("{{\"count\":{},\"topics\":[", ids.len()));
+    write_to(
+        &mut body,
+        format_args!("{{\"count\":{},\"topics\":[", ids.len()),
+    );
     for (at, id) in ids.into_iter().enumerate() {
         let topic = topics.get(id);
-        body.extend_from_slice(if at > 0 { b",{\"topic\":" } else { b"{\"topic\":" });
+        body.extend_from_slice(if at > 0 {
+            b",{\"topic\":"
+        } else {
+            b"{\"topic\":"
+        });
         write_string(&mut body, &topic.name);
         write_to(
             &mut body,

@@ -27,8 +27,11 @@ impl Route {
             "/health" => Route::Health,
             "/events" => Route::Events,
             _ => {
-                let segments: Vec<String> =
-                    path.strip_prefix('/')?.split('/').map(|s| percent_decode(s, false)).collect::<Option<_>>()?;
+                let segments: Vec<String> = path
+                    .strip_prefix('/')?
+                    .split('/')
+                    .map(|s| percent_decode(s, false))
+                    .collect::<Option<_>>()?;
                 match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
                     [""] => Route::Root,
                     ["publish"] => Route::Publish,
@@ -40,7 +43,10 @@ impl Route {
                         if name_error(topic).is_some() || name_error(event_id).is_some() {
                             return None;
                         }
-                        Route::Event { topic: topic.into(), event_id: event_id.into() }
+                        Route::Event {
+                            topic: topic.into(),
+                            event_id: event_id.into(),
+                        }
                     }
                     _ => return None,
                 }
@@ -68,18 +74,26 @@ impl Route {
 /// The route of a request, or the answer to one that its head alone refuses or answers.
 pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
     if request.method == Method::Options && request.path() == "*" {
-        return Err(Response::empty(204).header("Allow", "GET, HEAD, POST, OPTIONS".into()).into());
+        return Err(Response::empty(204)
+            .header("Allow", "GET, HEAD, POST, OPTIONS")
+            .into());
     }
     let Some(route) = Route::of(request.path()) else {
-        return Err(Response::error(404, "there is nothing at this path; GET / lists what there is").into());
+        return Err(Response::error(
+            404,
+            "there is nothing at this path; GET / lists what there is",
+        )
+        .into());
     };
     if request.method == Method::Options {
-        return Err(Response::empty(204).header("Allow", route.allow().into()).into());
+        return Err(Response::empty(204).header("Allow", route.allow()).into());
     }
     if !route.takes(request.method) {
         let allow = route.allow();
         let sentence = format!("this path does not take that method; it takes {allow}");
-        return Err(Response::error(405, &sentence).header("Allow", allow.into()).into());
+        return Err(Response::error(405, &sentence)
+            .header("Allow", allow)
+            .into());
     }
     if route == Route::Publish {
         super::publish::check_head(request)?;
@@ -89,5 +103,9 @@ pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
 
 /// The 422 answer.
 pub fn unprocessable(details: &Details) -> Response {
-    Response::json(422, details.to_body())
+    Response::json(422, {
+        let mut body = Vec::new();
+        details.write_body(&mut body);
+        body
+    })
 }

@@ -41,7 +41,12 @@ pub struct Health {
 
 /// Seconds as the original service wrote them: `1h 1m 5s`.
 pub fn uptime_human(seconds: u64) -> String {
-    format!("{}h {}m {}s", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{}h {}m {}s",
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 /// Answers `GET /stats`.
@@ -83,7 +88,10 @@ pub fn root() -> Response {
 }
 
 fn json(status: u16, value: &impl Serialize) -> Response {
-    Response::json(status, serde_json::to_vec(value).expect("plain data always serialises into memory"))
+    Response::json(
+        status,
+        serde_json::to_vec(value).expect("plain data always serialises into memory"),
+    )
 }
 
 #[cfg(test)]

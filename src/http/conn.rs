@@ -671,8 +671,30 @@ impl Conn {
         self.input.len() + body + self.output.len()
     }
 
-    pub fn is_receiving_body(&self) -> bool {
-        matches!(self.receiving, Receiving::Body(_))
+    /// Whether a request has begun to arrive and is not complete.
+    pub fn is_receiving(&self) -> bool {
+        match self.receiving {
+            Receiving::Head => !self.input.unread().is_empty(),
+            Receiving::Declared | Receiving::Body(_) => true,
+            Receiving::InHand { .. } | Receiving::Discarding { .. } | Receiving::Closed => false,
+        }
+    }
+
+    /// Whether bytes have been received that nobody has looked at.
+    pub fn has_unread(&self) -> bool {
+        !self.input.unread().is_empty()
+    }
+
+    /// Whether something is still to be done: a request to be received or answered, an answer to be
+    /// sent, a close to be brought to its end.
+    pub fn is_busy(&self) -> bool {
+        match self.sending {
+            Sending::Done => false,
+            Sending::Open if matches!(self.receiving, Receiving::Head) => {
+                self.has_unread() || !self.output.is_empty()
+            }
+            _ => true,
+        }
     }
 
     /// Panics when the two directions are in a pair of states that cannot be.

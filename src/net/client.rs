@@ -70,7 +70,7 @@ impl Client {
             match self.stream.read(buffer) {
                 Ok(0) => {
                     self.readable = false;
-                    self.conn.receive_end(now);
+                    self.conn.receive_end();
                     return ReadOutcome::Progress;
                 }
                 Ok(n) => {

@@ -44,7 +44,10 @@ impl Listener {
     pub fn bind(listen: &Listen) -> io::Result<Listener> {
         match listen {
             Listen::Tcp { host, port } => {
-                let mut result = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+                let mut result = Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "the name has no address",
+                ));
                 for address in (host.as_str(), *port).to_socket_addrs()? {
                     result = bind_tcp(address);
                     if result.is_ok() {
@@ -53,7 +56,9 @@ impl Listener {
                 }
                 result.map(Listener::Tcp)
             }
-            Listen::Unix(path) => bind_unix(path).map(|listener| Listener::Unix(listener, path.clone())),
+            Listen::Unix(path) => {
+                bind_unix(path).map(|listener| Listener::Unix(listener, path.clone()))
+            }
         }
     }
 
@@ -85,7 +90,9 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
-            Listener::Unix(listener, _) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
+            Listener::Unix(listener, _) => {
+                listener.accept().map(|(stream, _)| Stream::Unix(stream))
+            }
         }
     }
 
@@ -107,7 +114,11 @@ impl Drop for Listener {
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
     // A restart must not wait for the connections of the last run to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
@@ -123,7 +134,9 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let in_use = |what: &str| io::Error::new(io::ErrorKind::AddrInUse, what.to_owned());
     match std::fs::symlink_metadata(path) {
-        Ok(file) if !file.file_type().is_socket() => return Err(in_use("a file that is no socket has this name")),
+        Ok(file) if !file.file_type().is_socket() => {
+            return Err(in_use("a file that is no socket has this name"))
+        }
         Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
             Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
             _ => return Err(in_use("the address is in use")),

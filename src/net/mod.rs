@@ -8,4 +8,5 @@ mod reactor;
 mod serve;
 
 pub use listener::Listen;
-pub use serve::{serve, StartError};
+pub use reactor::Options;
+pub use serve::{serve, ServeError, Settings};

@@ -18,6 +18,7 @@
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use log::Log;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
@@ -28,11 +29,11 @@ use crate::app::{Answer, App, Committed, Ticket};
 use crate::clock::Now;
 use crate::http::{Conn, Response, Step};
 use crate::limits;
-use crate::logging;
+use crate::logging::Logger;
 
 const SIGNALS: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
-const FIRST_CLIENT: usize = 64;
+const FIRST_CLIENT: usize = FIRST_LISTENER + limits::LISTENERS_MAX;
 
 /// What the loop needs to know of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +64,7 @@ pub struct Reactor {
     listeners: Vec<Accepting>,
     clients: Slab<Client>,
     app: App,
+    logger: &'static Logger,
     options: Options,
     started: Instant,
     now: Now,
@@ -87,7 +89,13 @@ pub struct Reactor {
 
 impl Reactor {
     /// A loop that has not begun to turn. `app` must have been made with the same clock's zero.
-    pub fn new(mut listeners: Vec<Listener>, app: App, options: Options, started: Instant) -> io::Result<Self> {
+    pub fn new(
+        mut listeners: Vec<Listener>,
+        app: App,
+        options: Options,
+        started: Instant,
+        logger: &'static Logger,
+    ) -> io::Result<Self> {
         use signal_hook::consts::{SIGINT, SIGTERM};
         let poll = Poll::new()?;
         let mut signals = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT])?;
@@ -96,13 +104,23 @@ impl Reactor {
         for (at, listener) in listeners.iter_mut().enumerate() {
             listener.register(registry, Token(FIRST_LISTENER + at))?;
         }
-        assert!(listeners.len() <= FIRST_CLIENT - FIRST_LISTENER, "the configuration bounds the listeners");
+        assert!(
+            listeners.len() <= limits::LISTENERS_MAX,
+            "the configuration bounds the listeners"
+        );
         Ok(Self {
             poll,
             signals,
-            listeners: listeners.into_iter().map(|listener| Accepting { listener, ready: true }).collect(),
+            listeners: listeners
+                .into_iter()
+                .map(|listener| Accepting {
+                    listener,
+                    ready: true,
+                })
+                .collect(),
             clients: Slab::new(),
             app,
+            logger,
             options,
             started,
             now: Now::default(),
@@ -148,14 +166,16 @@ impl Reactor {
             Err(e) => return Err(e),
         }
         self.now = read_clocks(self.started);
-        logging::set_now(self.now.unix_us);
+        self.logger.set_now(self.now.unix_us);
         for event in events.iter() {
             match event.token() {
                 SIGNALS => self.take_signals(),
                 Token(n) if n < FIRST_CLIENT => self.listeners[n - FIRST_LISTENER].ready = true,
                 Token(n) => {
                     let key = n - FIRST_CLIENT;
-                    let Some(client) = self.clients.get_mut(key) else { continue };
+                    let Some(client) = self.clients.get_mut(key) else {
+                        continue;
+                    };
                     client.readable |= event.is_readable();
                     client.read_closed |= event.is_read_closed();
                     if event.is_writable() && !client.writable {
@@ -173,7 +193,8 @@ impl Reactor {
 
     /// How long the poll may sleep.
     fn timeout(&self) -> Option<Duration> {
-        let accepting = self.life == Life::Serving && self.clients.len() < self.options.max_connections;
+        let accepting =
+            self.life == Life::Serving && self.clients.len() < self.options.max_connections;
         let backlog = accepting && self.listeners.iter().any(|l| l.ready);
         if !self.ready.is_empty() || !self.flush.is_empty() || self.more_idle_work {
             return Some(Duration::ZERO);
@@ -182,9 +203,21 @@ impl Reactor {
             Life::Serving => None,
             Life::Draining(until) => Some(until),
         };
-        let log = logging::pending().then_some(self.now.mono_ms + limits::LOG_RETRY_MS);
+        let log = self
+            .logger
+            .pending()
+            .then_some(self.now.mono_ms + limits::LOG_RETRY_MS);
         let accept = backlog.then_some(self.accept_paused_until);
-        let next = [self.deadlines.next(), self.app.deadline(), accept, drain_ends, log].into_iter().flatten().min()?;
+        let next = [
+            self.deadlines.next(),
+            self.app.deadline(),
+            accept,
+            drain_ends,
+            log,
+        ]
+        .into_iter()
+        .flatten()
+        .min()?;
         // The poll's clock counts whole milliseconds, so one more makes sure that the time has come.
         let wait = (next + 1).saturating_sub(read_clocks(self.started).mono_ms);
         Some(Duration::from_millis(wait))
@@ -195,7 +228,8 @@ impl Reactor {
         for signal in taken {
             if self.life != Life::Serving {
                 log::warn!("second signal: exiting at once");
-                logging::flush_blocking();
+                self.logger
+                    .flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
                 std::process::exit(128 + signal);
             }
             log::info!("signal {signal}: answering what has been received, then stopping");
@@ -209,13 +243,22 @@ impl Reactor {
         }
         for at in 0..self.listeners.len() {
             let mut budget = limits::ACCEPTS_PER_TURN;
-            while self.listeners[at].ready && budget > 0 && self.clients.len() < self.options.max_connections {
+            while self.listeners[at].ready
+                && budget > 0
+                && self.clients.len() < self.options.max_connections
+            {
                 budget -= 1;
                 match self.listeners[at].listener.accept() {
                     Ok(stream) => self.admit(stream),
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.listeners[at].ready = false,
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                        self.listeners[at].ready = false
+                    }
                     // The peer has gone again, or a signal came: there may be more behind it.
-                    Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+                    Err(e)
+                        if matches!(
+                            e.kind(),
+                            io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+                        ) => {}
                     Err(e) => {
                         // Out of descriptors or memory. Those who wait stay in the backlog.
                         log::warn!("accepting pauses: {e}");
@@ -244,7 +287,9 @@ impl Reactor {
     fn serve_ready(&mut self) {
         let ready = std::mem::take(&mut self.ready);
         for key in &ready {
-            let Some(client) = self.clients.get_mut(*key) else { continue };
+            let Some(client) = self.clients.get_mut(*key) else {
+                continue;
+            };
             client.on_ready_list = false;
             if !client.closing {
                 self.serve(*key);
@@ -259,6 +304,13 @@ impl Reactor {
             // Behind the first serving of the turn that brought the signal: what had been received
             // by then is still taken in.
             self.app.begin_draining();
+            for (_, client) in self
+                .clients
+                .iter_mut()
+                .filter(|(_, client)| client.conn.is_busy())
+            {
+                client.conn.begin_close();
+            }
         }
     }
 
@@ -325,7 +377,9 @@ impl Reactor {
         self.app.take_committed(&mut committed);
         for done in committed.drain(..) {
             let key = (done.ticket & u64::from(u32::MAX)) as usize;
-            let Some(client) = self.clients.get_mut(key) else { continue };
+            let Some(client) = self.clients.get_mut(key) else {
+                continue;
+            };
             if ticket(key, client.generation) != done.ticket || client.closing {
                 continue;
             }
@@ -333,7 +387,7 @@ impl Reactor {
             client.conn.respond(&done.response, self.now);
             client.conn.recycle(done.buffer);
             // The next request may have been read ahead, or wait in the socket.
-            if client.conn.has_input() || client.readable {
+            if client.conn.has_unread() || client.readable {
                 self.want_service(key);
             }
             self.after_change(key);
@@ -345,7 +399,9 @@ impl Reactor {
         let mut at = 0;
         while let Some(key) = self.flush.get(at).copied() {
             at += 1;
-            let Some(client) = self.clients.get_mut(key) else { continue };
+            let Some(client) = self.clients.get_mut(key) else {
+                continue;
+            };
             client.on_flush_list = false;
             if client.closing {
                 continue;
@@ -367,18 +423,28 @@ impl Reactor {
     fn expire(&mut self) {
         while let Some(due) = self.deadlines.pop_due(self.now.mono_ms) {
             let key = (due & u64::from(u32::MAX)) as usize;
-            let Some(client) = self.clients.get_mut(key) else { continue };
+            let Some(client) = self.clients.get_mut(key) else {
+                continue;
+            };
             if ticket(key, client.generation) != due || client.closing {
                 continue;
             }
             client.scheduled = None;
-            if client.paused_since.is_some_and(|since| since + limits::PAUSE_MAX_MS <= self.now.mono_ms) {
-                let sentence = "the server holds as many bytes of requests as it may; send the request again";
-                let refusal = Response::error(503, sentence).header("Retry-After", "1".into());
+            if client
+                .paused_since
+                .is_some_and(|since| since + limits::PAUSE_MAX_MS <= self.now.mono_ms)
+            {
+                let sentence =
+                    "the server holds as many bytes of requests as it may; send the request again";
+                let refusal = Response::error(503, sentence).header("Retry-After", "1");
                 client.paused_since = None;
                 client.conn.refuse(&refusal, self.now);
                 self.want_service(key);
-            } else if client.conn.deadline().is_some_and(|at| at <= self.now.mono_ms) {
+            } else if client
+                .conn
+                .deadline()
+                .is_some_and(|at| at <= self.now.mono_ms)
+            {
                 client.conn.expire(self.now);
                 self.want_service(key);
             }
@@ -389,7 +455,9 @@ impl Reactor {
 
     fn close_all(&mut self) {
         while let Some(key) = self.closing.pop() {
-            let Some(client) = self.clients.try_remove(key) else { continue };
+            let Some(client) = self.clients.try_remove(key) else {
+                continue;
+            };
             self.buffered -= client.accounted;
             if self.exempt == Some(ticket(key, client.generation)) {
                 self.exempt = None;
@@ -408,25 +476,33 @@ impl Reactor {
 
     fn idle(&mut self) {
         self.more_idle_work = self.app.idle_work(self.now);
-        logging::flush();
+        self.logger.flush();
     }
 
     /// Whether everything that was received has been answered after a signal.
     fn is_finished(&self) -> bool {
-        let Life::Draining(until) = self.life else { return false };
+        let Life::Draining(until) = self.life else {
+            return false;
+        };
         let busy = |client: &Client| client.waits_for_commit || client.conn.is_busy();
         if self.now.mono_ms >= until {
-            log::warn!("{} connections were not done in time", self.clients.iter().filter(|(_, c)| busy(c)).count());
+            log::warn!(
+                "{} connections were not done in time",
+                self.clients.iter().filter(|(_, c)| busy(c)).count()
+            );
             return true;
         }
-        !self.app.has_waiting() && self.ready.is_empty() && !self.clients.iter().any(|(_, client)| busy(client))
+        !self.app.has_waiting()
+            && self.ready.is_empty()
+            && !self.clients.iter().any(|(_, client)| busy(client))
     }
 
     /// What every change of a client's connection is followed by.
     fn after_change(&mut self, key: usize) {
         self.account(key);
         let client = &self.clients[key];
-        if !client.conn.output().is_empty() || client.conn.wants_shutdown() || client.conn.is_done() {
+        if !client.conn.output().is_empty() || client.conn.wants_shutdown() || client.conn.is_done()
+        {
             self.want_flush(key);
         }
         self.schedule(key);
@@ -443,7 +519,9 @@ impl Reactor {
 
     fn schedule(&mut self, key: usize) {
         let client = &mut self.clients[key];
-        let Some(at) = client.deadline(limits::PAUSE_MAX_MS) else { return };
+        let Some(at) = client.deadline(limits::PAUSE_MAX_MS) else {
+            return;
+        };
         if client.scheduled.is_none_or(|scheduled| at < scheduled) {
             client.scheduled = Some(at);
             self.deadlines.push(at, ticket(key, client.generation));
@@ -511,6 +589,11 @@ fn ticket(key: usize, generation: u32) -> Ticket {
 
 /// The one place that asks for the time.
 pub fn read_clocks(started: Instant) -> Now {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Now { mono_ms: started.elapsed().as_millis() as u64, unix_us: unix.as_micros() as i64 }
+    let unix = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Now {
+        mono_ms: started.elapsed().as_millis() as u64,
+        unix_us: unix.as_micros() as i64,
+    }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-pub use open::{Durability, OpenError, OpenOptions};
+pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};
 pub use schema::create_tables;
 pub use topics::{Topic, TopicId, Topics};
@@ -73,7 +73,9 @@ impl std::error::Error for StoreError {}
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => StoreError::Locked,
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                StoreError::Locked
+            }
             _ => StoreError::Failed(error.to_string()),
         }
     }

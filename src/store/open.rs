@@ -23,11 +23,20 @@ pub enum Durability {
     Normal,
 }
 
+/// How a duplicate is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dedup {
+    /// By a UNIQUE constraint in SQLite; `INSERT OR IGNORE` decides.
+    Constraint,
+}
+
 /// How to open a database.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
     pub path: PathBuf,
     pub durability: Durability,
+    /// For a new database; an existing one keeps the check that it was made with.
+    pub dedup: Dedup,
 }
 
 /// The database cannot be opened; the sentence says why and names the file.
@@ -55,7 +64,8 @@ impl Store {
         let shown = options.path.display().to_string();
         let fail = |what: String| OpenError(format!("cannot open the database {shown}: {what}"));
         if let Some(folder) = options.path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
+            fs::create_dir_all(folder)
+                .map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
         }
         // Two names of one file must lead to one lock.
         let path = fs::canonicalize(&options.path).unwrap_or_else(|_| options.path.clone());
@@ -66,11 +76,14 @@ impl Store {
         check_size(&path).map_err(&fail)?;
 
         let sqlite = |e: rusqlite::Error| fail(explain(&e));
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
         db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
         // Another program's lock may be short: at start, and only there, it is waited for.
-        db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS)).map_err(sqlite)?;
+        db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS))
+            .map_err(sqlite)?;
         identify(&db).map_err(&fail)?;
         configure(&db, options.durability).map_err(sqlite)?;
         prepare_tables(&mut db).map_err(&fail)?;
@@ -116,8 +129,9 @@ impl Store {
             self.topics_mark = row.get::<_, i64>(4)? as u64;
             Ok(())
         })?;
-        let mut statement =
-            self.db.prepare("SELECT id, name, events, last_seq, last_processed_at FROM topics ORDER BY id")?;
+        let mut statement = self.db.prepare(
+            "SELECT id, name, events, last_seq, last_processed_at FROM topics ORDER BY id",
+        )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (id, name) = (row.get::<_, u32>(0)?, row.get_ref(1)?.as_str()?);
@@ -128,14 +142,17 @@ impl Store {
         }
         drop(rows);
         drop(statement);
-        let mut statement = self.db.prepare("SELECT topic_id, seq, processed_at FROM events WHERE seq > ?1")?;
+        let mut statement = self
+            .db
+            .prepare("SELECT topic_id, seq, processed_at FROM events WHERE seq > ?1")?;
         let mut rows = statement.query([self.topics_mark as i64])?;
         while let Some(row) = rows.next()? {
             let id = row.get::<_, u32>(0)?;
             if id == 0 || id as usize > self.topics.len() {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
             }
-            self.topics.count(id, row.get::<_, i64>(1)? as u64, row.get(2)?);
+            self.topics
+                .count(id, row.get::<_, i64>(1)? as u64, row.get(2)?);
         }
         Ok(())
     }
@@ -154,7 +171,10 @@ fn take_lock(path: &Path) -> Result<File, String> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err("it is open in another server".into()),
-        Err(TryLockError::Error(e)) => Err(format!("its lock file {} cannot be locked: {e}", path.display())),
+        Err(TryLockError::Error(e)) => Err(format!(
+            "its lock file {} cannot be locked: {e}",
+            path.display()
+        )),
     }
 }
 
@@ -162,12 +182,19 @@ fn take_lock(path: &Path) -> Result<File, String> {
 /// otherwise be noticed only when a missing page is wanted (SQLite file format §1.3.8).
 fn check_size(path: &Path) -> Result<(), String> {
     let mut header = [0_u8; 100];
-    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    let Ok(mut file) = File::open(path) else {
+        return Ok(());
+    };
     let size = file.metadata().map_or(0, |m| m.len());
-    if size == 0 || file.read_exact(&mut header).is_err() || !header.starts_with(b"SQLite format 3\0") {
+    if size == 0
+        || file.read_exact(&mut header).is_err()
+        || !header.starts_with(b"SQLite format 3\0")
+    {
         return Ok(());
     }
-    let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let word = |at: usize| {
+        u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    };
     let page_size = match u16::from_be_bytes([header[16], header[17]]) {
         1 => 65_536,
         n => u64::from(n),
@@ -181,7 +208,10 @@ fn check_size(path: &Path) -> Result<(), String> {
 
 /// Whether the file is ours, and of a version that this program knows.
 fn identify(db: &Connection) -> Result<(), String> {
-    let int = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i32>(0)).map_err(|e| explain(&e));
+    let int = |sql: &str| {
+        db.query_row(sql, [], |row| row.get::<_, i32>(0))
+            .map_err(|e| explain(&e))
+    };
     let application_id = int("PRAGMA application_id")?;
     let version = int("PRAGMA user_version")?;
     let tables = int("SELECT count(*) FROM sqlite_schema")?;
@@ -209,14 +239,20 @@ fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
     db.pragma_update(None, "synchronous", synchronous)?;
     db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
-    db.pragma_update_and_check(None, "journal_size_limit", limits::WAL_KEPT_BYTES as i64, |_| Ok(()))
+    db.pragma_update_and_check(
+        None,
+        "journal_size_limit",
+        limits::WAL_KEPT_BYTES as i64,
+        |_| Ok(()),
+    )
 }
 
 /// Creates the tables of a new database, and proves that the file can be written.
 fn prepare_tables(db: &mut Connection) -> Result<(), String> {
     let result = (|| {
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let tables: i64 =
+            transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if tables == 0 {
             create_tables(&transaction)?;
         } else {
@@ -233,10 +269,15 @@ fn check_content(db: &Connection, path: &Path) -> Result<(), String> {
     if size > limits::CHECKED_AT_START_BYTES {
         return Ok(());
     }
-    let answer: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|e| explain(&e))?;
+    let answer: String = db
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|e| explain(&e))?;
     match answer.as_str() {
         "ok" => Ok(()),
-        damage => Err(format!("it is damaged: {}", damage.trim().replace('\n', " "))),
+        damage => Err(format!(
+            "it is damaged: {}",
+            damage.trim().replace('\n', " ")
+        )),
     }
 }
 
@@ -248,7 +289,9 @@ fn explain(error: &rusqlite::Error) -> String {
         Some(Code::DatabaseCorrupt) => format!("it is damaged: {error}"),
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => "it is locked by another program".into(),
         Some(Code::ReadOnly) => "it cannot be written".into(),
-        Some(Code::CannotOpen) => "the file cannot be opened or made (is the folder writable?)".into(),
+        Some(Code::CannotOpen) => {
+            "the file cannot be opened or made (is the folder writable?)".into()
+        }
         _ => match error {
             rusqlite::Error::SqliteFailure(..) => error.to_string(),
             _ => format!("it is damaged: {error}"),

@@ -56,15 +56,28 @@ const COLUMNS: &str = "seq, topic_id, event_id, timestamp, source, payload, proc
 impl Store {
     /// Hands the events of a page to `take`, in order. A page ends early once it holds
     /// [`limits::PAGE_MAX_BYTES`]; `more_behind` then says where to go on.
-    pub fn page(&mut self, query: &PageQuery, mut take: impl FnMut(StoredEvent)) -> Result<Page, StoreError> {
-        let mut page = PageFill { page: Page::default(), bytes: 0, limit: query.limit, last_seq: 0 };
+    pub fn page(
+        &mut self,
+        query: &PageQuery,
+        mut take: impl FnMut(StoredEvent),
+    ) -> Result<Page, StoreError> {
+        let mut page = PageFill {
+            page: Page::default(),
+            bytes: 0,
+            limit: query.limit,
+            last_seq: 0,
+        };
         match self.select(query.topics) {
             Selection::All => {
                 let (sql, from) = match query.bound {
-                    Bound::After(seq) => (format!("SELECT {COLUMNS} FROM events WHERE seq > ?1 ORDER BY seq"), seq),
-                    Bound::Before(seq) => {
-                        (format!("SELECT {COLUMNS} FROM events WHERE seq < ?1 ORDER BY seq DESC"), seq)
-                    }
+                    Bound::After(seq) => (
+                        format!("SELECT {COLUMNS} FROM events WHERE seq > ?1 ORDER BY seq"),
+                        seq,
+                    ),
+                    Bound::Before(seq) => (
+                        format!("SELECT {COLUMNS} FROM events WHERE seq < ?1 ORDER BY seq DESC"),
+                        seq,
+                    ),
                 };
                 let mut statement = self.db.prepare_cached(&sql)?;
                 let mut rows = statement.query([clamp(from)])?;
@@ -76,8 +89,9 @@ impl Store {
             }
             Selection::Topics(ids) => {
                 let mut seqs = TopicMerge::new(self, &ids, query.bound)?;
-                let mut statement =
-                    self.db.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE seq = ?1"))?;
+                let mut statement = self
+                    .db
+                    .prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE seq = ?1"))?;
                 while let Some(seq) = seqs.next()? {
                     let mut rows = statement.query([seq as i64])?;
                     let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -91,8 +105,15 @@ impl Store {
     }
 
     /// Hands the event of a key to `take`; says whether there is one.
-    pub fn find(&mut self, topic: &str, event_id: &str, take: impl FnOnce(StoredEvent)) -> Result<bool, StoreError> {
-        let Some(topic) = self.topics.id(topic) else { return Ok(false) };
+    pub fn find(
+        &mut self,
+        topic: &str,
+        event_id: &str,
+        take: impl FnOnce(StoredEvent),
+    ) -> Result<bool, StoreError> {
+        let Some(topic) = self.topics.id(topic) else {
+            return Ok(false);
+        };
         let sql = format!("SELECT {COLUMNS} FROM events WHERE topic_id = ?1 AND event_id = ?2");
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query((topic, event_id))?;
@@ -176,16 +197,28 @@ struct TopicBuffer {
 impl<'s> TopicMerge<'s> {
     fn new(store: &'s Store, ids: &[TopicId], bound: Bound) -> rusqlite::Result<Self> {
         let ascending = matches!(bound, Bound::After(_));
-        let mut merge =
-            Self { store, ascending, buffers: Vec::new(), heads: BinaryHeap::new(), waiting: Vec::new(), bound };
+        let mut merge = Self {
+            store,
+            ascending,
+            buffers: Vec::new(),
+            heads: BinaryHeap::new(),
+            waiting: Vec::new(),
+            bound,
+        };
         match bound {
             Bound::After(from) => {
-                for id in ids.iter().filter(|id| store.topics.get(**id).last_seq > from) {
+                for id in ids
+                    .iter()
+                    .filter(|id| store.topics.get(**id).last_seq > from)
+                {
                     merge.join(*id)?;
                 }
             }
             Bound::Before(_) => {
-                merge.waiting = ids.iter().map(|id| (store.topics.get(*id).last_seq, *id)).collect();
+                merge.waiting = ids
+                    .iter()
+                    .map(|id| (store.topics.get(*id).last_seq, *id))
+                    .collect();
                 merge.waiting.sort_unstable();
             }
         }
@@ -193,7 +226,11 @@ impl<'s> TopicMerge<'s> {
     }
 
     fn join(&mut self, topic: TopicId) -> rusqlite::Result<()> {
-        self.buffers.push(TopicBuffer { topic, seqs: Vec::new(), exhausted: false });
+        self.buffers.push(TopicBuffer {
+            topic,
+            seqs: Vec::new(),
+            exhausted: false,
+        });
         let from = match self.bound {
             Bound::After(seq) | Bound::Before(seq) => seq,
         };
@@ -209,7 +246,11 @@ impl<'s> TopicMerge<'s> {
                 "SELECT seq FROM events WHERE topic_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
             };
             let mut statement = self.store.db.prepare_cached(sql)?;
-            let mut rows = statement.query((buffer.topic, clamp(from), limits::TOPIC_SEQS_BUFFERED as i64))?;
+            let mut rows = statement.query((
+                buffer.topic,
+                clamp(from),
+                limits::TOPIC_SEQS_BUFFERED as i64,
+            ))?;
             while let Some(row) = rows.next()? {
                 buffer.seqs.push(row.get::<_, i64>(0)? as u64);
             }
@@ -225,14 +266,19 @@ impl<'s> TopicMerge<'s> {
 
     fn next(&mut self) -> rusqlite::Result<Option<u64>> {
         while let Some((newest, topic)) = self.waiting.last().copied() {
-            let best = self.heads.peek().map_or(0, |Reverse((key, _))| u64::MAX - key);
+            let best = self
+                .heads
+                .peek()
+                .map_or(0, |Reverse((key, _))| u64::MAX - key);
             if newest <= best {
                 break;
             }
             self.waiting.pop();
             self.join(topic)?;
         }
-        let Some(Reverse((key, at))) = self.heads.pop() else { return Ok(None) };
+        let Some(Reverse((key, at))) = self.heads.pop() else {
+            return Ok(None);
+        };
         let seq = if self.ascending { key } else { u64::MAX - key };
         self.refill(at, seq)?;
         Ok(Some(seq))

@@ -61,7 +61,8 @@ impl Topics {
         if self.sorted.len() < self.list.len() {
             let list = &self.list;
             let name = |id: TopicId| list[id as usize - 1].name.as_bytes();
-            self.sorted.extend(self.sorted.len() as TopicId + 1..=list.len() as TopicId);
+            self.sorted
+                .extend(self.sorted.len() as TopicId + 1..=list.len() as TopicId);
             // The merge sort finds the long sorted run in front, so this costs little more than
             // sorting what is new.
             self.sorted.sort_by(|a, b| name(*a).cmp(name(*b)));
@@ -69,21 +70,43 @@ impl Topics {
         &self.sorted
     }
 
+    /// All names in the order of their bytes.
+    pub fn names(&mut self) -> impl Iterator<Item = &str> {
+        self.sorted();
+        self.sorted
+            .iter()
+            .map(|id| &*self.list[*id as usize - 1].name)
+    }
+
     /// The ids whose names begin with `prefix`, in the order of the names' bytes.
     pub fn with_prefix(&mut self, prefix: &str) -> &[TopicId] {
         self.sorted();
         let name = |id: &TopicId| self.list[*id as usize - 1].name.as_bytes();
-        let from = self.sorted.partition_point(|id| name(id) < prefix.as_bytes());
+        let from = self
+            .sorted
+            .partition_point(|id| name(id) < prefix.as_bytes());
         let len = self.sorted[from..].partition_point(|id| name(id).starts_with(prefix.as_bytes()));
         &self.sorted[from..from + len]
     }
 
     /// Adds a topic behind the others and gives its id.
-    pub(super) fn push(&mut self, name: &str, events: u64, last_seq: u64, last_processed_at: i64) -> TopicId {
+    pub(super) fn push(
+        &mut self,
+        name: &str,
+        events: u64,
+        last_seq: u64,
+        last_processed_at: i64,
+    ) -> TopicId {
         let name: Rc<str> = name.into();
         let id = self.list.len() as TopicId + 1;
         self.by_name.insert(name.clone(), id);
-        self.list.push(Topic { name, events, last_seq, last_processed_at, stale: false });
+        self.list.push(Topic {
+            name,
+            events,
+            last_seq,
+            last_processed_at,
+            stale: false,
+        });
         id
     }
 
@@ -128,7 +151,9 @@ mod tests {
     use super::*;
 
     fn names(topics: &Topics, ids: &[TopicId]) -> Vec<String> {
-        ids.iter().map(|id| topics.get(*id).name.to_string()).collect()
+        ids.iter()
+            .map(|id| topics.get(*id).name.to_string())
+            .collect()
     }
 
     #[test]

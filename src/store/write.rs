@@ -70,7 +70,11 @@ impl<'db> Statements<'db> {
         let same = row.get_ref(1)?.as_bytes()? == event.timestamp.of(body)
             && row.get_ref(2)?.as_bytes()? == event.source.of(body)
             && row.get_ref(3)?.as_bytes()? == event.payload.of(body);
-        Ok(if same { Outcome::Duplicate(seq) } else { Outcome::Conflict(seq) })
+        Ok(if same {
+            Outcome::Duplicate(seq)
+        } else {
+            Outcome::Conflict(seq)
+        })
     }
 }
 
@@ -121,7 +125,10 @@ impl Store {
     ) -> rusqlite::Result<Written> {
         begin(&self.db)?;
         let mut statements = Statements::prepare(&self.db)?;
-        let mut written = Written { counters: self.counters, last_seq: self.last_seq };
+        let mut written = Written {
+            counters: self.counters,
+            last_seq: self.last_seq,
+        };
         for publication in publications {
             let body = &publication.body;
             for event in &publication.events {
@@ -135,7 +142,8 @@ impl Store {
                         id
                     }
                 };
-                let outcome = statements.insert(written.last_seq + 1, topic, event, body, processed_at)?;
+                let outcome =
+                    statements.insert(written.last_seq + 1, topic, event, body, processed_at)?;
                 match outcome {
                     Outcome::Accepted(seq) => {
                         written.last_seq = seq;
@@ -169,7 +177,10 @@ impl Store {
     /// Commits a change of nothing, to find out whether the store can commit.
     pub fn probe(&mut self) -> Result<(), StoreError> {
         self.in_transaction(|store| {
-            store.db.prepare_cached("UPDATE counters SET last_seq = last_seq")?.execute([])?;
+            store
+                .db
+                .prepare_cached("UPDATE counters SET last_seq = last_seq")?
+                .execute([])?;
             Ok(())
         })
     }
@@ -180,11 +191,19 @@ impl Store {
             return self.checkpoint().map(|()| true);
         }
         if self.sweep.is_none() && self.last_seq - self.topics_mark >= limits::TOPICS_MARK_EVENTS {
-            self.sweep = Some(TopicSweep { mark: self.last_seq, remaining: self.topics.stale().len() });
+            self.sweep = Some(TopicSweep {
+                mark: self.last_seq,
+                remaining: self.topics.stale().len(),
+            });
         }
-        let Some(sweep) = self.sweep.take() else { return Ok(false) };
+        let Some(sweep) = self.sweep.take() else {
+            return Ok(false);
+        };
         let n = sweep.remaining.min(limits::TOPICS_WRITTEN_AT_ONCE);
-        let rest = TopicSweep { mark: sweep.mark, remaining: sweep.remaining - n };
+        let rest = TopicSweep {
+            mark: sweep.mark,
+            remaining: sweep.remaining - n,
+        };
         if let Err(error) = self.write_topics(n, (rest.remaining == 0).then_some(rest.mark)) {
             self.sweep = Some(sweep);
             return Err(error);
@@ -216,10 +235,12 @@ impl Store {
     /// Copies what it may of the write-ahead log into the database. A reader in another process can
     /// hold some of it back; then the next try waits until the log has grown on.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let (frames, copied) =
-            self.db
-                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
-                .inspect_err(|_| self.checkpoint_at += limits::CHECKPOINT_FRAMES)?;
+        let (frames, copied) = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+            })
+            .inspect_err(|_| self.checkpoint_at += limits::CHECKPOINT_FRAMES)?;
         if frames == copied {
             self.wal_frames.store(0, Ordering::Relaxed);
             self.checkpoint_at = limits::CHECKPOINT_FRAMES;
@@ -236,8 +257,13 @@ impl Store {
         db.close().map_err(|(_, error)| error.into())
     }
 
-    fn in_transaction(&mut self, work: impl FnOnce(&mut Store) -> rusqlite::Result<()>) -> Result<(), StoreError> {
-        let result = begin(&self.db).and_then(|()| work(self)).and_then(|()| commit(&self.db));
+    fn in_transaction(
+        &mut self,
+        work: impl FnOnce(&mut Store) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        let result = begin(&self.db)
+            .and_then(|()| work(self))
+            .and_then(|()| commit(&self.db));
         result.map_err(|error| {
             self.rollback();
             error.into()
@@ -263,7 +289,9 @@ pub(super) struct TopicSweep {
 }
 
 fn begin(db: &Connection) -> rusqlite::Result<()> {
-    db.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ())
+    db.prepare_cached("BEGIN IMMEDIATE")?
+        .execute([])
+        .map(|_| ())
 }
 
 fn commit(db: &Connection) -> rusqlite::Result<()> {

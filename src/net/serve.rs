@@ -1,0 +1,113 @@
+//! From settings to a running server and to its end: what is opened in which order, and what the
+//! log says of it.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+
+use super::listener::{Listen, Listener};
+use super::reactor::{self, read_clocks, Reactor};
+use crate::app::{self, App};
+use crate::limits;
+use crate::logging::Logger;
+use crate::store::{self, Store};
+
+/// What a server is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// At least one address, at most [`limits::LISTENERS_MAX`].
+    pub listen: Vec<Listen>,
+    pub store: store::OpenOptions,
+    pub app: app::Options,
+    pub reactor: reactor::Options,
+}
+
+/// Why the server could not start, or had to stop: one sentence.
+#[derive(Debug)]
+pub struct ServeError(String);
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// Serves until a signal ends it.
+pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeError> {
+    let started = Instant::now();
+    let mut options = settings.reactor;
+    options.max_connections = options.max_connections.min(descriptors_for_connections());
+    // Binding comes first: whoever connects while the database is opened waits in the backlog.
+    let listeners = settings
+        .listen
+        .iter()
+        .map(bind)
+        .collect::<Result<Vec<_>, _>>()?;
+    let store = Store::open(&settings.store).map_err(|e| ServeError(e.to_string()))?;
+    let events = store.counters().unique_processed;
+    let addresses: Vec<(String, bool)> = listeners
+        .iter()
+        .map(|l| (l.address(), l.is_public()))
+        .collect();
+    let app = App::new(store, settings.app, read_clocks(started));
+    let reactor = Reactor::new(listeners, app, options, started, logger)
+        .map_err(|e| ServeError(format!("the event loop cannot be made: {e}")))?;
+
+    log::info!(
+        "log-aggregator {} with database {} ({events} events), ready in {} ms",
+        env!("CARGO_PKG_VERSION"),
+        settings.store.path.display(),
+        started.elapsed().as_millis()
+    );
+    for (address, is_public) in addresses {
+        log::info!("listening on {address}");
+        if is_public {
+            log::warn!("no tokens are configured: whoever reaches {address} may publish and read");
+        }
+    }
+    let app = reactor
+        .run()
+        .map_err(|e| ServeError(format!("waiting for events failed: {e}")))?;
+    if let Err(error) = app.close() {
+        // Nothing is lost by it: what was answered is in the write-ahead log.
+        log::error!("closing the database failed: {error}");
+    }
+    log::info!("stopped after {} s", started.elapsed().as_secs());
+    logger.flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
+    Ok(())
+}
+
+fn bind(listen: &Listen) -> Result<Listener, ServeError> {
+    Listener::bind(listen).map_err(|e| {
+        let why = match e.kind() {
+            std::io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
+            _ => e.to_string(),
+        };
+        ServeError(format!("cannot listen on {listen}: {why}"))
+    })
+}
+
+/// Raises the file limit as far as it may be raised, and says how many connections it allows.
+fn descriptors_for_connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    );
+    let current = if raised.is_ok() {
+        limit.maximum
+    } else {
+        limit.current
+    };
+    let room = current
+        .unwrap_or(u64::MAX)
+        .saturating_sub(limits::DESCRIPTORS_KEPT)
+        .max(1);
+    usize::try_from(room).unwrap_or(usize::MAX)
+}
