@@ -173,9 +173,9 @@ impl<'a> Reader<'a, '_> {
         while let Some(first) = self.peek() {
             Element(self).deserialize(&mut *json)?;
             // A number or a literal does not show its own end as the others do.
+            let shows_end = matches!(first, b'{' | b'[' | b'"');
             let next = self.text.as_bytes().get(self.cursor);
-            let ends = matches!(next, None | Some(b' ' | b'\t' | b'\n' | b'\r' | b'{'));
-            if !ends && !matches!(first, b'{' | b'[' | b'"') {
+            if !shows_end && !next.is_none_or(|byte| b" \t\n\r{[\"".contains(byte)) {
                 json.end()?;
             }
         }
