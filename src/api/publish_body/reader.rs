@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::members::{Fault, Member, Members, Validator};
+use super::members::{offset_in, Fault, Member, Members, Validator};
 use super::Refusal;
 use crate::api::detail::{Detail, Details, Step};
 use crate::event::EventSpans;
@@ -355,9 +355,4 @@ impl<'de> Visitor<'de> for Object<'_, 'de, '_> {
         reader.pass(b'}');
         Ok(members)
     }
-}
-
-/// Where `part`, which must be a slice of `text`, starts in it.
-pub(super) fn offset_in(text: &str, part: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
 }
