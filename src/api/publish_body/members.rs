@@ -4,7 +4,6 @@ use crate::api::detail::{Detail, Step};
 use crate::event::{self, EventSpans, NameError, Span};
 
 use super::payload::{self, TooDeep};
-use super::reader::offset_in;
 
 /// The members of an event, in the order in which their faults are listed. Everything that is kept by
 /// member is an array in this order.
@@ -264,4 +263,9 @@ fn span(start: usize, len: usize) -> Span {
         start: bounded(start),
         len: bounded(len),
     }
+}
+
+/// Where `part`, which must be a slice of `text`, starts in it.
+pub(super) fn offset_in(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
 }

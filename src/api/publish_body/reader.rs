@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::members::{Fault, Member, Members, Validator};
+use super::members::{offset_in, Fault, Member, Members, Validator};
 use super::Refusal;
 use crate::api::detail::{Detail, Details, Step};
 use crate::event::EventSpans;
@@ -173,9 +173,9 @@ impl<'a> Reader<'a, '_> {
         while let Some(first) = self.peek() {
             Element(self).deserialize(&mut *json)?;
             // A number or a literal does not show its own end as the others do.
+            let shows_end = matches!(first, b'{' | b'[' | b'"');
             let next = self.text.as_bytes().get(self.cursor);
-            let ends = matches!(next, None | Some(b' ' | b'\t' | b'\n' | b'\r' | b'{'));
-            if !ends && !matches!(first, b'{' | b'[' | b'"') {
+            if !shows_end && !next.is_none_or(|byte| b" \t\n\r{[\"".contains(byte)) {
                 json.end()?;
             }
         }
@@ -355,9 +355,4 @@ impl<'de> Visitor<'de> for Object<'_, 'de, '_> {
         reader.pass(b'}');
         Ok(members)
     }
-}
-
-/// Where `part`, which must be a slice of `text`, starts in it.
-pub(super) fn offset_in(text: &str, part: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
 }
