@@ -1,0 +1,5 @@
+//! What a client may rely on, tried over real sockets and real files against the built program. All of
+//! it is one binary, so that it is linked once and nothing of the harness is unused.
+
+mod harness;
+mod scenarios;
