@@ -365,6 +365,8 @@ fn refusal_for(error: httparse::Error, head: &[u8]) -> Refusal {
             let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
             let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
             match version {
+                // The version is served: what stands before it is no single target.
+                b"HTTP/1.1" | b"HTTP/1.0" => BAD_REQUEST_LINE,
                 [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
                     if major.is_ascii_digit() && minor.is_ascii_digit() =>
                 {
