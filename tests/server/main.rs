@@ -2,4 +2,6 @@
 //! it is one binary, so that it is linked once and nothing of the harness is unused.
 
 mod harness;
+mod http;
 mod scenarios;
+mod wait;
