@@ -3,5 +3,7 @@
 
 mod harness;
 mod http;
+mod lifecycle;
+mod limits;
 mod scenarios;
 mod wait;
