@@ -105,7 +105,8 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_default() {
 #[test]
 fn listen_replaces_host_and_port_unless_they_are_set() {
     let unix = || Listen::Unix("/run/l.sock".into());
-    let cases: [(&[(&str, &str)], &[&str], Vec<Listen>); 9] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], Vec<Listen>);
+    let cases: [Case; 9] = [
         (&[], &["--listen", "unix:/run/l.sock"], vec![unix()]),
         (
             &[],
