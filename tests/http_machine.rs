@@ -3,7 +3,7 @@
 
 mod machine;
 
-use machine::{run, Transcript, LIMIT};
+use machine::{run, run_late, Transcript, LIMIT};
 use proptest::prelude::*;
 
 const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -641,6 +641,14 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
     ) {
         prop_assert_eq!(run([&bytes[..]], true), run(pieces(&bytes, &cuts), true));
+    }
+
+    #[test]
+    fn it_does_not_matter_when_the_application_answers(
+        bytes in requests(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        prop_assert_eq!(run([&bytes[..]], true), run_late(pieces(&bytes, &cuts), true));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test program uses the part it needs")]
 
 use logagg::clock::Now;
-use logagg::http::{Conn, Method, Response, Step};
+use logagg::http::{Conn, Response, Step};
 
 pub const LIMIT: usize = 1000;
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -37,7 +37,7 @@ impl Transcript {
             .collect()
     }
 
-    /// The output, taken apart as a client would. Targets with `head` in them got no body.
+    /// The output, taken apart as a client would.
     pub fn answers(&self) -> Vec<Answer> {
         let mut rest = &self.output[..];
         let mut answers = Vec::new();
@@ -93,6 +93,13 @@ fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
 /// Calls `next` until the connection is idle and answers what comes: a target that begins with
 /// `/early` from its head alone, all others with their target as the body.
 pub fn drive(conn: &mut Conn, seen: &mut Transcript, now: Now) {
+    while drive_to_request(conn, seen, now) {
+        answer(conn, seen, now);
+    }
+}
+
+/// The same up to the next whole request, which is left in hand; false when there is none.
+pub fn drive_to_request(conn: &mut Conn, seen: &mut Transcript, now: Now) -> bool {
     loop {
         conn.check_invariants();
         match conn.next(now) {
@@ -106,25 +113,28 @@ pub fn drive(conn: &mut Conn, seen: &mut Transcript, now: Now) {
             Step::Request => {
                 let body = conn.take_body();
                 seen.requests.push((line(conn), body));
-                let target = conn.request().target.to_owned().into_bytes();
-                let response = match conn.request().target {
-                    "/empty" => Response::empty(204),
-                    _ => Response::new(200, "text/plain", target),
-                };
-                conn.respond(&response, now);
+                return true;
             }
         }
         take_output(conn, seen, now);
     }
     take_output(conn, seen, now);
+    false
+}
+
+/// Answers the request in hand.
+pub fn answer(conn: &mut Conn, seen: &mut Transcript, now: Now) {
+    let target = conn.request().target.to_owned().into_bytes();
+    let response = match conn.request().target {
+        "/empty" => Response::empty(204),
+        _ => Response::new(200, "text/plain", target),
+    };
+    conn.respond(&response, now);
+    take_output(conn, seen, now);
 }
 
 fn line(conn: &Conn) -> String {
     let request = conn.request();
-    assert_eq!(
-        request.method == Method::Head,
-        request.target.contains("head")
-    );
     format!(
         "{:?} {} {:?}",
         request.method,
@@ -154,6 +164,29 @@ pub fn run<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, end: bool) -> Transcr
         conn.receive(piece, at(0));
         drive(&mut conn, &mut seen, at(0));
     }
+    finish(conn, seen, end)
+}
+
+/// The same with an application that answers each request only when the next piece has arrived.
+pub fn run_late<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, end: bool) -> Transcript {
+    let mut conn = Conn::new(LIMIT, at(0));
+    let mut seen = Transcript::default();
+    let mut in_hand = false;
+    for piece in pieces {
+        conn.receive(piece, at(0));
+        if in_hand {
+            answer(&mut conn, &mut seen, at(0));
+        }
+        in_hand = drive_to_request(&mut conn, &mut seen, at(0));
+    }
+    if in_hand {
+        answer(&mut conn, &mut seen, at(0));
+    }
+    drive(&mut conn, &mut seen, at(0));
+    finish(conn, seen, end)
+}
+
+fn finish(mut conn: Conn, mut seen: Transcript, end: bool) -> Transcript {
     if end {
         conn.receive_end();
         drive(&mut conn, &mut seen, at(0));
