@@ -42,7 +42,7 @@ use super::head::{Expectation, Framing, Head, Scan};
 use super::input::{empty, Input};
 use super::output::Output;
 use super::request::Request;
-use super::response::{write_chunk, write_head, End, Response};
+use super::response::{write_head, End, Response};
 use super::{Method, Refusal, Version};
 use crate::clock::Now;
 use crate::limits::{BODY_PROGRESS_BYTES, BUFFER_KEEP_BYTES, LINGER_MS};
@@ -375,15 +375,6 @@ impl Conn {
         }
         self.draining |= closes;
         self.sending = Sending::Streaming { chunked };
-    }
-
-    /// The next part of a stream.
-    pub fn stream(&mut self, part: &[u8], now: Now) {
-        match self.sending {
-            Sending::Streaming { chunked: true } => write_chunk(self.tail(now), part),
-            Sending::Streaming { chunked: false } => self.tail(now).extend_from_slice(part),
-            _ => {}
-        }
     }
 
     /// Ends a stream well.

@@ -194,3 +194,84 @@ fn finish(mut conn: Conn, mut seen: Transcript, end: bool) -> Transcript {
     }
     seen
 }
+
+pub fn get(fields: &str) -> String {
+    format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n")
+}
+
+pub fn post(fields: &str, body: &str) -> String {
+    format!("POST /p HTTP/1.1\r\nHost: h\r\n{fields}\r\n{body}")
+}
+
+pub fn chunked(body: &str) -> String {
+    post("Transfer-Encoding: chunked\r\n", body)
+}
+
+const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// Runs a case whole, byte by byte, and with a good request behind it, which must be answered if and
+/// only if the connection is kept.
+pub fn all_ways(case: &[u8]) -> Transcript {
+    let whole = run([case], false);
+    let bytes = run(case.chunks(1), false);
+    assert_eq!(whole, bytes, "cut into bytes: {}", case.escape_ascii());
+
+    let mut with_next = run([&[case, NEXT].concat()[..]], true);
+    let late_next = run([case, NEXT], true);
+    assert_eq!(
+        with_next,
+        late_next,
+        "next comes late: {}",
+        case.escape_ascii()
+    );
+    let answered = with_next
+        .requests
+        .last()
+        .is_some_and(|(line, _)| line == "Get /next None");
+    assert_eq!(
+        answered,
+        !whole.closed,
+        "the next request: {}",
+        case.escape_ascii()
+    );
+    if answered {
+        with_next.requests.pop();
+    }
+    assert_eq!(with_next.requests, whole.requests);
+    whole
+}
+
+/// The connection hands the request out, answers it, and stays open.
+pub fn taken(case: impl AsRef<[u8]>, line: &str, body: &[u8]) {
+    let case = case.as_ref();
+    let seen = all_ways(case);
+    let shown = case.escape_ascii();
+    assert_eq!(seen.requests, [(line.to_owned(), body.to_vec())], "{shown}");
+    assert!(seen.refused.is_empty(), "{shown}");
+    assert!(!seen.closed, "closed after {shown}");
+}
+
+/// The connection refuses by itself, with JSON that says why, and closes.
+pub fn refused(case: impl AsRef<[u8]>, status: u16) {
+    let case = case.as_ref();
+    let seen = all_ways(case);
+    let shown = case[..case.len().min(200)].escape_ascii();
+    assert_eq!(seen.refused, [status], "{shown}");
+    assert!(seen.requests.is_empty() && seen.closed, "{shown}");
+    let answers = seen.answers();
+    assert_eq!(answers.len(), 1, "{shown}");
+    assert_eq!(answers[0].status, status, "{shown}");
+    assert_eq!(answers[0].field("Connection"), Some("close"), "{shown}");
+    assert_eq!(
+        answers[0].field("Content-Type"),
+        Some("application/json"),
+        "{shown}"
+    );
+    let body: serde_json::Value = serde_json::from_slice(&answers[0].body).unwrap();
+    assert!(
+        body["detail"]
+            .as_str()
+            .is_some_and(|sentence| sentence.len() > 20),
+        "{shown}"
+    );
+}

@@ -1,10 +1,10 @@
 //! What an answer looks like, given the request that it belongs to and the state of its connection.
 //! Writes to the output; changes no state.
 
-use super::{Conn, Receiving};
+use super::{Conn, Receiving, Sending};
 use crate::clock::Now;
 use crate::http::head::{Expectation, Framing};
-use crate::http::response::{write_head, End, Persistence, Response};
+use crate::http::response::{write_chunk, write_head, End, Persistence, Response};
 use crate::http::{refusal, Method, Refusal, Version};
 use crate::limits::DISCARD_MAX_BYTES;
 
@@ -77,5 +77,14 @@ impl Conn {
             self.taken_at = now.mono_ms;
         }
         self.output.tail()
+    }
+
+    /// The next part of a stream.
+    pub fn stream(&mut self, part: &[u8], now: Now) {
+        match self.sending {
+            Sending::Streaming { chunked: true } => write_chunk(self.tail(now), part),
+            Sending::Streaming { chunked: false } => self.tail(now).extend_from_slice(part),
+            _ => {}
+        }
     }
 }
