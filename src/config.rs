@@ -28,59 +28,36 @@ pub struct Config {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Name or address of the interface to listen on [default: 0.0.0.0]
-    #[arg(long, env = "HOST", hide_env_values = true, value_parser = parse_host)]
+    #[arg(long, env = "HOST", value_parser = parse_host)]
     host: Option<String>,
 
     /// TCP port to listen on; 0 picks a free one and logs it [default: 8080]
-    #[arg(long, env = "PORT", hide_env_values = true)]
+    #[arg(long, env = "PORT")]
     port: Option<u16>,
 
-    /// Listen on HOST:PORT, [IPV6]:PORT or unix:/PATH; may be repeated, several are separated by
-    /// commas. Takes the place of --host and --port unless one of them is set too
-    #[arg(
-        long,
-        env = "LISTEN",
-        hide_env_values = true,
-        value_name = "ADDRESS",
-        value_delimiter = ','
-    )]
+    /// Listen on HOST:PORT, [IPV6]:PORT or unix:/PATH; may be repeated, or have commas between
+    ///
+    /// Takes the place of --host and --port, unless one of them is set too: then they add up.
+    #[arg(long, env = "LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
     listen: Vec<Listen>,
 
     /// File that holds the database; it and its folders are made where they are missing
-    #[arg(
-        long,
-        env = "DATABASE_PATH",
-        hide_env_values = true,
-        value_name = "FILE"
-    )]
+    #[arg(long, env = "DATABASE_PATH", value_name = "FILE")]
     #[arg(default_value = "data/dedup.db", value_parser = PathBufValueParser::new().try_map(check_database))]
     database: PathBuf,
 
     /// What an answered event survives: loss of power (full) or a crash of the process (normal)
-    #[arg(
-        long,
-        env = "DURABILITY",
-        hide_env_values = true,
-        default_value = "full",
-        ignore_case = true
-    )]
+    #[arg(long, env = "DURABILITY", default_value = "full", ignore_case = true)]
     durability: Durability,
 
     /// How a new database tells a duplicate
-    #[arg(
-        long,
-        env = "DEDUP",
-        hide_env_values = true,
-        default_value = "constraint",
-        ignore_case = true
-    )]
+    #[arg(long, env = "DEDUP", default_value = "constraint", ignore_case = true)]
     dedup: Dedup,
 
     /// Events that may wait for a commit, and so the most in one request
     #[arg(
         long,
         env = "RING_CAPACITY",
-        hide_env_values = true,
         value_name = "EVENTS",
         default_value = "10000"
     )]
@@ -91,7 +68,6 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "MAX_BODY_BYTES",
-        hide_env_values = true,
         value_name = "BYTES",
         default_value = "16777216"
     )]
@@ -102,7 +78,6 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "MAX_CONNECTIONS",
-        hide_env_values = true,
         value_name = "NUMBER",
         default_value = "10000"
     )]
@@ -110,23 +85,12 @@ pub struct ServeArgs {
     max_connections: usize,
 
     /// Most that bodies being received and answers being sent hold together
-    #[arg(
-        long,
-        env = "MAX_BUFFERED_BYTES",
-        hide_env_values = true,
-        value_name = "BYTES"
-    )]
+    #[arg(long, env = "MAX_BUFFERED_BYTES", value_name = "BYTES")]
     #[arg(default_value = "134217728", value_parser = whole(limits::BUFFERED_LIMIT_MIN_BYTES, u64::MAX))]
     max_buffered_bytes: usize,
 
     /// Least important records that are logged
-    #[arg(
-        long,
-        env = "LOG_LEVEL",
-        hide_env_values = true,
-        value_name = "LEVEL",
-        ignore_case = true
-    )]
+    #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", ignore_case = true)]
     #[arg(default_value = "info")]
     log_level: Level,
 
@@ -134,7 +98,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "LOG_FORMAT",
-        hide_env_values = true,
+        value_name = "FORMAT",
         default_value = "text",
         ignore_case = true
     )]
@@ -144,7 +108,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "LOG_DUPLICATES",
-        hide_env_values = true,
+        value_name = "WHAT",
         default_value = "each",
         ignore_case = true
     )]

@@ -150,3 +150,4 @@ const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES && HEADERS_MAX < u
 pub const LISTENERS_MAX: usize = 32;
 /// Milliseconds for which the end of the program waits for standard error to take the last lines.
 pub const LAST_LINES_MS: u64 = 500;
+const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES);

@@ -46,7 +46,7 @@ pub struct Refusal {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Refusal> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     remove_empty_variables();
-    let cli = Cli::command()
+    let cli = command()
         .try_get_matches_from(&arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let refuse = |error: clap::Error| {
@@ -56,6 +56,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
     match cli.map_err(refuse)?.subcommand {
         CliSubcommand::Serve(serve) => Ok(Command::Serve(serve.into_config())),
     }
+}
+
+/// The command line; help names the variables and does not show what they hold.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|subcommand| {
+        subcommand.mut_args(|argument| argument.hide_env_values(true))
+    })
 }
 
 impl Refusal {
@@ -77,7 +84,7 @@ impl Refusal {
 /// Removes the variables of the subcommands' flags that are set to nothing.
 fn remove_empty_variables() {
     // The command that names the variables reads them as it is built, so this one is built for the names.
-    let command = Cli::command();
+    let command = command();
     for argument in command
         .get_subcommands()
         .flat_map(|subcommand| subcommand.get_arguments())
@@ -105,7 +112,7 @@ fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     if is_given {
         return None;
     }
-    let command = Cli::command();
+    let command = command();
     let name = command
         .get_subcommands()
         .flat_map(|subcommand| subcommand.get_arguments())

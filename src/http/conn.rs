@@ -29,37 +29,23 @@
 //! The pairs that exist: `Closed` with `Closing`, `Lingering` or `Done`; `InHand` with `Streaming`;
 //! all but `Closed` with `Open`.
 //!
-//! Deadlines follow from the state ([`Conn::deadline`]); there is nothing to arm or cancel.
+//! Deadlines follow from the state ([`Conn::deadline`]); there is nothing to arm or cancel. The
+//! child modules look at the state and write answers; every change of state is in this file.
+
+mod answer;
+mod view;
+
+use answer::{BODY_TOO_SLOW, CUT_SHORT, HEAD_TOO_SLOW, UNKNOWN_EXPECTATION};
 
 use super::body::{self, Decoder};
 use super::head::{Expectation, Framing, Head, Scan};
 use super::input::{empty, Input};
 use super::output::Output;
 use super::request::Request;
-use super::response::{write_chunk, write_head, End, Persistence, Response};
-use super::{refusal, Method, Refusal, Version};
+use super::response::{write_head, End, Response};
+use super::{Method, Refusal, Version};
 use crate::clock::Now;
-use crate::limits::{
-    BODY_PROGRESS_BYTES, BODY_TIMEOUT_MS, BUFFER_KEEP_BYTES, DISCARD_MAX_BYTES, HEAD_TIMEOUT_MS,
-    IDLE_TIMEOUT_MS, LINGER_MS, OUTPUT_WAIT_MAX_BYTES, READ_AHEAD_MAX_BYTES, WRITE_TIMEOUT_MS,
-};
-
-const HEAD_TOO_SLOW: Refusal = refusal(
-    408,
-    "The request head was not complete within 10 s; send it in one go.",
-);
-const BODY_TOO_SLOW: Refusal = refusal(
-    408,
-    "The body brought less than 1 KiB in 20 s; send it without pauses.",
-);
-const CUT_SHORT: Refusal = refusal(
-    400,
-    "The request ended before it was complete; send all of it before closing.",
-);
-const UNKNOWN_EXPECTATION: Refusal = refusal(
-    417,
-    "Only the expectation 100-continue is known here; leave Expect away.",
-);
+use crate::limits::{BODY_PROGRESS_BYTES, BUFFER_KEEP_BYTES, LINGER_MS};
 
 /// What [`Conn::next`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,19 +277,6 @@ impl Conn {
         }
     }
 
-    /// The request in hand, from [`Step::Head`] or [`Step::Request`] until its answer.
-    pub fn request(&self) -> Request<'_> {
-        assert!(self.has_request(), "no request is in hand");
-        Request::new(&self.head, self.input.request())
-    }
-
-    fn has_request(&self) -> bool {
-        matches!(
-            self.receiving,
-            Receiving::Declared | Receiving::Body(_) | Receiving::InHand { .. }
-        )
-    }
-
     /// After [`Step::Head`]: goes on with the body, or refuses what the head alone rules out.
     pub fn admit(&mut self, now: Now) {
         assert!(
@@ -366,28 +339,29 @@ impl Conn {
         if matches!(self.receiving, Receiving::Closed) {
             return;
         }
-        assert!(self.may_answer(), "an answer without a request");
+        assert!(
+            matches!(
+                self.receiving,
+                Receiving::Declared | Receiving::InHand { .. }
+            ) && !self.is_streaming(),
+            "an answer without a request"
+        );
         let closes = self.closes_after(response);
         self.write(response, closes, now);
         self.finish(closes, now);
     }
 
-    fn may_answer(&self) -> bool {
-        self.sending == Sending::Open
-            && matches!(
-                self.receiving,
-                Receiving::Declared | Receiving::InHand { .. }
-            )
-    }
-
-    /// Answers the request in hand with a body that has no known end: the head now, the body with
+    /// After [`Step::Request`]: answers with a body that has no known end: the head now, the body with
     /// [`Conn::stream`], the end with [`Conn::end_stream`] or [`Conn::break_stream`]. To HEAD, the
     /// head is all; [`Conn::is_streaming`] tells.
     pub fn start_stream(&mut self, response: &Response, now: Now) {
         if matches!(self.receiving, Receiving::Closed) {
             return;
         }
-        assert!(self.may_answer(), "an answer without a request");
+        assert!(
+            matches!(self.receiving, Receiving::InHand { .. }) && !self.is_streaming(),
+            "a stream without a request"
+        );
         // RFC 9112 §6.1: no transfer coding towards HTTP/1.0; there closing is the end.
         let chunked = self.head.version == Version::Http11;
         let closes = self.closes_after(response) || !chunked;
@@ -401,15 +375,6 @@ impl Conn {
         }
         self.draining |= closes;
         self.sending = Sending::Streaming { chunked };
-    }
-
-    /// The next part of a stream.
-    pub fn stream(&mut self, part: &[u8], now: Now) {
-        match self.sending {
-            Sending::Streaming { chunked: true } => write_chunk(self.tail(now), part),
-            Sending::Streaming { chunked: false } => self.tail(now).extend_from_slice(part),
-            _ => {}
-        }
     }
 
     /// Ends a stream well.
@@ -432,10 +397,6 @@ impl Conn {
         }
     }
 
-    pub fn is_streaming(&self) -> bool {
-        matches!(self.sending, Sending::Streaming { .. })
-    }
-
     /// Answers and closes, whatever is being received: for reasons outside this connection. A stream
     /// is broken off instead, and nothing happens to a connection that is closing already.
     pub fn refuse(&mut self, response: &Response, now: Now) {
@@ -455,50 +416,6 @@ impl Conn {
         self.draining = true;
         if matches!(self.receiving, Receiving::Head) {
             self.leave_if_over();
-        }
-    }
-
-    /// Whether the answer to the request in hand is this connection's last (RFC 9112 §9.3, §9.6).
-    fn closes_after(&self, response: &Response) -> bool {
-        // A body that the client may be holding back, or that is long, is not worth waiting for.
-        let body_in_the_way = matches!(self.receiving, Receiving::Declared)
-            && match self.head.framing {
-                Framing::Nothing => false,
-                Framing::Chunked => true,
-                Framing::Length(length) => {
-                    self.head.expectation != Expectation::Nothing
-                        || length > DISCARD_MAX_BYTES as u64
-                }
-            };
-        response.close || self.draining || !self.head.keep_alive || body_in_the_way
-    }
-
-    fn persistence(&self, closes: bool) -> Persistence {
-        match (closes, self.head.version) {
-            (true, _) => Persistence::Closed,
-            (false, Version::Http11) => Persistence::Kept,
-            (false, Version::Http10) => Persistence::KeptAsAsked,
-        }
-    }
-
-    /// Queues a whole answer.
-    fn write(&mut self, response: &Response, closes: bool, now: Now) {
-        let stays = self.persistence(closes);
-        // RFC 9110 §8.6: no length with 204. §9.3.2: HEAD gets the length that GET would get.
-        let end = match response.status {
-            204 => End::Unsaid,
-            _ => End::Length(response.body.len()),
-        };
-        // A head that could not be read leaves the method to its first bytes.
-        let to_head = if self.has_request() {
-            self.head.method == Method::Head
-        } else {
-            self.input.unread().starts_with(b"HEAD ")
-        };
-        let out = self.tail(now);
-        write_head(out, response, end, stays, now);
-        if !to_head && response.status != 204 {
-            out.extend_from_slice(&response.body);
         }
     }
 
@@ -540,19 +457,6 @@ impl Conn {
         self.output = Output::default();
     }
 
-    /// Where answers are written. The wait for the client begins with the first of them.
-    fn tail(&mut self, now: Now) -> &mut Vec<u8> {
-        if self.output.is_empty() {
-            self.taken_at = now.mono_ms;
-        }
-        self.output.tail()
-    }
-
-    /// What is to be sent next.
-    pub fn output(&self) -> &[u8] {
-        self.output.waiting()
-    }
-
     /// The client has taken the first `n` bytes of [`Conn::output`].
     pub fn sent(&mut self, n: usize, now: Now) {
         if n == 0 {
@@ -568,74 +472,15 @@ impl Conn {
         }
     }
 
-    /// So much waits for the client that its next request has to wait too.
-    fn is_stalled(&self) -> bool {
-        matches!(self.receiving, Receiving::Head)
-            && self.output.waiting().len() > OUTPUT_WAIT_MAX_BYTES
-    }
-
-    /// Whether bytes from the peer are of use now. Only what is read can say that the peer has
-    /// finished.
-    pub fn wants_read(&self) -> bool {
-        if self.ended || self.sending == Sending::Done {
-            return false;
-        }
-        match self.receiving {
-            Receiving::Head => {
-                !self.is_stalled() && self.input.unread().len() < READ_AHEAD_MAX_BYTES
-            }
-            Receiving::Body(_) | Receiving::Discarding { .. } | Receiving::Closed => true,
-            Receiving::Declared | Receiving::InHand { .. } => false,
-        }
-    }
-
-    /// The last answer has left: shut the write side down and call [`Conn::shutdown_done`].
-    pub fn wants_shutdown(&self) -> bool {
-        self.sending == Sending::Closing && self.output.is_empty()
-    }
-
     /// The write side is shut down. What the peer still sends is thrown away for a moment.
     pub fn shutdown_done(&mut self, now: Now) {
         assert!(self.wants_shutdown(), "answers are still to be sent");
-        self.sending = match self.ended {
-            true => Sending::Done,
-            false => Sending::Lingering {
-                until: now.mono_ms + LINGER_MS,
-            },
+        let until = now.mono_ms + LINGER_MS;
+        self.sending = if self.ended {
+            Sending::Done
+        } else {
+            Sending::Lingering { until }
         };
-    }
-
-    /// The socket may be closed.
-    pub fn is_done(&self) -> bool {
-        self.sending == Sending::Done
-    }
-
-    /// When [`Conn::expire`] is to be called, on the monotonic clock.
-    pub fn deadline(&self) -> Option<u64> {
-        [self.send_deadline(), self.receive_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    fn send_deadline(&self) -> Option<u64> {
-        match self.sending {
-            Sending::Done => None,
-            Sending::Lingering { until } => Some(until),
-            _ if self.output.is_empty() => None,
-            _ => Some(self.taken_at + WRITE_TIMEOUT_MS),
-        }
-    }
-
-    fn receive_deadline(&self) -> Option<u64> {
-        let patience = match self.receiving {
-            Receiving::Head if self.is_stalled() => return None,
-            Receiving::Head if !self.input.unread().is_empty() => HEAD_TIMEOUT_MS,
-            Receiving::Head if self.output.is_empty() => IDLE_TIMEOUT_MS,
-            Receiving::Body(_) | Receiving::Discarding { .. } => BODY_TIMEOUT_MS,
-            _ => return None,
-        };
-        Some(self.waiting_since + patience)
     }
 
     /// A deadline may have passed: 408 for a request that does not get on (RFC 9110 §15.5.9), the
@@ -659,53 +504,5 @@ impl Conn {
     fn wait_from(&mut self, now: Now) {
         self.waiting_since = now.mono_ms;
         self.progress = 0;
-    }
-
-    /// Bytes held for this connection: received, decoded and to be sent.
-    pub fn buffered(&self) -> usize {
-        let body = if self.body.is_empty() {
-            0
-        } else {
-            self.body.capacity()
-        };
-        self.input.len() + body + self.output.len()
-    }
-
-    /// Whether a request has begun to arrive and is not complete.
-    pub fn is_receiving(&self) -> bool {
-        match self.receiving {
-            Receiving::Head => !self.input.unread().is_empty(),
-            Receiving::Declared | Receiving::Body(_) => true,
-            Receiving::InHand { .. } | Receiving::Discarding { .. } | Receiving::Closed => false,
-        }
-    }
-
-    /// Whether bytes have been received that nobody has looked at.
-    pub fn has_unread(&self) -> bool {
-        !self.input.unread().is_empty()
-    }
-
-    /// Whether something is still to be done: a request to be received or answered, an answer to be
-    /// sent, a close to be brought to its end.
-    pub fn is_busy(&self) -> bool {
-        match self.sending {
-            Sending::Done => false,
-            Sending::Open if matches!(self.receiving, Receiving::Head) => {
-                self.has_unread() || !self.output.is_empty()
-            }
-            _ => true,
-        }
-    }
-
-    /// Panics when the two directions are in a pair of states that cannot be.
-    pub fn check_invariants(&self) {
-        self.input.check_invariants();
-        self.output.check_invariants();
-        let closed = matches!(self.receiving, Receiving::Closed);
-        assert!(match self.sending {
-            Sending::Open => !closed,
-            Sending::Streaming { .. } => matches!(self.receiving, Receiving::InHand { .. }),
-            Sending::Closing | Sending::Lingering { .. } | Sending::Done => closed,
-        });
     }
 }

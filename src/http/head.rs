@@ -363,11 +363,9 @@ fn refusal_for(error: httparse::Error, head: &[u8]) -> Refusal {
         // RFC 9110 §15.6.6: 505 for what looks like a version (RFC 9112 §2.3) but is not served.
         httparse::Error::Version => {
             let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-            let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
-            match version {
-                // The version is served: what stands before it is no single target.
-                b"HTTP/1.1" | b"HTTP/1.0" => BAD_REQUEST_LINE,
-                [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            let mut parts = line.split(|&byte| byte == b' ').skip(2);
+            match (parts.next(), parts.next()) {
+                (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
                     if major.is_ascii_digit() && minor.is_ascii_digit() =>
                 {
                     BAD_VERSION

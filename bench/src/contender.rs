@@ -1,0 +1,165 @@
+//! What is measured against what: a server under load or a loop in this process, one round at a
+//! time, so that rounds of two contenders can alternate.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::cores::Cores;
+use crate::inprocess::Table;
+use crate::load::{self, Checks, Outcome, Plan, Stop, Traffic};
+use crate::process;
+
+/// The share of a round that precedes it as warm-up.
+const WARM_UP: f64 = 0.2;
+
+/// One side of a comparison.
+pub enum Contender {
+    /// A server and what it is sent.
+    Http(Box<Http>),
+    /// A loop on the measured core.
+    Loop { table: Box<Table>, cores: Cores },
+}
+
+pub struct Http {
+    pub address: SocketAddr,
+    /// The server's process, where it is one that was started here.
+    pub process: Option<u32>,
+    pub connections: usize,
+    pub traffic: Traffic,
+    pub checks: Checks,
+}
+
+/// What the rounds of one contender add up to.
+#[derive(Default)]
+pub struct Rounds {
+    /// Events (requests, where they hold none) a second, for each round.
+    pub rates: Vec<f64>,
+    /// Microseconds of the server's processor time for each request, for each round.
+    pub cpu_micros: Vec<f64>,
+    /// Nanoseconds.
+    pub latency: Option<Histogram<u64>>,
+    pub requests: u64,
+    /// Allocations of the load generator.
+    pub allocations: u64,
+    pub errors: u64,
+    pub first_error: Option<String>,
+}
+
+impl Contender {
+    /// Runs one round of `duration` behind its warm-up and adds its result to `rounds`.
+    ///
+    /// # Errors
+    /// Where the round could not be run at all; failing requests are counted in `rounds`.
+    pub fn round(&mut self, duration: Duration, rounds: &mut Rounds) -> io::Result<()> {
+        match self {
+            Contender::Http(http) => {
+                let cpu = || http.process.map(process::cpu_time).transpose();
+                let before = cpu()?;
+                let plan = Plan {
+                    address: http.address,
+                    connections: http.connections,
+                    warm_up: duration.mul_f64(WARM_UP),
+                    stop: Stop::After(duration),
+                    checks: http.checks,
+                };
+                let outcome = load::run(&plan, &mut http.traffic)?;
+                if let Some((before, after)) = before.zip(cpu()?) {
+                    let micros = (after - before).as_secs_f64() * 1e6;
+                    rounds
+                        .cpu_micros
+                        .push(micros / outcome.answers.max(1) as f64);
+                }
+                rounds.add(outcome);
+            }
+            Contender::Loop { table, cores } => {
+                cores.on_measured(|| table.measure(duration.mul_f64(WARM_UP)))??;
+                rounds
+                    .rates
+                    .push(cores.on_measured(|| table.measure(duration))??);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rounds {
+    fn add(&mut self, outcome: Outcome) {
+        self.rates.push(outcome.rate());
+        self.requests += outcome.answers;
+        self.allocations += outcome.allocations;
+        self.errors += outcome.errors;
+        self.first_error = self.first_error.take().or(outcome.first_error);
+        match &mut self.latency {
+            Some(latency) => *latency += outcome.latency,
+            None => self.latency = Some(outcome.latency),
+        }
+    }
+
+    /// Events a second.
+    pub fn rate(&self) -> f64 {
+        median(&self.rates)
+    }
+
+    /// Microseconds, where a process could be observed.
+    pub fn cpu_micros(&self) -> Option<f64> {
+        (!self.cpu_micros.is_empty()).then(|| median(&self.cpu_micros))
+    }
+
+    /// The median of the ratios of rounds that ran one behind the other.
+    pub fn ratio_to(&self, baseline: &Rounds) -> f64 {
+        let ratios: Vec<f64> = self
+            .rates
+            .iter()
+            .zip(&baseline.rates)
+            .map(|(ours, theirs)| ours / theirs)
+            .collect();
+        median(&ratios)
+    }
+
+    /// The latency in microseconds below which `quantile` of the requests lie.
+    pub fn latency_micros(&self, quantile: f64) -> Option<f64> {
+        let latency = self.latency.as_ref()?;
+        Some(latency.value_at_quantile(quantile) as f64 / 1e3)
+    }
+}
+
+/// The middle value, or the mean of the two in the middle; 0 of none.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let upper = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+    let lower = sorted
+        .get(sorted.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or(0.0);
+    (lower + upper) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&[]), 0.0);
+        assert_eq!(median(&[3.0]), 3.0);
+        assert_eq!(median(&[9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[9.0, 1.0]), 5.0);
+    }
+
+    #[test]
+    fn a_ratio_compares_round_with_round() {
+        let ours = Rounds {
+            rates: vec![10.0, 100.0, 30.0],
+            ..Rounds::default()
+        };
+        let theirs = Rounds {
+            rates: vec![10.0, 200.0, 10.0],
+            ..Rounds::default()
+        };
+        assert_eq!(ours.ratio_to(&theirs), 1.0);
+    }
+}

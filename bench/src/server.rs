@@ -1,0 +1,187 @@
+//! The server under test: built, started on an empty database, and asked for what it costs.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::cores::Cores;
+use crate::load::response;
+use crate::process::{self, Process};
+
+/// How long the server may take until it answers.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// A running server with a database of its own, which goes with it.
+pub struct Server {
+    process: Process,
+    directory: PathBuf,
+    pub address: SocketAddr,
+    /// From the start of the process to the first 200 of `/health`.
+    pub ready_after: Duration,
+}
+
+impl Server {
+    /// Starts `binary` on an empty database in a new folder `directory`.
+    ///
+    /// # Errors
+    /// Where it does not become ready; its log is in the message.
+    pub fn start(binary: &Path, directory: PathBuf, cores: &Cores) -> io::Result<Server> {
+        fs::create_dir_all(&directory)?;
+        let log = directory.join("log");
+        let mut command = Command::new(binary);
+        command
+            .args([
+                "serve",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--log-level",
+                "info",
+                "--database",
+            ])
+            .arg(directory.join("events.db"))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?);
+        let started = Instant::now();
+        let mut process = cores.on_measured(|| Process::start("the server", &mut command))??;
+        let address = loop {
+            let text = fs::read_to_string(&log)?;
+            if let Some(address) = listening_address(&text) {
+                break address;
+            }
+            if let Err(error) = process.check_running() {
+                return Err(io::Error::other(format!("{error}\n{text}")));
+            }
+            if started.elapsed() > READY_WITHIN {
+                return Err(io::Error::other(format!(
+                    "the server logged no address:\n{text}"
+                )));
+            }
+            sleep(Duration::from_micros(200));
+        };
+        wait_for_health(address, started)?;
+        Ok(Server {
+            process,
+            directory,
+            address,
+            ready_after: started.elapsed(),
+        })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Kibibytes that it holds in memory now.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn resident_kib(&self) -> io::Result<u64> {
+        process::resident_kib(self.id())
+    }
+
+    /// Ends it by SIGTERM and removes its folder.
+    ///
+    /// # Errors
+    /// Where its exit code is not 0.
+    pub fn stop(self) -> io::Result<()> {
+        self.process.stop()?;
+        fs::remove_dir_all(self.directory)
+    }
+}
+
+/// Builds the release binary beside this program, as `cargo run` built this program, and gives its
+/// path.
+///
+/// # Errors
+/// Where the build fails.
+pub fn build(target: &Path) -> io::Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args([
+            "build",
+            "--release",
+            "--quiet",
+            "--package",
+            "logagg",
+            "--bin",
+            "logagg",
+            "--target-dir",
+        ])
+        .arg(target)
+        .status()?;
+    if !status.success() {
+        return Err(io::Error::other("the server does not build"));
+    }
+    Ok(target.join("release/logagg"))
+}
+
+/// The address of a `http://HOST:PORT` in a URL or a line of the log.
+pub fn listening_address(text: &str) -> Option<SocketAddr> {
+    let behind_scheme = &text[text.find("http://")? + "http://".len()..];
+    let is_authority = |c: char| c.is_ascii_alphanumeric() || ".:-[]".contains(c);
+    let end = behind_scheme.find(|c| !is_authority(c))?;
+    behind_scheme[..end]
+        .trim_end_matches('.')
+        .to_socket_addrs()
+        .ok()?
+        .next()
+}
+
+/// Asks for `/health` until it answers 200.
+fn wait_for_health(address: SocketAddr, started: Instant) -> io::Result<()> {
+    loop {
+        match health_status(address) {
+            Ok(200) => return Ok(()),
+            _ if started.elapsed() < READY_WITHIN => sleep(Duration::from_micros(200)),
+            Ok(status) => return Err(io::Error::other(format!("/health answers {status}"))),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn health_status(address: SocketAddr) -> io::Result<u16> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(READY_WITHIN))?;
+    write!(
+        stream,
+        "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    match response::parse(&answer) {
+        Ok(Some(answer)) => Ok(answer.status),
+        _ => Err(io::Error::other("/health gives no answer that can be read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listening_address;
+
+    #[test]
+    fn the_address_is_found_in_a_line_of_the_log() {
+        let expected = "127.0.0.1:4711".parse().ok();
+        for text in [
+            "2026-01-02T03:04:05Z INFO starting\n2026 INFO listening on http://127.0.0.1:4711, 0 events\n",
+            "{\"message\":\"listening on http://127.0.0.1:4711\"}\n",
+            "http://127.0.0.1:4711/",
+        ] {
+            assert_eq!(listening_address(text), expected, "{text}");
+        }
+        assert_eq!(
+            listening_address("INFO listening on http://127.0.0.1:47"),
+            None,
+            "the line is not complete"
+        );
+        assert_eq!(listening_address("INFO starting\n"), None);
+    }
+}

@@ -1,0 +1,90 @@
+//! What an answer looks like, given the request that it belongs to and the state of its connection.
+//! Writes to the output; changes no state.
+
+use super::{Conn, Receiving, Sending};
+use crate::clock::Now;
+use crate::http::head::{Expectation, Framing};
+use crate::http::response::{write_chunk, write_head, End, Persistence, Response};
+use crate::http::{refusal, Method, Refusal, Version};
+use crate::limits::DISCARD_MAX_BYTES;
+
+pub(super) const HEAD_TOO_SLOW: Refusal = refusal(
+    408,
+    "The request head was not complete within 10 s; send it in one go.",
+);
+pub(super) const BODY_TOO_SLOW: Refusal = refusal(
+    408,
+    "The body brought less than 1 KiB in 20 s; send it without pauses.",
+);
+pub(super) const CUT_SHORT: Refusal = refusal(
+    400,
+    "The request ended before it was complete; send all of it before closing.",
+);
+pub(super) const UNKNOWN_EXPECTATION: Refusal = refusal(
+    417,
+    "Only the expectation 100-continue is known here; leave Expect away.",
+);
+
+impl Conn {
+    /// Whether the answer to the request in hand is this connection's last (RFC 9112 §9.3, §9.6).
+    pub(super) fn closes_after(&self, response: &Response) -> bool {
+        // A body that the client may be holding back, or that is long, is not worth waiting for.
+        let body_in_the_way = matches!(self.receiving, Receiving::Declared)
+            && match self.head.framing {
+                Framing::Nothing => false,
+                Framing::Chunked => true,
+                Framing::Length(length) => {
+                    self.head.expectation != Expectation::Nothing
+                        || length > DISCARD_MAX_BYTES as u64
+                }
+            };
+        response.close || self.draining || !self.head.keep_alive || body_in_the_way
+    }
+
+    /// What the answer has to say of the connection.
+    pub(super) fn persistence(&self, closes: bool) -> Persistence {
+        match (closes, self.head.version) {
+            (true, _) => Persistence::Closed,
+            (false, Version::Http11) => Persistence::Kept,
+            (false, Version::Http10) => Persistence::KeptAsAsked,
+        }
+    }
+
+    /// Queues a whole answer.
+    pub(super) fn write(&mut self, response: &Response, closes: bool, now: Now) {
+        let stays = self.persistence(closes);
+        // RFC 9110 §8.6: no length with 204. §9.3.2: HEAD gets the length that GET would get.
+        let end = match response.status {
+            204 => End::Unsaid,
+            _ => End::Length(response.body.len()),
+        };
+        // A head that could not be read leaves the method to its first bytes.
+        let to_head = if self.has_request() {
+            self.head.method == Method::Head
+        } else {
+            self.input.unread().starts_with(b"HEAD ")
+        };
+        let out = self.tail(now);
+        write_head(out, response, end, stays, now);
+        if !to_head && response.status != 204 {
+            out.extend_from_slice(&response.body);
+        }
+    }
+
+    /// Where answers are written. The wait for the client begins with the first of them.
+    pub(super) fn tail(&mut self, now: Now) -> &mut Vec<u8> {
+        if self.output.is_empty() {
+            self.taken_at = now.mono_ms;
+        }
+        self.output.tail()
+    }
+
+    /// The next part of a stream.
+    pub fn stream(&mut self, part: &[u8], now: Now) {
+        match self.sending {
+            Sending::Streaming { chunked: true } => write_chunk(self.tail(now), part),
+            Sending::Streaming { chunked: false } => self.tail(now).extend_from_slice(part),
+            _ => {}
+        }
+    }
+}

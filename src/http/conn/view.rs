@@ -1,0 +1,144 @@
+//! What can be asked of a connection, and how long it waits for what (RFC 9112 §9.5). Only reads the
+//! state, so that no deadline can disagree with it.
+
+use super::{Conn, Receiving, Request, Sending};
+use crate::limits::{
+    BODY_TIMEOUT_MS, HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS, OUTPUT_WAIT_MAX_BYTES, READ_AHEAD_MAX_BYTES,
+    WRITE_TIMEOUT_MS,
+};
+
+impl Conn {
+    /// The request in hand, from [`Step::Head`](super::Step::Head) or
+    /// [`Step::Request`](super::Step::Request) until its answer. Panics when there is none.
+    pub fn request(&self) -> Request<'_> {
+        assert!(self.has_request(), "no request is in hand");
+        Request::new(&self.head, self.input.request())
+    }
+
+    /// Whether a head has been read whose request has no answer yet.
+    pub(super) fn has_request(&self) -> bool {
+        matches!(
+            self.receiving,
+            Receiving::Declared | Receiving::Body(_) | Receiving::InHand { .. }
+        )
+    }
+
+    /// Whether the answer in hand is a stream that has begun and not ended.
+    pub fn is_streaming(&self) -> bool {
+        matches!(self.sending, Sending::Streaming { .. })
+    }
+
+    /// What is to be sent next.
+    pub fn output(&self) -> &[u8] {
+        self.output.waiting()
+    }
+
+    /// Whether bytes from the peer are of use now. Only what is read can say that the peer has
+    /// finished.
+    pub fn wants_read(&self) -> bool {
+        if self.ended || self.sending == Sending::Done {
+            return false;
+        }
+        match self.receiving {
+            Receiving::Head => {
+                !self.is_stalled() && self.input.unread().len() < READ_AHEAD_MAX_BYTES
+            }
+            Receiving::Body(_) | Receiving::Discarding { .. } | Receiving::Closed => true,
+            Receiving::Declared | Receiving::InHand { .. } => false,
+        }
+    }
+
+    /// So much waits for the client that its next request has to wait too.
+    pub(super) fn is_stalled(&self) -> bool {
+        matches!(self.receiving, Receiving::Head)
+            && self.output.waiting().len() > OUTPUT_WAIT_MAX_BYTES
+    }
+
+    /// When [`Conn::expire`] is to be called, in milliseconds on the monotonic clock.
+    pub fn deadline(&self) -> Option<u64> {
+        [self.send_deadline(), self.receive_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Until when a byte of what waits must be taken, or the lingering lasts.
+    pub(super) fn send_deadline(&self) -> Option<u64> {
+        match self.sending {
+            Sending::Done => None,
+            Sending::Lingering { until } => Some(until),
+            _ if self.output.is_empty() => None,
+            _ => Some(self.taken_at + WRITE_TIMEOUT_MS),
+        }
+    }
+
+    /// Until when the request must get on. While one is in hand, nothing is expected of the peer.
+    pub(super) fn receive_deadline(&self) -> Option<u64> {
+        let patience = match self.receiving {
+            Receiving::Head if self.is_stalled() => return None,
+            Receiving::Head if !self.input.unread().is_empty() => HEAD_TIMEOUT_MS,
+            Receiving::Head if self.output.is_empty() => IDLE_TIMEOUT_MS,
+            Receiving::Body(_) | Receiving::Discarding { .. } => BODY_TIMEOUT_MS,
+            _ => return None,
+        };
+        Some(self.waiting_since + patience)
+    }
+
+    /// The last answer has left: shut the write side down and call [`Conn::shutdown_done`].
+    pub fn wants_shutdown(&self) -> bool {
+        self.sending == Sending::Closing && self.output.is_empty()
+    }
+
+    /// The socket may be closed.
+    pub fn is_done(&self) -> bool {
+        self.sending == Sending::Done
+    }
+
+    /// Bytes held for this connection: received, decoded and to be sent.
+    pub fn buffered(&self) -> usize {
+        let body = if self.body.is_empty() {
+            0
+        } else {
+            self.body.capacity()
+        };
+        self.input.len() + body + self.output.len()
+    }
+
+    /// Whether a request has begun to arrive and is not complete.
+    pub fn is_receiving(&self) -> bool {
+        match self.receiving {
+            Receiving::Head => self.has_unread(),
+            Receiving::Declared | Receiving::Body(_) => true,
+            Receiving::InHand { .. } | Receiving::Discarding { .. } | Receiving::Closed => false,
+        }
+    }
+
+    /// Whether bytes have been received that nobody has looked at.
+    pub fn has_unread(&self) -> bool {
+        !self.input.unread().is_empty()
+    }
+
+    /// Whether something is still to be done: a request to be received or answered, an answer to be
+    /// sent, a close to be brought to its end.
+    pub fn is_busy(&self) -> bool {
+        match self.sending {
+            Sending::Done => false,
+            Sending::Open if matches!(self.receiving, Receiving::Head) => {
+                self.has_unread() || !self.output.is_empty()
+            }
+            _ => true,
+        }
+    }
+
+    /// Panics when the two directions are in a pair of states that cannot be.
+    pub fn check_invariants(&self) {
+        self.input.check_invariants();
+        self.output.check_invariants();
+        let closed = matches!(self.receiving, Receiving::Closed);
+        assert!(match self.sending {
+            Sending::Open => !closed,
+            Sending::Streaming { .. } => matches!(self.receiving, Receiving::InHand { .. }),
+            Sending::Closing | Sending::Lingering { .. } | Sending::Done => closed,
+        });
+    }
+}

@@ -1,0 +1,429 @@
+//! The life of a connection: time, closing, draining, streams, and what it holds in memory.
+
+mod machine;
+
+use logagg::http::{Conn, Response, Step};
+use machine::{at, drive, Transcript, CONTINUE, LIMIT};
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+fn conn() -> Conn {
+    Conn::new(LIMIT, at(0))
+}
+
+fn text(body: impl Into<Vec<u8>>) -> Response {
+    Response::new(200, "text/plain", body.into())
+}
+
+/// Takes all output and returns it.
+fn take(conn: &mut Conn, ms: u64) -> String {
+    let out = conn.output().to_vec();
+    conn.sent(out.len(), at(ms));
+    conn.check_invariants();
+    String::from_utf8(out).unwrap()
+}
+
+/// Shuts down as the shell does, and checks that the connection lingers and then is done.
+fn lingers_then_ends(conn: &mut Conn, ms: u64) {
+    assert!(conn.wants_shutdown() && !conn.is_done());
+    conn.shutdown_done(at(ms));
+    assert!(conn.wants_read() && !conn.is_done() && !conn.wants_shutdown());
+    conn.receive(GET, at(ms));
+    assert_eq!((conn.next(at(ms)), conn.buffered()), (Step::Idle, 0));
+    assert_eq!(conn.deadline(), Some(ms + 2_000));
+    conn.expire(at(ms + 2_000));
+    assert!(conn.is_done() && !conn.wants_read());
+    assert_eq!(conn.deadline(), None);
+    conn.check_invariants();
+}
+
+#[test]
+fn continue_comes_when_the_body_is_wanted_and_not_there() {
+    let head = b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    let mut late = conn();
+    late.receive(head, at(0));
+    assert_eq!(late.next(at(0)), Step::Head);
+    assert_eq!(late.next(at(0)), Step::Idle);
+    assert!(late.output().is_empty());
+    late.admit(at(0));
+    assert_eq!(late.next(at(0)), Step::Idle);
+    assert!(late.is_receiving());
+    assert_eq!(late.output(), CONTINUE);
+    late.receive(b"abc", at(0));
+    assert_eq!(late.next(at(0)), Step::Request);
+    assert_eq!(late.take_body(), b"abc");
+
+    let mut prompt = conn();
+    prompt.receive(&[&head[..], b"a"].concat(), at(0));
+    assert_eq!(prompt.next(at(0)), Step::Head);
+    prompt.admit(at(0));
+    assert_eq!(
+        (prompt.next(at(0)), prompt.output()),
+        (Step::Idle, &b""[..])
+    );
+}
+
+#[test]
+fn a_slow_head_is_408() {
+    let mut conn = conn();
+    assert_eq!(conn.deadline(), Some(75_000));
+    conn.receive(b"G", at(1_000));
+    assert_eq!(conn.next(at(1_000)), Step::Idle);
+    conn.receive(b"ET", at(9_000));
+    assert_eq!(
+        (conn.next(at(9_000)), conn.deadline()),
+        (Step::Idle, Some(11_000))
+    );
+    conn.expire(at(10_999));
+    assert_eq!(conn.next(at(10_999)), Step::Idle);
+    conn.expire(at(11_000));
+    assert_eq!(conn.next(at(11_000)), Step::Refused(408));
+    assert_eq!(conn.next(at(11_000)), Step::Idle);
+    let answer = take(&mut conn, 11_000);
+    assert!(
+        answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+        "{answer}"
+    );
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    lingers_then_ends(&mut conn, 11_000);
+}
+
+#[test]
+fn a_body_has_to_get_on() {
+    for body in ["Content-Length: 9000", "Transfer-Encoding: chunked"] {
+        let mut conn = Conn::new(1 << 20, at(0));
+        conn.receive(
+            format!("POST / HTTP/1.1\r\nHost: h\r\n{body}\r\n\r\n").as_bytes(),
+            at(0),
+        );
+        assert_eq!(conn.next(at(0)), Step::Head);
+        conn.admit(at(5));
+        conn.receive(b"400\r\n", at(10));
+        assert_eq!(
+            (conn.next(at(10)), conn.deadline()),
+            (Step::Idle, Some(20_005))
+        );
+        conn.receive(&[b'x'; 1018], at(20_000));
+        assert_eq!(conn.deadline(), Some(20_005));
+        conn.receive(b"x", at(20_004));
+        assert_eq!(conn.deadline(), Some(40_004));
+        conn.expire(at(40_004));
+        assert_eq!(conn.next(at(40_004)), Step::Refused(408));
+        assert_eq!(take(&mut conn, 40_004).matches("HTTP/1.1 408").count(), 1);
+        lingers_then_ends(&mut conn, 40_004);
+    }
+}
+
+#[test]
+fn an_idle_connection_ends_without_a_word() {
+    let mut conn = conn();
+    conn.receive(GET, at(5_000));
+    drive(&mut conn, &mut Transcript::default(), at(6_000));
+    assert_eq!(conn.deadline(), Some(81_000));
+    conn.receive(b"\r\n", at(7_000));
+    assert_eq!(
+        (conn.next(at(7_000)), conn.deadline()),
+        (Step::Idle, Some(82_000))
+    );
+    conn.expire(at(82_000));
+    assert!(conn.is_done() && conn.output().is_empty());
+}
+
+#[test]
+fn nothing_is_expected_of_a_client_that_waits() {
+    let mut conn = conn();
+    conn.receive(&[GET, b"GET"].concat(), at(0));
+    assert_eq!(conn.next(at(0)), Step::Request);
+    assert_eq!(conn.deadline(), None);
+    assert!(!conn.wants_read());
+    assert_eq!(conn.next(at(0)), Step::Idle);
+    conn.respond(&text("x"), at(50_000));
+    assert_eq!(conn.next(at(50_000)), Step::Idle);
+    // The head behind begins to count now.
+    assert_eq!(conn.deadline(), Some(60_000));
+    assert!(conn.wants_read());
+}
+
+#[test]
+fn a_client_must_take_its_answer() {
+    let mut conn = conn();
+    conn.receive(GET, at(0));
+    assert_eq!(conn.next(at(0)), Step::Request);
+    conn.respond(&text("x"), at(1_000));
+    assert_eq!(conn.deadline(), Some(31_000));
+    conn.sent(1, at(30_000));
+    assert_eq!(conn.deadline(), Some(60_000));
+    conn.expire(at(60_000));
+    assert!(conn.is_done());
+    assert_eq!((conn.next(at(60_000)), conn.buffered()), (Step::Idle, 0));
+}
+
+#[test]
+fn answers_that_wait_stop_the_next_request() {
+    let mut conn = conn();
+    conn.receive(&GET.repeat(3), at(0));
+    assert_eq!(conn.next(at(0)), Step::Request);
+    conn.respond(&text(vec![b'x'; 64 * 1024]), at(0));
+    assert_eq!(conn.next(at(0)), Step::Idle);
+    assert!(!conn.wants_read());
+    assert_eq!(conn.deadline(), Some(30_000));
+    conn.sent(1_000, at(20_000));
+    assert_eq!(conn.next(at(20_000)), Step::Request);
+    conn.respond(&text("y"), at(20_000));
+    assert_eq!(conn.next(at(20_000)), Step::Request);
+    conn.respond(&text("z"), at(20_000));
+    let rest = take(&mut conn, 20_000);
+    assert!(rest.find("\r\n\r\ny").unwrap() < rest.find("\r\n\r\nz").unwrap());
+}
+
+#[test]
+fn reading_ahead_has_a_bound() {
+    let mut conn = conn();
+    conn.receive(&GET.repeat(4_000), at(0));
+    assert_eq!(conn.next(at(0)), Step::Request);
+    conn.respond(&text(vec![b'x'; 70_000]), at(0));
+    assert!(!conn.wants_read());
+    take(&mut conn, 0);
+    assert!(!conn.wants_read(), "more than 64 KiB are unread");
+    let mut seen = Transcript::default();
+    drive(&mut conn, &mut seen, at(0));
+    assert_eq!((seen.requests.len(), conn.buffered()), (3_999, 0));
+    assert!(conn.wants_read());
+}
+
+#[test]
+fn a_client_that_has_said_all_still_gets_its_answer() {
+    let mut conn = conn();
+    conn.receive(GET, at(0));
+    conn.receive_end();
+    assert_eq!(conn.next(at(0)), Step::Request);
+    assert_eq!(conn.next(at(0)), Step::Idle);
+    assert!(!conn.is_done() && !conn.wants_shutdown() && !conn.wants_read());
+    conn.respond(&text("x"), at(0));
+    assert_eq!(conn.next(at(0)), Step::Idle);
+    assert!(!conn.wants_shutdown());
+    assert!(take(&mut conn, 0).ends_with("\r\n\r\nx"));
+    assert!(conn.wants_shutdown());
+    conn.shutdown_done(at(0));
+    assert!(conn.is_done());
+}
+
+#[test]
+fn lingering_ends_with_the_peer() {
+    let mut conn = conn();
+    conn.receive(b"bad\r\n\r\n", at(0));
+    assert_eq!(conn.next(at(0)), Step::Refused(400));
+    take(&mut conn, 0);
+    conn.shutdown_done(at(0));
+    conn.receive_end();
+    assert!(conn.is_done());
+}
+
+#[test]
+fn draining() {
+    // Idle: at once.
+    let mut idle = conn();
+    idle.begin_close();
+    assert!(idle.is_done());
+
+    // In hand: the answer says that it is the last; what is pipelined behind is not looked at.
+    let mut busy = conn();
+    busy.receive(&GET.repeat(2), at(0));
+    assert_eq!(busy.next(at(0)), Step::Request);
+    busy.begin_close();
+    assert!(!busy.is_done());
+    busy.respond(&text("x"), at(0));
+    assert_eq!(busy.next(at(0)), Step::Idle);
+    assert!(take(&mut busy, 0).contains("\r\nConnection: close\r\n"));
+    lingers_then_ends(&mut busy, 0);
+
+    // A head that has begun may become a request, to be answered before the end.
+    let mut begun = conn();
+    begun.receive(&GET[..5], at(0));
+    begun.begin_close();
+    assert_eq!(begun.next(at(0)), Step::Idle);
+    begun.receive(&GET[5..], at(0));
+    assert_eq!(begun.next(at(0)), Step::Request);
+    begun.respond(&Response::error(503, "going down"), at(0));
+    assert!(take(&mut begun, 0).contains("\r\nConnection: close\r\n"));
+    lingers_then_ends(&mut begun, 0);
+
+    // An answer that waits is sent first.
+    let mut waiting = conn();
+    waiting.receive(GET, at(0));
+    assert_eq!(waiting.next(at(0)), Step::Request);
+    waiting.respond(&text("x"), at(0));
+    waiting.begin_close();
+    assert!(!waiting.is_done());
+    take(&mut waiting, 0);
+    lingers_then_ends(&mut waiting, 0);
+}
+
+#[test]
+fn the_shell_may_refuse_at_any_time() {
+    let post = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na";
+    for (received, admitted) in [
+        (&b""[..], false),
+        (&GET[..9], false),
+        (GET, false),
+        (&post[..], true),
+    ] {
+        let mut conn = conn();
+        conn.receive(received, at(0));
+        conn.next(at(0));
+        if admitted {
+            conn.admit(at(0));
+        }
+        conn.refuse(
+            &Response::error(503, "no room").header("Retry-After", "1"),
+            at(0),
+        );
+        assert_eq!(conn.next(at(0)), Step::Idle);
+        // An answer that the application has still under way is too late.
+        conn.respond(&text("late"), at(0));
+        conn.refuse(&text("twice"), at(0));
+        let out = take(&mut conn, 0);
+        assert_eq!(out.matches("HTTP/1.1 ").count(), 1);
+        assert!(out.starts_with("HTTP/1.1 503 ") && out.contains("\r\nRetry-After: 1\r\n"));
+        assert!(out.contains("\r\nConnection: close\r\n"));
+        lingers_then_ends(&mut conn, 0);
+    }
+}
+
+fn stream_to(request: &[u8]) -> Conn {
+    let mut conn = conn();
+    conn.receive(request, at(0));
+    assert_eq!(conn.next(at(0)), Step::Request);
+    conn.start_stream(&Response::new(200, "text/event-stream", b""), at(0));
+    assert_eq!(conn.next(at(0)), Step::Idle);
+    conn
+}
+
+#[test]
+fn a_stream_in_chunks() {
+    let mut conn = stream_to(&GET.repeat(2));
+    assert!(conn.is_streaming() && !conn.wants_read());
+    conn.stream(b"hello", at(0));
+    conn.stream(b"", at(0));
+    let out = take(&mut conn, 0);
+    assert!(out.contains("\r\nTransfer-Encoding: chunked\r\n") && !out.contains("Content-Length"));
+    assert!(out.ends_with("\r\n\r\n5\r\nhello\r\n"), "{out}");
+    // Silence is no fault of the client.
+    assert_eq!(conn.deadline(), None);
+    conn.end_stream(at(0));
+    assert_eq!(conn.next(at(0)), Step::Request);
+    assert_eq!(take(&mut conn, 0), "0\r\n\r\n");
+}
+
+#[test]
+fn a_stream_that_closing_ends() {
+    let mut conn = stream_to(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    conn.stream(b"hello", at(0));
+    conn.end_stream(at(0));
+    let out = take(&mut conn, 0);
+    assert!(
+        out.contains("\r\nConnection: close\r\n") && !out.contains("chunked"),
+        "{out}"
+    );
+    assert!(out.ends_with("\r\n\r\nhello"), "{out}");
+    lingers_then_ends(&mut conn, 0);
+}
+
+#[test]
+fn a_stream_that_breaks() {
+    let mut broken = stream_to(GET);
+    broken.stream(b"x", at(0));
+    broken.break_stream();
+    assert!(take(&mut broken, 0).ends_with("1\r\nx\r\n"));
+    lingers_then_ends(&mut broken, 0);
+
+    let mut refused = stream_to(GET);
+    refused.refuse(&text("x"), at(0));
+    assert_eq!(take(&mut refused, 0).matches("HTTP/1.1 ").count(), 1);
+    lingers_then_ends(&mut refused, 0);
+}
+
+#[test]
+fn a_stream_to_head_is_its_head() {
+    let mut conn = stream_to(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(!conn.is_streaming());
+    conn.stream(b"x", at(0));
+    conn.end_stream(at(0));
+    assert!(take(&mut conn, 0).ends_with("\r\n\r\n"));
+    assert!(conn.wants_read());
+}
+
+#[test]
+fn fields_of_a_request() {
+    let mut conn = conn();
+    let head =
+        b"GET /a?b HTTP/1.1\r\nHost: h\r\nX-A: 1 \r\nx-a:\t\xff\r\nBin: \xff\r\nEmpty:\r\n\r\n";
+    conn.receive(head, at(0));
+    assert_eq!(conn.next(at(0)), Step::Request);
+    let request = conn.request();
+    assert_eq!(request.header("x-A"), Some("1"));
+    assert_eq!(
+        request.headers("X-A").collect::<Vec<_>>(),
+        [&b"1"[..], b"\xff"]
+    );
+    assert_eq!(
+        (request.header("bin"), request.header("none")),
+        (None, None)
+    );
+    assert_eq!(request.header("empty"), Some(""));
+    assert_eq!(
+        (request.content_length(), request.has_body()),
+        (None, false)
+    );
+    assert_eq!(request.target, "/a?b");
+}
+
+#[test]
+fn memory_follows_what_arrives_and_not_what_is_promised() {
+    let mut conn = Conn::new(1 << 30, at(0));
+    conn.receive(
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n",
+        at(0),
+    );
+    assert_eq!(conn.next(at(0)), Step::Head);
+    assert_eq!(conn.request().content_length(), Some(1_000_000_000));
+    conn.admit(at(0));
+    conn.receive(b"x", at(0));
+    assert!(conn.buffered() < 70_000);
+
+    // A body that comes whole takes no more than its length; afterwards nothing large is kept.
+    let mut conn = Conn::new(1 << 30, at(0));
+    conn.receive(
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n",
+        at(0),
+    );
+    assert_eq!(conn.next(at(0)), Step::Head);
+    conn.admit(at(0));
+    for _ in 0..20 {
+        conn.receive(&[b'x'; 10_000], at(0));
+    }
+    assert_eq!(conn.next(at(0)), Step::Request);
+    let body = conn.take_body();
+    assert_eq!((body.len(), body.capacity()), (200_000, 200_000));
+    conn.recycle(body);
+    conn.respond(&text("x"), at(0));
+    take(&mut conn, 0);
+    assert_eq!(conn.buffered(), 0);
+
+    // A small one is used again.
+    let mut conn = Conn::new(1 << 30, at(0));
+    let post = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc";
+    let mut place = None;
+    for _ in 0..3 {
+        conn.receive(post, at(0));
+        assert_eq!(conn.next(at(0)), Step::Head);
+        conn.admit(at(0));
+        assert_eq!(conn.next(at(0)), Step::Request);
+        let body = conn.take_body();
+        assert_eq!(body, b"abc");
+        assert_eq!(*place.get_or_insert(body.as_ptr()), body.as_ptr());
+        conn.recycle(body);
+        conn.respond(&text("x"), at(0));
+        take(&mut conn, 0);
+    }
+}

@@ -1,0 +1,306 @@
+//! The settings of `serve`: flags, environment variables and defaults, and what is said of wrong ones.
+
+use std::env;
+use std::ffi::OsString;
+use std::process::{Command as Process, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use log::LevelFilter;
+use logagg::cli::{self, Command};
+use logagg::config::{Config, Dedup, Durability, Listen, LogDuplicates};
+use logagg::logging::Format;
+
+const VARIABLES: [&str; 13] = [
+    "HOST",
+    "PORT",
+    "LISTEN",
+    "DATABASE_PATH",
+    "DURABILITY",
+    "DEDUP",
+    "RING_CAPACITY",
+    "MAX_BODY_BYTES",
+    "MAX_CONNECTIONS",
+    "MAX_BUFFERED_BYTES",
+    "LOG_LEVEL",
+    "LOG_FORMAT",
+    "LOG_DUPLICATES",
+];
+
+/// Reads settings in this process. Its environment is one for all tests, hence the lock.
+fn config(variables: &[(&str, &str)], flags: &[&str]) -> Config {
+    static ENVIRONMENT: Mutex<()> = Mutex::new(());
+    let _guard = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in VARIABLES {
+        env::remove_var(name);
+    }
+    for (name, value) in variables {
+        env::set_var(name, value);
+    }
+    let arguments = ["logagg", "serve"].iter().chain(flags).map(OsString::from);
+    let Command::Serve(config) = cli::parse(arguments).expect("these settings are legal");
+    config
+}
+
+/// Runs the program, which is expected to end at once.
+fn run(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let mut process = Process::new(env!("CARGO_BIN_EXE_logagg"));
+    for name in VARIABLES {
+        process.env_remove(name);
+    }
+    process
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn tcp(host: &str, port: u16) -> Listen {
+    Listen::Tcp(host.to_owned(), port)
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let expected = Config {
+        listen: vec![tcp("0.0.0.0", 8080)],
+        database: "data/dedup.db".into(),
+        durability: Durability::Full,
+        dedup: Dedup::Constraint,
+        ring_capacity: 10_000,
+        max_body_bytes: 16 * 1024 * 1024,
+        max_connections: 10_000,
+        max_buffered_bytes: 128 * 1024 * 1024,
+        log_level: LevelFilter::Info,
+        log_format: Format::Text,
+        log_duplicates: LogDuplicates::Each,
+    };
+    assert_eq!(config(&[], &[]), expected);
+    let empty: Vec<_> = VARIABLES.iter().map(|name| (*name, "")).collect();
+    assert_eq!(
+        config(&empty, &[]),
+        expected,
+        "an empty variable counts as not set"
+    );
+}
+
+#[test]
+fn a_flag_beats_a_variable_and_a_variable_beats_the_default() {
+    let variables = [
+        ("PORT", "9001"),
+        ("DURABILITY", "normal"),
+        ("LOG_LEVEL", "DEBUG"),
+    ];
+    let set = config(&variables, &["--port", "9002", "--log-format", "json"]);
+    assert_eq!(set.listen, [tcp("0.0.0.0", 9002)]);
+    assert_eq!(set.durability, Durability::Normal);
+    assert_eq!(set.log_level, LevelFilter::Debug);
+    assert_eq!(set.log_format, Format::Json);
+    // The variable is not even looked at where the flag is there.
+    assert_eq!(
+        config(&[("PORT", "x")], &["--port=9003"]).listen,
+        [tcp("0.0.0.0", 9003)]
+    );
+}
+
+#[test]
+fn listen_replaces_host_and_port_unless_they_are_set() {
+    let unix = || Listen::Unix("/run/l.sock".into());
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], Vec<Listen>);
+    let cases: [Case; 9] = [
+        (&[], &["--listen", "unix:/run/l.sock"], vec![unix()]),
+        (
+            &[],
+            &["--listen", "unix:/run/l.sock", "--listen", "[::1]:81"],
+            vec![unix(), tcp("::1", 81)],
+        ),
+        (
+            &[("LISTEN", "unix:/run/l.sock, localhost:81")],
+            &[],
+            vec![unix(), tcp("localhost", 81)],
+        ),
+        (
+            &[],
+            &["--listen", "unix:/run/l.sock", "--port", "82"],
+            vec![tcp("0.0.0.0", 82), unix()],
+        ),
+        (
+            &[("HOST", "127.0.0.1")],
+            &["--listen", "unix:/run/l.sock"],
+            vec![tcp("127.0.0.1", 8080), unix()],
+        ),
+        (
+            &[("LISTEN", "a:1")],
+            &["--listen", "b:2"],
+            vec![tcp("b", 2)],
+        ),
+        (
+            &[],
+            &["--port", "1", "--listen", "0.0.0.0:1"],
+            vec![tcp("0.0.0.0", 1)],
+        ),
+        (
+            &[],
+            &["--listen", "a:0,a:0"],
+            vec![tcp("a", 0), tcp("a", 0)],
+        ),
+        (&[("PORT", "")], &["--listen", "a:1"], vec![tcp("a", 1)]),
+    ];
+    for (variables, flags, expected) in cases {
+        assert_eq!(
+            config(variables, flags).listen,
+            expected,
+            "{variables:?} {flags:?}"
+        );
+    }
+}
+
+#[test]
+fn ipv6_hosts_are_taken_with_and_without_brackets() {
+    for (host, kept) in [
+        ("::", "::"),
+        ("[::1]", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+    ] {
+        let listen = config(&[], &["--host", host]).listen;
+        assert_eq!(listen, [tcp(kept, 8080)]);
+        assert_eq!(listen[0].to_string(), format!("[{kept}]:8080"));
+    }
+    assert_eq!(
+        Listen::Unix("/run/l.sock".into()).to_string(),
+        "unix:/run/l.sock"
+    );
+    assert_eq!(tcp("localhost", 1).to_string(), "localhost:1");
+}
+
+#[test]
+fn numbers_are_taken_up_to_their_bounds() {
+    for (flag, values) in [
+        ("--ring-capacity", ["1", "1000000"]),
+        ("--max-body-bytes", ["1024", "1073741824"]),
+        ("--max-connections", ["1", "1000000"]),
+        ("--max-buffered-bytes", ["1048576", "1099511627776"]),
+        ("--port", ["0", "65535"]),
+    ] {
+        for value in values {
+            config(&[], &[flag, value]);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_setting_ends_the_program_with_2_and_a_sentence_that_names_it() {
+    let long_path = format!("unix:/{}", "x".repeat(107));
+    for (flag, variable, value) in [
+        ("--host", "HOST", "a b"),
+        ("--host", "HOST", "[::1"),
+        ("--host", "HOST", "::x"),
+        ("--host", "HOST", "127.0.0.1:80"),
+        ("--port", "PORT", "65536"),
+        ("--port", "PORT", "http"),
+        ("--listen", "LISTEN", "8080"),
+        ("--listen", "LISTEN", "::1:8080"),
+        ("--listen", "LISTEN", "a:1,"),
+        ("--listen", "LISTEN", "a:"),
+        ("--listen", "LISTEN", ":1"),
+        ("--listen", "LISTEN", "unix:"),
+        ("--listen", "LISTEN", &long_path),
+        ("--database", "DATABASE_PATH", ":memory:"),
+        ("--database", "DATABASE_PATH", "file:x.db"),
+        ("--durability", "DURABILITY", "half"),
+        ("--dedup", "DEDUP", "none"),
+        ("--ring-capacity", "RING_CAPACITY", "0"),
+        ("--ring-capacity", "RING_CAPACITY", "1000001"),
+        ("--max-body-bytes", "MAX_BODY_BYTES", "1023"),
+        ("--max-body-bytes", "MAX_BODY_BYTES", "1073741825"),
+        ("--max-body-bytes", "MAX_BODY_BYTES", "1MB"),
+        ("--max-connections", "MAX_CONNECTIONS", "0"),
+        ("--max-connections", "MAX_CONNECTIONS", "-1"),
+        ("--max-buffered-bytes", "MAX_BUFFERED_BYTES", "1048575"),
+        (
+            "--max-buffered-bytes",
+            "MAX_BUFFERED_BYTES",
+            "99999999999999999999999",
+        ),
+        ("--log-level", "LOG_LEVEL", "loud"),
+        ("--log-format", "LOG_FORMAT", "xml"),
+        ("--log-duplicates", "LOG_DUPLICATES", "some"),
+    ] {
+        let flagged = run(&[], &["serve", &format!("{flag}={value}")]);
+        let said = String::from_utf8(flagged.stderr).unwrap();
+        assert_eq!(flagged.status.code(), Some(2), "{flag}={value}: {said}");
+        assert!(said.contains(flag), "{flag}={value}: {said}");
+        assert!(!said.contains("environment"), "{flag}={value}: {said}");
+
+        let from_variable = run(&[(variable, value)], &["serve"]);
+        let said = String::from_utf8(from_variable.stderr).unwrap();
+        assert_eq!(
+            from_variable.status.code(),
+            Some(2),
+            "{variable}={value}: {said}"
+        );
+        assert!(
+            said.contains(flag) && said.contains(&format!("variable {variable}.")),
+            "{said}"
+        );
+        assert!(from_variable.stdout.is_empty());
+    }
+}
+
+#[test]
+fn what_is_not_known_is_refused() {
+    for arguments in [
+        &[][..],
+        &["sevre"],
+        &["serve", "--prot", "80"],
+        &["serve", "here"],
+    ] {
+        let output = run(&[], arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn version_and_help_go_to_standard_output() {
+    let version = run(&[], &["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8(version.stdout).unwrap(),
+        format!("logagg {}\n", env!("CARGO_PKG_VERSION"))
+    );
+
+    let help = run(&[("PORT", "4711")], &["serve", "--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    let text = String::from_utf8(help.stdout).unwrap();
+    for name in VARIABLES {
+        assert!(
+            text.contains(&format!("[env: {name}]")),
+            "{name} is in the help:\n{text}"
+        );
+    }
+    assert!(
+        !text.contains("4711"),
+        "help does not show what variables hold"
+    );
+    assert!(help.stderr.is_empty());
+}
+
+#[test]
+fn a_closed_or_full_standard_error_does_not_change_the_exit_code() {
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    for stderr in [Stdio::from(full), Stdio::from(closed)] {
+        let mut process = Process::new(env!("CARGO_BIN_EXE_logagg"));
+        let status = process
+            .args(["serve"])
+            .env("PORT", "x")
+            .stderr(stderr)
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(2));
+    }
+}
