@@ -4,6 +4,7 @@
 mod client;
 mod deadlines;
 mod listener;
+mod memory;
 mod reactor;
 mod serve;
 

@@ -25,6 +25,7 @@ use slab::Slab;
 use super::client::{Client, ReadOutcome};
 use super::deadlines::Deadlines;
 use super::listener::Listener;
+use super::memory::SharedMemory;
 use crate::app::{Answer, App, Committed, Ticket};
 use crate::clock::Now;
 use crate::http::{Conn, Response, Step};
@@ -75,11 +76,7 @@ pub struct Reactor {
     /// Clients that have something to write, or something to be closed.
     flush: Vec<usize>,
     closing: Vec<usize>,
-    /// Clients that are not read until memory is free again.
-    paused: Vec<usize>,
-    /// The one client that goes on receiving beyond the memory limit, so that somebody gets done.
-    exempt: Option<Ticket>,
-    buffered: usize,
+    memory: SharedMemory,
     deadlines: Deadlines,
     accept_paused_until: u64,
     more_idle_work: bool,
@@ -129,9 +126,7 @@ impl Reactor {
             ready: Vec::new(),
             flush: Vec::new(),
             closing: Vec::new(),
-            paused: Vec::new(),
-            exempt: None,
-            buffered: 0,
+            memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
             accept_paused_until: 0,
             more_idle_work: false,
@@ -238,9 +233,16 @@ impl Reactor {
     }
 
     fn accept(&mut self) {
-        if self.life != Life::Serving || self.now.mono_ms < self.accept_paused_until {
-            return;
+        if self.now.mono_ms >= self.accept_paused_until {
+            self.accept_waiting();
         }
+        if self.life != Life::Serving {
+            // Those who had connected before the signal have been let in; from now on nobody is.
+            self.listeners.clear();
+        }
+    }
+
+    fn accept_waiting(&mut self) {
         for at in 0..self.listeners.len() {
             let mut budget = limits::ACCEPTS_PER_TURN;
             while self.listeners[at].ready
@@ -327,12 +329,14 @@ impl Reactor {
                 self.want_service(key);
                 break;
             }
-            if over_limit(self.buffered, self.options.max_buffered_bytes) && !self.may_exceed(key) {
+            // What is thrown away needs no memory, and reading it saves a refusal from a reset.
+            if !client.conn.is_discarding()
+                && !self.memory.may_receive(ticket(key, client.generation))
+            {
                 self.pause(key);
                 break;
             }
             budget -= 1;
-            let client = &mut self.clients[key];
             match client.read(&mut self.read_buffer, self.now) {
                 ReadOutcome::Progress => self.account(key),
                 ReadOutcome::Drained => break,
@@ -458,17 +462,23 @@ impl Reactor {
             let Some(client) = self.clients.try_remove(key) else {
                 continue;
             };
-            self.buffered -= client.accounted;
-            if self.exempt == Some(ticket(key, client.generation)) {
-                self.exempt = None;
-            }
+            self.memory.account(client.accounted, 0);
+            self.memory.done_receiving(ticket(key, client.generation));
             self.app.set_connections(self.clients.len());
         }
-        if !self.paused.is_empty() && !over_limit(self.buffered, self.options.max_buffered_bytes) {
-            for key in std::mem::take(&mut self.paused) {
-                if let Some(client) = self.clients.get_mut(key) {
-                    client.paused_since = None;
-                    self.want_service(key);
+        self.wake_paused();
+    }
+
+    /// Serves those again that waited for memory, behind all phases that give some back.
+    fn wake_paused(&mut self) {
+        while let Some(key) = self.memory.next_to_wake() {
+            let Some(client) = self.clients.get_mut(key) else {
+                continue;
+            };
+            if client.paused_since.take().is_some() {
+                self.want_service(key);
+                if self.memory.is_one_enough() {
+                    return;
                 }
             }
         }
@@ -531,25 +541,19 @@ impl Reactor {
     fn account(&mut self, key: usize) {
         let client = &mut self.clients[key];
         let held = client.conn.buffered();
-        self.buffered = self.buffered - client.accounted + held;
+        self.memory.account(client.accounted, held);
         client.accounted = held;
-        let ticket = ticket(key, client.generation);
-        if self.exempt == Some(ticket) && !client.conn.is_receiving() {
-            self.exempt = None;
+        if !client.conn.is_receiving() {
+            let ticket = ticket(key, client.generation);
+            self.memory.done_receiving(ticket);
         }
-    }
-
-    /// Whether this client may receive beyond the memory limit.
-    fn may_exceed(&mut self, key: usize) -> bool {
-        let ticket = ticket(key, self.clients[key].generation);
-        *self.exempt.get_or_insert(ticket) == ticket
     }
 
     fn pause(&mut self, key: usize) {
         let client = &mut self.clients[key];
         if client.paused_since.is_none() {
             client.paused_since = Some(self.now.mono_ms);
-            self.paused.push(key);
+            self.memory.wait(key);
         }
     }
 
@@ -576,10 +580,6 @@ impl Reactor {
             self.closing.push(key);
         }
     }
-}
-
-fn over_limit(buffered: usize, limit: usize) -> bool {
-    buffered >= limit
 }
 
 /// A client's name: its slab key below, its generation above.

@@ -113,6 +113,14 @@ impl Conn {
         }
     }
 
+    /// Whether what is read is thrown away.
+    pub fn is_discarding(&self) -> bool {
+        matches!(
+            self.receiving,
+            Receiving::Discarding { .. } | Receiving::Closed
+        )
+    }
+
     /// Whether bytes have been received that nobody has looked at.
     pub fn has_unread(&self) -> bool {
         !self.input.unread().is_empty()
