@@ -116,16 +116,23 @@ impl App {
 
     /// Answers a request, or takes it in for the next commit.
     pub fn handle(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
-        let route = match route::admit(request) {
+        let route = route::admit(request);
+        // A body was asked for before the server began to stop, so its request is still taken.
+        if self.draining && !request.has_body() {
+            let mut response = match route {
+                Ok(Route::Health) => self.health(now),
+                _ => shutting_down(),
+            };
+            response.close = true;
+            return Answer::Now(response);
+        }
+        let route = match route {
             Ok(route) => route,
             Err(response) => return Answer::Now(*response),
         };
-        // A body was asked for before the server began to stop, so its request is still taken.
-        let refused = self.draining && !request.has_body();
         let query = request.query();
         let response = match route {
             Route::Health => Ok(self.health(now)),
-            _ if refused => Ok(shutting_down()),
             Route::Publish => return self.publish(ticket, request, body, now),
             Route::Root => Ok(watch::root()),
             Route::Events => read::events(&mut self.store, query),
