@@ -132,6 +132,8 @@ pub const EVENTS_PER_POLL: usize = 1_024;
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// Bytes of waiting answers above which a client's next request has to wait.
 pub const OUTPUT_HIGH_BYTES: usize = 64 * 1024;
+/// Bytes below which a client counts as holding little of the memory that all share.
+pub const SMALL_SHARE_BYTES: usize = 16 * 1024;
 /// Milliseconds for which a client waits for memory before it is answered 503.
 pub const PAUSE_MAX_MS: u64 = 10_000;
 /// Milliseconds from the signal to the exit at the most.

@@ -24,7 +24,7 @@ use slab::Slab;
 
 use super::client::{Client, ReadOutcome};
 use super::deadlines::Deadlines;
-use super::listener::Listener;
+use super::listener::{Accepting, Listener};
 use super::memory::SharedMemory;
 use crate::app::{Answer, App, Committed, Ticket};
 use crate::clock::Now;
@@ -42,12 +42,6 @@ pub struct Options {
     pub max_connections: usize,
     pub max_body_bytes: usize,
     pub max_buffered_bytes: usize,
-}
-
-/// A listener, and whether a connection may wait in its backlog.
-struct Accepting {
-    listener: Listener,
-    ready: bool,
 }
 
 /// Where the server is in its life.
@@ -331,7 +325,9 @@ impl Reactor {
             }
             // What is thrown away needs no memory, and reading it saves a refusal from a reset.
             if !client.conn.is_discarding()
-                && !self.memory.may_receive(ticket(key, client.generation))
+                && !self
+                    .memory
+                    .may_receive(ticket(key, client.generation), client.accounted)
             {
                 self.pause(key);
                 break;
@@ -471,17 +467,18 @@ impl Reactor {
 
     /// Serves those again that waited for memory, behind all phases that give some back.
     fn wake_paused(&mut self) {
-        while let Some(key) = self.memory.next_to_wake() {
-            let Some(client) = self.clients.get_mut(key) else {
-                continue;
+        self.memory.wake(|key| {
+            let waiting = self.clients.get_mut(key);
+            let Some(client) = waiting.filter(|client| client.paused_since.is_some()) else {
+                return false;
             };
-            if client.paused_since.take().is_some() {
-                self.want_service(key);
-                if self.memory.is_one_enough() {
-                    return;
-                }
+            client.paused_since = None;
+            if !client.on_ready_list {
+                client.on_ready_list = true;
+                self.ready.push(key);
             }
-        }
+            true
+        });
     }
 
     fn idle(&mut self) {
@@ -553,7 +550,7 @@ impl Reactor {
         let client = &mut self.clients[key];
         if client.paused_since.is_none() {
             client.paused_since = Some(self.now.mono_ms);
-            self.memory.wait(key);
+            self.memory.wait(key, client.accounted);
         }
     }
 
