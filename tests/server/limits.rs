@@ -9,7 +9,7 @@ use std::thread;
 
 use rustix::process::{getrlimit, prlimit, setrlimit, Resource, Rlimit};
 
-use crate::harness::{event, Address, Client, Response, Server};
+use crate::harness::{event, Address, Client, Response, Server, Setup};
 use crate::wait::wait_until;
 
 /// Whether the server has sent nothing on a connection so far.
@@ -117,13 +117,8 @@ fn running_out_of_descriptors_stops_nobody_for_good() {
 /// The file limit counts as a limit of connections, so that descriptors never run out by themselves.
 #[test]
 fn a_small_file_limit_is_found_out_at_start() {
-    let setup = Setup::new();
-    let program = format!(
-        "ulimit -n 40; exec {} serve --listen 127.0.0.1:0 --database {}",
-        env!("CARGO_BIN_EXE_logagg"),
-        setup.database_path().display()
-    );
-    let server = setup.start_with("sh", &["-c", &program]);
+    // 32 of them are kept for other things.
+    let server = Setup::new().file_limit(40).start();
     let mut clients: Vec<Client> = (0..40).map(|_| server.client()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         let body = event("queue", &number.to_string()).to_string();
@@ -132,6 +127,8 @@ fn a_small_file_limit_is_found_out_at_start() {
     }
     for mut client in clients {
         assert_eq!(client.response().expect(200)["accepted"], 1);
+        let stats = client.get("/stats").expect(200);
+        assert!(stats["connections"].as_u64().unwrap() <= 8, "{stats}");
     }
     assert!(server.log().lines_with("accepting pauses").is_empty());
 }
@@ -182,6 +179,44 @@ fn bodies_beyond_the_memory_limit_wait_for_each_other() {
     }
     assert_eq!(server.json("/stats")["unique_processed"], 20);
     assert_eq!(server.json("/health")["status"], "healthy");
+}
+
+/// Four bodies of which half has come take all the memory, and a fifth may exceed it. When that is done
+/// it is the turn of the next, although the limit is still reached.
+#[test]
+fn the_turn_of_those_who_wait_for_memory_comes() {
+    const HALF: usize = 262_144;
+    let server = Server::start(&["--max-buffered-bytes", "1048576"]);
+    let mut observer = server.client();
+    let body = |number: usize| large_event(&number.to_string(), 2 * HALF);
+    let mut clients: Vec<Client> = (0..5).map(|_| server.client()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        let body = body(number);
+        client.send(format!(
+            "POST /publish HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
+             Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        ));
+        assert_eq!(client.response().status, 100);
+        if number < 4 {
+            client.send(&body[..HALF]);
+            // Turns of the loop in which it is read.
+            for _ in 0..20 {
+                observer.get("/health").expect(200);
+            }
+        }
+    }
+    let mut fifth = clients.pop().unwrap();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(&body(number)[HALF..]);
+    }
+    for piece in body(4).as_bytes().chunks(10_000) {
+        fifth.send(piece);
+    }
+    clients.push(fifth);
+    for client in &mut clients {
+        assert_eq!(client.response().expect(200)["accepted"], 1);
+    }
 }
 
 /// One body alone may be larger than the limit for all.

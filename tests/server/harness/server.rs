@@ -18,6 +18,7 @@ pub struct Setup {
     database: PathBuf,
     flags: Vec<OsString>,
     variables: Vec<(String, String)>,
+    file_limit: Option<u32>,
 }
 
 impl Setup {
@@ -30,6 +31,7 @@ impl Setup {
             listen: vec!["127.0.0.1:0".into()],
             flags: Vec::new(),
             variables: Vec::new(),
+            file_limit: None,
         }
     }
 
@@ -57,6 +59,12 @@ impl Setup {
         self
     }
 
+    /// The most descriptors that the server can have open.
+    pub fn file_limit(mut self, limit: u32) -> Setup {
+        self.file_limit = Some(limit);
+        self
+    }
+
     pub fn directory(&self) -> &TemporaryDirectory {
         &self.directory
     }
@@ -66,7 +74,17 @@ impl Setup {
     }
 
     fn spawn(&self) -> (Child, Log) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_logagg"));
+        let program = env!("CARGO_BIN_EXE_logagg");
+        let mut command = match self.file_limit {
+            None => Command::new(program),
+            Some(limit) => {
+                // A shell sets the limit and then becomes the server.
+                let mut shell = Command::new("/bin/sh");
+                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+                shell.arg("-c").arg(script).arg(program);
+                shell
+            }
+        };
         command.env_clear().envs(self.variables.iter().cloned());
         command.arg("serve").arg("--database").arg(&self.database);
         for address in &self.listen {

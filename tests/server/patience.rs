@@ -1,0 +1,142 @@
+//! Time limits of the server. Each test waits as long as its limit is, some ten seconds, and does nothing
+//! else, so that all others run beside it. The longer ones run only where they are asked for by name
+//! (`--ignored`). None asserts a time: that something ends is what counts.
+
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::{event, Client, Response, Server};
+use crate::wait::wait_until;
+
+const PUBLISH: &str = "POST /publish HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
+
+/// Each of the three takes ten seconds. One test, so that it is one wait.
+#[test]
+fn ten_seconds_for_a_head_for_memory_and_for_the_end() {
+    thread::scope(|scope| {
+        scope.spawn(a_head_that_is_not_complete_is_408);
+        scope.spawn(waiting_for_memory_ends_with_503);
+        scope.spawn(the_end_does_not_wait_for_ever);
+    });
+}
+
+fn a_head_that_is_not_complete_is_408() {
+    let server = Server::start(&[]);
+    let mut silent = server.client();
+    silent.send("GET /health HTTP/1.1\r\nHo");
+    let mut busy = server.client();
+    busy.send("GET /health HTTP/1.1\r\nHost: test\r\n");
+    // Stops when the answer has come and the connection is closed.
+    while busy.try_send("X: y\r\n").is_ok() {
+        if !server.log().lines_with("refused with 408").is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    for mut client in [silent, busy] {
+        let response = client.response();
+        response.sentence(408);
+        assert_eq!(response.header("connection"), Some("close"));
+        assert!(client.is_closed());
+    }
+    // Meanwhile nothing has happened to an idle connection, which has more time.
+    server.get("/health").expect(200);
+}
+
+/// Half-sent bodies that stand still hold all the memory. One of them may go on; the others are refused
+/// after a while, and get to know it although the server has not read what they sent.
+fn waiting_for_memory_ends_with_503() {
+    const HOLDERS: usize = 5;
+    let server = Server::start(&["--max-buffered-bytes", "1048576"]);
+    let mut holders: Vec<Client> = (0..HOLDERS).map(|_| server.client()).collect();
+    for holder in &mut holders {
+        holder.send(format!("{PUBLISH}Content-Length: 600000\r\n\r\n"));
+        holder.send(" ".repeat(500_000));
+    }
+    // Small requests have room of their own.
+    let mut small = server.client();
+    for number in 0..100 {
+        let event = event("small", &number.to_string()).to_string();
+        assert_eq!(small.publish(event).expect(200)["accepted"], 1);
+    }
+    let answers: Vec<Option<Response>> = thread::scope(|scope| {
+        let read = |mut holder: Client| move || holder.try_response("POST");
+        let readers: Vec<_> = holders.into_iter().map(|h| scope.spawn(read(h))).collect();
+        wait_until("all but one to be refused", || {
+            small.get("/stats").expect(200)["connections"] == 2
+        });
+        server.kill();
+        let join = |reader: thread::ScopedJoinHandle<_>| reader.join().unwrap();
+        readers.into_iter().map(join).collect()
+    });
+    let refused: Vec<Response> = answers.into_iter().flatten().collect();
+    assert_eq!(refused.len(), HOLDERS - 1);
+    for response in refused {
+        response.sentence(503);
+        assert!(response.header("retry-after").is_some());
+        assert_eq!(response.header("connection"), Some("close"));
+    }
+}
+
+/// A request that is never completed does not keep the server from ending, and with it end well those
+/// that are complete.
+fn the_end_does_not_wait_for_ever() {
+    let server = Server::start(&[]);
+    server.publish(&event("before", "1")).expect(200);
+    let mut held = server.client();
+    held.send(format!(
+        "{PUBLISH}Expect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+    ));
+    assert_eq!(held.response().status, 100);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(held.is_closed());
+}
+
+#[test]
+#[ignore = "takes 75 s"]
+fn the_longer_limits() {
+    thread::scope(|scope| {
+        scope.spawn(a_body_that_does_not_get_on_is_408);
+        scope.spawn(an_idle_connection_is_closed);
+        scope.spawn(a_client_that_takes_nothing_is_closed);
+    });
+}
+
+fn a_body_that_does_not_get_on_is_408() {
+    let server = Server::start(&[]);
+    let mut slow = server.client();
+    slow.send(format!("{PUBLISH}Content-Length: 100\r\n\r\n[ "));
+    // Within the client's own patience of 30 s.
+    slow.response().sentence(408);
+    assert!(slow.is_closed());
+    assert_eq!(server.json("/stats")["received"], 0);
+}
+
+fn an_idle_connection_is_closed() {
+    let server = Server::start(&[]);
+    let mut silent = server.client();
+    let mut used = server.client();
+    used.get("/health").expect(200);
+    let waiting = || server.json("/stats")["connections"] != 1;
+    while waiting() {
+        thread::sleep(Duration::from_secs(1));
+    }
+    assert!(silent.is_closed());
+    assert!(used.is_closed());
+}
+
+fn a_client_that_takes_nothing_is_closed() {
+    let server = Server::start(&[]);
+    let mut large = event("large", "1");
+    large["payload"]["text"] = "x".repeat(3_000_000).into();
+    server.publish(&large).expect(200);
+    let mut deaf = server.client();
+    // Many times what the two sockets hold.
+    deaf.send("GET /events HTTP/1.1\r\nHost: test\r\n\r\n".repeat(20));
+    while server.json("/stats")["connections"] != 1 {
+        thread::sleep(Duration::from_secs(1));
+    }
+}
