@@ -181,6 +181,11 @@ fn take_lock(path: &Path) -> Result<File, String> {
 /// Compares the size that the file's header states with the size it has. A file cut short would
 /// otherwise be noticed only when a missing page is wanted (SQLite file format §1.3.8).
 fn check_size(path: &Path) -> Result<(), String> {
+    // A checkpoint that was cut off has written the header and perhaps not what it speaks of: that is
+    // still in the write-ahead log.
+    if std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
+        return Ok(());
+    }
     let mut header = [0_u8; 100];
     let Ok(mut file) = File::open(path) else {
         return Ok(());

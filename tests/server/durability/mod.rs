@@ -8,10 +8,12 @@ mod check;
 mod publisher;
 mod random;
 
+use std::fs;
+use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{event, Server, Setup};
+use crate::harness::{event, Server, Setup, TemporaryDirectory};
 use check::{Database, Ledger};
 use publisher::{publish_until_killed, Style};
 use random::Random;
@@ -125,4 +127,40 @@ fn a_reader_of_the_file_outlives_the_server() {
     assert_eq!(database.rows_of("read", "2"), 1);
     server.stop();
     assert_eq!(database.rows_of("read", "1"), 1);
+}
+
+/// A checkpoint copies the pages of the write-ahead log into the file, the header first. Killed behind
+/// that, the file is shorter than its header says until the log is read again.
+#[test]
+fn a_checkpoint_may_be_cut_off_behind_its_first_page() {
+    let setup = Setup::new();
+    let server = setup.start();
+    for number in 0..50 {
+        server
+            .publish(&event("torn", &number.to_string()))
+            .expect(200);
+    }
+    server.kill();
+    // The first page as the whole checkpoint would leave it.
+    let copy = TemporaryDirectory::new();
+    let file = |folder: &TemporaryDirectory, suffix| folder.join(&format!("events.db{suffix}"));
+    for suffix in ["", "-wal"] {
+        fs::copy(file(setup.directory(), suffix), file(&copy, suffix)).unwrap();
+    }
+    let whole = rusqlite::Connection::open(file(&copy, "")).unwrap();
+    whole
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(whole);
+    let pages = fs::read(file(&copy, "")).unwrap();
+    let torn = fs::File::options()
+        .write(true)
+        .open(file(setup.directory(), ""));
+    torn.unwrap().write_all(&pages[..4_096]).unwrap();
+    assert!(fs::metadata(setup.database_path()).unwrap().len() < pages.len() as u64);
+
+    let server = setup.start();
+    assert_eq!(server.json("/stats")["unique_processed"], 50);
+    assert_eq!(server.json("/events?limit=1000")["count"], 50);
+    server.restart().stop();
 }
