@@ -1,7 +1,7 @@
 //! Which connections stay open, and many requests on one of them.
 
 use super::{check_fields, exchange, publication, HEALTH};
-use crate::harness::{event, Server};
+use crate::harness::{event, events_of, Server};
 
 #[test]
 fn connections_stay_open_in_1_1() {
@@ -114,16 +114,9 @@ fn pipelined_requests_are_answered_in_order() {
     assert_eq!(stats["received"], 2 * count);
     assert_eq!(stats["unique_processed"], count);
     let page = server.json("/events?limit=1000&after=0");
-    let ids: Vec<_> = page["events"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|e| &e["event_id"])
-        .collect();
-    assert!(ids
-        .iter()
-        .enumerate()
-        .all(|(at, id)| **id == at.to_string()));
+    for (number, event) in events_of(&page).iter().enumerate() {
+        assert_eq!(event["event_id"], number.to_string());
+    }
 }
 
 /// More answers than the server holds for one client wait in its socket, and all of them come.
