@@ -69,11 +69,20 @@ impl Store {
             fs::create_dir_all(folder)
                 .map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
         }
-        // Two names of one file must lead to one lock.
-        let path = fs::canonicalize(&options.path).unwrap_or_else(|_| options.path.clone());
-        if path.is_dir() {
+        if options.path.is_dir() {
             return Err(fail("it is a folder".into()));
         }
+        // Two names of one file must lead to one lock, and a link has its second name only once the file
+        // that it leads to is there.
+        let path = fs::canonicalize(&options.path)
+            .or_else(|_| {
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(&options.path)?;
+                fs::canonicalize(&options.path)
+            })
+            .map_err(|e| fail(format!("the file cannot be opened or made: {e}")))?;
         let lock = take_lock(&path).map_err(&fail)?;
         check_size(&path).map_err(&fail)?;
 

@@ -150,16 +150,8 @@ fn an_address_that_others_reach_is_warned_of() {
 }
 
 #[test]
-fn the_level_is_kept() {
+fn a_refused_start_is_told_at_any_level() {
     let setup = Setup::new();
-    let server = setup.clone().flags(["--log-level", "info"]).start();
-    let address = server.address().clone();
-    server
-        .publish(&json!([event("t", "e"), event("t", "e")]))
-        .expect(200);
-    assert_eq!(server.stop().lines_with(DUPLICATE).len(), 1);
-    drop(address);
-    // A refused start is told at any level.
     let folder = setup.directory().path().to_owned();
     let (code, text) = setup.database(folder).flags(["--log-level", "off"]).fail();
     assert_eq!(code, 1);

@@ -69,6 +69,21 @@ fn a_second_server_on_a_database_is_refused_and_the_first_is_undisturbed() {
     assert_eq!(seqs_of(&next.json("/events")), [2, 1]);
 }
 
+/// A link whose target the first server makes is another name of the same file from then on.
+#[test]
+fn a_link_to_a_database_that_is_yet_to_be_made_leads_to_one_lock() {
+    let setup = Setup::new();
+    let link = setup.directory().join("link.db");
+    std::os::unix::fs::symlink(setup.database_path(), &link).unwrap();
+    let through_link = setup.clone().database(link);
+    let first = through_link.start();
+    refused(&through_link, "open in another server");
+    refused(&setup, "open in another server");
+    first.publish(&event("t", "1")).expect(200);
+    first.stop();
+    assert_eq!(setup.start().json("/stats")["received"], 1);
+}
+
 #[test]
 fn the_database_of_another_program_is_refused_and_left_as_it_was() {
     let setup = Setup::new();
