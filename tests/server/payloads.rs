@@ -158,3 +158,117 @@ fn deep_nesting_elsewhere_is_no_crash_either() {
     }
     assert_eq!(server.get("/health").status, 200);
 }
+
+/// Makes payloads from a seed: the same tokens once without and once with white space between them.
+struct Maker {
+    state: u64,
+    tight: String,
+    loose: String,
+}
+
+impl Maker {
+    /// A number below `bound` (xorshift64).
+    fn pick(&mut self, bound: usize) -> usize {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state >> 11) as usize % bound
+    }
+
+    fn token(&mut self, token: &str) {
+        self.tight.push_str(token);
+        self.loose.push_str(token);
+        for _ in 0..self.pick(3) {
+            let white = [" ", "\t", "\n", "\r\n"][self.pick(4)];
+            self.loose.push_str(white);
+        }
+    }
+
+    fn string(&mut self) {
+        const PARTS: [&str; 14] = [
+            "a", " ", "  ", "\\\"", "\\\\", "\\u0000", "\\ud800", "\\uDFFF", "é", "😀", "{", "]",
+            ":", ",",
+        ];
+        let mut string = String::from("\"");
+        for _ in 0..self.pick(6) {
+            string.push_str(PARTS[self.pick(PARTS.len())]);
+        }
+        string.push('"');
+        self.token(&string);
+    }
+
+    fn value(&mut self, depth: usize) {
+        const PLAIN: [&str; 8] = [
+            "null",
+            "true",
+            "false",
+            "0",
+            "-0.0",
+            "1e400",
+            "0.10",
+            "12345678901234567890",
+        ];
+        match self.pick(if depth < 6 { 4 } else { 2 }) {
+            0 => {
+                let plain = PLAIN[self.pick(PLAIN.len())];
+                self.token(plain);
+            }
+            1 => self.string(),
+            2 => {
+                self.token("[");
+                for n in 0..self.pick(5) {
+                    if n > 0 {
+                        self.token(",");
+                    }
+                    self.value(depth + 1);
+                }
+                self.token("]");
+            }
+            _ => self.object(depth),
+        }
+    }
+
+    fn object(&mut self, depth: usize) {
+        self.token("{");
+        for n in 0..self.pick(5) {
+            if n > 0 {
+                self.token(",");
+            }
+            self.string();
+            self.token(":");
+            self.value(depth + 1);
+        }
+        self.token("}");
+    }
+}
+
+#[test]
+fn any_payload_comes_back_as_sent_and_white_space_makes_it_no_conflict() {
+    let server = Server::start(&["--durability", "normal", "--log-duplicates", "off"]);
+    let mut client = server.client();
+    for seed in 1..=400_u64 {
+        let mut maker = Maker {
+            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            tight: String::new(),
+            loose: String::new(),
+        };
+        maker.object(0);
+        let (first, second) = match seed % 2 {
+            0 => (&maker.tight, &maker.loose),
+            _ => (&maker.loose, &maker.tight),
+        };
+        let event_id = seed.to_string();
+        publish(&mut client, &event_id, first).expect(200);
+        let kept = payload_text(&client.get(&format!("/events/t/{event_id}")));
+        assert!(
+            [first, &maker.tight].contains(&&kept),
+            "seed {seed}: {first} became {kept}"
+        );
+        let again = publish(&mut client, &event_id, second).expect(200);
+        assert_eq!(
+            again["results"][0]["status"], "duplicate",
+            "seed {seed}: {second}"
+        );
+    }
+    assert_eq!(server.json("/stats")["conflicts"], 0);
+}

@@ -68,6 +68,18 @@ fn more_events_than_the_ring_holds_are_413() {
 }
 
 #[test]
+fn ten_thousand_events_are_taken_by_default_and_no_more() {
+    let server = Server::start(&["--log-duplicates", "off"]);
+    let mut client = server.client();
+    client
+        .publish(json!(events(10_001)).to_string())
+        .sentence(413);
+    let answer = client.publish(json!(events(10_000)).to_string());
+    assert_eq!(answer.expect(200)["accepted"], 10_000);
+    assert_eq!(server.json("/stats")["batches"], 1);
+}
+
+#[test]
 fn bad_query_values_are_422_and_name_the_parameter() {
     let server = Server::start(&[]);
     let mut client = server.client();
