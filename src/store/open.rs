@@ -67,6 +67,8 @@ impl std::fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
+const NOT_A_DATABASE: &str = "it is not an SQLite database";
+
 /// The path with `suffix` behind its file name, as SQLite names its own companions.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -83,11 +85,20 @@ impl Store {
             fs::create_dir_all(folder)
                 .map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
         }
-        // Two names of one file must lead to one lock.
-        let path = fs::canonicalize(&options.path).unwrap_or_else(|_| options.path.clone());
-        if path.is_dir() {
+        if options.path.is_dir() {
             return Err(fail("it is a folder".into()));
         }
+        // Two names of one file must lead to one lock, and a link has its second name only once the file
+        // that it leads to is there.
+        let path = fs::canonicalize(&options.path)
+            .or_else(|_| {
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(&options.path)?;
+                fs::canonicalize(&options.path)
+            })
+            .map_err(|e| fail(format!("the file cannot be opened or made: {e}")))?;
         let lock = take_lock(&path).map_err(&fail)?;
         check_size(&path).map_err(&fail)?;
 
@@ -163,6 +174,10 @@ fn check_size(path: &Path) -> Result<(), String> {
         return Ok(());
     };
     let size = file.metadata().map_or(0, |m| m.len());
+    // SQLite would take this for an empty file (its `unixFileSize`), and overwrite it.
+    if size == 1 {
+        return Err(NOT_A_DATABASE.into());
+    }
     if size == 0
         || file.read_exact(&mut header).is_err()
         || !header.starts_with(b"SQLite format 3\0")
@@ -289,8 +304,9 @@ fn check_content(db: &Connection, path: &Path) -> Result<(), String> {
 fn explain(error: &rusqlite::Error) -> String {
     use rusqlite::ErrorCode as Code;
     match error.sqlite_error_code() {
-        Some(Code::NotADatabase) => "it is not an SQLite database".into(),
-        Some(Code::DatabaseCorrupt) => format!("it is damaged: {error}"),
+        Some(Code::NotADatabase) => NOT_A_DATABASE.into(),
+        // `Unknown` is SQLITE_ERROR: the SQL is right, so what it names is missing in the file.
+        Some(Code::DatabaseCorrupt | Code::Unknown) => format!("it is damaged: {error}"),
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => "it is locked by another program".into(),
         Some(Code::ReadOnly) => "it cannot be written".into(),
         Some(Code::CannotOpen) => {

@@ -1,0 +1,19 @@
+//! Starts the built program, talks HTTP to it and looks at its files. Each wait has an end: a server
+//! that hangs fails its test with what was waited for and what the server logged.
+
+mod client;
+mod directory;
+mod events;
+mod log;
+mod server;
+
+use std::time::Duration;
+
+pub use client::{Address, Client, Response};
+pub use directory::TemporaryDirectory;
+pub use events::{event, events_of, seqs_of};
+pub use log::Log;
+pub use server::{Server, Setup};
+
+/// How long anything may take before it counts as hanging. Generous: the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(30);

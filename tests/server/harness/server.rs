@@ -1,0 +1,221 @@
+//! The built program as a process: with what settings it starts, and how it ends.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use rustix::process::{kill_process, Pid, Signal};
+use serde_json::Value;
+
+use super::{Address, Client, Log, Response, TemporaryDirectory};
+
+/// What a server is started with. Clones share one folder, and so one database.
+#[derive(Clone)]
+pub struct Setup {
+    directory: Arc<TemporaryDirectory>,
+    listen: Vec<OsString>,
+    database: PathBuf,
+    flags: Vec<OsString>,
+    variables: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// A folder and a database of its own, and a free port on 127.0.0.1.
+    pub fn new() -> Setup {
+        let directory = TemporaryDirectory::new();
+        Setup {
+            database: directory.join("events.db"),
+            directory: Arc::new(directory),
+            listen: vec!["127.0.0.1:0".into()],
+            flags: Vec::new(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// Further flags.
+    pub fn flags<F: Into<OsString>>(mut self, flags: impl IntoIterator<Item = F>) -> Setup {
+        self.flags.extend(flags.into_iter().map(Into::into));
+        self
+    }
+
+    /// An environment variable. Those of the test's own process are not passed on.
+    pub fn variable(mut self, name: &str, value: &str) -> Setup {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The addresses, as `--listen` takes them, in place of 127.0.0.1. With none, host and port are left
+    /// to the flags and variables, and there is one address.
+    pub fn listen<A: Into<OsString>>(mut self, addresses: impl IntoIterator<Item = A>) -> Setup {
+        self.listen = addresses.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Another file as database.
+    pub fn database(mut self, path: impl Into<PathBuf>) -> Setup {
+        self.database = path.into();
+        self
+    }
+
+    pub fn directory(&self) -> &TemporaryDirectory {
+        &self.directory
+    }
+
+    pub fn database_path(&self) -> &Path {
+        &self.database
+    }
+
+    fn spawn(&self) -> (Child, Log) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_logagg"));
+        command.env_clear().envs(self.variables.iter().cloned());
+        command.arg("serve").arg("--database").arg(&self.database);
+        for address in &self.listen {
+            command.arg("--listen").arg(address);
+        }
+        command
+            .args(&self.flags)
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program can be started");
+        let log = Log::read(child.stderr.take().expect("standard error is piped"));
+        (child, log)
+    }
+
+    /// Starts a server and waits until it says that it listens.
+    pub fn start(&self) -> Server {
+        let (child, log) = self.spawn();
+        let mut server = Server {
+            setup: self.clone(),
+            child,
+            log,
+            addresses: Vec::new(),
+        };
+        // In either log format the address ends at a quote or at the end of the line.
+        for line in server
+            .log
+            .wait_for(self.listen.len().max(1), "listening on ")
+        {
+            let (_, address) = line.split_once("listening on ").expect("it was asked for");
+            let address = address.split('"').next().unwrap_or(address);
+            server.addresses.push(Address::parse(address));
+        }
+        server
+    }
+
+    /// Starts a server that is expected to end by itself at once; returns its exit code and its log.
+    pub fn fail(&self) -> (i32, String) {
+        let (child, log) = self.spawn();
+        let mut server = Server {
+            setup: self.clone(),
+            child,
+            log,
+            addresses: Vec::new(),
+        };
+        server.log.wait_for_end();
+        let status = server.child.wait().expect("the child is ours");
+        let code = status.code().expect("no signal was sent");
+        (code, server.log.text())
+    }
+}
+
+/// A running server. It is killed when this value goes.
+pub struct Server {
+    setup: Setup,
+    child: Child,
+    log: Log,
+    addresses: Vec<Address>,
+}
+
+impl Server {
+    /// A server with these flags and a new database.
+    pub fn start(flags: &[&str]) -> Server {
+        Setup::new().flags(flags).start()
+    }
+
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The first address that it listens on.
+    pub fn address(&self) -> &Address {
+        &self.addresses[0]
+    }
+
+    /// All of them, in the order of the settings.
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// A new connection.
+    pub fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// `GET` over a new connection.
+    pub fn get(&self, target: &str) -> Response {
+        self.client().get(target)
+    }
+
+    /// `GET` whose answer is 200 with JSON.
+    pub fn json(&self, target: &str) -> Value {
+        self.get(target).expect(200)
+    }
+
+    /// `POST /publish` over a new connection.
+    pub fn publish(&self, body: &Value) -> Response {
+        self.client().publish(body.to_string())
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the child is ours and has not been waited for");
+    }
+
+    /// Stops by SIGTERM and waits for exit code 0. What it logged stays readable.
+    pub fn stop(self) -> Log {
+        self.signal(Signal::TERM);
+        let log = self.log.clone();
+        let status = self.wait();
+        assert_eq!(status.code(), Some(0), "the log:\n{}", log.text());
+        log
+    }
+
+    /// Ends the process without a chance to do anything.
+    pub fn kill(self) -> Log {
+        self.signal(Signal::KILL);
+        let log = self.log.clone();
+        self.wait();
+        log
+    }
+
+    /// Stops by SIGTERM and starts again with the same settings and the same database.
+    pub fn restart(self) -> Server {
+        let setup = self.setup.clone();
+        self.stop();
+        setup.start()
+    }
+
+    /// Waits until the process ends.
+    pub fn wait(mut self) -> ExitStatus {
+        self.log.wait_for_end();
+        self.child.wait().expect("the child is ours")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only where the process has been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

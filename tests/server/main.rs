@@ -1,0 +1,18 @@
+//! What a client may rely on, tried over real sockets and real files against the built program. All of
+//! it is one binary, so that it is linked once and nothing of the harness is unused.
+
+mod bodies;
+mod encodings;
+mod event_rules;
+mod harness;
+mod listening;
+mod locked;
+mod log_lines;
+mod outcomes;
+mod pages;
+mod payloads;
+mod reading;
+mod refusals;
+mod scenarios;
+mod starting;
+mod watching;
