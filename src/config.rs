@@ -17,7 +17,7 @@ use crate::net::{self, Listen, Settings};
 use crate::store::{Dedup, Durability, OpenOptions};
 
 /// What `serve` runs with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub log_level: LevelFilter,
     pub log_format: Format,

@@ -43,7 +43,7 @@ impl Dedup {
 }
 
 /// How to open a database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
     pub path: PathBuf,
     pub durability: Durability,
