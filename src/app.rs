@@ -29,7 +29,7 @@ pub enum LogDuplicates {
 }
 
 /// What the application needs to know of the configuration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Events in the ring, and in one request.
     pub ring_capacity: usize,

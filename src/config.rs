@@ -17,7 +17,7 @@ use crate::net::{self, Listen, Settings};
 use crate::store::{Dedup, Durability, OpenOptions};
 
 /// What `serve` runs with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub log_level: LevelFilter,
     pub log_format: Format,
@@ -50,9 +50,15 @@ pub struct ServeArgs {
     #[arg(long, env = "DURABILITY", default_value = "full", ignore_case = true)]
     durability: Durability,
 
-    /// How a new database tells a duplicate
-    #[arg(long, env = "DEDUP", default_value = "constraint", ignore_case = true)]
-    dedup: Dedup,
+    /// How duplicates are told: a new database gets this check [default: index], an existing one must
+    /// have it
+    #[arg(long, env = "DEDUP", ignore_case = true)]
+    dedup: Option<Dedup>,
+
+    /// Most memory for the filters of the key index; beyond it, the largest ones are asked on disk
+    #[arg(long, env = "FILTER_MEMORY_BYTES", value_name = "BYTES")]
+    #[arg(default_value = "268435456", value_parser = whole(0, u64::MAX))]
+    filter_memory_bytes: usize,
 
     /// Events that may wait for a commit, and so the most in one request
     #[arg(
@@ -150,6 +156,8 @@ impl ServeArgs {
                 path: self.database,
                 durability: self.durability,
                 dedup: self.dedup,
+                filter_memory_bytes: self.filter_memory_bytes,
+                fingerprint_bits: 128,
             },
             app: app::Options {
                 ring_capacity: self.ring_capacity,
@@ -206,7 +214,8 @@ named_values!(Durability,
     "normal" => Durability::Normal, "An answered event survives a crash of the process";
 );
 named_values!(Dedup,
-    "constraint" => Dedup::Constraint, "A UNIQUE constraint on the table of events";
+    "index" => Dedup::Index, "The key index: as fast as appending, whatever the ids";
+    "constraint" => Dedup::Constraint, "A UNIQUE constraint of SQLite";
 );
 named_values!(LogDuplicates,
     "each" => LogDuplicates::Each, "A line for each";

@@ -153,3 +153,29 @@ pub const LISTENERS_MAX: usize = 32;
 /// Milliseconds for which the end of the program waits for standard error to take the last lines.
 pub const LAST_LINES_MS: u64 = 500;
 const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES);
+
+/// Slots of a generation of recent keys: 2 MiB of 32 bytes each.
+pub const GENERATION_SLOTS: usize = 64 * 1024;
+/// Entries at which a generation is sealed: three quarters of its slots.
+pub const GENERATION_ENTRIES: usize = 48 * 1024;
+/// Generations in memory at the most: one that is filled, and those that wait for their segment.
+pub const GENERATIONS_MAX: usize = 3;
+/// Bytes of a segment's page; with its row's header it fills one page of SQLite's 4 KiB.
+pub const SEGMENT_PAGE_BYTES: usize = 4_032;
+/// Bits of filter for each key. One probe in some 250 is a false alarm.
+pub const FILTER_BITS_PER_KEY: u64 = 13;
+/// Segments of one level that are merged into one of the next.
+pub const MERGE_WIDTH: usize = 8;
+/// Levels of segments; the last holds some ten thousand million keys.
+pub const SEGMENT_LEVELS: usize = 7;
+/// Records of segments written for each event that a commit stores. A key is written once when its
+/// generation is sealed and once for each level, so this keeps pace with five levels and a margin.
+pub const SEGMENT_RECORDS_PER_EVENT: usize = 12;
+/// Records of segments written in a slice of idle work.
+pub const SEGMENT_RECORDS_PER_SLICE: usize = 8 * 1024;
+/// Rows of dropped segments deleted in one slice.
+pub const SEGMENT_ROWS_DELETED_AT_ONCE: usize = 64;
+
+const _: () =
+    assert!(GENERATION_ENTRIES * 4 <= GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
+const _: () = assert!(SEGMENT_PAGE_BYTES % 64 == 0 && SEGMENT_PAGE_BYTES <= 4_061);

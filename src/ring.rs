@@ -115,7 +115,7 @@ mod tests {
         ring.push(refused).expect("room again");
         assert_eq!(ring.pop().map(|s| s.ticket), Some(2));
         assert_eq!(ring.pop().map(|s| s.ticket), Some(3));
-        assert!(ring.is_empty());
+        assert_eq!((ring.is_empty(), ring.len()), (true, 0));
     }
 
     #[test]

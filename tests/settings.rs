@@ -7,16 +7,20 @@ use std::sync::{Mutex, PoisonError};
 
 use log::LevelFilter;
 use logagg::cli::{self, Command};
-use logagg::config::{Config, Dedup, Durability, Listen, LogDuplicates};
+use logagg::app::{self, LogDuplicates};
+use logagg::config::Config;
 use logagg::logging::Format;
+use logagg::net::{self, Listen, Settings};
+use logagg::store::{Durability, OpenOptions};
 
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 14] = [
     "HOST",
     "PORT",
     "LISTEN",
     "DATABASE_PATH",
     "DURABILITY",
     "DEDUP",
+    "FILTER_MEMORY_BYTES",
     "RING_CAPACITY",
     "MAX_BODY_BYTES",
     "MAX_CONNECTIONS",
@@ -56,23 +60,37 @@ fn run(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
 }
 
 fn tcp(host: &str, port: u16) -> Listen {
-    Listen::Tcp(host.to_owned(), port)
+    Listen::Tcp {
+        host: host.to_owned(),
+        port,
+    }
 }
 
 #[test]
 fn defaults_are_the_documented_ones() {
     let expected = Config {
-        listen: vec![tcp("0.0.0.0", 8080)],
-        database: "data/dedup.db".into(),
-        durability: Durability::Full,
-        dedup: Dedup::Constraint,
-        ring_capacity: 10_000,
-        max_body_bytes: 16 * 1024 * 1024,
-        max_connections: 10_000,
-        max_buffered_bytes: 128 * 1024 * 1024,
         log_level: LevelFilter::Info,
         log_format: Format::Text,
-        log_duplicates: LogDuplicates::Each,
+        settings: Settings {
+            listen: vec![tcp("0.0.0.0", 8080)],
+            store: OpenOptions {
+                path: "data/dedup.db".into(),
+                durability: Durability::Full,
+                dedup: None,
+                filter_memory_bytes: 256 << 20,
+                fingerprint_bits: 128,
+            },
+            app: app::Options {
+                ring_capacity: 10_000,
+                max_body_bytes: 16 << 20,
+                log_duplicates: LogDuplicates::Each,
+            },
+            reactor: net::Options {
+                max_connections: 10_000,
+                max_body_bytes: 16 << 20,
+                max_buffered_bytes: 128 << 20,
+            },
+        },
     };
     assert_eq!(config(&[], &[]), expected);
     let empty: Vec<_> = VARIABLES.iter().map(|name| (*name, "")).collect();
@@ -91,13 +109,13 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_default() {
         ("LOG_LEVEL", "DEBUG"),
     ];
     let set = config(&variables, &["--port", "9002", "--log-format", "json"]);
-    assert_eq!(set.listen, [tcp("0.0.0.0", 9002)]);
-    assert_eq!(set.durability, Durability::Normal);
+    assert_eq!(set.settings.listen, [tcp("0.0.0.0", 9002)]);
+    assert_eq!(set.settings.store.durability, Durability::Normal);
     assert_eq!(set.log_level, LevelFilter::Debug);
     assert_eq!(set.log_format, Format::Json);
     // The variable is not even looked at where the flag is there.
     assert_eq!(
-        config(&[("PORT", "x")], &["--port=9003"]).listen,
+        config(&[("PORT", "x")], &["--port=9003"]).settings.listen,
         [tcp("0.0.0.0", 9003)]
     );
 }
@@ -147,7 +165,7 @@ fn listen_replaces_host_and_port_unless_they_are_set() {
     ];
     for (variables, flags, expected) in cases {
         assert_eq!(
-            config(variables, flags).listen,
+            config(variables, flags).settings.listen,
             expected,
             "{variables:?} {flags:?}"
         );
@@ -161,7 +179,7 @@ fn ipv6_hosts_are_taken_with_and_without_brackets() {
         ("[::1]", "::1"),
         ("fe80::1%eth0", "fe80::1%eth0"),
     ] {
-        let listen = config(&[], &["--host", host]).listen;
+        let listen = config(&[], &["--host", host]).settings.listen;
         assert_eq!(listen, [tcp(kept, 8080)]);
         assert_eq!(listen[0].to_string(), format!("[{kept}]:8080"));
     }

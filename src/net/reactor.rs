@@ -37,7 +37,7 @@ const FIRST_LISTENER: usize = 1;
 const FIRST_CLIENT: usize = FIRST_LISTENER + limits::LISTENERS_MAX;
 
 /// What the loop needs to know of the configuration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     pub max_connections: usize,
     pub max_body_bytes: usize,

@@ -14,7 +14,7 @@ use crate::logging::Logger;
 use crate::store::{self, Store};
 
 /// What a server is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// At least one address, at most [`limits::LISTENERS_MAX`].
     pub listen: Vec<Listen>,

@@ -5,6 +5,8 @@
 //! Nothing in here waits for another process: a locked database is reported at once, and the caller
 //! decides when to try again.
 
+mod keys;
+mod load;
 mod open;
 mod read;
 mod schema;
@@ -100,6 +102,10 @@ pub struct Store {
     sweep: Option<write::TopicSweep>,
     /// The topic of each event of the batch in hand; kept for its memory.
     batch_topics: Vec<TopicId>,
+    /// The duplicate check `index`; none where SQLite's constraint decides.
+    keys: Option<keys::KeyIndex>,
+    /// A commit waits for the disk to confirm it.
+    full: bool,
 }
 
 impl Store {

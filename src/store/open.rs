@@ -28,15 +28,31 @@ pub enum Durability {
 pub enum Dedup {
     /// By a UNIQUE constraint in SQLite; `INSERT OR IGNORE` decides.
     Constraint,
+    /// By the key index.
+    Index,
+}
+
+impl Dedup {
+    /// The name on the command line and in the table `meta`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dedup::Constraint => "constraint",
+            Dedup::Index => "index",
+        }
+    }
 }
 
 /// How to open a database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
     pub path: PathBuf,
     pub durability: Durability,
-    /// For a new database; an existing one keeps the check that it was made with.
-    pub dedup: Dedup,
+    /// Which check the database must have; none takes it as it is, and gives a new one the index.
+    pub dedup: Option<Dedup>,
+    /// Bytes of the key index's filters that may be in memory.
+    pub filter_memory_bytes: usize,
+    /// Bits of a fingerprint: 128, but in tests that want collisions.
+    pub fingerprint_bits: u32,
 }
 
 /// The database cannot be opened; the sentence says why and names the file.
@@ -50,6 +66,8 @@ impl std::fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+const NOT_A_DATABASE: &str = "it is not an SQLite database";
 
 /// The path with `suffix` behind its file name, as SQLite names its own companions.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -67,11 +85,20 @@ impl Store {
             fs::create_dir_all(folder)
                 .map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
         }
-        // Two names of one file must lead to one lock.
-        let path = fs::canonicalize(&options.path).unwrap_or_else(|_| options.path.clone());
-        if path.is_dir() {
+        if options.path.is_dir() {
             return Err(fail("it is a folder".into()));
         }
+        // Two names of one file must lead to one lock, and a link has its second name only once the file
+        // that it leads to is there.
+        let path = fs::canonicalize(&options.path)
+            .or_else(|_| {
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(&options.path)?;
+                fs::canonicalize(&options.path)
+            })
+            .map_err(|e| fail(format!("the file cannot be opened or made: {e}")))?;
         let lock = take_lock(&path).map_err(&fail)?;
         check_size(&path).map_err(&fail)?;
 
@@ -86,7 +113,7 @@ impl Store {
             .map_err(sqlite)?;
         identify(&db).map_err(&fail)?;
         configure(&db, options.durability).map_err(sqlite)?;
-        prepare_tables(&mut db).map_err(&fail)?;
+        prepare_tables(&mut db, options.dedup).map_err(&fail)?;
         check_content(&db, &path).map_err(&fail)?;
 
         let wal_frames = Arc::new(AtomicU32::new(0));
@@ -110,51 +137,12 @@ impl Store {
             checkpoint_at: limits::CHECKPOINT_FRAMES,
             sweep: None,
             batch_topics: Vec::new(),
+            keys: None,
+            full: options.durability == Durability::Full,
         };
-        store.load().map_err(sqlite)?;
+        store.load(options).map_err(sqlite)?;
         store.db.busy_timeout(Duration::ZERO).map_err(sqlite)?;
         Ok(store)
-    }
-
-    /// Reads the counters and the topics, and counts the events behind the mark.
-    fn load(&mut self) -> rusqlite::Result<()> {
-        let row = "SELECT last_seq, unique_processed, duplicate_dropped, conflicts, topics_mark FROM counters";
-        self.db.query_row(row, [], |row| {
-            self.last_seq = row.get::<_, i64>(0)? as u64;
-            self.counters = Counters {
-                unique_processed: row.get::<_, i64>(1)? as u64,
-                duplicate_dropped: row.get::<_, i64>(2)? as u64,
-                conflicts: row.get::<_, i64>(3)? as u64,
-            };
-            self.topics_mark = row.get::<_, i64>(4)? as u64;
-            Ok(())
-        })?;
-        let mut statement = self.db.prepare(
-            "SELECT id, name, events, last_seq, last_processed_at FROM topics ORDER BY id",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let (id, name) = (row.get::<_, u32>(0)?, row.get_ref(1)?.as_str()?);
-            let (events, last_seq) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
-            if self.topics.push(name, events, last_seq, row.get(4)?) != id {
-                return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
-            }
-        }
-        drop(rows);
-        drop(statement);
-        let mut statement = self
-            .db
-            .prepare("SELECT topic_id, seq, processed_at FROM events WHERE seq > ?1")?;
-        let mut rows = statement.query([self.topics_mark as i64])?;
-        while let Some(row) = rows.next()? {
-            let id = row.get::<_, u32>(0)?;
-            if id == 0 || id as usize > self.topics.len() {
-                return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
-            }
-            self.topics
-                .count(id, row.get::<_, i64>(1)? as u64, row.get(2)?);
-        }
-        Ok(())
     }
 }
 
@@ -191,6 +179,10 @@ fn check_size(path: &Path) -> Result<(), String> {
         return Ok(());
     };
     let size = file.metadata().map_or(0, |m| m.len());
+    // SQLite would take this for an empty file (its `unixFileSize`), and overwrite it.
+    if size == 1 {
+        return Err(NOT_A_DATABASE.into());
+    }
     if size == 0
         || file.read_exact(&mut header).is_err()
         || !header.starts_with(b"SQLite format 3\0")
@@ -253,19 +245,46 @@ fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
 }
 
 /// Creates the tables of a new database, and proves that the file can be written.
-fn prepare_tables(db: &mut Connection) -> Result<(), String> {
+fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), String> {
     let result = (|| {
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let tables: i64 =
             transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if tables == 0 {
-            create_tables(&transaction)?;
+            create_tables(&transaction, wanted.unwrap_or(Dedup::Index))?;
         } else {
             transaction.execute("UPDATE counters SET topics_mark = topics_mark", [])?;
         }
         transaction.commit()
     })();
-    result.map_err(|e: rusqlite::Error| explain(&e))
+    result.map_err(|e: rusqlite::Error| explain(&e))?;
+    let dedup = recorded_dedup(db).map_err(|e| explain(&e))?;
+    match wanted.filter(|wanted| *wanted != dedup) {
+        None => Ok(()),
+        Some(wanted) => Err(format!(
+            "it has the duplicate check {:?}, not {:?}; leave --dedup away, or convert it with: \
+             logagg convert --dedup {} DATABASE",
+            dedup.name(),
+            wanted.name(),
+            wanted.name()
+        )),
+    }
+}
+
+/// The duplicate check that the database has.
+pub(super) fn recorded_dedup(db: &Connection) -> rusqlite::Result<Dedup> {
+    let name: String = db.query_row("SELECT value FROM meta WHERE name = 'dedup'", [], |row| {
+        row.get(0)
+    })?;
+    match [Dedup::Constraint, Dedup::Index]
+        .into_iter()
+        .find(|dedup| dedup.name() == name)
+    {
+        Some(dedup) => Ok(dedup),
+        None => Err(rusqlite::Error::InvalidParameterName(format!(
+            "dedup {name}"
+        ))),
+    }
 }
 
 /// Looks for damage as far as a start may take: a small database is read whole.
@@ -290,8 +309,9 @@ fn check_content(db: &Connection, path: &Path) -> Result<(), String> {
 fn explain(error: &rusqlite::Error) -> String {
     use rusqlite::ErrorCode as Code;
     match error.sqlite_error_code() {
-        Some(Code::NotADatabase) => "it is not an SQLite database".into(),
-        Some(Code::DatabaseCorrupt) => format!("it is damaged: {error}"),
+        Some(Code::NotADatabase) => NOT_A_DATABASE.into(),
+        // `Unknown` is SQLITE_ERROR: the SQL is right, so what it names is missing in the file.
+        Some(Code::DatabaseCorrupt | Code::Unknown) => format!("it is damaged: {error}"),
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => "it is locked by another program".into(),
         Some(Code::ReadOnly) => "it cannot be written".into(),
         Some(Code::CannotOpen) => {

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use rusqlite::Row;
+use rusqlite::{OptionalExtension, Row};
 
 use super::topics::{TopicId, Topics};
 use super::{Store, StoreError};
@@ -114,16 +114,46 @@ impl Store {
         let Some(topic) = self.topics.id(topic) else {
             return Ok(false);
         };
-        let sql = format!("SELECT {COLUMNS} FROM events WHERE topic_id = ?1 AND event_id = ?2");
+        let seq = match &self.keys {
+            Some(keys) => keys.find(&self.db, topic, event_id.as_bytes())?,
+            None => self
+                .db
+                .prepare_cached("SELECT seq FROM events WHERE topic_id = ?1 AND event_id = ?2")?
+                .query_row((topic, event_id), |row| Ok(row.get::<_, i64>(0)? as u64))
+                .optional()?,
+        };
+        let Some(seq) = seq else { return Ok(false) };
+        let sql = format!("SELECT {COLUMNS} FROM events WHERE seq = ?1");
         let mut statement = self.db.prepare_cached(&sql)?;
-        let mut rows = statement.query((topic, event_id))?;
-        match rows.next()? {
-            Some(row) => {
-                take(stored_event(&self.topics, row)?);
-                Ok(true)
-            }
-            None => Ok(false),
+        let mut rows = statement.query([clamp(seq)])?;
+        let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        take(stored_event(&self.topics, row)?);
+        Ok(true)
+    }
+
+    /// Appends the seqs of a topic behind (ascending) or in front of (descending) `from`, at most
+    /// `limit`.
+    fn topic_seqs(
+        &self,
+        topic: TopicId,
+        from: u64,
+        ascending: bool,
+        limit: usize,
+        out: &mut Vec<u64>,
+    ) -> rusqlite::Result<()> {
+        if let Some(keys) = &self.keys {
+            return keys.seqs_of(&self.db, topic, from, ascending, limit, out);
         }
+        let mut statement = self.db.prepare_cached(if ascending {
+            "SELECT seq FROM events WHERE topic_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+        } else {
+            "SELECT seq FROM events WHERE topic_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+        })?;
+        let mut rows = statement.query((topic, clamp(from), limit as i64))?;
+        while let Some(row) = rows.next()? {
+            out.push(row.get::<_, i64>(0)? as u64);
+        }
+        Ok(())
     }
 
     fn select(&mut self, patterns: &[String]) -> Selection {
@@ -240,20 +270,9 @@ impl<'s> TopicMerge<'s> {
     fn refill(&mut self, at: usize, from: u64) -> rusqlite::Result<()> {
         let buffer = &mut self.buffers[at];
         if buffer.seqs.is_empty() && !buffer.exhausted {
-            let sql = if self.ascending {
-                "SELECT seq FROM events WHERE topic_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
-            } else {
-                "SELECT seq FROM events WHERE topic_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
-            };
-            let mut statement = self.store.db.prepare_cached(sql)?;
-            let mut rows = statement.query((
-                buffer.topic,
-                clamp(from),
-                limits::TOPIC_SEQS_BUFFERED as i64,
-            ))?;
-            while let Some(row) = rows.next()? {
-                buffer.seqs.push(row.get::<_, i64>(0)? as u64);
-            }
+            let limit = limits::TOPIC_SEQS_BUFFERED;
+            self.store
+                .topic_seqs(buffer.topic, from, self.ascending, limit, &mut buffer.seqs)?;
             buffer.exhausted = buffer.seqs.len() < limits::TOPIC_SEQS_BUFFERED;
             buffer.seqs.reverse();
         }

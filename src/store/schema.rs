@@ -2,6 +2,9 @@
 
 use rusqlite::Connection;
 
+use super::open::Dedup;
+use crate::limits;
+
 /// `PRAGMA application_id` of our files: "LogA".
 pub const APPLICATION_ID: i32 = 0x4c6f_6741;
 /// `PRAGMA user_version`: the version of the tables. A greater one was written by a newer program.
@@ -40,8 +43,6 @@ CREATE TABLE events(
   payload      TEXT NOT NULL,
   processed_at INTEGER NOT NULL
 );
-CREATE INDEX events_by_topic ON events(topic_id, seq);
-
 CREATE VIEW event_log AS
   SELECT seq, topics.name AS topic, event_id, timestamp, source, payload,
          strftime('%Y-%m-%dT%H:%M:%S', processed_at / 1000000, 'unixepoch')
@@ -49,15 +50,52 @@ CREATE VIEW event_log AS
   FROM events JOIN topics ON topics.id = events.topic_id;
 ";
 
-/// What makes a second event of one key impossible under the duplicate check `constraint`.
-const KEY_CONSTRAINT: &str = "CREATE UNIQUE INDEX events_key ON events(topic_id, event_id);";
+/// The duplicate check `constraint`: SQLite's own indexes.
+const CONSTRAINT: &str = "
+CREATE UNIQUE INDEX events_key ON events(topic_id, event_id);
+CREATE INDEX events_by_topic ON events(topic_id, seq);
+";
+
+/// The duplicate check `index`: what the key index keeps.
+const INDEX: &str = "
+CREATE TABLE segments(
+  first_seq  INTEGER PRIMARY KEY,
+  last_seq   INTEGER NOT NULL,
+  level      INTEGER NOT NULL,
+  entries    INTEGER NOT NULL,
+  first_page INTEGER NOT NULL
+) STRICT;
+";
 
 /// Creates all tables in an empty database. Must run inside a transaction, so that a file is ours
 /// wholly or not at all.
-pub fn create_tables(db: &Connection) -> rusqlite::Result<()> {
+pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     db.execute_batch(TABLES)?;
-    db.execute_batch(KEY_CONSTRAINT)?;
-    db.execute("INSERT INTO meta VALUES ('dedup', 'constraint')", [])?;
+    create_check(db, dedup)?;
     db.pragma_update(None, "application_id", APPLICATION_ID)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
+}
+
+/// Creates what a duplicate check needs, and records it as the database's.
+pub fn create_check(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
+    match dedup {
+        Dedup::Constraint => db.execute_batch(CONSTRAINT)?,
+        Dedup::Index => {
+            db.execute_batch(INDEX)?;
+            for level in 0..limits::SEGMENT_LEVELS {
+                db.execute_batch(&format!(
+                    "CREATE TABLE segment_pages_{level}(id INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;"
+                ))?;
+            }
+            db.execute(
+                "INSERT INTO meta VALUES ('fingerprint_key', randomblob(16))",
+                [],
+            )?;
+        }
+    }
+    db.execute(
+        "INSERT OR REPLACE INTO meta VALUES ('dedup', ?1)",
+        [dedup.name()],
+    )?;
+    Ok(())
 }

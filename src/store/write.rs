@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
+use super::keys::fingerprint::EventParts;
+use super::keys::{Check, KeyIndex};
 use super::topics::TopicId;
 use super::{Counters, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
@@ -41,35 +43,56 @@ impl<'db> Statements<'db> {
         })
     }
 
-    /// Inserts an event as `seq` unless its key is stored.
+    /// Inserts an event as `seq` unless a constraint says that its key is stored.
     fn insert(
         &mut self,
         seq: u64,
-        topic: TopicId,
-        event: &EventSpans,
-        body: &[u8],
+        event: &EventParts,
         processed_at: i64,
-    ) -> rusqlite::Result<Outcome> {
+    ) -> rusqlite::Result<bool> {
         let insert = &mut self.insert;
         insert.raw_bind_parameter(1, seq as i64)?;
-        insert.raw_bind_parameter(2, topic)?;
-        insert.raw_bind_parameter(3, Text(event.event_id.of(body)))?;
-        insert.raw_bind_parameter(4, Text(event.timestamp.of(body)))?;
-        insert.raw_bind_parameter(5, Text(event.source.of(body)))?;
-        insert.raw_bind_parameter(6, Text(event.payload.of(body)))?;
+        insert.raw_bind_parameter(2, event.topic)?;
+        insert.raw_bind_parameter(3, Text(event.event_id))?;
+        insert.raw_bind_parameter(4, Text(event.timestamp))?;
+        insert.raw_bind_parameter(5, Text(event.source))?;
+        insert.raw_bind_parameter(6, Text(event.payload))?;
         insert.raw_bind_parameter(7, processed_at)?;
-        if insert.raw_execute()? == 1 {
+        Ok(insert.raw_execute()? == 1)
+    }
+
+    /// Stores an event as `seq` if its key is new.
+    fn store(
+        &mut self,
+        db: &Connection,
+        keys: &mut Option<KeyIndex>,
+        seq: u64,
+        event: &EventParts,
+        processed_at: i64,
+    ) -> rusqlite::Result<Outcome> {
+        if let Some(keys) = keys {
+            let mut entry = match keys.check(db, event)? {
+                Check::New(entry) => entry,
+                Check::Same(seq) => return Ok(Outcome::Duplicate(seq)),
+                Check::Differs(seq) => return Ok(Outcome::Conflict(seq)),
+            };
+            entry.seq = seq;
+            keys.add(entry, event.topic);
+            self.insert(seq, event, processed_at)?;
+            return Ok(Outcome::Accepted(seq));
+        }
+        if self.insert(seq, event, processed_at)? {
             return Ok(Outcome::Accepted(seq));
         }
         let stored = &mut self.stored;
-        stored.raw_bind_parameter(1, topic)?;
-        stored.raw_bind_parameter(2, Text(event.event_id.of(body)))?;
+        stored.raw_bind_parameter(1, event.topic)?;
+        stored.raw_bind_parameter(2, Text(event.event_id))?;
         let mut rows = stored.raw_query();
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         let seq = row.get::<_, i64>(0)? as u64;
-        let same = row.get_ref(1)?.as_bytes()? == event.timestamp.of(body)
-            && row.get_ref(2)?.as_bytes()? == event.source.of(body)
-            && row.get_ref(3)?.as_bytes()? == event.payload.of(body);
+        let same = row.get_ref(1)?.as_bytes()? == event.timestamp
+            && row.get_ref(2)?.as_bytes()? == event.source
+            && row.get_ref(3)?.as_bytes()? == event.payload;
         Ok(if same {
             Outcome::Duplicate(seq)
         } else {
@@ -99,6 +122,9 @@ impl Store {
         self.batch_topics.clear();
         match self.write(publications, processed_at, outcomes) {
             Ok(written) => {
+                if let Some(keys) = &mut self.keys {
+                    keys.committed();
+                }
                 self.counters = written.counters;
                 self.last_seq = written.last_seq;
                 for (outcome, topic) in outcomes[first..].iter().zip(&self.batch_topics) {
@@ -112,6 +138,9 @@ impl Store {
                 outcomes.truncate(first);
                 self.topics.truncate(topics_before);
                 self.rollback();
+                if let Some(keys) = &mut self.keys {
+                    keys.rolled_back();
+                }
                 Err(error.into())
             }
         }
@@ -142,8 +171,10 @@ impl Store {
                         id
                     }
                 };
+                let parts = parts(topic, event, body);
+                let seq = written.last_seq + 1;
                 let outcome =
-                    statements.insert(written.last_seq + 1, topic, event, body, processed_at)?;
+                    statements.store(&self.db, &mut self.keys, seq, &parts, processed_at)?;
                 match outcome {
                     Outcome::Accepted(seq) => {
                         written.last_seq = seq;
@@ -159,19 +190,44 @@ impl Store {
                 self.batch_topics.push(topic);
             }
         }
-        let counters = &written.counters;
-        self.db
-            .prepare_cached(
-                "UPDATE counters SET last_seq = ?1, unique_processed = ?2, duplicate_dropped = ?3, conflicts = ?4",
-            )?
-            .execute((
-                written.last_seq as i64,
-                counters.unique_processed as i64,
-                counters.duplicate_dropped as i64,
-                counters.conflicts as i64,
-            ))?;
+        drop(statements);
+        let accepted = written.counters.unique_processed - self.counters.unique_processed;
+        if accepted == 0 {
+            self.commit_counters_alone(&written)?;
+            return Ok(written);
+        }
+        if let Some(keys) = &mut self.keys {
+            let budget = accepted as usize * limits::SEGMENT_RECORDS_PER_EVENT;
+            keys.work(&self.db, budget)?;
+        }
+        write_counters(&self.db, &written)?;
         commit(&self.db)?;
         Ok(written)
+    }
+
+    /// Commits a batch that brought nothing new. What its answers promise has been on disk for long,
+    /// so the counts need not wait for the disk: a crash of the process keeps them, and a loss of
+    /// power can only take the newest of them.
+    fn commit_counters_alone(&mut self, written: &Written) -> rusqlite::Result<()> {
+        self.db.prepare_cached("ROLLBACK")?.execute([])?;
+        if !self.full {
+            begin(&self.db)?;
+            write_counters(&self.db, written)?;
+            return commit(&self.db);
+        }
+        self.db
+            .prepare_cached("PRAGMA synchronous = NORMAL")?
+            .execute([])?;
+        let result = begin(&self.db)
+            .and_then(|()| write_counters(&self.db, written))
+            .and_then(|()| commit(&self.db));
+        if result.is_err() {
+            self.rollback();
+        }
+        self.db
+            .prepare_cached("PRAGMA synchronous = FULL")?
+            .execute([])?;
+        result
     }
 
     /// Commits a change of nothing, to find out whether the store can commit.
@@ -189,6 +245,9 @@ impl Store {
     pub fn idle_work(&mut self) -> Result<bool, StoreError> {
         if self.wal_frames.load(Ordering::Relaxed) >= self.checkpoint_at {
             return self.checkpoint().map(|()| true);
+        }
+        if self.keys.as_ref().is_some_and(KeyIndex::has_work) {
+            return self.work_on_keys().map(|()| true);
         }
         if self.sweep.is_none() && self.last_seq - self.topics_mark >= limits::TOPICS_MARK_EVENTS {
             self.sweep = Some(TopicSweep {
@@ -210,6 +269,20 @@ impl Store {
         }
         self.sweep = (rest.remaining > 0).then_some(rest);
         Ok(self.sweep.is_some())
+    }
+
+    fn work_on_keys(&mut self) -> Result<(), StoreError> {
+        let result = self.in_transaction(|store| match &mut store.keys {
+            Some(keys) => keys.work(&store.db, limits::SEGMENT_RECORDS_PER_SLICE),
+            None => Ok(()),
+        });
+        if let Some(keys) = &mut self.keys {
+            match &result {
+                Ok(()) => keys.committed(),
+                Err(_) => keys.rolled_back(),
+            }
+        }
+        result
     }
 
     /// Writes the first `n` rows of `topics` that are behind, and the mark when it is reached.
@@ -286,6 +359,31 @@ pub(super) struct TopicSweep {
     mark: u64,
     /// Rows still to be written.
     remaining: usize,
+}
+
+/// The parts of an event that came in as spans.
+fn parts<'b>(topic: TopicId, event: &EventSpans, body: &'b [u8]) -> EventParts<'b> {
+    EventParts {
+        topic,
+        event_id: event.event_id.of(body),
+        timestamp: event.timestamp.of(body),
+        source: event.source.of(body),
+        payload: event.payload.of(body),
+    }
+}
+
+fn write_counters(db: &Connection, written: &Written) -> rusqlite::Result<()> {
+    let counters = &written.counters;
+    db.prepare_cached(
+        "UPDATE counters SET last_seq = ?1, unique_processed = ?2, duplicate_dropped = ?3, conflicts = ?4",
+    )?
+    .execute((
+        written.last_seq as i64,
+        counters.unique_processed as i64,
+        counters.duplicate_dropped as i64,
+        counters.conflicts as i64,
+    ))
+    .map(|_| ())
 }
 
 fn begin(db: &Connection) -> rusqlite::Result<()> {

@@ -1,11 +1,24 @@
 //! What a client may rely on, tried over real sockets and real files against the built program. All of
 //! it is one binary, so that it is linked once and nothing of the harness is unused.
 
+mod bodies;
 mod durability;
+mod encodings;
+mod event_rules;
 mod harness;
 mod http;
 mod lifecycle;
 mod limits;
+mod listening;
+mod locked;
+mod log_lines;
+mod outcomes;
+mod pages;
 mod patience;
+mod payloads;
+mod reading;
+mod refusals;
 mod scenarios;
+mod starting;
 mod wait;
+mod watching;

@@ -47,7 +47,8 @@ impl Setup {
         self
     }
 
-    /// The addresses, as `--listen` takes them, in place of 127.0.0.1.
+    /// The addresses, as `--listen` takes them, in place of 127.0.0.1. With none, host and port are left
+    /// to the flags and variables, and there is one address.
     pub fn listen<A: Into<OsString>>(mut self, addresses: impl IntoIterator<Item = A>) -> Setup {
         self.listen = addresses.into_iter().map(Into::into).collect();
         self
@@ -111,7 +112,10 @@ impl Setup {
             addresses: Vec::new(),
         };
         // In either log format the address ends at a quote or at the end of the line.
-        for line in server.log.wait_for(self.listen.len(), "listening on ") {
+        for line in server
+            .log
+            .wait_for(self.listen.len().max(1), "listening on ")
+        {
             let (_, address) = line.split_once("listening on ").expect("it was asked for");
             let address = address.split('"').next().unwrap_or(address);
             server.addresses.push(Address::parse(address));

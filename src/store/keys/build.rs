@@ -1,0 +1,281 @@
+//! The making of a segment, out of a sealed generation or out of the segments of the level below, a
+//! few pages at a time.
+//!
+//! What a step has written counts only when its transaction is committed. When one fails, the whole
+//! build is thrown away and begun again: its inputs are still there, and the pages that it left are
+//! garbage that nothing refers to.
+
+use rusqlite::Connection;
+
+use super::filter::Filter;
+use super::record::{records, KeyRecord, Posting, Record};
+use super::segment::{with_page, write_page, Description, Layout, Segment};
+use super::Collision;
+use crate::limits::SEGMENT_PAGE_BYTES;
+
+/// One sorted input.
+pub struct Source<R> {
+    level: usize,
+    /// Pages still to be read.
+    pages: std::ops::Range<i64>,
+    page: Vec<R>,
+    at: usize,
+}
+
+impl<R: Record> Source<R> {
+    /// Records that are in memory.
+    pub fn memory(records: Vec<R>) -> Self {
+        Self {
+            level: 0,
+            pages: 0..0,
+            page: records,
+            at: 0,
+        }
+    }
+
+    /// The records of these pages.
+    pub fn pages(level: usize, first: i64, pages: i64) -> Self {
+        Self {
+            level,
+            pages: first..first + pages,
+            page: Vec::new(),
+            at: 0,
+        }
+    }
+
+    /// The next record, which stays.
+    fn peek(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
+        if self.at == self.page.len() {
+            let Some(id) = self.pages.next() else {
+                return Ok(None);
+            };
+            self.page.clear();
+            self.at = 0;
+            with_page(db, self.level, id, |page| {
+                self.page.extend(records::<R>(page))
+            })?;
+        }
+        Ok(self.page.get(self.at).copied())
+    }
+}
+
+/// Several sorted inputs as one.
+pub struct Merge<R> {
+    sources: Vec<Source<R>>,
+    /// The next record of each source that has one.
+    heads: Vec<(R, usize)>,
+    begun: bool,
+}
+
+impl<R: Record> Merge<R> {
+    pub fn new(sources: Vec<Source<R>>) -> Self {
+        Self {
+            sources,
+            heads: Vec::new(),
+            begun: false,
+        }
+    }
+
+    fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
+        if !self.begun {
+            self.begun = true;
+            for (at, source) in self.sources.iter_mut().enumerate() {
+                if let Some(record) = source.peek(db)? {
+                    self.heads.push((record, at));
+                }
+            }
+        }
+        let Some(least) = (0..self.heads.len()).min_by_key(|head| self.heads[*head].0) else {
+            return Ok(None);
+        };
+        let (record, at) = self.heads[least];
+        let source = &mut self.sources[at];
+        source.at += 1;
+        match source.peek(db)? {
+            Some(next) => self.heads[least].0 = next,
+            None => {
+                self.heads.swap_remove(least);
+            }
+        }
+        Ok(Some(record))
+    }
+}
+
+/// What is written next.
+enum Phase {
+    Keys,
+    Filter { at: usize },
+    KeyFences { at: usize },
+    Postings,
+    PostingFences { at: usize },
+    Complete,
+}
+
+/// A segment in the making.
+pub struct Build {
+    pub about: Description,
+    layout: Layout,
+    phase: Phase,
+    /// The id of the page that is written next.
+    next_page: i64,
+    keys: Merge<KeyRecord>,
+    postings: Merge<Posting>,
+    filter: Filter,
+    key_fences: Vec<u64>,
+    posting_fences: Vec<Posting>,
+    last_key: Option<KeyRecord>,
+    page: Vec<u8>,
+}
+
+impl Build {
+    pub fn new(
+        about: Description,
+        keys: Vec<Source<KeyRecord>>,
+        postings: Vec<Source<Posting>>,
+    ) -> Self {
+        Self {
+            about,
+            layout: about.layout(),
+            phase: Phase::Keys,
+            next_page: about.first_page,
+            keys: Merge::new(keys),
+            postings: Merge::new(postings),
+            filter: Filter::with_entries(about.entries),
+            key_fences: Vec::new(),
+            posting_fences: Vec::new(),
+            last_key: None,
+            page: Vec::with_capacity(SEGMENT_PAGE_BYTES),
+        }
+    }
+
+    /// The pages that this build has written or may have written.
+    pub fn pages(&self) -> std::ops::Range<i64> {
+        self.about.first_page..self.layout.end()
+    }
+
+    pub fn is_complete(&self) -> bool {
+        matches!(self.phase, Phase::Complete)
+    }
+
+    /// Writes pages of at most about `budget` records and says how many that were. Two equal
+    /// fingerprints that meet are handed to `collide`.
+    pub fn step(
+        &mut self,
+        db: &Connection,
+        budget: usize,
+        collide: &mut impl FnMut(Collision) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<usize> {
+        let mut done = 0;
+        while done < budget && !self.is_complete() {
+            done += self.write_next_page(db, collide)?;
+        }
+        Ok(done)
+    }
+
+    fn write_next_page(
+        &mut self,
+        db: &Connection,
+        collide: &mut impl FnMut(Collision) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<usize> {
+        self.page.clear();
+        let mut written = SEGMENT_PAGE_BYTES / KeyRecord::BYTES;
+        match &mut self.phase {
+            Phase::Keys => {
+                written = 0;
+                while written < KeyRecord::PER_PAGE {
+                    let Some(record) = self.keys.next(db)? else {
+                        break;
+                    };
+                    if let Some(last) = self
+                        .last_key
+                        .filter(|last| last.fingerprint == record.fingerprint)
+                    {
+                        collide(Collision {
+                            first: last.seq,
+                            second: record.seq,
+                        })?;
+                    }
+                    if written == 0 {
+                        self.key_fences.push(record.fence());
+                    }
+                    self.filter.insert(record.fingerprint);
+                    self.last_key = Some(record);
+                    record.write(&mut self.page);
+                    written += 1;
+                }
+            }
+            Phase::Filter { at } => take(self.filter.as_bytes(), at, &mut self.page),
+            Phase::KeyFences { at } => {
+                let rest = &self.key_fences[*at..];
+                let fences = &rest[..rest.len().min(SEGMENT_PAGE_BYTES / 8)];
+                fences
+                    .iter()
+                    .for_each(|fence| self.page.extend_from_slice(&fence.to_be_bytes()));
+                *at += fences.len();
+            }
+            Phase::Postings => {
+                written = 0;
+                while written < Posting::PER_PAGE {
+                    let Some(posting) = self.postings.next(db)? else {
+                        break;
+                    };
+                    if written == 0 {
+                        self.posting_fences.push(posting);
+                    }
+                    posting.write(&mut self.page);
+                    written += 1;
+                }
+            }
+            Phase::PostingFences { at } => {
+                let rest = &self.posting_fences[*at..];
+                let fences = &rest[..rest.len().min(Posting::PER_PAGE)];
+                fences.iter().for_each(|fence| fence.write(&mut self.page));
+                *at += fences.len();
+            }
+            Phase::Complete => return Ok(0),
+        }
+        if self.page.is_empty() {
+            return Err(too_few());
+        }
+        write_page(db, self.about.level, self.next_page, &self.page)?;
+        self.next_page += 1;
+        let layout = &self.layout;
+        if self.next_page == layout.end() {
+            self.phase = Phase::Complete;
+        } else if self.next_page == layout.posting_fences_at() {
+            self.phase = Phase::PostingFences { at: 0 };
+        } else if self.next_page == layout.postings_at() {
+            self.phase = Phase::Postings;
+        } else if self.next_page == layout.key_fences_at() {
+            self.phase = Phase::KeyFences { at: 0 };
+        } else if self.next_page == layout.filter_at() {
+            self.phase = Phase::Filter { at: 0 };
+        }
+        Ok(written)
+    }
+
+    /// The segment, once it is complete and its last transaction is committed.
+    pub fn into_segment(self, with_filter: bool) -> Segment {
+        assert!(self.is_complete(), "only a complete build is a segment");
+        Segment {
+            about: self.about,
+            layout: self.layout,
+            filter: with_filter.then_some(self.filter),
+            key_fences: self.key_fences,
+            posting_fences: self.posting_fences,
+        }
+    }
+}
+
+/// Moves the next page's worth of `content` onto `page`.
+fn take(content: &[u8], at: &mut usize, page: &mut Vec<u8>) {
+    let rest = &content[*at..];
+    let part = &rest[..rest.len().min(SEGMENT_PAGE_BYTES)];
+    page.extend_from_slice(part);
+    *at += part.len();
+}
+
+/// The inputs had fewer records than they said.
+fn too_few() -> rusqlite::Error {
+    rusqlite::Error::QueryReturnedNoRows
+}

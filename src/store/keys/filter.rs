@@ -1,0 +1,134 @@
+//! A Bloom filter in blocks of one cache line: may this fingerprint be in the segment?
+//!
+//! Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters" (2007). The block
+//! comes from the fingerprint's first half, so a filter made from sorted keys is made front to back;
+//! the bits in the block come from the second half.
+
+use super::fingerprint::Fingerprint;
+use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_PAGE_BYTES};
+
+/// Bytes of a block: a cache line.
+const BLOCK_BYTES: usize = 64;
+/// Bits that a key sets in its block. Nine bits choose one, so seven take 63 of 64.
+const PROBES: u32 = 7;
+/// Blocks on a page on disk.
+const BLOCKS_PER_PAGE: usize = SEGMENT_PAGE_BYTES / BLOCK_BYTES;
+
+/// The filter of one segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    blocks: Vec<u8>,
+}
+
+impl Filter {
+    /// An empty filter for `entries` keys.
+    pub fn with_entries(entries: u64) -> Self {
+        Self {
+            blocks: vec![0; blocks_for(entries) * BLOCK_BYTES],
+        }
+    }
+
+    /// A filter of this content.
+    pub fn from_bytes(blocks: Vec<u8>) -> Self {
+        Self { blocks }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.blocks
+    }
+
+    pub fn insert(&mut self, fingerprint: Fingerprint) {
+        let at = block_of(fingerprint, self.blocks.len() / BLOCK_BYTES) * BLOCK_BYTES;
+        let block = &mut self.blocks[at..at + BLOCK_BYTES];
+        for bit in bits(fingerprint) {
+            block[bit / 8] |= 1 << (bit % 8);
+        }
+    }
+
+    /// False only if the fingerprint was never inserted.
+    pub fn may_contain(&self, fingerprint: Fingerprint) -> bool {
+        let at = block_of(fingerprint, self.blocks.len() / BLOCK_BYTES) * BLOCK_BYTES;
+        block_may_contain(&self.blocks[at..at + BLOCK_BYTES], fingerprint)
+    }
+}
+
+/// Blocks of the filter for `entries` keys.
+pub fn blocks_for(entries: u64) -> usize {
+    (entries * FILTER_BITS_PER_KEY)
+        .div_ceil(8 * BLOCK_BYTES as u64)
+        .max(1) as usize
+}
+
+/// Pages that such a filter takes on disk.
+pub fn pages_for(entries: u64) -> usize {
+    blocks_for(entries).div_ceil(BLOCKS_PER_PAGE)
+}
+
+/// Where on disk the block of a fingerprint is: the page, and the offset in it.
+pub fn place_of(fingerprint: Fingerprint, entries: u64) -> (usize, usize) {
+    let block = block_of(fingerprint, blocks_for(entries));
+    (
+        block / BLOCKS_PER_PAGE,
+        block % BLOCKS_PER_PAGE * BLOCK_BYTES,
+    )
+}
+
+/// The same question as [`Filter::may_contain`] to a page at the offset that [`place_of`] gave.
+pub fn page_may_contain(page: &[u8], offset: usize, fingerprint: Fingerprint) -> bool {
+    page.get(offset..offset + BLOCK_BYTES)
+        .is_none_or(|block| block_may_contain(block, fingerprint))
+}
+
+fn block_of(fingerprint: Fingerprint, blocks: usize) -> usize {
+    ((fingerprint >> 64) * blocks as u128 >> 64) as usize
+}
+
+fn bits(fingerprint: Fingerprint) -> impl Iterator<Item = usize> {
+    (0..PROBES).map(move |probe| (fingerprint as u64 >> (9 * probe)) as usize % (8 * BLOCK_BYTES))
+}
+
+fn block_may_contain(block: &[u8], fingerprint: Fingerprint) -> bool {
+    bits(fingerprint).all(|bit| block[bit / 8] & 1 << (bit % 8) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint(n: u64) -> u128 {
+        let mixed = u128::from(n).wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645);
+        (mixed ^ mixed >> 67).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
+    }
+
+    #[test]
+    fn what_was_inserted_is_found_and_little_else() {
+        const ENTRIES: u64 = 50_000;
+        let mut filter = Filter::with_entries(ENTRIES);
+        (0..ENTRIES).for_each(|n| filter.insert(fingerprint(n)));
+        assert!((0..ENTRIES).all(|n| filter.may_contain(fingerprint(n))));
+        let wrong = (ENTRIES..3 * ENTRIES)
+            .filter(|n| filter.may_contain(fingerprint(*n)))
+            .count();
+        assert!(
+            wrong < 2 * ENTRIES as usize / 100,
+            "more than one in a hundred: {wrong}"
+        );
+    }
+
+    #[test]
+    fn a_page_answers_as_the_whole_does() {
+        const ENTRIES: u64 = 5_000;
+        let mut filter = Filter::with_entries(ENTRIES);
+        (0..ENTRIES).for_each(|n| filter.insert(fingerprint(n)));
+        let pages: Vec<&[u8]> = filter
+            .as_bytes()
+            .chunks(BLOCKS_PER_PAGE * BLOCK_BYTES)
+            .collect();
+        assert_eq!(pages.len(), pages_for(ENTRIES));
+        for n in 0..2 * ENTRIES {
+            let (page, offset) = place_of(fingerprint(n), ENTRIES);
+            let on_page = page_may_contain(pages[page], offset, fingerprint(n));
+            assert_eq!(on_page, filter.may_contain(fingerprint(n)));
+        }
+    }
+}

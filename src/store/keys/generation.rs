@@ -1,0 +1,176 @@
+//! The newest keys, in memory: a generation is filled by commits, sealed when it is full, and let go
+//! when its segment is on disk.
+//!
+//! A table with open addressing and linear probing. It may hold several entries of one fingerprint.
+//! Entries leave only in the reverse of the order in which they came, when a commit failed, and so a
+//! slot can simply be emptied: no entry that came earlier was ever pushed past a later one.
+
+use super::super::TopicId;
+use super::fingerprint::Fingerprint;
+use super::record::{KeyRecord, Posting};
+use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS};
+
+/// What is known of one recent event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    pub fingerprint: Fingerprint,
+    /// 0 in an empty slot.
+    pub seq: u64,
+    /// The hash of the whole event.
+    pub event_hash: u64,
+}
+
+/// Keys of events with ascending seqs.
+pub struct Generation {
+    slots: Box<[Entry]>,
+    /// The slot and the topic of each entry, in the order in which they came.
+    order: Vec<(u32, TopicId)>,
+}
+
+impl Generation {
+    pub fn new() -> Self {
+        Self {
+            slots: vec![Entry::default(); GENERATION_SLOTS].into_boxed_slice(),
+            order: Vec::new(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.order.len() >= GENERATION_ENTRIES
+    }
+
+    /// Adds an entry behind the others; its seq is greater than theirs.
+    pub fn push(&mut self, entry: Entry, topic: TopicId) {
+        assert!(
+            !self.is_full() && entry.seq > self.last_seq(),
+            "entries come in order, into room"
+        );
+        let mut at = slot_of(entry.fingerprint);
+        while self.slots[at].seq != 0 {
+            at = (at + 1) % GENERATION_SLOTS;
+        }
+        self.slots[at] = entry;
+        self.order.push((at as u32, topic));
+    }
+
+    /// Takes the newest entry back.
+    pub fn pop(&mut self) {
+        if let Some((at, _)) = self.order.pop() {
+            self.slots[at as usize] = Entry::default();
+        }
+    }
+
+    /// The entries of a fingerprint.
+    pub fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &Entry> {
+        let from = slot_of(fingerprint);
+        let round = self.slots[from..].iter().chain(&self.slots[..from]);
+        round
+            .take_while(|entry| entry.seq != 0)
+            .filter(move |entry| entry.fingerprint == fingerprint)
+    }
+
+    /// The greatest seq; 0 when empty.
+    pub fn last_seq(&self) -> u64 {
+        self.order
+            .last()
+            .map_or(0, |(at, _)| self.slots[*at as usize].seq)
+    }
+
+    /// The seqs of a topic, ascending.
+    pub fn seqs_of(&self, topic: TopicId) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        self.order
+            .iter()
+            .filter(move |(_, of)| *of == topic)
+            .map(|(at, _)| self.slots[*at as usize].seq)
+    }
+
+    /// All keys, sorted.
+    pub fn sorted_keys(&self) -> Vec<KeyRecord> {
+        let entry = |(at, _): &(u32, TopicId)| self.slots[*at as usize];
+        let mut keys: Vec<_> = self
+            .order
+            .iter()
+            .map(entry)
+            .map(|e| KeyRecord {
+                fingerprint: e.fingerprint,
+                seq: e.seq,
+            })
+            .collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// All postings, sorted.
+    pub fn sorted_postings(&self) -> Vec<Posting> {
+        let posting = |(at, topic): &(u32, TopicId)| Posting {
+            topic: *topic,
+            seq: self.slots[*at as usize].seq,
+        };
+        let mut postings: Vec<_> = self.order.iter().map(posting).collect();
+        postings.sort_unstable();
+        postings
+    }
+}
+
+fn slot_of(fingerprint: Fingerprint) -> usize {
+    (fingerprint >> 64) as usize % GENERATION_SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(fingerprint: u128, seq: u64) -> Entry {
+        Entry {
+            fingerprint,
+            seq,
+            event_hash: seq * 7,
+        }
+    }
+
+    fn seqs(generation: &Generation, fingerprint: u128) -> Vec<u64> {
+        generation.find(fingerprint).map(|e| e.seq).collect()
+    }
+
+    #[test]
+    fn entries_of_one_slot_are_told_apart_and_leave_in_reverse() {
+        let mut generation = Generation::new();
+        let last = (GENERATION_SLOTS as u128 - 1) << 64;
+        for (at, fingerprint) in [last, last | 1, last, 0].into_iter().enumerate() {
+            generation.push(entry(fingerprint, at as u64 + 10), 1 + at as u32 % 2);
+        }
+        assert_eq!(seqs(&generation, last), [10, 12]);
+        assert_eq!(seqs(&generation, last | 1), [11]);
+        assert_eq!(seqs(&generation, 0), [13], "it was pushed around the end");
+        assert_eq!(generation.seqs_of(2).collect::<Vec<_>>(), [11, 13]);
+        generation.pop();
+        generation.pop();
+        assert_eq!(seqs(&generation, last), [10]);
+        assert_eq!(seqs(&generation, 0), [] as [u64; 0]);
+        assert_eq!(generation.last_seq(), 11);
+    }
+
+    #[test]
+    fn a_full_generation_gives_back_all_keys_sorted() {
+        let mut generation = Generation::new();
+        let mut fingerprint = 1_u128;
+        let mut expected = Vec::new();
+        for seq in 1..=GENERATION_ENTRIES as u64 {
+            fingerprint = fingerprint
+                .wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645)
+                .wrapping_add(99);
+            generation.push(entry(fingerprint, seq), 1);
+            expected.push(KeyRecord { fingerprint, seq });
+        }
+        assert!(generation.is_full());
+        expected.sort_unstable();
+        assert_eq!(generation.sorted_keys(), expected);
+        for record in expected {
+            assert_eq!(seqs(&generation, record.fingerprint), [record.seq]);
+        }
+    }
+}

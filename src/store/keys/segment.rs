@@ -1,0 +1,351 @@
+//! A segment: the keys and the topics of the events in a range of seqs, sorted, immutable, on disk.
+//!
+//! Its pages stand behind each other in the table of its level: keys, filter, fences of the keys,
+//! postings, fences of the postings. Memory holds the filter and the fences, so a key that is not in
+//! the segment costs no read in all but a few of a thousand cases, and one that is costs one.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::super::TopicId;
+use super::filter::{self, Filter};
+use super::fingerprint::Fingerprint;
+use super::record::{partition, records, KeyRecord, Posting, Record};
+use crate::limits::{SEGMENT_LEVELS, SEGMENT_PAGE_BYTES};
+
+/// Where the parts of a segment are: counts of pages, in the order in which they stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The id of the first page in the level's table.
+    pub first_page: i64,
+    pub keys: i64,
+    pub filter: i64,
+    pub key_fences: i64,
+    pub postings: i64,
+    pub posting_fences: i64,
+}
+
+impl Layout {
+    /// The layout of a segment with so many keys.
+    pub fn for_entries(first_page: i64, entries: u64) -> Self {
+        let pages = |records: u64, bytes: usize| {
+            records.div_ceil((SEGMENT_PAGE_BYTES / bytes) as u64) as i64
+        };
+        let keys = pages(entries, KeyRecord::BYTES);
+        let postings = pages(entries, Posting::BYTES);
+        Self {
+            first_page,
+            keys,
+            filter: filter::pages_for(entries) as i64,
+            key_fences: pages(keys as u64, KEY_FENCE_BYTES),
+            postings,
+            posting_fences: pages(postings as u64, Posting::BYTES),
+        }
+    }
+
+    pub fn filter_at(&self) -> i64 {
+        self.first_page + self.keys
+    }
+
+    pub fn key_fences_at(&self) -> i64 {
+        self.filter_at() + self.filter
+    }
+
+    pub fn postings_at(&self) -> i64 {
+        self.key_fences_at() + self.key_fences
+    }
+
+    pub fn posting_fences_at(&self) -> i64 {
+        self.postings_at() + self.postings
+    }
+
+    /// The id behind the last page.
+    pub fn end(&self) -> i64 {
+        self.posting_fences_at() + self.posting_fences
+    }
+}
+
+/// Bytes of a key's fence on disk: the first half of its fingerprint.
+pub const KEY_FENCE_BYTES: usize = 8;
+
+/// What the table `segments` says of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Description {
+    pub level: usize,
+    pub first_seq: u64,
+    pub last_seq: u64,
+    pub entries: u64,
+    pub first_page: i64,
+}
+
+impl Description {
+    pub fn layout(&self) -> Layout {
+        Layout::for_entries(self.first_page, self.entries)
+    }
+}
+
+/// A segment as memory knows it.
+#[derive(Debug)]
+pub struct Segment {
+    pub about: Description,
+    pub layout: Layout,
+    /// None where the setting for filter memory leaves it on disk.
+    pub filter: Option<Filter>,
+    pub key_fences: Vec<u64>,
+    pub posting_fences: Vec<Posting>,
+}
+
+impl Segment {
+    /// Reads the filter and the fences of a segment that is on disk.
+    pub fn load(db: &Connection, about: Description, with_filter: bool) -> rusqlite::Result<Self> {
+        let layout = about.layout();
+        let level = about.level;
+        let key_fences = read_run(db, level, layout.key_fences_at(), layout.key_fences)?
+            .chunks_exact(KEY_FENCE_BYTES)
+            .map(|bytes| u64::from_be_bytes(bytes.try_into().expect("chunks of eight")))
+            .collect();
+        let posting_fences =
+            read_run(db, level, layout.posting_fences_at(), layout.posting_fences)?;
+        let mut segment = Self {
+            about,
+            layout,
+            filter: None,
+            key_fences,
+            posting_fences: records(&posting_fences).collect(),
+        };
+        if with_filter {
+            let blocks = read_run(db, level, layout.filter_at(), layout.filter)?;
+            segment.filter = Some(Filter::from_bytes(blocks));
+        }
+        let whole = segment.key_fences.len() as i64 == layout.keys
+            && segment.posting_fences.len() as i64 == layout.postings
+            && segment
+                .filter
+                .as_ref()
+                .is_none_or(|f| f.as_bytes().len() == filter::blocks_for(about.entries) * 64);
+        if whole {
+            Ok(segment)
+        } else {
+            Err(rusqlite::Error::QueryReturnedNoRows)
+        }
+    }
+
+    /// Bytes of memory that the filter and the fences take.
+    pub fn memory_bytes(&self) -> usize {
+        self.filter.as_ref().map_or(0, |f| f.as_bytes().len())
+            + self.key_fences.len() * size_of::<u64>()
+            + self.posting_fences.len() * size_of::<Posting>()
+    }
+
+    /// Calls `take` with the seq of each event that has this fingerprint, until it says true.
+    pub fn find(
+        &self,
+        db: &Connection,
+        fingerprint: Fingerprint,
+        take: &mut impl FnMut(u64) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<bool> {
+        match &self.filter {
+            Some(filter) if !filter.may_contain(fingerprint) => return Ok(false),
+            Some(_) => {}
+            None => {
+                let (page, offset) = filter::place_of(fingerprint, self.about.entries);
+                let absent = with_page(
+                    db,
+                    self.about.level,
+                    self.layout.filter_at() + page as i64,
+                    |page| !filter::page_may_contain(page, offset, fingerprint),
+                )?;
+                if absent {
+                    return Ok(false);
+                }
+            }
+        }
+        let fence = KeyRecord {
+            fingerprint,
+            seq: 0,
+        }
+        .fence();
+        let first = self
+            .key_fences
+            .partition_point(|f| *f < fence)
+            .saturating_sub(1);
+        let mut seqs = Vec::new();
+        for page in first..self.key_fences.len() {
+            if self.key_fences[page] > fence {
+                break;
+            }
+            with_page(
+                db,
+                self.about.level,
+                self.layout.first_page + page as i64,
+                |page| {
+                    let from =
+                        partition::<KeyRecord>(page, |record| record.fingerprint < fingerprint);
+                    seqs.extend(
+                        records::<KeyRecord>(&page[from * KeyRecord::BYTES..])
+                            .take_while(|record| record.fingerprint == fingerprint)
+                            .map(|record| record.seq),
+                    );
+                },
+            )?;
+            for seq in seqs.drain(..) {
+                if take(seq)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Appends the seqs of a topic behind (ascending) or in front of (descending) `from`, at most `limit`.
+    pub fn seqs_of(
+        &self,
+        db: &Connection,
+        topic: TopicId,
+        from: u64,
+        ascending: bool,
+        limit: usize,
+        out: &mut Vec<u64>,
+    ) -> rusqlite::Result<()> {
+        let wanted = out.len() + limit;
+        // Records of the topic lie between these two, the first within, the second without.
+        let low = Posting {
+            topic,
+            seq: if ascending { from.saturating_add(1) } else { 0 },
+        };
+        let high = Posting {
+            topic,
+            seq: if ascending { u64::MAX } else { from },
+        };
+        let first = self
+            .posting_fences
+            .partition_point(|f| *f <= low)
+            .saturating_sub(1);
+        let end = self.posting_fences.partition_point(|f| *f < high);
+        let mut page_of = |page: usize| {
+            with_page(
+                db,
+                self.about.level,
+                self.layout.postings_at() + page as i64,
+                |page| {
+                    let range = partition::<Posting>(page, |p| p < low)
+                        ..partition::<Posting>(page, |p| p < high);
+                    let page = &page
+                        [range.start * Posting::BYTES..range.end.max(range.start) * Posting::BYTES];
+                    let room = wanted - out.len();
+                    if ascending {
+                        out.extend(records::<Posting>(page).take(room).map(|p| p.seq));
+                    } else {
+                        out.extend(records::<Posting>(page).rev().take(room).map(|p| p.seq));
+                    }
+                    out.len() < wanted
+                },
+            )
+        };
+        if ascending {
+            for page in first..end {
+                if !page_of(page)? {
+                    break;
+                }
+            }
+        } else {
+            for page in (first..end).rev() {
+                if !page_of(page)? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Statements that name a level's table, one for each level.
+macro_rules! for_levels {
+    ($before:literal, $after:literal) => {
+        [
+            concat!($before, "0", $after),
+            concat!($before, "1", $after),
+            concat!($before, "2", $after),
+            concat!($before, "3", $after),
+            concat!($before, "4", $after),
+            concat!($before, "5", $after),
+            concat!($before, "6", $after),
+        ]
+    };
+}
+
+const SELECT_PAGE: [&str; SEGMENT_LEVELS] =
+    for_levels!("SELECT content FROM segment_pages_", " WHERE id = ?1");
+const SELECT_PAGES: [&str; SEGMENT_LEVELS] = for_levels!(
+    "SELECT content FROM segment_pages_",
+    " WHERE id >= ?1 AND id < ?2 ORDER BY id"
+);
+const INSERT_PAGE: [&str; SEGMENT_LEVELS] = for_levels!(
+    "INSERT INTO segment_pages_",
+    "(id, content) VALUES (?1, ?2)"
+);
+const DELETE_PAGES: [&str; SEGMENT_LEVELS] =
+    for_levels!("DELETE FROM segment_pages_", " WHERE id >= ?1 AND id < ?2");
+const NEXT_PAGE: [&str; SEGMENT_LEVELS] = for_levels!(
+    "SELECT id FROM segment_pages_",
+    " WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1"
+);
+const LAST_PAGE: [&str; SEGMENT_LEVELS] = for_levels!("SELECT max(id) FROM segment_pages_", "");
+
+/// Lends a page to `look`. A page that is missing is an error: the file is damaged.
+pub fn with_page<T>(
+    db: &Connection,
+    level: usize,
+    id: i64,
+    look: impl FnOnce(&[u8]) -> T,
+) -> rusqlite::Result<T> {
+    let mut statement = db.prepare_cached(SELECT_PAGE[level])?;
+    let mut rows = statement.query([id])?;
+    let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    Ok(look(row.get_ref(0)?.as_blob()?))
+}
+
+/// The content of pages that stand behind each other.
+fn read_run(db: &Connection, level: usize, first: i64, pages: i64) -> rusqlite::Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(pages as usize * SEGMENT_PAGE_BYTES);
+    let mut statement = db.prepare_cached(SELECT_PAGES[level])?;
+    let mut rows = statement.query((first, first + pages))?;
+    while let Some(row) = rows.next()? {
+        content.extend_from_slice(row.get_ref(0)?.as_blob()?);
+    }
+    Ok(content)
+}
+
+/// Writes one page.
+pub fn write_page(db: &Connection, level: usize, id: i64, content: &[u8]) -> rusqlite::Result<()> {
+    db.prepare_cached(INSERT_PAGE[level])?
+        .execute((id, content))
+        .map(|_| ())
+}
+
+/// Deletes the first pages of a range, at most `rows` of them, and says where the rest begins.
+pub fn delete_pages(
+    db: &Connection,
+    level: usize,
+    first: i64,
+    end: i64,
+    rows: i64,
+) -> rusqlite::Result<i64> {
+    let mut next = db.prepare_cached(NEXT_PAGE[level])?;
+    let Some(from) = next
+        .query_row((first, end), |row| row.get::<_, i64>(0))
+        .optional()?
+    else {
+        return Ok(end);
+    };
+    let to = (from + rows).min(end);
+    db.prepare_cached(DELETE_PAGES[level])?
+        .execute((from, to))?;
+    Ok(to)
+}
+
+/// The id of the last page of a level, 0 where there is none.
+pub fn last_page(db: &Connection, level: usize) -> rusqlite::Result<i64> {
+    db.query_row(LAST_PAGE[level], [], |row| {
+        Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0))
+    })
+}

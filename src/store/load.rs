@@ -1,0 +1,90 @@
+//! What memory holds of the database, read at start: the counters, the topics, the key index. Costs
+//! what lies behind the marks, not what the database holds.
+
+use rusqlite::Row;
+
+use super::keys::fingerprint::{EventParts, Fingerprinter};
+use super::keys::KeyIndex;
+use super::open::{recorded_dedup, Dedup, OpenOptions};
+use super::topics::TopicId;
+use super::{Counters, Store};
+
+impl Store {
+    pub(super) fn load(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
+        self.load_counters()?;
+        self.load_topics()?;
+        if recorded_dedup(&self.db)? == Dedup::Index {
+            self.load_keys(options)?;
+        }
+        Ok(())
+    }
+
+    fn load_counters(&mut self) -> rusqlite::Result<()> {
+        let row = "SELECT last_seq, unique_processed, duplicate_dropped, conflicts, topics_mark FROM counters";
+        self.db.query_row(row, [], |row| {
+            self.last_seq = row.get::<_, i64>(0)? as u64;
+            self.counters = Counters {
+                unique_processed: row.get::<_, i64>(1)? as u64,
+                duplicate_dropped: row.get::<_, i64>(2)? as u64,
+                conflicts: row.get::<_, i64>(3)? as u64,
+            };
+            self.topics_mark = row.get::<_, i64>(4)? as u64;
+            Ok(())
+        })
+    }
+
+    /// Reads the topics, and counts the events behind the mark.
+    fn load_topics(&mut self) -> rusqlite::Result<()> {
+        let sql = "SELECT id, name, events, last_seq, last_processed_at FROM topics ORDER BY id";
+        let mut statement = self.db.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, name) = (row.get::<_, u32>(0)?, row.get_ref(1)?.as_str()?);
+            let (events, last_seq) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
+            if self.topics.push(name, events, last_seq, row.get(4)?) != id {
+                return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
+            }
+        }
+        let sql = "SELECT topic_id, seq, processed_at FROM events WHERE seq > ?1";
+        let mut statement = self.db.prepare(sql)?;
+        let mut rows = statement.query([self.topics_mark as i64])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get::<_, TopicId>(0)?;
+            if id == 0 || id as usize > self.topics.len() {
+                return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
+            }
+            self.topics
+                .count(id, row.get::<_, i64>(1)? as u64, row.get(2)?);
+        }
+        Ok(())
+    }
+
+    /// Reads the segments, and fills the generations from the events behind them.
+    fn load_keys(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
+        let sql = "SELECT value FROM meta WHERE name = 'fingerprint_key'";
+        let key = self
+            .db
+            .query_row(sql, [], |row| row.get::<_, [u8; 16]>(0))?;
+        let fingerprinter = Fingerprinter::new(key, options.fingerprint_bits);
+        let mut keys = KeyIndex::load(&self.db, fingerprinter, options.filter_memory_bytes)?;
+        let sql =
+            "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq > ?1";
+        let mut statement = self.db.prepare(sql)?;
+        let mut rows = statement.query([keys.mark() as i64])?;
+        while let Some(row) = rows.next()? {
+            keys.restore(&parts(row)?, row.get::<_, i64>(0)? as u64);
+        }
+        self.keys = Some(keys);
+        Ok(())
+    }
+}
+
+fn parts<'r>(row: &'r Row) -> rusqlite::Result<EventParts<'r>> {
+    Ok(EventParts {
+        topic: row.get(1)?,
+        event_id: row.get_ref(2)?.as_bytes()?,
+        timestamp: row.get_ref(3)?.as_bytes()?,
+        source: row.get_ref(4)?.as_bytes()?,
+        payload: row.get_ref(5)?.as_bytes()?,
+    })
+}

@@ -1,0 +1,197 @@
+//! What the server logs, and that a log which nobody reads does not stop it.
+
+use serde_json::{json, Value};
+
+use crate::harness::{event, Server, Setup};
+
+const DUPLICATE: &str = "Duplicate event detected and dropped: ";
+
+fn duplicate(topic: &str, event_id: &str, source: &str) -> Value {
+    let mut event = event(topic, event_id);
+    event["source"] = json!(source);
+    event
+}
+
+#[test]
+fn a_duplicate_is_one_warning_with_the_documented_words() {
+    let server = Server::start(&[]);
+    let one = duplicate("user.login", "evt-12345", "auth-service");
+    server.publish(&one).expect(200);
+    server.publish(&json!([one, event("t", "new")])).expect(200);
+    // The line names what was sent, which may differ from what is stored.
+    server
+        .publish(&duplicate("user.login", "evt-12345", "other"))
+        .expect(200);
+    let log = server.stop();
+    let lines = log.lines_with(DUPLICATE);
+    let expected = [
+        " WARN Duplicate event detected and dropped: topic=user.login, event_id=evt-12345, source=auth-service",
+        " WARN Duplicate event detected and dropped: topic=user.login, event_id=evt-12345, source=other",
+    ];
+    assert_eq!(lines.len(), 2);
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.ends_with(expected), "{line}");
+        // A time stands in front.
+        assert!(
+            line.starts_with("20") && line.split(' ').next().unwrap().ends_with('Z'),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn duplicates_can_be_summed_up() {
+    let server = Server::start(&["--log-duplicates", "summary"]);
+    let events = json!(vec![event("t", "e"); 30]);
+    server.publish(&events).expect(200);
+    // All of one request are in one line.
+    let lines = server.log().wait_for(1, "Duplicate events dropped: ");
+    assert!(
+        lines[0].ends_with(" WARN Duplicate events dropped: 29"),
+        "{}",
+        lines[0]
+    );
+    server.publish(&event("t", "e")).expect(200);
+    let lines = server.log().wait_for(2, "Duplicate events dropped: ");
+    assert!(
+        lines[1].ends_with(" WARN Duplicate events dropped: 1"),
+        "{}",
+        lines[1]
+    );
+    let mut other = event("t", "e");
+    other["payload"] = json!({});
+    server.publish(&other).expect(200);
+    let log = server.stop();
+    assert!(log.lines_with(DUPLICATE).is_empty());
+    assert_eq!(log.lines_with("differs").len(), 1);
+}
+
+#[test]
+fn duplicates_can_be_left_out() {
+    let setup = Setup::new().variable("LOG_DUPLICATES", "off");
+    let server = setup.start();
+    let mut other = event("t", "e");
+    other["payload"] = json!({});
+    server
+        .publish(&json!([event("t", "e"), event("t", "e"), other]))
+        .expect(200);
+    assert_eq!(server.json("/stats")["duplicate_dropped"], 2);
+    let text = server.stop().text();
+    assert!(!text.contains("WARN"), "{text}");
+}
+
+#[test]
+fn json_lines_have_the_fields_by_name() {
+    let server = Server::start(&["--log-format", "json"]);
+    let one = duplicate("user \"login\"", "evt\\1", "ä");
+    server.publish(&json!([one, one])).expect(200);
+    let log = server.stop();
+    let mut found = false;
+    for line in log.text().lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        for member in ["time", "level", "message"] {
+            assert!(line[member].is_string(), "{line}");
+        }
+        if line["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with(DUPLICATE))
+        {
+            assert_eq!(line["level"], "WARN");
+            for member in ["topic", "event_id", "source"] {
+                assert_eq!(line[member], one[member]);
+            }
+            found = true;
+        }
+    }
+    assert!(found);
+}
+
+#[test]
+fn start_and_stop_are_logged() {
+    let server = Server::start(&[]);
+    server
+        .publish(&json!([event("t", "1"), event("t", "2")]))
+        .expect(200);
+    let setup = server.setup().clone();
+    server.stop();
+    let server = setup.start();
+    let info = server.log().lines_with(" INFO ");
+    let start = &info[0];
+    let database = setup.database_path().display().to_string();
+    for part in [
+        env!("CARGO_PKG_VERSION"),
+        &database,
+        "2 events",
+        "ready in ",
+    ] {
+        assert!(start.contains(part), "{part}: {start}");
+    }
+    assert!(
+        info[1].contains("listening on http://127.0.0.1:"),
+        "{}",
+        info[1]
+    );
+    // Nobody else can reach a loopback address, so there is nothing to warn of.
+    assert!(server.log().lines_with("WARN").is_empty());
+    let log = server.stop();
+    assert_eq!(log.lines_with(" INFO stopped").len(), 1);
+    assert!(log.text().ends_with('\n'));
+}
+
+#[test]
+fn an_address_that_others_reach_is_warned_of() {
+    let server = Setup::new().listen(["0.0.0.0:0"]).start();
+    assert_eq!(server.log().wait_for(1, " WARN ").len(), 1);
+    let warning = server.log().lines_with(" WARN ").remove(0);
+    assert!(
+        warning.contains("0.0.0.0:") && warning.contains("token"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn a_refused_start_is_told_at_any_level() {
+    let setup = Setup::new();
+    let folder = setup.directory().path().to_owned();
+    let (code, text) = setup.database(folder).flags(["--log-level", "off"]).fail();
+    assert_eq!(code, 1);
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_never_stops_the_server() {
+    const BATCHES: usize = 4;
+    const EVENTS: usize = 1_000;
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let name = "n".repeat(250);
+    let one = duplicate(&name, &name, &name);
+    client.publish(one.to_string()).expect(200);
+    let batch = json!(vec![one; EVENTS]).to_string();
+
+    // Some 3 MB of lines, where a pipe holds 64 KiB and the buffer 1 MiB.
+    let unread = server.log().leave_unread();
+    for _ in 0..BATCHES {
+        assert_eq!(client.publish(&batch).expect(200)["duplicates"], EVENTS);
+    }
+    assert_eq!(server.json("/health")["status"], "healthy");
+    assert_eq!(server.json("/stats")["duplicate_dropped"], BATCHES * EVENTS);
+    drop(unread);
+
+    server.log().wait_for(1, "Log lines dropped: ");
+    client.publish(event("t", "1").to_string()).expect(200);
+    client.publish(event("t", "1").to_string()).expect(200);
+    server.log().wait_for(1, "event_id=1,");
+    let log = server.stop();
+    let dropped: usize = log
+        .lines_with("Log lines dropped: ")
+        .iter()
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap())
+        .sum();
+    assert!(dropped > 0);
+    // Each duplicate has its line or is counted.
+    assert_eq!(
+        log.lines_with(DUPLICATE).len() + dropped,
+        BATCHES * EVENTS + 1
+    );
+}
