@@ -29,13 +29,12 @@ fn number_from(variable: &str, default: u64) -> u64 {
 
 /// Kills a server again and again while it is being published to, each time at another moment, and
 /// goes on with the same database. `TORTURE_ROUNDS` makes it longer, `TORTURE_SEED` repeats a run.
-#[test]
-fn what_was_answered_survives_being_killed() {
+fn kill_again_and_again(dedup: &str) {
     let rounds = number_from("TORTURE_ROUNDS", 20);
     let seed = number_from("TORTURE_SEED", u64::from(std::process::id()));
     println!("TORTURE_SEED={seed} TORTURE_ROUNDS={rounds}");
     let mut random = Random::new(seed);
-    let setup = Setup::new().flags(["--log-duplicates", "off"]);
+    let setup = Setup::new().flags(["--log-duplicates", "off", "--dedup", dedup]);
     let mut ledger = Ledger::default();
     for round in 0..rounds {
         let server = setup.start();
@@ -57,6 +56,16 @@ fn what_was_answered_survives_being_killed() {
     let server = setup.start();
     let answer = server.publish(&event("end", "1")).expect(200);
     assert_eq!(answer["accepted"], 1);
+}
+
+#[test]
+fn what_was_answered_survives_being_killed_with_the_constraint() {
+    kill_again_and_again("constraint");
+}
+
+#[test]
+fn what_was_answered_survives_being_killed_with_the_index() {
+    kill_again_and_again("index");
 }
 
 /// Publishes from several connections until the server is killed; returns what was sent.
