@@ -275,7 +275,10 @@ impl App {
 
     /// What is due by the clock: probing a store that failed, the summary of duplicates.
     pub fn tick(&mut self, now: Now) {
-        if self.fault.is_some() && now.mono_ms >= self.retry_at {
+        // While publications wait for a lock, drain is the one that tries; a probe between its tries
+        // would let their time begin anew.
+        let probes = self.fault.is_some() && self.locked_since.is_none();
+        if probes && now.mono_ms >= self.retry_at {
             match self.store.probe() {
                 Ok(()) => self.recovered(),
                 Err(error) => self.failed(&error, now),
