@@ -54,7 +54,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         Refusal { error, variable }
     };
     match cli.map_err(refuse)?.subcommand {
-        CliSubcommand::Serve(serve) => Ok(Command::Serve(serve.into_config())),
+        CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
     }
 }
 
