@@ -142,7 +142,7 @@ impl App {
         };
         Answer::Now(response.unwrap_or_else(|error| {
             log::error!("reading the database failed: {error}");
-            unavailable("the database cannot be read now; try again")
+            unavailable("The database cannot be read now; try again.")
         }))
     }
 
@@ -177,7 +177,7 @@ impl App {
         match self.ring.push(slot) {
             Ok(()) => Answer::AfterCommit,
             Err(Full(_)) => Answer::Now(unavailable(
-                "the database is locked by another program; try again",
+                "The database is locked by another program; try again.",
             )),
         }
     }
@@ -209,7 +209,7 @@ impl App {
                 self.failed(&error, now);
                 while let Some(slot) = self.ring.pop() {
                     let response = unavailable(
-                        "the events could not be stored, none of them was; send them again",
+                        "The events could not be stored, none of them was; send them again.",
                     );
                     self.finish(slot, response);
                 }
@@ -389,7 +389,7 @@ impl App {
 }
 
 fn shutting_down() -> Response {
-    let mut response = unavailable("the server is shutting down; send the request again");
+    let mut response = unavailable("The server is shutting down; send the request again.");
     response.close = true;
     response
 }

@@ -42,12 +42,12 @@ impl From<Response> for Refused {
 /// Refuses a media type or a content coding that is not taken: 415 (RFC 9110 §15.5.16).
 pub fn check_head(request: &Request) -> Result<(), Box<Response>> {
     if !request.header("content-type").is_some_and(is_json) {
-        let sentence = "send the body with Content-Type: application/json (or application/…+json, \
-                        application/x-ndjson, application/ndjson, application/jsonl)";
+        let sentence = "Send the body with Content-Type: application/json (or application/…+json, \
+                        application/x-ndjson, application/ndjson, application/jsonl).";
         return Err(Response::error(415, sentence).into());
     }
     coding_of(request).map(|_| ()).ok_or_else(|| {
-        let sentence = format!("send the body with one Content-Encoding of {CODINGS}, or none");
+        let sentence = format!("Send the body with one Content-Encoding of {CODINGS}, or none.");
         Response::error(415, &sentence)
             .header("Accept-Encoding", CODINGS)
             .into()
@@ -124,7 +124,7 @@ pub fn read(
                 Refusal::Invalid(details) => unprocessable(&details),
                 Refusal::TooMany => Response::error(
                     413,
-                    &format!("the request holds more than {max_events} events; send them in several requests"),
+                    &format!("The request holds more than {max_events} events; send them in several requests."),
                 ),
             };
             Err(Refused {
@@ -140,7 +140,7 @@ fn too_large(limit: usize) -> Response {
     Response::error(
         413,
         &format!(
-            "the decoded body is over the limit of {limit} bytes; send it in several requests"
+            "The decoded body is over the limit of {limit} bytes; send the events in several requests."
         ),
     )
 }

@@ -125,7 +125,7 @@ pub fn event(store: &mut Store, topic: &str, event_id: &str) -> Result<Response,
     } else {
         Ok(Response::error(
             404,
-            "no event of this topic and event_id is stored",
+            "No event of this topic and event_id is stored.",
         ))
     }
 }

@@ -81,7 +81,7 @@ pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
     let Some(route) = Route::of(request.path()) else {
         return Err(Response::error(
             404,
-            "there is nothing at this path; GET / lists what there is",
+            "There is nothing at this path; GET / lists what there is.",
         )
         .into());
     };
@@ -90,7 +90,7 @@ pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
     }
     if !route.takes(request.method) {
         let allow = route.allow();
-        let sentence = format!("this path does not take that method; it takes {allow}");
+        let sentence = format!("This path does not take that method; it takes {allow}.");
         return Err(Response::error(405, &sentence)
             .header("Allow", allow)
             .into());

@@ -401,7 +401,7 @@ impl Reactor {
                 .is_some_and(|since| since + limits::PAUSE_MAX_MS <= self.now.mono_ms)
             {
                 let sentence =
-                    "the server holds as many bytes of requests as it may; send the request again";
+                    "The server holds as many bytes of requests as it may; send the request again.";
                 let refusal = Response::error(503, sentence).header("Retry-After", "1");
                 client.paused_since = None;
                 client.conn.refuse(&refusal, self.now);
