@@ -87,7 +87,7 @@ pub fn number(query: Option<&str>, name: &'static str) -> Result<Option<u64>, De
     if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Details::query(
             name,
-            format!("{name} must be a whole number, 0 or more"),
+            format!("{name} must be a whole number in decimal digits"),
         ));
     }
     match value.parse() {
