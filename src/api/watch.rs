@@ -69,22 +69,14 @@ pub fn health(reason: Option<String>, queue_size: usize, unix_us: i64) -> Respon
 
 /// Answers `GET /`.
 pub fn root() -> Response {
-    json(
-        200,
-        &serde_json::json!({
-            "service": "log-aggregator",
-            "version": env!("CARGO_PKG_VERSION"),
-            "status": "running",
-            "endpoints": {
-                "publish": "POST /publish",
-                "events": "GET /events",
-                "event": "GET /events/{topic}/{event_id}",
-                "topics": "GET /topics",
-                "stats": "GET /stats",
-                "health": "GET /health",
-            },
-        }),
-    )
+    const BODY: &str = concat!(
+        r#"{"service":"log-aggregator","version":""#,
+        env!("CARGO_PKG_VERSION"),
+        r#"","status":"running","endpoints":{"#,
+        r#""publish":"POST /publish","events":"GET /events","event":"GET /events/{topic}/{event_id}","#,
+        r#""topics":"GET /topics","stats":"GET /stats","health":"GET /health"}}"#
+    );
+    Response::new(200, "application/json", BODY.as_bytes())
 }
 
 fn json(status: u16, value: &impl Serialize) -> Response {
