@@ -288,13 +288,21 @@ impl App {
                 Err(error) => self.failed(&error, now),
             }
         }
-        if self.options.log_duplicates == LogDuplicates::Summary
-            && self.summary.0 > 0
-            && now.mono_ms >= self.summary.1
-        {
-            log::warn!("Duplicate events dropped: {}", self.summary.0);
-            self.summary = (0, now.mono_ms + limits::SUMMARY_MS);
+        if now.mono_ms >= self.summary.1 && self.summarise_duplicates() {
+            self.summary.1 = now.mono_ms + limits::SUMMARY_MS;
         }
+    }
+
+    /// Logs how many duplicates there were since the last summary, if summaries are wanted and there
+    /// were some; says whether.
+    fn summarise_duplicates(&mut self) -> bool {
+        let summarises = self.options.log_duplicates == LogDuplicates::Summary;
+        if !summarises || self.summary.0 == 0 {
+            return false;
+        }
+        log::warn!("Duplicate events dropped: {}", self.summary.0);
+        self.summary.0 = 0;
+        true
     }
 
     /// One slice of the work that waits for an idle moment; says whether there is more.
@@ -387,8 +395,9 @@ impl App {
         !self.ring.is_empty()
     }
 
-    /// Closes the store.
-    pub fn close(self) -> Result<(), StoreError> {
+    /// Tells the last summary of duplicates and closes the store.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.summarise_duplicates();
         self.store.close()
     }
 }
