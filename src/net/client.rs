@@ -35,7 +35,9 @@ pub struct Client {
     pub on_flush_list: bool,
     /// A request waits for its commit.
     pub waits_for_commit: bool,
-    /// Since when it has not been read because the shared memory limit was reached.
+    /// It is not read because the shared memory limit was reached.
+    pub is_paused: bool,
+    /// Since when it has waited for memory without receiving a byte, be it that its turn came between.
     pub paused_since: Option<u64>,
     /// The time of its earliest entry among the deadlines.
     pub scheduled: Option<u64>,
@@ -57,6 +59,7 @@ impl Client {
             on_ready_list: false,
             on_flush_list: false,
             waits_for_commit: false,
+            is_paused: false,
             paused_since: None,
             scheduled: None,
             accounted: 0,
@@ -78,6 +81,7 @@ impl Client {
                     // can wait for the next readiness, unless the end is known to lie behind it.
                     self.readable = n == buffer.len() || self.read_closed;
                     self.conn.receive(&buffer[..n], now);
+                    self.paused_since = None;
                     return ReadOutcome::Progress;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -108,9 +112,18 @@ impl Client {
         Ok(())
     }
 
+    /// Whether it has waited for memory for so long.
+    pub fn is_paused_for(&self, pause_ms: u64, now: Now) -> bool {
+        self.is_paused
+            && self
+                .paused_since
+                .is_some_and(|since| since + pause_ms <= now.mono_ms)
+    }
+
     /// When it wants to be looked at again.
     pub fn deadline(&self, pause_ms: u64) -> Option<u64> {
-        let paused = self.paused_since.map(|since| since + pause_ms);
+        let since = self.paused_since.filter(|_| self.is_paused);
+        let paused = since.map(|since| since + pause_ms);
         [self.conn.deadline(), paused].into_iter().flatten().min()
     }
 }

@@ -396,14 +396,11 @@ impl Reactor {
                 continue;
             }
             client.scheduled = None;
-            if client
-                .paused_since
-                .is_some_and(|since| since + limits::PAUSE_MAX_MS <= self.now.mono_ms)
-            {
+            if client.is_paused_for(limits::PAUSE_MAX_MS, self.now) {
                 let sentence =
                     "The server holds as many bytes of requests as it may; send the request again.";
                 let refusal = Response::error(503, sentence).header("Retry-After", "1");
-                client.paused_since = None;
+                client.is_paused = false;
                 client.conn.refuse(&refusal, self.now);
                 self.want_service(key);
             } else if client
@@ -435,10 +432,10 @@ impl Reactor {
     fn wake_paused(&mut self) {
         self.memory.wake(|key| {
             let waiting = self.clients.get_mut(key);
-            let Some(client) = waiting.filter(|client| client.paused_since.is_some()) else {
+            let Some(client) = waiting.filter(|client| client.is_paused) else {
                 return false;
             };
-            client.paused_since = None;
+            client.is_paused = false;
             if !client.on_ready_list {
                 client.on_ready_list = true;
                 self.ready.push(key);
@@ -514,8 +511,9 @@ impl Reactor {
 
     fn pause(&mut self, key: usize) {
         let client = &mut self.clients[key];
-        if client.paused_since.is_none() {
-            client.paused_since = Some(self.now.mono_ms);
+        if !client.is_paused {
+            client.is_paused = true;
+            client.paused_since.get_or_insert(self.now.mono_ms);
             self.memory.wait(key, client.accounted);
         }
     }
