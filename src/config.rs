@@ -78,7 +78,7 @@ pub struct ServeArgs {
         value_name = "BYTES",
         default_value = "16777216"
     )]
-    #[arg(value_parser = whole(limits::BODY_LIMIT_MIN_BYTES, limits::BODY_LIMIT_MAX_BYTES))]
+    #[arg(value_parser = whole(limits::BODY_LIMIT_MIN_BYTES, limits::BODY_CEILING_BYTES as u64))]
     max_body_bytes: usize,
 
     /// Connections served at a time

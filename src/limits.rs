@@ -62,16 +62,13 @@ pub const LOG_WRITE_BYTES: usize = 4096;
 pub const RING_CAPACITY_MAX: u64 = 1_000_000;
 /// The smallest body limit that can be set (`--max-body-bytes`).
 pub const BODY_LIMIT_MIN_BYTES: u64 = 1024;
-/// The largest body limit that can be set. Spans into a body count in 32 bits.
-pub const BODY_LIMIT_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 /// The smallest limit for all buffered bodies and answers together (`--max-buffered-bytes`).
 pub const BUFFERED_LIMIT_MIN_BYTES: u64 = 1024 * 1024;
 /// Bytes in the path of a Unix socket (unix(7): `sun_path`, its closing NUL taken off).
 pub const UNIX_PATH_MAX_BYTES: usize = 107;
 
 const _: () = assert!(LOG_WRITE_BYTES * 4 <= LOG_BUFFER_BYTES);
-const _: () =
-    assert!(BODY_LIMIT_MIN_BYTES < BODY_LIMIT_MAX_BYTES && BODY_LIMIT_MAX_BYTES <= u32::MAX as u64);
+const _: () = assert!(BODY_LIMIT_MIN_BYTES < BODY_CEILING_BYTES as u64);
 const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () = assert!(CHUNK_LINE_MAX_BYTES < HEAD_MAX_BYTES && TRAILERS_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () = assert!(BODY_PROGRESS_BYTES < DISCARD_MAX_BYTES);
@@ -130,8 +127,6 @@ pub const ACCEPTS_PER_TURN: usize = 1_024;
 pub const EVENTS_PER_POLL: usize = 1_024;
 /// Milliseconds that accepting pauses when descriptors have run out.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
-/// Bytes of waiting answers above which a client's next request has to wait.
-pub const OUTPUT_HIGH_BYTES: usize = 64 * 1024;
 /// Bytes below which a client counts as holding little of the memory that all share.
 pub const SMALL_SHARE_BYTES: usize = 16 * 1024;
 /// Milliseconds for which a client waits for memory before it is answered 503.
@@ -152,7 +147,6 @@ const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES && HEADERS_MAX < u
 pub const LISTENERS_MAX: usize = 32;
 /// Milliseconds for which the end of the program waits for standard error to take the last lines.
 pub const LAST_LINES_MS: u64 = 500;
-const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES);
 
 /// Slots of a generation of recent keys: 2 MiB of 32 bytes each.
 pub const GENERATION_SLOTS: usize = 64 * 1024;

@@ -10,9 +10,6 @@ use crate::http::encoding::{decode, Coding, DecodeError};
 use crate::http::{Request, Response};
 use crate::store::Outcome;
 
-/// The content codings that a body may have, as `Accept-Encoding` lists them.
-const CODINGS: &str = "gzip, deflate, zstd, identity";
-
 /// What the answer needs to know of the request once its events are committed.
 #[derive(Debug, Default)]
 pub struct Asked {
@@ -47,9 +44,12 @@ pub fn check_head(request: &Request) -> Result<(), Box<Response>> {
         return Err(Response::error(415, sentence).into());
     }
     coding_of(request).map(|_| ()).ok_or_else(|| {
-        let sentence = format!("Send the body with one Content-Encoding of {CODINGS}, or none.");
+        let sentence = format!(
+            "Send the body with one Content-Encoding of {}, or none.",
+            Coding::ACCEPTED
+        );
         Response::error(415, &sentence)
-            .header("Accept-Encoding", CODINGS)
+            .header("Accept-Encoding", Coding::ACCEPTED)
             .into()
     })
 }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use crate::clock::Now;
+use crate::clock::{Civil, Now};
 
 /// What a request is answered with. `Date`, `Server`, `Content-Length` and `Connection` are not
 /// among `headers`: the connection adds them.
@@ -173,35 +173,25 @@ fn date(now: Now) -> [u8; 29] {
 
 /// `unix` seconds as `Sun, 06 Nov 1994 08:49:37 GMT`; right from 1970 to 9999.
 fn imf_fixdate(unix: i64) -> [u8; 29] {
-    const DAYS: &[u8; 21] = b"ThuFriSatSunMonTueWed";
+    const DAYS: &[u8; 21] = b"SunMonTueWedThuFriSat";
     const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
-    let day = unix.div_euclid(86_400);
-    let second = unix.rem_euclid(86_400);
-    // Years begin in March here, so that the leap day is a year's last; eras are 400 years long.
-    let shifted = day + 719_468;
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = (march_month + 2) % 12;
-    let year = shifted.div_euclid(146_097) * 400 + year_of_era + i64::from(month < 2);
+    let civil = Civil::from_unix_us(unix * 1_000_000);
+    let year = civil.year as u32;
 
     let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
-    let mut two = |at: usize, number: i64| {
+    let mut two = |at: usize, number: u32| {
         text[at] = b'0' + (number / 10) as u8;
         text[at + 1] = b'0' + (number % 10) as u8;
     };
-    two(5, day_of_month);
+    two(5, civil.day);
     two(12, year / 100 % 100);
     two(14, year % 100);
-    two(17, second / 3_600);
-    two(20, second / 60 % 60);
-    two(23, second % 60);
-    let weekday = 3 * day.rem_euclid(7) as usize;
+    two(17, civil.hour);
+    two(20, civil.minute);
+    two(23, civil.second);
+    let weekday = 3 * civil.weekday as usize;
     text[..3].copy_from_slice(&DAYS[weekday..weekday + 3]);
-    let month = 3 * month as usize;
+    let month = 3 * (civil.month as usize - 1);
     text[8..11].copy_from_slice(&MONTHS[month..month + 3]);
     text
 }

@@ -1,8 +1,9 @@
 //! The time at the start of each line, formatted once a second; only the microseconds are patched for
 //! the records between. It knows no clock: the time comes in as an argument.
 
+use crate::clock::Civil;
+
 const US_PER_SECOND: i64 = 1_000_000;
-const SECONDS_PER_DAY: i64 = 86_400;
 /// 9999-12-31T23:59:59Z, the last second that four digits of a year can name.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -28,14 +29,9 @@ impl Stamp {
         let second = unix_us / US_PER_SECOND;
         if second != self.second {
             self.second = second;
-            let (year, month, day) = civil(second / SECONDS_PER_DAY);
-            let time = second % SECONDS_PER_DAY;
-            digits(&mut self.text[0..4], year);
-            digits(&mut self.text[5..7], month);
-            digits(&mut self.text[8..10], day);
-            digits(&mut self.text[11..13], time / 3600);
-            digits(&mut self.text[14..16], time / 60 % 60);
-            digits(&mut self.text[17..19], time % 60);
+            let mut text = Vec::with_capacity(self.text.len());
+            Civil::from_unix_us(unix_us).write_rfc3339(&mut text);
+            self.text.copy_from_slice(&text);
         }
         digits(&mut self.text[20..26], unix_us % US_PER_SECOND);
         &self.text
@@ -50,28 +46,13 @@ fn digits(out: &mut [u8], mut number: i64) {
     }
 }
 
-/// Year, month and day of the Gregorian calendar, `days` after 1970-01-01. Years are counted from March,
-/// so that a leap day is the last of its year, in eras of 400 years, after which the calendar repeats.
-fn civil(days: i64) -> (i64, i64, i64) {
-    const DAYS_FROM_YEAR_0_MARCH: i64 = 719_468;
-    const DAYS_PER_ERA: i64 = 146_097;
-    let days = days + DAYS_FROM_YEAR_0_MARCH;
-    let day_of_era = days % DAYS_PER_ERA;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    let year = days / DAYS_PER_ERA * 400 + year_of_era + i64::from(month <= 2);
-    (year, month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use time::format_description::well_known::Rfc3339;
     use time::OffsetDateTime;
+
+    const SECONDS_PER_DAY: i64 = 86_400;
 
     #[test]
     fn each_day_agrees_with_an_independent_calendar() {

@@ -317,7 +317,8 @@ impl Reactor {
         let ticket = ticket(key, client.generation);
         let now = self.now;
         loop {
-            if client.waits_for_commit || client.conn.output().len() > limits::OUTPUT_HIGH_BYTES {
+            if client.waits_for_commit || client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES
+            {
                 break;
             }
             match client.conn.next(now) {
@@ -372,12 +373,12 @@ impl Reactor {
             if client.closing {
                 continue;
             }
-            let was_full = client.conn.output().len() > limits::OUTPUT_HIGH_BYTES;
+            let was_full = client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES;
             if client.write(self.now).is_err() {
                 self.want_close(key);
                 continue;
             }
-            if was_full && client.conn.output().len() <= limits::OUTPUT_HIGH_BYTES {
+            if was_full && client.conn.output().len() <= limits::OUTPUT_WAIT_MAX_BYTES {
                 self.want_service(key);
             }
             self.account(key);
