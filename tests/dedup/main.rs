@@ -1,0 +1,7 @@
+//! The key index against SQLite's own constraint, and against failures, crashes and damage.
+//!
+//! Each random run prints its seed. `SEEDS=40` makes more runs, `SEED=7` one of them alone.
+
+mod audit;
+mod differential;
+mod harness;
