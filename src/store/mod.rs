@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+pub use keys::IndexMemory;
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};
 pub use schema::create_tables;
@@ -122,6 +123,11 @@ impl Store {
     /// The topics that have events.
     pub fn topics(&mut self) -> &mut Topics {
         &mut self.topics
+    }
+
+    /// What the key index takes of memory; none where SQLite's constraint tells duplicates.
+    pub fn index_memory(&self) -> Option<IndexMemory> {
+        self.keys.as_ref().map(keys::KeyIndex::memory)
     }
 
     /// Bytes of the database file and of its write-ahead log.

@@ -5,3 +5,4 @@
 mod audit;
 mod differential;
 mod harness;
+mod memory;

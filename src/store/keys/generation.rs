@@ -43,6 +43,11 @@ impl Generation {
         self.order.len() >= GENERATION_ENTRIES
     }
 
+    /// Bytes of memory that it takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.slots.len() * size_of::<Entry>() + self.order.capacity() * size_of::<(u32, TopicId)>()
+    }
+
     /// Adds an entry behind the others; its seq is greater than theirs.
     pub fn push(&mut self, entry: Entry, topic: TopicId) {
         assert!(

@@ -38,10 +38,10 @@ impl KeyIndex {
             generations: VecDeque::from([Generation::new()]),
             builds: Default::default(),
             next_page: [1; SEGMENT_LEVELS],
+            finished: Vec::new(),
             garbage: Vec::new(),
             garbage_left: None,
             added: 0,
-            broken: 0,
         };
         for about in described {
             if about.level >= SEGMENT_LEVELS {

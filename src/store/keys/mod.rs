@@ -41,6 +41,16 @@ pub enum Check {
     Differs(u64),
 }
 
+/// What the key index takes of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexMemory {
+    /// Segments on disk, of which memory holds the filters and the fences.
+    pub segments: usize,
+    pub filter_and_fence_bytes: usize,
+    /// Bytes of the newest keys, which have no segment yet.
+    pub generations_bytes: usize,
+}
+
 /// Two events with one fingerprint, by their seqs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Collision {
@@ -61,6 +71,8 @@ struct Running {
     build: Build,
     /// The open transaction has written some of it.
     touched: bool,
+    /// Earlier transactions, which were committed, have written some of it.
+    kept: bool,
 }
 
 /// The index as memory knows it.
@@ -74,6 +86,8 @@ pub struct KeyIndex {
     generations: VecDeque<Generation>,
     /// By the level that they make.
     builds: [Option<Running>; SEGMENT_LEVELS],
+    /// Builds that the open transaction has completed, the oldest of a level first.
+    finished: Vec<Running>,
     /// By level, the id of the page that the next build begins with.
     next_page: [i64; SEGMENT_LEVELS],
     garbage: Vec<Garbage>,
@@ -81,8 +95,6 @@ pub struct KeyIndex {
     garbage_left: Option<Vec<Garbage>>,
     /// Entries added by the open transaction.
     added: usize,
-    /// Pairs of stored events with one key, which a merge has met.
-    broken: u64,
 }
 
 impl KeyIndex {
@@ -93,14 +105,13 @@ impl KeyIndex {
             .map_or(0, |segment| segment.about.last_seq)
     }
 
-    /// The segments, by seq.
-    pub fn segments(&self) -> &[Segment] {
-        &self.segments
-    }
-
-    /// Makes the fingerprints of this database.
-    pub fn fingerprinter(&self) -> Fingerprinter {
-        self.fingerprinter
+    /// What the index takes of memory.
+    pub fn memory(&self) -> IndexMemory {
+        IndexMemory {
+            segments: self.segments.len(),
+            filter_and_fence_bytes: self.segments.iter().map(Segment::memory_bytes).sum(),
+            generations_bytes: self.generations.iter().map(Generation::memory_bytes).sum(),
+        }
     }
 
     /// Adds a stored event from behind the mark, at start.

@@ -29,85 +29,106 @@ impl KeyIndex {
     }
 
     /// Does work of about `budget` records inside the open transaction, lowest level first: what waits
-    /// there costs every look-up. All entries that are not of this transaction must be committed.
+    /// there costs every look-up. Generations may hold entries of this transaction; what becomes of
+    /// them becomes of their segment.
     pub fn work(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
-        self.plan();
         let mut left = budget;
         for level in 0..SEGMENT_LEVELS {
-            let Some(running) = &mut self.builds[level] else {
-                continue;
-            };
-            if running.build.is_complete() {
-                continue;
-            }
-            // Generations in memory are bounded, whatever a commit brings.
-            let urgent = level == 0 && self.generations.len() > GENERATIONS_MAX;
-            let broken = &mut self.broken;
-            let mut collide = |collision| report_collision(db, collision, broken);
-            running.touched = true;
-            let done =
-                running
-                    .build
-                    .step(db, if urgent { usize::MAX } else { left }, &mut collide)?;
-            if running.build.is_complete() {
-                publish(db, &running.build.about)?;
-            }
-            left = left.saturating_sub(done);
-            if left == 0 {
-                break;
+            loop {
+                // Generations in memory are bounded, whatever a commit brings.
+                let waiting = self.generations.len() - self.finished_of(level).count();
+                let urgent = level == 0 && waiting > GENERATIONS_MAX;
+                if left == 0 && !urgent {
+                    break;
+                }
+                self.plan(level);
+                let Some(running) = &mut self.builds[level] else {
+                    break;
+                };
+                running.touched = true;
+                let records = if urgent { usize::MAX } else { left };
+                let done = running.build.step(db, records, &mut |collision| {
+                    report_collision(db, collision)
+                })?;
+                left = left.saturating_sub(done);
+                if running.build.is_complete() {
+                    publish(db, &running.build.about)?;
+                    self.finished.extend(self.builds[level].take());
+                }
             }
         }
         self.delete_garbage(db, budget)
     }
 
-    /// Begins the builds that are due.
-    fn plan(&mut self) {
-        if self.builds[0].is_none() && self.generations.len() > 1 {
-            let sealed = &self.generations[0];
-            let about = Description {
-                level: 0,
-                first_seq: self.mark() + 1,
-                last_seq: sealed.last_seq(),
-                entries: sealed.len() as u64,
-                first_page: self.next_page[0],
-            };
-            let keys = vec![Source::memory(sealed.sorted_keys())];
-            let postings = vec![Source::memory(sealed.sorted_postings())];
-            self.builds[0] = Some(Running {
-                build: Build::new(about, keys, postings),
-                touched: false,
-            });
+    /// The builds of a level that the open transaction has completed.
+    fn finished_of(&self, level: usize) -> impl DoubleEndedIterator<Item = &Build> {
+        let builds = self.finished.iter().map(|running| &running.build);
+        builds.filter(move |build| build.about.level == level)
+    }
+
+    /// Begins the build of a level if none is running and one is due.
+    fn plan(&mut self, level: usize) {
+        if self.builds[level].is_some() {
+            return;
         }
-        for level in 1..SEGMENT_LEVELS {
-            if self.builds[level].is_some() || !self.is_merge_due(level) {
-                continue;
-            }
-            let inputs: Vec<&Segment> = self
-                .segments
-                .iter()
-                .filter(|s| s.about.level == level - 1)
-                .take(MERGE_WIDTH)
-                .collect();
-            let about = Description {
-                level,
-                first_seq: inputs[0].about.first_seq,
-                last_seq: inputs[MERGE_WIDTH - 1].about.last_seq,
-                entries: inputs.iter().map(|segment| segment.about.entries).sum(),
-                first_page: self.next_page[level],
-            };
-            let keys = |s: &&Segment| Source::pages(level - 1, s.layout.first_page, s.layout.keys);
-            let postings =
-                |s: &&Segment| Source::pages(level - 1, s.layout.postings_at(), s.layout.postings);
-            let build = Build::new(
-                about,
-                inputs.iter().map(keys).collect(),
-                inputs.iter().map(postings).collect(),
-            );
-            self.builds[level] = Some(Running {
-                build,
-                touched: false,
-            });
+        let build = if level == 0 {
+            self.plan_flush()
+        } else {
+            self.plan_merge(level)
+        };
+        self.builds[level] = build.map(|build| Running {
+            build,
+            touched: false,
+            kept: false,
+        });
+    }
+
+    fn plan_flush(&self) -> Option<Build> {
+        let flushed = self.finished_of(0).count();
+        if self.generations.len() <= flushed + 1 {
+            return None;
         }
+        let sealed = &self.generations[flushed];
+        let before = self.finished_of(0).next_back();
+        let about = Description {
+            level: 0,
+            first_seq: before.map_or(self.mark(), |build| build.about.last_seq) + 1,
+            last_seq: sealed.last_seq(),
+            entries: sealed.len() as u64,
+            first_page: before.map_or(self.next_page[0], |build| build.pages().end),
+        };
+        let keys = vec![Source::memory(sealed.sorted_keys())];
+        let postings = vec![Source::memory(sealed.sorted_postings())];
+        Some(Build::new(about, keys, postings))
+    }
+
+    fn plan_merge(&self, level: usize) -> Option<Build> {
+        let before = self.finished_of(level).next_back();
+        let merged = before.map_or(0, |build| build.about.last_seq);
+        let inputs: Vec<&Segment> = self
+            .segments
+            .iter()
+            .filter(|s| s.about.level == level - 1 && s.about.first_seq > merged)
+            .take(MERGE_WIDTH)
+            .collect();
+        if inputs.len() < MERGE_WIDTH {
+            return None;
+        }
+        let about = Description {
+            level,
+            first_seq: inputs[0].about.first_seq,
+            last_seq: inputs[MERGE_WIDTH - 1].about.last_seq,
+            entries: inputs.iter().map(|segment| segment.about.entries).sum(),
+            first_page: before.map_or(self.next_page[level], |build| build.pages().end),
+        };
+        let keys = |s: &&Segment| Source::pages(level - 1, s.layout.first_page, s.layout.keys);
+        let postings =
+            |s: &&Segment| Source::pages(level - 1, s.layout.postings_at(), s.layout.postings);
+        Some(Build::new(
+            about,
+            inputs.iter().map(keys).collect(),
+            inputs.iter().map(postings).collect(),
+        ))
     }
 
     fn delete_garbage(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
@@ -131,16 +152,12 @@ impl KeyIndex {
         if let Some(left) = self.garbage_left.take() {
             self.garbage = left;
         }
-        for level in 0..SEGMENT_LEVELS {
-            let Some(running) = &mut self.builds[level] else {
-                continue;
-            };
+        for running in std::mem::take(&mut self.finished) {
+            self.install(running.build);
+        }
+        for running in self.builds.iter_mut().flatten() {
+            running.kept |= running.touched;
             running.touched = false;
-            if running.build.is_complete() {
-                if let Some(running) = self.builds[level].take() {
-                    self.install(running.build);
-                }
-            }
         }
     }
 
@@ -199,21 +216,18 @@ impl KeyIndex {
             }
         }
         self.garbage_left = None;
-        for level in 0..SEGMENT_LEVELS {
-            if self.builds[level]
-                .as_ref()
-                .is_some_and(|running| running.touched)
-            {
-                if let Some(Running { build, .. }) = self.builds[level].take() {
-                    // Earlier transactions may have left pages of it; a new build goes behind them.
-                    let pages = build.pages();
-                    self.garbage.push(Garbage {
-                        level,
-                        first: pages.start,
-                        end: pages.end,
-                    });
-                    self.next_page[level] = pages.end;
-                }
+        let touched = |build: &mut Option<Running>| build.take_if(|running| running.touched);
+        let touched: Vec<_> = self.builds.iter_mut().filter_map(touched).collect();
+        for Running { build, kept, .. } in self.finished.drain(..).chain(touched) {
+            if kept {
+                // Earlier transactions have left pages of it; a new build goes behind them.
+                let (level, pages) = (build.about.level, build.pages());
+                self.garbage.push(Garbage {
+                    level,
+                    first: pages.start,
+                    end: pages.end,
+                });
+                self.next_page[level] = pages.end;
             }
         }
     }
@@ -233,17 +247,12 @@ fn publish(db: &Connection, about: &Description) -> rusqlite::Result<()> {
 
 /// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice,
 /// which must never be; the rows tell.
-fn report_collision(
-    db: &Connection,
-    collision: Collision,
-    broken: &mut u64,
-) -> rusqlite::Result<()> {
+fn report_collision(db: &Connection, collision: Collision) -> rusqlite::Result<()> {
     let mut statement = db.prepare_cached(
         "SELECT 1 FROM events a JOIN events b ON a.topic_id = b.topic_id AND a.event_id = b.event_id \
          WHERE a.seq = ?1 AND b.seq = ?2",
     )?;
     if statement.exists((collision.first as i64, collision.second as i64))? {
-        *broken += 1;
         let Collision { first, second } = collision;
         log::error!(
             "the database is damaged: the events with seq {first} and {second} have one key"
