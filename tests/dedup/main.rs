@@ -5,4 +5,5 @@
 mod audit;
 mod differential;
 mod harness;
+mod interruption;
 mod memory;
