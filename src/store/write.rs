@@ -9,7 +9,7 @@ use rusqlite::{CachedStatement, Connection};
 use super::keys::fingerprint::EventParts;
 use super::keys::{Check, KeyIndex};
 use super::topics::TopicId;
-use super::{Counters, Outcome, Store, StoreError};
+use super::{damaged, Counters, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
 use crate::limits;
 
@@ -78,7 +78,9 @@ impl<'db> Statements<'db> {
             };
             entry.seq = seq;
             keys.add(entry, event.topic);
-            self.insert(seq, event, processed_at)?;
+            if !self.insert(seq, event, processed_at)? {
+                return Err(taken(seq));
+            }
             return Ok(Outcome::Accepted(seq));
         }
         if self.insert(seq, event, processed_at)? {
@@ -88,7 +90,7 @@ impl<'db> Statements<'db> {
         stored.raw_bind_parameter(1, event.topic)?;
         stored.raw_bind_parameter(2, Text(event.event_id))?;
         let mut rows = stored.raw_query();
-        let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let row = rows.next()?.ok_or_else(|| taken(seq))?;
         let seq = row.get::<_, i64>(0)? as u64;
         let same = row.get_ref(1)?.as_bytes()? == event.timestamp
             && row.get_ref(2)?.as_bytes()? == event.source
@@ -99,6 +101,13 @@ impl<'db> Statements<'db> {
             Outcome::Conflict(seq)
         })
     }
+}
+
+/// The row that an event would get is there already.
+fn taken(seq: u64) -> rusqlite::Error {
+    damaged(format!(
+        "an event with seq {seq} was stored by another program"
+    ))
 }
 
 /// What a transaction will have changed once it is committed.

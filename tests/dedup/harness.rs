@@ -61,7 +61,14 @@ impl Folder {
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("logagg-dedup-{}-{n}", std::process::id()));
+        // The tests write gigabytes, and none is about the loss of power: memory is as good as a disk.
+        let memory = PathBuf::from("/dev/shm");
+        let parent = if memory.is_dir() {
+            memory
+        } else {
+            std::env::temp_dir()
+        };
+        let path = parent.join(format!("logagg-dedup-{}-{n}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -198,31 +205,26 @@ pub fn template_event(seq: u64) -> Event {
 /// Events of the template.
 pub const TEMPLATE_EVENTS: u64 = 50 * 8_192;
 
-/// Puts copies of the same content there, one for each check. In the one with the index eight segments
-/// of the lowest level lie before a generation that is a third full: a merge is due, but has not begun.
-pub fn copy_template(constraint: &Path, index: &Path) {
-    static MADE: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
+/// Puts a copy of a database with these events there. In the one with the index eight segments of the
+/// lowest level lie before a generation that is a third full: a merge is due, but has not begun.
+pub fn copy_template(path: &Path, dedup: Dedup) {
+    static MADE: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
+    let content = MADE[usize::from(dedup == Dedup::Index)].get_or_init(|| {
         let folder = Folder::new();
-        [Dedup::Constraint, Dedup::Index].map(|dedup| {
-            let path = folder.file("template");
-            let mut store = open(&path, dedup);
-            for first in (1..=TEMPLATE_EVENTS).step_by(8_192) {
-                let events: Vec<_> = (first..first + 8_192).map(template_event).collect();
-                let outcomes = commit(&mut store, &events);
-                assert!((first..)
-                    .zip(outcomes)
-                    .all(|(seq, outcome)| outcome == Outcome::Accepted(seq)));
-            }
-            store.close().unwrap();
-            if dedup == Dedup::Index {
-                assert_eq!(audit(&path, 128).by_level[..2], [MERGE_WIDTH, 0]);
-            }
-            let content = fs::read(&path).unwrap();
-            fs::remove_file(&path).unwrap();
-            content
-        })
+        let path = folder.file("template");
+        let mut store = open(&path, dedup);
+        for first in (1..=TEMPLATE_EVENTS).step_by(8_192) {
+            let events: Vec<_> = (first..first + 8_192).map(template_event).collect();
+            let outcomes = commit(&mut store, &events);
+            assert!((first..)
+                .zip(outcomes)
+                .all(|(seq, outcome)| outcome == Outcome::Accepted(seq)));
+        }
+        store.close().unwrap();
+        if dedup == Dedup::Index {
+            assert_eq!(audit(&path, 128).by_level[..2], [MERGE_WIDTH, 0]);
+        }
+        fs::read(&path).unwrap()
     });
-    fs::write(constraint, &made[0]).unwrap();
-    fs::write(index, &made[1]).unwrap();
+    fs::write(path, content).unwrap();
 }

@@ -3,6 +3,8 @@
 //! Each random run prints its seed. `SEEDS=40` makes more runs, `SEED=7` one of them alone.
 
 mod audit;
+mod collisions;
+mod damage;
 mod differential;
 mod harness;
 mod interruption;

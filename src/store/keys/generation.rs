@@ -121,8 +121,9 @@ impl Generation {
     }
 }
 
+/// The first bits choose the slot, so that a fingerprint cut short in a test chooses one too.
 fn slot_of(fingerprint: Fingerprint) -> usize {
-    (fingerprint >> 64) as usize % GENERATION_SLOTS
+    (fingerprint >> (u128::BITS - GENERATION_SLOTS.ilog2())) as usize
 }
 
 #[cfg(test)]
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn entries_of_one_slot_are_told_apart_and_leave_in_reverse() {
         let mut generation = Generation::new();
-        let last = (GENERATION_SLOTS as u128 - 1) << 64;
+        let last = u128::MAX << (u128::BITS - GENERATION_SLOTS.ilog2());
         for (at, fingerprint) in [last, last | 1, last, 0].into_iter().enumerate() {
             generation.push(entry(fingerprint, at as u64 + 10), 1 + at as u32 % 2);
         }

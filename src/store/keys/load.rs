@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 
 use rusqlite::Connection;
 
+use super::super::{damaged, unsigned};
 use super::fingerprint::Fingerprinter;
 use super::generation::Generation;
 use super::segment::{last_page, Description, Segment};
 use super::{filter, Garbage, KeyIndex};
-use crate::limits::SEGMENT_LEVELS;
+use crate::limits::{GENERATION_ENTRIES, MERGE_WIDTH, SEGMENT_LEVELS};
 
 impl KeyIndex {
     /// Reads what memory has to know of the segments. The events behind [`KeyIndex::mark`] are to be
@@ -24,13 +25,14 @@ impl KeyIndex {
         let described = statement.query_map([], |row| {
             Ok(Description {
                 level: row.get::<_, u32>(0)? as usize,
-                first_seq: row.get::<_, i64>(1)? as u64,
-                last_seq: row.get::<_, i64>(2)? as u64,
-                entries: row.get::<_, i64>(3)? as u64,
+                first_seq: unsigned(row, 1)?,
+                last_seq: unsigned(row, 2)?,
+                entries: unsigned(row, 3)?,
                 first_page: row.get(4)?,
             })
         })?;
         let described = described.collect::<rusqlite::Result<Vec<_>>>()?;
+        check(&described)?;
         let mut index = Self {
             fingerprinter,
             filter_memory_max,
@@ -44,12 +46,6 @@ impl KeyIndex {
             added: 0,
         };
         for about in described {
-            if about.level >= SEGMENT_LEVELS {
-                return Err(rusqlite::Error::IntegralValueOutOfRange(
-                    0,
-                    about.level as i64,
-                ));
-            }
             index.segments.push(Segment::load(db, about, false)?);
         }
         index.load_filters(db)?;
@@ -85,7 +81,13 @@ impl KeyIndex {
                 .collect();
             live.sort_by_key(|layout| layout.first_page);
             let mut from = 1;
+            let end = last_page(db, level)? + 1;
             for layout in live {
+                if layout.first_page < from || layout.end() > end {
+                    return Err(damaged(format!(
+                        "a segment of level {level} has pages that are not its own"
+                    )));
+                }
                 if from < layout.first_page {
                     self.garbage.push(Garbage {
                         level,
@@ -95,7 +97,6 @@ impl KeyIndex {
                 }
                 from = layout.end();
             }
-            let end = last_page(db, level)? + 1;
             if from < end {
                 self.garbage.push(Garbage {
                     level,
@@ -107,4 +108,26 @@ impl KeyIndex {
         }
         Ok(())
     }
+}
+
+/// Whether the segments follow each other without a gap, the higher levels first, and have the sizes that
+/// builds give them. What else a damaged file says of them then has a bound.
+fn check(described: &[Description]) -> rusqlite::Result<()> {
+    let (mut covered, mut level) = (0, SEGMENT_LEVELS - 1);
+    for about in described {
+        let seqs = about.last_seq.saturating_sub(covered);
+        let is_sound = about.first_seq == covered + 1
+            && about.level <= level
+            && (1..=seqs).contains(&about.entries)
+            && about.entries <= (GENERATION_ENTRIES * MERGE_WIDTH.pow(about.level as u32)) as u64
+            && (1..i64::MAX / 2).contains(&about.first_page);
+        if !is_sound {
+            return Err(damaged(format!(
+                "the segment that begins with the event {} does not fit the others",
+                about.first_seq
+            )));
+        }
+        (covered, level) = (about.last_seq, about.level);
+    }
+    Ok(())
 }

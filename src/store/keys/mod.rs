@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::TopicId;
+use super::{damaged, no_event, TopicId};
 use crate::limits::SEGMENT_LEVELS;
 use build::Build;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
@@ -114,14 +114,20 @@ impl KeyIndex {
         }
     }
 
-    /// Adds a stored event from behind the mark, at start.
-    pub fn restore(&mut self, event: &EventParts, seq: u64) {
+    /// Adds a stored event from behind the mark, at start. A seq that is not greater than the one before
+    /// is an error: the file is damaged.
+    pub fn restore(&mut self, event: &EventParts, seq: u64) -> rusqlite::Result<()> {
+        let newest = self.generations.iter().map(Generation::last_seq).max();
+        if seq <= newest.unwrap_or(0) {
+            return Err(damaged("the events are not in the order of their seqs"));
+        }
         let entry = Entry {
             fingerprint: self.fingerprinter.of_key(event.topic, event.event_id),
             seq,
             event_hash: self.fingerprinter.of_event(event),
         };
         self.push(entry, event.topic);
+        Ok(())
     }
 
     /// Whether an event is new, a repeat, or differs from what its key is stored with.
@@ -280,7 +286,7 @@ fn compare(db: &Connection, seq: u64, event: &EventParts) -> rusqlite::Result<Co
         "SELECT topic_id, event_id, timestamp, source, payload FROM events WHERE seq = ?1",
     )?;
     let mut rows = statement.query([seq as i64])?;
-    let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let row = rows.next()?.ok_or_else(|| no_event(seq))?;
     let text = |column| {
         row.get_ref(column)
             .map(|value| value.as_bytes().unwrap_or_default())
@@ -302,7 +308,5 @@ fn has_key(db: &Connection, seq: u64, topic: TopicId, event_id: &[u8]) -> rusqli
     let found = statement.query_row([seq as i64], |row| {
         Ok(row.get::<_, TopicId>(0)? == topic && row.get_ref(1)?.as_bytes()? == event_id)
     });
-    found
-        .optional()?
-        .ok_or(rusqlite::Error::QueryReturnedNoRows)
+    found.optional()?.ok_or_else(|| no_event(seq))
 }
