@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
 use super::topics::Topics;
+use super::write::set_synchronous;
 use super::{Counters, Store};
 use crate::limits;
 
@@ -228,7 +229,7 @@ fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
         Durability::Full => "FULL",
         Durability::Normal => "NORMAL",
     };
-    db.pragma_update(None, "synchronous", synchronous)?;
+    set_synchronous(db, synchronous)?;
     db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update_and_check(

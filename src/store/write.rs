@@ -224,18 +224,14 @@ impl Store {
             write_counters(&self.db, written)?;
             return commit(&self.db);
         }
-        self.db
-            .prepare_cached("PRAGMA synchronous = NORMAL")?
-            .execute([])?;
+        set_synchronous(&self.db, "NORMAL")?;
         let result = begin(&self.db)
             .and_then(|()| write_counters(&self.db, written))
             .and_then(|()| commit(&self.db));
         if result.is_err() {
             self.rollback();
         }
-        self.db
-            .prepare_cached("PRAGMA synchronous = FULL")?
-            .execute([])?;
+        set_synchronous(&self.db, "FULL")?;
         result
     }
 
@@ -395,6 +391,12 @@ fn write_counters(db: &Connection, written: &Written) -> rusqlite::Result<()> {
     .map(|_| ())
 }
 
+/// SQLite sets this when it prepares the statement and not when it runs it (PRAGMA statements in its
+/// documentation), so a statement kept from the last time would do nothing.
+pub(super) fn set_synchronous(db: &Connection, level: &str) -> rusqlite::Result<()> {
+    db.pragma_update(None, "synchronous", level)
+}
+
 fn begin(db: &Connection) -> rusqlite::Result<()> {
     db.prepare_cached("BEGIN IMMEDIATE")?
         .execute([])
@@ -403,4 +405,24 @@ fn begin(db: &Connection) -> rusqlite::Result<()> {
 
 fn commit(db: &Connection) -> rusqlite::Result<()> {
     db.prepare_cached("COMMIT")?.execute([]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kept statements did this once and never again, so every batch of duplicates waited for the disk.
+    #[test]
+    fn the_durability_of_commits_changes_each_time() {
+        let db = Connection::open_in_memory().unwrap();
+        for _ in 0..3 {
+            for (name, number) in [("NORMAL", 1), ("FULL", 2)] {
+                set_synchronous(&db, name).unwrap();
+                let level: i64 = db
+                    .query_row("PRAGMA synchronous", [], |row| row.get(0))
+                    .unwrap();
+                assert_eq!(level, number);
+            }
+        }
+    }
 }

@@ -153,7 +153,7 @@ impl Pair {
                 let constraint = commit(self.constraint.as_mut().unwrap());
                 assert_eq!(constraint, (result, outcomes));
             }
-            if self.failures % 2 == 0 {
+            if self.failures.is_multiple_of(2) {
                 return;
             }
         }

@@ -80,7 +80,7 @@ pub fn page_may_contain(page: &[u8], offset: usize, fingerprint: Fingerprint) ->
 }
 
 fn block_of(fingerprint: Fingerprint, blocks: usize) -> usize {
-    ((fingerprint >> 64) * blocks as u128 >> 64) as usize
+    (((fingerprint >> 64) * blocks as u128) >> 64) as usize
 }
 
 fn bits(fingerprint: Fingerprint) -> impl Iterator<Item = usize> {

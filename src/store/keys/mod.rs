@@ -17,6 +17,8 @@ pub mod generation;
 mod load;
 pub mod record;
 pub mod segment;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::collections::VecDeque;
