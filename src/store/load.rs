@@ -7,7 +7,7 @@ use super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::keys::KeyIndex;
 use super::open::{recorded_dedup, Dedup, OpenOptions};
 use super::topics::TopicId;
-use super::{Counters, Store};
+use super::{damaged, unsigned, Counters, Store};
 
 impl Store {
     pub(super) fn load(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
@@ -22,15 +22,28 @@ impl Store {
     fn load_counters(&mut self) -> rusqlite::Result<()> {
         let row = "SELECT last_seq, unique_processed, duplicate_dropped, conflicts, topics_mark FROM counters";
         self.db.query_row(row, [], |row| {
-            self.last_seq = row.get::<_, i64>(0)? as u64;
+            self.last_seq = unsigned(row, 0)?;
             self.counters = Counters {
-                unique_processed: row.get::<_, i64>(1)? as u64,
-                duplicate_dropped: row.get::<_, i64>(2)? as u64,
-                conflicts: row.get::<_, i64>(3)? as u64,
+                unique_processed: unsigned(row, 1)?,
+                duplicate_dropped: unsigned(row, 2)?,
+                conflicts: unsigned(row, 3)?,
             };
-            self.topics_mark = row.get::<_, i64>(4)? as u64;
+            self.topics_mark = unsigned(row, 4)?;
             Ok(())
-        })
+        })?;
+        // The next event gets the seq behind `last_seq`, so no row may have it.
+        let newest = self
+            .db
+            .query_row("SELECT ifnull(max(seq), 0) FROM events", [], |row| {
+                row.get::<_, i64>(0)
+            })?;
+        if newest > self.last_seq as i64 || self.topics_mark > self.last_seq {
+            return Err(damaged(format!(
+                "last_seq is {} in the table counters, but there are later events or marks",
+                self.last_seq
+            )));
+        }
+        Ok(())
     }
 
     /// Reads the topics, and counts the events behind the mark.
@@ -40,12 +53,12 @@ impl Store {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (id, name) = (row.get::<_, u32>(0)?, row.get_ref(1)?.as_str()?);
-            let (events, last_seq) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
+            let (events, last_seq) = (unsigned(row, 2)?, unsigned(row, 3)?);
             if self.topics.push(name, events, last_seq, row.get(4)?) != id {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
             }
         }
-        let sql = "SELECT topic_id, seq, processed_at FROM events WHERE seq > ?1";
+        let sql = "SELECT topic_id, seq, processed_at FROM events WHERE seq > ?1 ORDER BY seq";
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([self.topics_mark as i64])?;
         while let Some(row) = rows.next()? {
@@ -53,8 +66,7 @@ impl Store {
             if id == 0 || id as usize > self.topics.len() {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
             }
-            self.topics
-                .count(id, row.get::<_, i64>(1)? as u64, row.get(2)?);
+            self.topics.count(id, unsigned(row, 1)?, row.get(2)?);
         }
         Ok(())
     }
@@ -67,12 +79,15 @@ impl Store {
             .query_row(sql, [], |row| row.get::<_, [u8; 16]>(0))?;
         let fingerprinter = Fingerprinter::new(key, options.fingerprint_bits);
         let mut keys = KeyIndex::load(&self.db, fingerprinter, options.filter_memory_bytes)?;
-        let sql =
-            "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq > ?1";
+        if keys.mark() > self.last_seq {
+            return Err(damaged("a segment is ahead of the events"));
+        }
+        let sql = "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq > ?1 \
+                   ORDER BY seq";
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([keys.mark() as i64])?;
         while let Some(row) = rows.next()? {
-            keys.restore(&parts(row)?, row.get::<_, i64>(0)? as u64);
+            keys.restore(&parts(row)?, unsigned(row, 0)?)?;
         }
         self.keys = Some(keys);
         Ok(())

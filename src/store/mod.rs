@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+pub use keys::IndexMemory;
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};
 pub use schema::create_tables;
@@ -84,6 +85,25 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// What the file says cannot be; `what` is for the person who reads the log.
+fn damaged(what: impl Into<String>) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some(what.into()))
+}
+
+/// The key index names an event that the table does not have.
+fn no_event(seq: u64) -> rusqlite::Error {
+    damaged(format!(
+        "the index has an event with seq {seq}, but the table has none"
+    ))
+}
+
+/// A count or a seq from a column of SQLite's signed integers.
+fn unsigned(row: &rusqlite::Row, column: usize) -> rusqlite::Result<u64> {
+    let value = row.get::<_, i64>(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
 /// The open database.
 pub struct Store {
     db: Connection,
@@ -125,6 +145,11 @@ impl Store {
     /// The topics that have events.
     pub fn topics(&mut self) -> &mut Topics {
         &mut self.topics
+    }
+
+    /// What the key index takes of memory; none where SQLite's constraint tells duplicates.
+    pub fn index_memory(&self) -> Option<IndexMemory> {
+        self.keys.as_ref().map(keys::KeyIndex::memory)
     }
 
     /// Bytes of the database file and of its write-ahead log.

@@ -140,10 +140,7 @@ impl Store {
             batch_topics: Vec::new(),
             keys: None,
             durability: options.durability,
-            synchronous: match options.durability {
-                Durability::Full => Synchronous::Full,
-                Durability::Normal => Synchronous::Normal,
-            },
+            synchronous: options.durability.into(),
         };
         store.load(options).map_err(sqlite)?;
         store.db.busy_timeout(Duration::ZERO).map_err(sqlite)?;
@@ -234,11 +231,7 @@ fn identify(db: &Connection) -> Result<(), String> {
 
 fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
     db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    let synchronous = match durability {
-        Durability::Full => "FULL",
-        Durability::Normal => "NORMAL",
-    };
-    db.pragma_update(None, "synchronous", synchronous)?;
+    Synchronous::from(durability).apply(db)?;
     db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update_and_check(

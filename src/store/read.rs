@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use rusqlite::{OptionalExtension, Row};
 
 use super::topics::{TopicId, Topics};
-use super::{Store, StoreError};
+use super::{no_event, Store, StoreError};
 use crate::limits;
 
 /// One stored event, as borrowed from the row that holds it. The texts are UTF-8.
@@ -94,7 +94,7 @@ impl Store {
                     .prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE seq = ?1"))?;
                 while let Some(seq) = seqs.next()? {
                     let mut rows = statement.query([seq as i64])?;
-                    let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+                    let row = rows.next()?.ok_or_else(|| no_event(seq))?;
                     if !page.add(stored_event(&self.topics, row)?, &mut take) {
                         break;
                     }
@@ -126,7 +126,7 @@ impl Store {
         let sql = format!("SELECT {COLUMNS} FROM events WHERE seq = ?1");
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query([clamp(seq)])?;
-        let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let row = rows.next()?.ok_or_else(|| no_event(seq))?;
         take(stored_event(&self.topics, row)?);
         Ok(true)
     }

@@ -7,7 +7,7 @@ use super::keys::fingerprint::EventParts;
 use super::keys::{Check, KeyIndex};
 use super::maintain::{write_topics, TopicRows};
 use super::topics::TopicId;
-use super::{Counters, Durability, Outcome, Store, StoreError};
+use super::{damaged, Counters, Durability, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
 use crate::limits;
 
@@ -76,7 +76,9 @@ impl<'db> Statements<'db> {
             };
             entry.seq = seq;
             keys.add(entry, event.topic);
-            self.insert(seq, event, processed_at)?;
+            if !self.insert(seq, event, processed_at)? {
+                return Err(taken(seq));
+            }
             return Ok(Outcome::Accepted(seq));
         }
         if self.insert(seq, event, processed_at)? {
@@ -86,7 +88,7 @@ impl<'db> Statements<'db> {
         stored.raw_bind_parameter(1, event.topic)?;
         stored.raw_bind_parameter(2, Text(event.event_id))?;
         let mut rows = stored.raw_query();
-        let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let row = rows.next()?.ok_or_else(|| taken(seq))?;
         let seq = row.get::<_, i64>(0)? as u64;
         let same = row.get_ref(1)?.as_bytes()? == event.timestamp
             && row.get_ref(2)?.as_bytes()? == event.source
@@ -97,6 +99,13 @@ impl<'db> Statements<'db> {
             Outcome::Conflict(seq)
         })
     }
+}
+
+/// The row that an event would get is there already.
+fn taken(seq: u64) -> rusqlite::Error {
+    damaged(format!(
+        "an event with seq {seq} was stored by another program"
+    ))
 }
 
 /// What a transaction will have changed once it is committed.
@@ -222,11 +231,7 @@ impl Store {
     /// Whether the next commits wait for the disk. SQLite takes a change only between transactions.
     fn set_synchronous(&mut self, wanted: Synchronous) -> rusqlite::Result<()> {
         if self.synchronous != wanted {
-            let pragma = match wanted {
-                Synchronous::Full => "PRAGMA synchronous = FULL",
-                Synchronous::Normal => "PRAGMA synchronous = NORMAL",
-            };
-            self.db.prepare_cached(pragma)?.execute([])?;
+            wanted.apply(&self.db)?;
             self.synchronous = wanted;
         }
         Ok(())
@@ -234,10 +239,7 @@ impl Store {
 
     /// Begins a transaction whose commit is as durable as the configuration says.
     fn begin_durable(&mut self) -> rusqlite::Result<()> {
-        self.set_synchronous(match self.durability {
-            Durability::Full => Synchronous::Full,
-            Durability::Normal => Synchronous::Normal,
-        })?;
+        self.set_synchronous(self.durability.into())?;
         begin(&self.db)
     }
 
@@ -290,6 +292,27 @@ pub(super) enum Synchronous {
     Normal,
 }
 
+impl Synchronous {
+    /// Makes it the connection's setting. SQLite does this when it prepares the statement and not when
+    /// it runs it (PRAGMA statements in its documentation), so a kept statement would do nothing.
+    pub(super) fn apply(self, db: &Connection) -> rusqlite::Result<()> {
+        let level = match self {
+            Synchronous::Full => "FULL",
+            Synchronous::Normal => "NORMAL",
+        };
+        db.pragma_update(None, "synchronous", level)
+    }
+}
+
+impl From<Durability> for Synchronous {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Full => Synchronous::Full,
+            Durability::Normal => Synchronous::Normal,
+        }
+    }
+}
+
 /// The parts of an event that came in as spans.
 fn parts<'b>(topic: TopicId, event: &EventSpans, body: &'b [u8]) -> EventParts<'b> {
     EventParts {
@@ -323,4 +346,24 @@ fn begin(db: &Connection) -> rusqlite::Result<()> {
 
 fn commit(db: &Connection) -> rusqlite::Result<()> {
     db.prepare_cached("COMMIT")?.execute([]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kept statements did this once and never again, so every batch of duplicates waited for the disk.
+    #[test]
+    fn the_durability_of_commits_changes_each_time() {
+        let db = Connection::open_in_memory().unwrap();
+        for _ in 0..3 {
+            for (setting, number) in [(Synchronous::Normal, 1), (Synchronous::Full, 2)] {
+                setting.apply(&db).unwrap();
+                let level: i64 = db
+                    .query_row("PRAGMA synchronous", [], |row| row.get(0))
+                    .unwrap();
+                assert_eq!(level, number);
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@
 
 use rusqlite::Connection;
 
+use super::super::damaged;
 use super::filter::Filter;
 use super::record::{records, KeyRecord, Posting, Record};
 use super::segment::{with_page, write_page, Description, Layout, Segment};
@@ -124,6 +125,8 @@ pub struct Build {
     key_fences: Vec<u64>,
     posting_fences: Vec<Posting>,
     last_key: Option<KeyRecord>,
+    /// Records read so far of the keys, then of the postings.
+    records: u64,
     page: Vec<u8>,
 }
 
@@ -144,6 +147,7 @@ impl Build {
             key_fences: Vec::new(),
             posting_fences: Vec::new(),
             last_key: None,
+            records: 0,
             page: Vec::with_capacity(SEGMENT_PAGE_BYTES),
         }
     }
@@ -235,10 +239,11 @@ impl Build {
             Phase::Complete => return Ok(0),
         }
         if self.page.is_empty() {
-            return Err(too_few());
+            return Err(self.wrong_count());
         }
         write_page(db, self.about.level, self.next_page, &self.page)?;
         self.next_page += 1;
+        self.check_count(db, written as u64)?;
         let layout = &self.layout;
         if self.next_page == layout.end() {
             self.phase = Phase::Complete;
@@ -252,6 +257,45 @@ impl Build {
             self.phase = Phase::Filter { at: 0 };
         }
         Ok(written)
+    }
+
+    /// Counts the records of a page of keys or postings. Behind the last of these pages the inputs must
+    /// have given as many as they said, and have no more.
+    fn check_count(&mut self, db: &Connection, records: u64) -> rusqlite::Result<()> {
+        let (end, has_more) = match self.phase {
+            Phase::Keys => {
+                let end = self.layout.filter_at();
+                (end, self.next_page == end && self.keys.next(db)?.is_some())
+            }
+            Phase::Postings => {
+                let end = self.layout.posting_fences_at();
+                (
+                    end,
+                    self.next_page == end && self.postings.next(db)?.is_some(),
+                )
+            }
+            _ => return Ok(()),
+        };
+        self.records += records;
+        if self.next_page < end {
+            return Ok(());
+        }
+        if has_more || std::mem::take(&mut self.records) != self.about.entries {
+            return Err(self.wrong_count());
+        }
+        Ok(())
+    }
+
+    fn wrong_count(&self) -> rusqlite::Error {
+        let Description {
+            first_seq,
+            last_seq,
+            entries,
+            ..
+        } = self.about;
+        damaged(format!(
+            "the segments of the events {first_seq} to {last_seq} do not have the {entries} records they should"
+        ))
     }
 
     /// The segment, once it is complete and its last transaction is committed.
@@ -273,9 +317,4 @@ fn take(content: &[u8], at: &mut usize, page: &mut Vec<u8>) {
     let part = &rest[..rest.len().min(SEGMENT_PAGE_BYTES)];
     page.extend_from_slice(part);
     *at += part.len();
-}
-
-/// The inputs had fewer records than they said.
-fn too_few() -> rusqlite::Error {
-    rusqlite::Error::QueryReturnedNoRows
 }

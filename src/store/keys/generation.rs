@@ -43,6 +43,11 @@ impl Generation {
         self.order.len() >= GENERATION_ENTRIES
     }
 
+    /// Bytes of memory that it takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.slots.len() * size_of::<Entry>() + self.order.capacity() * size_of::<(u32, TopicId)>()
+    }
+
     /// Adds an entry behind the others; its seq is greater than theirs.
     pub fn push(&mut self, entry: Entry, topic: TopicId) {
         assert!(
@@ -117,8 +122,9 @@ impl Generation {
     }
 }
 
+/// The first bits choose the slot, so that a fingerprint cut short in a test chooses one too.
 fn slot_of(fingerprint: Fingerprint) -> usize {
-    (fingerprint >> 64) as usize % GENERATION_SLOTS
+    (fingerprint >> (u128::BITS - GENERATION_SLOTS.ilog2())) as usize
 }
 
 #[cfg(test)]
@@ -140,7 +146,7 @@ mod tests {
     #[test]
     fn entries_of_one_slot_are_told_apart_and_leave_in_reverse() {
         let mut generation = Generation::new();
-        let last = (GENERATION_SLOTS as u128 - 1) << 64;
+        let last = u128::MAX << (u128::BITS - GENERATION_SLOTS.ilog2());
         for (at, fingerprint) in [last, last | 1, last, 0].into_iter().enumerate() {
             generation.push(entry(fingerprint, at as u64 + 10), 1 + at as u32 % 2);
         }

@@ -14,22 +14,24 @@ pub mod build;
 pub mod filter;
 pub mod fingerprint;
 pub mod generation;
+mod load;
 pub mod record;
 pub mod segment;
+#[cfg(test)]
+mod tests;
+mod work;
 
 use std::collections::VecDeque;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::TopicId;
-use crate::limits::{
-    GENERATIONS_MAX, MERGE_WIDTH, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES, SEGMENT_ROWS_DELETED_AT_ONCE,
-};
-use build::{Build, Source};
+use super::{damaged, no_event, TopicId};
+use crate::limits::SEGMENT_LEVELS;
+use build::Build;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
 use generation::{Entry, Generation};
-use record::{KeyRecord, Record};
-use segment::{delete_pages, last_page, Description, Segment};
+use record::KeyRecord;
+use segment::Segment;
 
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,16 @@ pub enum Check {
     Same(u64),
     /// Its key is stored as this seq, with other content.
     Differs(u64),
+}
+
+/// What the key index takes of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexMemory {
+    /// Segments on disk, of which memory holds the filters and the fences.
+    pub segments: usize,
+    pub filter_and_fence_bytes: usize,
+    /// Bytes of the newest keys, which have no segment yet.
+    pub generations_bytes: usize,
 }
 
 /// Two events with one fingerprint, by their seqs.
@@ -62,6 +74,8 @@ struct Running {
     build: Build,
     /// The open transaction has written some of it.
     touched: bool,
+    /// Earlier transactions, which were committed, have written some of it.
+    kept: bool,
 }
 
 /// The index as memory knows it.
@@ -75,6 +89,8 @@ pub struct KeyIndex {
     generations: VecDeque<Generation>,
     /// By the level that they make.
     builds: [Option<Running>; SEGMENT_LEVELS],
+    /// Builds that the open transaction has completed, the oldest of a level first.
+    finished: Vec<Running>,
     /// By level, the id of the page that the next build begins with.
     next_page: [i64; SEGMENT_LEVELS],
     garbage: Vec<Garbage>,
@@ -82,107 +98,9 @@ pub struct KeyIndex {
     garbage_left: Option<Vec<Garbage>>,
     /// Entries added by the open transaction.
     added: usize,
-    /// Pairs of stored events with one key, which a merge has met.
-    broken: u64,
 }
 
 impl KeyIndex {
-    /// Reads what memory has to know of the segments. The events behind [`KeyIndex::mark`] are to be
-    /// handed to [`KeyIndex::restore`].
-    pub fn load(
-        db: &Connection,
-        fingerprinter: Fingerprinter,
-        filter_memory_max: usize,
-    ) -> rusqlite::Result<Self> {
-        let mut statement =
-            db.prepare("SELECT level, first_seq, last_seq, entries, first_page FROM segments ORDER BY first_seq")?;
-        let described = statement.query_map([], |row| {
-            Ok(Description {
-                level: row.get::<_, u32>(0)? as usize,
-                first_seq: row.get::<_, i64>(1)? as u64,
-                last_seq: row.get::<_, i64>(2)? as u64,
-                entries: row.get::<_, i64>(3)? as u64,
-                first_page: row.get(4)?,
-            })
-        })?;
-        let described = described.collect::<rusqlite::Result<Vec<_>>>()?;
-        let mut index = Self {
-            fingerprinter,
-            filter_memory_max,
-            segments: Vec::with_capacity(described.len()),
-            generations: VecDeque::from([Generation::new()]),
-            builds: Default::default(),
-            next_page: [1; SEGMENT_LEVELS],
-            garbage: Vec::new(),
-            garbage_left: None,
-            added: 0,
-            broken: 0,
-        };
-        for about in described {
-            if about.level >= SEGMENT_LEVELS {
-                return Err(rusqlite::Error::IntegralValueOutOfRange(
-                    0,
-                    about.level as i64,
-                ));
-            }
-            index.segments.push(Segment::load(db, about, false)?);
-        }
-        index.load_filters(db)?;
-        index.find_garbage(db)?;
-        Ok(index)
-    }
-
-    /// Takes the filters into memory, those of small segments first: they are asked as often as those
-    /// of large ones and cost less.
-    fn load_filters(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        let mut by_size: Vec<usize> = (0..self.segments.len()).collect();
-        by_size.sort_by_key(|at| self.segments[*at].about.entries);
-        let mut bytes = 0;
-        for at in by_size {
-            let about = self.segments[at].about;
-            bytes += filter::blocks_for(about.entries) * 64;
-            if bytes > self.filter_memory_max {
-                break;
-            }
-            self.segments[at] = Segment::load(db, about, true)?;
-        }
-        Ok(())
-    }
-
-    /// Finds the pages that builds cut off by the end of the process have left.
-    fn find_garbage(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        for level in 0..SEGMENT_LEVELS {
-            let mut live: Vec<_> = self
-                .segments
-                .iter()
-                .filter(|s| s.about.level == level)
-                .map(|s| s.layout)
-                .collect();
-            live.sort_by_key(|layout| layout.first_page);
-            let mut from = 1;
-            for layout in live {
-                if from < layout.first_page {
-                    self.garbage.push(Garbage {
-                        level,
-                        first: from,
-                        end: layout.first_page,
-                    });
-                }
-                from = layout.end();
-            }
-            let end = last_page(db, level)? + 1;
-            if from < end {
-                self.garbage.push(Garbage {
-                    level,
-                    first: from,
-                    end,
-                });
-            }
-            self.next_page[level] = from.max(end);
-        }
-        Ok(())
-    }
-
     /// The last seq that the segments cover; 0 when there are none.
     pub fn mark(&self) -> u64 {
         self.segments
@@ -190,24 +108,29 @@ impl KeyIndex {
             .map_or(0, |segment| segment.about.last_seq)
     }
 
-    /// The segments, by seq.
-    pub fn segments(&self) -> &[Segment] {
-        &self.segments
+    /// What the index takes of memory.
+    pub fn memory(&self) -> IndexMemory {
+        IndexMemory {
+            segments: self.segments.len(),
+            filter_and_fence_bytes: self.segments.iter().map(Segment::memory_bytes).sum(),
+            generations_bytes: self.generations.iter().map(Generation::memory_bytes).sum(),
+        }
     }
 
-    /// Makes the fingerprints of this database.
-    pub fn fingerprinter(&self) -> Fingerprinter {
-        self.fingerprinter
-    }
-
-    /// Adds a stored event from behind the mark, at start.
-    pub fn restore(&mut self, event: &EventParts, seq: u64) {
+    /// Adds a stored event from behind the mark, at start. A seq that is not greater than the one before
+    /// is an error: the file is damaged.
+    pub fn restore(&mut self, event: &EventParts, seq: u64) -> rusqlite::Result<()> {
+        let newest = self.generations.iter().map(Generation::last_seq).max();
+        if seq <= newest.unwrap_or(0) {
+            return Err(damaged("the events are not in the order of their seqs"));
+        }
         let entry = Entry {
             fingerprint: self.fingerprinter.of_key(event.topic, event.event_id),
             seq,
             event_hash: self.fingerprinter.of_event(event),
         };
         self.push(entry, event.topic);
+        Ok(())
     }
 
     /// Whether an event is new, a repeat, or differs from what its key is stored with.
@@ -356,224 +279,6 @@ impl KeyIndex {
         let filling = self.generations.back_mut().expect("one was added");
         filling.push(entry, topic);
     }
-
-    /// Whether there is work that an idle moment could do.
-    pub fn has_work(&self) -> bool {
-        self.generations.len() > 1
-            || !self.garbage.is_empty()
-            || self.builds.iter().any(Option::is_some)
-            || (1..SEGMENT_LEVELS).any(|level| self.is_merge_due(level))
-    }
-
-    fn is_merge_due(&self, level: usize) -> bool {
-        self.segments
-            .iter()
-            .filter(|segment| segment.about.level == level - 1)
-            .count()
-            >= MERGE_WIDTH
-    }
-
-    /// Does work of about `budget` records inside the open transaction, lowest level first: what waits
-    /// there costs every look-up. All entries that are not of this transaction must be committed.
-    pub fn work(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
-        self.plan();
-        let mut left = budget;
-        for level in 0..SEGMENT_LEVELS {
-            let Some(running) = &mut self.builds[level] else {
-                continue;
-            };
-            if running.build.is_complete() {
-                continue;
-            }
-            // Generations in memory are bounded, whatever a commit brings.
-            let urgent = level == 0 && self.generations.len() > GENERATIONS_MAX;
-            let broken = &mut self.broken;
-            let mut collide = |collision| report_collision(db, collision, broken);
-            running.touched = true;
-            let done =
-                running
-                    .build
-                    .step(db, if urgent { usize::MAX } else { left }, &mut collide)?;
-            if running.build.is_complete() {
-                publish(db, &running.build.about)?;
-            }
-            left = left.saturating_sub(done);
-            if left == 0 {
-                break;
-            }
-        }
-        self.delete_garbage(db, budget)
-    }
-
-    /// Begins the builds that are due.
-    fn plan(&mut self) {
-        if self.builds[0].is_none() && self.generations.len() > 1 {
-            let sealed = &self.generations[0];
-            let about = Description {
-                level: 0,
-                first_seq: self.mark() + 1,
-                last_seq: sealed.last_seq(),
-                entries: sealed.len() as u64,
-                first_page: self.next_page[0],
-            };
-            let keys = vec![Source::memory(sealed.sorted_keys())];
-            let postings = vec![Source::memory(sealed.sorted_postings())];
-            self.builds[0] = Some(Running {
-                build: Build::new(about, keys, postings),
-                touched: false,
-            });
-        }
-        for level in 1..SEGMENT_LEVELS {
-            if self.builds[level].is_some() || !self.is_merge_due(level) {
-                continue;
-            }
-            let inputs: Vec<&Segment> = self
-                .segments
-                .iter()
-                .filter(|s| s.about.level == level - 1)
-                .take(MERGE_WIDTH)
-                .collect();
-            let about = Description {
-                level,
-                first_seq: inputs[0].about.first_seq,
-                last_seq: inputs[MERGE_WIDTH - 1].about.last_seq,
-                entries: inputs.iter().map(|segment| segment.about.entries).sum(),
-                first_page: self.next_page[level],
-            };
-            let keys = |s: &&Segment| Source::pages(level - 1, s.layout.first_page, s.layout.keys);
-            let postings =
-                |s: &&Segment| Source::pages(level - 1, s.layout.postings_at(), s.layout.postings);
-            let build = Build::new(
-                about,
-                inputs.iter().map(keys).collect(),
-                inputs.iter().map(postings).collect(),
-            );
-            self.builds[level] = Some(Running {
-                build,
-                touched: false,
-            });
-        }
-    }
-
-    fn delete_garbage(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
-        let mut left = self.garbage.clone();
-        let Some(garbage) = left.last_mut() else {
-            return Ok(());
-        };
-        let rows =
-            (budget * KeyRecord::BYTES / SEGMENT_PAGE_BYTES + 1).min(SEGMENT_ROWS_DELETED_AT_ONCE);
-        garbage.first = delete_pages(db, garbage.level, garbage.first, garbage.end, rows as i64)?;
-        if garbage.first >= garbage.end {
-            left.pop();
-        }
-        self.garbage_left = Some(left);
-        Ok(())
-    }
-
-    /// The open transaction has been committed.
-    pub fn committed(&mut self) {
-        self.added = 0;
-        if let Some(left) = self.garbage_left.take() {
-            self.garbage = left;
-        }
-        for level in 0..SEGMENT_LEVELS {
-            let Some(running) = &mut self.builds[level] else {
-                continue;
-            };
-            running.touched = false;
-            if running.build.is_complete() {
-                if let Some(running) = self.builds[level].take() {
-                    self.install(running.build);
-                }
-            }
-        }
-    }
-
-    /// Puts a finished segment in the place of what it was made of.
-    fn install(&mut self, build: Build) {
-        let segment = build.into_segment(true);
-        let about = segment.about;
-        self.next_page[about.level] = segment.layout.end();
-        if about.level == 0 {
-            self.generations.pop_front();
-            self.segments.push(segment);
-        } else {
-            let from = self
-                .segments
-                .partition_point(|s| s.about.first_seq < about.first_seq);
-            let to = self
-                .segments
-                .partition_point(|s| s.about.last_seq <= about.last_seq);
-            for input in self.segments.splice(from..to, [segment]) {
-                let (first, end) = (input.layout.first_page, input.layout.end());
-                self.garbage.push(Garbage {
-                    level: input.about.level,
-                    first,
-                    end,
-                });
-            }
-        }
-        self.keep_filters_within_bound();
-    }
-
-    /// Leaves the filters of the largest segments to the disk where memory may not hold all.
-    fn keep_filters_within_bound(&mut self) {
-        let bytes = |segment: &Segment| segment.filter.as_ref().map_or(0, |f| f.as_bytes().len());
-        let mut total: usize = self.segments.iter().map(bytes).sum();
-        while total > self.filter_memory_max {
-            let Some(largest) = self
-                .segments
-                .iter_mut()
-                .max_by_key(|segment| bytes(segment))
-            else {
-                break;
-            };
-            total -= bytes(largest);
-            largest.filter = None;
-        }
-    }
-
-    /// The open transaction has failed: nothing of it is on disk.
-    pub fn rolled_back(&mut self) {
-        for _ in 0..std::mem::take(&mut self.added) {
-            if self.generations.back().is_some_and(|g| g.len() == 0) && self.generations.len() > 1 {
-                self.generations.pop_back();
-            }
-            if let Some(filling) = self.generations.back_mut() {
-                filling.pop();
-            }
-        }
-        self.garbage_left = None;
-        for level in 0..SEGMENT_LEVELS {
-            if self.builds[level]
-                .as_ref()
-                .is_some_and(|running| running.touched)
-            {
-                if let Some(Running { build, .. }) = self.builds[level].take() {
-                    // Earlier transactions may have left pages of it; a new build goes behind them.
-                    let pages = build.pages();
-                    self.garbage.push(Garbage {
-                        level,
-                        first: pages.start,
-                        end: pages.end,
-                    });
-                    self.next_page[level] = pages.end;
-                }
-            }
-        }
-    }
-}
-
-/// Enters a complete segment into the table, in the place of what it was made of.
-fn publish(db: &Connection, about: &Description) -> rusqlite::Result<()> {
-    let (first, last) = (about.first_seq as i64, about.last_seq as i64);
-    db.prepare_cached("DELETE FROM segments WHERE first_seq >= ?1 AND last_seq <= ?2")?
-        .execute((first, last))?;
-    db.prepare_cached(
-        "INSERT INTO segments(first_seq, last_seq, level, entries, first_page) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute((first, last, about.level as i64, about.entries as i64, about.first_page))
-    .map(|_| ())
 }
 
 /// How a stored event relates to one that came.
@@ -588,7 +293,7 @@ fn compare(db: &Connection, seq: u64, event: &EventParts) -> rusqlite::Result<Co
         "SELECT topic_id, event_id, timestamp, source, payload FROM events WHERE seq = ?1",
     )?;
     let mut rows = statement.query([seq as i64])?;
-    let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let row = rows.next()?.ok_or_else(|| no_event(seq))?;
     let text = |column| {
         row.get_ref(column)
             .map(|value| value.as_bytes().unwrap_or_default())
@@ -610,28 +315,5 @@ fn has_key(db: &Connection, seq: u64, topic: TopicId, event_id: &[u8]) -> rusqli
     let found = statement.query_row([seq as i64], |row| {
         Ok(row.get::<_, TopicId>(0)? == topic && row.get_ref(1)?.as_bytes()? == event_id)
     });
-    found
-        .optional()?
-        .ok_or(rusqlite::Error::QueryReturnedNoRows)
-}
-
-/// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice,
-/// which must never be; the rows tell.
-fn report_collision(
-    db: &Connection,
-    collision: Collision,
-    broken: &mut u64,
-) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(
-        "SELECT 1 FROM events a JOIN events b ON a.topic_id = b.topic_id AND a.event_id = b.event_id \
-         WHERE a.seq = ?1 AND b.seq = ?2",
-    )?;
-    if statement.exists((collision.first as i64, collision.second as i64))? {
-        *broken += 1;
-        let Collision { first, second } = collision;
-        log::error!(
-            "the database is damaged: the events with seq {first} and {second} have one key"
-        );
-    }
-    Ok(())
+    found.optional()?.ok_or_else(|| no_event(seq))
 }

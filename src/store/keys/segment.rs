@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::super::TopicId;
+use super::super::{damaged, TopicId};
 use super::filter::{self, Filter};
 use super::fingerprint::Fingerprint;
 use super::record::{partition, records, KeyRecord, Posting, Record};
@@ -125,7 +125,10 @@ impl Segment {
         if whole {
             Ok(segment)
         } else {
-            Err(rusqlite::Error::QueryReturnedNoRows)
+            Err(damaged(format!(
+                "the segment of the events {} to {} lacks pages",
+                about.first_seq, about.last_seq
+            )))
         }
     }
 
@@ -300,7 +303,11 @@ pub fn with_page<T>(
 ) -> rusqlite::Result<T> {
     let mut statement = db.prepare_cached(SELECT_PAGE[level])?;
     let mut rows = statement.query([id])?;
-    let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let row = rows.next()?.ok_or_else(|| {
+        damaged(format!(
+            "page {id} of the segments of level {level} is missing"
+        ))
+    })?;
     Ok(look(row.get_ref(0)?.as_blob()?))
 }
 

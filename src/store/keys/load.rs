@@ -1,0 +1,133 @@
+//! The start of the key index: what memory has to know of the segments, and the pages that no segment
+//! owns.
+
+use std::collections::VecDeque;
+
+use rusqlite::Connection;
+
+use super::super::{damaged, unsigned};
+use super::fingerprint::Fingerprinter;
+use super::generation::Generation;
+use super::segment::{last_page, Description, Segment};
+use super::{filter, Garbage, KeyIndex};
+use crate::limits::{GENERATION_ENTRIES, MERGE_WIDTH, SEGMENT_LEVELS};
+
+impl KeyIndex {
+    /// Reads what memory has to know of the segments. The events behind [`KeyIndex::mark`] are to be
+    /// handed to [`KeyIndex::restore`].
+    pub fn load(
+        db: &Connection,
+        fingerprinter: Fingerprinter,
+        filter_memory_max: usize,
+    ) -> rusqlite::Result<Self> {
+        let mut statement =
+            db.prepare("SELECT level, first_seq, last_seq, entries, first_page FROM segments ORDER BY first_seq")?;
+        let described = statement.query_map([], |row| {
+            Ok(Description {
+                level: row.get::<_, u32>(0)? as usize,
+                first_seq: unsigned(row, 1)?,
+                last_seq: unsigned(row, 2)?,
+                entries: unsigned(row, 3)?,
+                first_page: row.get(4)?,
+            })
+        })?;
+        let described = described.collect::<rusqlite::Result<Vec<_>>>()?;
+        check(&described)?;
+        let mut index = Self {
+            fingerprinter,
+            filter_memory_max,
+            segments: Vec::with_capacity(described.len()),
+            generations: VecDeque::from([Generation::new()]),
+            builds: Default::default(),
+            next_page: [1; SEGMENT_LEVELS],
+            finished: Vec::new(),
+            garbage: Vec::new(),
+            garbage_left: None,
+            added: 0,
+        };
+        for about in described {
+            index.segments.push(Segment::load(db, about, false)?);
+        }
+        index.load_filters(db)?;
+        index.find_garbage(db)?;
+        Ok(index)
+    }
+
+    /// Takes the filters into memory, those of small segments first: they are asked as often as those
+    /// of large ones and cost less.
+    fn load_filters(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let mut by_size: Vec<usize> = (0..self.segments.len()).collect();
+        by_size.sort_by_key(|at| self.segments[*at].about.entries);
+        let mut bytes = 0;
+        for at in by_size {
+            let about = self.segments[at].about;
+            bytes += filter::blocks_for(about.entries) * 64;
+            if bytes > self.filter_memory_max {
+                break;
+            }
+            self.segments[at] = Segment::load(db, about, true)?;
+        }
+        Ok(())
+    }
+
+    /// Finds the pages that builds cut off by the end of the process have left.
+    fn find_garbage(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        for level in 0..SEGMENT_LEVELS {
+            let mut live: Vec<_> = self
+                .segments
+                .iter()
+                .filter(|s| s.about.level == level)
+                .map(|s| s.layout)
+                .collect();
+            live.sort_by_key(|layout| layout.first_page);
+            let mut from = 1;
+            let end = last_page(db, level)? + 1;
+            for layout in live {
+                if layout.first_page < from || layout.end() > end {
+                    return Err(damaged(format!(
+                        "a segment of level {level} has pages that are not its own"
+                    )));
+                }
+                if from < layout.first_page {
+                    self.garbage.push(Garbage {
+                        level,
+                        first: from,
+                        end: layout.first_page,
+                    });
+                }
+                from = layout.end();
+            }
+            if from < end {
+                self.garbage.push(Garbage {
+                    level,
+                    first: from,
+                    end,
+                });
+            }
+            self.next_page[level] = from.max(end);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the segments follow each other without a gap, the higher levels first, and have the sizes that
+/// builds give them. What else a damaged file says of them then has a bound.
+fn check(described: &[Description]) -> rusqlite::Result<()> {
+    let (mut covered, mut level) = (0, SEGMENT_LEVELS - 1);
+    for about in described {
+        let seqs = about.last_seq.saturating_sub(covered);
+        let is_sound = about.first_seq == covered + 1
+            && about.level <= level
+            && (1..=seqs).contains(&about.entries)
+            && about.entries <= (GENERATION_ENTRIES * MERGE_WIDTH.pow(about.level as u32)) as u64
+            && (1..i64::MAX / 2).contains(&about.first_page);
+        if !is_sound {
+            return Err(damaged(format!(
+                "the segment that begins with the event {} does not fit the others",
+                about.first_seq
+            )));
+        }
+        (covered, level) = (about.last_seq, about.level);
+    }
+    Ok(())
+}

@@ -1,0 +1,406 @@
+//! Two stores, one for each check, in the same random traffic: every answer and every read is equal.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use logagg::limits::GENERATION_ENTRIES;
+use logagg::store::{Bound, Dedup, Outcome, PageQuery, Store, StoreError};
+
+use crate::audit::audit;
+use crate::harness::{
+    copy, copy_template, idle_until_done, mix, options, publication, seeds, template_event,
+    topic_name, Chance, Event, Folder, TEMPLATE_EVENTS,
+};
+
+/// Where a commit of the store with the index can be made to fail. `{}` is a seq near its end.
+const FAILURES: [&str; 12] = [
+    "BEFORE INSERT ON events WHEN new.seq = {}",
+    "AFTER INSERT ON events WHEN new.seq = {}",
+    "BEFORE INSERT ON topics",
+    "BEFORE UPDATE ON counters",
+    "AFTER UPDATE ON counters",
+    "AFTER INSERT ON segments",
+    "BEFORE DELETE ON segments",
+    "BEFORE INSERT ON segment_pages_0 WHEN new.id % 71 = 0",
+    "BEFORE INSERT ON segment_pages_0",
+    "BEFORE INSERT ON segment_pages_1 WHEN new.id % 471 = 0",
+    "BEFORE INSERT ON segment_pages_1",
+    "BEFORE DELETE ON segment_pages_0",
+];
+
+struct Pair {
+    chance: Chance,
+    folder: Folder,
+    /// Counts the copies, to name them.
+    copies: u32,
+    paths: [PathBuf; 2],
+    constraint: Option<Store>,
+    index: Option<Store>,
+    /// The keys that are stored: those of the template, by seq, and these behind it.
+    template: u64,
+    sent: Vec<Event>,
+    next_id: u64,
+    clock: i64,
+    failures: u32,
+}
+
+impl Pair {
+    fn new(seed: u64, with_template: bool) -> Self {
+        let folder = Folder::new();
+        let paths = ["constraint", "index"].map(|name| folder.file(name));
+        if with_template {
+            copy_template(&paths[0], Dedup::Constraint);
+            copy_template(&paths[1], Dedup::Index);
+        }
+        let mut pair = Self {
+            chance: Chance::new(seed),
+            folder,
+            copies: 0,
+            paths,
+            constraint: None,
+            index: None,
+            template: if with_template { TEMPLATE_EVENTS } else { 0 },
+            sent: Vec::new(),
+            next_id: 1 << 40,
+            clock: 1_000_000,
+            failures: 0,
+        };
+        pair.open();
+        pair
+    }
+
+    fn open(&mut self) {
+        let filters = self.chance.pick(&[0, 100_000, usize::MAX]);
+        self.constraint = Some(crate::harness::open(&self.paths[0], Dedup::Constraint));
+        let mut options = options(&self.paths[1], Dedup::Index);
+        options.filter_memory_bytes = filters;
+        self.index = Some(Store::open(&options).unwrap());
+    }
+
+    fn both(&mut self) -> [&mut Store; 2] {
+        [&mut self.constraint, &mut self.index].map(|store| store.as_mut().unwrap())
+    }
+
+    fn index(&mut self) -> &mut Store {
+        self.index.as_mut().unwrap()
+    }
+
+    /// Asks both stores and compares what they say.
+    fn same<T: PartialEq + Debug>(&mut self, mut ask: impl FnMut(&mut Store) -> T) -> T {
+        let [constraint, index] = self.both().map(&mut ask);
+        assert_eq!(constraint, index);
+        index
+    }
+
+    /// The key of a stored event, near or far.
+    fn stored_key(&mut self) -> Option<Event> {
+        let near = self.chance.percent(40) || self.template == 0;
+        let n = self.sent.len() as u64;
+        if near && n > 0 {
+            let reach = self.chance.pick(&[20, 3_000, u64::MAX]).min(n);
+            return Some(self.sent[(n - 1 - self.chance.below(reach)) as usize]);
+        }
+        (self.template > 0).then(|| template_event(1 + self.chance.below(self.template)))
+    }
+
+    fn event(&mut self) -> Event {
+        if self.chance.percent(35) {
+            if let Some(mut stored) = self.stored_key() {
+                if self.chance.percent(20) {
+                    stored.version += 1 + self.chance.below(2) as u32;
+                }
+                self.sent.push(stored);
+                return stored;
+            }
+        }
+        let topics = 3 + self.next_id % 4_096 / 100;
+        self.next_id += 1;
+        let event = Event {
+            topic: (self.chance.below(topics) * self.chance.below(topics) / topics) as u32,
+            id: self.next_id,
+            version: self.chance.below(3) as u32,
+        };
+        self.sent.push(event);
+        event
+    }
+
+    fn commit(&mut self, size: u64) {
+        let publications = 1 + self.chance.below(3);
+        let events: Vec<Vec<Event>> = (0..publications)
+            .map(|_| {
+                let share = self.chance.below(2 * size / publications + 2);
+                (0..share).map(|_| self.event()).collect()
+            })
+            .collect();
+        let publications: Vec<_> = events.iter().map(|events| publication(events)).collect();
+        self.clock += 7;
+        let clock = self.clock;
+        let commit = |store: &mut Store| {
+            let mut outcomes = vec![Outcome::Accepted(99)];
+            let result = store.commit(publications.iter(), clock, &mut outcomes);
+            (result.map_err(|e: StoreError| e.to_string()), outcomes)
+        };
+        if self.chance.percent(25) {
+            let before = state(self.index());
+            let (result, outcomes) = self.with_failure(size, commit);
+            if result.is_err() {
+                self.failures += 1;
+                assert_eq!(outcomes, [Outcome::Accepted(99)]);
+                assert_eq!(state(self.index()), before);
+            } else {
+                let constraint = commit(self.constraint.as_mut().unwrap());
+                assert_eq!(constraint, (result, outcomes));
+            }
+            if self.failures.is_multiple_of(2) {
+                return;
+            }
+        }
+        let (result, outcomes) = self.same(commit);
+        assert_eq!(result, Ok(()));
+        assert_eq!(
+            outcomes.len() - 1,
+            events.iter().map(Vec::len).sum::<usize>()
+        );
+        self.same(state);
+    }
+
+    /// Does something while something in the database is made to fail.
+    fn with_failure<T>(&mut self, size: u64, work: impl FnOnce(&mut Store) -> T) -> T {
+        let other = Connection::open(&self.paths[1]).unwrap();
+        if self.chance.percent(10) {
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+            return work(self.index());
+        }
+        let seq = self.index().last_seq() + 1 + self.chance.below(size);
+        let place = self.chance.pick(&FAILURES).replace("{}", &seq.to_string());
+        let way = self.chance.pick(&["ABORT", "FAIL", "ROLLBACK"]);
+        other
+            .execute_batch(&format!(
+                "CREATE TRIGGER failure {place} BEGIN SELECT RAISE({way}, 'on purpose'); END"
+            ))
+            .unwrap();
+        let result = work(self.index());
+        other.execute_batch("DROP TRIGGER failure").unwrap();
+        result
+    }
+
+    fn idle(&mut self) {
+        for _ in 0..1 + self.chance.below(4) {
+            if self.chance.percent(20) {
+                let before = state(self.index());
+                let _ = self.with_failure(1, |store| store.idle_work(true));
+                assert_eq!(state(self.index()), before);
+            }
+            for store in self.both() {
+                store.idle_work(true).unwrap();
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        let way = self.chance.below(3);
+        if way == 2 {
+            self.copies += 1;
+            let copies = ["constraint", "index"]
+                .map(|name| self.folder.file(&format!("{name}-{}", self.copies)));
+            for (from, to) in self.paths.iter().zip(&copies) {
+                copy(from, to);
+            }
+            (self.constraint, self.index) = (None, None);
+            for path in std::mem::replace(&mut self.paths, copies) {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        for store in [self.constraint.take(), self.index.take()]
+            .into_iter()
+            .flatten()
+        {
+            if way == 0 {
+                store.close().unwrap();
+            }
+        }
+        self.open();
+        self.same(state);
+    }
+
+    fn read_pages(&mut self) {
+        let last_seq = self.index().last_seq();
+        let mut patterns = Vec::new();
+        for _ in 0..self.chance.below(4) {
+            let topic = topic_name(self.chance.below(60) as u32);
+            let prefix = self
+                .chance
+                .pick(&["a*", "order*", "order.1*", "ordering.*", "none*"]);
+            let patterns_of = [topic, prefix.to_owned()];
+            patterns.push(patterns_of[self.chance.below(2) as usize].clone());
+        }
+        let generation = GENERATION_ENTRIES as u64;
+        let at = match self.chance.below(5) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => last_seq.saturating_sub(self.chance.below(300)),
+            3 => self.chance.below(9) * generation + self.chance.below(4),
+            _ => self.chance.below(last_seq + 2),
+        };
+        let limit = self.chance.pick(&[1, 2, 63, 64, 65, 200, 1_000]);
+        let ascending = self.chance.percent(50);
+        let mut bound = if ascending {
+            Bound::After(at)
+        } else {
+            Bound::Before(at)
+        };
+        // A few pages, each behind the one before.
+        for _ in 0..3 {
+            let query = PageQuery {
+                topics: &patterns,
+                bound,
+                limit,
+            };
+            let (page, _) = self.same(|store| {
+                let mut events = Vec::new();
+                let page = store.page(&query, |e| {
+                    let content = (
+                        e.topic.to_owned(),
+                        e.event_id.to_owned(),
+                        e.payload.to_owned(),
+                    );
+                    events.push((e.seq, content, e.processed_at));
+                });
+                (page.unwrap(), events)
+            });
+            let Some(behind) = page.more_behind else {
+                break;
+            };
+            bound = if ascending {
+                Bound::After(behind)
+            } else {
+                Bound::Before(behind)
+            };
+        }
+    }
+
+    fn find_some(&mut self) {
+        for _ in 0..20 {
+            let mut key = match self.stored_key() {
+                Some(key) if self.chance.percent(80) => key,
+                _ => Event {
+                    topic: 1,
+                    id: self.chance.next(),
+                    version: 0,
+                },
+            };
+            if self.chance.percent(10) {
+                key.topic += 1;
+            }
+            self.same(|store| crate::harness::find(store, &key));
+        }
+    }
+
+    fn run(&mut self, events: u64, sizes: &[u64]) {
+        let goal = self.index().last_seq() + events;
+        while self.index().last_seq() < goal {
+            match self.chance.below(20) {
+                0 => self.restart(),
+                1..=2 => self.idle(),
+                3..=5 => self.read_pages(),
+                6 => self.find_some(),
+                _ => {
+                    let size = self.chance.pick(sizes);
+                    self.commit(size);
+                }
+            }
+        }
+    }
+
+    /// Compares all that is stored, and audits the segments.
+    fn finish(mut self) -> crate::audit::Audit {
+        idle_until_done(self.index());
+        self.same(state);
+        for key in self
+            .sent
+            .clone()
+            .into_iter()
+            .step_by(self.sent.len() / 2_000 + 1)
+        {
+            self.same(|store| crate::harness::find(store, &key).is_some());
+        }
+        let content = |path| {
+            let db = Connection::open(path).unwrap();
+            let sql = "SELECT * FROM events ORDER BY seq";
+            let mut statement = db.prepare(sql).unwrap();
+            let mut hash = 0_u64;
+            let mut rows = statement.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let numbers = [0, 1, 6].map(|column| row.get::<_, i64>(column).unwrap() as u64);
+                let texts = [2, 3, 4, 5].map(|column| row.get_ref(column).unwrap());
+                hash = numbers.into_iter().fold(hash, |hash, n| mix(hash ^ n));
+                for text in texts {
+                    let bytes = text.as_bytes().unwrap().iter();
+                    hash = bytes.fold(mix(hash), |hash, byte| {
+                        hash.wrapping_mul(0x0100_0000_01B3) ^ u64::from(*byte)
+                    });
+                }
+            }
+            hash
+        };
+        assert_eq!(content(&self.paths[0]), content(&self.paths[1]));
+        let audit = audit(&self.paths[1], 128);
+        assert_eq!(audit.orphans, 0);
+        audit
+    }
+}
+
+/// All that a store says of itself.
+fn state(store: &mut Store) -> impl PartialEq + Debug {
+    let ids = store.topics().sorted().to_vec();
+    let topics: Vec<_> = ids
+        .into_iter()
+        .map(|id| {
+            let topic = store.topics().get(id);
+            let counts = (topic.events, topic.last_seq, topic.last_processed_at);
+            (id, topic.name.to_string(), counts)
+        })
+        .collect();
+    (store.counters(), store.last_seq(), topics)
+}
+
+#[test]
+fn both_checks_agree_from_the_first_event_on() {
+    for seed in seeds(3) {
+        eprintln!("SEED={seed}");
+        let mut pair = Pair::new(seed, false);
+        pair.run(2_000, &[1, 3, 50]);
+        pair.run(70_000, &[1, 50, 2_000, 6_000]);
+        let failures = pair.failures;
+        let audit = pair.finish();
+        assert!(
+            failures > 0 && audit.by_level[0] > 0,
+            "{failures} {audit:?}"
+        );
+    }
+}
+
+#[test]
+fn both_checks_agree_while_segments_merge() {
+    for seed in seeds(2) {
+        eprintln!("SEED={seed}");
+        let mut pair = Pair::new(seed, true);
+        pair.run(45_000, &[1, 10, 300, 1_000]);
+        assert!(pair.failures > 0);
+        let audit = pair.finish();
+        assert_eq!(audit.by_level[1], 1, "{audit:?}");
+    }
+}
+
+#[test]
+fn both_checks_agree_on_commits_of_several_generations() {
+    for seed in seeds(1) {
+        eprintln!("SEED={seed}");
+        let mut pair = Pair::new(seed, false);
+        pair.run(450_000, &[1, 200_000]);
+        let audit = pair.finish();
+        assert!(audit.by_level[1] > 0, "{audit:?}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The key index against SQLite's own constraint, and against failures, crashes and damage.
+//!
+//! Each random run prints its seed. `SEEDS=40` makes more runs, `SEED=7` one of them alone.
+
+mod audit;
+mod collisions;
+mod damage;
+mod differential;
+mod harness;
+mod interruption;
+mod memory;
