@@ -6,8 +6,8 @@ use std::process::{Command as Process, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use log::LevelFilter;
-use logagg::cli::{self, Command};
 use logagg::app::{self, LogDuplicates};
+use logagg::cli::{self, Command};
 use logagg::config::Config;
 use logagg::logging::Format;
 use logagg::net::{self, Listen, Settings};

@@ -611,18 +611,23 @@ fn has_key(db: &Connection, seq: u64, topic: TopicId, event_id: &[u8]) -> rusqli
         .ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
-/// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice,
-/// which must never be; the rows tell.
+/// Whether two events have one key, which must never be.
+pub fn have_one_key(db: &Connection, collision: Collision) -> rusqlite::Result<bool> {
+    let mut statement = db.prepare_cached(
+        "SELECT 1 FROM events a JOIN events b ON a.topic_id = b.topic_id AND a.event_id = b.event_id \
+         WHERE a.seq = ?1 AND b.seq = ?2",
+    )?;
+    statement.exists((collision.first as i64, collision.second as i64))
+}
+
+/// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice;
+/// the rows tell.
 fn report_collision(
     db: &Connection,
     collision: Collision,
     broken: &mut u64,
 ) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(
-        "SELECT 1 FROM events a JOIN events b ON a.topic_id = b.topic_id AND a.event_id = b.event_id \
-         WHERE a.seq = ?1 AND b.seq = ?2",
-    )?;
-    if statement.exists((collision.first as i64, collision.second as i64))? {
+    if have_one_key(db, collision)? {
         *broken += 1;
         let Collision { first, second } = collision;
         log::error!(
