@@ -164,7 +164,7 @@ fn take_lock(path: &Path) -> Result<File, String> {
         .map_err(|e| format!("its lock file {} cannot be opened: {e}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err("it is open in another server".into()),
+        Err(TryLockError::WouldBlock) => Err("it is in use by another logagg".into()),
         Err(TryLockError::Error(e)) => Err(format!(
             "its lock file {} cannot be locked: {e}",
             path.display()
