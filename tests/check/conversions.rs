@@ -9,7 +9,7 @@ use logagg::store::{Dedup, Outcome, Store};
 use crate::databases::{options, publication, Database, LARGE};
 
 /// Conversions that are killed, each way.
-const KILLS: u32 = 8;
+const KILLS: u32 = 6;
 
 /// Opens the database as a server would: it knows what is stored, and takes more.
 fn is_usable(database: &Database, new: u64) {

@@ -33,25 +33,24 @@ fn pages() -> Pages {
     }
 }
 
-/// The check says that the database is damaged, with this among its problems.
-fn found(database: &Database, problem: &str) {
+/// The check says that the database is damaged, with these among its problems.
+fn found(database: &Database, problems: &[&str]) {
     let said = database.check(&["--quick"]);
-    assert_eq!(said.code, 1, "{problem}:\n{}", said.output);
+    assert_eq!(said.code, 1, "{problems:?}:\n{}", said.output);
     assert!(said.error.contains("is damaged"), "{}", said.error);
-    let is_named = said
-        .output
-        .lines()
-        .any(|line| line.starts_with("problem: ") && line.contains(problem));
-    assert!(is_named, "{problem} is not in:\n{}", said.output);
+    for problem in problems {
+        let is_named = said
+            .output
+            .lines()
+            .any(|line| line.starts_with("problem: ") && line.contains(problem));
+        assert!(is_named, "{problem} is not in:\n{}", said.output);
+    }
 }
 
-/// Changes a small database by SQL; the check then has each of `problems`.
-fn broken_by(dedup: Dedup, sql: &str, problems: &[&str]) {
-    let database = Database::small(dedup);
+/// Changes a database by SQL; the check then has each of `problems`.
+fn broken_by(database: Database, sql: &str, problems: &[&str]) {
     database.damage(sql);
-    for problem in problems {
-        found(&database, problem);
-    }
+    found(&database, problems);
 }
 
 fn edit_page(db: &Connection, id: i64, edit: impl FnOnce(&mut Vec<u8>)) {
@@ -66,23 +65,23 @@ fn edit_page(db: &Connection, id: i64, edit: impl FnOnce(&mut Vec<u8>)) {
 fn broken_page(id: i64, edit: impl FnOnce(&mut Vec<u8>), problem: &str) {
     let database = Database::small(Dedup::Index);
     edit_page(&database.sql(), id, edit);
-    found(&database, problem);
+    found(&database, &[problem]);
 }
 
 #[test]
 fn events_and_counters() {
     for dedup in [Dedup::Index, Dedup::Constraint] {
-        let broken = |sql: &str, problems: &[&str]| broken_by(dedup, sql, problems);
+        let broken = |sql: &str, problems: &[&str]| broken_by(Database::tiny(dedup), sql, problems);
         broken(
             "DELETE FROM events WHERE seq = 77",
             &[
-                "counters: unique_processed is 100004, but there are 100003 events",
+                "counters: unique_processed is 2004, but there are 2003 events",
                 "topics: topic 7 has events",
             ],
         );
         broken(
             "UPDATE counters SET unique_processed = unique_processed + 1",
-            &["counters: unique_processed is 100005"],
+            &["counters: unique_processed is 2005"],
         );
         broken(
             "UPDATE counters SET conflicts = duplicate_dropped + 1",
@@ -94,19 +93,19 @@ fn events_and_counters() {
         );
         broken(
             "UPDATE counters SET last_seq = last_seq - 1, topics_mark = topics_mark - 1",
-            &["events: there is the seq 100004, and last_seq is 100003"],
+            &["events: there is the seq 2004, and last_seq is 2003"],
         );
         broken(
             "UPDATE counters SET topics_mark = last_seq + 1",
-            &["counters: topics_mark is 100005"],
+            &["counters: topics_mark is 2005"],
         );
         broken(
             "UPDATE events SET seq = -5 WHERE seq = 5",
             &["events: there is the seq -5"],
         );
         broken(
-            "UPDATE events SET topic_id = 99 WHERE seq = 100004",
-            &["events: the event with seq 100004 has the topic 99, which is missing"],
+            "UPDATE events SET topic_id = 99 WHERE seq = 2004",
+            &["events: the event with seq 2004 has the topic 99, which is missing"],
         );
         broken(
             "UPDATE events SET payload = x'00' WHERE seq = 9",
@@ -146,7 +145,7 @@ fn events_and_counters() {
 /// A row that is behind is right as long as it tells the truth of its seq.
 #[test]
 fn a_topic_may_be_behind() {
-    let database = Database::small(Dedup::Index);
+    let database = Database::tiny(Dedup::Index);
     database.damage(
         "UPDATE counters SET topics_mark = 10; \
          UPDATE topics SET (events, last_seq, last_processed_at) = \
@@ -167,7 +166,7 @@ fn a_key_that_is_stored_twice() {
         "events: the events with seq 40 and {} have one key",
         SMALL + 1
     );
-    broken_by(Dedup::Index, &again, &[&problem]);
+    broken_by(Database::small(Dedup::Index), &again, &[&problem]);
     // SQLite refuses to make the index over it, so the index is made first and the key is put in behind
     // its back: as an event that the index does not hold.
     let behind = format!(
@@ -181,7 +180,7 @@ fn a_key_that_is_stored_twice() {
          PRAGMA writable_schema = RESET;"
     );
     broken_by(
-        Dedup::Constraint,
+        Database::small(Dedup::Constraint),
         &behind,
         &["events_key: the index does not hold the keys of the events"],
     );
@@ -189,7 +188,8 @@ fn a_key_that_is_stored_twice() {
 
 #[test]
 fn indexes_of_the_constraint() {
-    let broken = |sql: &str, problems: &[&str]| broken_by(Dedup::Constraint, sql, problems);
+    let broken =
+        |sql: &str, problems: &[&str]| broken_by(Database::tiny(Dedup::Constraint), sql, problems);
     broken("DROP INDEX events_key", &["schema: events_key is missing"]);
     broken(
         "DROP INDEX events_by_topic",
@@ -203,7 +203,8 @@ fn indexes_of_the_constraint() {
 
 #[test]
 fn the_table_of_segments() {
-    let broken = |sql: &str, problems: &[&str]| broken_by(Dedup::Index, sql, problems);
+    let broken =
+        |sql: &str, problems: &[&str]| broken_by(Database::small(Dedup::Index), sql, problems);
     broken(
         "DELETE FROM segments WHERE first_seq = 1",
         &["segments: they leave a gap between seq 0 and seq 49153"],
@@ -290,7 +291,7 @@ fn pages_of_a_segment() {
     broken_page(
         at.postings,
         |page| page[3] = 0,
-        "does not list the event with seq 7 for topic 1",
+        "does not list the event with seq 1 for topic 1",
     );
 }
 
@@ -299,13 +300,13 @@ fn pages_that_are_missing() {
     let at = pages();
     for id in [5, at.key_fences, at.postings, at.posting_fences] {
         broken_by(
-            Dedup::Index,
+            Database::small(Dedup::Index),
             &format!("DELETE FROM segment_pages_0 WHERE id = {id}"),
             &[&format!("lacks its page {id}")],
         );
     }
     broken_by(
-        Dedup::Index,
+        Database::small(Dedup::Index),
         &format!("DELETE FROM segment_pages_0 WHERE id = {}", at.filter + 1),
         &["filter: page"],
     );
@@ -322,7 +323,10 @@ fn pages_of_no_segment_are_counted_where_the_server_will_delete_them() {
         said.output
     );
     database.damage("INSERT INTO segment_pages_0 VALUES (0, x'00')");
-    found(&database, "pages: level 0 has pages in front of the first");
+    found(
+        &database,
+        &["pages: level 0 has pages in front of the first"],
+    );
 }
 
 /// What SQLite's own check finds is among the problems, and is left out with `--quick`.

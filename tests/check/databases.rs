@@ -15,6 +15,8 @@ use rusqlite::Connection;
 
 use crate::directory::TemporaryDirectory;
 
+/// Events of a tiny database, without a segment.
+pub const TINY: u64 = 2_004;
 /// Events of a small database: two segments and some behind them.
 pub const SMALL: u64 = 2 * GENERATION_ENTRIES as u64 + 1_700;
 /// Events of a large one: one segment of level 1 and one of level 0.
@@ -101,8 +103,18 @@ impl Database {
     /// A copy of a database with [`SMALL`] events.
     pub fn small(dedup: Dedup) -> Database {
         static KINDS: [OnceLock<Database>; 2] = [OnceLock::new(), OnceLock::new()];
-        let original = KINDS[usize::from(dedup == Dedup::Index)]
-            .get_or_init(|| Database::filled(dedup, SMALL));
+        Database::copy(&KINDS, dedup, SMALL)
+    }
+
+    /// A copy of a database with [`TINY`] events.
+    pub fn tiny(dedup: Dedup) -> Database {
+        static KINDS: [OnceLock<Database>; 2] = [OnceLock::new(), OnceLock::new()];
+        Database::copy(&KINDS, dedup, TINY)
+    }
+
+    fn copy(kinds: &[OnceLock<Database>; 2], dedup: Dedup, events: u64) -> Database {
+        let original = kinds[usize::from(dedup == Dedup::Index)]
+            .get_or_init(|| Database::filled(dedup, events));
         let copy = Database::new();
         fs::copy(&original.path, &copy.path).expect("there is room for a copy");
         copy
