@@ -4,18 +4,21 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use logagg::limits::GENERATION_ENTRIES;
 use logagg::store::{Dedup, Outcome, Store};
 
 use crate::databases::{options, publication, Database, LARGE};
 
 /// Conversions that are killed, each way.
 const KILLS: u32 = 6;
+/// Events in the database that they convert: a segment and some behind it.
+const KILLED_EVENTS: u64 = GENERATION_ENTRIES as u64 + 900;
 
 /// Opens the database as a server would: it knows what is stored, and takes more.
 fn is_usable(database: &Database, new: u64) {
     let mut store = Store::open(&options(&database.path, None)).unwrap();
     let mut outcomes = Vec::new();
-    let batch = publication([5, 60_000, new].into_iter());
+    let batch = publication([5, 50_000, new].into_iter());
     store
         .commit([&batch].into_iter(), 1, &mut outcomes)
         .unwrap();
@@ -24,7 +27,7 @@ fn is_usable(database: &Database, new: u64) {
             outcomes[..],
             [
                 Outcome::Duplicate(6),
-                Outcome::Duplicate(60_001),
+                Outcome::Duplicate(50_001),
                 Outcome::Accepted(_)
             ]
         ),
@@ -35,7 +38,7 @@ fn is_usable(database: &Database, new: u64) {
 
 #[test]
 fn there_and_back_changes_nothing() {
-    let database = Database::large(Dedup::Index);
+    let database = Database::filled(Dedup::Index, LARGE);
     let content = database.content();
     for (to, segments) in [("constraint", 0), ("index", 2)] {
         let said = database.convert(to);
@@ -82,7 +85,7 @@ fn a_conversion_may_be_killed_at_any_moment() {
         (Dedup::Constraint, Dedup::Index),
     ] {
         let (old, new) = (from.name(), to.name());
-        let database = Database::small(from);
+        let database = Database::filled(from, KILLED_EVENTS);
         let content = database.content();
         let start = Instant::now();
         assert_eq!(database.convert(new).code, 0);

@@ -90,7 +90,8 @@ impl Database {
         }
     }
 
-    fn filled(dedup: Dedup, events: u64) -> Database {
+    /// A database with so many events.
+    pub fn filled(dedup: Dedup, events: u64) -> Database {
         let database = Database::new();
         let mut store = Store::open(&options(&database.path, Some(dedup))).expect("it is new");
         fill(&mut store, 0..events);
@@ -120,9 +121,15 @@ impl Database {
         copy
     }
 
-    /// A new database with [`LARGE`] events.
-    pub fn large(dedup: Dedup) -> Database {
-        Database::filled(dedup, LARGE)
+    /// The names of the files in its folder.
+    pub fn files(&self) -> Vec<String> {
+        let folder = self.path.parent().expect("it is in a folder");
+        let entries = fs::read_dir(folder).expect("the folder can be read");
+        let name = |entry: std::io::Result<fs::DirEntry>| {
+            let name = entry.expect("the folder can be read").file_name();
+            name.into_string().expect("the names are ours")
+        };
+        entries.map(name).collect()
     }
 
     pub fn sql(&self) -> Connection {

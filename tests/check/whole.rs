@@ -2,14 +2,15 @@
 
 use std::fs;
 
+use logagg::limits::{GENERATIONS_MAX, GENERATION_ENTRIES};
 use logagg::store::{Dedup, Store};
 
-use crate::databases::{fill, options, Database, LARGE, SMALL};
+use crate::databases::{fill, options, program, publication, Database, LARGE, SMALL};
 
 #[test]
 fn what_the_store_wrote_is_right_and_is_not_changed() {
     for dedup in [Dedup::Index, Dedup::Constraint] {
-        let database = Database::large(dedup);
+        let database = Database::filled(dedup, LARGE);
         let before = fs::read(&database.path).unwrap();
         let said = database.is_clean();
         assert!(said.output.contains(&format!("events: {LARGE}\n")));
@@ -24,6 +25,9 @@ fn what_the_store_wrote_is_right_and_is_not_changed() {
         assert_eq!(quick.code, 0, "{}", quick.output);
         assert!(!quick.output.contains("SQLite finds its file whole"));
         assert!(fs::read(&database.path).unwrap() == before);
+        let mut files = database.files();
+        files.sort();
+        assert_eq!(files, ["events.db", "events.db.lock"]);
     }
 }
 
@@ -47,7 +51,7 @@ fn a_database_in_use_is_right_between_any_two_commits() {
         for to in [1, 10, 49_000, 60_000, SMALL] {
             let mut outcomes = Vec::new();
             for start in (from..to).step_by(5_000) {
-                let batch = crate::databases::publication(start..to.min(start + 5_000));
+                let batch = publication(start..to.min(start + 5_000));
                 store
                     .commit([&batch].into_iter(), start as i64, &mut outcomes)
                     .unwrap();
@@ -74,4 +78,34 @@ fn a_log_that_was_left_behind_is_read() {
     assert!(copy.is_clean().output.contains("events: 1000\n"));
     assert!(fs::metadata(log(&copy.path)).unwrap().len() > 0);
     assert!(copy.is_clean().output.contains("events: 1000\n"));
+}
+
+#[test]
+fn any_name_will_do() {
+    let database = Database::new();
+    let path = database.path.with_file_name("a b?#%41ä.db");
+    let mut store = Store::open(&options(&path, None)).unwrap();
+    fill(&mut store, 0..10);
+    store.close().unwrap();
+    let said = program(&["check", path.to_str().unwrap()]);
+    assert_eq!(said.code, 0, "{}", said.error);
+    assert!(said.output.contains("events: 10\n"));
+}
+
+/// What the server holds in memory, and reads at its start, is bounded whatever one commit brings.
+#[test]
+fn a_large_commit_leaves_few_events_behind_the_segments() {
+    const EVENTS: u64 = 6 * GENERATION_ENTRIES as u64;
+    let database = Database::new();
+    let mut store = Store::open(&options(&database.path, None)).unwrap();
+    let batch = publication(0..EVENTS);
+    store
+        .commit([&batch].into_iter(), 1, &mut Vec::new())
+        .unwrap();
+    let behind = EVENTS as i64 - database.number("SELECT max(last_seq) FROM segments");
+    assert!(
+        behind as usize <= GENERATIONS_MAX * GENERATION_ENTRIES,
+        "{behind}"
+    );
+    database.is_clean();
 }

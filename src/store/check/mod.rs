@@ -15,6 +15,7 @@ mod segments;
 mod sum;
 mod tables;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use super::keys::record::KeyRecord;
 use super::keys::segment::Description;
 use super::keys::{have_one_key, Collision};
 use super::load::fingerprint_key;
-use super::open::{explain, identify, recorded_dedup};
+use super::open::{beside, explain, identify, recorded_dedup};
 use super::{Dedup, OpenError};
 use crate::limits;
 use problems::Problems;
@@ -114,10 +115,33 @@ pub fn check(
             path.display()
         ))
     };
-    let db = open_read_only(path).map_err(&fail)?;
-    let dedup = recorded_dedup(&db).map_err(|e| fail(explain(&e)))?;
+    let path = fs::canonicalize(path).map_err(|error| fail(error.to_string()))?;
+    if path.is_dir() {
+        return Err(fail("it is a folder".into()));
+    }
+    // Without a write-ahead log nobody has it open, and it can be read without leaving files beside it or
+    // on a disk that cannot be written, unless a server starts meanwhile.
+    let has_log = || beside(&path, "-wal").exists();
+    if !has_log() {
+        let state = || fs::metadata(&path).and_then(|about| Ok((about.len(), about.modified()?)));
+        let before = state().map_err(|error| fail(error.to_string()))?;
+        let result = check_once(&path, true, options.quick, progress);
+        if !has_log() && state().is_ok_and(|after| after == before) {
+            return result.map_err(fail);
+        }
+    }
+    check_once(&path, false, options.quick, progress).map_err(fail)
+}
+
+fn check_once(
+    path: &Path,
+    is_closed: bool,
+    quick: bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, String> {
+    let db = open_read_only(path, is_closed)?;
     let mut report = Report {
-        dedup,
+        dedup: recorded_dedup(&db).map_err(|e| explain(&e))?,
         events: 0,
         topics: 0,
         segments: 0,
@@ -133,7 +157,7 @@ pub fn check(
         adder: Adder::new(),
         expected: 0,
     };
-    if let Err(error) = check_all(&mut run, options, &mut report) {
+    if let Err(error) = check_all(&mut run, quick, &mut report) {
         let why = explain(&error);
         run.problems
             .add("sqlite", format_args!("the check ends early: {why}"));
@@ -142,16 +166,15 @@ pub fn check(
     Ok(report)
 }
 
-/// Opens a database of ours and begins the transaction.
-fn open_read_only(path: &Path) -> Result<Connection, String> {
-    match std::fs::metadata(path) {
-        Ok(about) if about.is_dir() => return Err("it is a folder".into()),
-        Ok(_) => {}
-        Err(error) => return Err(error.to_string()),
-    }
+/// Opens a database of ours and begins the transaction. One that is closed is taken as it is on the disk.
+fn open_read_only(path: &Path, is_closed: bool) -> Result<Connection, String> {
     let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(path, flags)?;
+        let db = if is_closed {
+            Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)?
+        } else {
+            Connection::open_with_flags(path, flags)?
+        };
         db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
         db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS))?;
         db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
@@ -168,9 +191,22 @@ fn open_read_only(path: &Path) -> Result<Connection, String> {
     Ok(db)
 }
 
-fn check_all(run: &mut Run, options: &CheckOptions, report: &mut Report) -> rusqlite::Result<()> {
+/// The URI of a file that does not change (<https://www.sqlite.org/uri.html>).
+fn immutable(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?immutable=1"
+}
+
+fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Result<()> {
     let dedup = report.dedup;
-    if !options.quick {
+    if !quick {
         run.step(report, "SQLite finds its file whole", tables::integrity)?;
     }
     let schema = run.step(
