@@ -76,6 +76,8 @@ pub struct App {
     started: Now,
     rejected: u64,
     batches: u64,
+    /// This turn has committed events.
+    has_committed: bool,
     connections: usize,
     /// Duplicates that the next summary will tell, and when.
     summary: (u64, u64),
@@ -98,6 +100,7 @@ impl App {
             started: now,
             rejected: 0,
             batches: 0,
+            has_committed: false,
             connections: 0,
             summary: (0, 0),
             idle_at: 0,
@@ -196,6 +199,7 @@ impl App {
         {
             Ok(()) => {
                 self.batches += 1;
+                self.has_committed = true;
                 self.recovered();
                 self.answer_committed();
             }
@@ -275,7 +279,10 @@ impl App {
 
     /// What is due by the clock: probing a store that failed, the summary of duplicates.
     pub fn tick(&mut self, now: Now) {
-        if self.fault.is_some() && now.mono_ms >= self.retry_at {
+        // While publications wait for a lock, drain is the one that tries; a probe between its tries
+        // would let their time begin anew.
+        let probes = self.fault.is_some() && self.locked_since.is_none();
+        if probes && now.mono_ms >= self.retry_at {
             match self.store.probe() {
                 Ok(()) => self.recovered(),
                 Err(error) => self.failed(&error, now),
@@ -295,7 +302,8 @@ impl App {
         if now.mono_ms < self.idle_at {
             return false;
         }
-        self.store.idle_work().unwrap_or_else(|error| {
+        let quiet = !std::mem::take(&mut self.has_committed);
+        self.store.idle_work(quiet).unwrap_or_else(|error| {
             log::warn!("a checkpoint or the counts of topics have to wait: {error}");
             self.idle_at = now.mono_ms + limits::RETRY_MS;
             false

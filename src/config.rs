@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValue, RangedU64ValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use log::LevelFilter;
 
@@ -135,7 +136,10 @@ enum Level {
 
 impl ServeArgs {
     /// The settings that these arguments and the defaults make.
-    pub fn into_config(self) -> Config {
+    ///
+    /// # Errors
+    /// More addresses than [`limits::LISTENERS_MAX`].
+    pub fn into_config(self) -> Result<Config, clap::Error> {
         let mut listen = Vec::new();
         if self.listen.is_empty() || self.host.is_some() || self.port.is_some() {
             let host = self.host.unwrap_or_else(|| "0.0.0.0".to_owned());
@@ -149,6 +153,13 @@ impl ServeArgs {
             if matches!(address, Listen::Tcp { port: 0, .. }) || !listen.contains(&address) {
                 listen.push(address);
             }
+        }
+        if listen.len() > limits::LISTENERS_MAX {
+            let sentence = format!(
+                "--listen names more than {} addresses\n",
+                limits::LISTENERS_MAX
+            );
+            return Err(clap::Error::raw(ErrorKind::TooManyValues, sentence));
         }
         let settings = Settings {
             listen,
@@ -170,11 +181,11 @@ impl ServeArgs {
                 max_buffered_bytes: self.max_buffered_bytes,
             },
         };
-        Config {
+        Ok(Config {
             log_level: self.log_level.into(),
             log_format: self.log_format,
             settings,
-        }
+        })
     }
 }
 

@@ -64,7 +64,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         Refusal { error, variable }
     };
     match cli.map_err(refuse)?.subcommand {
-        CliSubcommand::Serve(serve) => Ok(Command::Serve(serve.into_config())),
+        CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
         CliSubcommand::Check(check) => Ok(Command::Check(check)),
         CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
     }

@@ -39,12 +39,6 @@ pub enum Listener {
     Unix(UnixListener, PathBuf),
 }
 
-/// A listener, and whether a connection may wait in its backlog.
-pub struct Accepting {
-    pub listener: Listener,
-    pub ready: bool,
-}
-
 impl Listener {
     /// Binds and listens, with a backlog of [`limits::BACKLOG`].
     pub fn bind(listen: &Listen) -> io::Result<Listener> {

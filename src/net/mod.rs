@@ -1,6 +1,7 @@
 //! The shell: sockets, readiness, deadlines, signals, and the one loop. The only place that knows a
 //! socket or a clock; it must never look into what it carries.
 
+mod acceptor;
 mod client;
 mod deadlines;
 mod listener;

@@ -22,9 +22,10 @@ use log::Log;
 use mio::{Events, Poll, Token};
 use slab::Slab;
 
+use super::acceptor::Acceptor;
 use super::client::{Client, ReadOutcome};
 use super::deadlines::Deadlines;
-use super::listener::{Accepting, Listener};
+use super::listener::{Listener, Stream};
 use super::memory::SharedMemory;
 use crate::app::{Answer, App, Committed, Ticket};
 use crate::clock::Now;
@@ -56,7 +57,7 @@ enum Life {
 pub struct Reactor {
     poll: Poll,
     signals: signal_hook_mio::v1_0::Signals,
-    listeners: Vec<Accepting>,
+    acceptor: Acceptor,
     clients: Slab<Client>,
     app: App,
     logger: &'static Logger,
@@ -72,7 +73,6 @@ pub struct Reactor {
     closing: Vec<usize>,
     memory: SharedMemory,
     deadlines: Deadlines,
-    accept_paused_until: u64,
     more_idle_work: bool,
     read_buffer: Box<[u8]>,
     committed: Vec<Committed>,
@@ -81,7 +81,7 @@ pub struct Reactor {
 impl Reactor {
     /// A loop that has not begun to turn. `app` must have been made with the same clock's zero.
     pub fn new(
-        mut listeners: Vec<Listener>,
+        listeners: Vec<Listener>,
         app: App,
         options: Options,
         started: Instant,
@@ -92,23 +92,15 @@ impl Reactor {
         let mut signals = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT])?;
         let registry = poll.registry();
         registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
-        for (at, listener) in listeners.iter_mut().enumerate() {
-            listener.register(registry, Token(FIRST_LISTENER + at))?;
-        }
         assert!(
             listeners.len() <= limits::LISTENERS_MAX,
             "the configuration bounds the listeners"
         );
+        let acceptor = Acceptor::new(listeners, registry, FIRST_LISTENER)?;
         Ok(Self {
             poll,
             signals,
-            listeners: listeners
-                .into_iter()
-                .map(|listener| Accepting {
-                    listener,
-                    ready: true,
-                })
-                .collect(),
+            acceptor,
             clients: Slab::new(),
             app,
             logger,
@@ -122,7 +114,6 @@ impl Reactor {
             closing: Vec::new(),
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
-            accept_paused_until: 0,
             more_idle_work: false,
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             committed: Vec::new(),
@@ -159,7 +150,7 @@ impl Reactor {
         for event in events.iter() {
             match event.token() {
                 SIGNALS => self.take_signals(),
-                Token(n) if n < FIRST_CLIENT => self.listeners[n - FIRST_LISTENER].ready = true,
+                Token(n) if n < FIRST_CLIENT => self.acceptor.set_ready(n - FIRST_LISTENER),
                 Token(n) => {
                     let key = n - FIRST_CLIENT;
                     let Some(client) = self.clients.get_mut(key) else {
@@ -182,9 +173,6 @@ impl Reactor {
 
     /// How long the poll may sleep.
     fn timeout(&self) -> Option<Duration> {
-        let accepting =
-            self.life == Life::Serving && self.clients.len() < self.options.max_connections;
-        let backlog = accepting && self.listeners.iter().any(|l| l.ready);
         if !self.ready.is_empty() || !self.flush.is_empty() || self.more_idle_work {
             return Some(Duration::ZERO);
         }
@@ -196,7 +184,7 @@ impl Reactor {
             .logger
             .pending()
             .then_some(self.now.mono_ms + limits::LOG_RETRY_MS);
-        let accept = backlog.then_some(self.accept_paused_until);
+        let accept = self.acceptor.deadline().filter(|_| self.has_room());
         let next = [
             self.deadlines.next(),
             self.app.deadline(),
@@ -227,46 +215,24 @@ impl Reactor {
     }
 
     fn accept(&mut self) {
-        if self.now.mono_ms >= self.accept_paused_until {
-            self.accept_waiting();
+        self.acceptor.begin_turn();
+        while self.has_room() {
+            let Some(stream) = self.acceptor.accept(self.now) else {
+                break;
+            };
+            self.admit(stream);
         }
         if self.life != Life::Serving {
             // Those who had connected before the signal have been let in; from now on nobody is.
-            self.listeners.clear();
+            self.acceptor.close();
         }
     }
 
-    fn accept_waiting(&mut self) {
-        for at in 0..self.listeners.len() {
-            let mut budget = limits::ACCEPTS_PER_TURN;
-            while self.listeners[at].ready
-                && budget > 0
-                && self.clients.len() < self.options.max_connections
-            {
-                budget -= 1;
-                match self.listeners[at].listener.accept() {
-                    Ok(stream) => self.admit(stream),
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                        self.listeners[at].ready = false
-                    }
-                    // The peer has gone again, or a signal came: there may be more behind it.
-                    Err(e)
-                        if matches!(
-                            e.kind(),
-                            io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
-                        ) => {}
-                    Err(e) => {
-                        // Out of descriptors or memory. Those who wait stay in the backlog.
-                        log::warn!("accepting pauses: {e}");
-                        self.accept_paused_until = self.now.mono_ms + limits::ACCEPT_PAUSE_MS;
-                        return;
-                    }
-                }
-            }
-        }
+    fn has_room(&self) -> bool {
+        self.clients.len() < self.options.max_connections
     }
 
-    fn admit(&mut self, mut stream: super::listener::Stream) {
+    fn admit(&mut self, mut stream: Stream) {
         let entry = self.clients.vacant_entry();
         let key = entry.key();
         if let Err(e) = stream.register(self.poll.registry(), Token(FIRST_CLIENT + key)) {

@@ -196,11 +196,8 @@ fn events_behind(db: &Connection, keys: &KeyIndex) -> rusqlite::Result<Vec<KeyRe
     let mut rows = statement.query([keys.mark() as i64])?;
     let mut tail = Vec::new();
     while let Some(row) = rows.next()? {
-        let event = event_parts(row)?;
-        tail.push(KeyRecord {
-            fingerprint: keys.fingerprinter().of_key(event.topic, event.event_id),
-            seq: row.get::<_, i64>(0)? as u64,
-        });
+        let seq = row.get::<_, i64>(0)? as u64;
+        tail.push(keys.fingerprinter().record(&event_parts(row)?, seq));
     }
     Ok(tail)
 }

@@ -9,6 +9,7 @@ mod check;
 mod convert;
 mod keys;
 mod load;
+mod maintain;
 mod open;
 mod read;
 mod schema;
@@ -103,13 +104,15 @@ pub struct Store {
     wal_frames: Arc<AtomicU32>,
     /// Frames at which the next checkpoint is due.
     checkpoint_at: u32,
-    sweep: Option<write::TopicSweep>,
+    sweep: Option<maintain::TopicSweep>,
     /// The topic of each event of the batch in hand; kept for its memory.
     batch_topics: Vec<TopicId>,
     /// The duplicate check `index`; none where SQLite's constraint decides.
     keys: Option<keys::KeyIndex>,
-    /// A commit waits for the disk to confirm it.
-    full: bool,
+    /// What a commit of events has to survive.
+    durability: Durability,
+    /// SQLite's setting as it is now.
+    synchronous: write::Synchronous,
 }
 
 impl Store {

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
 use super::topics::Topics;
+use super::write::Synchronous;
 use super::{Counters, Store};
 use crate::limits;
 
@@ -126,7 +127,11 @@ impl Store {
             sweep: None,
             batch_topics: Vec::new(),
             keys: None,
-            full: options.durability == Durability::Full,
+            durability: options.durability,
+            synchronous: match options.durability {
+                Durability::Full => Synchronous::Full,
+                Durability::Normal => Synchronous::Normal,
+            },
         };
         store.load(options).map_err(sqlite)?;
         store.db.busy_timeout(Duration::ZERO).map_err(sqlite)?;

@@ -1,15 +1,13 @@
-//! Writing: one batch, one transaction. Also the work that waits for an idle moment: checkpoints and
-//! the lazy counts of topics.
-
-use std::sync::atomic::Ordering;
+//! Writing: one batch, one transaction, and with it a share of what has to be maintained.
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
 use super::keys::fingerprint::EventParts;
 use super::keys::{Check, KeyIndex};
+use super::maintain::{write_topics, TopicRows};
 use super::topics::TopicId;
-use super::{Counters, Outcome, Store, StoreError};
+use super::{Counters, Durability, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
 use crate::limits;
 
@@ -105,6 +103,7 @@ impl<'db> Statements<'db> {
 struct Written {
     counters: Counters,
     last_seq: u64,
+    topics: TopicRows,
 }
 
 impl Store {
@@ -125,6 +124,7 @@ impl Store {
                 if let Some(keys) = &mut self.keys {
                     keys.committed();
                 }
+                self.topics_written(written.topics);
                 self.counters = written.counters;
                 self.last_seq = written.last_seq;
                 for (outcome, topic) in outcomes[first..].iter().zip(&self.batch_topics) {
@@ -152,11 +152,12 @@ impl Store {
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> rusqlite::Result<Written> {
-        begin(&self.db)?;
+        self.begin_durable()?;
         let mut statements = Statements::prepare(&self.db)?;
         let mut written = Written {
             counters: self.counters,
             last_seq: self.last_seq,
+            topics: TopicRows::default(),
         };
         for publication in publications {
             let body = &publication.body;
@@ -200,6 +201,8 @@ impl Store {
             let budget = accepted as usize * limits::SEGMENT_RECORDS_PER_EVENT;
             keys.work(&self.db, budget)?;
         }
+        written.topics = self.topics_due(accepted as usize);
+        write_topics(&self.db, &self.topics, written.topics)?;
         write_counters(&self.db, &written)?;
         commit(&self.db)?;
         Ok(written)
@@ -210,24 +213,32 @@ impl Store {
     /// power can only take the newest of them.
     fn commit_counters_alone(&mut self, written: &Written) -> rusqlite::Result<()> {
         self.db.prepare_cached("ROLLBACK")?.execute([])?;
-        if !self.full {
-            begin(&self.db)?;
-            write_counters(&self.db, written)?;
-            return commit(&self.db);
+        self.set_synchronous(Synchronous::Normal)?;
+        begin(&self.db)?;
+        write_counters(&self.db, written)?;
+        commit(&self.db)
+    }
+
+    /// Whether the next commits wait for the disk. SQLite takes a change only between transactions.
+    fn set_synchronous(&mut self, wanted: Synchronous) -> rusqlite::Result<()> {
+        if self.synchronous != wanted {
+            let pragma = match wanted {
+                Synchronous::Full => "PRAGMA synchronous = FULL",
+                Synchronous::Normal => "PRAGMA synchronous = NORMAL",
+            };
+            self.db.prepare_cached(pragma)?.execute([])?;
+            self.synchronous = wanted;
         }
-        self.db
-            .prepare_cached("PRAGMA synchronous = NORMAL")?
-            .execute([])?;
-        let result = begin(&self.db)
-            .and_then(|()| write_counters(&self.db, written))
-            .and_then(|()| commit(&self.db));
-        if result.is_err() {
-            self.rollback();
-        }
-        self.db
-            .prepare_cached("PRAGMA synchronous = FULL")?
-            .execute([])?;
-        result
+        Ok(())
+    }
+
+    /// Begins a transaction whose commit is as durable as the configuration says.
+    fn begin_durable(&mut self) -> rusqlite::Result<()> {
+        self.set_synchronous(match self.durability {
+            Durability::Full => Synchronous::Full,
+            Durability::Normal => Synchronous::Normal,
+        })?;
+        begin(&self.db)
     }
 
     /// Commits a change of nothing, to find out whether the store can commit.
@@ -241,100 +252,19 @@ impl Store {
         })
     }
 
-    /// One slice, of a few milliseconds, of what waits for an idle moment. Says whether there is more.
-    pub fn idle_work(&mut self) -> Result<bool, StoreError> {
-        if self.wal_frames.load(Ordering::Relaxed) >= self.checkpoint_at {
-            return self.checkpoint().map(|()| true);
-        }
-        if self.keys.as_ref().is_some_and(KeyIndex::has_work) {
-            return self.work_on_keys().map(|()| true);
-        }
-        if self.sweep.is_none() && self.last_seq - self.topics_mark >= limits::TOPICS_MARK_EVENTS {
-            self.sweep = Some(TopicSweep {
-                mark: self.last_seq,
-                remaining: self.topics.stale().len(),
-            });
-        }
-        let Some(sweep) = self.sweep.take() else {
-            return Ok(false);
-        };
-        let n = sweep.remaining.min(limits::TOPICS_WRITTEN_AT_ONCE);
-        let rest = TopicSweep {
-            mark: sweep.mark,
-            remaining: sweep.remaining - n,
-        };
-        if let Err(error) = self.write_topics(n, (rest.remaining == 0).then_some(rest.mark)) {
-            self.sweep = Some(sweep);
-            return Err(error);
-        }
-        self.sweep = (rest.remaining > 0).then_some(rest);
-        Ok(self.sweep.is_some())
-    }
-
-    fn work_on_keys(&mut self) -> Result<(), StoreError> {
-        let result = self.in_transaction(|store| match &mut store.keys {
-            Some(keys) => keys.work(&store.db, limits::SEGMENT_RECORDS_PER_SLICE),
-            None => Ok(()),
-        });
-        if let Some(keys) = &mut self.keys {
-            match &result {
-                Ok(()) => keys.committed(),
-                Err(_) => keys.rolled_back(),
-            }
-        }
-        result
-    }
-
-    /// Writes the first `n` rows of `topics` that are behind, and the mark when it is reached.
-    fn write_topics(&mut self, n: usize, mark: Option<u64>) -> Result<(), StoreError> {
-        self.in_transaction(|store| {
-            let mut update = store
-                .db
-                .prepare_cached("UPDATE topics SET events = ?2, last_seq = ?3, last_processed_at = ?4 WHERE id = ?1")?;
-            for id in &store.topics.stale()[..n] {
-                let topic = store.topics.get(*id);
-                update.execute((id, topic.events as i64, topic.last_seq as i64, topic.last_processed_at))?;
-            }
-            if let Some(mark) = mark {
-                store.db.prepare_cached("UPDATE counters SET topics_mark = ?1")?.execute([mark as i64])?;
-            }
-            Ok(())
-        })?;
-        self.topics.written(n);
-        self.topics_mark = mark.unwrap_or(self.topics_mark);
-        Ok(())
-    }
-
-    /// Copies what it may of the write-ahead log into the database. A reader in another process can
-    /// hold some of it back; then the next try waits until the log has grown on.
-    fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let (frames, copied) = self
-            .db
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-                Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-            })
-            .inspect_err(|_| self.checkpoint_at += limits::CHECKPOINT_FRAMES)?;
-        if frames == copied {
-            self.wal_frames.store(0, Ordering::Relaxed);
-            self.checkpoint_at = limits::CHECKPOINT_FRAMES;
-        } else {
-            self.checkpoint_at = frames.max(0) as u32 + limits::CHECKPOINT_FRAMES;
-        }
-        Ok(())
-    }
-
     /// Brings the table of topics up to date and closes the file; SQLite then empties its log.
     pub fn close(mut self) -> Result<(), StoreError> {
-        self.write_topics(self.topics.stale().len(), Some(self.last_seq))?;
+        self.write_all_topics()?;
         let Store { db, .. } = self;
         db.close().map_err(|(_, error)| error.into())
     }
 
-    fn in_transaction(
+    pub(super) fn in_transaction(
         &mut self,
         work: impl FnOnce(&mut Store) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
-        let result = begin(&self.db)
+        let result = self
+            .begin_durable()
             .and_then(|()| work(self))
             .and_then(|()| commit(&self.db));
         result.map_err(|error| {
@@ -353,12 +283,11 @@ impl Store {
     }
 }
 
-/// A round of bringing the rows of `topics` up to date, done in slices.
-pub(super) struct TopicSweep {
-    /// What the mark becomes when the round is done: the last seq when it began.
-    mark: u64,
-    /// Rows still to be written.
-    remaining: usize,
+/// SQLite's `synchronous`, as far as it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Synchronous {
+    Full,
+    Normal,
 }
 
 /// The parts of an event that came in as spans.

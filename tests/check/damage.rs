@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use crate::databases::{Database, SMALL};
 
-const KEY_BYTES: usize = 24;
+const KEY_BYTES: usize = 32;
 const POSTING_BYTES: usize = 12;
 
 /// The ids of the first segment's pages begin at 1; these are the first ones of its parts.
@@ -22,7 +22,7 @@ struct Pages {
 
 fn pages() -> Pages {
     let entries = GENERATION_ENTRIES;
-    let filter = 1 + entries.div_ceil(168) as i64;
+    let filter = 1 + entries.div_ceil(126) as i64;
     let key_fences = filter + (entries * 13).div_ceil(512).div_ceil(63) as i64;
     let postings = key_fences + 1;
     Pages {
@@ -246,7 +246,11 @@ fn the_table_of_segments() {
     );
     broken(
         "UPDATE events SET event_id = 'other' WHERE seq = 77",
-        &["keys: the event with seq 77 has not the key"],
+        &["keys: the event with seq 77 is not the one"],
+    );
+    broken(
+        "UPDATE events SET payload = '{\"n\":1}' WHERE seq = 78",
+        &["keys: the event with seq 78 is not the one"],
     );
 }
 
@@ -269,12 +273,9 @@ fn pages_of_a_segment() {
         swap(POSTING_BYTES),
         "is not sorted at record 1",
     );
-    // The last byte of a key's record is of its seq.
-    broken_page(
-        2,
-        |page| page[KEY_BYTES - 1] ^= 1,
-        "does not find the event with seq",
-    );
+    // A key's record has a fingerprint of 16 bytes, a seq of 8 and a hash of 8.
+    broken_page(2, |page| page[23] ^= 1, "does not find the event with seq");
+    broken_page(2, |page| page[31] ^= 1, "keys: the event with seq");
     broken_page(
         2,
         |page| page.truncate(100),

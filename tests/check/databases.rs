@@ -72,7 +72,7 @@ pub fn fill(store: &mut Store, numbers: std::ops::Range<u64>) {
             .expect("the events can be stored");
         from = to;
     }
-    while store.idle_work().expect("the store can work") {}
+    while store.idle_work(true).expect("the store can work") {}
 }
 
 /// A database of its own for one test.

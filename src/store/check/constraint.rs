@@ -65,9 +65,12 @@ fn sum_keys(run: &mut Run, fingerprinter: &Fingerprinter) -> rusqlite::Result<Su
         last.1.clear();
         last.1.extend_from_slice(event_id);
         last.2 = seq;
-        let fingerprint = fingerprinter.of_key(topic, event_id);
-        let seq = seq as u64;
-        run.adder.add(&mut sum, KeyRecord { fingerprint, seq });
+        let key = KeyRecord {
+            fingerprint: fingerprinter.of_key(topic, event_id),
+            seq: seq as u64,
+            event_hash: 0,
+        };
+        run.adder.add(&mut sum, key);
         run.progress("reading the index of keys", sum.records);
     }
     Ok(sum)

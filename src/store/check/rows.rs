@@ -2,7 +2,7 @@
 
 use rusqlite::types::ValueRef;
 
-use super::super::keys::fingerprint::Fingerprinter;
+use super::super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::super::keys::record::{KeyRecord, Posting};
 use super::super::keys::segment::Description;
 use super::super::{Dedup, TopicId};
@@ -23,6 +23,8 @@ pub struct Group {
 /// The events by what has to know of them: one group for each segment, or one for SQLite's indexes.
 pub struct Groups {
     pub list: Vec<Group>,
+    /// SQLite's indexes know nothing of an event but its key.
+    has_hashes: bool,
     at: usize,
     /// The keys of the events behind all groups, in the order of their seqs.
     pub tail: Vec<KeyRecord>,
@@ -45,6 +47,7 @@ impl Groups {
         };
         Self {
             list,
+            has_hashes: dedup == Dedup::Index,
             at: 0,
             tail: Vec::new(),
         }
@@ -84,9 +87,7 @@ pub fn scan(
     topics: &mut Topics,
     groups: &mut Groups,
 ) -> rusqlite::Result<u64> {
-    // The types tell that these columns are right; reading them would cost the pages of large payloads.
-    let sql = "SELECT seq, topic_id, event_id, processed_at, \
-                      typeof(timestamp) = 'text' AND typeof(source) = 'text' AND typeof(payload) = 'text' \
+    let sql = "SELECT seq, topic_id, event_id, timestamp, source, payload, processed_at \
                FROM events NOT INDEXED ORDER BY seq";
     let mut statement = run.db.prepare(sql)?;
     let mut rows = statement.query([])?;
@@ -102,32 +103,49 @@ pub fn scan(
                 format_args!("there is the seq {seq}, and last_seq is {last}"),
             );
         }
-        let (ValueRef::Integer(topic), ValueRef::Text(event_id), ValueRef::Integer(_), true) = (
-            row.get_ref(1)?,
-            row.get_ref(2)?,
-            row.get_ref(3)?,
-            row.get(4)?,
-        ) else {
-            run.problems.add(
-                "events",
-                format_args!("the event with seq {seq} has a value of the wrong type"),
-            );
+        let (ValueRef::Integer(topic), ValueRef::Text(event_id), ValueRef::Text(timestamp)) =
+            (row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?)
+        else {
+            has_wrong_type(run, seq);
+            continue;
+        };
+        let (ValueRef::Text(source), ValueRef::Text(payload), ValueRef::Integer(processed_at)) =
+            (row.get_ref(4)?, row.get_ref(5)?, row.get_ref(6)?)
+        else {
+            has_wrong_type(run, seq);
             continue;
         };
         // A seq below 1 has been reported, and belongs to no topic's count.
         let Ok(seq) = u64::try_from(seq) else {
             continue;
         };
-        if !topics.count(topic, seq, row.get_ref(3)?) {
+        if !topics.count(topic, seq, processed_at) {
             run.problems.add(
                 "events",
                 format_args!("the event with seq {seq} has the topic {topic}, which is missing"),
             );
         }
         if let Ok(topic) = TopicId::try_from(topic) {
-            let fingerprint = fingerprinter.of_key(topic, event_id);
-            groups.add(run, KeyRecord { fingerprint, seq }, topic);
+            let event = EventParts {
+                topic,
+                event_id,
+                timestamp,
+                source,
+                payload,
+            };
+            let mut key = fingerprinter.record(&event, seq);
+            if !groups.has_hashes {
+                key.event_hash = 0;
+            }
+            groups.add(run, key, topic);
         }
     }
     Ok(count)
+}
+
+fn has_wrong_type(run: &mut Run, seq: i64) {
+    run.problems.add(
+        "events",
+        format_args!("the event with seq {seq} has a value of the wrong type"),
+    );
 }

@@ -7,6 +7,7 @@ use super::super::keys::filter;
 use super::super::keys::fingerprint::Fingerprinter;
 use super::super::keys::record::{records, KeyRecord, Posting, Record};
 use super::super::keys::segment::{with_page, Description, Layout, Segment};
+use super::super::load::event_parts;
 use super::rows::{Group, Groups};
 use super::sum::Sum;
 use super::tables::Counters;
@@ -346,11 +347,11 @@ fn name_differences(
                 break;
             }
             let seq = key.seq;
-            match fingerprint_of(run.db, fingerprinter, seq)? {
-                Some(fingerprint) if fingerprint == key.fingerprint => {}
+            match record_of(run.db, fingerprinter, seq)? {
+                Some(stored) if stored == key => {}
                 Some(_) => run.problems.add(
                     "keys",
-                    format_args!("the event with seq {seq} has not the key that {name} says"),
+                    format_args!("the event with seq {seq} is not the one that {name} knows"),
                 ),
                 None => run.problems.add(
                     "keys",
@@ -398,7 +399,7 @@ fn name_missing(
         }
         let (seq, topic) = (row.get::<_, i64>(0)? as u64, row.get(1)?);
         let fingerprint = fingerprinter.of_key(topic, row.get_ref(2)?.as_bytes()?);
-        let find = segment.find(run.db, fingerprint, &mut |found| Ok(found == seq));
+        let find = segment.find(run.db, fingerprint, &mut |found| Ok(found.seq == seq));
         if !find.optional()?.unwrap_or(false) {
             run.problems.add(
                 "keys",
@@ -423,15 +424,17 @@ fn page_records<R: Record>(db: &Connection, level: usize, id: i64) -> rusqlite::
     Ok(found.optional()?.unwrap_or_default())
 }
 
-/// The fingerprint of a stored event.
-fn fingerprint_of(
+/// The record of a stored event, if there is one.
+fn record_of(
     db: &Connection,
     fingerprinter: &Fingerprinter,
     seq: u64,
-) -> rusqlite::Result<Option<u128>> {
-    db.prepare_cached("SELECT topic_id, event_id FROM events WHERE seq = ?1")?
+) -> rusqlite::Result<Option<KeyRecord>> {
+    let sql =
+        "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq = ?1";
+    db.prepare_cached(sql)?
         .query_row([seq as i64], |row| {
-            Ok(fingerprinter.of_key(row.get(0)?, row.get_ref(1)?.as_bytes()?))
+            Ok(fingerprinter.record(&event_parts(row)?, seq))
         })
         .optional()
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::types::ValueRef;
 use rusqlite::Connection;
 
 use super::super::schema::{create_tables, has_index_parts};
@@ -204,7 +203,7 @@ impl Topics {
     }
 
     /// Counts an event; says whether there is such a topic.
-    pub fn count(&mut self, id: i64, seq: u64, processed_at: ValueRef) -> bool {
+    pub fn count(&mut self, id: i64, seq: u64, processed_at: i64) -> bool {
         let Some(topic) = usize::try_from(id - 1)
             .ok()
             .and_then(|at| self.rows.get_mut(at))
@@ -218,7 +217,7 @@ impl Topics {
             topic.missed += 1;
         }
         if seq == topic.last_seq {
-            topic.is_last_right = processed_at == ValueRef::Integer(topic.last_processed_at);
+            topic.is_last_right = processed_at == topic.last_processed_at;
         }
         true
     }

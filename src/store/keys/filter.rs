@@ -85,7 +85,7 @@ pub fn insert_on_page(page: &mut [u8], offset: usize, fingerprint: Fingerprint) 
 }
 
 fn block_of(fingerprint: Fingerprint, blocks: usize) -> usize {
-    ((fingerprint >> 64) * blocks as u128 >> 64) as usize
+    (((fingerprint >> 64) * blocks as u128) >> 64) as usize
 }
 
 fn bits(fingerprint: Fingerprint) -> impl Iterator<Item = usize> {

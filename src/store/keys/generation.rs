@@ -98,6 +98,7 @@ impl Generation {
             .map(|e| KeyRecord {
                 fingerprint: e.fingerprint,
                 seq: e.seq,
+                event_hash: e.event_hash,
             })
             .collect();
         keys.sort_unstable();
@@ -164,7 +165,11 @@ mod tests {
                 .wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645)
                 .wrapping_add(99);
             generation.push(entry(fingerprint, seq), 1);
-            expected.push(KeyRecord { fingerprint, seq });
+            expected.push(KeyRecord {
+                fingerprint,
+                seq,
+                event_hash: seq * 7,
+            });
         }
         assert!(generation.is_full());
         expected.sort_unstable();

@@ -202,10 +202,15 @@ impl KeyIndex {
 
     /// Adds a stored event from behind the mark, at start.
     pub fn restore(&mut self, event: &EventParts, seq: u64) {
-        let entry = Entry {
-            fingerprint: self.fingerprinter.of_key(event.topic, event.event_id),
+        let KeyRecord {
+            fingerprint,
             seq,
-            event_hash: self.fingerprinter.of_event(event),
+            event_hash,
+        } = self.fingerprinter.record(event, seq);
+        let entry = Entry {
+            fingerprint,
+            seq,
+            event_hash,
         };
         self.push(entry, event.topic);
     }
@@ -231,11 +236,15 @@ impl KeyIndex {
             seq: 0,
             event_hash,
         });
-        self.find_in_segments(db, fingerprint, |seq| {
-            found = match compare(db, seq, event)? {
-                Compared::OtherKey => return Ok(false),
-                Compared::Same => Check::Same(seq),
-                Compared::Differs => Check::Differs(seq),
+        self.find_in_segments(db, fingerprint, |record| {
+            found = if record.event_hash == event_hash {
+                Check::Same(record.seq)
+            } else {
+                match compare(db, record.seq, event)? {
+                    Compared::OtherKey => return Ok(false),
+                    Compared::Same => Check::Same(record.seq),
+                    Compared::Differs => Check::Differs(record.seq),
+                }
             };
             Ok(true)
         })?;
@@ -261,8 +270,8 @@ impl KeyIndex {
             }
         }
         let mut found = None;
-        self.find_in_segments(db, fingerprint, |seq| {
-            found = has_key(db, seq, topic, event_id)?.then_some(seq);
+        self.find_in_segments(db, fingerprint, |record| {
+            found = has_key(db, record.seq, topic, event_id)?.then_some(record.seq);
             Ok(found.is_some())
         })?;
         Ok(found)
@@ -272,7 +281,7 @@ impl KeyIndex {
         &self,
         db: &Connection,
         fingerprint: Fingerprint,
-        mut take: impl FnMut(u64) -> rusqlite::Result<bool>,
+        mut take: impl FnMut(KeyRecord) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<()> {
         for segment in self.segments.iter().rev() {
             if segment.find(db, fingerprint, &mut take)? {

@@ -26,6 +26,8 @@ pub trait Record: Copy + Ord + 'static {
 pub struct KeyRecord {
     pub fingerprint: Fingerprint,
     pub seq: u64,
+    /// The hash of the whole event: an exact repeat is recognised without reading its row.
+    pub event_hash: u64,
 }
 
 /// Which topic an event has.
@@ -37,19 +39,22 @@ pub struct Posting {
 
 impl Record for KeyRecord {
     const PART: &'static str = "keys";
-    const BYTES: usize = 24;
+    const BYTES: usize = 32;
     type Fence = u64;
 
     fn write(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.fingerprint.to_be_bytes());
         out.extend_from_slice(&self.seq.to_be_bytes());
+        out.extend_from_slice(&self.event_hash.to_be_bytes());
     }
 
     fn read(bytes: &[u8]) -> Self {
-        let (fingerprint, seq) = bytes.split_at(16);
+        let (fingerprint, rest) = bytes.split_at(16);
+        let (seq, event_hash) = rest.split_at(8);
         Self {
             fingerprint: u128::from_be_bytes(fingerprint.try_into().expect("split at 16")),
-            seq: u64::from_be_bytes(seq.try_into().expect("24 less 16")),
+            seq: u64::from_be_bytes(seq.try_into().expect("split at 8")),
+            event_hash: u64::from_be_bytes(event_hash.try_into().expect("32 less 16 less 8")),
         }
     }
 
@@ -108,8 +113,14 @@ mod tests {
 
     #[test]
     fn records_survive_a_page_and_bytes_sort_as_they_do() {
-        let keys = [(0, 1), (1, 0), (1 << 64, 5), (u128::MAX, u64::MAX)]
-            .map(|(fingerprint, seq)| KeyRecord { fingerprint, seq });
+        let keys =
+            [(0, 1), (1, 0), (1 << 64, 5), (u128::MAX, u64::MAX)].map(|(fingerprint, seq)| {
+                KeyRecord {
+                    fingerprint,
+                    seq,
+                    event_hash: !seq,
+                }
+            });
         let mut page = Vec::new();
         keys.iter().for_each(|key| key.write(&mut page));
         assert_eq!(records::<KeyRecord>(&page).collect::<Vec<_>>(), keys);

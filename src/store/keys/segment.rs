@@ -136,12 +136,12 @@ impl Segment {
             + self.posting_fences.len() * size_of::<Posting>()
     }
 
-    /// Calls `take` with the seq of each event that has this fingerprint, until it says true.
+    /// Calls `take` with the record of each event that has this fingerprint, until it says true.
     pub fn find(
         &self,
         db: &Connection,
         fingerprint: Fingerprint,
-        take: &mut impl FnMut(u64) -> rusqlite::Result<bool>,
+        take: &mut impl FnMut(KeyRecord) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<bool> {
         match &self.filter {
             Some(filter) if !filter.may_contain(fingerprint) => return Ok(false),
@@ -162,13 +162,14 @@ impl Segment {
         let fence = KeyRecord {
             fingerprint,
             seq: 0,
+            event_hash: 0,
         }
         .fence();
         let first = self
             .key_fences
             .partition_point(|f| *f < fence)
             .saturating_sub(1);
-        let mut seqs = Vec::new();
+        let mut found = Vec::new();
         for page in first..self.key_fences.len() {
             if self.key_fences[page] > fence {
                 break;
@@ -180,15 +181,14 @@ impl Segment {
                 |page| {
                     let from =
                         partition::<KeyRecord>(page, |record| record.fingerprint < fingerprint);
-                    seqs.extend(
+                    found.extend(
                         records::<KeyRecord>(&page[from * KeyRecord::BYTES..])
-                            .take_while(|record| record.fingerprint == fingerprint)
-                            .map(|record| record.seq),
+                            .take_while(|record| record.fingerprint == fingerprint),
                     );
                 },
             )?;
-            for seq in seqs.drain(..) {
-                if take(seq)? {
+            for record in found.drain(..) {
+                if take(record)? {
                     return Ok(true);
                 }
             }

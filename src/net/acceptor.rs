@@ -1,0 +1,96 @@
+//! Accepting: owns the listening sockets, which of them may have a connection waiting, and the pause
+//! after the system refused one.
+
+use std::io;
+
+use mio::{Registry, Token};
+
+use super::listener::{Listener, Stream};
+use crate::clock::Now;
+use crate::limits;
+
+/// The listening sockets.
+pub struct Acceptor {
+    listening: Vec<Listening>,
+    paused_until: u64,
+}
+
+struct Listening {
+    listener: Listener,
+    /// No accept has found the backlog empty since the last readiness.
+    ready: bool,
+    /// Connections that may still be accepted in this turn.
+    budget: usize,
+}
+
+impl Acceptor {
+    /// Registers the listeners with tokens from `first` on.
+    pub fn new(listeners: Vec<Listener>, registry: &Registry, first: usize) -> io::Result<Self> {
+        let mut listening = Vec::with_capacity(listeners.len());
+        for (at, mut listener) in listeners.into_iter().enumerate() {
+            listener.register(registry, Token(first + at))?;
+            listening.push(Listening {
+                listener,
+                ready: true,
+                budget: 0,
+            });
+        }
+        Ok(Self {
+            listening,
+            paused_until: 0,
+        })
+    }
+
+    /// The listener of that index is ready. It may have been closed meanwhile.
+    pub fn set_ready(&mut self, at: usize) {
+        if let Some(listening) = self.listening.get_mut(at) {
+            listening.ready = true;
+        }
+    }
+
+    /// A new turn: each listener may give [`limits::ACCEPTS_PER_TURN`] connections.
+    pub fn begin_turn(&mut self) {
+        for listening in &mut self.listening {
+            listening.budget = limits::ACCEPTS_PER_TURN;
+        }
+    }
+
+    /// The next connection that waits, if this turn may still take one.
+    pub fn accept(&mut self, now: Now) -> Option<Stream> {
+        if now.mono_ms < self.paused_until {
+            return None;
+        }
+        for listening in &mut self.listening {
+            while listening.ready && listening.budget > 0 {
+                listening.budget -= 1;
+                let error = match listening.listener.accept() {
+                    Ok(stream) => return Some(stream),
+                    Err(error) => error,
+                };
+                match error.kind() {
+                    io::ErrorKind::WouldBlock => listening.ready = false,
+                    // The peer has gone again, or a signal came: there may be more behind it.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    _ => {
+                        // Out of descriptors or memory. Those who wait stay in the backlog.
+                        log::warn!("accepting pauses: {error}");
+                        self.paused_until = now.mono_ms + limits::ACCEPT_PAUSE_MS;
+                        return None;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// When there is a connection to be accepted, given that there is room for it.
+    pub fn deadline(&self) -> Option<u64> {
+        let waiting = self.listening.iter().any(|listening| listening.ready);
+        waiting.then_some(self.paused_until)
+    }
+
+    /// Stops listening.
+    pub fn close(&mut self) {
+        self.listening.clear();
+    }
+}

@@ -1,0 +1,156 @@
+//! What is done behind the events: the counts of topics, the segments of the key index, checkpoints.
+//!
+//! While events come, the first two ride along with the commits, in proportion, so that they cost no
+//! fsync of their own and cannot fall behind; idle moments do the rest. A checkpoint always waits until
+//! the answers of its turn are out.
+
+use std::sync::atomic::Ordering;
+
+use rusqlite::Connection;
+
+use super::keys::KeyIndex;
+use super::topics::Topics;
+use super::{Store, StoreError};
+use crate::limits;
+
+/// A round of bringing the rows of `topics` up to date.
+pub(super) struct TopicSweep {
+    /// What the mark becomes when the round is done: the last seq when it began.
+    mark: u64,
+    /// Rows still to be written.
+    remaining: usize,
+}
+
+/// Rows of `topics` that a transaction writes: the first of those that are behind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TopicRows {
+    count: usize,
+    /// The mark, where the round ends with them.
+    mark: Option<u64>,
+}
+
+impl Store {
+    /// The rows of `topics` to be written with a commit of so many events: twice as many, so that a
+    /// round ends before the next is due.
+    pub(super) fn topics_due(&mut self, events: usize) -> TopicRows {
+        if self.sweep.is_none() && self.last_seq - self.topics_mark >= limits::TOPICS_MARK_EVENTS {
+            self.sweep = Some(TopicSweep {
+                mark: self.last_seq,
+                remaining: self.topics.stale().len(),
+            });
+        }
+        match &self.sweep {
+            None => TopicRows::default(),
+            Some(sweep) => TopicRows {
+                count: sweep.remaining.min(2 * events),
+                mark: (sweep.remaining <= 2 * events).then_some(sweep.mark),
+            },
+        }
+    }
+
+    /// The transaction that wrote these rows has been committed.
+    pub(super) fn topics_written(&mut self, rows: TopicRows) {
+        self.topics.written(rows.count);
+        if let Some(sweep) = &mut self.sweep {
+            sweep.remaining -= rows.count;
+        }
+        if let Some(mark) = rows.mark {
+            self.topics_mark = mark;
+            self.sweep = None;
+        }
+    }
+
+    /// Brings all rows of `topics` up to date.
+    pub(super) fn write_all_topics(&mut self) -> Result<(), StoreError> {
+        let rows = TopicRows {
+            count: self.topics.stale().len(),
+            mark: Some(self.last_seq),
+        };
+        self.sweep = None;
+        self.in_transaction(|store| write_topics(&store.db, &store.topics, rows))?;
+        self.topics_written(rows);
+        Ok(())
+    }
+
+    /// One slice, of a few milliseconds, of what waits. With `quiet`, when the turn has committed
+    /// nothing, that is all of it; else only what cannot ride along with a commit. Says whether there
+    /// is more for a quiet turn.
+    pub fn idle_work(&mut self, quiet: bool) -> Result<bool, StoreError> {
+        if self.wal_frames.load(Ordering::Relaxed) >= self.checkpoint_at {
+            return self.checkpoint().map(|()| true);
+        }
+        let has_keys = self.keys.as_ref().is_some_and(KeyIndex::has_work);
+        if !quiet {
+            return Ok(has_keys || self.sweep.is_some());
+        }
+        if has_keys {
+            return self.work_on_keys().map(|()| true);
+        }
+        let rows = self.topics_due(limits::TOPICS_WRITTEN_AT_ONCE);
+        if self.sweep.is_none() {
+            return Ok(false);
+        }
+        self.in_transaction(|store| write_topics(&store.db, &store.topics, rows))?;
+        self.topics_written(rows);
+        Ok(self.sweep.is_some())
+    }
+
+    fn work_on_keys(&mut self) -> Result<(), StoreError> {
+        let result = self.in_transaction(|store| match &mut store.keys {
+            Some(keys) => keys.work(&store.db, limits::SEGMENT_RECORDS_PER_SLICE),
+            None => Ok(()),
+        });
+        if let Some(keys) = &mut self.keys {
+            match &result {
+                Ok(()) => keys.committed(),
+                Err(_) => keys.rolled_back(),
+            }
+        }
+        result
+    }
+
+    /// Copies what it may of the write-ahead log into the database. A reader in another process can
+    /// hold some of it back; then the next try waits until the log has grown on.
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let (frames, copied) = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+            })
+            .inspect_err(|_| self.checkpoint_at += limits::CHECKPOINT_FRAMES)?;
+        if frames == copied {
+            self.wal_frames.store(0, Ordering::Relaxed);
+            self.checkpoint_at = limits::CHECKPOINT_FRAMES;
+        } else {
+            self.checkpoint_at = frames.max(0) as u32 + limits::CHECKPOINT_FRAMES;
+        }
+        Ok(())
+    }
+}
+
+/// Writes these rows, and the mark where the round ends with them.
+pub(super) fn write_topics(
+    db: &Connection,
+    topics: &Topics,
+    rows: TopicRows,
+) -> rusqlite::Result<()> {
+    if rows.count > 0 {
+        let mut update = db.prepare_cached(
+            "UPDATE topics SET events = ?2, last_seq = ?3, last_processed_at = ?4 WHERE id = ?1",
+        )?;
+        for id in &topics.stale()[..rows.count] {
+            let topic = topics.get(*id);
+            update.execute((
+                id,
+                topic.events as i64,
+                topic.last_seq as i64,
+                topic.last_processed_at,
+            ))?;
+        }
+    }
+    if let Some(mark) = rows.mark {
+        db.prepare_cached("UPDATE counters SET topics_mark = ?1")?
+            .execute([mark as i64])?;
+    }
+    Ok(())
+}
