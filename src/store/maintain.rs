@@ -95,6 +95,17 @@ impl Store {
         Ok(self.sweep.is_some())
     }
 
+    /// Keeps the generations in memory bounded when one commit has filled several. What fails here is left
+    /// to a later commit.
+    pub(super) fn catch_up(&mut self) {
+        while self.keys.as_ref().is_some_and(KeyIndex::is_behind) {
+            if let Err(error) = self.work_on_keys() {
+                log::warn!("the index of keys is behind: {error}");
+                break;
+            }
+        }
+    }
+
     fn work_on_keys(&mut self) -> Result<(), StoreError> {
         let result = self.in_transaction(|store| match &mut store.keys {
             Some(keys) => keys.work(&store.db, limits::SEGMENT_RECORDS_PER_SLICE),

@@ -132,6 +132,7 @@ impl Store {
                         self.topics.count(*topic, *seq, processed_at);
                     }
                 }
+                self.catch_up();
                 Ok(())
             }
             Err(error) => {

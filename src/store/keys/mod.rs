@@ -16,10 +16,11 @@ pub mod fingerprint;
 pub mod generation;
 pub mod record;
 pub mod segment;
+pub mod stored;
 
 use std::collections::VecDeque;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::TopicId;
 use crate::limits::{
@@ -30,6 +31,7 @@ use fingerprint::{EventParts, Fingerprint, Fingerprinter};
 use generation::{Entry, Generation};
 use record::{KeyRecord, Record};
 use segment::{delete_pages, last_page, Description, Segment};
+use stored::{compare, has_key, report_collision, Compared};
 
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -370,6 +372,12 @@ impl KeyIndex {
             || (1..SEGMENT_LEVELS).any(|level| self.is_merge_due(level))
     }
 
+    /// Whether memory holds more generations than it may. Each transaction with some work then makes a
+    /// segment of the oldest.
+    pub fn is_behind(&self) -> bool {
+        self.generations.len() > GENERATIONS_MAX
+    }
+
     fn is_merge_due(&self, level: usize) -> bool {
         self.segments
             .iter()
@@ -382,6 +390,7 @@ impl KeyIndex {
     /// there costs every look-up. All entries that are not of this transaction must be committed.
     pub fn work(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
         self.plan();
+        let is_behind = self.is_behind();
         let mut left = budget;
         for level in 0..SEGMENT_LEVELS {
             let Some(running) = &mut self.builds[level] else {
@@ -390,8 +399,7 @@ impl KeyIndex {
             if running.build.is_complete() {
                 continue;
             }
-            // Generations in memory are bounded, whatever a commit brings.
-            let urgent = level == 0 && self.generations.len() > GENERATIONS_MAX;
+            let urgent = level == 0 && is_behind;
             let broken = &mut self.broken;
             let mut collide = |collision| report_collision(db, collision, broken);
             running.touched = true;
@@ -579,69 +587,4 @@ fn publish(db: &Connection, about: &Description) -> rusqlite::Result<()> {
     )?
     .execute((first, last, about.level as i64, about.entries as i64, about.first_page))
     .map(|_| ())
-}
-
-/// How a stored event relates to one that came.
-enum Compared {
-    OtherKey,
-    Same,
-    Differs,
-}
-
-fn compare(db: &Connection, seq: u64, event: &EventParts) -> rusqlite::Result<Compared> {
-    let mut statement = db.prepare_cached(
-        "SELECT topic_id, event_id, timestamp, source, payload FROM events WHERE seq = ?1",
-    )?;
-    let mut rows = statement.query([seq as i64])?;
-    let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    let text = |column| {
-        row.get_ref(column)
-            .map(|value| value.as_bytes().unwrap_or_default())
-    };
-    if row.get::<_, TopicId>(0)? != event.topic || text(1)? != event.event_id {
-        return Ok(Compared::OtherKey);
-    }
-    let same = text(2)? == event.timestamp && text(3)? == event.source && text(4)? == event.payload;
-    Ok(if same {
-        Compared::Same
-    } else {
-        Compared::Differs
-    })
-}
-
-fn has_key(db: &Connection, seq: u64, topic: TopicId, event_id: &[u8]) -> rusqlite::Result<bool> {
-    let mut statement =
-        db.prepare_cached("SELECT topic_id, event_id FROM events WHERE seq = ?1")?;
-    let found = statement.query_row([seq as i64], |row| {
-        Ok(row.get::<_, TopicId>(0)? == topic && row.get_ref(1)?.as_bytes()? == event_id)
-    });
-    found
-        .optional()?
-        .ok_or(rusqlite::Error::QueryReturnedNoRows)
-}
-
-/// Whether two events have one key, which must never be.
-pub fn have_one_key(db: &Connection, collision: Collision) -> rusqlite::Result<bool> {
-    let mut statement = db.prepare_cached(
-        "SELECT 1 FROM events a JOIN events b ON a.topic_id = b.topic_id AND a.event_id = b.event_id \
-         WHERE a.seq = ?1 AND b.seq = ?2",
-    )?;
-    statement.exists((collision.first as i64, collision.second as i64))
-}
-
-/// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice;
-/// the rows tell.
-fn report_collision(
-    db: &Connection,
-    collision: Collision,
-    broken: &mut u64,
-) -> rusqlite::Result<()> {
-    if have_one_key(db, collision)? {
-        *broken += 1;
-        let Collision { first, second } = collision;
-        log::error!(
-            "the database is damaged: the events with seq {first} and {second} have one key"
-        );
-    }
-    Ok(())
 }
