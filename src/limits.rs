@@ -173,3 +173,12 @@ pub const SEGMENT_ROWS_DELETED_AT_ONCE: usize = 64;
 const _: () =
     assert!(GENERATION_ENTRIES * 4 <= GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
+
+/// Lines that a check writes about one part of the database.
+pub const CHECK_LINES_PER_PART: u64 = 20;
+/// Events behind the last segment whose keys a check holds in memory, 96 MiB. A server leaves fewer.
+pub const CHECK_TAIL_MAX_EVENTS: usize = 2 * RING_CAPACITY_MAX as usize;
+/// Records between two reports of progress.
+pub const PROGRESS_RECORDS: u64 = 8 * 1024;
+/// Records of segments that a conversion writes in one transaction, some 32 MiB.
+pub const CONVERT_RECORDS_PER_COMMIT: usize = 1_000_000;

@@ -9,6 +9,8 @@ use logagg::cli::{self, Command};
 fn main() -> ExitCode {
     let done = match cli::parse(std::env::args_os()) {
         Ok(Command::Serve(config)) => cli::serve::run(config),
+        Ok(Command::Check(arguments)) => cli::check::run(arguments),
+        Ok(Command::Convert(arguments)) => cli::convert::run(arguments),
         Err(refusal) => return refusal.report(),
     };
     match done {

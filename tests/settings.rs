@@ -41,7 +41,10 @@ fn config(variables: &[(&str, &str)], flags: &[&str]) -> Config {
         env::set_var(name, value);
     }
     let arguments = ["logagg", "serve"].iter().chain(flags).map(OsString::from);
-    let Command::Serve(config) = cli::parse(arguments).expect("these settings are legal");
+    let parsed = cli::parse(arguments).expect("these settings are legal");
+    let Command::Serve(config) = parsed else {
+        panic!("serve was asked for");
+    };
     config
 }
 

@@ -1,6 +1,9 @@
 //! The command line as a whole: which subcommands there are, and what becomes of arguments that are
 //! wrong. It must never write outside standard output and standard error, and never panic on them.
 
+pub mod check;
+pub mod convert;
+mod progress;
 pub mod serve;
 
 use std::env;
@@ -11,12 +14,17 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use check::CheckArgs;
+use convert::ConvertArgs;
+
 use crate::config::{Config, ServeArgs};
 
 /// What the program was asked to do.
 #[derive(Debug)]
 pub enum Command {
     Serve(Config),
+    Check(CheckArgs),
+    Convert(ConvertArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -30,6 +38,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum CliSubcommand {
     Serve(ServeArgs),
+    Check(CheckArgs),
+    Convert(ConvertArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -55,6 +65,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
     };
     match cli.map_err(refuse)?.subcommand {
         CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
+        CliSubcommand::Check(check) => Ok(Command::Check(check)),
+        CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
     }
 }
 

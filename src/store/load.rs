@@ -1,13 +1,17 @@
 //! What memory holds of the database, read at start: the counters, the topics, the key index. Costs
 //! what lies behind the marks, not what the database holds.
 
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 
 use super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::keys::KeyIndex;
 use super::open::{recorded_dedup, Dedup, OpenOptions};
 use super::topics::TopicId;
 use super::{damaged, unsigned, Counters, Store};
+
+/// The events behind a seq, in order.
+pub(super) const EVENTS_BEHIND: &str =
+    "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq > ?1 ORDER BY seq";
 
 impl Store {
     pub(super) fn load(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
@@ -73,28 +77,30 @@ impl Store {
 
     /// Reads the segments, and fills the generations from the events behind them.
     fn load_keys(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
-        let sql = "SELECT value FROM meta WHERE name = 'fingerprint_key'";
-        let key = self
-            .db
-            .query_row(sql, [], |row| row.get::<_, [u8; 16]>(0))?;
-        let fingerprinter = Fingerprinter::new(key, options.fingerprint_bits);
+        let fingerprinter =
+            Fingerprinter::new(fingerprint_key(&self.db)?, options.fingerprint_bits);
         let mut keys = KeyIndex::load(&self.db, fingerprinter, options.filter_memory_bytes)?;
         if keys.mark() > self.last_seq {
             return Err(damaged("a segment is ahead of the events"));
         }
-        let sql = "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq > ?1 \
-                   ORDER BY seq";
-        let mut statement = self.db.prepare(sql)?;
+        let mut statement = self.db.prepare(EVENTS_BEHIND)?;
         let mut rows = statement.query([keys.mark() as i64])?;
         while let Some(row) = rows.next()? {
-            keys.restore(&parts(row)?, unsigned(row, 0)?)?;
+            keys.restore(&event_parts(row)?, unsigned(row, 0)?)?;
         }
         self.keys = Some(keys);
         Ok(())
     }
 }
 
-fn parts<'r>(row: &'r Row) -> rusqlite::Result<EventParts<'r>> {
+/// The key of the hashes of this database.
+pub(super) fn fingerprint_key(db: &Connection) -> rusqlite::Result<[u8; 16]> {
+    let sql = "SELECT value FROM meta WHERE name = 'fingerprint_key'";
+    db.query_row(sql, [], |row| row.get(0))
+}
+
+/// The event of a row of [`EVENTS_BEHIND`].
+pub(super) fn event_parts<'r>(row: &'r Row) -> rusqlite::Result<EventParts<'r>> {
     Ok(EventParts {
         topic: row.get(1)?,
         event_id: row.get_ref(2)?.as_bytes()?,

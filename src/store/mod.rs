@@ -5,6 +5,8 @@
 //! Nothing in here waits for another process: a locked database is reported at once, and the caller
 //! decides when to try again.
 
+mod check;
+mod convert;
 mod keys;
 mod load;
 mod maintain;
@@ -21,6 +23,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+pub use check::{check, CheckOptions, Progress, Report};
+pub use convert::{convert, Converted};
 pub use keys::IndexMemory;
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};

@@ -100,23 +100,11 @@ impl Store {
                 fs::canonicalize(&options.path)
             })
             .map_err(|e| fail(format!("the file cannot be opened or made: {e}")))?;
-        let lock = take_lock(&path).map_err(&fail)?;
-        check_size(&path).map_err(&fail)?;
-
-        let sqlite = |e: rusqlite::Error| fail(explain(&e));
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut db = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
-        db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
-        // Another program's lock may be short: at start, and only there, it is waited for.
-        db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS))
-            .map_err(sqlite)?;
-        identify(&db).map_err(&fail)?;
-        configure(&db, options.durability).map_err(sqlite)?;
+        let (mut db, lock) = connect(&path, options.durability).map_err(&fail)?;
         prepare_tables(&mut db, options.dedup).map_err(&fail)?;
         check_content(&db, &path).map_err(&fail)?;
 
+        let sqlite = |e: rusqlite::Error| fail(explain(&e));
         let wal_frames = Arc::new(AtomicU32::new(0));
         let counter = wal_frames.clone();
         // Replaces SQLite's own checkpoint inside a commit: ours runs when nobody waits for an answer.
@@ -148,6 +136,24 @@ impl Store {
     }
 }
 
+/// Opens a file that is there for writing, with the lock that keeps every other writer of ours out. The
+/// file is empty, or ours and of a version that this program knows.
+pub(super) fn connect(path: &Path, durability: Durability) -> Result<(Connection, File), String> {
+    let lock = take_lock(path)?;
+    check_size(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(|e| explain(&e))?;
+    db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
+    // Another program's lock may be short: at start, and only there, it is waited for.
+    db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS))
+        .map_err(|e| explain(&e))?;
+    identify(&db)?;
+    configure(&db, durability).map_err(|e| explain(&e))?;
+    Ok((db, lock))
+}
+
 /// Takes the lock that a running server holds on its database. It is a file of its own beside the
 /// database, because closing any descriptor of the database would drop SQLite's own locks.
 fn take_lock(path: &Path) -> Result<File, String> {
@@ -160,7 +166,7 @@ fn take_lock(path: &Path) -> Result<File, String> {
         .map_err(|e| format!("its lock file {} cannot be opened: {e}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err("it is open in another server".into()),
+        Err(TryLockError::WouldBlock) => Err("it is in use by another logagg".into()),
         Err(TryLockError::Error(e)) => Err(format!(
             "its lock file {} cannot be locked: {e}",
             path.display()
@@ -206,7 +212,7 @@ fn check_size(path: &Path) -> Result<(), String> {
 }
 
 /// Whether the file is ours, and of a version that this program knows.
-fn identify(db: &Connection) -> Result<(), String> {
+pub(super) fn identify(db: &Connection) -> Result<(), String> {
     let int = |sql: &str| {
         db.query_row(sql, [], |row| row.get::<_, i32>(0))
             .map_err(|e| explain(&e))
@@ -304,7 +310,7 @@ fn check_content(db: &Connection, path: &Path) -> Result<(), String> {
 }
 
 /// SQLite's error as a clause of a sentence for the person who starts the server.
-fn explain(error: &rusqlite::Error) -> String {
+pub(super) fn explain(error: &rusqlite::Error) -> String {
     use rusqlite::ErrorCode as Code;
     match error.sqlite_error_code() {
         Some(Code::NotADatabase) => NOT_A_DATABASE.into(),

@@ -78,24 +78,55 @@ pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
 
 /// Creates what a duplicate check needs, and records it as the database's.
 pub fn create_check(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
-    match dedup {
-        Dedup::Constraint => db.execute_batch(CONSTRAINT)?,
-        Dedup::Index => {
-            db.execute_batch(INDEX)?;
-            for level in 0..limits::SEGMENT_LEVELS {
-                db.execute_batch(&format!(
-                    "CREATE TABLE segment_pages_{level}(id INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;"
-                ))?;
-            }
-            db.execute(
-                "INSERT INTO meta VALUES ('fingerprint_key', randomblob(16))",
-                [],
-            )?;
-        }
+    create_parts(db, dedup)?;
+    record_check(db, dedup)
+}
+
+/// Creates what a duplicate check needs.
+pub(super) fn create_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
+    if dedup == Dedup::Constraint {
+        return db.execute_batch(CONSTRAINT);
     }
+    db.execute_batch(INDEX)?;
+    for level in 0..limits::SEGMENT_LEVELS {
+        db.execute_batch(&format!(
+            "CREATE TABLE segment_pages_{level}(id INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;"
+        ))?;
+    }
+    db.execute(
+        "INSERT INTO meta VALUES ('fingerprint_key', randomblob(16))",
+        [],
+    )
+    .map(|_| ())
+}
+
+/// Drops what a duplicate check needs, as far as it is there.
+pub(super) fn drop_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
+    if dedup == Dedup::Constraint {
+        return db.execute_batch(
+            "DROP INDEX IF EXISTS events_key; DROP INDEX IF EXISTS events_by_topic;",
+        );
+    }
+    db.execute_batch("DROP TABLE IF EXISTS segments;")?;
+    for level in 0..limits::SEGMENT_LEVELS {
+        db.execute_batch(&format!("DROP TABLE IF EXISTS segment_pages_{level};"))?;
+    }
+    db.execute("DELETE FROM meta WHERE name = 'fingerprint_key'", [])
+        .map(|_| ())
+}
+
+/// Whether the parts of the key index are there. Beside the check `constraint` they are those of a
+/// conversion that was cut off.
+pub(super) fn has_index_parts(db: &Connection) -> rusqlite::Result<bool> {
+    db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'segments'")?
+        .exists([])
+}
+
+/// Records a duplicate check as the database's.
+pub(super) fn record_check(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     db.execute(
         "INSERT OR REPLACE INTO meta VALUES ('dedup', ?1)",
         [dedup.name()],
-    )?;
-    Ok(())
+    )
+    .map(|_| ())
 }

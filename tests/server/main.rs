@@ -2,6 +2,7 @@
 //! it is one binary, so that it is linked once and nothing of the harness is unused.
 
 mod bodies;
+mod checking;
 mod durability;
 mod encodings;
 mod event_rules;

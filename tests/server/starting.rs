@@ -56,11 +56,11 @@ fn a_second_server_on_a_database_is_refused_and_the_first_is_undisturbed() {
     let first = Server::start(&[]);
     first.publish(&event("t", "1")).expect(200);
     let setup = first.setup().clone();
-    refused(&setup, "open in another server");
+    refused(&setup, "in use by another logagg");
     // Another name of the same file leads to the same lock.
     let link = setup.directory().join("link.db");
     std::os::unix::fs::symlink(setup.database_path(), &link).unwrap();
-    refused(&setup.clone().database(link), "open in another server");
+    refused(&setup.clone().database(link), "in use by another logagg");
     first.publish(&event("t", "2")).expect(200);
     assert_eq!(seqs_of(&first.json("/events")), [2, 1]);
     // The lock goes with the process, however it ends.
@@ -77,8 +77,8 @@ fn a_link_to_a_database_that_is_yet_to_be_made_leads_to_one_lock() {
     std::os::unix::fs::symlink(setup.database_path(), &link).unwrap();
     let through_link = setup.clone().database(link);
     let first = through_link.start();
-    refused(&through_link, "open in another server");
-    refused(&setup, "open in another server");
+    refused(&through_link, "in use by another logagg");
+    refused(&setup, "in use by another logagg");
     first.publish(&event("t", "1")).expect(200);
     first.stop();
     assert_eq!(setup.start().json("/stats")["received"], 1);

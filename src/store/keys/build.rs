@@ -77,7 +77,8 @@ impl<R: Record> Merge<R> {
         }
     }
 
-    fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
+    /// The least record that has not been taken.
+    pub fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
         if !self.begun {
             self.begun = true;
             for (at, source) in self.sources.iter_mut().enumerate() {

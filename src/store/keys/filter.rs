@@ -8,7 +8,7 @@ use super::fingerprint::Fingerprint;
 use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_PAGE_BYTES};
 
 /// Bytes of a block: a cache line.
-const BLOCK_BYTES: usize = 64;
+pub const BLOCK_BYTES: usize = 64;
 /// Bits that a key sets in its block. Nine bits choose one, so seven take 63 of 64.
 const PROBES: u32 = 7;
 /// Blocks on a page on disk.
@@ -39,10 +39,7 @@ impl Filter {
 
     pub fn insert(&mut self, fingerprint: Fingerprint) {
         let at = block_of(fingerprint, self.blocks.len() / BLOCK_BYTES) * BLOCK_BYTES;
-        let block = &mut self.blocks[at..at + BLOCK_BYTES];
-        for bit in bits(fingerprint) {
-            block[bit / 8] |= 1 << (bit % 8);
-        }
+        insert_on_page(&mut self.blocks, at, fingerprint);
     }
 
     /// False only if the fingerprint was never inserted.
@@ -77,6 +74,14 @@ pub fn place_of(fingerprint: Fingerprint, entries: u64) -> (usize, usize) {
 pub fn page_may_contain(page: &[u8], offset: usize, fingerprint: Fingerprint) -> bool {
     page.get(offset..offset + BLOCK_BYTES)
         .is_none_or(|block| block_may_contain(block, fingerprint))
+}
+
+/// Inserts a fingerprint on a page at the offset that [`place_of`] gave.
+pub fn insert_on_page(page: &mut [u8], offset: usize, fingerprint: Fingerprint) {
+    let block = &mut page[offset..offset + BLOCK_BYTES];
+    for bit in bits(fingerprint) {
+        block[bit / 8] |= 1 << (bit % 8);
+    }
 }
 
 fn block_of(fingerprint: Fingerprint, blocks: usize) -> usize {

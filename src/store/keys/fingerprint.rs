@@ -10,6 +10,7 @@ use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13x128};
 
 use super::super::TopicId;
+use super::record::KeyRecord;
 
 /// 128 bits that stand for a key, compared and sorted as a number.
 pub type Fingerprint = u128;
@@ -48,6 +49,15 @@ impl Fingerprinter {
         hasher.write(&topic.to_le_bytes());
         hasher.write(event_id);
         hasher.finish128().as_u128() & self.mask
+    }
+
+    /// The record of a stored event.
+    pub fn record(&self, event: &EventParts, seq: u64) -> KeyRecord {
+        KeyRecord {
+            fingerprint: self.of_key(event.topic, event.event_id),
+            seq,
+            event_hash: self.of_event(event),
+        }
     }
 
     /// 64 bits over all of an event: equal for an exact repeat.

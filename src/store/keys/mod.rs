@@ -17,21 +17,23 @@ pub mod generation;
 mod load;
 pub mod record;
 pub mod segment;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 mod work;
 
 use std::collections::VecDeque;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
-use super::{damaged, no_event, TopicId};
+use super::{damaged, TopicId};
 use crate::limits::SEGMENT_LEVELS;
 use build::Build;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
 use generation::{Entry, Generation};
 use record::KeyRecord;
 use segment::Segment;
+use stored::{compare, has_key, Compared};
 
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +110,16 @@ impl KeyIndex {
             .map_or(0, |segment| segment.about.last_seq)
     }
 
+    /// The segments, by seq.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Makes the fingerprints of this database.
+    pub fn fingerprinter(&self) -> Fingerprinter {
+        self.fingerprinter
+    }
+
     /// What the index takes of memory.
     pub fn memory(&self) -> IndexMemory {
         IndexMemory {
@@ -124,10 +136,15 @@ impl KeyIndex {
         if seq <= newest.unwrap_or(0) {
             return Err(damaged("the events are not in the order of their seqs"));
         }
-        let entry = Entry {
-            fingerprint: self.fingerprinter.of_key(event.topic, event.event_id),
+        let KeyRecord {
+            fingerprint,
             seq,
-            event_hash: self.fingerprinter.of_event(event),
+            event_hash,
+        } = self.fingerprinter.record(event, seq);
+        let entry = Entry {
+            fingerprint,
+            seq,
+            event_hash,
         };
         self.push(entry, event.topic);
         Ok(())
@@ -279,41 +296,4 @@ impl KeyIndex {
         let filling = self.generations.back_mut().expect("one was added");
         filling.push(entry, topic);
     }
-}
-
-/// How a stored event relates to one that came.
-enum Compared {
-    OtherKey,
-    Same,
-    Differs,
-}
-
-fn compare(db: &Connection, seq: u64, event: &EventParts) -> rusqlite::Result<Compared> {
-    let mut statement = db.prepare_cached(
-        "SELECT topic_id, event_id, timestamp, source, payload FROM events WHERE seq = ?1",
-    )?;
-    let mut rows = statement.query([seq as i64])?;
-    let row = rows.next()?.ok_or_else(|| no_event(seq))?;
-    let text = |column| {
-        row.get_ref(column)
-            .map(|value| value.as_bytes().unwrap_or_default())
-    };
-    if row.get::<_, TopicId>(0)? != event.topic || text(1)? != event.event_id {
-        return Ok(Compared::OtherKey);
-    }
-    let same = text(2)? == event.timestamp && text(3)? == event.source && text(4)? == event.payload;
-    Ok(if same {
-        Compared::Same
-    } else {
-        Compared::Differs
-    })
-}
-
-fn has_key(db: &Connection, seq: u64, topic: TopicId, event_id: &[u8]) -> rusqlite::Result<bool> {
-    let mut statement =
-        db.prepare_cached("SELECT topic_id, event_id FROM events WHERE seq = ?1")?;
-    let found = statement.query_row([seq as i64], |row| {
-        Ok(row.get::<_, TopicId>(0)? == topic && row.get_ref(1)?.as_bytes()? == event_id)
-    });
-    found.optional()?.ok_or_else(|| no_event(seq))
 }

@@ -7,6 +7,8 @@ use crate::limits::SEGMENT_PAGE_BYTES;
 
 /// A record with a fixed size on a page.
 pub trait Record: Copy + Ord + 'static {
+    /// What a segment calls these records.
+    const PART: &'static str;
     /// Bytes on a page.
     const BYTES: usize;
     /// What memory keeps of the first record of each page.
@@ -36,6 +38,7 @@ pub struct Posting {
 }
 
 impl Record for KeyRecord {
+    const PART: &'static str = "keys";
     const BYTES: usize = 32;
     type Fence = u64;
 
@@ -61,6 +64,7 @@ impl Record for KeyRecord {
 }
 
 impl Record for Posting {
+    const PART: &'static str = "postings";
     const BYTES: usize = 12;
     type Fence = Posting;
 

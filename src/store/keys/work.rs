@@ -6,7 +6,8 @@ use rusqlite::Connection;
 use super::build::{Build, Source};
 use super::record::{KeyRecord, Record};
 use super::segment::{delete_pages, Description, Segment};
-use super::{Collision, Garbage, KeyIndex, Running};
+use super::stored::report_collision;
+use super::{Garbage, KeyIndex, Running};
 use crate::limits::{
     GENERATIONS_MAX, MERGE_WIDTH, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES, SEGMENT_ROWS_DELETED_AT_ONCE,
 };
@@ -243,20 +244,4 @@ fn publish(db: &Connection, about: &Description) -> rusqlite::Result<()> {
     )?
     .execute((first, last, about.level as i64, about.entries as i64, about.first_page))
     .map(|_| ())
-}
-
-/// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice,
-/// which must never be; the rows tell.
-fn report_collision(db: &Connection, collision: Collision) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(
-        "SELECT 1 FROM events a JOIN events b ON a.topic_id = b.topic_id AND a.event_id = b.event_id \
-         WHERE a.seq = ?1 AND b.seq = ?2",
-    )?;
-    if statement.exists((collision.first as i64, collision.second as i64))? {
-        let Collision { first, second } = collision;
-        log::error!(
-            "the database is damaged: the events with seq {first} and {second} have one key"
-        );
-    }
-    Ok(())
 }

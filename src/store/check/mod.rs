@@ -1,0 +1,319 @@
+//! `check`: proves that a database is right, or says what is wrong with it. One read transaction of a
+//! connection that cannot write, and so one moment of the database, also while a server writes to it.
+//! Until the check ends the server's write-ahead log is not emptied; that is all a server notices.
+//!
+//! Memory is bounded whatever the size of the database. Each structure is read once from front to back;
+//! that two of them hold the same records, each in its own order, is shown by sums of keyed hashes
+//! ([`sum`]). That no key is stored twice follows in either kind of database from a list of all keys in
+//! ascending order: equal ones would be neighbours. The list is SQLite's index, or the merged segments
+//! with the events behind them; that it is the list of what is stored, its sum shows.
+
+mod constraint;
+mod problems;
+mod rows;
+mod segments;
+mod sum;
+mod tables;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::keys::build::{Merge, Source};
+use super::keys::fingerprint::Fingerprinter;
+use super::keys::record::KeyRecord;
+use super::keys::segment::Description;
+use super::keys::stored::have_one_key;
+use super::keys::Collision;
+use super::load::fingerprint_key;
+use super::open::{beside, explain, identify, recorded_dedup};
+use super::{Dedup, OpenError};
+use crate::limits;
+use problems::Problems;
+use sum::Adder;
+
+/// What is to be checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckOptions {
+    pub path: PathBuf,
+    /// Leaves out SQLite's own `PRAGMA integrity_check`.
+    pub quick: bool,
+}
+
+/// How far a long piece of work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub step: &'static str,
+    /// Records done of `total`.
+    pub done: u64,
+    /// 0 where nothing can be said.
+    pub total: u64,
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Report {
+    pub dedup: Dedup,
+    pub events: u64,
+    pub topics: u64,
+    pub segments: u64,
+    /// Pages of segments that were replaced; the server will delete them.
+    pub garbage_pages: u64,
+    /// A conversion to the key index was cut off; its parts are unused.
+    pub has_unused_parts: bool,
+    /// What is certain now.
+    pub proven: Vec<&'static str>,
+    /// What is wrong, one line each. They may stand for more than one problem.
+    pub problems: Vec<String>,
+}
+
+/// What all steps of a check need.
+struct Run<'a> {
+    db: &'a Connection,
+    problems: Problems,
+    progress: &'a mut dyn FnMut(Progress),
+    adder: Adder,
+    /// Events that there should be.
+    expected: u64,
+}
+
+impl Run<'_> {
+    fn progress(&mut self, step: &'static str, done: u64) {
+        if done.is_multiple_of(limits::PROGRESS_RECORDS) {
+            let total = self.expected;
+            (self.progress)(Progress { step, done, total });
+        }
+    }
+
+    /// Runs a step, and notes what it proves if it finds nothing wrong.
+    fn step<T>(
+        &mut self,
+        report: &mut Report,
+        proves: &'static str,
+        step: impl FnOnce(&mut Self) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let before = self.problems.count();
+        let result = step(self)?;
+        if self.problems.count() == before {
+            report.proven.push(proves);
+        }
+        Ok(result)
+    }
+}
+
+/// Checks a database. An error means that it is not ours or cannot be read at all.
+pub fn check(
+    options: &CheckOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, OpenError> {
+    let path = &options.path;
+    let fail = |what: String| {
+        OpenError(format!(
+            "cannot check the database {}: {what}",
+            path.display()
+        ))
+    };
+    let path = fs::canonicalize(path).map_err(|error| fail(error.to_string()))?;
+    if path.is_dir() {
+        return Err(fail("it is a folder".into()));
+    }
+    // Without a write-ahead log nobody has it open, and it can be read without leaving files beside it or
+    // on a disk that cannot be written, unless a server starts meanwhile.
+    let has_log = || beside(&path, "-wal").exists();
+    if !has_log() {
+        let state = || fs::metadata(&path).and_then(|about| Ok((about.len(), about.modified()?)));
+        let before = state().map_err(|error| fail(error.to_string()))?;
+        let result = check_once(&path, true, options.quick, progress);
+        if !has_log() && state().is_ok_and(|after| after == before) {
+            return result.map_err(fail);
+        }
+    }
+    check_once(&path, false, options.quick, progress).map_err(fail)
+}
+
+fn check_once(
+    path: &Path,
+    is_closed: bool,
+    quick: bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, String> {
+    let db = open_read_only(path, is_closed)?;
+    let mut report = Report {
+        dedup: recorded_dedup(&db).map_err(|e| explain(&e))?,
+        events: 0,
+        topics: 0,
+        segments: 0,
+        garbage_pages: 0,
+        has_unused_parts: false,
+        proven: Vec::new(),
+        problems: Vec::new(),
+    };
+    let mut run = Run {
+        db: &db,
+        problems: Problems::default(),
+        progress,
+        adder: Adder::new(),
+        expected: 0,
+    };
+    if let Err(error) = check_all(&mut run, quick, &mut report) {
+        let why = explain(&error);
+        run.problems
+            .add("sqlite", format_args!("the check ends early: {why}"));
+    }
+    report.problems = run.problems.into_lines();
+    Ok(report)
+}
+
+/// Opens a database of ours and begins the transaction. One that is closed is taken as it is on the disk.
+fn open_read_only(path: &Path, is_closed: bool) -> Result<Connection, String> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = if is_closed {
+            Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)?
+        } else {
+            Connection::open_with_flags(path, flags)?
+        };
+        db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
+        db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS))?;
+        db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
+        db.execute_batch("BEGIN")?;
+        let tables: i64 =
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((db, tables))
+    };
+    let (db, tables) = open().map_err(|e| explain(&e))?;
+    identify(&db)?;
+    if tables == 0 {
+        return Err("it is empty".into());
+    }
+    Ok(db)
+}
+
+/// The URI of a file that does not change (<https://www.sqlite.org/uri.html>).
+fn immutable(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?immutable=1"
+}
+
+fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Result<()> {
+    let dedup = report.dedup;
+    if !quick {
+        run.step(report, "SQLite finds its file whole", tables::integrity)?;
+    }
+    let schema = run.step(
+        report,
+        "all tables and indexes are defined as they must be",
+        |run| tables::definitions(run, dedup),
+    )?;
+    report.has_unused_parts = schema.has_unused_parts;
+    let counters = tables::counters(run)?;
+    run.expected = counters.unique_processed;
+    let mut topics = tables::Topics::read(run, &counters)?;
+    let (segments, fingerprinter) = match dedup {
+        Dedup::Index => (
+            segments::read(run, &counters)?,
+            Fingerprinter::new(fingerprint_key(run.db)?, 128),
+        ),
+        Dedup::Constraint => (Vec::new(), Fingerprinter::new(sum::random_key(), 128)),
+    };
+    report.segments = segments.len() as u64;
+    let rows = run.step(
+        report,
+        "each event has a legal seq and a topic, and the counters equal the events",
+        |run| {
+            let mut groups = rows::Groups::of(&segments, dedup);
+            let rows = rows::scan(run, &fingerprinter, &counters, &mut topics, &mut groups)?;
+            tables::compare_counters(run, &counters, rows);
+            Ok((rows, groups))
+        },
+    )?;
+    let (count, groups) = rows;
+    report.events = count;
+    report.topics = topics.len() as u64;
+    run.step(report, "the counts of topics equal the events", |run| {
+        topics.judge(run);
+        Ok(())
+    })?;
+    if dedup == Dedup::Constraint {
+        return run.step(
+            report,
+            "both indexes hold each event once, and no key is stored twice",
+            |run| constraint::compare(run, &fingerprinter, &schema, &groups),
+        );
+    }
+    let before = run.problems.count();
+    report.garbage_pages = run.step(
+        report,
+        "the segments hold the key and the topic of each event up to the last of them, and nothing else",
+        |run| segments::compare_all(run, &fingerprinter, &segments, &groups),
+    )?;
+    if run.problems.count() > before || schema.is_damaged {
+        return Ok(());
+    }
+    run.step(report, "no key is stored twice", |run| {
+        let mut same = Vec::new();
+        let result = find_same_keys(
+            run.db,
+            &segments,
+            groups.tail,
+            &mut |collision| same.push(collision),
+            run.progress,
+        );
+        for Collision { first, second } in same {
+            run.problems.add(
+                "events",
+                format_args!("the events with seq {first} and {second} have one key"),
+            );
+        }
+        result
+    })
+}
+
+/// Hands each two events of one key to `found`, by merging the segments, whose keys must be sorted,
+/// with the keys behind them, in any order.
+pub(super) fn find_same_keys(
+    db: &Connection,
+    segments: &[Description],
+    mut tail: Vec<KeyRecord>,
+    found: &mut dyn FnMut(Collision),
+    progress: &mut dyn FnMut(Progress),
+) -> rusqlite::Result<()> {
+    tail.sort_unstable();
+    let total = segments.iter().map(|about| about.entries).sum::<u64>() + tail.len() as u64;
+    let mut sources = vec![Source::memory(tail)];
+    for about in segments {
+        let layout = about.layout();
+        sources.push(Source::pages(about.level, layout.first_page, layout.keys));
+    }
+    let mut keys = Merge::new(sources);
+    let mut last: Option<KeyRecord> = None;
+    let mut done = 0_u64;
+    while let Some(record) = keys.next(db)? {
+        if let Some(last) = last.filter(|last| last.fingerprint == record.fingerprint) {
+            let collision = Collision {
+                first: last.seq,
+                second: record.seq,
+            };
+            if have_one_key(db, collision)? {
+                found(collision);
+            }
+        }
+        last = Some(record);
+        done += 1;
+        if done.is_multiple_of(limits::PROGRESS_RECORDS) {
+            let step = "looking for repeated keys";
+            progress(Progress { step, done, total });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,480 @@
+//! The segments of the duplicate check `index`: that they cover the seqs without a gap, that each page
+//! of each is there and holds what it must, and that all of it is what the events say.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::super::keys::filter;
+use super::super::keys::fingerprint::Fingerprinter;
+use super::super::keys::record::{records, KeyRecord, Posting, Record};
+use super::super::keys::segment::{with_page, Description, Layout, Segment};
+use super::super::load::event_parts;
+use super::rows::{Group, Groups};
+use super::sum::Sum;
+use super::tables::Counters;
+use super::Run;
+use crate::limits::{SEGMENT_LEVELS, SEGMENT_PAGE_BYTES};
+
+/// Reads the table `segments`. What cannot be a segment is reported and left out.
+pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Description>> {
+    let sql =
+        "SELECT level, first_seq, last_seq, entries, first_page FROM segments ORDER BY first_seq";
+    let mut statement = run.db.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut segments: Vec<Description> = Vec::new();
+    let mut next = 1;
+    while let Some(row) = rows.next()? {
+        let mut values = [0_i64; 5];
+        for (at, value) in values.iter_mut().enumerate() {
+            *value = row.get(at)?;
+        }
+        let [level, first, last, entries, first_page] = values;
+        if first != next {
+            let what = if first < next {
+                "overlap"
+            } else {
+                "leave a gap"
+            };
+            run.problems.add(
+                "segments",
+                format_args!("they {what} between seq {} and seq {first}", next - 1),
+            );
+        }
+        let is_possible = (0..SEGMENT_LEVELS as i64).contains(&level)
+            && 1 <= first
+            && first <= last
+            && last as u64 <= counters.last_seq
+            && 1 <= entries
+            && entries - 1 <= last - first
+            && (1..i64::MAX - last).contains(&first_page);
+        if !is_possible {
+            run.problems.add(
+                "segments",
+                format_args!(
+                    "there cannot be one of level {level}, seq {first} to {last}, entries {entries}, page {first_page}"
+                ),
+            );
+        } else if first >= next {
+            segments.push(Description {
+                level: level as usize,
+                first_seq: first as u64,
+                last_seq: last as u64,
+                entries: entries as u64,
+                first_page,
+            });
+        }
+        next = next.max(last.saturating_add(1));
+    }
+    Ok(segments)
+}
+
+/// Compares all segments with the sums of their events. Says how many pages belong to none.
+pub fn compare_all(
+    run: &mut Run,
+    fingerprinter: &Fingerprinter,
+    segments: &[Description],
+    groups: &Groups,
+) -> rusqlite::Result<u64> {
+    for (about, group) in segments.iter().zip(&groups.list) {
+        if about.entries != group.keys.records {
+            run.problems.add(
+                "segments",
+                format_args!(
+                    "{} says entries {}, but there are {} events",
+                    Name(about),
+                    about.entries,
+                    group.keys.records
+                ),
+            );
+        }
+        let mut pages = Pages {
+            about,
+            layout: about.layout(),
+            content: Vec::new(),
+        };
+        let keys = pages.sum_keys(run)?;
+        let postings = pages.sum_postings(run)?;
+        if keys != Some(group.keys) || postings != Some(group.postings) {
+            name_differences(run, fingerprinter, about, group)?;
+        }
+    }
+    garbage_pages(run, segments)
+}
+
+/// How a segment is called in a line about it.
+struct Name<'a>(&'a Description);
+
+impl std::fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Description {
+            level,
+            first_seq,
+            last_seq,
+            ..
+        } = self.0;
+        write!(
+            f,
+            "the segment of seq {first_seq} to {last_seq} (level {level})"
+        )
+    }
+}
+
+/// The pages of one segment, read one after the other.
+struct Pages<'a> {
+    about: &'a Description,
+    layout: Layout,
+    content: Vec<u8>,
+}
+
+impl Pages<'_> {
+    /// Reads the page at `id`, which must have so many bytes.
+    fn read(&mut self, run: &mut Run, id: i64, bytes: usize) -> rusqlite::Result<bool> {
+        self.content.clear();
+        let found = with_page(run.db, self.about.level, id, |page| {
+            self.content.extend_from_slice(page);
+        })
+        .optional()?;
+        let name = Name(self.about);
+        if found.is_none() {
+            run.problems
+                .add("pages", format_args!("{name} lacks its page {id}"));
+        } else if self.content.len() != bytes {
+            let has = self.content.len();
+            run.problems.add(
+                "pages",
+                format_args!("page {id} of {name} has {has} bytes, not {bytes}"),
+            );
+        }
+        Ok(self.content.len() == bytes)
+    }
+
+    /// Reads pages of records. The sum is none where a page is damaged or the records do not ascend.
+    /// `see` gets each record, and whether it is the first of a page.
+    fn sum<R: Record>(
+        &mut self,
+        run: &mut Run,
+        first: i64,
+        count: i64,
+        mut see: impl FnMut(&mut Run, R, bool) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<Option<Sum>> {
+        let mut sum = Sum::default();
+        let mut last: Option<R> = None;
+        let mut is_whole = true;
+        for at in 0..count {
+            let before = at as u64 * R::PER_PAGE as u64;
+            let expected = (self.about.entries - before).min(R::PER_PAGE as u64) as usize;
+            if !self.read(run, first + at, expected * R::BYTES)? {
+                is_whole = false;
+                continue;
+            }
+            for (place, record) in records::<R>(&self.content).enumerate() {
+                if last.is_some_and(|last| last >= record) {
+                    let name = Name(self.about);
+                    run.problems.add(
+                        R::PART,
+                        format_args!(
+                            "page {} of {name} is not sorted at record {place}",
+                            first + at
+                        ),
+                    );
+                    is_whole = false;
+                }
+                last = Some(record);
+                run.adder.add(&mut sum, record);
+                see(run, record, place == 0)?;
+            }
+            run.progress("reading segments", sum.records);
+        }
+        Ok(is_whole.then_some(sum))
+    }
+
+    /// Compares pages with what they must hold.
+    fn compare(
+        &mut self,
+        run: &mut Run,
+        part: &'static str,
+        first: i64,
+        wanted: &[u8],
+        page_bytes: usize,
+    ) -> rusqlite::Result<()> {
+        for (at, wanted) in wanted.chunks(page_bytes).enumerate() {
+            let id = first + at as i64;
+            if self.read(run, id, wanted.len())? && self.content != wanted {
+                let name = Name(self.about);
+                run.problems.add(
+                    part,
+                    format_args!("page {id} of {name} does not agree with the records"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the keys, and compares the filter and the fences with them.
+    fn sum_keys(&mut self, run: &mut Run) -> rusqlite::Result<Option<Sum>> {
+        let layout = self.layout;
+        let mut fences = Vec::new();
+        let mut filter = FilterPages::of(*self.about);
+        let sum =
+            self.sum::<KeyRecord>(run, layout.first_page, layout.keys, |run, key, is_first| {
+                if is_first {
+                    fences.extend_from_slice(&key.fence().to_be_bytes());
+                }
+                filter.see(run.db, key)
+            })?;
+        filter.go_to(run.db, layout.filter as usize)?;
+        if sum.is_none() {
+            return Ok(None);
+        }
+        for (id, what) in filter.wrong {
+            let name = Name(self.about);
+            run.problems
+                .add("filter", format_args!("page {id} of {name} {what}"));
+        }
+        self.compare(
+            run,
+            "fences",
+            layout.key_fences_at(),
+            &fences,
+            SEGMENT_PAGE_BYTES,
+        )?;
+        Ok(sum)
+    }
+
+    /// Reads the postings, and compares their fences with them.
+    fn sum_postings(&mut self, run: &mut Run) -> rusqlite::Result<Option<Sum>> {
+        let layout = self.layout;
+        let mut fences = Vec::new();
+        let sum = self.sum::<Posting>(
+            run,
+            layout.postings_at(),
+            layout.postings,
+            |_, posting, is_first| {
+                if is_first {
+                    posting.fence().write(&mut fences);
+                }
+                Ok(())
+            },
+        )?;
+        if sum.is_some() {
+            let page_bytes = Posting::PER_PAGE * Posting::BYTES;
+            self.compare(
+                run,
+                "fences",
+                layout.posting_fences_at(),
+                &fences,
+                page_bytes,
+            )?;
+        }
+        Ok(sum)
+    }
+}
+
+/// The pages of a segment's filter, made again from the keys: the keys ascend, and so do their places in
+/// the filter, so that one page at a time is enough.
+struct FilterPages {
+    about: Description,
+    /// The page that is being made, counted from the filter's first.
+    at: usize,
+    page: Vec<u8>,
+    /// Ids of pages that are not as they must be, and how they are.
+    wrong: Vec<(i64, &'static str)>,
+}
+
+impl FilterPages {
+    fn of(about: Description) -> Self {
+        let mut pages = Self {
+            about,
+            at: 0,
+            page: Vec::new(),
+            wrong: Vec::new(),
+        };
+        pages.begin();
+        pages
+    }
+
+    fn begin(&mut self) {
+        let bytes = filter::blocks_for(self.about.entries) * filter::BLOCK_BYTES;
+        let rest = bytes.saturating_sub(self.at * SEGMENT_PAGE_BYTES);
+        self.page.clear();
+        self.page.resize(rest.min(SEGMENT_PAGE_BYTES), 0);
+    }
+
+    fn see(&mut self, db: &Connection, key: KeyRecord) -> rusqlite::Result<()> {
+        let (page, offset) = filter::place_of(key.fingerprint, self.about.entries);
+        // A key that is not in order has been reported.
+        if page >= self.at {
+            self.go_to(db, page)?;
+            filter::insert_on_page(&mut self.page, offset, key.fingerprint);
+        }
+        Ok(())
+    }
+
+    /// Compares the pages up to `page`, and begins that one.
+    fn go_to(&mut self, db: &Connection, page: usize) -> rusqlite::Result<()> {
+        while self.at < page {
+            let id = self.about.layout().filter_at() + self.at as i64;
+            let wanted = &self.page;
+            let is_right =
+                with_page(db, self.about.level, id, |found| found == wanted).optional()?;
+            match is_right {
+                Some(true) => {}
+                Some(false) => self.wrong.push((id, "does not have the bits of the keys")),
+                None => self.wrong.push((id, "is missing")),
+            }
+            self.at += 1;
+            self.begin();
+        }
+        Ok(())
+    }
+}
+
+/// Says where a segment and its events differ, by looking everything up.
+fn name_differences(
+    run: &mut Run,
+    fingerprinter: &Fingerprinter,
+    about: &Description,
+    group: &Group,
+) -> rusqlite::Result<()> {
+    let name = Name(about);
+    run.problems.add(
+        "segments",
+        format_args!("{name} does not hold what its events say"),
+    );
+    let layout = about.layout();
+    for id in layout.first_page..layout.filter_at() {
+        for key in page_records::<KeyRecord>(run.db, about.level, id)? {
+            if run.problems.is_full("keys") {
+                break;
+            }
+            let seq = key.seq;
+            match record_of(run.db, fingerprinter, seq)? {
+                Some(stored) if stored == key => {}
+                Some(_) => run.problems.add(
+                    "keys",
+                    format_args!("the event with seq {seq} is not the one that {name} knows"),
+                ),
+                None => run.problems.add(
+                    "keys",
+                    format_args!("{name} has the seq {seq}, which no event has"),
+                ),
+            }
+        }
+    }
+    for id in layout.postings_at()..layout.posting_fences_at() {
+        for posting in page_records::<Posting>(run.db, about.level, id)? {
+            if run.problems.is_full("postings") {
+                break;
+            }
+            let Posting { topic, seq } = posting;
+            let sql = "SELECT 1 FROM events WHERE seq = ?1 AND topic_id = ?2";
+            let mut statement = run.db.prepare_cached(sql)?;
+            if !statement.exists((seq as i64, topic))? {
+                run.problems.add(
+                    "postings",
+                    format_args!("{name} has the seq {seq} for topic {topic}, which no event is"),
+                );
+            }
+        }
+    }
+    name_missing(run, fingerprinter, about, group)
+}
+
+/// Names the events that a segment does not find, if it can be used at all.
+fn name_missing(
+    run: &mut Run,
+    fingerprinter: &Fingerprinter,
+    about: &Description,
+    group: &Group,
+) -> rusqlite::Result<()> {
+    let Some(segment) = Segment::load(run.db, *about, false).optional()? else {
+        return Ok(());
+    };
+    let name = Name(about);
+    let sql = "SELECT seq, topic_id, event_id FROM events WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
+    let mut statement = run.db.prepare(sql)?;
+    let mut rows = statement.query((group.first_seq as i64, group.last_seq as i64))?;
+    while let Some(row) = rows.next()? {
+        if run.problems.is_full("keys") && run.problems.is_full("postings") {
+            break;
+        }
+        let (seq, topic) = (row.get::<_, i64>(0)? as u64, row.get(1)?);
+        let fingerprint = fingerprinter.of_key(topic, row.get_ref(2)?.as_bytes()?);
+        let find = segment.find(run.db, fingerprint, &mut |found| Ok(found.seq == seq));
+        if !find.optional()?.unwrap_or(false) {
+            run.problems.add(
+                "keys",
+                format_args!("{name} does not find the event with seq {seq}"),
+            );
+        }
+        let mut found = Vec::new();
+        let list = segment.seqs_of(run.db, topic, seq - 1, true, 1, &mut found);
+        if list.optional()?.is_none() || found != [seq] {
+            run.problems.add(
+                "postings",
+                format_args!("{name} does not list the event with seq {seq} for topic {topic}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The records of a page; none where it is missing, which has been reported.
+fn page_records<R: Record>(db: &Connection, level: usize, id: i64) -> rusqlite::Result<Vec<R>> {
+    let found = with_page(db, level, id, |page| records::<R>(page).collect());
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+/// The record of a stored event, if there is one.
+fn record_of(
+    db: &Connection,
+    fingerprinter: &Fingerprinter,
+    seq: u64,
+) -> rusqlite::Result<Option<KeyRecord>> {
+    let sql =
+        "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq = ?1";
+    db.prepare_cached(sql)?
+        .query_row([seq as i64], |row| {
+            Ok(fingerprinter.record(&event_parts(row)?, seq))
+        })
+        .optional()
+}
+
+/// Counts the pages that no segment has, and reports those that the server would never find.
+fn garbage_pages(run: &mut Run, segments: &[Description]) -> rusqlite::Result<u64> {
+    let mut pages = 0;
+    for level in 0..SEGMENT_LEVELS {
+        let mut live: Vec<Layout> = segments
+            .iter()
+            .filter(|about| about.level == level)
+            .map(Description::layout)
+            .collect();
+        live.sort_by_key(|layout| layout.first_page);
+        let sql = format!("SELECT count(*) FROM segment_pages_{level} WHERE id >= ?1 AND id < ?2");
+        let mut statement = run.db.prepare(&sql)?;
+        let mut count = |from: i64, to: i64| {
+            statement.query_row((from, to), |row| Ok(row.get::<_, i64>(0)? as u64))
+        };
+        if count(i64::MIN, 1)? > 0 {
+            run.problems.add(
+                "pages",
+                format_args!("level {level} has pages in front of the first"),
+            );
+        }
+        let mut from = 1;
+        for layout in live {
+            if layout.first_page < from {
+                run.problems.add(
+                    "pages",
+                    format_args!(
+                        "page {} of level {level} is in two segments",
+                        layout.first_page
+                    ),
+                );
+            }
+            pages += count(from, layout.first_page)?;
+            from = layout.end();
+        }
+        pages += count(from, i64::MAX)?;
+    }
+    Ok(pages)
+}

@@ -1,0 +1,203 @@
+//! `convert`: gives a database the other duplicate check, in place. At every moment the file is complete
+//! with the check that it had or with the one that it gets, because one transaction puts the new one in
+//! the place of the old.
+//!
+//! To SQLite's constraint all of it is that one transaction. To the key index the segments are made first,
+//! a few pages in each transaction, beside the constraint that still decides. What a conversion that was
+//! cut off has made is true for good, since events do not change: a rerun goes on with it, and a rerun
+//! for the constraint takes it away.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::{Connection, Transaction};
+
+use super::check::{find_same_keys, Progress};
+use super::keys::fingerprint::Fingerprinter;
+use super::keys::record::KeyRecord;
+use super::keys::{Collision, KeyIndex};
+use super::load::{event_parts, fingerprint_key, EVENTS_BEHIND};
+use super::open::{connect, explain, recorded_dedup};
+use super::schema::{create_parts, drop_parts, has_index_parts, record_check};
+use super::{Dedup, Durability, OpenError};
+use crate::limits::{CONVERT_RECORDS_PER_COMMIT, GENERATION_ENTRIES};
+
+/// What a conversion came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Converted {
+    /// The database has the check now.
+    Done,
+    /// It had it before.
+    Already,
+}
+
+/// Why a conversion cannot be done.
+enum Failure {
+    Sqlite(rusqlite::Error),
+    /// Two events have one key.
+    Repeated(Option<Collision>),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ConstraintViolation) => Failure::Repeated(None),
+            _ => Failure::Sqlite(error),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Sqlite(error) => f.write_str(&explain(error)),
+            Failure::Repeated(None) => f.write_str("it is damaged: a key is stored twice"),
+            Failure::Repeated(Some(Collision { first, second })) => write!(
+                f,
+                "it is damaged: the events with seq {first} and {second} have one key"
+            ),
+        }
+    }
+}
+
+/// Gives the database the duplicate check `to`. Needs it for itself: no server may have it open. An error
+/// leaves it as it was, but for the parts of an index that is not in use yet.
+pub fn convert(
+    path: &Path,
+    to: Dedup,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Converted, OpenError> {
+    let fail = |what: &dyn std::fmt::Display| {
+        OpenError(format!(
+            "cannot convert the database {}: {what}",
+            path.display()
+        ))
+    };
+    let path = fs::canonicalize(path).map_err(|e| fail(&e))?;
+    if path.is_dir() {
+        return Err(fail(&"it is a folder"));
+    }
+    if fs::metadata(&path).is_ok_and(|about| about.len() == 0) {
+        return Err(fail(&"it is empty"));
+    }
+    let (mut db, _lock) = connect(&path, Durability::Full).map_err(|e| fail(&e))?;
+    let mut work = || {
+        // The sorting of a large index must not be held in memory.
+        db.pragma_update(None, "temp_store", "FILE")?;
+        let converted = if recorded_dedup(&db)? == to {
+            if to == Dedup::Constraint && has_index_parts(&db)? {
+                in_transaction(&mut db, |db| drop_parts(db, Dedup::Index))?;
+            }
+            Converted::Already
+        } else {
+            match to {
+                Dedup::Constraint => to_constraint(&mut db, progress)?,
+                Dedup::Index => to_index(&mut db, progress)?,
+            }
+            Converted::Done
+        };
+        Ok(converted)
+    };
+    let converted = work().map_err(|e: Failure| fail(&e))?;
+    db.close().map_err(|(_, e)| fail(&explain(&e)))?;
+    Ok(converted)
+}
+
+fn in_transaction<T>(
+    db: &mut Connection,
+    work: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = db.transaction()?;
+    let result = work(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
+}
+
+fn to_constraint(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Result<(), Failure> {
+    progress(Progress {
+        step: "making SQLite's indexes",
+        done: 0,
+        total: 0,
+    });
+    Ok(in_transaction(db, |db| {
+        create_parts(db, Dedup::Constraint)?;
+        drop_parts(db, Dedup::Index)?;
+        record_check(db, Dedup::Constraint)
+    })?)
+}
+
+fn to_index(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Result<(), Failure> {
+    if !has_index_parts(db)? {
+        in_transaction(db, |db| create_parts(db, Dedup::Index))?;
+    }
+    let fingerprinter = Fingerprinter::new(fingerprint_key(db)?, 128);
+    // Nothing is looked up, so no filter is wanted in memory.
+    let mut keys = KeyIndex::load(db, fingerprinter, 0)?;
+    build_segments(db, &mut keys, progress)?;
+    let tail = events_behind(db, &keys)?;
+    let segments: Vec<_> = keys
+        .segments()
+        .iter()
+        .map(|segment| segment.about)
+        .collect();
+    let mut repeated = None;
+    find_same_keys(
+        db,
+        &segments,
+        tail,
+        &mut |found| repeated = Some(found),
+        progress,
+    )?;
+    if repeated.is_some() {
+        return Err(Failure::Repeated(repeated));
+    }
+    Ok(in_transaction(db, |db| {
+        drop_parts(db, Dedup::Constraint)?;
+        record_check(db, Dedup::Index)
+    })?)
+}
+
+/// Makes segments of all events but the newest, which the server takes into its memory.
+fn build_segments(
+    db: &mut Connection,
+    keys: &mut KeyIndex,
+    progress: &mut dyn FnMut(Progress),
+) -> rusqlite::Result<()> {
+    let total = db.query_row("SELECT last_seq FROM counters", [], |row| {
+        row.get::<_, i64>(0)
+    })? as u64;
+    let mut last_seq = keys.mark();
+    loop {
+        while keys.has_work() {
+            in_transaction(db, |db| keys.work(db, CONVERT_RECORDS_PER_COMMIT))?;
+            keys.committed();
+        }
+        progress(Progress {
+            step: "making segments",
+            done: keys.mark(),
+            total,
+        });
+        let mut statement = db.prepare_cached(&format!("{EVENTS_BEHIND} LIMIT ?2"))?;
+        let mut rows = statement.query((last_seq as i64, GENERATION_ENTRIES as i64))?;
+        let before = last_seq;
+        while let Some(row) = rows.next()? {
+            last_seq = row.get::<_, i64>(0)? as u64;
+            keys.restore(&event_parts(row)?, last_seq)?;
+        }
+        if last_seq == before {
+            return Ok(());
+        }
+    }
+}
+
+/// The keys of the events behind the last segment: at most a generation of them.
+fn events_behind(db: &Connection, keys: &KeyIndex) -> rusqlite::Result<Vec<KeyRecord>> {
+    let mut statement = db.prepare(EVENTS_BEHIND)?;
+    let mut rows = statement.query([keys.mark() as i64])?;
+    let mut tail = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq = row.get::<_, i64>(0)? as u64;
+        tail.push(keys.fingerprinter().record(&event_parts(row)?, seq));
+    }
+    Ok(tail)
+}
