@@ -179,3 +179,16 @@ pub const SEGMENT_ROWS_DELETED_AT_ONCE: usize = 64;
 const _: () =
     assert!(GENERATION_ENTRIES * 4 <= GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
+
+/// Bytes of a tokens file.
+pub const TOKENS_FILE_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of one of its lines.
+pub const TOKEN_LINE_MAX_BYTES: usize = 1024;
+/// Tokens in it. Each request is compared with all of them.
+pub const TOKENS_MAX: usize = 1_000;
+/// Bytes of a token's name.
+pub const TOKEN_NAME_MAX_BYTES: usize = 255;
+/// Bytes of a token.
+pub const TOKEN_MAX_BYTES: usize = 512;
+
+const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);

@@ -1,6 +1,5 @@
 //! Arguments to one subcommand to an exit code; nothing else.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use logagg::cli::{self, Command};
@@ -13,10 +12,6 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            // Where nobody can read the sentence the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "logagg: {sentence}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.report(),
     }
 }
