@@ -6,7 +6,7 @@
 //! brought events.
 
 use crate::api::route::{self, Route};
-use crate::api::{publish, read, watch};
+use crate::api::{access, publish, read, watch};
 use crate::clock::Now;
 use crate::event::EventSpans;
 use crate::http::{Request, Response};
@@ -14,6 +14,7 @@ use crate::limits;
 use crate::logging;
 use crate::ring::{Full, Ring, Slot};
 use crate::store::{Outcome, Store, StoreError};
+use crate::tokens::Tokens;
 
 /// Names the connection that waits for an answer; the shell gives it and gets it back.
 pub type Ticket = u64;
@@ -63,6 +64,8 @@ struct Waiting {
 /// The application.
 pub struct App {
     options: Options,
+    /// Without them everything is open.
+    tokens: Option<Tokens>,
     store: Store,
     ring: Ring<Waiting>,
     committed: Vec<Committed>,
@@ -90,6 +93,7 @@ impl App {
     pub fn new(store: Store, options: Options, now: Now) -> Self {
         Self {
             options,
+            tokens: None,
             store,
             ring: Ring::new(options.ring_capacity),
             committed: Vec::new(),
@@ -111,14 +115,36 @@ impl App {
 
     /// Refuses a request by its head alone, before its body is asked for.
     pub fn screen(&self, request: &Request) -> Option<Response> {
+        if let Err(refusal) = self.authorize(request) {
+            return Some(*refusal);
+        }
         if self.draining {
             return Some(shutting_down());
         }
         route::admit(request).err().map(|response| *response)
     }
 
+    /// From now on only these tokens let a request in. Also one whose body is still on its way: a token
+    /// that has been taken out of the file is good for nothing more.
+    pub fn set_tokens(&mut self, tokens: Tokens) {
+        self.tokens = Some(tokens);
+    }
+
+    fn authorize(&self, request: &Request) -> Result<(), Box<Response>> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(());
+        };
+        access::authorize(request, tokens).map_err(|mut refusal| {
+            refusal.close |= self.draining;
+            refusal
+        })
+    }
+
     /// Answers a request, or takes it in for the next commit.
     pub fn handle(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
+        if let Err(refusal) = self.authorize(request) {
+            return Answer::Now(*refusal);
+        }
         let route = route::admit(request);
         // A body was asked for before the server began to stop, so its request is still taken.
         if self.draining && !request.has_body() {

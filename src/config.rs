@@ -120,6 +120,12 @@ pub struct ServeArgs {
         ignore_case = true
     )]
     log_duplicates: LogDuplicates,
+
+    /// File whose tokens let requests in, lines NAME SCOPES TOKEN; without it everything is open
+    ///
+    /// Scopes are publish, read or publish,read. SIGHUP reads the file again.
+    #[arg(long, env = "AUTH_TOKENS_FILE", value_name = "FILE")]
+    auth_tokens_file: Option<PathBuf>,
 }
 
 /// The names of `log`'s levels.
@@ -180,6 +186,7 @@ impl ServeArgs {
                 max_body_bytes: self.max_body_bytes,
                 max_buffered_bytes: self.max_buffered_bytes,
             },
+            tokens_file: self.auth_tokens_file,
         };
         Ok(Config {
             log_level: self.log_level.into(),

@@ -6,7 +6,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0: the domain | [`event`], [`clock`], [`limits`] |
-//! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`] |
+//! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`], [`tokens`] |
 //! | 2: the service | [`api`], [`app`] |
 //! | 3: the shell | [`net`] |
 //! | on top | [`config`], [`cli`] |
@@ -23,3 +23,4 @@ pub mod logging;
 pub mod net;
 pub mod ring;
 pub mod store;
+pub mod tokens;

@@ -182,3 +182,15 @@ pub const CHECK_TAIL_MAX_EVENTS: usize = 2 * RING_CAPACITY_MAX as usize;
 pub const PROGRESS_RECORDS: u64 = 8 * 1024;
 /// Records of segments that a conversion writes in one transaction, some 32 MiB.
 pub const CONVERT_RECORDS_PER_COMMIT: usize = 1_000_000;
+/// Bytes of a tokens file.
+pub const TOKENS_FILE_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of one of its lines.
+pub const TOKEN_LINE_MAX_BYTES: usize = 1024;
+/// Tokens in it. Each request is compared with all of them.
+pub const TOKENS_MAX: usize = 1_000;
+/// Bytes of a token's name.
+pub const TOKEN_NAME_MAX_BYTES: usize = 255;
+/// Bytes of a token.
+pub const TOKEN_MAX_BYTES: usize = 512;
+
+const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);

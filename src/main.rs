@@ -1,24 +1,19 @@
 //! Arguments to one subcommand to an exit code; nothing else.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use logagg::cli::{self, Command};
+use logagg::cli::{self, Command, Failure};
 
 /// 0 for done, 1 for what could not be done, 2 for arguments or variables that are wrong.
 fn main() -> ExitCode {
     let done = match cli::parse(std::env::args_os()) {
         Ok(Command::Serve(config)) => cli::serve::run(config),
-        Ok(Command::Check(arguments)) => cli::check::run(arguments),
-        Ok(Command::Convert(arguments)) => cli::convert::run(arguments),
+        Ok(Command::Check(arguments)) => cli::check::run(arguments).map_err(Failure::Failed),
+        Ok(Command::Convert(arguments)) => cli::convert::run(arguments).map_err(Failure::Failed),
         Err(refusal) => return refusal.report(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            // Where nobody can read the sentence the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "logagg: {sentence}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.report(),
     }
 }

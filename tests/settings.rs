@@ -13,7 +13,7 @@ use logagg::logging::Format;
 use logagg::net::{self, Listen, Settings};
 use logagg::store::{Durability, OpenOptions};
 
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 15] = [
     "HOST",
     "PORT",
     "LISTEN",
@@ -28,6 +28,7 @@ const VARIABLES: [&str; 14] = [
     "LOG_LEVEL",
     "LOG_FORMAT",
     "LOG_DUPLICATES",
+    "AUTH_TOKENS_FILE",
 ];
 
 /// Reads settings in this process. Its environment is one for all tests, hence the lock.
@@ -93,6 +94,7 @@ fn defaults_are_the_documented_ones() {
                 max_body_bytes: 16 << 20,
                 max_buffered_bytes: 128 << 20,
             },
+            tokens_file: None,
         },
     };
     assert_eq!(config(&[], &[]), expected);
@@ -121,6 +123,14 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_default() {
         config(&[("PORT", "x")], &["--port=9003"]).settings.listen,
         [tcp("0.0.0.0", 9003)]
     );
+}
+
+#[test]
+fn the_tokens_file_is_a_path() {
+    let variables = [("AUTH_TOKENS_FILE", "a/b c")];
+    let named = |flags: &[&str]| config(&variables, flags).settings.tokens_file;
+    assert_eq!(named(&[]), Some("a/b c".into()));
+    assert_eq!(named(&["--auth-tokens-file", "d"]), Some("d".into()));
 }
 
 #[test]

@@ -12,7 +12,7 @@ const LAYERS: [Layer; 6] = [
         knows_its_own: true,
     },
     Layer {
-        modules: &["ring", "http", "store", "logging", "hub"],
+        modules: &["ring", "http", "store", "logging", "tokens", "hub"],
         knows_its_own: false,
     },
     Layer {

@@ -1,6 +1,7 @@
 //! Between HTTP and the domain: what a request asks and how an answer is written. No sockets, no
 //! SQL, no clock.
 
+pub mod access;
 pub mod detail;
 pub mod json;
 pub mod publish;

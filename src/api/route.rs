@@ -1,9 +1,11 @@
 //! From a request's method and target to what is asked for. Also what a head alone refuses.
 
+use super::access::Access;
 use super::detail::Details;
 use super::query::percent_decode;
 use crate::event::name_error;
 use crate::http::{Method, Request, Response};
+use crate::tokens::Scope;
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +65,19 @@ impl Route {
         }
     }
 
-    fn takes(&self, method: Method) -> bool {
+    /// Who may ask for it. The one place that says so: a new route has to choose.
+    pub fn access(&self) -> Access {
+        match self {
+            // The page at `/` shows no data.
+            Route::Root | Route::Health => Access::Open,
+            Route::Publish => Access::Needs(Scope::Publish),
+            Route::Events | Route::Event { .. } | Route::Topics | Route::Stats => {
+                Access::Needs(Scope::Read)
+            }
+        }
+    }
+
+    pub(super) fn takes(&self, method: Method) -> bool {
         match self {
             Route::Publish => method == Method::Post,
             _ => matches!(method, Method::Get | Method::Head),

@@ -50,6 +50,15 @@ pub struct Refusal {
     variable: Option<String>,
 }
 
+/// Why a subcommand could not do what it was asked to: one sentence.
+#[derive(Debug)]
+pub enum Failure {
+    /// What an argument or a variable names is wrong, which only using it could tell.
+    Setting(String),
+    /// Anything else.
+    Failed(String),
+}
+
 /// Reads the arguments, the program's name first, and the environment. A flag beats a variable, a
 /// variable beats the default, and an empty variable counts as not set: those that this program knows
 /// are removed from the process's environment, so call this before any thread is started.
@@ -90,6 +99,19 @@ impl Refusal {
             );
         }
         ExitCode::from(u8::try_from(self.error.exit_code()).unwrap_or(2))
+    }
+}
+
+impl Failure {
+    /// Says it on standard error and returns the exit code: 2 where a setting is wrong, else 1.
+    pub fn report(&self) -> ExitCode {
+        let (code, sentence) = match self {
+            Failure::Setting(sentence) => (2, sentence),
+            Failure::Failed(sentence) => (1, sentence),
+        };
+        // Where nobody can read the sentence the exit code still tells.
+        let _ = writeln!(std::io::stderr(), "logagg: {sentence}");
+        ExitCode::from(code)
     }
 }
 

@@ -1,10 +1,15 @@
 //! `serve`: sets the log up and runs the server.
 
+use super::Failure;
 use crate::config::Config;
+use crate::net::ServeError;
 use crate::{logging, net};
 
-/// Runs the server until it is told to stop. The error is one sentence: why it could not start.
-pub fn run(config: Config) -> Result<(), String> {
+/// Runs the server until it is told to stop.
+pub fn run(config: Config) -> Result<(), Failure> {
     let logger = logging::install(config.log_level, config.log_format);
-    net::serve(config.settings, logger).map_err(|error| error.to_string())
+    net::serve(config.settings, logger).map_err(|error| match error {
+        ServeError::Setting(sentence) => Failure::Setting(sentence),
+        ServeError::Failed(sentence) => Failure::Failed(sentence),
+    })
 }

@@ -8,6 +8,7 @@ mod listener;
 mod memory;
 mod reactor;
 mod serve;
+mod tokens_file;
 
 pub use listener::Listen;
 pub use reactor::Options;

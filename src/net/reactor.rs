@@ -16,10 +16,13 @@
 //! 9. *idle* work and the log come when nobody waits for an answer any more.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use log::Log;
 use mio::{Events, Poll, Token};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 
 use super::acceptor::Acceptor;
@@ -27,11 +30,13 @@ use super::client::{Client, ReadOutcome};
 use super::deadlines::Deadlines;
 use super::listener::{Listener, Stream};
 use super::memory::SharedMemory;
+use super::tokens_file;
 use crate::app::{Answer, App, Committed, Ticket};
 use crate::clock::Now;
 use crate::http::{Conn, Response, Step};
 use crate::limits;
 use crate::logging::Logger;
+use crate::tokens::Tokens;
 
 const SIGNALS: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
@@ -56,10 +61,12 @@ enum Life {
 /// The event loop.
 pub struct Reactor {
     poll: Poll,
-    signals: signal_hook_mio::v1_0::Signals,
+    signals: Signals,
     acceptor: Acceptor,
     clients: Slab<Client>,
     app: App,
+    /// Read again at SIGHUP.
+    tokens_file: Option<PathBuf>,
     logger: &'static Logger,
     options: Options,
     started: Instant,
@@ -79,17 +86,20 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// A loop that has not begun to turn. `app` must have been made with the same clock's zero.
+    /// A loop that has not begun to turn. `app` must have been made with the same clock's zero, and
+    /// `signals` must bring SIGHUP; those that end the program are taken over only here, so that they end
+    /// one that does not get so far.
     pub fn new(
         listeners: Vec<Listener>,
         app: App,
         options: Options,
         started: Instant,
         logger: &'static Logger,
+        mut signals: Signals,
     ) -> io::Result<Self> {
-        use signal_hook::consts::{SIGINT, SIGTERM};
         let poll = Poll::new()?;
-        let mut signals = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT])?;
+        signals.add_signal(SIGTERM)?;
+        signals.add_signal(SIGINT)?;
         let registry = poll.registry();
         registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         assert!(
@@ -103,6 +113,7 @@ impl Reactor {
             acceptor,
             clients: Slab::new(),
             app,
+            tokens_file: None,
             logger,
             options,
             started,
@@ -118,6 +129,12 @@ impl Reactor {
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             committed: Vec::new(),
         })
+    }
+
+    /// From now on only these tokens let a request in, or those that SIGHUP finds in their file.
+    pub fn set_tokens_file(&mut self, path: PathBuf, tokens: Tokens) {
+        self.tokens_file = Some(path);
+        self.app.set_tokens(tokens);
     }
 
     /// Turns until a signal ends it; then gives the application back.
@@ -203,6 +220,12 @@ impl Reactor {
     fn take_signals(&mut self) {
         let taken: Vec<i32> = self.signals.pending().collect();
         for signal in taken {
+            if signal == SIGHUP {
+                if let Some(tokens) = tokens_file::reload(self.tokens_file.as_deref()) {
+                    self.app.set_tokens(tokens);
+                }
+                continue;
+            }
             if self.life != Life::Serving {
                 log::warn!("second signal: exiting at once");
                 self.logger

@@ -2,12 +2,16 @@
 //! log says of it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+use signal_hook::consts::SIGHUP;
+use signal_hook_mio::v1_0::Signals;
 
 use super::listener::{Listen, Listener};
 use super::reactor::{self, read_clocks, Reactor};
+use super::tokens_file;
 use crate::app::{self, App};
 use crate::limits;
 use crate::logging::Logger;
@@ -21,15 +25,23 @@ pub struct Settings {
     pub store: store::OpenOptions,
     pub app: app::Options,
     pub reactor: reactor::Options,
+    /// The file whose tokens let requests in; without one everything is open.
+    pub tokens_file: Option<PathBuf>,
 }
 
 /// Why the server could not start, or had to stop: one sentence.
 #[derive(Debug)]
-pub struct ServeError(String);
+pub enum ServeError {
+    /// What a setting names is wrong.
+    Setting(String),
+    /// Anything else.
+    Failed(String),
+}
 
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let (ServeError::Setting(sentence) | ServeError::Failed(sentence)) = self;
+        f.write_str(sentence)
     }
 }
 
@@ -38,6 +50,13 @@ impl std::error::Error for ServeError {}
 /// Serves until a signal ends it.
 pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeError> {
     let started = Instant::now();
+    // Until the loop turns, a SIGHUP waits; it must not end a server that is about to start.
+    let signals = Signals::new([SIGHUP])
+        .map_err(|e| ServeError::Failed(format!("signals cannot be received: {e}")))?;
+    let tokens_file = settings.tokens_file;
+    let tokens = tokens_file.as_deref().map(tokens_file::load).transpose();
+    let tokens = tokens
+        .map_err(|e| ServeError::Setting(format!("--auth-tokens-file (AUTH_TOKENS_FILE): {e}")))?;
     let mut options = settings.reactor;
     options.max_connections = options.max_connections.min(descriptors_for_connections());
     // Binding comes first: whoever connects while the database is opened waits in the backlog.
@@ -46,15 +65,15 @@ pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeErr
         .iter()
         .map(bind)
         .collect::<Result<Vec<_>, _>>()?;
-    let store = Store::open(&settings.store).map_err(|e| ServeError(e.to_string()))?;
+    let store = Store::open(&settings.store).map_err(|e| ServeError::Failed(e.to_string()))?;
     let events = store.counters().unique_processed;
     let addresses: Vec<(String, bool)> = listeners
         .iter()
         .map(|l| (l.address(), l.is_public()))
         .collect();
     let app = App::new(store, settings.app, read_clocks(started));
-    let reactor = Reactor::new(listeners, app, options, started, logger)
-        .map_err(|e| ServeError(format!("the event loop cannot be made: {e}")))?;
+    let mut reactor = Reactor::new(listeners, app, options, started, logger, signals)
+        .map_err(|e| ServeError::Failed(format!("the event loop cannot be made: {e}")))?;
 
     log::info!(
         "log-aggregator {} with database {} ({events} events), ready in {} ms",
@@ -62,15 +81,20 @@ pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeErr
         settings.store.path.display(),
         started.elapsed().as_millis()
     );
+    let is_open = tokens.is_none();
+    if let Some((path, loaded)) = tokens_file.zip(tokens) {
+        let tokens = loaded.announce(&path);
+        reactor.set_tokens_file(path, tokens);
+    }
     for (address, is_public) in addresses {
         log::info!("listening on {address}");
-        if is_public {
+        if is_public && is_open {
             log::warn!("no tokens are configured: whoever reaches {address} may publish and read");
         }
     }
     let app = reactor
         .run()
-        .map_err(|e| ServeError(format!("waiting for events failed: {e}")))?;
+        .map_err(|e| ServeError::Failed(format!("waiting for events failed: {e}")))?;
     if let Err(error) = app.close() {
         // Nothing is lost by it: what was answered is in the write-ahead log.
         log::error!("closing the database failed: {error}");
@@ -86,7 +110,7 @@ fn bind(listen: &Listen) -> Result<Listener, ServeError> {
             std::io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
             _ => e.to_string(),
         };
-        ServeError(format!("cannot listen on {listen}: {why}"))
+        ServeError::Failed(format!("cannot listen on {listen}: {why}"))
     })
 }
 

@@ -21,5 +21,6 @@ mod reading;
 mod refusals;
 mod scenarios;
 mod starting;
+mod tokens;
 mod wait;
 mod watching;

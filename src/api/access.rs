@@ -1,0 +1,56 @@
+//! Whether a request may be made at all: what its path needs against what its token is good for. Which
+//! route needs what is said in [`Route::access`].
+
+use super::route::Route;
+use crate::http::{Method, Request, Response};
+use crate::tokens::{Scope, Tokens, Verdict};
+
+/// Who may ask for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, with and without a token.
+    Open,
+    /// Whoever has a token with this scope.
+    Needs(Scope),
+}
+
+/// Refuses a request whose token is none of `tokens`, 401, or has not the scope that is needed, 403
+/// (RFC 6750 §3.1). Comes before everything else that is said of a request. Whoever has a token at all
+/// is told that a path does not exist or does not take a method.
+pub fn authorize(request: &Request, tokens: &Tokens) -> Result<(), Box<Response>> {
+    if request.method == Method::Options {
+        return Ok(());
+    }
+    let route = Route::of(request.path());
+    let needed = match route.as_ref().map(|route| (route, route.access())) {
+        Some((_, Access::Open)) => return Ok(()),
+        Some((route, Access::Needs(scope))) if route.takes(request.method) => Some(scope),
+        Some(_) | None => None,
+    };
+    let (status, sentence, challenge) = match tokens.check(request.headers("authorization"), needed)
+    {
+        Verdict::Granted => return Ok(()),
+        Verdict::Missing => (
+            401,
+            "a token is needed; send Authorization: Bearer TOKEN".to_owned(),
+            "Bearer",
+        ),
+        Verdict::Unknown => (
+            401,
+            "the token is not known here; send Authorization: Bearer TOKEN with one that is"
+                .to_owned(),
+            "Bearer error=\"invalid_token\"",
+        ),
+        Verdict::Insufficient(scope) => (
+            403,
+            format!(
+                "the token has not the scope {}; send one that has it",
+                scope.name()
+            ),
+            "Bearer error=\"insufficient_scope\"",
+        ),
+    };
+    Err(Response::error(status, &sentence)
+        .header("WWW-Authenticate", challenge)
+        .into())
+}

@@ -1,0 +1,83 @@
+//! The tokens file: read at the start and at each SIGHUP. What the log says of it is said here.
+//!
+//! The text of the file is wiped behind the reading; neither it nor any part of it goes anywhere else.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use zeroize::Zeroizing;
+
+use crate::limits::TOKENS_FILE_MAX_BYTES;
+use crate::tokens::Tokens;
+
+/// A tokens file as it was read, of which nothing has been said yet.
+pub struct Loaded {
+    tokens: Tokens,
+    others_may_read: bool,
+}
+
+/// Reads a tokens file. The error is one sentence with the file's name and, where one line is at fault,
+/// the line's number.
+pub fn load(path: &Path) -> Result<Loaded, String> {
+    let (text, others_may_read) =
+        read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+    let tokens = Tokens::parse(&text).map_err(|bad| format!("{}, {bad}", path.display()))?;
+    Ok(Loaded {
+        tokens,
+        others_may_read,
+    })
+}
+
+/// The text of an ordinary file, and whether others than its owner may read it.
+fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, bool)> {
+    // Opening a pipe waits for its writer unless it is told not to, and the whole server would wait.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not an ordinary file"));
+    }
+    // With room for all of it, no growth leaves a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(TOKENS_FILE_MAX_BYTES + 1));
+    file.take(TOKENS_FILE_MAX_BYTES as u64 + 1)
+        .read_to_end(&mut text)?;
+    if text.len() > TOKENS_FILE_MAX_BYTES {
+        let sentence = format!("it has more than {TOKENS_FILE_MAX_BYTES} bytes");
+        return Err(io::Error::other(sentence));
+    }
+    Ok((text, metadata.permissions().mode() & 0o044 != 0))
+}
+
+impl Loaded {
+    /// Says in the log what was read, and gives the tokens.
+    pub fn announce(self, path: &Path) -> Tokens {
+        let (count, path) = (self.tokens.len(), path.display());
+        log::info!("{count} tokens in the tokens file {path}");
+        if self.tokens.is_empty() {
+            log::warn!("the tokens file {path} has no token in it: nobody may publish or read");
+        }
+        if self.others_may_read {
+            log::warn!("the tokens file {path} can be read by others than its owner");
+        }
+        self.tokens
+    }
+}
+
+/// What SIGHUP asks for: the file's tokens as they are now. None, and a line in the log, where there are
+/// none to be had, and those that were read before stay.
+pub fn reload(path: Option<&Path>) -> Option<Tokens> {
+    let Some(path) = path else {
+        log::info!("SIGHUP: no tokens file is configured, so there is nothing to read again");
+        return None;
+    };
+    match load(path) {
+        Ok(loaded) => Some(loaded.announce(path)),
+        Err(why) => {
+            log::error!("the tokens read before stay: the tokens file {why}");
+            None
+        }
+    }
+}

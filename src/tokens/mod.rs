@@ -1,0 +1,286 @@
+//! Who may do what: from the text of a tokens file to its tokens, and from an `Authorization` field to
+//! a verdict (RFC 6750 §2.1).
+//!
+//! Owns the file's grammar and the comparison; reads no file. Of a token only its digest is kept. No
+//! error, no log line and no `Debug` output may hold a token or any other part of a line: in a line
+//! that is wrong, a token may stand anywhere.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
+use crate::limits;
+
+/// What a token may be good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Publish,
+    Read,
+}
+
+impl Scope {
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Publish => "publish",
+            Scope::Read => "read",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Scope::Publish => 1,
+            Scope::Read => 2,
+        }
+    }
+}
+
+/// What the credentials of a request are good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Granted,
+    /// There is no bearer token among them.
+    Missing,
+    /// The token is none of ours.
+    Unknown,
+    /// The token is ours and has not the scope that is needed.
+    Insufficient(Scope),
+}
+
+/// SHA-256, so that comparing takes as long for a long token as for a short one, and what is kept in
+/// memory is of no use to who reads it.
+type Digest = [u8; 32];
+
+struct Entry {
+    digest: Digest,
+    /// The bits of its scopes, at least one.
+    scopes: u8,
+}
+
+/// The tokens of a file.
+#[derive(Default)]
+pub struct Tokens {
+    entries: Vec<Entry>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("count", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    /// Reads the text of a tokens file: lines `NAME SCOPES TOKEN` with white space between. Scopes are
+    /// `publish`, `read`, or both with a comma; a token is 1 to [`limits::TOKEN_MAX_BYTES`] visible
+    /// ASCII characters; names, at most [`limits::TOKEN_NAME_MAX_BYTES`] long, and tokens stand once
+    /// each. A `#` that begins a line or stands behind white space begins a comment.
+    ///
+    /// # Errors
+    /// The first line that is anything else.
+    pub fn parse(text: &[u8]) -> Result<Tokens, BadLine> {
+        // Some editors put a byte order mark in front.
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+        let mut entries = Vec::new();
+        let mut names = HashMap::new();
+        let mut digests = HashMap::new();
+        for (line, number) in text.split(|&byte| byte == b'\n').zip(1..) {
+            let bad = |fault| BadLine {
+                line: number,
+                fault,
+            };
+            let Some(Line {
+                name,
+                scopes,
+                token,
+            }) = Line::read(line).map_err(bad)?
+            else {
+                continue;
+            };
+            if entries.len() == limits::TOKENS_MAX {
+                return Err(bad(Fault::TooMany));
+            }
+            let digest = digest(token);
+            if let Some(first) = names.insert(name, number) {
+                return Err(bad(Fault::RepeatedName(first)));
+            }
+            if let Some(first) = digests.insert(digest, number) {
+                return Err(bad(Fault::RepeatedToken(first)));
+            }
+            entries.push(Entry { digest, scopes });
+        }
+        Ok(Tokens { entries })
+    }
+
+    /// What a request with these `Authorization` fields may do, given the scope that it needs; none
+    /// means that any token will do. The scheme is told apart without regard to case (RFC 9110 §11.1).
+    pub fn check<'a>(
+        &self,
+        mut fields: impl Iterator<Item = &'a [u8]>,
+        needed: Option<Scope>,
+    ) -> Verdict {
+        let credentials = match (fields.next(), fields.next()) {
+            (None, _) => return Verdict::Missing,
+            (Some(one), None) => one,
+            // The field is no list (RFC 9110 §11.6.2), and which of several holds is anyone's guess.
+            (Some(_), Some(_)) => return Verdict::Unknown,
+        };
+        let Some(token) = bearer(credentials) else {
+            return Verdict::Missing;
+        };
+        match (self.scopes_of(token), needed) {
+            (0, _) => Verdict::Unknown,
+            (scopes, Some(needed)) if scopes & needed.bit() == 0 => Verdict::Insufficient(needed),
+            _ => Verdict::Granted,
+        }
+    }
+
+    /// The scopes of a token, 0 where it is unknown. Each entry is compared whole, whatever the others
+    /// came to, so that the time taken tells nothing of them.
+    fn scopes_of(&self, token: &[u8]) -> u8 {
+        let presented = digest(token);
+        let mut scopes = 0;
+        for entry in &self.entries {
+            let equal = entry.digest.as_slice().ct_eq(&presented);
+            scopes.conditional_assign(&entry.scopes, equal);
+        }
+        scopes
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+fn digest(token: &[u8]) -> Digest {
+    Sha256::digest(token).into()
+}
+
+/// The token in `Bearer TOKEN` (RFC 6750 §2.1, RFC 9110 §11.4); none where the scheme is another one
+/// or nothing follows it.
+fn bearer(credentials: &[u8]) -> Option<&[u8]> {
+    let space = credentials.iter().position(|&byte| byte == b' ')?;
+    let (scheme, rest) = credentials.split_at(space);
+    let token = rest.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty()).then_some(token)
+}
+
+/// A line that grants something.
+struct Line<'a> {
+    name: &'a [u8],
+    scopes: u8,
+    token: &'a [u8],
+}
+
+impl Line<'_> {
+    /// Reads a line, its LF taken off; none where it is empty or a comment.
+    fn read(line: &[u8]) -> Result<Option<Line<'_>>, Fault> {
+        if line.len() > limits::TOKEN_LINE_MAX_BYTES {
+            return Err(Fault::Long);
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut fields = line
+            .split(|byte| matches!(byte, b' ' | b'\t'))
+            .filter(|field| !field.is_empty())
+            .take_while(|field| !field.starts_with(b"#"));
+        let Some(name) = fields.next() else {
+            return Ok(None);
+        };
+        let (Some(scopes), Some(token), None) = (fields.next(), fields.next(), fields.next())
+        else {
+            return Err(Fault::Fields);
+        };
+        let legal = |name: &str| !name.chars().any(|c| c.is_control() || c.is_whitespace());
+        if name.len() > limits::TOKEN_NAME_MAX_BYTES || !std::str::from_utf8(name).is_ok_and(legal)
+        {
+            return Err(Fault::Name);
+        }
+        let scopes = match scopes {
+            b"publish" => Scope::Publish.bit(),
+            b"read" => Scope::Read.bit(),
+            b"publish,read" | b"read,publish" => Scope::Publish.bit() | Scope::Read.bit(),
+            _ => return Err(Fault::Scopes),
+        };
+        if token.len() > limits::TOKEN_MAX_BYTES || !token.iter().all(u8::is_ascii_graphic) {
+            return Err(Fault::Token);
+        }
+        Ok(Some(Line {
+            name,
+            scopes,
+            token,
+        }))
+    }
+}
+
+/// A line of a tokens file that is wrong. Says where and why, and never what stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// Counted from 1.
+    pub line: usize,
+    pub fault: Fault,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Long,
+    Fields,
+    Name,
+    Scopes,
+    Token,
+    /// The name stands on that line already.
+    RepeatedName(usize),
+    /// The token stands on that line already.
+    RepeatedToken(usize),
+    TooMany,
+}
+
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.fault)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Long => {
+                let most = limits::TOKEN_LINE_MAX_BYTES;
+                write!(f, "a line has at most {most} bytes")
+            }
+            Fault::Fields => f.write_str(
+                "a line is NAME SCOPES TOKEN, and a # behind white space begins a comment",
+            ),
+            Fault::Name => {
+                let most = limits::TOKEN_NAME_MAX_BYTES;
+                write!(
+                    f,
+                    "a name is UTF-8 without control characters, at most {most} bytes"
+                )
+            }
+            Fault::Scopes => f.write_str("scopes are publish, read or publish,read"),
+            Fault::Token => {
+                let most = limits::TOKEN_MAX_BYTES;
+                write!(f, "a token is visible ASCII, at most {most} bytes")
+            }
+            Fault::RepeatedName(first) => write!(f, "the name stands on line {first} already"),
+            Fault::RepeatedToken(first) => write!(f, "the token stands on line {first} already"),
+            Fault::TooMany => {
+                let most = limits::TOKENS_MAX;
+                write!(f, "a file has at most {most} tokens")
+            }
+        }
+    }
+}
+
+impl std::error::Error for BadLine {}
