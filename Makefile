@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: build run test check bench load clean
+.PHONY: build run test check bench bench-peers bench-scale bench-stalls load clean
 
 build:
 	$(CARGO) build --release
@@ -19,9 +19,22 @@ check:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --test tidy
 
-# Measures the server; arguments go in ARGS, as in make bench ARGS=--help.
+# Measures the server beside nginx and SQLite alone in some four minutes. Arguments go in ARGS, as in
+# make bench ARGS=--help; each of these writes its section of bench/RESULTS.md.
 bench:
 	$(CARGO) run --release -p logagg-bench -- $(ARGS)
+
+# The same loads on Redis and PostgreSQL, where they are installed.
+bench-peers:
+	$(CARGO) run --release -p logagg-bench -- peers $(ARGS)
+
+# Fills a database to 100 million events, which takes 45 GB in target/; goes on where it stopped.
+bench-scale:
+	$(CARGO) run --release -p logagg-bench -- scale $(ARGS)
+
+# Looks for stalls in ten minutes of half load.
+bench-stalls:
+	$(CARGO) run --release -p logagg-bench -- stalls $(ARGS)
 
 # Drives a server on port 8080 with hey, ab and wrk; starts one if none answers.
 load:

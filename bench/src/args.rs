@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::kind::Kind;
+use crate::results;
 
 /// Measures the log aggregator against nginx and against SQLite alone, in one run
 #[derive(Debug, Parser)]
@@ -12,11 +13,29 @@ use crate::kind::Kind;
 pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Only scenarios whose name contains this; may be repeated
+    #[command(flatten)]
+    pub suite: SuiteArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the load generator alone
+    Load(LoadArgs),
+    /// Send the same loads to Redis and PostgreSQL, each in its durable setting
+    Peers(PeersArgs),
+    /// Fill a database to a hundred million events; goes on where it stopped
+    Scale(ScaleArgs),
+    /// Look for stalls under half load
+    Stalls(StallsArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SuiteArgs {
+    /// Only scenarios whose name contains this; may be repeated. The page of results stays as it is
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// Seconds that each round measures
-    #[arg(long, default_value_t = 1.7)]
+    #[arg(long, default_value_t = 1.5, value_parser = parse_time)]
     pub seconds: f64,
     /// Rounds of each scenario, alternating with those of its baselines
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
@@ -24,18 +43,80 @@ pub struct Args {
     /// Where the results go as JSON [default: bench.json in the build folder]
     #[arg(long, value_name = "PATH")]
     pub json: Option<PathBuf>,
-    /// The server's binary [default: built in release mode beside this program]
-    #[arg(long, value_name = "PATH")]
-    pub server: Option<PathBuf>,
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// Drive a server that runs already, as http://HOST:PORT
     #[arg(long, value_name = "URL", conflicts_with = "server")]
     pub server_url: Option<String>,
+    #[command(flatten)]
+    pub results: ResultsArgs,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run the load generator alone
-    Load(LoadArgs),
+#[derive(Debug, clap::Args)]
+pub struct ServerArgs {
+    /// The server's binary [default: built in release mode beside this program]
+    #[arg(long, value_name = "PATH")]
+    pub server: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ResultsArgs {
+    /// The page whose section is written [default: bench/RESULTS.md of the project]
+    #[arg(long, value_name = "PATH")]
+    results: Option<PathBuf>,
+}
+
+impl ResultsArgs {
+    pub fn path(&self) -> PathBuf {
+        self.results.clone().unwrap_or_else(results::default_page)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PeersArgs {
+    /// Seconds that each round measures
+    #[arg(long, default_value_t = 3.0, value_parser = parse_time)]
+    pub seconds: f64,
+    /// Rounds of each load, alternating between the contenders
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub results: ResultsArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ScaleArgs {
+    /// Events to fill, as 100000000 or 100M
+    #[arg(long, default_value = "100M", value_parser = parse_events)]
+    pub up_to: u64,
+    /// Where the database stays between runs [default: bench-scale in the build folder]
+    #[arg(long, value_name = "PATH")]
+    pub folder: Option<PathBuf>,
+    /// Begin anew
+    #[arg(long)]
+    pub fresh: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub results: ResultsArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct StallsArgs {
+    /// Minutes of half load altogether
+    #[arg(long, default_value_t = 10.0, value_parser = parse_time)]
+    pub minutes: f64,
+    /// Events in a request
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: u32,
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub results: ResultsArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -47,7 +128,7 @@ pub struct LoadArgs {
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
     /// Seconds to measure, behind one second of warm-up
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 5.0, value_parser = parse_time)]
     pub seconds: f64,
     #[arg(long, value_enum, default_value = "single-ordered")]
     pub kind: Kind,
@@ -60,4 +141,52 @@ pub struct LoadArgs {
     /// Check statuses only, for a server that answers with a constant
     #[arg(long)]
     pub constant: bool,
+}
+
+/// Seconds or minutes: a number above 0 and at most a million.
+fn parse_time(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.parse().ok();
+    number
+        .filter(|time| *time > 0.0 && *time <= 1e6)
+        .ok_or_else(|| format!("{text} is not a number above 0"))
+}
+
+/// A whole number of events; `M` behind it stands for a million.
+fn parse_events(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix('M') {
+        Some(digits) => (digits, 1_000_000),
+        None => (text, 1),
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|events| *events > 0)
+        .ok_or_else(|| format!("{text} is not a number of events, as 10000000 or 10M"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_above_zero() {
+        assert_eq!(parse_time("0.5"), Ok(0.5));
+        for wrong in ["0", "-1", "NaN", "inf", "1e9", "1s"] {
+            assert!(parse_time(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn events_are_counted_in_ones_or_in_millions() {
+        assert_eq!(parse_events("100M"), Ok(100_000_000));
+        assert_eq!(parse_events("2500000"), Ok(2_500_000));
+        for wrong in ["", "M", "0", "1.5M", "1G", "-1", "99999999999999999999M"] {
+            assert!(parse_events(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -18,12 +18,12 @@ const WARM_UP: f64 = 0.2;
 /// One side of a comparison.
 pub enum Contender {
     /// A server and what it is sent.
-    Http(Box<Http>),
+    Remote(Box<Remote>),
     /// A loop on the measured core.
     Loop { table: Box<Table>, cores: Cores },
 }
 
-pub struct Http {
+pub struct Remote {
     pub address: SocketAddr,
     /// The server's process, where it is one that was started here.
     pub process: Option<u32>,
@@ -55,17 +55,18 @@ impl Contender {
     /// Where the round could not be run at all; failing requests are counted in `rounds`.
     pub fn round(&mut self, duration: Duration, rounds: &mut Rounds) -> io::Result<()> {
         match self {
-            Contender::Http(http) => {
-                let cpu = || http.process.map(process::cpu_time).transpose();
+            Contender::Remote(remote) => {
+                let cpu = || remote.process.map(process::cpu_time).transpose();
                 let before = cpu()?;
                 let plan = Plan {
-                    address: http.address,
-                    connections: http.connections,
+                    address: remote.address,
+                    connections: remote.connections,
                     warm_up: duration.mul_f64(WARM_UP),
                     stop: Stop::After(duration),
-                    checks: http.checks,
+                    pace: None,
+                    checks: remote.checks,
                 };
-                let outcome = load::run(&plan, &mut http.traffic)?;
+                let outcome = load::run(&plan, &mut remote.traffic)?;
                 if let Some((before, after)) = before.zip(cpu()?) {
                     let micros = (after - before).as_secs_f64() * 1e6;
                     rounds

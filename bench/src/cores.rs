@@ -27,6 +27,12 @@ impl Cores {
         Ok(Cores { pinned })
     }
 
+    /// None is pinned: for tests, which measure nothing.
+    #[cfg(test)]
+    pub fn unpinned() -> Cores {
+        Cores { pinned: None }
+    }
+
     /// Runs `work` on the measured program's core. A process that it starts stays there.
     ///
     /// # Errors
@@ -45,7 +51,7 @@ impl Cores {
     pub fn describe(&self) -> String {
         match self.pinned {
             Some((measured, generator)) => format!(
-                "server, nginx and in-process loops on core {measured}, load generator on core {generator}"
+                "what is measured runs on core {measured}, the load generator on core {generator}"
             ),
             None => "ONE CORE ONLY: server and load generator share it, rates are too low".into(),
         }

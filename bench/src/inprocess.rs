@@ -10,7 +10,7 @@ use rusqlite::{params, Connection};
 
 use crate::kind::new_seed;
 use crate::load::events::{EventStream, IdOrder, Repeats, ID_BYTES, TOPICS};
-use crate::load::request::payload;
+use crate::load::request::{payload, topic_name, SOURCE, TIMESTAMP};
 use crate::schema;
 
 /// Rows in a transaction that fills a table before it is measured.
@@ -74,13 +74,14 @@ impl Table {
     /// SQLite's and the file system's.
     pub fn create(what: Loop, directory: PathBuf) -> io::Result<Table> {
         fs::create_dir_all(&directory)?;
-        let connection = Connection::open(directory.join("events.db")).map_err(io::Error::other)?;
-        prepare(&connection, what.form).map_err(io::Error::other)?;
+        let database = directory.join("events.db");
+        let mut connection = Connection::open(database).map_err(io::Error::other)?;
+        prepare(&mut connection, what.form).map_err(io::Error::other)?;
         let mut table = Table {
             connection,
             directory,
             batch: what.batch,
-            stream: EventStream::new(what.order, Repeats::Never, new_seed()),
+            stream: EventStream::new(what.order, Repeats::Never, TOPICS, new_seed()),
             payload: payload(),
         };
         table.fill(what.rows_before).map_err(io::Error::other)?;
@@ -135,13 +136,13 @@ impl Table {
             let mut id = [0; ID_BYTES];
             for _ in 0..rows {
                 let event = self.stream.next_event();
-                let topic = self.stream.write_id(event, &mut id);
+                self.stream.write_id(event, &mut id);
                 let id = std::str::from_utf8(&id).expect("ids are ASCII");
                 inserted += insert.execute(params![
-                    i64::from(topic) + 1,
+                    self.stream.topic(event) as i64 + 1,
                     id,
-                    "2026-01-02T03:04:05.678Z",
-                    "bench",
+                    TIMESTAMP,
+                    SOURCE,
                     self.payload,
                     1_767_323_045_678_901_i64,
                 ])? as u64;
@@ -159,12 +160,12 @@ impl Drop for Table {
     }
 }
 
-fn prepare(connection: &Connection, form: Form) -> rusqlite::Result<()> {
+fn prepare(connection: &mut Connection, form: Form) -> rusqlite::Result<()> {
     schema::create(connection)?;
     for topic in 0..TOPICS {
         connection.execute(
             "INSERT INTO topics (name) VALUES (?1)",
-            [format!("bench.topic-{topic}")],
+            [topic_name(topic, TOPICS)],
         )?;
     }
     if form != Form::AppendOnly {

@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 
-use crate::load::events::{EventStream, IdOrder, Repeats};
+use crate::load::events::{EventStream, IdOrder, Repeats, TOPICS};
+use crate::load::protocol::Protocol;
 use crate::load::request::Template;
 use crate::load::Traffic;
 
@@ -28,39 +29,61 @@ pub enum Kind {
     Same,
     /// Batches of random ids, every second event one of the last few thousand
     HalfNear,
-    /// Batches of random ids, every second event one stored before the run
+    /// Batches of random ids, every second event one of all stored before the round
     HalfFar,
+    /// As batch-random, with 1,000 topics in place of 5
+    ThousandTopics,
+    /// As batch-random, with 100,000 topics
+    ManyTopics,
+    /// GET /events of one of 100,000 topics, another each time
+    RareTopic,
 }
 
 impl Kind {
     /// Events in a request where nothing else is asked for.
     fn default_batch(self) -> usize {
         match self {
-            Kind::Health | Kind::SingleOrdered | Kind::SingleRandom | Kind::Same => 1,
-            Kind::BatchOrdered | Kind::BatchRandom | Kind::HalfNear | Kind::HalfFar => BATCH,
+            Kind::SingleOrdered | Kind::SingleRandom | Kind::Same => 1,
+            _ => BATCH,
+        }
+    }
+
+    fn topics(self) -> u64 {
+        match self {
+            Kind::ThousandTopics => 1_000,
+            Kind::ManyTopics | Kind::RareTopic => 100_000,
+            _ => TOPICS,
         }
     }
 
     /// Requests of this kind to `address`, with ids that no earlier traffic has used. `batch`
     /// overrides the events in a request.
-    pub fn traffic(self, address: SocketAddr, batch: Option<usize>) -> Traffic {
+    pub fn traffic(self, address: SocketAddr, protocol: Protocol, batch: Option<usize>) -> Traffic {
         let host = address.to_string();
         let template = match self {
             Kind::Health => Template::get("/health", &host),
-            _ => Template::publish(batch.unwrap_or_else(|| self.default_batch()), &host),
+            Kind::RareTopic => Template::read_topic(&host, self.topics()),
+            _ => {
+                let batch = batch.unwrap_or_else(|| self.default_batch());
+                Template::publish(protocol, batch, &host, self.topics())
+            }
         };
         let (order, repeats) = match self {
             Kind::Health | Kind::SingleOrdered | Kind::BatchOrdered => {
                 (IdOrder::Ordered, Repeats::Never)
             }
-            Kind::SingleRandom | Kind::BatchRandom => (IdOrder::Random, Repeats::Never),
+            Kind::SingleRandom
+            | Kind::BatchRandom
+            | Kind::ThousandTopics
+            | Kind::ManyTopics
+            | Kind::RareTopic => (IdOrder::Random, Repeats::Never),
             Kind::Same => (IdOrder::Ordered, Repeats::Always),
             Kind::HalfNear => (IdOrder::Random, Repeats::HalfNear),
             Kind::HalfFar => (IdOrder::Random, Repeats::HalfFar),
         };
         Traffic {
             template,
-            stream: EventStream::new(order, repeats, new_seed()),
+            stream: EventStream::new(order, repeats, self.topics(), new_seed()),
         }
     }
 }

@@ -16,8 +16,14 @@ use crate::process::Process;
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers of the same size as the server's.
-const HEALTH: &str = r#"{"status":"healthy","consumer_running":true,"queue_size":0,"timestamp":"2026-01-02T03:04:05.678901Z"}"#;
-const PUBLISHED: &str = r#"{"received":1,"accepted":1,"duplicates":0,"message":"Received 1 events, accepted 1, rejected 0 duplicates"}"#;
+const HEALTH: &str = concat!(
+    r#"{"status":"healthy","consumer_running":true,"queue_size":0,"#,
+    r#""timestamp":"2026-01-02T03:04:05.678901Z"}"#
+);
+const PUBLISHED: &str = concat!(
+    r#"{"received":1,"accepted":1,"duplicates":0,"#,
+    r#""message":"Received 1 events, accepted 1, rejected 0 duplicates"}"#
+);
 
 /// A running nginx with one worker that answers `/health` and `/publish` with constants.
 pub struct Nginx {
@@ -27,15 +33,6 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Where nginx is installed, also outside the search path of a user who is not root.
-    pub fn find() -> Option<PathBuf> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path)
-            .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
-            .map(|directory| directory.join("nginx"))
-            .find(|program| program.is_file())
-    }
-
     /// Starts it with a configuration of its own in a new folder `directory`.
     ///
     /// # Errors

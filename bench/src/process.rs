@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{kill_process, Pid, Signal};
 
+use crate::cleanup;
+
 /// How long a process may take to end after SIGTERM.
-const STOP_WITHIN: Duration = Duration::from_secs(15);
+const STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running child. Dropping it kills it.
 pub struct Process {
@@ -21,7 +23,7 @@ impl Process {
     /// # Errors
     /// Where the program cannot be started.
     pub fn start(name: &'static str, command: &mut Command) -> io::Result<Process> {
-        let child = command.spawn().map_err(|error| {
+        let child = cleanup::start(command).map_err(|error| {
             io::Error::new(error.kind(), format!("{name} cannot be started: {error}"))
         })?;
         Ok(Process { name, child })
@@ -43,6 +45,11 @@ impl Process {
                 self.name
             ))),
         }
+    }
+
+    /// Ends it at once by SIGKILL, as a crash would.
+    pub fn kill(self) {
+        drop(self);
     }
 
     /// Sends SIGTERM and waits for exit code 0.
@@ -75,8 +82,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Both fail only where the process has ended and been waited for, which is what is wanted.
-        let _ = self.child.kill();
+        signal_family(self.id(), Signal::KILL);
         let _ = self.child.wait();
+        cleanup::forget_process(self.id());
     }
 }
 
@@ -103,17 +111,27 @@ fn ticks_of(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-/// Runs `work` while a process is stopped, so that it does nothing on the core that `work` needs.
-/// What the process had put off it does later, in its own time.
-///
-/// # Errors
-/// Where it cannot be stopped or continued.
-pub fn while_stopped<T>(id: u32, work: impl FnOnce() -> T) -> io::Result<T> {
-    let id = Pid::from_raw(id as i32).ok_or(io::ErrorKind::InvalidInput)?;
-    kill_process(id, Signal::STOP)?;
+/// Runs `work` while processes and their children are stopped, so that they do nothing on the core
+/// that `work` needs. What they had put off they do later, in their own time.
+pub fn while_stopped<T>(ids: &[u32], work: impl FnOnce() -> T) -> T {
+    ids.iter().for_each(|id| signal_family(*id, Signal::STOP));
     let result = work();
-    kill_process(id, Signal::CONT)?;
-    Ok(result)
+    ids.iter().for_each(|id| signal_family(*id, Signal::CONT));
+    result
+}
+
+/// Signals a process and its children. One that has just ended is what was wanted or shows itself at
+/// its next use, so nothing is reported here.
+pub fn signal_family(id: u32, signal: Signal) {
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    let children = children
+        .split_ascii_whitespace()
+        .filter_map(|id| id.parse().ok());
+    for id in std::iter::once(id as i32).chain(children) {
+        if let Some(id) = Pid::from_raw(id) {
+            let _ = kill_process(id, signal);
+        }
+    }
 }
 
 /// Kibibytes of a process that are resident in memory.

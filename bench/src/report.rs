@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::allocations::Allocations;
 use crate::contender::Rounds;
 
 /// Everything that one invocation measured.
@@ -20,6 +21,8 @@ pub struct Report {
     /// Why something was left out, one sentence each.
     pub notes: Vec<String>,
     pub server: Option<AtRest>,
+    /// Of the server, driven in this process.
+    pub allocations: Vec<Allocations>,
     pub scenarios: Vec<Row>,
 }
 
@@ -67,8 +70,8 @@ pub struct Comparison {
     pub p99_us: Option<f64>,
     /// The median over the rounds of our rate divided by the baseline's.
     pub ratio: f64,
-    /// The least ratio that is expected.
-    pub target: f64,
+    /// The least ratio that is expected, where one is.
+    pub target: Option<f64>,
     pub errors: u64,
     pub first_error: Option<String>,
 }
@@ -93,7 +96,13 @@ impl Row {
         }
     }
 
-    pub fn compare(&mut self, baseline: String, target: f64, ours: &Rounds, theirs: &Rounds) {
+    pub fn compare(
+        &mut self,
+        baseline: String,
+        target: Option<f64>,
+        ours: &Rounds,
+        theirs: &Rounds,
+    ) {
         self.baselines.push(Comparison {
             baseline,
             rate: theirs.rate(),
@@ -123,7 +132,7 @@ impl Report {
         fs::write(path, text)
     }
 
-    /// The table, with what must be known to read it above and below.
+    /// The table, ratios first, with what must be known to read it above and below.
     pub fn table(&self) -> String {
         let mut text = format!("{}\n", self.cores);
         if let Some(server) = &self.server {
@@ -140,7 +149,21 @@ impl Report {
             "{} rounds of {} s, alternating; rates are events (health: requests) a second, medians\n",
             self.rounds, self.seconds
         );
-        text.push_str(&aligned(&self.lines()));
+        if !self.scenarios.is_empty() {
+            text.push_str(&aligned(&self.lines(), &[0, 11]));
+        }
+        if !self.allocations.is_empty() {
+            let titles = ["allocations of the server", "a request", "an event"];
+            let mut lines = vec![titles.map(String::from).to_vec()];
+            lines.extend(self.allocations.iter().map(|row| {
+                vec![
+                    row.traffic.into(),
+                    format!("{:.2}", row.per_request),
+                    format!("{:.4}", row.per_event),
+                ]
+            }));
+            let _ = writeln!(text, "\n{}", aligned(&lines, &[0]));
+        }
         for note in &self.notes {
             let _ = writeln!(text, "note: {note}");
         }
@@ -166,66 +189,64 @@ impl Report {
     fn lines(&self) -> Vec<Vec<String>> {
         let titles = [
             "scenario",
-            "rate/s",
-            "baseline",
-            "rate/s",
             "ratio",
             "target",
             "",
+            "rate/s",
+            "baseline's",
             "p50 us",
             "p99 us",
             "cpu us/req",
             "baseline's",
             "RSS MB",
+            "baseline",
         ];
         let mut lines = vec![titles.map(String::from).to_vec()];
         for row in &self.scenarios {
             let has_errors = row.errors > 0 || row.baselines.iter().any(|other| other.errors > 0);
             let mark = if has_errors { " !" } else { "" };
-            let own = [format!("{}{mark}", row.scenario), grouped(row.rate)];
-            let costs = |theirs: Option<f64>| {
-                [
+            let name = format!("{}{mark}", row.scenario);
+            let mut add = |ratio: [String; 3], other: Option<&Comparison>| {
+                let theirs = other.and_then(|other| other.cpu_us_per_request);
+                let rates = [
+                    grouped(row.rate),
+                    other.map_or_else(String::new, |other| grouped(other.rate)),
+                ];
+                let costs = [
                     number(row.p50_us, 0),
                     number(row.p99_us, 0),
                     number(row.cpu_us_per_request, 2),
                     number(theirs, 2),
                     number(row.resident_kib.map(megabytes), 1),
-                ]
-            };
-            let mut add = |cells: [String; 5], theirs| {
-                lines.push(
-                    own.iter()
-                        .cloned()
-                        .chain(cells)
-                        .chain(costs(theirs))
-                        .collect(),
-                );
+                ];
+                let baseline = match other {
+                    Some(other) => other.baseline.clone(),
+                    None if row.subject == "server" => String::new(),
+                    None => format!("({})", row.subject),
+                };
+                let cells = [name.clone()].into_iter().chain(ratio).chain(rates);
+                lines.push(cells.chain(costs).chain([baseline]).collect());
             };
             if row.baselines.is_empty() {
-                add(["", "", "", "", ""].map(String::from), None);
+                add(["", "", ""].map(String::from), None);
             }
             for other in &row.baselines {
-                let verdict = if other.ratio >= other.target {
-                    "met"
-                } else {
-                    "MISSED"
+                let (target, verdict) = match other.target {
+                    None => (String::new(), ""),
+                    Some(target) if other.ratio >= target => (format!(">= {target:.2}"), "met"),
+                    Some(target) => (format!(">= {target:.2}"), "MISSED"),
                 };
-                let cells = [
-                    other.baseline.clone(),
-                    grouped(other.rate),
-                    format!("{:.2}", other.ratio),
-                    format!(">= {:.2}", other.target),
-                    verdict.into(),
-                ];
-                add(cells, other.cpu_us_per_request);
+                let ratio = [format!("{:.2}", other.ratio), target, verdict.into()];
+                add(ratio, Some(other));
             }
         }
         lines
     }
 }
 
-/// Lines of equal length: names to the left, numbers to the right.
-fn aligned(lines: &[Vec<String>]) -> String {
+/// Lines of equal length, the titles first: the columns `names` to the left, the others, which are
+/// numbers, to the right.
+pub fn aligned(lines: &[Vec<String>], names: &[usize]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
         lines
@@ -239,9 +260,10 @@ fn aligned(lines: &[Vec<String>]) -> String {
     for (number, line) in lines.iter().enumerate() {
         let mut padded = String::new();
         for ((column, cell), width) in line.iter().enumerate().zip(&widths) {
-            let _ = match column {
-                0 | 2 => write!(padded, "{cell:<width$}  "),
-                _ => write!(padded, "{cell:>width$}  "),
+            let _ = if names.contains(&column) {
+                write!(padded, "{cell:<width$}  ")
+            } else {
+                write!(padded, "{cell:>width$}  ")
             };
         }
         let _ = writeln!(text, "{}", padded.trim_end());
@@ -273,7 +295,7 @@ fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(String::new, |value| format!("{value:.decimals$}"))
 }
 
-fn megabytes(kib: u64) -> f64 {
+pub fn megabytes(kib: u64) -> f64 {
     kib as f64 * 1024.0 / 1e6
 }
 
@@ -300,7 +322,7 @@ mod tests {
             ..Rounds::default()
         };
         let mut row = Row::new("single", "server".into(), &ours);
-        row.compare("nginx".into(), 0.6, &ours, &theirs);
+        row.compare("nginx".into(), Some(0.6), &ours, &theirs);
         let report = Report {
             scenarios: vec![row],
             ..Report::default()

@@ -8,6 +8,8 @@ use crate::load::events::IdOrder;
 const MANY: usize = 64;
 /// Connections that send batches.
 const FEW: usize = 4;
+/// Connections where it is the latency that is asked for.
+const ONE: usize = 1;
 /// Rows that a database holds where a scenario is about one that is not small.
 const MILLION: u64 = 1_000_000;
 
@@ -46,8 +48,11 @@ pub enum Against {
     Nginx,
     /// A loop that writes into SQLite in this process.
     Loop(Loop),
-    /// The same server under other traffic, over as many connections.
+    /// The same server under other traffic, over as many connections. Rounds alternate, so both find
+    /// the database as large.
     SameServer(Kind),
+    /// A server with a database of its own, under other traffic over as many connections.
+    OtherServer(Kind),
 }
 
 /// All of them, in the order of the table.
@@ -109,6 +114,21 @@ pub const SCENARIOS: &[Scenario] = &[
         subject: server(Kind::HalfFar, FEW, MILLION),
         baselines: &[ALL_NEW],
     },
+    Scenario {
+        name: "topics-1000",
+        subject: server(Kind::ThousandTopics, FEW, 0),
+        baselines: &[FIVE_TOPICS],
+    },
+    Scenario {
+        name: "topics-100000",
+        subject: server(Kind::ManyTopics, FEW, 0),
+        baselines: &[FIVE_TOPICS],
+    },
+    Scenario {
+        name: "rare-topic",
+        subject: server(Kind::RareTopic, ONE, MILLION),
+        baselines: &[],
+    },
     in_process(
         "loop-append-1000",
         sqlite(Form::AppendOnly, IdOrder::Ordered, 1_000, 0),
@@ -143,9 +163,16 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
+/// What a duplicate costs is seen beside the same batches without one, in the same database. Near
+/// repeats are found in memory; far ones, spread over the whole database, each read what is stored.
 const ALL_NEW: Baseline = Baseline {
     against: Against::SameServer(Kind::BatchRandom),
     target: 0.8,
+};
+
+const FIVE_TOPICS: Baseline = Baseline {
+    against: Against::OtherServer(Kind::BatchRandom),
+    target: 0.7,
 };
 
 const fn server(kind: Kind, connections: usize, events_before: u64) -> Subject {

@@ -1,25 +1,25 @@
-//! The tables that the in-process loops write to.
+//! The tables that the in-process loops write to: the server's own, so that like is compared with like.
 
+use logagg::limits;
+use logagg::store::{create_tables, Dedup};
 use rusqlite::Connection;
 
-/// Creates `topics` and `events` with the server's columns, and sets the server's pragmas.
+/// Creates the server's tables in an empty database, and sets the server's pragmas. The duplicate
+/// check `index` gives `events` no index of SQLite's; its own tables stay empty.
 ///
 /// # Errors
 /// SQLite's.
-pub fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(
-        "PRAGMA page_size = 4096;
-         PRAGMA journal_mode = WAL;
+pub fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
-         CREATE TABLE topics (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-         CREATE TABLE events (
-             seq INTEGER PRIMARY KEY,
-             topic_id INTEGER NOT NULL,
-             event_id TEXT NOT NULL,
-             timestamp TEXT NOT NULL,
-             source TEXT NOT NULL,
-             payload TEXT NOT NULL,
-             processed_at INTEGER NOT NULL
-         );",
-    )
+         PRAGMA cache_size = -{};
+         PRAGMA temp_store = MEMORY;
+         PRAGMA journal_size_limit = {};",
+        limits::PAGE_CACHE_KIB,
+        limits::WAL_KEPT_BYTES
+    ))?;
+    let transaction = connection.transaction()?;
+    create_tables(&transaction, Dedup::Index)?;
+    transaction.commit()
 }

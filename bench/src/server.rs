@@ -14,9 +14,9 @@ use crate::load::response;
 use crate::process::{self, Process};
 
 /// How long the server may take until it answers.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// A running server with a database of its own, which goes with it.
+/// A running server with a database of its own.
 pub struct Server {
     process: Process,
     directory: PathBuf,
@@ -26,7 +26,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `binary` on an empty database in a new folder `directory`.
+    /// Starts `binary` on the database in the folder `directory`; both are made where they are not
+    /// there.
     ///
     /// # Errors
     /// Where it does not become ready; its log is in the message.
@@ -45,7 +46,7 @@ impl Server {
                 "info",
                 "--database",
             ])
-            .arg(directory.join("events.db"))
+            .arg(directory.join(DATABASE))
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -88,15 +89,57 @@ impl Server {
         process::resident_kib(self.id())
     }
 
-    /// Ends it by SIGTERM and removes its folder.
+    /// Bytes of the database, and of its write-ahead log.
+    pub fn file_sizes(&self) -> (u64, u64) {
+        file_sizes(&self.directory)
+    }
+
+    /// A number of `/stats`.
+    ///
+    /// # Errors
+    /// Where the server does not give it.
+    pub fn statistic(&self, name: &str) -> io::Result<u64> {
+        let answer = get(self.address, "/stats")?;
+        let head = response::parse(&answer).ok().flatten();
+        head.and_then(|head| {
+            let body = &answer[head.head_bytes..head.total_bytes];
+            response::count(body, format!("\"{name}\"").as_bytes())
+        })
+        .ok_or_else(|| io::Error::other(format!("/stats does not give {name}")))
+    }
+
+    /// Ends it by SIGTERM; the database stays.
     ///
     /// # Errors
     /// Where its exit code is not 0.
     pub fn stop(self) -> io::Result<()> {
+        self.process.stop()
+    }
+
+    /// Ends it by SIGKILL; the database stays.
+    pub fn kill(self) {
+        self.process.kill();
+    }
+
+    /// Ends it by SIGTERM and removes its folder.
+    ///
+    /// # Errors
+    /// Where its exit code is not 0.
+    pub fn stop_and_remove(self) -> io::Result<()> {
         self.process.stop()?;
         fs::remove_dir_all(self.directory)
     }
 }
+
+/// Bytes of the database in `directory`, and of its write-ahead log; 0 of what is not there.
+pub fn file_sizes(directory: &Path) -> (u64, u64) {
+    let bytes = |name| fs::metadata(directory.join(name)).map_or(0, |file| file.len());
+    (bytes(DATABASE), bytes(WAL))
+}
+
+/// The file name of a server's database.
+pub const DATABASE: &str = "events.db";
+const WAL: &str = "events.db-wal";
 
 /// Builds the release binary beside this program, as `cargo run` built this program, and gives its
 /// path.
@@ -124,8 +167,21 @@ pub fn build(target: &Path) -> io::Result<PathBuf> {
     Ok(target.join("release/logagg"))
 }
 
+/// The address in `url`, which is `http://HOST:PORT`.
+///
+/// # Errors
+/// Where it is not.
+pub fn address_of(url: &str) -> io::Result<SocketAddr> {
+    listening_address(&format!("{url}/")).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{url} is not http://HOST:PORT"),
+        )
+    })
+}
+
 /// The address of a `http://HOST:PORT` in a URL or a line of the log.
-pub fn listening_address(text: &str) -> Option<SocketAddr> {
+fn listening_address(text: &str) -> Option<SocketAddr> {
     let behind_scheme = &text[text.find("http://")? + "http://".len()..];
     let is_authority = |c: char| c.is_ascii_alphanumeric() || ".:-[]".contains(c);
     let end = behind_scheme.find(|c| !is_authority(c))?;
@@ -149,18 +205,23 @@ fn wait_for_health(address: SocketAddr, started: Instant) -> io::Result<()> {
 }
 
 fn health_status(address: SocketAddr) -> io::Result<u16> {
+    match response::parse(&get(address, "/health")?) {
+        Ok(Some(answer)) => Ok(answer.status),
+        _ => Err(io::Error::other("/health gives no answer that can be read")),
+    }
+}
+
+/// The whole answer to a `GET`.
+fn get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(READY_WITHIN))?;
     write!(
         stream,
-        "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    match response::parse(&answer) {
-        Ok(Some(answer)) => Ok(answer.status),
-        _ => Err(io::Error::other("/health gives no answer that can be read")),
-    }
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -7,19 +7,95 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::contender::{Contender, Http, Rounds};
+use crate::allocations;
+use crate::args::SuiteArgs;
+use crate::contender::{Contender, Remote, Rounds};
 use crate::cores::Cores;
 use crate::inprocess::{Loop, Table};
 use crate::kind::Kind;
+use crate::load::protocol::Protocol;
 use crate::load::{self, Checks};
 use crate::nginx::Nginx;
 use crate::process;
+use crate::programs;
 use crate::report::{AtRest, Report, Row};
-use crate::scenarios::{Against, Scenario, Subject};
-use crate::server::Server;
+use crate::results;
+use crate::scenarios::{Against, Scenario, Subject, SCENARIOS};
+use crate::server::{self, Server};
+use crate::setup::{version_of, Setup};
+
+/// Runs the scenarios; gives whether they ran without errors. A target that is missed is no error.
+///
+/// # Errors
+/// Where they could not be run.
+pub fn run(args: &SuiteArgs) -> io::Result<bool> {
+    let setup = Setup::new()?;
+    let source = match &args.server_url {
+        Some(url) => Source::Running(server::address_of(url)?),
+        None => Source::Binary(setup.server_binary(&args.server)?),
+    };
+    let mut report = Report {
+        cores: setup.cores.describe(),
+        rounds: args.rounds,
+        seconds: args.seconds,
+        ..Report::default()
+    };
+    let nginx = match programs::find("nginx", &[]) {
+        Some(program) => {
+            let folder = setup.directory.join("nginx");
+            Some(Nginx::start(&program, folder, &setup.cores)?)
+        }
+        None => {
+            let note = "NO NGINX HERE: install the package nginx-light for the comparisons with it";
+            report.notes.push(note.into());
+            None
+        }
+    };
+    let suite = Suite {
+        source,
+        cores: setup.cores,
+        directory: setup.directory.clone(),
+        rounds: args.rounds,
+        duration: Duration::from_secs_f64(args.seconds),
+        nginx,
+    };
+    let is_wanted = |name: &str| {
+        args.only.is_empty() || args.only.iter().any(|part| name.contains(part.as_str()))
+    };
+    report.server = suite.at_rest()?;
+    if is_wanted("allocations") {
+        eprintln!("allocations ...");
+        let directory = &suite.directory;
+        report.allocations = suite
+            .cores
+            .on_measured(|| allocations::count(directory))??;
+    }
+    for scenario in SCENARIOS.iter().filter(|scenario| is_wanted(scenario.name)) {
+        eprintln!("{} ...", scenario.name);
+        suite.run(scenario, &mut report)?;
+    }
+    if let Some(nginx) = suite.nginx {
+        nginx.stop()?;
+    }
+    let table = report.table();
+    println!("{table}");
+    let json = args.json.clone();
+    let json = json.unwrap_or_else(|| setup.build_folder.join("bench.json"));
+    report.write_json(&json)?;
+    println!("JSON: {}", json.display());
+    if let (Source::Binary(binary), true) = (&suite.source, args.only.is_empty()) {
+        results::write(
+            &args.results.path(),
+            "make bench",
+            &version_of(binary)?,
+            &table,
+        )?;
+    }
+    Ok(!report.has_errors())
+}
 
 /// Where the server under test comes from.
-pub enum Source {
+enum Source {
     /// Started from this binary for each scenario, on an empty database.
     Binary(PathBuf),
     /// One that runs already.
@@ -27,14 +103,13 @@ pub enum Source {
 }
 
 /// What all scenarios share.
-pub struct Suite {
-    pub source: Source,
-    pub cores: Cores,
-    /// A folder on a real disk for databases and logs.
-    pub directory: PathBuf,
-    pub rounds: u32,
-    pub duration: Duration,
-    pub nginx: Option<Nginx>,
+struct Suite {
+    source: Source,
+    cores: Cores,
+    directory: PathBuf,
+    rounds: u32,
+    duration: Duration,
+    nginx: Option<Nginx>,
 }
 
 /// The subject's server while a scenario runs.
@@ -45,10 +120,7 @@ struct Tested {
 
 impl Suite {
     /// Measures the server at rest.
-    ///
-    /// # Errors
-    /// Where it does not start or end as it should.
-    pub fn at_rest(&self) -> io::Result<Option<AtRest>> {
+    fn at_rest(&self) -> io::Result<Option<AtRest>> {
         let Source::Binary(binary) = &self.source else {
             return Ok(None);
         };
@@ -58,15 +130,12 @@ impl Suite {
             ready_ms: server.ready_after.as_secs_f64() * 1e3,
             resident_kib: server.resident_kib()?,
         };
-        server.stop()?;
+        server.stop_and_remove()?;
         Ok(Some(at_rest))
     }
 
-    /// Runs one scenario and adds its row to the report.
-    ///
-    /// # Errors
-    /// Where it cannot be run; failing requests are in the row.
-    pub fn run(&self, scenario: &Scenario, report: &mut Report) -> io::Result<()> {
+    /// Runs one scenario and adds its row to the report; failing requests are in the row.
+    fn run(&self, scenario: &Scenario, report: &mut Report) -> io::Result<()> {
         let row = match scenario.subject {
             Subject::Loop(what) => self.run_loop(scenario, what)?,
             Subject::Server {
@@ -74,10 +143,10 @@ impl Suite {
                 connections,
                 events_before,
             } => {
-                let tested = self.start_server(scenario)?;
+                let tested = self.start_server(scenario.name)?;
                 let mut ours = self.under_load(&tested, kind, connections);
-                if let (Contender::Http(http), 1..) = (&mut ours, events_before) {
-                    load::fill(http.address, &mut http.traffic, events_before)?;
+                if let (Contender::Remote(remote), 1..) = (&mut ours, events_before) {
+                    load::fill(remote.address, &mut remote.traffic, events_before)?;
                 }
                 self.run_server(scenario, tested, ours, connections)?
             }
@@ -103,15 +172,16 @@ impl Suite {
         connections: usize,
     ) -> io::Result<Row> {
         let mut baselines = Vec::new();
+        let mut other = None;
         for (number, baseline) in scenario.baselines.iter().enumerate() {
             let contender = match baseline.against {
                 Against::Nginx => match (&self.nginx, &scenario.subject) {
                     (Some(nginx), Subject::Server { kind, .. }) => {
-                        Contender::Http(Box::new(Http {
+                        Contender::Remote(Box::new(Remote {
                             address: nginx.address,
                             process: Some(nginx.id()),
                             connections,
-                            traffic: kind.traffic(nginx.address, None),
+                            traffic: kind.traffic(nginx.address, Protocol::Http, None),
                             checks: Checks::Status,
                         }))
                     }
@@ -121,23 +191,29 @@ impl Suite {
                     self.in_process(what, &format!("{}-{number}", scenario.name))?
                 }
                 Against::SameServer(kind) => self.under_load(&tested, kind, connections),
+                Against::OtherServer(kind) => {
+                    let started = self.start_server(&format!("{}-{number}", scenario.name))?;
+                    let contender = self.under_load(&started, kind, connections);
+                    other = started.started;
+                    contender
+                }
             };
             baselines.push((baseline, contender, Rounds::default()));
         }
 
+        let id_of =
+            |server: &Option<Server>| -> Vec<u32> { server.iter().map(Server::id).collect() };
+        let (own_id, other_id) = (id_of(&tested.started), id_of(&other));
         let mut own_rounds = Rounds::default();
         for _ in 0..self.rounds {
-            ours.round(self.duration, &mut own_rounds)?;
+            // One's idle work must not slow the other down on the same core.
+            process::while_stopped(&other_id, || ours.round(self.duration, &mut own_rounds))?;
             for (baseline, contender, rounds) in &mut baselines {
-                match (&tested.started, &baseline.against) {
-                    // The server's idle work must not slow its opponent down on the same core.
-                    (Some(server), Against::Nginx | Against::Loop(_)) => {
-                        process::while_stopped(server.id(), || {
-                            contender.round(self.duration, rounds)
-                        })??;
-                    }
-                    _ => contender.round(self.duration, rounds)?,
-                }
+                let stopped: &[u32] = match baseline.against {
+                    Against::SameServer(_) => &[],
+                    _ => &own_id,
+                };
+                process::while_stopped(stopped, || contender.round(self.duration, rounds))?;
             }
         }
 
@@ -145,14 +221,16 @@ impl Suite {
         for (baseline, _, rounds) in &baselines {
             row.compare(
                 name_of(&baseline.against),
-                baseline.target,
+                Some(baseline.target),
                 &own_rounds,
                 rounds,
             );
         }
-        if let Some(server) = tested.started {
+        if let Some(server) = &tested.started {
             row.resident_kib = Some(server.resident_kib()?);
-            if let Err(error) = server.stop() {
+        }
+        for server in tested.started.into_iter().chain(other) {
+            if let Err(error) = server.stop_and_remove() {
                 row.errors += 1;
                 row.first_error.get_or_insert_with(|| error.to_string());
             }
@@ -160,15 +238,14 @@ impl Suite {
         Ok(row)
     }
 
-    fn start_server(&self, scenario: &Scenario) -> io::Result<Tested> {
+    fn start_server(&self, name: &str) -> io::Result<Tested> {
         match &self.source {
             Source::Running(address) => Ok(Tested {
                 address: *address,
                 started: None,
             }),
             Source::Binary(binary) => {
-                let server =
-                    Server::start(binary, self.directory.join(scenario.name), &self.cores)?;
+                let server = Server::start(binary, self.directory.join(name), &self.cores)?;
                 Ok(Tested {
                     address: server.address,
                     started: Some(server),
@@ -178,11 +255,11 @@ impl Suite {
     }
 
     fn under_load(&self, tested: &Tested, kind: Kind, connections: usize) -> Contender {
-        Contender::Http(Box::new(Http {
+        Contender::Remote(Box::new(Remote {
             address: tested.address,
             process: tested.started.as_ref().map(Server::id),
             connections,
-            traffic: kind.traffic(tested.address, None),
+            traffic: kind.traffic(tested.address, Protocol::Http, None),
             checks: Checks::StatusAndCounts,
         }))
     }
@@ -204,5 +281,6 @@ fn name_of(against: &Against) -> String {
         Against::Nginx => "nginx, constant answer".into(),
         Against::Loop(what) => what.name(),
         Against::SameServer(kind) => format!("same server, {kind:?}"),
+        Against::OtherServer(kind) => format!("server, {kind:?}"),
     }
 }

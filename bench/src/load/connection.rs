@@ -4,42 +4,54 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::response::{self, Answer};
+use super::protocol::{Answer, Malformed, Protocol};
+use super::request::Template;
 
-/// Room for an answer; ours and nginx's take some hundred bytes.
-const ANSWER_BYTES: usize = 16 * 1024;
+/// Room for an answer: those of publishing take some hundred bytes, a page of a rare topic some
+/// thousand.
+const ANSWER_BYTES: usize = 64 * 1024;
+/// How long an answer to a greeting may take.
+const GREETED_WITHIN: Duration = Duration::from_secs(10);
 
 pub struct Connection {
     stream: TcpStream,
+    protocol: Protocol,
+    /// Events in a request.
+    events: u64,
     /// The request that this connection sends, patched in place before each sending.
     pub request: Vec<u8>,
     written: usize,
     answer: Box<[u8]>,
     filled: usize,
-    /// When the request was handed to the kernel; `None` while none is under way.
+    /// When the request was due; `None` while none is under way.
     pub sent_at: Option<Instant>,
 }
 
 impl Connection {
-    /// Connects and waits until the connection stands, then registers it under `token`.
+    /// Connects, waits until the connection stands and has been greeted, then registers it under
+    /// `token`.
     pub fn open(
         address: SocketAddr,
-        request: Vec<u8>,
+        template: &Template,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Connection> {
-        let stream = std::net::TcpStream::connect(address)?;
+        let mut stream = std::net::TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
+        greet(&mut stream, template.protocol, &template.greeting)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let request = template.request();
         Ok(Connection {
             stream,
+            protocol: template.protocol,
+            events: template.events(),
             written: request.len(),
             request,
             answer: vec![0; ANSWER_BYTES].into_boxed_slice(),
@@ -48,11 +60,11 @@ impl Connection {
         })
     }
 
-    /// Sends `request` as it is now.
-    pub fn send(&mut self, now: Instant) -> io::Result<()> {
+    /// Sends `request` as it is now. Its latency counts from `due`.
+    pub fn send(&mut self, due: Instant) -> io::Result<()> {
         self.written = 0;
         self.filled = 0;
-        self.sent_at = Some(now);
+        self.sent_at = Some(due);
         self.write_on()
     }
 
@@ -76,12 +88,7 @@ impl Connection {
     pub fn read_on(&mut self) -> io::Result<Option<Answer>> {
         loop {
             let bytes = match self.stream.read(&mut self.answer[self.filled..]) {
-                Ok(0) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "closed by the server",
-                    ))
-                }
+                Ok(0) => return Err(closed()),
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -94,20 +101,62 @@ impl Connection {
             if self.sent_at.is_none() || self.written < self.request.len() {
                 return Err(unreadable("an answer before its request was complete"));
             }
-            return match response::parse(&self.answer[..self.filled]) {
-                Ok(Some(answer)) if answer.total_bytes < self.filled => {
-                    Err(unreadable("bytes behind an answer"))
-                }
-                Ok(answer) => Ok(answer),
-                Err(response::Malformed) => Err(unreadable("an answer that is malformed")),
-            };
+            return parse(self.protocol, &self.answer[..self.filled], self.events);
         }
     }
+}
 
-    /// The body of the answer that [`Connection::read_on`] gave.
-    pub fn body(&self, answer: Answer) -> &[u8] {
-        &self.answer[answer.head_bytes..answer.total_bytes]
+/// Sends `parts` over a new connection, one when the one before has been answered, and gives the last
+/// answer.
+///
+/// # Errors
+/// Where the connection fails or an answer says that its part has failed.
+pub fn exchange(address: SocketAddr, protocol: Protocol, parts: &[Vec<u8>]) -> io::Result<Vec<u8>> {
+    greet(&mut std::net::TcpStream::connect(address)?, protocol, parts)
+}
+
+fn greet(
+    stream: &mut std::net::TcpStream,
+    protocol: Protocol,
+    parts: &[Vec<u8>],
+) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(GREETED_WITHIN))?;
+    let mut answer = Vec::new();
+    for part in parts {
+        answer.clear();
+        stream.write_all(part)?;
+        loop {
+            let mut chunk = [0; 4096];
+            let bytes = stream.read(&mut chunk)?;
+            if bytes == 0 {
+                return Err(closed());
+            }
+            answer.extend_from_slice(&chunk[..bytes]);
+            match parse(protocol, &answer, 0)? {
+                None => {}
+                Some(Answer { failure: None, .. }) => break,
+                Some(Answer {
+                    failure: Some(text),
+                    ..
+                }) => return Err(io::Error::other(text)),
+            }
+        }
     }
+    Ok(answer)
+}
+
+fn parse(protocol: Protocol, buffer: &[u8], events: u64) -> io::Result<Option<Answer>> {
+    match protocol.parse(buffer, events) {
+        Ok(Some(answer)) if answer.total_bytes < buffer.len() => {
+            Err(unreadable("bytes behind an answer"))
+        }
+        Ok(answer) => Ok(answer),
+        Err(Malformed) => Err(unreadable("an answer that is malformed")),
+    }
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "closed by the server")
 }
 
 fn unreadable(what: &str) -> io::Error {

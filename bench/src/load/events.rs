@@ -5,7 +5,7 @@
 
 /// Bytes of each event id, whatever its order, so that order is all that differs between scenarios.
 pub const ID_BYTES: usize = 36;
-/// Topics that the events are spread over.
+/// Topics that the events are spread over where nothing else is said.
 pub const TOPICS: u64 = 5;
 /// How many new events a near repeat may lie behind: within one batch or a few.
 const NEAR_EVENTS: u64 = 10_000;
@@ -28,7 +28,8 @@ pub enum Repeats {
     Always,
     /// Every second one repeats one of the last few thousand new events.
     HalfNear,
-    /// Every second one repeats one of those that were stored before the run.
+    /// Every second one repeats one of all that the stream had stored before the run, so that the
+    /// repeats lie all over the database.
     HalfFar,
 }
 
@@ -37,6 +38,7 @@ pub enum Repeats {
 pub struct EventStream {
     order: IdOrder,
     repeats: Repeats,
+    topics: u64,
     seed: u64,
     fresh: u64,
     stored_before: u64,
@@ -45,10 +47,11 @@ pub struct EventStream {
 
 impl EventStream {
     /// `seed` tells streams apart; ordered ids of a greater seed are greater.
-    pub fn new(order: IdOrder, repeats: Repeats, seed: u64) -> EventStream {
+    pub fn new(order: IdOrder, repeats: Repeats, topics: u64, seed: u64) -> EventStream {
         EventStream {
             order,
             repeats,
+            topics,
             seed,
             fresh: 0,
             stored_before: 0,
@@ -67,7 +70,17 @@ impl EventStream {
     /// Goes on behind what `filler`, made by [`EventStream::all_new`], has stored.
     pub fn continue_behind(&mut self, filler: &EventStream) {
         self.fresh = filler.fresh;
-        self.stored_before = filler.fresh;
+    }
+
+    /// To be called before a run, while nothing is under way: from now on far repeats may be of
+    /// everything that was given out so far.
+    pub fn begin_run(&mut self) {
+        self.stored_before = self.fresh;
+    }
+
+    /// Topics that the events are spread over.
+    pub fn topics(&self) -> u64 {
+        self.topics
     }
 
     /// Different events given out so far.
@@ -93,14 +106,17 @@ impl EventStream {
         repeat_from.start + mix(self.seed ^ self.turn) % choices
     }
 
-    /// Writes the id of `event` over `id`, which is [`ID_BYTES`] long, and gives its topic, below
-    /// [`TOPICS`].
-    pub fn write_id(&self, event: u64, id: &mut [u8]) -> u8 {
+    /// Writes the id of `event` over `id`, which is [`ID_BYTES`] long.
+    pub fn write_id(&self, event: u64, id: &mut [u8]) {
         match self.order {
             IdOrder::Ordered => write_ordered(self.seed, event, id),
             IdOrder::Random => write_random(self.seed, event, id),
         }
-        (event % TOPICS) as u8
+    }
+
+    /// The number of the topic of `event`: topics follow each other at random.
+    pub fn topic(&self, event: u64) -> u64 {
+        mix(event) % self.topics
     }
 }
 
@@ -161,9 +177,9 @@ mod tests {
 
     #[test]
     fn ordered_ids_grow_with_the_event_and_with_the_seed() {
-        let stream = EventStream::new(IdOrder::Ordered, Repeats::Never, 0xAB);
+        let stream = EventStream::new(IdOrder::Ordered, Repeats::Never, TOPICS, 0xAB);
         assert_eq!(id(&stream, 42), "00000000000000ab-0000000000000000042");
-        let later = EventStream::new(IdOrder::Ordered, Repeats::Never, 0xAC);
+        let later = EventStream::new(IdOrder::Ordered, Repeats::Never, TOPICS, 0xAC);
         let ids = [
             id(&stream, 9),
             id(&stream, 10),
@@ -175,7 +191,7 @@ mod tests {
 
     #[test]
     fn random_ids_look_like_uuid4_and_differ() {
-        let stream = EventStream::new(IdOrder::Random, Repeats::Never, 7);
+        let stream = EventStream::new(IdOrder::Random, Repeats::Never, TOPICS, 7);
         let ids: HashSet<String> = (0..10_000).map(|event| id(&stream, event)).collect();
         assert_eq!(ids.len(), 10_000);
         for id in ids {
@@ -188,14 +204,14 @@ mod tests {
 
     #[test]
     fn the_same_event_again_is_one_event() {
-        let mut stream = EventStream::new(IdOrder::Ordered, Repeats::Always, 1);
+        let mut stream = EventStream::new(IdOrder::Ordered, Repeats::Always, TOPICS, 1);
         assert!((0..100).all(|_| stream.next_event() == 0));
         assert_eq!(stream.distinct(), 1);
     }
 
     #[test]
     fn half_of_the_events_repeat_earlier_ones() {
-        let mut near = EventStream::new(IdOrder::Random, Repeats::HalfNear, 1);
+        let mut near = EventStream::new(IdOrder::Random, Repeats::HalfNear, TOPICS, 1);
         let events: Vec<u64> = (0..50_000).map(|_| near.next_event()).collect();
         assert_eq!(near.distinct(), 25_000);
         let mut newest = 0;
@@ -204,12 +220,21 @@ mod tests {
             assert!(newest - event <= NEAR_EVENTS);
         }
 
-        let mut far = EventStream::new(IdOrder::Random, Repeats::HalfFar, 1);
+        let mut far = EventStream::new(IdOrder::Random, Repeats::HalfFar, TOPICS, 1);
         let mut filler = far.all_new();
         (0..1_000).for_each(|event| assert_eq!(filler.next_event(), event));
         far.continue_behind(&filler);
+        far.begin_run();
         let events: Vec<u64> = (0..2_000).map(|_| far.next_event()).collect();
         assert_eq!(far.distinct(), 2_000);
         assert_eq!(events.iter().filter(|event| **event < 1_000).count(), 1_000);
+    }
+
+    #[test]
+    fn among_many_topics_each_is_rare_but_there() {
+        let stream = EventStream::new(IdOrder::Random, Repeats::Never, 1_000, 1);
+        let mut events = vec![0; 1_000];
+        (0..30_000).for_each(|event| events[stream.topic(event) as usize] += 1);
+        assert!(events.iter().all(|events| (5..100).contains(events)));
     }
 }

@@ -7,6 +7,9 @@
 mod connection;
 mod engine;
 pub mod events;
+pub mod postgres;
+pub mod protocol;
+pub mod redis;
 pub mod request;
 pub mod response;
 
@@ -16,6 +19,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+pub use connection::exchange;
 pub use engine::run;
 use events::EventStream;
 use request::Template;
@@ -61,6 +65,9 @@ pub struct Plan {
     /// What is answered this early is checked but not measured.
     pub warm_up: Duration,
     pub stop: Stop,
+    /// The time between two requests of all connections together; without it each connection sends
+    /// as fast as it is answered.
+    pub pace: Option<Duration>,
     pub checks: Checks,
 }
 
@@ -70,7 +77,7 @@ pub struct Plan {
 pub struct Outcome {
     pub requests: u64,
     pub events: u64,
-    /// Nanoseconds from sending a request to having its answer.
+    /// Nanoseconds from when a request was sent, or at a pace from when it was due, to its answer.
     pub latency: Histogram<u64>,
     /// The time that `requests` took.
     pub elapsed: Duration,
@@ -90,8 +97,7 @@ impl Outcome {
         Outcome {
             requests: 0,
             events: 0,
-            latency: Histogram::new_with_max(LATENCY_MAX_NS, 3)
-                .expect("the bounds are constants that hdrhistogram accepts"),
+            latency: new_latency(),
             elapsed: Duration::ZERO,
             requests_sent: 0,
             answers: 0,
@@ -133,13 +139,24 @@ impl Outcome {
     }
 }
 
+/// An empty histogram of latencies in nanoseconds.
+pub fn new_latency() -> Histogram<u64> {
+    Histogram::new_with_max(LATENCY_MAX_NS, 3)
+        .expect("the bounds are constants that hdrhistogram accepts")
+}
+
 /// Stores at least `events` events that `traffic` may then repeat.
 ///
 /// # Errors
 /// Where the server does not accept every one of them.
 pub fn fill(address: SocketAddr, traffic: &mut Traffic, events: u64) -> io::Result<()> {
     let mut filler = Traffic {
-        template: Template::publish(FILL_BATCH as usize, &address.to_string()),
+        template: Template::publish(
+            traffic.template.protocol,
+            FILL_BATCH as usize,
+            &address.to_string(),
+            traffic.stream.topics(),
+        ),
         stream: traffic.stream.all_new(),
     };
     let plan = Plan {
@@ -147,6 +164,7 @@ pub fn fill(address: SocketAddr, traffic: &mut Traffic, events: u64) -> io::Resu
         connections: FILL_CONNECTIONS,
         warm_up: Duration::ZERO,
         stop: Stop::Requests(events.div_ceil(FILL_BATCH)),
+        pace: None,
         checks: Checks::StatusAndCounts,
     };
     let outcome = run(&plan, &mut filler)?;

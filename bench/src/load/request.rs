@@ -1,80 +1,144 @@
 //! The bytes of a request, made once; before each sending only ids and topics change, in place.
 
 use super::events::{EventStream, ID_BYTES};
+use super::protocol::Protocol;
+use super::{postgres, redis};
 
 /// Bytes of each event's payload, a JSON object.
 pub const PAYLOAD_BYTES: usize = 150;
+/// What each topic's name begins with; its number follows.
+pub const TOPIC_PREFIX: &str = "bench.topic-";
+pub const TIMESTAMP: &str = "2026-01-02T03:04:05.678Z";
+pub const SOURCE: &str = "bench";
 /// An id's place before the first patch.
 const ID_BLANK: &str = "------------------------------------";
 
 const _: () = assert!(ID_BLANK.len() == ID_BYTES);
 
-/// Where one event's varying bytes lie in the request.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    topic_digit: usize,
-    event_id: usize,
-}
-
-/// One kind of request: head, body, and the slots of its events.
+/// One kind of request: its bytes, and where the varying ones lie.
 #[derive(Clone, Debug)]
 pub struct Template {
+    /// How its answers are read.
+    pub protocol: Protocol,
+    /// What a connection sends before its first request, each part with an answer of its own.
+    pub greeting: Vec<Vec<u8>>,
     bytes: Vec<u8>,
-    slots: Vec<Slot>,
+    events: u64,
+    topic_digits: usize,
+    /// Where the number of each topic begins.
+    topics: Vec<usize>,
+    /// Where each event id begins, in the order of `topics`; none in a request that only reads.
+    ids: Vec<usize>,
+}
+
+/// Puts a request together and notes where ids and topics come to lie.
+pub struct Builder {
+    bytes: Vec<u8>,
+    topic_digits: usize,
+    topics: Vec<usize>,
+    ids: Vec<usize>,
+}
+
+impl Builder {
+    pub fn new(topics: u64) -> Builder {
+        Builder {
+            bytes: Vec::new(),
+            topic_digits: digits_of(topics),
+            topics: Vec::new(),
+            ids: Vec::new(),
+        }
+    }
+
+    pub fn push(&mut self, bytes: impl AsRef<[u8]>) {
+        self.bytes.extend_from_slice(bytes.as_ref());
+    }
+
+    /// Bytes of a topic's name.
+    pub fn topic_bytes(&self) -> usize {
+        TOPIC_PREFIX.len() + self.topic_digits
+    }
+
+    /// A place for a topic.
+    pub fn push_topic(&mut self) {
+        self.push(TOPIC_PREFIX);
+        self.topics.push(self.bytes.len());
+        self.push(vec![b'0'; self.topic_digits]);
+    }
+
+    /// A place for an event id, [`ID_BYTES`] long.
+    pub fn push_id(&mut self) {
+        self.ids.push(self.bytes.len());
+        self.push(ID_BLANK);
+    }
+
+    /// The request, with `head` before what was pushed.
+    pub fn finish(self, protocol: Protocol, greeting: Vec<Vec<u8>>, head: &[u8]) -> Template {
+        let moved = |places: Vec<usize>| places.into_iter().map(|at| at + head.len()).collect();
+        Template {
+            protocol,
+            greeting,
+            events: self.ids.len() as u64,
+            bytes: [head, &self.bytes].concat(),
+            topic_digits: self.topic_digits,
+            topics: moved(self.topics),
+            ids: moved(self.ids),
+        }
+    }
 }
 
 impl Template {
     /// `GET` of a path.
     pub fn get(path: &str, host: &str) -> Template {
-        Template {
-            bytes: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes(),
-            slots: Vec::new(),
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        Builder::new(0).finish(Protocol::Http, Vec::new(), head.as_bytes())
+    }
+
+    /// `GET` of the newest events of one of `topics` topics, another each time.
+    pub fn read_topic(host: &str, topics: u64) -> Template {
+        let mut request = Builder::new(topics);
+        request.push("GET /events?topic=");
+        request.push_topic();
+        request.push(format!(" HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        request.finish(Protocol::Http, Vec::new(), b"")
+    }
+
+    /// A request that has `batch` events of `topics` topics stored, each once.
+    pub fn publish(protocol: Protocol, batch: usize, host: &str, topics: u64) -> Template {
+        match protocol {
+            Protocol::Http => Self::post(batch, host, topics),
+            Protocol::Redis { script } => redis::publish(script, batch, topics),
+            Protocol::Postgres => postgres::publish(batch, topics),
         }
     }
 
     /// `POST /publish` of one event, or of an object with `batch` events where that is more than 1.
-    pub fn publish(batch: usize, host: &str) -> Template {
+    fn post(batch: usize, host: &str, topics: u64) -> Template {
         let payload = payload();
-        let mut body = String::new();
-        let mut slots = Vec::with_capacity(batch);
+        let mut body = Builder::new(topics);
         if batch > 1 {
-            body.push_str(r#"{"events":["#);
+            body.push(r#"{"events":["#);
         }
         for event in 0..batch {
             if event > 0 {
-                body.push(',');
+                body.push(",");
             }
-            body.push_str(r#"{"topic":"bench.topic-"#);
-            let topic_digit = body.len();
-            body.push_str(r#"0","event_id":""#);
-            let event_id = body.len();
-            body.push_str(ID_BLANK);
-            body.push_str(
-                r#"","timestamp":"2026-01-02T03:04:05.678Z","source":"bench","payload":"#,
-            );
-            body.push_str(&payload);
-            body.push('}');
-            slots.push(Slot {
-                topic_digit,
-                event_id,
-            });
+            body.push(r#"{"topic":""#);
+            body.push_topic();
+            body.push(r#"","event_id":""#);
+            body.push_id();
+            body.push(format!(
+                r#"","timestamp":"{TIMESTAMP}","source":"{SOURCE}","payload":{payload}}}"#
+            ));
         }
         if batch > 1 {
-            body.push_str("]}");
+            body.push("]}");
         }
         let head = format!(
             "POST /publish HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",
-            body.len()
+            body.bytes.len()
         );
-        for slot in &mut slots {
-            slot.topic_digit += head.len();
-            slot.event_id += head.len();
-        }
-        Template {
-            bytes: (head + &body).into_bytes(),
-            slots,
-        }
+        body.finish(Protocol::Http, Vec::new(), head.as_bytes())
     }
 
     /// A copy of the request for one connection to patch and send.
@@ -82,20 +146,36 @@ impl Template {
         self.bytes.clone()
     }
 
-    /// Events in one request; none for a `GET`.
+    /// Events in one request; none in one that only reads.
     pub fn events(&self) -> u64 {
-        self.slots.len() as u64
+        self.events
     }
 
     /// Puts the next events of the stream into `request`, a copy that [`Template::request`] made.
     pub fn patch(&self, request: &mut [u8], stream: &mut EventStream) {
-        for slot in &self.slots {
+        for (number, at) in self.topics.iter().enumerate() {
             let event = stream.next_event();
-            let id = &mut request[slot.event_id..slot.event_id + ID_BYTES];
-            let topic = stream.write_id(event, id);
-            request[slot.topic_digit] = b'0' + topic;
+            if let Some(id) = self.ids.get(number) {
+                stream.write_id(event, &mut request[*id..*id + ID_BYTES]);
+            }
+            let mut rest = stream.topic(event);
+            for digit in request[*at..*at + self.topic_digits].iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
         }
     }
+}
+
+/// The name of a topic, as requests to a server with `topics` topics have it.
+pub fn topic_name(topic: u64, topics: u64) -> String {
+    let digits = digits_of(topics);
+    format!("{TOPIC_PREFIX}{topic:0digits$}")
+}
+
+/// Digits of the greatest number below `topics`.
+fn digits_of(topics: u64) -> usize {
+    topics.saturating_sub(1).checked_ilog10().unwrap_or(0) as usize + 1
 }
 
 /// The payload of every event: a JSON object of [`PAYLOAD_BYTES`].
@@ -131,8 +211,8 @@ mod tests {
 
     #[test]
     fn patching_changes_id_and_topic_and_nothing_else() {
-        let template = Template::publish(1, "h:1");
-        let mut stream = EventStream::new(IdOrder::Ordered, Repeats::Never, 1);
+        let template = Template::publish(Protocol::Http, 1, "h:1", 100_000);
+        let mut stream = EventStream::new(IdOrder::Ordered, Repeats::Never, 100_000, 1);
         let mut request = template.request();
         template.patch(&mut request, &mut stream);
         let first = body(&request);
@@ -140,10 +220,8 @@ mod tests {
         let mut second = body(&request);
         assert_eq!(first["event_id"], "0000000000000001-0000000000000000000");
         assert_eq!(second["event_id"], "0000000000000001-0000000000000000001");
-        assert_eq!(
-            (&first["topic"], &second["topic"]),
-            (&"bench.topic-0".into(), &"bench.topic-1".into())
-        );
+        let named = |event| Value::String(topic_name(stream.topic(event), 100_000));
+        assert_eq!((&first["topic"], &second["topic"]), (&named(0), &named(1)));
         second["event_id"] = first["event_id"].clone();
         second["topic"] = first["topic"].clone();
         assert_eq!(first, second);
@@ -151,9 +229,9 @@ mod tests {
 
     #[test]
     fn each_event_of_a_batch_has_an_id_of_its_own() {
-        let template = Template::publish(12, "h:1");
+        let template = Template::publish(Protocol::Http, 12, "h:1", 5);
         assert_eq!(template.events(), 12);
-        let mut stream = EventStream::new(IdOrder::Random, Repeats::Never, 1);
+        let mut stream = EventStream::new(IdOrder::Random, Repeats::Never, 5, 1);
         let mut request = template.request();
         template.patch(&mut request, &mut stream);
         let body = body(&request);
@@ -163,16 +241,35 @@ mod tests {
             .filter_map(|event| event["event_id"].as_str())
             .collect();
         assert_eq!(ids.len(), 12);
-        assert_eq!(events[7]["topic"], "bench.topic-2");
+        assert_eq!(events[7]["topic"], *topic_name(stream.topic(7), 5));
     }
 
     #[test]
-    fn a_get_has_no_events() {
+    fn requests_that_read_have_no_events() {
         let template = Template::get("/health", "h:1");
         assert_eq!(
             template.request(),
             b"GET /health HTTP/1.1\r\nHost: h:1\r\n\r\n"
         );
         assert_eq!(template.events(), 0);
+
+        let template = Template::read_topic("h:1", 1_000);
+        let mut stream = EventStream::new(IdOrder::Random, Repeats::Never, 1_000, 1);
+        let mut request = template.request();
+        template.patch(&mut request, &mut stream);
+        let expected = format!(
+            "GET /events?topic={} HTTP",
+            topic_name(stream.topic(0), 1_000)
+        );
+        assert!(request.starts_with(expected.as_bytes()));
+        assert_eq!(template.events(), 0);
+    }
+
+    #[test]
+    fn topics_have_as_many_digits_as_the_last_needs() {
+        let names = [(0, 0), (4, 5), (7, 10), (7, 11), (42, 100_000)];
+        let names = names.map(|(topic, topics)| topic_name(topic, topics));
+        let digits = ["0", "4", "7", "07", "00042"];
+        assert_eq!(names, digits.map(|digits| format!("bench.topic-{digits}")));
     }
 }

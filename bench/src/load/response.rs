@@ -5,6 +5,8 @@
 
 use memchr::{memchr, memmem};
 
+use super::protocol::Malformed;
+
 /// An answer at the start of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -15,10 +17,6 @@ pub struct Answer {
     /// Bytes of head and body.
     pub total_bytes: usize,
 }
-
-/// What the buffer holds is not an answer that this program can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
 
 /// The answer that `buffer` begins with, or `None` while its head or body is not complete.
 pub fn parse(buffer: &[u8]) -> Result<Option<Answer>, Malformed> {

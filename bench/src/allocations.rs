@@ -1,0 +1,248 @@
+//! What the server allocates for an event, counted in this process: connections, application and store
+//! are driven as the event loop drives them, without its sockets.
+//!
+//! Memory that SQLite takes from the C library is not counted.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use logagg::app::{Answer, App, Committed, LogDuplicates, Options};
+use logagg::clock::Now;
+use logagg::http::{Conn, Step};
+use logagg::limits;
+use logagg::store::{Durability, OpenOptions, Store};
+use serde::Serialize;
+
+use crate::counting;
+use crate::kind::{Kind, BATCH};
+use crate::load::protocol::Protocol;
+use crate::load::Traffic;
+
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+const FILTER_MEMORY_BYTES: usize = 256 * 1024 * 1024;
+const RING_CAPACITY: usize = 10_000;
+/// Events before counting begins: enough for the key index to have sealed segments.
+const WARM_UP_EVENTS: u64 = 200_000;
+/// Events that are counted: enough for merges to be among them.
+const COUNTED_EVENTS: u64 = 300_000;
+/// Requests before counting begins where each of them is one event.
+const WARM_UP_SINGLES: u64 = 2_000;
+const COUNTED_SINGLES: u64 = 20_000;
+
+/// What one kind of traffic allocates in the steady state.
+#[derive(Debug, Serialize)]
+pub struct Allocations {
+    pub traffic: &'static str,
+    pub per_request: f64,
+    pub per_event: f64,
+}
+
+/// One way to be driven: the traffic, over how many connections, and for how many events.
+struct Drive {
+    name: &'static str,
+    kind: Kind,
+    batch: usize,
+    connections: usize,
+    warm_up: u64,
+    counted: u64,
+}
+
+const DRIVES: [Drive; 4] = [
+    Drive {
+        name: "new, 1,000 a request",
+        kind: Kind::BatchRandom,
+        batch: BATCH,
+        connections: 4,
+        warm_up: WARM_UP_EVENTS,
+        counted: COUNTED_EVENTS,
+    },
+    Drive {
+        name: "new, one a request",
+        kind: Kind::SingleRandom,
+        batch: 1,
+        connections: 64,
+        warm_up: WARM_UP_SINGLES,
+        counted: COUNTED_SINGLES,
+    },
+    Drive {
+        name: "duplicates, 1,000 a request",
+        kind: Kind::Same,
+        batch: BATCH,
+        connections: 4,
+        warm_up: WARM_UP_EVENTS,
+        counted: COUNTED_EVENTS,
+    },
+    Drive {
+        name: "duplicates, one a request",
+        kind: Kind::Same,
+        batch: 1,
+        connections: 64,
+        warm_up: WARM_UP_SINGLES,
+        counted: COUNTED_SINGLES,
+    },
+];
+
+/// Counts for each kind of traffic, with databases in new folders below `directory`.
+///
+/// # Errors
+/// Where a database cannot be opened, or an answer is not 200.
+pub fn count(directory: &Path) -> io::Result<Vec<Allocations>> {
+    let mut counts = Vec::new();
+    for (number, drive) in DRIVES.iter().enumerate() {
+        let folder = directory.join(format!("allocations-{number}"));
+        counts.push(drive.count(&folder)?);
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(counts)
+}
+
+impl Drive {
+    fn count(&self, folder: &Path) -> io::Result<Allocations> {
+        let mut driven = Driven::new(self, folder)?;
+        let mut turn = self.connections as u64 * self.batch as u64;
+        let turns = |events: u64| events.div_ceil(turn);
+        for _ in 0..turns(self.warm_up) {
+            driven.turn()?;
+        }
+        let before = counting::allocations();
+        let counted = turns(self.counted);
+        for _ in 0..counted {
+            driven.turn()?;
+        }
+        let allocations = (counting::allocations() - before) as f64;
+        turn *= counted;
+        Ok(Allocations {
+            traffic: self.name,
+            per_request: allocations * self.batch as f64 / turn as f64,
+            per_event: allocations / turn as f64,
+        })
+    }
+}
+
+/// The application with its connections.
+struct Driven {
+    app: App,
+    connections: Vec<Conn>,
+    committed: Vec<Committed>,
+    traffic: Traffic,
+    request: Vec<u8>,
+    started: Instant,
+}
+
+impl Driven {
+    fn new(drive: &Drive, folder: &Path) -> io::Result<Driven> {
+        let options = OpenOptions {
+            path: folder.join("events.db"),
+            durability: Durability::Full,
+            dedup: None,
+            filter_memory_bytes: FILTER_MEMORY_BYTES,
+            fingerprint_bits: 128,
+        };
+        let store = Store::open(&options).map_err(io::Error::other)?;
+        let options = Options {
+            ring_capacity: RING_CAPACITY,
+            max_body_bytes: MAX_BODY_BYTES,
+            log_duplicates: LogDuplicates::Off,
+        };
+        let nobody = ([127, 0, 0, 1], 0).into();
+        let traffic = drive
+            .kind
+            .traffic(nobody, Protocol::Http, Some(drive.batch));
+        let started = Instant::now();
+        let now = now(started);
+        Ok(Driven {
+            app: App::new(store, options, now),
+            connections: (0..drive.connections)
+                .map(|_| Conn::new(MAX_BODY_BYTES, now))
+                .collect(),
+            committed: Vec::new(),
+            request: traffic.template.request(),
+            traffic,
+            started,
+        })
+    }
+
+    /// One turn of the event loop in which every connection has brought a request.
+    fn turn(&mut self) -> io::Result<()> {
+        let now = now(self.started);
+        let (app, template) = (&mut self.app, &self.traffic.template);
+        for (ticket, conn) in self.connections.iter_mut().enumerate() {
+            template.patch(&mut self.request, &mut self.traffic.stream);
+            for part in self.request.chunks(limits::READ_BUFFER_BYTES) {
+                conn.receive(part, now);
+                handle(app, ticket, conn, now);
+            }
+        }
+        app.drain(now);
+        app.take_committed(&mut self.committed);
+        let answered = self.committed.len();
+        for done in self.committed.drain(..) {
+            if done.response.status != 200 {
+                return Err(io::Error::other(format!("status {}", done.response.status)));
+            }
+            let conn = &mut self.connections[done.ticket as usize];
+            conn.respond(&done.response, now);
+            conn.recycle(done.buffer);
+            let sent = conn.output().len();
+            conn.sent(sent, now);
+        }
+        app.idle_work(now);
+        if answered != self.connections.len() {
+            return Err(io::Error::other("a request was not answered"));
+        }
+        Ok(())
+    }
+}
+
+/// Hands the requests that are complete to the application, as the event loop does.
+fn handle(app: &mut App, ticket: usize, conn: &mut Conn, now: Now) {
+    loop {
+        match conn.next(now) {
+            Step::Idle => return,
+            Step::Head => match app.screen(&conn.request()) {
+                None => conn.admit(now),
+                Some(response) => conn.respond(&response, now),
+            },
+            Step::Request => {
+                let body = conn.take_body();
+                match app.handle(ticket as u64, &conn.request(), body, now) {
+                    Answer::Now(response) => conn.respond(&response, now),
+                    Answer::AfterCommit => return,
+                }
+            }
+            Step::Refused(_) => return,
+        }
+    }
+}
+
+fn now(started: Instant) -> Now {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Now {
+        mono_ms: started.elapsed().as_millis() as u64,
+        unix_us: since.map_or(0, |since| since.as_micros() as i64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_drive_is_answered() {
+        let name = format!("logagg-bench-allocations-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        for drive in DRIVES {
+            let small = Drive {
+                connections: 2,
+                warm_up: 1,
+                counted: 1,
+                ..drive
+            };
+            let counts = small.count(&folder).expect("it is driven");
+            assert!(counts.per_request >= counts.per_event);
+            fs::remove_dir_all(&folder).expect("the folder is there");
+        }
+    }
+}
