@@ -1,9 +1,10 @@
 //! The body of `POST /publish`: bytes in, events or a list of what is wrong out.
 //!
 //! One pass over the text, by `serde_json` as far as the grammar goes. Every value is taken as
-//! [`RawValue`](serde_json::value::RawValue), so neither a number's range nor the depth of nesting can make valid JSON (RFC 8259)
-//! look broken, nothing is built as a tree, and each text is a slice of the body, so that its offset
-//! is known. That offset also tells, as serde does not, which kind of value comes next.
+//! [`RawValue`](serde_json::value::RawValue), so neither a number's range nor the depth of nesting can
+//! make valid JSON (RFC 8259) look broken, nothing is built as a tree, and each text is a slice of the
+//! body, so that its offset is known. That offset also tells, as serde does not, which kind of value
+//! comes next.
 //!
 //! This module counts and refuses; it must never decide what is a duplicate or what is stored.
 

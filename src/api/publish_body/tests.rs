@@ -8,7 +8,10 @@ use super::*;
 mod properties;
 mod rules;
 
-const EVENT: &str = r#"{"topic":"user.login","event_id":"evt-1","timestamp":"2026-01-02T03:04:05Z","source":"auth","payload":{"a":1}}"#;
+const EVENT: &str = concat!(
+    r#"{"topic":"user.login","event_id":"evt-1","timestamp":"2026-01-02T03:04:05Z","#,
+    r#""source":"auth","payload":{"a":1}}"#
+);
 
 /// The members of one stored event, in the order of [`EventSpans`].
 type Fields = [String; 5];

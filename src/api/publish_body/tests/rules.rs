@@ -1,4 +1,5 @@
-//! The rules of each member of an event (an event's table in the interface's description), and what is done to their texts.
+//! The rules of each member of an event (an event's table in the interface's description), and what is
+//! done to their texts.
 
 use super::*;
 
@@ -27,7 +28,8 @@ fn unknown_members_are_ignored() {
 
 #[test]
 fn escapes_are_resolved_in_strings_and_keys() {
-    let body = r#"{"t\u006fpic":"\u0061\/\"\\\ud83d\ude00","event_id":"é\u00e9","timestamp":"2026\u002d01-02","source":"\u0080","payload":{"\u0061":"\ud800\n"}}"#;
+    let body = r#"{"t\u006fpic":"\u0061\/\"\\\ud83d\ude00","event_id":"é\u00e9",
+        "timestamp":"2026\u002d01-02","source":"\u0080","payload":{"\u0061":"\ud800\n"}}"#;
     let expected = [
         "a/\"\\😀",
         "éé",
