@@ -36,7 +36,7 @@ impl Store {
         if self.sweep.is_none() && self.last_seq - self.topics_mark >= limits::TOPICS_MARK_EVENTS {
             self.sweep = Some(TopicSweep {
                 mark: self.last_seq,
-                remaining: self.topics.stale().len(),
+                remaining: self.topics.sort_stale(),
             });
         }
         match &self.sweep {

@@ -133,6 +133,13 @@ impl Topics {
         }
     }
 
+    /// Puts the topics whose rows are behind in the order of their rows, so that writing some of them
+    /// touches few pages, and says how many there are.
+    pub(super) fn sort_stale(&mut self) -> usize {
+        self.stale.sort_unstable();
+        self.stale.len()
+    }
+
     /// The topics whose rows are behind.
     pub(super) fn stale(&self) -> &[TopicId] {
         &self.stale

@@ -52,7 +52,8 @@ fn a_busy_servers_database_is_right_and_the_server_does_not_notice() {
     }
 }
 
-fn check_beside(server: &Server) {
+/// Asserts that `logagg check` finds nothing wrong with a server's database.
+pub fn check_beside(server: &Server) {
     let output = Command::new(env!("CARGO_BIN_EXE_logagg"))
         .arg("check")
         .arg(server.setup().database_path())

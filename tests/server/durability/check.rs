@@ -8,6 +8,7 @@ use serde_json::{json, Value};
 
 use super::publisher::{is_own, Sent};
 use super::random::Random;
+use crate::checking::check_beside;
 use crate::harness::Server;
 
 /// The file as another program sees it.
@@ -208,6 +209,7 @@ impl Ledger {
 
     /// Checks that the restarted server says what the file says.
     pub fn check_server(&self, server: &Server, random: &mut Random) {
+        check_beside(server);
         let mut client = server.client();
         let stats = client.get("/stats").expect(200);
         let Counters {
