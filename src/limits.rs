@@ -135,6 +135,8 @@ pub const PAUSE_MAX_MS: u64 = 10_000;
 pub const DRAIN_MS: u64 = 9_000;
 /// Milliseconds after which a log that could not be written is tried again.
 pub const LOG_RETRY_MS: u64 = 50;
+/// Milliseconds of idle work from which the log tells of it, at the level `debug`.
+pub const SLICE_TOLD_MS: u64 = 1;
 /// Descriptors kept for files and pipes when connections are counted against the file limit.
 pub const DESCRIPTORS_KEPT: u64 = 32;
 

@@ -32,6 +32,19 @@ impl Server {
     /// # Errors
     /// Where it does not become ready; its log is in the message.
     pub fn start(binary: &Path, directory: PathBuf, cores: &Cores) -> io::Result<Server> {
+        Server::start_logging(binary, directory, cores, "info")
+    }
+
+    /// The same, with records of this level and above in its log.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_logging(
+        binary: &Path,
+        directory: PathBuf,
+        cores: &Cores,
+        level: &str,
+    ) -> io::Result<Server> {
         fs::create_dir_all(&directory)?;
         let log = directory.join("log");
         let mut command = Command::new(binary);
@@ -43,7 +56,7 @@ impl Server {
                 "--port",
                 "0",
                 "--log-level",
-                "info",
+                level,
                 "--database",
             ])
             .arg(directory.join(DATABASE))
@@ -75,6 +88,19 @@ impl Server {
             address,
             ready_after: started.elapsed(),
         })
+    }
+
+    /// Microseconds of each slice of idle work that the log tells of: those of a millisecond and more.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub fn slices_us(&self) -> io::Result<Vec<u64>> {
+        let text = fs::read_to_string(self.directory.join("log"))?;
+        let after = |line: &str| {
+            let (_, rest) = line.split_once("held the loop for ")?;
+            rest.split(' ').next()?.parse().ok()
+        };
+        Ok(text.lines().filter_map(after).collect())
     }
 
     pub fn id(&self) -> u32 {

@@ -57,7 +57,7 @@ pub fn run(args: &StallsArgs) -> io::Result<bool> {
     let setup = Setup::new()?;
     let binary = setup.server_binary(&args.server)?;
     let folder = setup.directory.join("server");
-    let server = Server::start(&binary, folder.clone(), &setup.cores)?;
+    let server = Server::start_logging(&binary, folder.clone(), &setup.cores, "debug")?;
     let batch = args.batch as usize;
     let mut traffic = Kind::SingleRandom.traffic(server.address, Protocol::Http, Some(batch));
     let mut plan = Plan {
@@ -100,6 +100,7 @@ pub fn run(args: &StallsArgs) -> io::Result<bool> {
         args.minutes
     );
     describe(&phases, at_rest, &mut table);
+    describe_slices(server.slices_us()?, &mut table);
     println!("{table}");
     server.stop()?;
     results::write(
@@ -109,6 +110,43 @@ pub fn run(args: &StallsArgs) -> io::Result<bool> {
         &table,
     )?;
     Ok(phases.iter().all(|phase| phase.outcome.errors == 0))
+}
+
+/// How long the server's own work, checkpoints and idle shares of segments, has held the loop.
+fn describe_slices(mut slices: Vec<u64>, text: &mut String) {
+    slices.sort_unstable();
+    let at = |share: f64| {
+        slices
+            .get(((slices.len() as f64 - 1.0) * share) as usize)
+            .copied()
+    };
+    let (Some(median), Some(longest)) = (at(0.5), at(1.0)) else {
+        let _ = writeln!(text, "no slice of idle work took a millisecond");
+        return;
+    };
+    let verdict = |is_met: bool| if is_met { "met" } else { "MISSED" };
+    let _ = writeln!(
+        text,
+        "{} slices of a millisecond and more: median {} us, <= 5,000 {}; longest {} us, <= 25,000 {}",
+        slices.len(),
+        grouped(median as f64),
+        verdict(median <= 5_000),
+        grouped(longest as f64),
+        verdict(longest <= 25_000),
+    );
+    let mut from = 0;
+    for bound in BOUNDS_US.into_iter().filter(|bound| *bound >= 2_000) {
+        let to = slices.partition_point(|slice| *slice <= bound);
+        if to > from {
+            let _ = writeln!(
+                text,
+                "  up to {:>9} us: {}",
+                grouped(bound as f64),
+                to - from
+            );
+        }
+        from = to;
+    }
 }
 
 /// Opens the database as any other program may, and holds what it sees now.

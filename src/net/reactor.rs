@@ -469,7 +469,12 @@ impl Reactor {
     }
 
     fn idle(&mut self) {
+        let begun = Instant::now();
         self.more_idle_work = self.app.idle_work(self.now);
+        let held = begun.elapsed();
+        if held >= Duration::from_millis(limits::SLICE_TOLD_MS) {
+            log::debug!("idle work held the loop for {} us", held.as_micros());
+        }
         self.logger.flush();
     }
 
