@@ -2,6 +2,7 @@
 //! it is one binary, so that it is linked once and nothing of the harness is unused.
 
 mod bodies;
+mod disk;
 mod durability;
 mod encodings;
 mod event_rules;
@@ -16,6 +17,8 @@ mod outcomes;
 mod pages;
 mod patience;
 mod payloads;
+mod power;
+mod random;
 mod reading;
 mod refusals;
 mod scenarios;
