@@ -10,6 +10,7 @@ mod load;
 mod open;
 mod read;
 mod schema;
+mod settle;
 mod topics;
 mod write;
 
@@ -86,6 +87,9 @@ impl From<rusqlite::Error> for StoreError {
 /// The open database.
 pub struct Store {
     db: Connection,
+    /// What it was opened with.
+    options: OpenOptions,
+    /// The file itself, without links on the way.
     path: PathBuf,
     /// Held for the life of the store: a second server on the same file fails to take it.
     _lock: File,
@@ -106,6 +110,8 @@ pub struct Store {
     keys: Option<keys::KeyIndex>,
     /// A commit waits for the disk to confirm it.
     full: bool,
+    /// What has to be made sure of before anything is committed or copied.
+    doubt: settle::Doubt,
 }
 
 impl Store {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
+use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
 use super::topics::Topics;
 use super::{Counters, Store};
 use crate::limits;
@@ -82,8 +83,7 @@ impl Store {
         let shown = options.path.display().to_string();
         let fail = |what: String| OpenError(format!("cannot open the database {shown}: {what}"));
         if let Some(folder) = options.path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)
-                .map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
+            make_folder(folder).map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
         }
         if options.path.is_dir() {
             return Err(fail("it is a folder".into()));
@@ -103,30 +103,23 @@ impl Store {
         check_size(&path).map_err(&fail)?;
 
         let sqlite = |e: rusqlite::Error| fail(explain(&e));
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut db = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
-        db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
+        let wal_frames = Arc::new(AtomicU32::new(0));
         // Another program's lock may be short: at start, and only there, it is waited for.
-        db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS))
-            .map_err(sqlite)?;
-        identify(&db).map_err(&fail)?;
-        configure(&db, options.durability).map_err(sqlite)?;
+        let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
+        let mut db = connect(&path, options.durability, patience, &wal_frames).map_err(&fail)?;
         prepare_tables(&mut db, options.dedup).map_err(&fail)?;
         check_content(&db, &path).map_err(&fail)?;
-
-        let wal_frames = Arc::new(AtomicU32::new(0));
-        let counter = wal_frames.clone();
-        // Replaces SQLite's own checkpoint inside a commit: ours runs when nobody waits for an answer.
-        db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, frames| {
-            counter.store(frames as u32, Ordering::Relaxed);
-            Ok(())
-        }))
-        .map_err(sqlite)?;
+        // Whoever wrote the log may have ended after a sync that failed, and what memory still shows of
+        // it need not be on the disk.
+        match rewrite_log(&db, &path) {
+            Ok(true) => checkpoint_on_close(&db, true).map_err(sqlite)?,
+            Ok(false) => return Err(fail("its write-ahead log is damaged".into())),
+            Err(error) => return Err(fail(error.to_string())),
+        }
 
         let mut store = Store {
             db,
+            options: options.clone(),
             path,
             _lock: lock,
             topics: Topics::default(),
@@ -139,11 +132,53 @@ impl Store {
             batch_topics: Vec::new(),
             keys: None,
             full: options.durability == Durability::Full,
+            doubt: Doubt::default(),
         };
         store.load(options).map_err(sqlite)?;
         store.db.busy_timeout(Duration::ZERO).map_err(sqlite)?;
         Ok(store)
     }
+}
+
+/// Opens a connection to a database that is ours or empty. As long as the log is in doubt, closing it
+/// copies nothing.
+pub(super) fn connect(
+    path: &Path,
+    durability: Durability,
+    patience: Duration,
+    wal_frames: &Arc<AtomicU32>,
+) -> Result<Connection, String> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags).map_err(|e| explain(&e))?;
+    db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
+    db.busy_timeout(patience).map_err(|e| explain(&e))?;
+    checkpoint_on_close(&db, false).map_err(|e| explain(&e))?;
+    identify(&db)?;
+    configure(&db, durability).map_err(|e| explain(&e))?;
+    let counter = wal_frames.clone();
+    // Replaces SQLite's own checkpoint inside a commit: ours runs when nobody waits for an answer.
+    db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, frames| {
+        counter.store(frames as u32, Ordering::Relaxed);
+        Ok(())
+    }))
+    .map_err(|e| explain(&e))?;
+    Ok(db)
+}
+
+/// Makes a folder, and the folders above it that are missing, as durable as the files in them will be.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let missing = folder
+        .ancestors()
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    let missing: Vec<&Path> = missing.collect();
+    fs::create_dir_all(folder)?;
+    for made in missing {
+        let above = made.parent().filter(|p| !p.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Takes the lock that a running server holds on its database. It is a file of its own beside the
@@ -253,7 +288,8 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
         if tables == 0 {
             create_tables(&transaction, wanted.unwrap_or(Dedup::Index))?;
         } else {
-            transaction.execute("UPDATE counters SET topics_mark = topics_mark", [])?;
+            // Unlike a row that is set to what it is, this is written.
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         transaction.commit()
     })();

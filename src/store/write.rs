@@ -8,6 +8,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use super::keys::fingerprint::EventParts;
 use super::keys::{Check, KeyIndex};
+use super::schema::SCHEMA_VERSION;
 use super::topics::TopicId;
 use super::{Counters, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
@@ -117,6 +118,7 @@ impl Store {
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), StoreError> {
+        self.settle_log()?;
         let first = outcomes.len();
         let topics_before = self.topics.len();
         self.batch_topics.clear();
@@ -141,6 +143,7 @@ impl Store {
                 if let Some(keys) = &mut self.keys {
                     keys.rolled_back();
                 }
+                self.doubt(&error, false);
                 Err(error.into())
             }
         }
@@ -230,15 +233,11 @@ impl Store {
         result
     }
 
-    /// Commits a change of nothing, to find out whether the store can commit.
+    /// Commits a change of nothing, to find out whether the store can commit. A row that is set to what
+    /// it is would not be written at all; the header's page is.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        self.in_transaction(|store| {
-            store
-                .db
-                .prepare_cached("UPDATE counters SET last_seq = last_seq")?
-                .execute([])?;
-            Ok(())
-        })
+        self.settle_log()?;
+        self.in_transaction(|store| store.db.pragma_update(None, "user_version", SCHEMA_VERSION))
     }
 
     /// One slice, of a few milliseconds, of what waits for an idle moment. Says whether there is more.
@@ -254,6 +253,9 @@ impl Store {
                 mark: self.last_seq,
                 remaining: self.topics.stale().len(),
             });
+        }
+        if self.sweep.is_some() {
+            self.settle_log()?;
         }
         let Some(sweep) = self.sweep.take() else {
             return Ok(false);
@@ -272,6 +274,7 @@ impl Store {
     }
 
     fn work_on_keys(&mut self) -> Result<(), StoreError> {
+        self.settle_log()?;
         let result = self.in_transaction(|store| match &mut store.keys {
             Some(keys) => keys.work(&store.db, limits::SEGMENT_RECORDS_PER_SLICE),
             None => Ok(()),
@@ -308,12 +311,16 @@ impl Store {
     /// Copies what it may of the write-ahead log into the database. A reader in another process can
     /// hold some of it back; then the next try waits until the log has grown on.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let (frames, copied) = self
+        self.settle_database()?;
+        let done = self
             .db
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
                 Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-            })
-            .inspect_err(|_| self.checkpoint_at += limits::CHECKPOINT_FRAMES)?;
+            });
+        let (frames, copied) = done.inspect_err(|error| {
+            self.checkpoint_at += limits::CHECKPOINT_FRAMES;
+            self.doubt(error, true);
+        })?;
         if frames == copied {
             self.wal_frames.store(0, Ordering::Relaxed);
             self.checkpoint_at = limits::CHECKPOINT_FRAMES;
@@ -325,6 +332,7 @@ impl Store {
 
     /// Brings the table of topics up to date and closes the file; SQLite then empties its log.
     pub fn close(mut self) -> Result<(), StoreError> {
+        self.settle_database()?;
         self.write_topics(self.topics.stale().len(), Some(self.last_seq))?;
         let Store { db, .. } = self;
         db.close().map_err(|(_, error)| error.into())
@@ -339,6 +347,7 @@ impl Store {
             .and_then(|()| commit(&self.db));
         result.map_err(|error| {
             self.rollback();
+            self.doubt(&error, false);
             error.into()
         })
     }
