@@ -23,5 +23,6 @@ mod reading;
 mod refusals;
 mod scenarios;
 mod starting;
+mod trouble;
 mod wait;
 mod watching;

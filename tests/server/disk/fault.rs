@@ -32,11 +32,13 @@ pub enum File {
     Folder = 3,
     /// The folder that the folder is in.
     Parent = 4,
+    /// The rollback journal, which SQLite needs once, to turn to the log.
+    Journal = 5,
     /// `-shm` and `.lock`.
-    Other = 5,
+    Other = 6,
 }
 
-const FILES: u64 = 6;
+const FILES: u64 = 7;
 const CALLS: u64 = 5;
 
 /// The disk of one database. The control file and the record lie outside of the database's folder.

@@ -156,11 +156,13 @@ impl Content {
         };
         // A file that grew without its data shows zeros on most file systems, and anything on some.
         let garbage = random.chance(4);
-        while content.len() < length {
-            let byte = if garbage { random.next() as u8 } else { 0 };
-            content.push(byte);
+        let durable = content.len();
+        content.resize(length, 0);
+        if garbage {
+            for byte in content.iter_mut().skip(durable) {
+                *byte = random.next() as u8;
+            }
         }
-        content.truncate(length);
         for (number, sector) in &self.sectors {
             let versions = &sector.versions;
             if let Some(at) = choice.of(versions.len(), |at| versions[at].0, random) {
@@ -197,17 +199,20 @@ impl Name {
 pub struct Image {
     operation: u64,
     contents: Vec<Content>,
-    database: Name,
-    log: Name,
+    names: [Name; 3],
 }
+
+/// The files that a disk is made of, and what is behind `events.db` in their names.
+const FILES: [(File, &str); 3] = [
+    (File::Database, ""),
+    (File::Log, "-wal"),
+    (File::Journal, "-journal"),
+];
 
 impl Image {
     fn name(&mut self, file: File) -> Option<&mut Name> {
-        match file {
-            File::Database => Some(&mut self.database),
-            File::Log => Some(&mut self.log),
-            _ => None,
-        }
+        let at = FILES.iter().position(|(known, _)| *known == file)?;
+        Some(&mut self.names[at])
     }
 
     fn content(&mut self, file: File) -> Option<&mut Content> {
@@ -218,8 +223,8 @@ impl Image {
     /// Begins with the files of a folder, as they are.
     pub fn of_files(folder: &Path) -> Image {
         let mut image = Image::default();
-        for (file, name) in [(File::Database, "events.db"), (File::Log, "events.db-wal")] {
-            if let Ok(bytes) = std::fs::read(folder.join(name)) {
+        for (file, suffix) in FILES {
+            if let Ok(bytes) = std::fs::read(folder.join(format!("events.db{suffix}"))) {
                 let content = Content {
                     durable: bytes.clone(),
                     shown: bytes,
@@ -252,7 +257,7 @@ impl Image {
                 }
             }
             Entry::Sync(File::Folder) => {
-                for name in [&mut self.database, &mut self.log] {
+                for name in &mut self.names {
                     name.durable = name.shown();
                     name.since.clear();
                 }
@@ -285,7 +290,7 @@ impl Image {
 
     /// The operations since which something may be lost.
     fn first_unsynced(&self) -> u64 {
-        let names = [&self.database, &self.log];
+        let names = &self.names;
         let in_names = names.iter().flat_map(|name| name.since.iter().map(|v| v.0));
         let files = names.iter().filter_map(|name| name.shown());
         let in_files = files.flat_map(|at| {
@@ -300,7 +305,7 @@ impl Image {
         let first = self.first_unsynced();
         let last = first + random.below(self.operation - first + 1);
         let choice = Choice { cut, last };
-        for (name, suffix) in [(&self.database, ""), (&self.log, "-wal")] {
+        for (name, (_, suffix)) in self.names.iter().zip(FILES) {
             let since = &name.since;
             let file = match choice.of(since.len(), |at| since[at].0, random) {
                 Some(at) => since[at].1,

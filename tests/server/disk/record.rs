@@ -47,6 +47,7 @@ pub fn read_record(path: &Path) -> Vec<Entry> {
             2 => File::Log,
             3 => File::Folder,
             4 => File::Parent,
+            5 => File::Journal,
             _ => File::Other,
         };
         entries.push(match kind {

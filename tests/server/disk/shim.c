@@ -20,7 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum file { NONE, DATABASE, LOG, FOLDER, PARENT, OTHER, FILES };
+enum file { NONE, DATABASE, LOG, FOLDER, PARENT, JOURNAL, OTHER, FILES };
 enum kind { WRITE = 1, TRUNCATE, SYNC, SYNC_FAILED, CREATE, UNLINK, SENT };
 enum call { ON_WRITE, ON_READ, ON_SYNC, ON_OPEN, ON_UNLINK, CALLS };
 
@@ -88,6 +88,7 @@ static enum file file_of_path(const char *path) {
     if (strcmp(path, parent) == 0) return PARENT;
     if (strncmp(path, database, length) != 0) return NONE;
     if (path[length] == 0) return DATABASE;
+    if (strcmp(path + length, "-journal") == 0) return JOURNAL;
     return strcmp(path + length, "-wal") == 0 ? LOG : OTHER;
 }
 

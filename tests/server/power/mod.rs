@@ -6,6 +6,7 @@
 //! `POWER_SEED` repeats a run.
 
 mod check;
+mod failed_sync;
 mod promise;
 mod session;
 
@@ -16,8 +17,8 @@ use crate::disk::{Cut, Disk, Entry, File, Image};
 use crate::harness::{Setup, TemporaryDirectory};
 use crate::random::{number_from, Random};
 use check::check;
-use promise::Promise;
-use session::{record, Session, Size};
+use promise::{Promise, Rest};
+use session::{record, record_with_trouble, Session, Size};
 
 const SMALL: Size = Size {
     requests: 60,
@@ -98,10 +99,39 @@ fn places(entries: &[Entry], promise: &Promise, cuts: u64, random: &mut Random) 
 /// Cuts a record again and again. `promises` says whether what was answered must be there.
 fn cut(session: &Session, promise: &Promise, cuts: u64, seed: u64, promises: bool) -> Report {
     let mut random = Random::new(seed);
+    let places = places(&session.entries, promise, cuts, &mut random);
+    cut_at(session, promise, places, seed, promises)
+}
+
+/// The same from `first` to the end of the record.
+fn cut_behind(
+    session: &Session,
+    promise: &Promise,
+    first: usize,
+    cuts: u64,
+    seed: u64,
+    promises: bool,
+) -> Report {
+    let mut random = Random::new(seed);
+    let length = (session.entries.len() + 1 - first) as u64;
+    let place = |_| first + random.below(length) as usize;
+    let mut places: Vec<usize> = (0..cuts).map(place).collect();
+    places.sort_unstable();
+    cut_at(session, promise, places, seed, promises)
+}
+
+fn cut_at(
+    session: &Session,
+    promise: &Promise,
+    places: Vec<usize>,
+    seed: u64,
+    promises: bool,
+) -> Report {
+    let mut random = Random::new(seed);
     let mut report = Report::default();
     let mut image = Image::default();
     let mut applied = 0;
-    for place in places(&session.entries, promise, cuts, &mut random) {
+    for place in places {
         let place = place.min(session.entries.len());
         for entry in &session.entries[applied..place] {
             image.apply(entry);
@@ -128,7 +158,7 @@ fn cut(session: &Session, promise: &Promise, cuts: u64, seed: u64, promises: boo
 fn cut_twice(flags: &[&str], cuts: u64) {
     let seed = seed();
     let session = record(flags, SMALL, seed);
-    let promise = Promise::of(&session);
+    let promise = Promise::of(&session, Rest::Known);
     let mut random = Random::new(seed);
     let mut image = Image::default();
     let mut applied = 0;
@@ -189,7 +219,7 @@ fn seed() -> u64 {
 fn cut_with(flags: &[&str], size: Size, cuts: u64, promises: bool) {
     let seed = seed();
     let session = record(flags, size, seed);
-    let promise = Promise::of(&session);
+    let promise = Promise::of(&session, Rest::Known);
     let report = cut(&session, &promise, cuts, seed, promises);
     report.expect_whole(&flags.join(" "));
 }
@@ -235,12 +265,40 @@ fn normal_durability_loses_only_the_newest() {
     cut_with(&flags, SMALL, cuts(60), false);
 }
 
+fn cut_with_trouble(flags: &[&str], cuts: u64, promises: bool) {
+    let seed = seed();
+    let session = record_with_trouble(flags, 120, seed);
+    let failed = |entry: &&Entry| matches!(entry, Entry::SyncFailed(_));
+    let failures = session.entries.iter().filter(failed).count();
+    println!("{failures} syncs failed");
+    let promise = Promise::of(&session, Rest::MayBeRefused);
+    let report = cut(&session, &promise, cuts, seed, promises);
+    report.expect_whole("a disk in trouble");
+}
+
+#[test]
+fn failed_syncs_cost_nothing_that_was_answered_with_the_index() {
+    let flags = ["--durability", "full", "--dedup", "index"];
+    cut_with_trouble(&flags, cuts(80), true);
+}
+
+#[test]
+fn failed_syncs_cost_nothing_that_was_answered_with_the_constraint() {
+    let flags = ["--durability", "full", "--dedup", "constraint"];
+    cut_with_trouble(&flags, cuts(40), true);
+}
+
+#[test]
+fn failed_syncs_do_no_damage_with_normal_durability() {
+    cut_with_trouble(&["--durability", "normal"], cuts(40), false);
+}
+
 /// A server that is broken on purpose loses what it answered, and the same check says so.
 #[test]
 fn a_disk_that_only_says_it_has_synced_is_noticed() {
     let seed = seed();
     let mut session = record(&["--durability", "full"], SMALL, seed);
-    let promise = Promise::of(&session);
+    let promise = Promise::of(&session, Rest::Known);
     let is_log = |entry: &Entry| *entry == Entry::Sync(File::Log);
     session.entries.retain(|entry| !is_log(entry));
     let report = cut(&session, &promise, cuts(40), seed, true);
@@ -251,7 +309,7 @@ fn a_disk_that_only_says_it_has_synced_is_noticed() {
 fn a_database_that_is_not_synced_is_noticed() {
     let seed = seed();
     let mut session = record(&["--durability", "full"], SMALL, seed);
-    let promise = Promise::of(&session);
+    let promise = Promise::of(&session, Rest::Known);
     let is_database = |entry: &Entry| *entry == Entry::Sync(File::Database);
     session.entries.retain(|entry| !is_database(entry));
     let report = cut(&session, &promise, cuts(40), seed, true);
@@ -262,7 +320,7 @@ fn a_database_that_is_not_synced_is_noticed() {
 fn an_answer_before_the_commit_is_noticed() {
     let seed = seed();
     let session = record(&["--durability", "full"], SMALL, seed);
-    let promise = Promise::of(&session).answered_before_the_commit();
+    let promise = Promise::of(&session, Rest::Known).answered_before_the_commit();
     let report = cut(&session, &promise, cuts(40), seed, true);
     report.expect_loss("answers before the commit");
 }
@@ -272,7 +330,7 @@ fn an_answer_before_the_commit_is_noticed() {
 fn normal_durability_does_lose_the_newest() {
     let seed = seed();
     let session = record(&["--durability", "normal"], SMALL, seed);
-    let promise = Promise::of(&session);
+    let promise = Promise::of(&session, Rest::Known);
     let report = cut(&session, &promise, cuts(40), seed, true);
     report.expect_loss("normal durability taken for full");
 }

@@ -13,8 +13,18 @@ use crate::disk::Entry;
 /// An event as it is stored: topic, event id, timestamp, source, payload.
 pub type Row = [String; 5];
 
+/// What there may be behind the events that were answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Events of the finished run, with counts that were answered.
+    Known,
+    /// Also what was refused: a crash that follows the refusal at once may bring it back whole.
+    MayBeRefused,
+}
+
 /// What a cut of the record is compared with.
 pub struct Promise {
+    pub rest: Rest,
     /// All events of the whole run; the first has seq 1.
     pub rows: Vec<Row>,
     /// `(unique, duplicates)` as the answers add up, one behind the other.
@@ -24,7 +34,7 @@ pub struct Promise {
 }
 
 impl Promise {
-    pub fn of(session: &Session) -> Promise {
+    pub fn of(session: &Session, rest: Rest) -> Promise {
         let mut counts = HashSet::from([(0, 0)]);
         let mut answers = Vec::new();
         let (mut unique, mut duplicates) = (0, 0);
@@ -42,8 +52,11 @@ impl Promise {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let database = Connection::open_with_flags(&session.database, flags).unwrap();
         let rows = rows(&database).unwrap();
-        assert_eq!(rows.len() as u64, unique, "the run itself is whole");
+        let count = rows.len() as u64;
+        assert!(unique <= count, "the run itself lost {unique} - {count}");
+        assert!(unique == count || rest == Rest::MayBeRefused);
         Promise {
+            rest,
             rows,
             counts,
             answers,

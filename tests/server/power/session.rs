@@ -1,11 +1,15 @@
 //! What is recorded: a server, or several one after another, with publishers on real sockets.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
 
 use serde_json::{json, Value};
 
-use crate::disk::{Disk, Entry};
+use crate::disk::{Call, Disk, Entry, File};
 use crate::harness::{Server, Setup};
 use crate::random::Random;
 
@@ -31,6 +35,16 @@ pub struct Session {
     _setup: Setup,
 }
 
+impl Session {
+    pub fn of(disk: &Disk, setup: Setup) -> Session {
+        Session {
+            database: setup.database_path().to_owned(),
+            entries: disk.entries(),
+            _setup: setup,
+        }
+    }
+}
+
 /// Runs three servers on one database: the first is killed, so that the second has to recover; the
 /// second is stopped, which empties its log; the third is killed.
 pub fn record(flags: &[&str], size: Size, seed: u64) -> Session {
@@ -54,16 +68,68 @@ pub fn record(flags: &[&str], size: Size, seed: u64) -> Session {
     publish(&server, "third", size.requests / 4, &mut random);
     kill(server);
 
-    Session {
-        database: setup.database_path().to_owned(),
-        entries: disk.entries(),
-        _setup: setup,
+    Session::of(&disk, setup)
+}
+
+/// Runs two servers whose disk is in trouble again and again: syncs and writes fail for a moment, and what
+/// a failed sync should have brought to the disk may be lost for good.
+pub fn record_with_trouble(flags: &[&str], requests: u64, seed: u64) -> Session {
+    let mut random = Random::new(seed);
+    let disk = Disk::new();
+    let setup = Setup::new()
+        .flags(["--log-duplicates", "off"])
+        .flags(flags.iter().copied());
+    for (number, round) in ["first", "second"].into_iter().enumerate() {
+        let server = disk.recorded(&setup, number).start();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let mut trouble_random = random.fork();
+            let (disk, done) = (&disk, &done);
+            let trouble = scope.spawn(move || trouble(disk, done, &mut trouble_random));
+            publish(&server, round, requests, &mut random);
+            done.store(true, Ordering::Relaxed);
+            trouble.join().expect("it only sets numbers");
+        });
+        // The second server has to make do with what the first has left after a sync that failed.
+        disk.fail(Call::Sync, File::Log, Errno::IO);
+        let last = server.publish(&events(round, 9, 0, &mut random)[0]);
+        assert!(matches!(last.status, 200 | 503), "{last:?}");
+        kill(server);
+        disk.heal();
+    }
+    let server = disk.recorded(&setup, 2).start();
+    publish(&server, "third", requests / 4, &mut random);
+    kill(server);
+    Session::of(&disk, setup)
+}
+
+/// Lets calls fail, mostly until one has, and succeed again, until `done`.
+fn trouble(disk: &Disk, done: &AtomicBool, random: &mut Random) {
+    while !done.load(Ordering::Relaxed) {
+        let (call, file) = [
+            (Call::Sync, File::Log),
+            (Call::Sync, File::Log),
+            (Call::Sync, File::Database),
+            (Call::Write, File::Log),
+            (Call::Write, File::Database),
+        ][random.below(5) as usize];
+        let before = disk.failures();
+        disk.fail(call, file, Errno::IO);
+        for _ in 0..random.below(40) {
+            if disk.failures() > before || done.load(Ordering::Relaxed) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(random.below(6)));
+        disk.heal();
+        thread::sleep(Duration::from_millis(random.below(30)));
     }
 }
 
 /// Kills a server whose last answers to publishers are in the record: it has answered once more.
-fn kill(server: Server) {
-    server.json("/health");
+pub fn kill(server: Server) {
+    server.json("/stats");
     server.kill();
 }
 
@@ -81,9 +147,16 @@ fn publish(server: &Server, round: &str, requests: u64, random: &mut Random) {
                     } else {
                         events(round, number, request, &mut random)
                     };
-                    let answer = client
-                        .publish(Value::from(events.clone()).to_string())
-                        .expect(200);
+                    let body = Value::from(events.clone()).to_string();
+                    // What a disk in trouble has refused is sent again.
+                    let mut answer = client.publish(&body);
+                    crate::wait::wait_until("an answer", || {
+                        if answer.status == 503 {
+                            answer = client.publish(&body);
+                        }
+                        answer.status != 503
+                    });
+                    let answer = answer.expect(200);
                     assert_eq!(answer["received"], events.len());
                     last = events;
                 }
