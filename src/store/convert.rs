@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction};
 
@@ -17,7 +18,7 @@ use super::keys::fingerprint::Fingerprinter;
 use super::keys::record::KeyRecord;
 use super::keys::{Collision, KeyIndex};
 use super::load::{event_parts, fingerprint_key, EVENTS_BEHIND};
-use super::open::{connect, explain, recorded_dedup};
+use super::open::{connect_alone, explain, recorded_dedup, trust_log};
 use super::schema::{create_parts, drop_parts, has_index_parts, record_check};
 use super::{Dedup, Durability, OpenError};
 use crate::limits::{CONVERT_RECORDS_PER_COMMIT, GENERATION_ENTRIES};
@@ -80,7 +81,9 @@ pub fn convert(
     if fs::metadata(&path).is_ok_and(|about| about.len() == 0) {
         return Err(fail(&"it is empty"));
     }
-    let (mut db, _lock) = connect(&path, Durability::Full).map_err(|e| fail(&e))?;
+    let (mut db, _lock) =
+        connect_alone(&path, Durability::Full, &Arc::default()).map_err(|e| fail(&e))?;
+    trust_log(&db, &path).map_err(|e| fail(&e))?;
     let mut work = || {
         // The sorting of a large index must not be held in memory.
         db.pragma_update(None, "temp_store", "FILE")?;

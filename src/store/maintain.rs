@@ -90,12 +90,14 @@ impl Store {
         if self.sweep.is_none() {
             return Ok(false);
         }
+        self.settle_log()?;
         self.in_transaction(|store| write_topics(&store.db, &store.topics, rows))?;
         self.topics_written(rows);
         Ok(self.sweep.is_some())
     }
 
     fn work_on_keys(&mut self) -> Result<(), StoreError> {
+        self.settle_log()?;
         let result = self.in_transaction(|store| match &mut store.keys {
             Some(keys) => keys.work(&store.db, limits::SEGMENT_RECORDS_PER_SLICE),
             None => Ok(()),
@@ -112,12 +114,16 @@ impl Store {
     /// Copies what it may of the write-ahead log into the database. A reader in another process can
     /// hold some of it back; then the next try waits until the log has grown on.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let (frames, copied) = self
+        self.settle_database()?;
+        let done = self
             .db
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
                 Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-            })
-            .inspect_err(|_| self.checkpoint_at += limits::CHECKPOINT_FRAMES)?;
+            });
+        let (frames, copied) = done.inspect_err(|error| {
+            self.checkpoint_at += limits::CHECKPOINT_FRAMES;
+            self.doubt(error, true);
+        })?;
         if frames == copied {
             self.wal_frames.store(0, Ordering::Relaxed);
             self.checkpoint_at = limits::CHECKPOINT_FRAMES;

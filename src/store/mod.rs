@@ -13,6 +13,7 @@ mod maintain;
 mod open;
 mod read;
 mod schema;
+mod settle;
 mod topics;
 mod write;
 
@@ -111,6 +112,9 @@ fn unsigned(row: &rusqlite::Row, column: usize) -> rusqlite::Result<u64> {
 /// The open database.
 pub struct Store {
     db: Connection,
+    /// What it was opened with.
+    options: OpenOptions,
+    /// The file itself, without links on the way.
     path: PathBuf,
     /// Held for the life of the store: a second server on the same file fails to take it.
     _lock: File,
@@ -129,10 +133,10 @@ pub struct Store {
     batch_topics: Vec<TopicId>,
     /// The duplicate check `index`; none where SQLite's constraint decides.
     keys: Option<keys::KeyIndex>,
-    /// What a commit of events has to survive.
-    durability: Durability,
     /// SQLite's setting as it is now.
     synchronous: write::Synchronous,
+    /// What has to be made sure of before anything is committed or copied.
+    doubt: settle::Doubt,
 }
 
 impl Store {

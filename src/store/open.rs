@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
+use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
 use super::topics::Topics;
 use super::write::Synchronous;
 use super::{Counters, Store};
@@ -83,8 +84,7 @@ impl Store {
         let shown = options.path.display().to_string();
         let fail = |what: String| OpenError(format!("cannot open the database {shown}: {what}"));
         if let Some(folder) = options.path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)
-                .map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
+            make_folder(folder).map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
         }
         if options.path.is_dir() {
             return Err(fail("it is a folder".into()));
@@ -100,22 +100,17 @@ impl Store {
                 fs::canonicalize(&options.path)
             })
             .map_err(|e| fail(format!("the file cannot be opened or made: {e}")))?;
-        let (mut db, lock) = connect(&path, options.durability).map_err(&fail)?;
-        prepare_tables(&mut db, options.dedup).map_err(&fail)?;
-        check_content(&db, &path).map_err(&fail)?;
-
         let sqlite = |e: rusqlite::Error| fail(explain(&e));
         let wal_frames = Arc::new(AtomicU32::new(0));
-        let counter = wal_frames.clone();
-        // Replaces SQLite's own checkpoint inside a commit: ours runs when nobody waits for an answer.
-        db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, frames| {
-            counter.store(frames as u32, Ordering::Relaxed);
-            Ok(())
-        }))
-        .map_err(sqlite)?;
+        let (mut db, lock) =
+            connect_alone(&path, options.durability, &wal_frames).map_err(&fail)?;
+        prepare_tables(&mut db, options.dedup).map_err(&fail)?;
+        check_content(&db, &path).map_err(&fail)?;
+        trust_log(&db, &path).map_err(&fail)?;
 
         let mut store = Store {
             db,
+            options: options.clone(),
             path,
             _lock: lock,
             topics: Topics::default(),
@@ -127,8 +122,8 @@ impl Store {
             sweep: None,
             batch_topics: Vec::new(),
             keys: None,
-            durability: options.durability,
             synchronous: options.durability.into(),
+            doubt: Doubt::default(),
         };
         store.load(options).map_err(sqlite)?;
         store.db.busy_timeout(Duration::ZERO).map_err(sqlite)?;
@@ -138,20 +133,68 @@ impl Store {
 
 /// Opens a file that is there for writing, with the lock that keeps every other writer of ours out. The
 /// file is empty, or ours and of a version that this program knows.
-pub(super) fn connect(path: &Path, durability: Durability) -> Result<(Connection, File), String> {
+pub(super) fn connect_alone(
+    path: &Path,
+    durability: Durability,
+    wal_frames: &Arc<AtomicU32>,
+) -> Result<(Connection, File), String> {
     let lock = take_lock(path)?;
     check_size(path)?;
+    // Another program's lock may be short: at start, and only there, it is waited for.
+    let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
+    let db = connect(path, durability, patience, wal_frames)?;
+    Ok((db, lock))
+}
+
+/// Whoever wrote the log may have ended after a sync that failed, and what memory still shows of it need
+/// not be on the disk. Makes sure that it is; from now on closing may copy it into the database.
+pub(super) fn trust_log(db: &Connection, path: &Path) -> Result<(), String> {
+    match rewrite_log(db, path) {
+        Ok(true) => checkpoint_on_close(db, true).map_err(|e| explain(&e)),
+        Ok(false) => Err("its write-ahead log is damaged".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Opens a connection to a database that is ours or empty. As long as the log is in doubt, closing it
+/// copies nothing.
+pub(super) fn connect(
+    path: &Path,
+    durability: Durability,
+    patience: Duration,
+    wal_frames: &Arc<AtomicU32>,
+) -> Result<Connection, String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(|e| explain(&e))?;
+    let mut db = Connection::open_with_flags(path, flags).map_err(|e| explain(&e))?;
     db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
-    // Another program's lock may be short: at start, and only there, it is waited for.
-    db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS))
-        .map_err(|e| explain(&e))?;
+    db.busy_timeout(patience).map_err(|e| explain(&e))?;
+    checkpoint_on_close(&db, false).map_err(|e| explain(&e))?;
     identify(&db)?;
     configure(&db, durability).map_err(|e| explain(&e))?;
-    Ok((db, lock))
+    let counter = wal_frames.clone();
+    // Replaces SQLite's own checkpoint inside a commit: ours runs when nobody waits for an answer.
+    db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, frames| {
+        counter.store(frames as u32, Ordering::Relaxed);
+        Ok(())
+    }))
+    .map_err(|e| explain(&e))?;
+    Ok(db)
+}
+
+/// Makes a folder, and the folders above it that are missing, as durable as the files in them will be.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let missing = folder
+        .ancestors()
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    let missing: Vec<&Path> = missing.collect();
+    fs::create_dir_all(folder)?;
+    for made in missing {
+        let above = made.parent().filter(|p| !p.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Takes the lock that a running server holds on its database. It is a file of its own beside the
@@ -257,7 +300,8 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
         if tables == 0 {
             create_tables(&transaction, wanted.unwrap_or(Dedup::Index))?;
         } else {
-            transaction.execute("UPDATE counters SET topics_mark = topics_mark", [])?;
+            // Unlike a row that is set to what it is, this is written.
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         transaction.commit()
     })();

@@ -6,6 +6,7 @@ use rusqlite::{CachedStatement, Connection};
 use super::keys::fingerprint::EventParts;
 use super::keys::{Check, KeyIndex};
 use super::maintain::{write_topics, TopicRows};
+use super::schema::SCHEMA_VERSION;
 use super::topics::TopicId;
 use super::{damaged, Counters, Durability, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
@@ -125,6 +126,7 @@ impl Store {
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), StoreError> {
+        self.settle_log()?;
         let first = outcomes.len();
         let topics_before = self.topics.len();
         self.batch_topics.clear();
@@ -150,6 +152,7 @@ impl Store {
                 if let Some(keys) = &mut self.keys {
                     keys.rolled_back();
                 }
+                self.doubt(&error, false);
                 Err(error.into())
             }
         }
@@ -239,23 +242,20 @@ impl Store {
 
     /// Begins a transaction whose commit is as durable as the configuration says.
     fn begin_durable(&mut self) -> rusqlite::Result<()> {
-        self.set_synchronous(self.durability.into())?;
+        self.set_synchronous(self.options.durability.into())?;
         begin(&self.db)
     }
 
-    /// Commits a change of nothing, to find out whether the store can commit.
+    /// Commits a change of nothing, to find out whether the store can commit. A row that is set to what
+    /// it is would not be written at all; the header's page is.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        self.in_transaction(|store| {
-            store
-                .db
-                .prepare_cached("UPDATE counters SET last_seq = last_seq")?
-                .execute([])?;
-            Ok(())
-        })
+        self.settle_log()?;
+        self.in_transaction(|store| store.db.pragma_update(None, "user_version", SCHEMA_VERSION))
     }
 
     /// Brings the table of topics up to date and closes the file; SQLite then empties its log.
     pub fn close(mut self) -> Result<(), StoreError> {
+        self.settle_database()?;
         self.write_all_topics()?;
         let Store { db, .. } = self;
         db.close().map_err(|(_, error)| error.into())
@@ -271,6 +271,7 @@ impl Store {
             .and_then(|()| commit(&self.db));
         result.map_err(|error| {
             self.rollback();
+            self.doubt(&error, false);
             error.into()
         })
     }

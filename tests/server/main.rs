@@ -3,6 +3,7 @@
 
 mod bodies;
 mod checking;
+mod disk;
 mod durability;
 mod encodings;
 mod event_rules;
@@ -17,10 +18,13 @@ mod outcomes;
 mod pages;
 mod patience;
 mod payloads;
+mod power;
+mod random;
 mod reading;
 mod refusals;
 mod scenarios;
 mod starting;
 mod tokens;
+mod trouble;
 mod wait;
 mod watching;

@@ -7,9 +7,9 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::{json, Value};
 
 use super::publisher::{is_own, Sent};
-use super::random::Random;
 use crate::checking::check_beside;
 use crate::harness::Server;
+use crate::random::Random;
 
 /// The file as another program sees it.
 pub struct Database(Connection);

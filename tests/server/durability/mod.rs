@@ -6,7 +6,6 @@
 
 mod check;
 mod publisher;
-mod random;
 
 use std::fs;
 use std::io::Write;
@@ -14,18 +13,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::{event, Server, Setup, TemporaryDirectory};
+use crate::random::{number_from, Random};
 use check::{Database, Ledger};
 use publisher::{publish_until_killed, Style};
-use random::Random;
 
 const PUBLISHERS: u64 = 4;
-
-fn number_from(variable: &str, default: u64) -> u64 {
-    match std::env::var(variable) {
-        Ok(text) => text.parse().expect("the variable is a number"),
-        Err(_) => default,
-    }
-}
 
 /// Kills a server again and again while it is being published to, each time at another moment, and
 /// goes on with the same database. `TORTURE_ROUNDS` makes it longer, `TORTURE_SEED` repeats a run.

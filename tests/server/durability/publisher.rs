@@ -2,8 +2,8 @@
 
 use serde_json::{json, Value};
 
-use super::random::Random;
 use crate::harness::Client;
+use crate::random::Random;
 
 /// Keys that all publishers share; their events have one of two contents.
 const SHARED_KEYS: u64 = 300;

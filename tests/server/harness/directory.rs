@@ -10,11 +10,15 @@ pub struct TemporaryDirectory(PathBuf);
 
 impl TemporaryDirectory {
     pub fn new() -> TemporaryDirectory {
+        TemporaryDirectory::new_in(std::env::temp_dir())
+    }
+
+    pub fn new_in(parent: PathBuf) -> TemporaryDirectory {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let name = format!("logagg-test-{}-{number}", process::id());
-            let path = std::env::temp_dir().join(name);
+            let path = parent.join(name);
             match fs::create_dir(&path) {
                 Ok(()) => return TemporaryDirectory(path),
                 // Left behind by a killed run whose process number came round again.

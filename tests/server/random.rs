@@ -31,3 +31,11 @@ impl Random {
         Random(self.next())
     }
 }
+
+/// A number that the environment may set.
+pub fn number_from(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().expect("the variable is a number"),
+        Err(_) => default,
+    }
+}

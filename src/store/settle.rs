@@ -1,0 +1,254 @@
+//! After a sync that failed. The kernel may then have marked pages clean that never reached the disk
+//! (fsync(2), NOTES), and the next sync succeeds without them. A commit that trusts it could be cut off
+//! from the log by a hole in front of it.
+//!
+//! So whenever a sync may have failed, this program's or that of one that ran before it, what the
+//! write-ahead log holds is read, its checksums are compared, and it is written again and synced before
+//! anything relies on it. Where it cannot be read back whole, or where SQLite has taken pages of the
+//! database for synced, the database is opened anew, so that SQLite recovers from what there is and
+//! copies all of it again.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::Connection;
+
+use super::open::{beside, connect};
+use super::topics::Topics;
+use super::{Store, StoreError};
+
+/// What cannot be relied on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// The write-ahead log on the disk may have holes: nothing may be committed or copied.
+    pub log: bool,
+    /// Pages may be missing in the database that SQLite takes for synced: nothing may be copied.
+    pub database: bool,
+    /// The connection is gone, and with it what memory holds.
+    pub connection: bool,
+}
+
+/// Bytes of the log's header, and of a frame's (SQLite file format §4.1).
+const LOG_HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+
+impl Store {
+    /// Notes what an error of a transaction or of a checkpoint may have left behind.
+    pub(super) fn doubt(&mut self, error: &rusqlite::Error, is_checkpoint: bool) {
+        if error.sqlite_error_code() != Some(rusqlite::ErrorCode::SystemIoFailure) {
+            return;
+        }
+        self.doubt.log = true;
+        self.doubt.database |= is_checkpoint;
+        // Closing must not copy what is in doubt.
+        if let Err(error) = checkpoint_on_close(&self.db, false) {
+            log::error!("the checkpoint on closing could not be turned off: {error}");
+        }
+    }
+
+    /// Makes sure that what has been committed is on the disk, where that is in doubt. An error means
+    /// that nothing may be committed yet.
+    pub(super) fn settle_log(&mut self) -> Result<(), StoreError> {
+        if self.doubt.connection {
+            return self.reopen();
+        }
+        if self.doubt.log {
+            if !rewrite_log(&self.db, &self.path)? {
+                log::error!("the disk has lost the end of the write-ahead log");
+                return self.reopen();
+            }
+            self.doubt.log = false;
+            return self.settled();
+        }
+        Ok(())
+    }
+
+    /// The same, and that SQLite will copy again what a checkpoint may not have brought to the disk. An
+    /// error means that nothing may be copied yet.
+    pub(super) fn settle_database(&mut self) -> Result<(), StoreError> {
+        self.settle_log()?;
+        if self.doubt.database {
+            if position(&self.db)?.copied > 0 {
+                return self.reopen();
+            }
+            self.doubt.database = false;
+            return self.settled();
+        }
+        Ok(())
+    }
+
+    fn settled(&mut self) -> Result<(), StoreError> {
+        if self.doubt == Doubt::default() {
+            checkpoint_on_close(&self.db, true)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the database anew, so that SQLite builds its index of the log from the log itself and
+    /// forgets how much of it has been copied.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        checkpoint_on_close(&self.db, false)?;
+        self.doubt.connection = true;
+        self.db = Connection::open_in_memory()?;
+        let (path, durability) = (&self.path, self.options.durability);
+        self.db = connect(path, durability, Duration::ZERO, &self.wal_frames)
+            .map_err(StoreError::Failed)?;
+        self.synchronous = durability.into();
+        if !rewrite_log(&self.db, &self.path)? {
+            return Err(held("the disk has lost the end of the write-ahead log"));
+        }
+        self.topics = Topics::default();
+        self.keys = None;
+        self.sweep = None;
+        let options = self.options.clone();
+        self.load(&options)?;
+        self.doubt.log = false;
+        self.doubt.connection = false;
+        if position(&self.db)?.copied > 0 {
+            return Err(held("a checkpoint failed and cannot be done again"));
+        }
+        self.doubt.database = false;
+        self.settled()
+    }
+}
+
+/// SQLite builds its index anew only when no other program has the database open.
+fn held(what: &str) -> StoreError {
+    let advice = "as long as another program has the database open";
+    StoreError::Failed(format!("{what} {advice}"))
+}
+
+/// Whether closing the last connection copies the log into the database and removes it.
+pub(super) fn checkpoint_on_close(db: &Connection, is_wanted: bool) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted)
+        .map(|_| ())
+}
+
+/// Where SQLite stands in the write-ahead log.
+struct Position {
+    /// Frames up to the last commit.
+    frames: u64,
+    /// Those of them that it takes for copied and synced.
+    copied: u64,
+}
+
+fn position(db: &Connection) -> rusqlite::Result<Position> {
+    db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+        Ok(Position {
+            frames: row.get::<_, i64>(1)?.max(0) as u64,
+            copied: row.get::<_, i64>(2)?.max(0) as u64,
+        })
+    })
+}
+
+fn data_version(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("PRAGMA data_version", [], |row| row.get(0))
+}
+
+/// Writes the log of a database again as it is, up to its last commit, and syncs it. What a refused
+/// transaction has left behind that is made invalid. Says whether the log was whole; where it was not,
+/// it is as before.
+pub(super) fn rewrite_log(db: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let version = data_version(db)?;
+    let frames = position(db)?.frames;
+    // The write lock keeps other programs from beginning the log anew meanwhile.
+    db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let result = if data_version(db)? == version {
+        rewrite_frames(&beside(path, "-wal"), frames)
+            .map_err(|error| StoreError::Failed(format!("the write-ahead log: {error}")))
+    } else {
+        Err(StoreError::Locked)
+    };
+    db.prepare_cached("ROLLBACK")?.execute([])?;
+    result
+}
+
+fn rewrite_frames(path: &Path, frames: u64) -> std::io::Result<bool> {
+    if frames == 0 {
+        return Ok(true);
+    }
+    let file = File::options().read(true).write(true).open(path)?;
+    let mut header = [0; LOG_HEADER];
+    file.read_exact_at(&mut header, 0)?;
+    let Some(mut sum) = Checksum::of_header(&header) else {
+        return Ok(false);
+    };
+    let mut frame = vec![0; FRAME_HEADER + word(&header, 8) as usize];
+    let offset = |number: u64| LOG_HEADER as u64 + number * frame_length(&header);
+    // All of it is read before any of it is written: what is broken is left to SQLite's recovery.
+    for writes in [false, true] {
+        if writes {
+            file.write_all_at(&header, 0)?;
+        }
+        for number in 0..frames {
+            match file.read_exact_at(&mut frame, offset(number)) {
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    return Ok(false)
+                }
+                result => result?,
+            }
+            if writes {
+                file.write_all_at(&frame, offset(number))?;
+            } else if !sum.matches(&header, &frame) {
+                return Ok(false);
+            }
+        }
+    }
+    if file.metadata()?.len() > offset(frames) {
+        file.write_all_at(&[0; FRAME_HEADER], offset(frames))?;
+    }
+    file.sync_data()?;
+    Ok(true)
+}
+
+fn frame_length(header: &[u8; LOG_HEADER]) -> u64 {
+    FRAME_HEADER as u64 + u64::from(word(header, 8))
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// The log's running checksum (SQLite file format §4.2).
+struct Checksum {
+    big_endian: bool,
+    sums: (u32, u32),
+}
+
+impl Checksum {
+    /// The sum of a log's header; none if that is not one.
+    fn of_header(header: &[u8; LOG_HEADER]) -> Option<Self> {
+        const MAGIC: u32 = 0x377f_0682;
+        let magic = word(header, 0);
+        let mut sum = Self {
+            big_endian: magic & 1 == 1,
+            sums: (0, 0),
+        };
+        sum.add(&header[..24]);
+        let is_header = magic & !1 == MAGIC && sum.sums == (word(header, 24), word(header, 28));
+        (is_header && (512..=65_536).contains(&word(header, 8))).then_some(sum)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let (mut first, mut second) = self.sums;
+        for pair in bytes.chunks_exact(8) {
+            let (mut left, mut right) = (word(pair, 0), word(pair, 4));
+            if !self.big_endian {
+                (left, right) = (left.swap_bytes(), right.swap_bytes());
+            }
+            first = first.wrapping_add(left).wrapping_add(second);
+            second = second.wrapping_add(right).wrapping_add(first);
+        }
+        self.sums = (first, second);
+    }
+
+    /// Whether `frame` is the next one of the log with this header.
+    fn matches(&mut self, header: &[u8; LOG_HEADER], frame: &[u8]) -> bool {
+        self.add(&frame[..8]);
+        self.add(&frame[FRAME_HEADER..]);
+        frame[8..16] == header[16..24] && self.sums == (word(frame, 16), word(frame, 20))
+    }
+}
