@@ -129,10 +129,9 @@ impl Pages<'_> {
     /// Reads the page at `id`, which must have so many bytes.
     fn read(&mut self, run: &mut Run, id: i64, bytes: usize) -> rusqlite::Result<bool> {
         self.content.clear();
-        let found = with_page(run.db, self.about.level, id, |page| {
+        let found = unless_damaged(with_page(run.db, self.about.level, id, |page| {
             self.content.extend_from_slice(page);
-        })
-        .optional()?;
+        }))?;
         let name = Name(self.about);
         if found.is_none() {
             run.problems
@@ -315,7 +314,7 @@ impl FilterPages {
             let id = self.about.layout().filter_at() + self.at as i64;
             let wanted = &self.page;
             let is_right =
-                with_page(db, self.about.level, id, |found| found == wanted).optional()?;
+                unless_damaged(with_page(db, self.about.level, id, |found| found == wanted))?;
             match is_right {
                 Some(true) => {}
                 Some(false) => self.wrong.push((id, "does not have the bits of the keys")),
@@ -386,7 +385,7 @@ fn name_missing(
     about: &Description,
     group: &Group,
 ) -> rusqlite::Result<()> {
-    let Some(segment) = Segment::load(run.db, *about, false).optional()? else {
+    let Some(segment) = unless_damaged(Segment::load(run.db, *about, false))? else {
         return Ok(());
     };
     let name = Name(about);
@@ -400,7 +399,7 @@ fn name_missing(
         let (seq, topic) = (row.get::<_, i64>(0)? as u64, row.get(1)?);
         let fingerprint = fingerprinter.of_key(topic, row.get_ref(2)?.as_bytes()?);
         let find = segment.find(run.db, fingerprint, &mut |found| Ok(found.seq == seq));
-        if !find.optional()?.unwrap_or(false) {
+        if !unless_damaged(find)?.unwrap_or(false) {
             run.problems.add(
                 "keys",
                 format_args!("{name} does not find the event with seq {seq}"),
@@ -408,7 +407,7 @@ fn name_missing(
         }
         let mut found = Vec::new();
         let list = segment.seqs_of(run.db, topic, seq - 1, true, 1, &mut found);
-        if list.optional()?.is_none() || found != [seq] {
+        if unless_damaged(list)?.is_none() || found != [seq] {
             run.problems.add(
                 "postings",
                 format_args!("{name} does not list the event with seq {seq} for topic {topic}"),
@@ -418,10 +417,19 @@ fn name_missing(
     Ok(())
 }
 
+/// Nothing where the damage that is looked for stands in the way.
+fn unless_damaged<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// The records of a page; none where it is missing, which has been reported.
 fn page_records<R: Record>(db: &Connection, level: usize, id: i64) -> rusqlite::Result<Vec<R>> {
     let found = with_page(db, level, id, |page| records::<R>(page).collect());
-    Ok(found.optional()?.unwrap_or_default())
+    Ok(unless_damaged(found)?.unwrap_or_default())
 }
 
 /// The record of a stored event, if there is one.
