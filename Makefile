@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: build run test check bench bench-peers bench-scale bench-stalls load clean
+.PHONY: build run test torture check bench bench-peers bench-scale bench-stalls load clean
 
 build:
 	$(CARGO) build --release
@@ -13,6 +13,11 @@ run:
 
 test:
 	$(CARGO) test --workspace
+
+# The tests of kills, power cuts and failing disks, made longer; takes some ten minutes.
+torture:
+	TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --test server -- \
+		--include-ignored --nocapture durability power trouble
 
 check:
 	$(CARGO) fmt --all -- --check

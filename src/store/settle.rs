@@ -252,3 +252,82 @@ impl Checksum {
         frame[8..16] == header[16..24] && self.sums == (word(frame, 16), word(frame, 20))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Durability, OpenOptions, Outcome};
+    use super::*;
+    use crate::event::{EventSpans, Publication, Span};
+
+    /// One event whose members are all `text`, but for its payload.
+    fn publication(text: &str) -> Publication {
+        let len = text.len() as u32;
+        let (start, payload) = (0, Span { start: len, len: 2 });
+        let name = Span { start, len };
+        Publication {
+            body: format!("{text}{{}}").into_bytes(),
+            events: vec![EventSpans {
+                topic: name,
+                event_id: name,
+                timestamp: name,
+                source: name,
+                payload,
+            }],
+        }
+    }
+
+    fn commit(store: &mut Store, text: &str) -> Result<Outcome, StoreError> {
+        let mut outcomes = Vec::new();
+        store
+            .commit([publication(text)].iter(), 1, &mut outcomes)
+            .map(|()| outcomes[0])
+    }
+
+    #[test]
+    fn what_the_disk_has_lost_is_forgotten_and_nothing_else() {
+        let folder = std::env::temp_dir().join(format!("logagg-settle-{}", std::process::id()));
+        let options = OpenOptions {
+            path: folder.join("events.db"),
+            durability: Durability::Full,
+            dedup: None,
+            filter_memory_bytes: 1 << 20,
+            fingerprint_bits: 128,
+        };
+        let mut store = Store::open(&options).expect("the folder can be made");
+        assert_eq!(
+            commit(&mut store, "a").expect("stored"),
+            Outcome::Accepted(1)
+        );
+        let synced = position(&store.db).expect("a position").frames;
+        assert_eq!(
+            commit(&mut store, "a").expect("counted"),
+            Outcome::Duplicate(1)
+        );
+        assert_eq!(store.counters().duplicate_dropped, 1);
+        assert!(rewrite_log(&store.db, &store.path).expect("it can be written"));
+
+        // The kernel has dropped what was not synced.
+        let log = File::options()
+            .write(true)
+            .open(beside(&store.path, "-wal"));
+        let lost = LOG_HEADER as u64 + synced * (FRAME_HEADER as u64 + 4_096);
+        let log = log.expect("the log is there");
+        log.write_all_at(&[0; 4_096], lost)
+            .expect("it can be written");
+        assert!(!rewrite_log(&store.db, &store.path).expect("it can be read"));
+        store.doubt.log = true;
+        assert_eq!(
+            commit(&mut store, "b").expect("stored"),
+            Outcome::Accepted(2)
+        );
+        assert_eq!(store.doubt, Doubt::default());
+        assert_eq!(store.counters().duplicate_dropped, 0);
+        assert_eq!(
+            commit(&mut store, "a").expect("counted"),
+            Outcome::Duplicate(1)
+        );
+        assert_eq!(store.topics().len(), 2);
+        store.close().expect("it can be closed");
+        std::fs::remove_dir_all(folder).expect("the folder is ours");
+    }
+}

@@ -1,5 +1,6 @@
 //! What a client may rely on, tried over real sockets and real files against the built program. All of
-//! it is one binary, so that it is linked once and nothing of the harness is unused.
+//! it is one binary, so that it is linked once and nothing of the harness is unused. What needs a library
+//! underneath the program is left out where programs are linked statically.
 
 mod bodies;
 mod checking;
@@ -18,6 +19,7 @@ mod outcomes;
 mod pages;
 mod patience;
 mod payloads;
+#[cfg(not(target_feature = "crt-static"))]
 mod power;
 mod random;
 mod reading;
@@ -25,6 +27,7 @@ mod refusals;
 mod scenarios;
 mod starting;
 mod tokens;
+#[cfg(not(target_feature = "crt-static"))]
 mod trouble;
 mod wait;
 mod watching;

@@ -2,7 +2,7 @@
 //! exactly once and exactly as it was sent, a request without an answer is stored whole or not at all, and
 //! the counters agree with the rows.
 //!
-//! Killing shows what a crash of the process leaves. What a loss of power leaves cannot be shown here.
+//! Killing shows what a crash of the process leaves. What a loss of power leaves is shown in `power`.
 
 mod check;
 mod publisher;

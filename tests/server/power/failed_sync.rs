@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::promise::{Promise, Rest};
 use super::session::{kill, Session};
 use super::{cut_behind, cuts, seed};
-use crate::disk::{Call, Disk, File};
+use crate::disk::{Call, Disk, Entry, File};
 use crate::harness::{event, Client, Setup};
 use crate::wait::wait_until;
 
@@ -126,7 +126,12 @@ fn what_a_reader_has_held_back_is_copied_again() {
     }
     disk.heal();
     let healed = disk.entries().len();
-    publish(&mut client, &mut stored, 1_500);
+    wait_until("the next checkpoint", || {
+        publish(&mut client, &mut stored, 100);
+        disk.entries()[healed..].contains(&Entry::Sync(File::Database))
+    });
+    // The log begins anew, over what it held.
+    publish(&mut client, &mut stored, 400);
     kill(server);
     let session = Session::of(&disk, setup);
     let promise = Promise::of(&session, Rest::MayBeRefused);

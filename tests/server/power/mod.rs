@@ -3,7 +3,7 @@
 //! A real server under real publishers is recorded by a library underneath it: each write and each sync
 //! of its files, with its answers in between. The record is then cut at random places, and for each place
 //! one of the disks that a loss of power could leave is made and opened. `POWER_CUTS` makes it longer,
-//! `POWER_SEED` repeats a run.
+//! `POWER_SEED` repeats its choices.
 
 mod check;
 mod failed_sync;
@@ -240,6 +240,21 @@ fn full_durability_loses_nothing_with_the_constraint() {
 fn full_durability_loses_nothing_while_segments_are_written() {
     let flags = ["--durability", "full", "--dedup", "index"];
     cut_with(&flags, LARGE, cuts(6), true);
+}
+
+#[test]
+#[ignore = "takes minutes: make torture"]
+fn full_durability_loses_nothing_while_segments_are_merged() {
+    let size = Size {
+        requests: 20,
+        batches: 52,
+    };
+    cut_with(
+        &["--durability", "full", "--dedup", "index"],
+        size,
+        cuts(20).min(20),
+        true,
+    );
 }
 
 #[test]
