@@ -126,6 +126,8 @@ pub const READS_PER_TURN: usize = 8;
 pub const ACCEPTS_PER_TURN: usize = 1_024;
 /// Readinesses taken from the kernel in one turn.
 pub const EVENTS_PER_POLL: usize = 1_024;
+/// Times that a turn looks again for publications to share its commit.
+pub const GATHER_ROUNDS: usize = 4;
 /// Milliseconds that accepting pauses when descriptors have run out.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// Bytes below which a client counts as holding little of the memory that all share.

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::listener::Stream;
+use crate::app::Ticket;
 use crate::clock::Now;
 use crate::http::Conn;
 
@@ -67,6 +68,11 @@ impl Client {
         }
     }
 
+    /// Its name, under which an answer or a deadline comes back: the slab key below, the generation above.
+    pub fn ticket(&self, key: usize) -> Ticket {
+        u64::from(self.generation) << 32 | key as u64
+    }
+
     /// Reads once from the socket into the connection.
     pub fn read(&mut self, buffer: &mut [u8], now: Now) -> ReadOutcome {
         loop {
@@ -126,4 +132,9 @@ impl Client {
         let paused = since.map(|since| since + pause_ms);
         [self.conn.deadline(), paused].into_iter().flatten().min()
     }
+}
+
+/// The slab key in a client's name.
+pub fn key_of(ticket: Ticket) -> usize {
+    (ticket & u64::from(u32::MAX)) as usize
 }

@@ -3,6 +3,7 @@
 
 mod acceptor;
 mod client;
+mod clocks;
 mod deadlines;
 mod listener;
 mod memory;

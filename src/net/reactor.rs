@@ -7,17 +7,19 @@
 //!    arrived with it, shares the turn's commit.
 //! 3. *serve* reads every ready client and hands its requests to the application. Readiness is
 //!    edge-triggered: who stops before the socket is drained goes on the ready list.
-//! 4. *drain* commits, once for all publications that this turn brought in.
-//! 5. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
+//! 4. *gather* looks once more, without waiting, for requests that came while others were served: the
+//!    more publications share a commit, the smaller is each one's share of its fsync.
+//! 5. *drain* commits, once for all publications that this turn brought in.
+//! 6. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
 //!    exists before its events are on disk.
-//! 6. *flush* is the one place that writes to sockets.
-//! 7. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
-//! 8. *close* is the one place that closes, last, so that no phase before it meets a dead key.
-//! 9. *idle* work and the log come when nobody waits for an answer any more.
+//! 7. *flush* is the one place that writes to sockets.
+//! 8. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
+//! 9. *close* is the one place that closes, last, so that no phase before it meets a dead key.
+//! 10. *idle* work and the log come when nobody waits for an answer any more.
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use log::Log;
 use mio::{Events, Poll, Token};
@@ -26,12 +28,13 @@ use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 
 use super::acceptor::Acceptor;
-use super::client::{Client, ReadOutcome};
+use super::client::{key_of, Client, ReadOutcome};
+use super::clocks::read_clocks;
 use super::deadlines::Deadlines;
 use super::listener::{Listener, Stream};
 use super::memory::SharedMemory;
 use super::tokens_file;
-use crate::app::{Answer, App, Committed, Ticket};
+use crate::app::{Answer, App, Committed};
 use crate::clock::Now;
 use crate::http::{Conn, Response, Step};
 use crate::limits;
@@ -141,9 +144,11 @@ impl Reactor {
     pub fn run(mut self) -> io::Result<App> {
         let mut events = Events::with_capacity(limits::EVENTS_PER_POLL);
         loop {
-            self.poll(&mut events)?;
+            let timeout = self.timeout();
+            self.poll(&mut events, timeout)?;
             self.accept();
             self.serve_ready();
+            self.gather(&mut events)?;
             self.app.drain(self.now);
             self.deliver();
             self.flush_all();
@@ -156,8 +161,23 @@ impl Reactor {
         }
     }
 
-    fn poll(&mut self, events: &mut Events) -> io::Result<()> {
-        match self.poll.poll(events, self.timeout()) {
+    /// Serves whoever has become ready meanwhile, as long as publications wait and more keep coming.
+    fn gather(&mut self, events: &mut Events) -> io::Result<()> {
+        for _ in 0..limits::GATHER_ROUNDS {
+            if !self.app.has_waiting() {
+                break;
+            }
+            self.poll(events, Some(Duration::ZERO))?;
+            if events.is_empty() {
+                break;
+            }
+            self.serve_ready();
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(events, timeout) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),
             Err(e) => return Err(e),
@@ -316,7 +336,7 @@ impl Reactor {
             if !client.conn.is_discarding()
                 && !self
                     .memory
-                    .may_receive(ticket(key, client.generation), client.accounted)
+                    .may_receive(client.ticket(key), client.accounted)
             {
                 self.pause(key);
                 break;
@@ -337,7 +357,7 @@ impl Reactor {
     /// Hands every complete request of a client to the application, until one has to wait.
     fn handle_requests(&mut self, key: usize) {
         let client = &mut self.clients[key];
-        let ticket = ticket(key, client.generation);
+        let ticket = client.ticket(key);
         let now = self.now;
         loop {
             if client.waits_for_commit || client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES
@@ -366,11 +386,11 @@ impl Reactor {
         let mut committed = std::mem::take(&mut self.committed);
         self.app.take_committed(&mut committed);
         for done in committed.drain(..) {
-            let key = (done.ticket & u64::from(u32::MAX)) as usize;
+            let key = key_of(done.ticket);
             let Some(client) = self.clients.get_mut(key) else {
                 continue;
             };
-            if ticket(key, client.generation) != done.ticket || client.closing {
+            if client.ticket(key) != done.ticket || client.closing {
                 continue;
             }
             client.waits_for_commit = false;
@@ -412,11 +432,11 @@ impl Reactor {
 
     fn expire(&mut self) {
         while let Some(due) = self.deadlines.pop_due(self.now.mono_ms) {
-            let key = (due & u64::from(u32::MAX)) as usize;
+            let key = key_of(due);
             let Some(client) = self.clients.get_mut(key) else {
                 continue;
             };
-            if ticket(key, client.generation) != due || client.closing {
+            if client.ticket(key) != due || client.closing {
                 continue;
             }
             client.scheduled = None;
@@ -446,7 +466,7 @@ impl Reactor {
                 continue;
             };
             self.memory.account(client.accounted, 0);
-            self.memory.done_receiving(ticket(key, client.generation));
+            self.memory.done_receiving(client.ticket(key));
             self.app.set_connections(self.clients.len());
         }
         self.wake_paused();
@@ -523,7 +543,7 @@ impl Reactor {
         };
         if client.scheduled.is_none_or(|scheduled| at < scheduled) {
             client.scheduled = Some(at);
-            self.deadlines.push(at, ticket(key, client.generation));
+            self.deadlines.push(at, client.ticket(key));
         }
     }
 
@@ -533,7 +553,7 @@ impl Reactor {
         self.memory.account(client.accounted, held);
         client.accounted = held;
         if !client.conn.is_receiving() {
-            let ticket = ticket(key, client.generation);
+            let ticket = client.ticket(key);
             self.memory.done_receiving(ticket);
         }
     }
@@ -569,21 +589,5 @@ impl Reactor {
             client.closing = true;
             self.closing.push(key);
         }
-    }
-}
-
-/// A client's name: its slab key below, its generation above.
-fn ticket(key: usize, generation: u32) -> Ticket {
-    u64::from(generation) << 32 | key as u64
-}
-
-/// The one place that asks for the time.
-pub fn read_clocks(started: Instant) -> Now {
-    let unix = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Now {
-        mono_ms: started.elapsed().as_millis() as u64,
-        unix_us: unix.as_micros() as i64,
     }
 }

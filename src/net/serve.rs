@@ -9,8 +9,9 @@ use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use signal_hook::consts::SIGHUP;
 use signal_hook_mio::v1_0::Signals;
 
+use super::clocks::read_clocks;
 use super::listener::{Listen, Listener};
-use super::reactor::{self, read_clocks, Reactor};
+use super::reactor::{self, Reactor};
 use super::tokens_file;
 use crate::app::{self, App};
 use crate::limits;

@@ -46,7 +46,8 @@ fn a_head_that_is_not_complete_is_408() {
 }
 
 /// Half-sent bodies that stand still hold all the memory. One of them may go on; the others are refused
-/// after a while, and get to know it although the server has not read what they sent.
+/// after a while, and get to know it although the server has not read what they sent. One that is read on
+/// because others were refused before it has the time that any body has, and then its own refusal.
 fn waiting_for_memory_ends_with_503() {
     const HOLDERS: usize = 5;
     let server = Server::start(&["--max-buffered-bytes", "1048576"]);
@@ -65,17 +66,22 @@ fn waiting_for_memory_ends_with_503() {
         let read = |mut holder: Client| move || holder.try_response("POST");
         let readers: Vec<_> = holders.into_iter().map(|h| scope.spawn(read(h))).collect();
         wait_until("all but one to be refused", || {
-            small.get("/stats").expect(200)["connections"] == 2
+            small.get("/stats").expect(200)["connections"].as_u64() <= Some(2)
         });
         server.kill();
         let join = |reader: thread::ScopedJoinHandle<_>| reader.join().unwrap();
         readers.into_iter().map(join).collect()
     });
     let refused: Vec<Response> = answers.into_iter().flatten().collect();
-    assert_eq!(refused.len(), HOLDERS - 1);
+    assert!(refused.len() >= HOLDERS - 1);
+    assert!(refused.iter().any(|response| response.status == 503));
     for response in refused {
-        response.sentence(503);
-        assert!(response.header("retry-after").is_some());
+        if response.status == 503 {
+            assert!(response.header("retry-after").is_some());
+            response.sentence(503);
+        } else {
+            response.sentence(408);
+        }
         assert_eq!(response.header("connection"), Some("close"));
     }
 }

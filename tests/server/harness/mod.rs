@@ -16,4 +16,4 @@ pub use log::Log;
 pub use server::{Server, Setup};
 
 /// How long anything may take before it counts as hanging. Generous: the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);

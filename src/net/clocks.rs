@@ -1,0 +1,16 @@
+//! The one place that asks the operating system for the time.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::clock::Now;
+
+/// Both clocks, the monotonic one counted from `started`.
+pub fn read_clocks(started: Instant) -> Now {
+    let unix = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Now {
+        mono_ms: started.elapsed().as_millis() as u64,
+        unix_us: unix.as_micros() as i64,
+    }
+}
