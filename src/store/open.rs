@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::retain::Horizons;
 use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
 use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
 use super::topics::Topics;
@@ -116,6 +117,7 @@ impl Store {
             topics: Topics::default(),
             counters: Counters::default(),
             last_seq: 0,
+            horizons: Horizons::default(),
             topics_mark: 0,
             wal_frames,
             checkpoint_at: limits::CHECKPOINT_FRAMES,
