@@ -337,19 +337,29 @@ impl App {
             return false;
         }
         let quiet = !std::mem::take(&mut self.has_committed);
-        self.store.idle_work(quiet).unwrap_or_else(|error| {
-            log::warn!("a checkpoint or the counts of topics have to wait: {error}");
+        let more = match self.store.idle_work(quiet) {
+            Ok(false) if quiet => self.store.retain(now.unix_us),
+            // What a commit has brought may have made something else too much.
+            Ok(false) => Ok(self.store.retains()),
+            more => more,
+        };
+        more.unwrap_or_else(|error| {
+            log::warn!("work that waits for idle moments has to wait on: {error}");
             self.idle_at = now.mono_ms + limits::RETRY_MS;
             false
         })
     }
 
-    /// When [`App::tick`] or [`App::drain`] has something to do next, in `mono_ms`.
-    pub fn deadline(&self) -> Option<u64> {
+    /// When [`App::tick`], [`App::drain`] or [`App::idle_work`] has something to do next, in `mono_ms`.
+    pub fn deadline(&self, now: Now) -> Option<u64> {
         let retry = (self.fault.is_some() || self.locked_since.is_some()).then_some(self.retry_at);
         let summarises = self.options.log_duplicates == LogDuplicates::Summary;
         let summary = (summarises && self.summary.0 > 0).then_some(self.summary.1);
-        [retry, summary].into_iter().flatten().min()
+        let retention = self.store.retention_due().map(|due| {
+            let wait = u64::try_from(due.saturating_sub(now.unix_us)).unwrap_or(0);
+            (now.mono_ms + wait.div_ceil(1_000)).max(self.idle_at)
+        });
+        [retry, summary, retention].into_iter().flatten().min()
     }
 
     fn failed(&mut self, error: &StoreError, now: Now) {

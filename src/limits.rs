@@ -179,6 +179,46 @@ const _: () =
     assert!(GENERATION_ENTRIES * 4 <= GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
 
+/// Events that retention removes with one statement, and bytes of payload after which that ends early: some
+/// 0.1 ms.
+pub const RETAIN_ROWS_AT_ONCE: usize = 128;
+pub const RETAIN_BYTES_AT_ONCE: u64 = 256 * 1024;
+/// Events that retention removes in a slice of idle work, and bytes of their payloads: some 2 ms.
+pub const RETAIN_ROWS_PER_SLICE: usize = 2 * 1024;
+pub const RETAIN_BYTES_PER_SLICE: u64 = 4 * 1024 * 1024;
+/// Events that retention removes along with a commit, whatever that stores.
+pub const RETAIN_ROWS_PER_COMMIT: usize = 1024;
+/// Events, and bytes of payload, that it removes for each that a commit stores. So the size is held where
+/// what is removed is up to four times smaller than what comes.
+pub const RETAIN_ROWS_PER_EVENT: usize = 4;
+/// Microseconds between two looks for what has become too old.
+pub const RETAIN_PAUSE_US: i64 = 1_000_000;
+/// The part of the size for events that stays theirs, however much the keys take.
+pub const EVENTS_SHARE: u64 = 4;
+/// Bytes that a key takes in a segment, its posting, its share of the filter and the fences included.
+pub const SEGMENT_BYTES_PER_KEY: u64 = 48;
+/// Bytes that the key of a removed event takes with the check `constraint`, about.
+pub const REMOVED_KEY_BYTES: u64 = 80;
+/// The share of what is kept of keys that a segment may span: so much longer than asked are some kept.
+pub const KEYS_SPAN_SHARE: u64 = 8;
+/// Events and microseconds that one row about the times of removed events stands for, and how many such
+/// rows there are at least in the age of keys.
+pub const REMOVED_TIMES_EVENTS: u64 = 16 * 1024;
+pub const REMOVED_TIMES_SPAN_US: i64 = 3_600_000_000;
+pub const REMOVED_TIMES_PER_AGE: i64 = 64;
+/// Free pages that are not given back: a share of the size or of the file, at least and at most so many.
+pub const SPARE_SHARE_OF_SIZE: u64 = 16;
+pub const SPARE_SHARE_OF_FILE: u64 = 4;
+pub const SPARE_PAGES_MIN: u64 = 256;
+pub const SPARE_PAGES_MAX: u64 = 256 * 1024;
+/// Pages given back in one slice, some 1 ms; and the number of free ones from which that comes before
+/// removing more, because SQLite looks some of them up one by one.
+pub const GIVE_BACK_PAGES: u64 = 64;
+pub const GIVE_BACK_FREE_PAGES: u64 = 2 * 1024;
+
+const _: () = assert!(RETAIN_ROWS_AT_ONCE <= RETAIN_ROWS_PER_COMMIT);
+const _: () = assert!(RETAIN_BYTES_AT_ONCE <= RETAIN_BYTES_PER_SLICE);
+
 /// Lines that a check writes about one part of the database.
 pub const CHECK_LINES_PER_PART: u64 = 20;
 /// Events behind the last segment whose keys a check holds in memory, 96 MiB. A server leaves fewer.

@@ -224,7 +224,7 @@ impl Reactor {
         let accept = self.acceptor.deadline().filter(|_| self.has_room());
         let next = [
             self.deadlines.next(),
-            self.app.deadline(),
+            self.app.deadline(self.now),
             accept,
             drain_ends,
             log,

@@ -27,9 +27,11 @@ use rusqlite::Connection;
 
 pub use check::{check, CheckOptions, Progress, Report};
 pub use convert::{convert, Converted};
+use keys::fingerprint::Fingerprinter;
 pub use keys::IndexMemory;
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};
+pub use retain::{Limit, Retention};
 pub use schema::create_tables;
 pub use topics::{Topic, TopicId, Topics};
 
@@ -125,6 +127,9 @@ pub struct Store {
     last_seq: u64,
     /// What retention has let go.
     horizons: retain::Horizons,
+    retainer: retain::Retainer,
+    /// Makes the fingerprints of this database.
+    fingerprinter: Fingerprinter,
     /// Every event up to this seq is counted in the table `topics`.
     topics_mark: u64,
     /// Frames in the write-ahead log, as SQLite told at the last commit.

@@ -237,6 +237,7 @@ impl<'s> TopicMerge<'s> {
         };
         match bound {
             Bound::After(from) => {
+                let from = from.max(store.horizons.events);
                 for id in ids
                     .iter()
                     .filter(|id| store.topics.get(**id).last_seq > from)
@@ -248,6 +249,7 @@ impl<'s> TopicMerge<'s> {
                 merge.waiting = ids
                     .iter()
                     .map(|id| (store.topics.get(*id).last_seq, *id))
+                    .filter(|(last_seq, _)| *last_seq > store.horizons.events)
                     .collect();
                 merge.waiting.sort_unstable();
             }

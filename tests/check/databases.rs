@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use logagg::event::{EventSpans, Publication, Span};
 use logagg::limits::GENERATION_ENTRIES;
-use logagg::store::{Dedup, Durability, OpenOptions, Store};
+use logagg::store::{Dedup, Durability, OpenOptions, Retention, Store};
 use rusqlite::types::Value;
 use rusqlite::Connection;
 
@@ -57,6 +57,7 @@ pub fn options(path: &Path, dedup: Option<Dedup>) -> OpenOptions {
         dedup,
         filter_memory_bytes: 1 << 28,
         fingerprint_bits: 128,
+        retention: Retention::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use logagg::event::{EventSpans, Publication, Span};
 use logagg::limits::MERGE_WIDTH;
-use logagg::store::{Dedup, Durability, OpenOptions, Outcome, Store};
+use logagg::store::{Dedup, Durability, OpenOptions, Outcome, Retention, Store};
 
 use crate::audit::audit;
 
@@ -140,6 +140,7 @@ pub fn options(path: &Path, dedup: Dedup) -> OpenOptions {
         dedup: Some(dedup),
         filter_memory_bytes: usize::MAX,
         fingerprint_bits: 128,
+        retention: Retention::default(),
     }
 }
 

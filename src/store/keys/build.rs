@@ -158,6 +158,11 @@ impl Build {
         self.about.first_page..self.layout.end()
     }
 
+    /// How many it has written.
+    pub fn pages_written(&self) -> i64 {
+        self.next_page - self.about.first_page
+    }
+
     pub fn is_complete(&self) -> bool {
         matches!(self.phase, Phase::Complete)
     }
@@ -300,7 +305,7 @@ impl Build {
     }
 
     /// The segment, once it is complete and its last transaction is committed.
-    pub fn into_segment(self, with_filter: bool) -> Segment {
+    pub fn into_segment(self, with_filter: bool, newest_at: i64) -> Segment {
         assert!(self.is_complete(), "only a complete build is a segment");
         Segment {
             about: self.about,
@@ -308,6 +313,7 @@ impl Build {
             filter: with_filter.then_some(self.filter),
             key_fences: self.key_fences,
             posting_fences: self.posting_fences,
+            newest_at,
         }
     }
 }

@@ -13,6 +13,7 @@
 pub mod build;
 pub mod filter;
 pub mod fingerprint;
+mod forget;
 pub mod generation;
 mod load;
 pub mod record;
@@ -26,14 +27,20 @@ use std::collections::VecDeque;
 
 use rusqlite::Connection;
 
+use super::retain::Horizons;
 use super::{damaged, TopicId};
 use crate::limits::SEGMENT_LEVELS;
 use build::Build;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
+pub use forget::MergeBound;
 use generation::{Entry, Generation};
 use record::KeyRecord;
-use segment::Segment;
+use segment::{Segment, Seqs};
 use stored::{compare, has_key, Compared};
+
+/// The topic under which an event stands that was removed before its segment was made. No topic has this
+/// id.
+pub const REMOVED_TOPIC: TopicId = 0;
 
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +78,22 @@ struct Garbage {
     end: i64,
 }
 
+impl Garbage {
+    /// The pages of a segment that is none any more.
+    fn of(segment: &Segment) -> Self {
+        Self {
+            level: segment.about.level,
+            first: segment.layout.first_page,
+            end: segment.layout.end(),
+        }
+    }
+}
+
 /// A build, and what the open transaction has to do with it.
 struct Running {
     build: Build,
+    /// About when the last of its events was processed.
+    newest_at: i64,
     /// The open transaction has written some of it.
     touched: bool,
     /// Earlier transactions, which were committed, have written some of it.
@@ -100,6 +120,12 @@ pub struct KeyIndex {
     garbage_left: Option<Vec<Garbage>>,
     /// Entries added by the open transaction.
     added: usize,
+    /// What retention has let go, the open transaction included: an event may have gone, and its key be
+    /// still known.
+    horizons: Horizons,
+    /// The first segments, as many as the open transaction has dropped.
+    dropped: usize,
+    merge_bound: MergeBound,
 }
 
 impl KeyIndex {
@@ -108,6 +134,16 @@ impl KeyIndex {
         self.segments
             .last()
             .map_or(0, |segment| segment.about.last_seq)
+    }
+
+    /// From now on these events have been removed and these keys forgotten.
+    pub fn set_horizons(&mut self, horizons: Horizons) {
+        self.horizons = horizons;
+    }
+
+    /// What has been let go.
+    pub fn horizons(&self) -> Horizons {
+        self.horizons
     }
 
     /// The segments, by seq.
@@ -132,21 +168,26 @@ impl KeyIndex {
     /// Adds a stored event from behind the mark, at start. A seq that is not greater than the one before
     /// is an error: the file is damaged.
     pub fn restore(&mut self, event: &EventParts, seq: u64) -> rusqlite::Result<()> {
+        let record = self.fingerprinter.record(event, seq);
+        self.restore_record(record, event.topic)
+    }
+
+    /// The same of an event that has been removed. Nobody asks for its topic any more.
+    pub fn restore_removed(&mut self, record: KeyRecord) -> rusqlite::Result<()> {
+        self.restore_record(record, REMOVED_TOPIC)
+    }
+
+    fn restore_record(&mut self, record: KeyRecord, topic: TopicId) -> rusqlite::Result<()> {
         let newest = self.generations.iter().map(Generation::last_seq).max();
-        if seq <= newest.unwrap_or(0) {
+        if record.seq <= newest.unwrap_or(0) {
             return Err(damaged("the events are not in the order of their seqs"));
         }
-        let KeyRecord {
-            fingerprint,
-            seq,
-            event_hash,
-        } = self.fingerprinter.record(event, seq);
         let entry = Entry {
-            fingerprint,
-            seq,
-            event_hash,
+            fingerprint: record.fingerprint,
+            seq: record.seq,
+            event_hash: record.event_hash,
         };
-        self.push(entry, event.topic);
+        self.push(entry, topic);
         Ok(())
     }
 
@@ -156,13 +197,9 @@ impl KeyIndex {
         let event_hash = self.fingerprinter.of_event(event);
         for generation in self.generations.iter().rev() {
             for entry in generation.find(fingerprint) {
-                if entry.event_hash == event_hash {
-                    return Ok(Check::Same(entry.seq));
-                }
-                match compare(db, entry.seq, event)? {
-                    Compared::OtherKey => {}
-                    Compared::Same => return Ok(Check::Same(entry.seq)),
-                    Compared::Differs => return Ok(Check::Differs(entry.seq)),
+                let told = self.tell(db, event, entry.seq, entry.event_hash == event_hash)?;
+                if let Some(check) = told {
+                    return Ok(check);
                 }
             }
         }
@@ -172,21 +209,41 @@ impl KeyIndex {
             event_hash,
         });
         self.find_in_segments(db, fingerprint, |record| {
-            found = if record.event_hash == event_hash {
-                Check::Same(record.seq)
-            } else {
-                match compare(db, record.seq, event)? {
-                    Compared::OtherKey => return Ok(false),
-                    Compared::Same => Check::Same(record.seq),
-                    Compared::Differs => Check::Differs(record.seq),
-                }
-            };
-            Ok(true)
+            let told = self.tell(db, event, record.seq, record.event_hash == event_hash)?;
+            let is_told = told.is_some();
+            found = told.unwrap_or(found);
+            Ok(is_told)
         })?;
         Ok(found)
     }
 
-    /// The seq of a key, if it is stored.
+    /// What it says of an event that `seq` has its fingerprint, and whether also its hash; none where
+    /// that is another key or one that is forgotten.
+    fn tell(
+        &self,
+        db: &Connection,
+        event: &EventParts,
+        seq: u64,
+        has_its_hash: bool,
+    ) -> rusqlite::Result<Option<Check>> {
+        if seq <= self.horizons.keys {
+            return Ok(None);
+        }
+        if has_its_hash {
+            return Ok(Some(Check::Same(seq)));
+        }
+        if seq <= self.horizons.events {
+            // There is no row to ask any more: the fingerprint decides alone.
+            return Ok(Some(Check::Differs(seq)));
+        }
+        Ok(match compare(db, seq, event)? {
+            Compared::OtherKey => None,
+            Compared::Same => Some(Check::Same(seq)),
+            Compared::Differs => Some(Check::Differs(seq)),
+        })
+    }
+
+    /// The seq of a key, if its event is stored.
     pub fn find(
         &self,
         db: &Connection,
@@ -194,19 +251,24 @@ impl KeyIndex {
         event_id: &[u8],
     ) -> rusqlite::Result<Option<u64>> {
         let fingerprint = self.fingerprinter.of_key(topic, event_id);
+        let removed = self.horizons.events;
+        let is_it = |seq| match seq > removed {
+            true => has_key(db, seq, topic, event_id),
+            false => Ok(false),
+        };
         for entry in self
             .generations
             .iter()
             .rev()
             .flat_map(|g| g.find(fingerprint))
         {
-            if has_key(db, entry.seq, topic, event_id)? {
+            if is_it(entry.seq)? {
                 return Ok(Some(entry.seq));
             }
         }
         let mut found = None;
         self.find_in_segments(db, fingerprint, |record| {
-            found = has_key(db, record.seq, topic, event_id)?.then_some(record.seq);
+            found = is_it(record.seq)?.then_some(record.seq);
             Ok(found.is_some())
         })?;
         Ok(found)
@@ -226,7 +288,8 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// The seqs of a topic behind (ascending) or in front of (descending) `from`, at most `limit`.
+    /// The seqs of a topic's stored events behind (ascending) or in front of (descending) `from`, at
+    /// most `limit`.
     pub fn seqs_of(
         &self,
         db: &Connection,
@@ -237,7 +300,9 @@ impl KeyIndex {
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
         let wanted = out.len() + limit;
+        let removed = self.horizons.events;
         if ascending {
+            let from = from.max(removed);
             for segment in self
                 .segments
                 .iter()
@@ -246,7 +311,8 @@ impl KeyIndex {
                 if out.len() >= wanted {
                     return Ok(());
                 }
-                segment.seqs_of(db, topic, from, true, wanted - out.len(), out)?;
+                let behind = Seqs::Behind(from);
+                segment.seqs_of(db, topic, behind, wanted - out.len(), out)?;
             }
             for generation in self.generations.iter().filter(|g| g.last_seq() > from) {
                 let room = wanted - out.len();
@@ -265,6 +331,7 @@ impl KeyIndex {
                         .seqs_of(topic)
                         .rev()
                         .filter(|seq| *seq < from)
+                        .take_while(|seq| *seq > removed)
                         .take(room),
                 );
             }
@@ -272,12 +339,17 @@ impl KeyIndex {
                 .segments
                 .iter()
                 .rev()
+                .take_while(|segment| segment.about.last_seq > removed)
                 .filter(|segment| segment.about.first_seq < from)
             {
                 if out.len() >= wanted {
                     break;
                 }
-                segment.seqs_of(db, topic, from, false, wanted - out.len(), out)?;
+                let between = Seqs::Between {
+                    low: removed,
+                    high: from,
+                };
+                segment.seqs_of(db, topic, between, wanted - out.len(), out)?;
             }
         }
         Ok(())

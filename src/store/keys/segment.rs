@@ -92,6 +92,17 @@ pub struct Segment {
     pub filter: Option<Filter>,
     pub key_fences: Vec<u64>,
     pub posting_fences: Vec<Posting>,
+    /// About when its last event was processed, in microseconds since the epoch.
+    pub newest_at: i64,
+}
+
+/// Which seqs of a topic are wanted, and in what order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seqs {
+    /// Those behind this one, ascending.
+    Behind(u64),
+    /// Those between these two, descending.
+    Between { low: u64, high: u64 },
 }
 
 impl Segment {
@@ -111,6 +122,7 @@ impl Segment {
             filter: None,
             key_fences,
             posting_fences: records(&posting_fences).collect(),
+            newest_at: 0,
         };
         if with_filter {
             let blocks = read_run(db, level, layout.filter_at(), layout.filter)?;
@@ -199,26 +211,27 @@ impl Segment {
         Ok(false)
     }
 
-    /// Appends the seqs of a topic behind (ascending) or in front of (descending) `from`, at most `limit`.
+    /// Appends seqs of a topic, at most `limit`.
     pub fn seqs_of(
         &self,
         db: &Connection,
         topic: TopicId,
-        from: u64,
-        ascending: bool,
+        seqs: Seqs,
         limit: usize,
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
         let wanted = out.len() + limit;
+        let ascending = matches!(seqs, Seqs::Behind(_));
+        let (behind, before) = match seqs {
+            Seqs::Behind(seq) => (seq, u64::MAX),
+            Seqs::Between { low, high } => (low, high),
+        };
         // Records of the topic lie between these two, the first within, the second without.
         let low = Posting {
             topic,
-            seq: if ascending { from.saturating_add(1) } else { 0 },
+            seq: behind.saturating_add(1),
         };
-        let high = Posting {
-            topic,
-            seq: if ascending { u64::MAX } else { from },
-        };
+        let high = Posting { topic, seq: before };
         let first = self
             .posting_fences
             .partition_point(|f| *f <= low)
@@ -293,6 +306,22 @@ const NEXT_PAGE: [&str; SEGMENT_LEVELS] = for_levels!(
     " WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1"
 );
 const LAST_PAGE: [&str; SEGMENT_LEVELS] = for_levels!("SELECT max(id) FROM segment_pages_", "");
+
+/// About when an event was processed that is stored or has been removed; 0 where nothing tells.
+pub fn time_of(db: &Connection, seq: u64) -> rusqlite::Result<i64> {
+    for sql in [
+        "SELECT processed_at FROM events WHERE seq = ?1",
+        "SELECT processed_at FROM removed_times WHERE last_seq >= ?1 ORDER BY last_seq LIMIT 1",
+    ] {
+        let found = db
+            .prepare_cached(sql)?
+            .query_row([seq as i64], |row| row.get(0));
+        if let Some(processed_at) = found.optional()? {
+            return Ok(processed_at);
+        }
+    }
+    Ok(0)
+}
 
 /// Lends a page to `look`. A page that is missing is an error: the file is damaged.
 pub fn with_page<T>(

@@ -7,7 +7,7 @@ use super::super::schema::create_tables;
 use super::build::{Build, Source};
 use super::fingerprint::Fingerprint;
 use super::record::{KeyRecord, Posting, Record};
-use super::segment::{with_page, Description, Segment};
+use super::segment::{with_page, Description, Segment, Seqs};
 use super::Collision;
 use crate::limits::SEGMENT_PAGE_BYTES;
 
@@ -73,7 +73,7 @@ fn run(db: &Connection, mut build: Build, budget: usize) -> (Segment, Vec<Collis
             })
             .unwrap();
     }
-    (build.into_segment(true), collisions)
+    (build.into_segment(true, 0), collisions)
 }
 
 fn segment_of(db: &Connection, seqs: std::ops::Range<u64>, first_page: i64) -> Segment {
@@ -186,20 +186,29 @@ fn the_seqs_of_a_topic_come_in_order_and_within_their_bounds() {
         let edges = [0, 99, 100, 101, 4_999, 5_000, u64::MAX];
         for from in edges.into_iter().chain((100..5_000).step_by(331)) {
             for limit in [0, 1, 64, 335, 336, 337, 10_000] {
-                for ascending in [true, false] {
-                    let expected: Vec<u64> = if ascending {
-                        let behind = all.iter().filter(|seq| **seq > from);
-                        behind.take(limit).copied().collect()
-                    } else {
-                        let before = all.iter().rev().filter(|seq| **seq < from);
-                        before.take(limit).copied().collect()
+                let between = |low| Seqs::Between { low, high: from };
+                for wanted in [
+                    Seqs::Behind(from),
+                    between(0),
+                    between(1_000),
+                    between(4_999),
+                ] {
+                    let expected: Vec<u64> = match wanted {
+                        Seqs::Behind(seq) => {
+                            let behind = all.iter().filter(|s| **s > seq);
+                            behind.take(limit).copied().collect()
+                        }
+                        Seqs::Between { low, high } => {
+                            let within = all.iter().rev().filter(|s| **s > low && **s < high);
+                            within.take(limit).copied().collect()
+                        }
                     };
                     let mut seqs = vec![1, 2, 3];
                     segment
-                        .seqs_of(&db, topic, from, ascending, limit, &mut seqs)
+                        .seqs_of(&db, topic, wanted, limit, &mut seqs)
                         .unwrap();
                     assert_eq!(seqs[..3], [1, 2, 3]);
-                    assert_eq!(seqs[3..], expected, "{topic} {from} {limit} {ascending}");
+                    assert_eq!(seqs[3..], expected, "{topic} {wanted:?} {limit}");
                 }
             }
         }

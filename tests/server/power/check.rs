@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use logagg::event::{EventSpans, Publication, Span};
-use logagg::store::{Durability, OpenOptions, Outcome, Store};
+use logagg::store::{Durability, OpenOptions, Outcome, Retention, Store};
 use rusqlite::Connection;
 
 use super::promise::{rows, Promise, Rest};
@@ -20,6 +20,7 @@ pub fn check(folder: &Path, promise: &Promise, promised: u64) -> Result<u64, Str
         dedup: None,
         filter_memory_bytes: 64 * 1024 * 1024,
         fingerprint_bits: 128,
+        retention: Retention::default(),
     };
     let mut store = Store::open(&options).map_err(|error| error.to_string())?;
     let counters = store.counters();
