@@ -35,18 +35,18 @@ impl KeyIndex {
         (segments + garbage + begun).max(0) as u64
     }
 
-    /// Where forgetting may go so that the segments behind it still take `pages`; at most up to
-    /// `removed`. None where no segment can be dropped.
+    /// Where forgetting has to go so that the segments behind it take at most `pages`, as far as their
+    /// events have been removed. None where no segment can be dropped.
     pub fn surplus(&self, pages: u64, removed: u64) -> Option<u64> {
         let mut left: i64 = self.segments.iter().map(pages_of).sum();
         let until = self.merging_from();
         let mut horizon = None;
         for segment in &self.segments {
-            left -= pages_of(segment);
             let last_seq = segment.about.last_seq;
-            if left < pages as i64 || last_seq > removed || last_seq >= until {
+            if left <= pages as i64 || last_seq > removed || last_seq >= until {
                 break;
             }
+            left -= pages_of(segment);
             horizon = Some(last_seq);
         }
         horizon

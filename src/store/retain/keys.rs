@@ -4,7 +4,7 @@
 //! With `index` the segments have them, and the table only those of events that were removed before
 //! their segment was made: memory would lose these with the process.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::super::keys::record::KeyRecord;
@@ -13,15 +13,21 @@ use super::times::processed_by;
 use super::{Horizons, Limit, Removal};
 use crate::limits;
 
-/// Adds a key to the table.
-pub(in super::super) fn keep(db: &Connection, key: KeyRecord) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT INTO removed_keys(seq, fingerprint, event_hash) VALUES (?1, ?2, ?3)")?
-        .execute((
-            key.seq as i64,
-            key.fingerprint.to_be_bytes(),
-            key.event_hash as i64,
-        ))
-        .map(|_| ())
+/// Adds keys to the table.
+pub(super) struct Keep<'db>(CachedStatement<'db>);
+
+impl<'db> Keep<'db> {
+    pub fn prepare(db: &'db Connection) -> rusqlite::Result<Self> {
+        let sql = "INSERT INTO removed_keys(seq, fingerprint, event_hash) VALUES (?1, ?2, ?3)";
+        db.prepare_cached(sql).map(Self)
+    }
+
+    pub fn add(&mut self, key: KeyRecord) -> rusqlite::Result<()> {
+        let fingerprint = key.fingerprint.to_be_bytes();
+        self.0
+            .execute((key.seq as i64, fingerprint, key.event_hash as i64))
+            .map(|_| ())
+    }
 }
 
 /// Hands the keys in the table behind a seq to `take`, in the order of their seqs, at most `limit`.
@@ -94,10 +100,12 @@ impl Store {
                 if unix_us < removal.retainer.keys_due || removal.horizons.events == before {
                     return Ok(());
                 }
-                let (horizon, next) = processed_by(&self.db, unix_us - age)?;
-                let pause = limits::RETAIN_PAUSE_US.min(age / 8);
-                removal.retainer.keys_due = next.unwrap_or(unix_us) + age + pause;
-                horizon.unwrap_or(before)
+                let found = processed_by(&self.db, unix_us - age)?;
+                if !found.has_more {
+                    let pause = limits::RETAIN_PAUSE_US.min(age / 8);
+                    removal.retainer.keys_due = found.next_at.unwrap_or(unix_us) + age + pause;
+                }
+                found.last_seq.unwrap_or(before)
             }
             Some(Limit::Size(size)) => self.keys_beyond(size, removal.horizons),
         };

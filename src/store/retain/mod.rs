@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-pub(super) use keys::{keep, removed_behind, RemovedKeys};
+use keys::Keep;
+pub(super) use keys::{removed_behind, RemovedKeys};
 use times::Times;
 
 use super::keys::MergeBound;

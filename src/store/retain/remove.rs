@@ -4,7 +4,7 @@ use super::super::load::event_parts;
 use super::super::topics::TopicId;
 use super::super::{damaged, Store};
 use super::space::used_pages;
-use super::{keep, Budget, Limit, Removal};
+use super::{Budget, Keep, Limit, Removal};
 use crate::limits;
 
 /// Where a chunk ended.
@@ -132,10 +132,11 @@ impl Store {
             "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events \
              WHERE seq > ?1 AND seq <= ?2 ORDER BY seq",
         )?;
+        let mut keep = Keep::prepare(&self.db)?;
         let mut rows = statement.query((from as i64, last_seq as i64))?;
         while let Some(row) = rows.next()? {
             let seq = row.get::<_, i64>(0)? as u64;
-            keep(&self.db, fingerprinter.record(&event_parts(row)?, seq))?;
+            keep.add(fingerprinter.record(&event_parts(row)?, seq))?;
         }
         Ok(())
     }

@@ -102,23 +102,37 @@ impl Times {
     }
 }
 
-/// Which removed events had been processed by `time`: the seq up to which that is certain, and the time of
-/// the row behind it. At most so many rows are looked at as fit in a slice.
-pub(super) fn processed_by(
-    db: &Connection,
-    time: i64,
-) -> rusqlite::Result<(Option<u64>, Option<i64>)> {
+/// Which removed events had been processed by some time.
+pub(super) struct ProcessedBy {
+    /// The seq up to which that is certain.
+    pub last_seq: Option<u64>,
+    /// The time of the row behind it.
+    pub next_at: Option<i64>,
+    /// There were more rows to look at than fit in a slice.
+    pub has_more: bool,
+}
+
+/// Which removed events had been processed by `time`.
+pub(super) fn processed_by(db: &Connection, time: i64) -> rusqlite::Result<ProcessedBy> {
     let mut statement = db.prepare_cached(
         "SELECT last_seq, processed_at FROM removed_times ORDER BY last_seq LIMIT ?1",
     )?;
     let mut rows = statement.query([limits::RETAIN_ROWS_PER_SLICE as i64])?;
-    let mut horizon = None;
+    let mut found = ProcessedBy {
+        last_seq: None,
+        next_at: None,
+        has_more: false,
+    };
+    let mut seen = 0;
     while let Some(row) = rows.next()? {
         let at = row.get(1)?;
         if at > time {
-            return Ok((horizon, Some(at)));
+            found.next_at = Some(at);
+            return Ok(found);
         }
-        horizon = Some(row.get::<_, i64>(0)? as u64);
+        found.last_seq = Some(row.get::<_, i64>(0)? as u64);
+        seen += 1;
     }
-    Ok((horizon, None))
+    found.has_more = seen == limits::RETAIN_ROWS_PER_SLICE;
+    Ok(found)
 }
