@@ -85,6 +85,8 @@ pub struct App {
     /// Duplicates that the next summary will tell, and when.
     summary: (u64, u64),
     idle_at: u64,
+    /// The last quiet turn did what retention has to do before all else.
+    retains_first: bool,
     outcomes: Vec<Outcome>,
     spare_events: Vec<Vec<EventSpans>>,
 }
@@ -108,6 +110,7 @@ impl App {
             connections: 0,
             summary: (0, 0),
             idle_at: 0,
+            retains_first: false,
             outcomes: Vec::new(),
             spare_events: Vec::new(),
         }
@@ -337,17 +340,26 @@ impl App {
             return false;
         }
         let quiet = !std::mem::take(&mut self.has_committed);
-        let more = match self.store.idle_work(quiet) {
-            Ok(false) if quiet => self.store.retain(now.unix_us),
-            // What a commit has brought may have made something else too much.
-            Ok(false) => Ok(self.store.retains()),
-            more => more,
-        };
-        more.unwrap_or_else(|error| {
+        self.idle_slice(quiet, now).unwrap_or_else(|error| {
             log::warn!("work that waits for idle moments has to wait on: {error}");
             self.idle_at = now.mono_ms + limits::RETRY_MS;
             false
         })
+    }
+
+    /// In quiet turns retention and all else take turns: merges need room that retention makes, and
+    /// retention fills a log that has to be checkpointed.
+    fn idle_slice(&mut self, quiet: bool, now: Now) -> Result<bool, StoreError> {
+        if !quiet {
+            // What a commit has brought may have made something else too much.
+            return Ok(self.store.idle_work(false)? || self.store.retains());
+        }
+        self.retains_first = !self.retains_first;
+        if self.retains_first {
+            Ok(self.store.retain(now.unix_us)? || self.store.idle_work(true)?)
+        } else {
+            Ok(self.store.idle_work(true)? || self.store.retain(now.unix_us)?)
+        }
     }
 
     /// When [`App::tick`], [`App::drain`] or [`App::idle_work`] has something to do next, in `mono_ms`.

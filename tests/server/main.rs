@@ -24,6 +24,7 @@ mod power;
 mod random;
 mod reading;
 mod refusals;
+mod retention;
 mod scenarios;
 mod starting;
 mod tokens;

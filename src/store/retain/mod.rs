@@ -192,7 +192,13 @@ impl Store {
             return Ok(false);
         }
         let space = self.space()?;
+        let was_giving_back = self.retainer.is_giving_back;
         self.judge_space(space);
+        if was_giving_back && !self.retainer.is_giving_back {
+            // Only a checkpoint makes the file itself shorter.
+            self.checkpoint_at = 1;
+            return Ok(true);
+        }
         let removes = self.is_due(space, unix_us)?;
         // Pages that are given back while few are free are found soon.
         let gives_back = self.retainer.is_giving_back

@@ -242,6 +242,26 @@ fn full_durability_loses_nothing_while_segments_are_written() {
     cut_with(&flags, LARGE, cuts(6), true);
 }
 
+/// Retention removes events along with the commits and, without a sync, in between.
+#[test]
+fn full_durability_loses_nothing_while_events_are_removed() {
+    let size = Size {
+        requests: 30,
+        batches: 1,
+    };
+    for dedup in ["index", "constraint"] {
+        let flags = [
+            "--durability",
+            "full",
+            "--dedup",
+            dedup,
+            "--retain-events",
+            "1MB",
+        ];
+        cut_with(&flags, size, cuts(30), true);
+    }
+}
+
 #[test]
 #[ignore = "takes minutes: make torture"]
 fn full_durability_loses_nothing_while_segments_are_merged() {
