@@ -196,6 +196,20 @@ impl Database {
         said
     }
 
+    /// The check says that the database is damaged, with these among its problems.
+    pub fn has_problems(&self, problems: &[&str]) {
+        let said = self.check(&["--quick"]);
+        assert_eq!(said.code, 1, "{problems:?}:\n{}", said.output);
+        assert!(said.error.contains("is damaged"), "{}", said.error);
+        for problem in problems {
+            let is_named = said
+                .output
+                .lines()
+                .any(|line| line.starts_with("problem: ") && line.contains(problem));
+            assert!(is_named, "{problem} is not in:\n{}", said.output);
+        }
+    }
+
     /// The command that converts this database.
     pub fn conversion(&self, to: &str) -> Command {
         let mut command = Command::new(PROGRAM);

@@ -7,5 +7,7 @@ mod databases;
 #[allow(dead_code)]
 #[path = "../server/harness/directory.rs"]
 mod directory;
+mod pages;
 mod refusals;
+mod retention;
 mod whole;

@@ -10,7 +10,7 @@ use super::super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::super::keys::record::KeyRecord;
 use super::super::{Outcome, Store};
 use super::times::processed_by;
-use super::{Horizons, Limit, Removal};
+use super::{pause, Horizons, Limit, Removal};
 use crate::limits;
 
 /// Adds keys to the table.
@@ -102,8 +102,8 @@ impl Store {
                 }
                 let found = processed_by(&self.db, unix_us - age)?;
                 if !found.has_more {
-                    let pause = limits::RETAIN_PAUSE_US.min(age / 8);
-                    removal.retainer.keys_due = found.next_at.unwrap_or(unix_us) + age + pause;
+                    let next = found.next_at.map(|at| at + age + pause(age));
+                    removal.retainer.keys_due = next.unwrap_or(i64::MAX);
                 }
                 found.last_seq.unwrap_or(before)
             }

@@ -123,6 +123,8 @@ impl Budget {
 pub(super) struct Removal {
     horizons: Horizons,
     retainer: Retainer,
+    /// When the first of the events was processed that it removes.
+    oldest_at: Option<i64>,
     /// Events that it removes of each topic.
     topics: BTreeMap<TopicId, u64>,
     /// Whether it has written anything.
@@ -267,6 +269,7 @@ impl Store {
         let mut removal = Removal {
             horizons: self.horizons,
             retainer: self.retainer,
+            oldest_at: None,
             topics: BTreeMap::new(),
             has_changed: false,
         };
@@ -318,6 +321,11 @@ impl Store {
             || self.keys.as_ref().is_some_and(|keys| keys.has_forgotten())
             || self.retainer.removed_keys_from <= self.cleared_up_to(self.horizons))
     }
+}
+
+/// How much older than `age` something may become before it is looked for: not each for itself.
+fn pause(age: i64) -> i64 {
+    limits::RETAIN_PAUSE_US.min(age / 8)
 }
 
 /// Writes what a removal means for the tables, at the end of its transaction: behind whatever else

@@ -4,7 +4,7 @@ use super::super::load::event_parts;
 use super::super::topics::TopicId;
 use super::super::{damaged, Store};
 use super::space::used_pages;
-use super::{Budget, Keep, Limit, Removal};
+use super::{pause, Budget, Keep, Limit, Removal};
 use crate::limits;
 
 /// Where a chunk ended.
@@ -32,16 +32,14 @@ impl Store {
                 if unix_us < removal.retainer.events_due {
                     return Ok(());
                 }
-                let pause = limits::RETAIN_PAUSE_US.min(age / 8);
                 while budget.has_room() {
-                    // An event that is removed at the next look is that much older.
                     let oldest =
                         match self.remove_chunk(removal, &mut budget, Some(unix_us - age))? {
                             End::Full => continue,
                             End::Young(processed_at) => processed_at,
                             End::Empty => unix_us,
                         };
-                    removal.retainer.events_due = oldest + age + pause;
+                    removal.retainer.events_due = oldest + age + pause(age);
                     break;
                 }
             }
@@ -55,8 +53,12 @@ impl Store {
                 }
             }
         }
-        if removal.topics.is_empty() {
+        let Some(oldest) = removal.oldest_at else {
             return Ok(());
+        };
+        if let Some(Limit::Age(age)) = removal.retainer.retention.keys {
+            let due = &mut removal.retainer.keys_due;
+            *due = (oldest + age + pause(age)).min(*due);
         }
         removal.retainer.times.write(&self.db)
     }
@@ -93,6 +95,7 @@ impl Store {
                     "the event with seq {seq} is not one of ours"
                 )));
             }
+            removal.oldest_at.get_or_insert(processed_at);
             removal.retainer.times.see(&self.db, seq, processed_at)?;
             *removal.topics.entry(topic).or_default() += 1;
             last_seq = seq;

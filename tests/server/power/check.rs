@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use logagg::event::{EventSpans, Publication, Span};
-use logagg::store::{Durability, OpenOptions, Outcome, Retention, Store};
+use logagg::store::{CheckOptions, Durability, OpenOptions, Outcome, Retention, Store};
 use rusqlite::Connection;
 
 use super::promise::{rows, Promise, Rest};
@@ -42,6 +42,14 @@ pub fn check(folder: &Path, promise: &Promise, promised: u64) -> Result<u64, Str
     publish_all_again(&mut store, promise, stored)?;
     let counters = store.counters();
     store.close().map_err(|error| error.to_string())?;
+    let whole = CheckOptions {
+        path: options.path.clone(),
+        quick: true,
+    };
+    let report = logagg::store::check(&whole, &mut |_| {}).map_err(|error| error.to_string())?;
+    if let Some(problem) = report.problems.first() {
+        return Err(format!("check finds: {problem}"));
+    }
     let database = Connection::open(&options.path).map_err(|error| error.to_string())?;
     let whole = rows(&database)?;
     let distinct: HashSet<&[String]> = whole.rows.iter().map(|row| &row[..2]).collect();
