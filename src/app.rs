@@ -355,11 +355,10 @@ impl App {
             return Ok(self.store.idle_work(false)? || self.store.retains());
         }
         self.retains_first = !self.retains_first;
-        if self.retains_first {
-            Ok(self.store.retain(now.unix_us)? || self.store.idle_work(true)?)
-        } else {
-            Ok(self.store.idle_work(true)? || self.store.retain(now.unix_us)?)
+        if self.retains_first && self.store.retain(now.unix_us)? {
+            return Ok(true);
         }
+        Ok(self.store.idle_work(true)? || !self.retains_first && self.store.retain(now.unix_us)?)
     }
 
     /// When [`App::tick`], [`App::drain`] or [`App::idle_work`] has something to do next, in `mono_ms`.

@@ -85,9 +85,8 @@ fn a_forgotten_key_is_new_again() {
     for dedup in ["index", "constraint"] {
         let setup = setup(dedup, &["--retain-events", "1s", "--retain-keys", "2s"]);
         let mut server = setup.start();
-        let mut seq = publish(&server, &numbered(0))["seq"].as_u64().unwrap();
-        for _ in 0..2 {
-            let stored = Instant::now();
+        publish(&server, &numbered(0));
+        for seq in [1, 2] {
             wait_until("the key to be forgotten", || {
                 let again = publish(&server, &numbered(0));
                 if again["status"] == "duplicate" {
@@ -97,8 +96,6 @@ fn a_forgotten_key_is_new_again() {
                 assert_eq!(again, json!({"status": "accepted", "seq": seq + 1}));
                 true
             });
-            assert!(stored.elapsed() >= Duration::from_secs(2));
-            seq += 1;
             check_beside(&server);
             server = server.restart();
         }
@@ -172,7 +169,7 @@ impl Traffic {
         let mut events = Vec::new();
         let mut size = 0;
         // Times of large events and times of small ones.
-        let most = if self.number / 20_000 % 2 == 0 {
+        let most = if self.number % 40_000 < 20_000 {
             800
         } else {
             8_000
