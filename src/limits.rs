@@ -193,6 +193,8 @@ pub const RETAIN_ROWS_PER_COMMIT: usize = 1024;
 pub const RETAIN_ROWS_PER_EVENT: usize = 4;
 /// Microseconds between two looks for what has become too old.
 pub const RETAIN_PAUSE_US: i64 = 1_000_000;
+/// The part of the size for events that is freed at the most for a commit before it is known what it stores.
+pub const INCOMING_SHARE: u64 = 8;
 /// The part of the size for events that stays theirs, however much the keys take.
 pub const EVENTS_SHARE: u64 = 4;
 /// Bytes that a key takes in a segment, its posting, its share of the filter and the fences included.

@@ -1,8 +1,11 @@
 //! Databases from which retention has removed events: right ones, damaged ones, converted ones.
 
+use std::time::Instant;
+
 use logagg::limits::GENERATION_ENTRIES;
 use logagg::store::{Dedup, Limit, Outcome, Retention, Store};
 
+use crate::conversions::kill_conversion;
 use crate::databases::{options, publication, Database, SMALL, TINY};
 use crate::pages::edit_page;
 
@@ -225,6 +228,37 @@ fn forgotten_keys_stay_forgotten() {
         };
         store.close().unwrap();
         database.is_clean();
+    }
+}
+
+/// A conversion to the index is cut off, the server goes on with the constraint and removes what the
+/// conversion has made segments of, and the conversion is run again.
+#[test]
+fn a_conversion_that_was_cut_off_goes_on_behind_what_was_removed() {
+    let original = Database::filled(Dedup::Constraint, SMALL);
+    let timed = Database::new();
+    std::fs::copy(&original.path, &timed.path).expect("there is room for a copy");
+    let begun = Instant::now();
+    assert_eq!(timed.convert("index").code, 0);
+    let whole = begun.elapsed();
+    for (part, keys) in [(4, None), (6, None), (8, Some(Limit::Age(2 * SECOND)))] {
+        let database = Database::new();
+        std::fs::copy(&original.path, &database.path).expect("there is room for a copy");
+        kill_conversion(&database, "index", whole * part / 10);
+        let mut options = options(&database.path, None);
+        options.retention.events = Some(Limit::Age(SECOND));
+        options.retention.keys = keys;
+        let mut store = Store::open(&options).unwrap();
+        while store.retain(i64::MAX / 4).unwrap() {}
+        let removed = store.first_seq() - 1;
+        commit(&mut store, SMALL..SMALL + 500, FIRST_AT);
+        store.close().unwrap();
+        database.is_clean();
+        assert_eq!(database.convert("index").code, 0);
+        database.is_clean();
+        if keys.is_none() {
+            knows_the_removed(&database, removed);
+        }
     }
 }
 

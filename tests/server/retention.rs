@@ -254,6 +254,30 @@ fn a_database_is_held_at_its_size() {
     }
 }
 
+/// Keys that are kept for ever come to take more than the size for events.
+#[test]
+fn keys_leave_events_their_share() {
+    let setup = setup(
+        "index",
+        &["--retain-events", "1MB", "--durability", "normal"],
+    );
+    let server = setup.start();
+    let mut client = server.client();
+    for first in (0..30_000).step_by(1_000) {
+        let events: Vec<Value> = (first..first + 1_000).map(numbered).collect();
+        client.publish(Value::from(events).to_string()).expect(200);
+    }
+    server
+        .log()
+        .wait_for(1, "--retain-keys would bound the keys");
+    let stats = server.json("/stats");
+    assert_eq!(stats["unique_processed"], 30_000);
+    let left = rows(&setup);
+    assert!((500..10_000).contains(&left), "{left} events");
+    assert_eq!(publish(&server, &numbered(7))["status"], "duplicate");
+    check_beside(&server);
+}
+
 /// A limit that comes late: what is too much goes, and the file becomes shorter.
 #[test]
 fn space_is_given_back() {

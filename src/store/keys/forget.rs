@@ -112,12 +112,12 @@ impl KeyIndex {
             }
             MergeBound::Age(age) => {
                 let first_at = kept[0].newest_at;
-                let total = kept[kept.len() - 1].newest_at - first_at;
+                let total = kept[kept.len() - 1].newest_at.saturating_sub(first_at);
                 let most = age.max(total) / KEYS_SPAN_SHARE as i64;
                 let since = from
                     .checked_sub(1)
                     .map_or(first_at, |at| kept[at].newest_at);
-                let fits = |s: &&Segment| s.newest_at - since <= most;
+                let fits = |s: &&Segment| s.newest_at.saturating_sub(since) <= most;
                 inputs.iter().take_while(fits).count()
             }
         };

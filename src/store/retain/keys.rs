@@ -102,7 +102,7 @@ impl Store {
                 }
                 let found = processed_by(&self.db, unix_us - age)?;
                 if !found.has_more {
-                    let next = found.next_at.map(|at| at + age + pause(age));
+                    let next = found.next_at.map(|at| at.saturating_add(age + pause(age)));
                     removal.retainer.keys_due = next.unwrap_or(i64::MAX);
                 }
                 found.last_seq.unwrap_or(before)

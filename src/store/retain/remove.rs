@@ -39,13 +39,15 @@ impl Store {
                             End::Young(processed_at) => processed_at,
                             End::Empty => unix_us,
                         };
-                    removal.retainer.events_due = oldest + age + pause(age);
+                    removal.retainer.events_due = oldest.saturating_add(age + pause(age));
                     break;
                 }
             }
             Some(Limit::Size(size)) => {
                 let allowed = self.pages_allowed(size, removal.horizons);
+                // Room is made for what comes before it is known what of it is new.
                 let incoming = budget.incoming / removal.retainer.page_bytes;
+                let incoming = incoming.min(allowed / limits::INCOMING_SHARE);
                 while budget.has_room() && used_pages(&self.db)? + incoming > allowed {
                     if self.remove_chunk(removal, &mut budget, None)? == End::Empty {
                         break;
@@ -58,7 +60,7 @@ impl Store {
         };
         if let Some(Limit::Age(age)) = removal.retainer.retention.keys {
             let due = &mut removal.retainer.keys_due;
-            *due = (oldest + age + pause(age)).min(*due);
+            *due = oldest.saturating_add(age + pause(age)).min(*due);
         }
         removal.retainer.times.write(&self.db)
     }
