@@ -183,11 +183,15 @@ const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTE
 /// 0.1 ms.
 pub const RETAIN_ROWS_AT_ONCE: usize = 128;
 pub const RETAIN_BYTES_AT_ONCE: u64 = 256 * 1024;
-/// Events that retention removes in a slice of idle work, and bytes of their payloads: some 2 ms.
+/// Events that retention removes in a slice of idle work, bytes of their payloads, and topics whose counts
+/// they change: some 2 ms each.
 pub const RETAIN_ROWS_PER_SLICE: usize = 2 * 1024;
-pub const RETAIN_BYTES_PER_SLICE: u64 = 4 * 1024 * 1024;
+pub const RETAIN_BYTES_PER_SLICE: u64 = 2 * 1024 * 1024;
+pub const RETAIN_TOPICS_PER_SLICE: usize = 512;
 /// Events that retention removes along with a commit, whatever that stores.
 pub const RETAIN_ROWS_PER_COMMIT: usize = 1024;
+/// How many times dearer that is with the check `constraint`, whose indexes are in no order.
+pub const RETAIN_CONSTRAINT_COST: usize = 8;
 /// Events, and bytes of payload, that it removes for each that a commit stores. So the size is held where
 /// what is removed is up to four times smaller than what comes.
 pub const RETAIN_ROWS_PER_EVENT: usize = 4;

@@ -109,13 +109,15 @@ impl Retainer {
 struct Budget {
     rows: usize,
     bytes: u64,
+    /// Topics whose counts change.
+    topics: usize,
     /// Bytes that the transaction will bring.
     incoming: u64,
 }
 
 impl Budget {
     fn has_room(&self) -> bool {
-        self.rows > 0 && self.bytes > 0
+        self.rows > 0 && self.bytes > 0 && self.topics > 0
     }
 }
 
@@ -214,8 +216,9 @@ impl Store {
             return Ok(true);
         }
         let budget = Budget {
-            rows: limits::RETAIN_ROWS_PER_SLICE,
+            rows: limits::RETAIN_ROWS_PER_SLICE / self.row_cost(),
             bytes: limits::RETAIN_BYTES_PER_SLICE,
+            topics: limits::RETAIN_TOPICS_PER_SLICE,
             incoming: 0,
         };
         let result = self.in_lazy_transaction(|store| {
@@ -256,12 +259,22 @@ impl Store {
             events += of_events;
             bytes += of_bytes as u64;
         }
+        let many = limits::RETAIN_ROWS_PER_EVENT * events;
         let budget = Budget {
-            rows: limits::RETAIN_ROWS_PER_COMMIT.max(limits::RETAIN_ROWS_PER_EVENT * events),
+            rows: many.max(limits::RETAIN_ROWS_PER_COMMIT / self.row_cost()),
             bytes: limits::RETAIN_BYTES_PER_SLICE.max(limits::RETAIN_ROWS_PER_EVENT as u64 * bytes),
+            topics: many.max(limits::RETAIN_TOPICS_PER_SLICE),
             incoming: bytes,
         };
         self.let_go(unix_us, budget).map(Some)
+    }
+
+    /// How much dearer it is to remove an event than where all of it stands in the order of the seqs.
+    fn row_cost(&self) -> usize {
+        match self.keys {
+            Some(_) => 1,
+            None => limits::RETAIN_CONSTRAINT_COST,
+        }
     }
 
     /// Lets go what is due, inside the open transaction.

@@ -99,7 +99,9 @@ impl Store {
             }
             removal.oldest_at.get_or_insert(processed_at);
             removal.retainer.times.see(&self.db, seq, processed_at)?;
-            *removal.topics.entry(topic).or_default() += 1;
+            let removed = removal.topics.entry(topic).or_insert(0);
+            budget.topics -= usize::from(*removed == 0 && budget.topics > 0);
+            *removed += 1;
             last_seq = seq;
             bytes += row.get::<_, i64>(3)?.max(0) as u64;
             count += 1;
