@@ -312,29 +312,24 @@ impl FromStr for Limit {
             "it must be a whole number with s, m, h, d, MB or GB behind it, as in 7d or 50GB";
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
-        let (factor, is_age) = match unit {
-            "s" => (1_000_000, true),
-            "m" => (60_000_000, true),
-            "h" => (3_600_000_000, true),
-            "d" => (86_400_000_000, true),
-            "MB" => (1_000_000, false),
-            "GB" => (1_000_000_000, false),
-            _ => return Err(FORMS.to_owned()),
+        let of = |units: &[(&str, u64)]| {
+            let named = units.iter().find(|(name, _)| *name == unit);
+            named.map(|(_, factor)| *factor)
         };
-        if number.is_empty() {
+        let (age, size) = (of(&Limit::AGES), of(&Limit::SIZES));
+        let Some(factor) = age.or(size).filter(|_| !number.is_empty()) else {
             return Err(FORMS.to_owned());
-        }
-        // A quarter of the range leaves room for sums with times.
+        };
         let value = number
-            .parse::<i64>()
+            .parse()
             .ok()
-            .and_then(|number| number.checked_mul(factor))
-            .filter(|value| *value <= i64::MAX / 4)
+            .and_then(|number: u64| number.checked_mul(factor))
+            .filter(|value| *value <= limits::RETAIN_MAX)
             .ok_or("it is too much")?;
         match value {
             0 => Err("it must be at least 1".to_owned()),
-            _ if is_age => Ok(Limit::Age(value)),
-            _ => Ok(Limit::Size(value as u64)),
+            _ if age.is_some() => Ok(Limit::Age(value as i64)),
+            _ => Ok(Limit::Size(value)),
         }
     }
 }

@@ -78,7 +78,7 @@ const _: () = assert!(HEAD_TIMEOUT_MS < IDLE_TIMEOUT_MS && LINGER_MS < WRITE_TIM
 pub const RING_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// SQL statements kept prepared; more than the server has.
-pub const STATEMENTS_CACHED: usize = 64;
+pub const STATEMENTS_CACHED: usize = 96;
 /// Milliseconds that the start waits for another program's lock on the database.
 pub const OPEN_BUSY_MS: u64 = 1_000;
 /// KiB of SQLite's page cache.
@@ -179,6 +179,9 @@ const _: () =
     assert!(GENERATION_ENTRIES * 4 <= GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
 
+/// The greatest age, in microseconds, or size, in bytes, that can be set for retention: a quarter of the
+/// range leaves room for sums with times.
+pub const RETAIN_MAX: u64 = i64::MAX as u64 / 4;
 /// Events that retention removes with one statement, and bytes of payload after which that ends early: some
 /// 0.1 ms.
 pub const RETAIN_ROWS_AT_ONCE: usize = 128;

@@ -16,7 +16,7 @@ use super::tokens_file;
 use crate::app::{self, App};
 use crate::limits;
 use crate::logging::Logger;
-use crate::store::{self, Store};
+use crate::store::{self, Limit, Retention, Store};
 
 /// What a server is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,7 @@ pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeErr
         settings.store.path.display(),
         started.elapsed().as_millis()
     );
+    tell_retention(settings.store.retention);
     let is_open = tokens.is_none();
     if let Some((path, loaded)) = tokens_file.zip(tokens) {
         let tokens = loaded.announce(&path);
@@ -103,6 +104,23 @@ pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeErr
     log::info!("stopped after {} s", started.elapsed().as_secs());
     logger.flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
     Ok(())
+}
+
+fn tell_retention(retention: Retention) {
+    let told = |limit: Option<Limit>| limit.map_or("for ever".to_owned(), |l| l.to_string());
+    match retention {
+        Retention {
+            events: None,
+            keys: None,
+        } => {}
+        Retention {
+            events: None,
+            keys: Some(_),
+        } => log::warn!("--retain-keys does nothing without --retain-events: keys are kept as long as their events"),
+        Retention { events, keys } => {
+            log::info!("retention: events {}, keys {}", told(events), told(keys));
+        }
+    }
 }
 
 fn bind(listen: &Listen) -> Result<Listener, ServeError> {

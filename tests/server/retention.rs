@@ -85,6 +85,7 @@ fn a_forgotten_key_is_new_again() {
     for dedup in ["index", "constraint"] {
         let setup = setup(dedup, &["--retain-events", "1s", "--retain-keys", "2s"]);
         let mut server = setup.start();
+        server.log().wait_for(1, "retention: events 1s, keys 2s");
         publish(&server, &numbered(0));
         for seq in [1, 2] {
             wait_until("the key to be forgotten", || {
@@ -110,9 +111,19 @@ fn keys_are_kept_as_long_as_their_events() {
         &["--retain-events", "1h", "--retain-keys", "1MB"],
     ] {
         let server = setup("index", flags).start();
+        let is_alone = flags.len() == 2;
+        let told = if is_alone {
+            "--retain-keys does nothing without --retain-events"
+        } else {
+            "retention: events 1h, keys 1MB"
+        };
+        server.log().wait_for(1, told);
         publish(&server, &numbered(0));
-        thread::sleep(Duration::from_millis(2_500));
-        assert_eq!(publish(&server, &numbered(0))["status"], "duplicate");
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(1_500) {
+            assert_eq!(publish(&server, &numbered(0))["status"], "duplicate");
+            thread::sleep(Duration::from_millis(50));
+        }
         assert_eq!(server.json("/events")["count"], 1);
     }
 }

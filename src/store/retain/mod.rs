@@ -36,6 +36,33 @@ pub enum Limit {
     Size(u64),
 }
 
+impl Limit {
+    /// The units of ages, in microseconds, the smallest first.
+    pub const AGES: [(&str, u64); 4] = [
+        ("s", 1_000_000),
+        ("m", 60_000_000),
+        ("h", 3_600_000_000),
+        ("d", 86_400_000_000),
+    ];
+    /// The units of sizes, in bytes, the smallest first.
+    pub const SIZES: [(&str, u64); 2] = [("MB", 1_000_000), ("GB", 1_000_000_000)];
+}
+
+impl std::fmt::Display for Limit {
+    /// As it is set: `7d`, `50GB`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (value, units) = match *self {
+            Limit::Age(age) => (age as u64, &Self::AGES[..]),
+            Limit::Size(bytes) => (bytes, &Self::SIZES[..]),
+        };
+        let is_whole = |unit: &&(&str, u64)| value.is_multiple_of(unit.1);
+        match units.iter().rfind(is_whole) {
+            Some((name, unit)) => write!(f, "{}{name}", value / unit),
+            None => write!(f, "{value}"),
+        }
+    }
+}
+
 /// What is kept; none means all of it, for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -84,8 +111,10 @@ pub(super) struct Retainer {
     /// Whether the file has the map of its pages that giving some back needs.
     can_give_back: bool,
     is_giving_back: bool,
-    /// The keys leave the events less than their share.
-    is_crowded: bool,
+    /// The log has been told that the keys leave the events less than their share.
+    has_told_of_keys: bool,
+    /// The log has been told that space cannot be given back.
+    has_told_of_space: bool,
 }
 
 impl Retainer {
@@ -99,7 +128,8 @@ impl Retainer {
             page_bytes: 1,
             can_give_back: false,
             is_giving_back: false,
-            is_crowded: false,
+            has_told_of_keys: false,
+            has_told_of_space: false,
         }
     }
 }
@@ -203,7 +233,7 @@ impl Store {
             self.checkpoint_at = 1;
             return Ok(true);
         }
-        let removes = self.is_due(space, unix_us)?;
+        let removes = self.is_due(space, unix_us);
         // Pages that are given back while few are free are found soon.
         let gives_back = self.retainer.is_giving_back
             && (space.free >= limits::GIVE_BACK_FREE_PAGES || !removes);
@@ -314,7 +344,7 @@ impl Store {
     }
 
     /// Whether something is to be let go now.
-    fn is_due(&self, space: space::Space, unix_us: i64) -> rusqlite::Result<bool> {
+    fn is_due(&self, space: space::Space, unix_us: i64) -> bool {
         let Retention { events, keys } = self.retainer.retention;
         let has_events = self.last_seq > self.horizons.events;
         let events_due = match events {
@@ -329,10 +359,10 @@ impl Store {
             Some(Limit::Size(size)) => self.keys_beyond(size, self.horizons) > self.horizons.keys,
             None => false,
         };
-        Ok(has_events && events_due
+        has_events && events_due
             || keys_due
             || self.keys.as_ref().is_some_and(|keys| keys.has_forgotten())
-            || self.retainer.removed_keys_from <= self.cleared_up_to(self.horizons))
+            || self.retainer.removed_keys_from <= self.cleared_up_to(self.horizons)
     }
 }
 

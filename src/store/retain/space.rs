@@ -87,7 +87,15 @@ impl Store {
         } else {
             slack
         };
-        self.retainer.is_giving_back = self.retainer.can_give_back && spare > most;
+        let can_give_back = self.retainer.can_give_back;
+        self.retainer.is_giving_back = can_give_back && spare > most;
+        if spare > most && !can_give_back && !self.retainer.has_told_of_space {
+            self.retainer.has_told_of_space = true;
+            log::info!(
+                "an older version made this file: the space of what is removed is used again, \
+                 but the file does not become shorter"
+            );
+        }
         self.judge_keys();
     }
 
@@ -98,14 +106,14 @@ impl Store {
         let pages = size / self.retainer.page_bytes;
         let keys = self.key_pages(self.horizons);
         let is_crowded = keys + pages / limits::EVENTS_SHARE > pages;
-        if is_crowded && !self.retainer.is_crowded {
+        if is_crowded && !self.retainer.has_told_of_keys {
+            self.retainer.has_told_of_keys = true;
             log::warn!(
-                "the keys take {} of the {} MB of --retain-events, and events keep a quarter of these: \
+                "the keys take {} MB of the {} of --retain-events, and events keep a quarter of these: \
                  --retain-keys would bound the keys",
                 keys * self.retainer.page_bytes / 1_000_000,
-                size / 1_000_000
+                Limit::Size(size)
             );
         }
-        self.retainer.is_crowded |= is_crowded;
     }
 }
