@@ -5,11 +5,17 @@
 //! then the request is only a slot of the ring. No other code answers 200 to a publication that
 //! brought events.
 
+mod feed;
+mod positions;
+
+pub use feed::{Fed, Stream, Subscriber};
+
 use crate::api::route::{self, Route};
-use crate::api::{access, publish, read, watch};
+use crate::api::{access, publish, read, subscriptions, watch};
 use crate::clock::Now;
-use crate::event::EventSpans;
+use crate::event::{EventSpans, Span};
 use crate::http::{Request, Response};
+use crate::hub::Recent;
 use crate::limits;
 use crate::logging;
 use crate::ring::{Full, Ring, Slot};
@@ -45,9 +51,11 @@ pub enum Answer {
     Now(Response),
     /// The answer comes out of a later [`App::take_committed`] under the request's ticket.
     AfterCommit,
+    /// The answer has begun; [`App::feed`] goes on with it.
+    Stream(Box<Stream>),
 }
 
-/// A publication's answer, and its body buffer to use again.
+/// The answer to a publication or to a change of a subscription, and a body buffer to use again.
 #[derive(Debug)]
 pub struct Committed {
     pub ticket: Ticket,
@@ -68,6 +76,12 @@ pub struct App {
     tokens: Option<Tokens>,
     store: Store,
     ring: Ring<Waiting>,
+    changes: positions::Changes,
+    /// The newest events, while there are subscribers.
+    recent: Recent,
+    subscribers: usize,
+    /// Kept for its memory.
+    event_text: Vec<u8>,
     committed: Vec<Committed>,
     /// Why the store cannot commit; none while it can.
     fault: Option<String>,
@@ -96,6 +110,10 @@ impl App {
             tokens: None,
             store,
             ring: Ring::new(options.ring_capacity),
+            changes: positions::Changes::default(),
+            recent: Recent::default(),
+            subscribers: 0,
+            event_text: Vec::new(),
             committed: Vec::new(),
             fault: None,
             retry_at: 0,
@@ -140,6 +158,11 @@ impl App {
         })
     }
 
+    /// Whether a stream that this request asked for may go on with the tokens as they are now.
+    pub fn may_go_on(&self, request: &Request) -> bool {
+        self.authorize(request).is_ok()
+    }
+
     /// Answers a request, or takes it in for the next commit.
     pub fn handle(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
         if let Err(refusal) = self.authorize(request) {
@@ -168,6 +191,14 @@ impl App {
             Route::Event { topic, event_id } => read::event(&mut self.store, &topic, &event_id),
             Route::Topics => Ok(read::topics(&mut self.store)),
             Route::Stats => Ok(self.stats(now)),
+            Route::Subscriptions => Ok(subscriptions::list(&self.store)),
+            Route::Subscription { name } | Route::Acknowledgement { name } => {
+                return self.subscription(ticket, request, body, name)
+            }
+            Route::Subscribe => match self.subscribe(request) {
+                Ok(answer) => return answer,
+                Err(error) => Err(error),
+            },
         };
         Answer::Now(response.unwrap_or_else(|error| {
             log::error!("reading the database failed: {error}");
@@ -214,20 +245,23 @@ impl App {
     /// Commits what the ring holds, in one transaction, and makes the answers. A database that another
     /// program has locked is tried again for a while before the waiting requests are refused.
     pub fn drain(&mut self, now: Now) {
-        if self.ring.is_empty() || (self.locked_since.is_some() && now.mono_ms < self.retry_at) {
+        if !self.has_waiting() || (self.locked_since.is_some() && now.mono_ms < self.retry_at) {
             return;
         }
         self.outcomes.clear();
         let publications = self.ring.slots().map(|slot| &slot.publication);
-        match self
-            .store
-            .commit(publications, now.unix_us, &mut self.outcomes)
-        {
-            Ok(()) => {
+        match self.store.commit_all(
+            publications,
+            self.changes.list(),
+            now.unix_us,
+            &mut self.outcomes,
+        ) {
+            Ok(changed) => {
                 self.batches += 1;
                 self.has_committed = true;
                 self.recovered();
-                self.answer_committed();
+                self.answer_committed(now.unix_us);
+                self.answer_changes(changed);
             }
             Err(StoreError::Locked)
                 if now.mono_ms - *self.locked_since.get_or_insert(now.mono_ms)
@@ -243,17 +277,21 @@ impl App {
                     );
                     self.finish(slot, response);
                 }
+                self.refuse_changes();
             }
         }
     }
 
-    fn answer_committed(&mut self) {
+    fn answer_committed(&mut self, processed_at: i64) {
         let outcomes = std::mem::take(&mut self.outcomes);
         let mut rest = &outcomes[..];
         while let Some(slot) = self.ring.pop() {
             let (own, others) = rest.split_at(slot.publication.events.len());
             rest = others;
             self.log_duplicates(&slot, own);
+            if self.subscribers > 0 {
+                self.keep_recent(&slot.publication, own, processed_at);
+            }
             let response = slot.ticket.asked.answer(own);
             self.finish(slot, response);
         }
@@ -276,8 +314,7 @@ impl App {
     fn log_duplicates(&mut self, slot: &Slot<Waiting>, outcomes: &[Outcome]) {
         let body = &slot.publication.body;
         for (event, outcome) in slot.publication.events.iter().zip(outcomes) {
-            let text =
-                |span: crate::event::Span| std::str::from_utf8(span.of(body)).unwrap_or_default();
+            let text = |span| text_of(span, body);
             if matches!(outcome, Outcome::Accepted(_)) {
                 continue;
             }
@@ -398,7 +435,7 @@ impl App {
             queue_capacity: self.ring.capacity(),
             batches: self.batches,
             connections: self.connections,
-            subscribers: 0,
+            subscribers: self.subscribers,
             database_bytes,
             wal_bytes,
             last_seq,
@@ -416,9 +453,19 @@ impl App {
         self.draining = true;
     }
 
-    /// Whether a publication waits for its commit.
+    /// The number of streams that are being served.
+    pub fn set_subscribers(&mut self, subscribers: usize) {
+        self.subscribers = subscribers;
+    }
+
+    /// The greatest seq of an event that has been committed; 0 in an empty database.
+    pub fn head(&self) -> u64 {
+        self.store.last_seq()
+    }
+
+    /// Whether a publication or a change waits for its commit.
     pub fn has_waiting(&self) -> bool {
-        !self.ring.is_empty()
+        !self.ring.is_empty() || !self.changes.is_empty()
     }
 
     /// Tells the last summary of duplicates and closes the store.
@@ -426,6 +473,11 @@ impl App {
         self.summarise_duplicates();
         self.store.close()
     }
+}
+
+/// The text of a span. A body is UTF-8, or it would not have become events.
+fn text_of(span: Span, body: &[u8]) -> &str {
+    std::str::from_utf8(span.of(body)).unwrap_or_default()
 }
 
 fn shutting_down() -> Response {

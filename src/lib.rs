@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod event;
 pub mod http;
+pub mod hub;
 pub mod limits;
 pub mod logging;
 pub mod net;

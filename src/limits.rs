@@ -179,6 +179,35 @@ const _: () =
     assert!(GENERATION_ENTRIES * 4 <= GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
 
+/// Events kept as JSON in memory for live subscribers, while there are any.
+pub const RECENT_MAX_EVENTS: usize = 16 * 1024;
+/// Bytes of their texts.
+pub const RECENT_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Rows read for one slice of a subscriber's stream.
+pub const FEED_ROWS_MAX: usize = 1_024;
+/// Topics up to which their own orders are merged for a slice; for more of them the events are gone through.
+pub const FEED_TOPICS_MERGED: usize = 16;
+/// Bytes of one slice of a stream, but for a single event that is larger.
+pub const STREAM_SLICE_BYTES: usize = 64 * 1024;
+/// Bytes of a stream that may wait for its reader, but for a single event that is larger.
+pub const STREAM_BUFFER_BYTES: usize = 256 * 1024;
+/// Milliseconds of silence after which a stream says that it is still there.
+pub const HEARTBEAT_MS: u64 = 15_000;
+/// Microseconds that streams may take of a turn that commits nothing.
+pub const FEED_QUIET_US: u64 = 5_000;
+/// Microseconds that they always get.
+pub const FEED_LEAST_US: u64 = 200;
+/// The part of a turn that they get when it commits: one of so many.
+pub const FEED_SHARE: u32 = 4;
+/// Milliseconds after which streams are tried again for which there was no memory.
+pub const STREAM_RETRY_MS: u64 = 50;
+/// Named subscriptions.
+pub const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+// A buffer that may be refilled takes a slice, and its framing as chunk and lines.
+const _: () = assert!(OUTPUT_WAIT_MAX_BYTES + 2 * STREAM_SLICE_BYTES <= STREAM_BUFFER_BYTES);
+const _: () = assert!(HEARTBEAT_MS < WRITE_TIMEOUT_MS);
+
 /// Lines that a check writes about one part of the database.
 pub const CHECK_LINES_PER_PART: u64 = 20;
 /// Events behind the last segment whose keys a check holds in memory, 96 MiB. A server leaves fewer.

@@ -9,4 +9,6 @@ pub mod publish_body;
 pub mod query;
 pub mod read;
 pub mod route;
+pub mod subscribe;
+pub mod subscriptions;
 pub mod watch;

@@ -93,22 +93,7 @@ pub fn read(
 ) -> Result<(Publication, Asked), Refused> {
     let query = |name| flag(request.query(), name).map_err(|details| unprocessable(&details));
     let (results, partial) = (query("results")?, query("partial")?);
-    let body = match coding_of(request).unwrap_or(Coding::Identity) {
-        Coding::Identity => body,
-        coding => decode(coding, &body, max_body_bytes).map_err(|error| match error {
-            DecodeError::TooLarge => Refused::from(too_large(max_body_bytes)),
-            DecodeError::Broken => {
-                let details = Details::body(format!(
-                    "the body is not what Content-Encoding {} says",
-                    coding.name()
-                ));
-                Refused {
-                    response: unprocessable(&details),
-                    rejected: 1,
-                }
-            }
-        })?,
-    };
+    let body = decoded(request, body, max_body_bytes)?;
     match publish_body::parse(body, events, partial, max_events) {
         Ok(parsed) => {
             let asked = Asked {
@@ -133,6 +118,31 @@ pub fn read(
             })
         }
     }
+}
+
+/// The body of a request that [`check_head`] let pass, its content coding taken off.
+pub(super) fn decoded(
+    request: &Request,
+    body: Vec<u8>,
+    max_body_bytes: usize,
+) -> Result<Vec<u8>, Refused> {
+    let coding = coding_of(request).unwrap_or(Coding::Identity);
+    if coding == Coding::Identity {
+        return Ok(body);
+    }
+    decode(coding, &body, max_body_bytes).map_err(|error| match error {
+        DecodeError::TooLarge => Refused::from(too_large(max_body_bytes)),
+        DecodeError::Broken => {
+            let details = Details::body(format!(
+                "the body is not what Content-Encoding {} says",
+                coding.name()
+            ));
+            Refused {
+                response: unprocessable(&details),
+                rejected: 1,
+            }
+        }
+    })
 }
 
 /// The answer to a body over the limit.

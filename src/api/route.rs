@@ -15,6 +15,10 @@ pub enum Route {
     Events,
     Event { topic: String, event_id: String },
     Topics,
+    Subscribe,
+    Subscriptions,
+    Subscription { name: String },
+    Acknowledgement { name: String },
     Stats,
     Health,
 }
@@ -41,6 +45,14 @@ impl Route {
                     ["stats"] => Route::Stats,
                     ["topics"] => Route::Topics,
                     ["events"] => Route::Events,
+                    ["subscribe"] => Route::Subscribe,
+                    ["subscriptions"] => Route::Subscriptions,
+                    ["subscriptions", name] if name_error(name).is_none() => {
+                        Route::Subscription { name: name.into() }
+                    }
+                    ["subscriptions", name, "ack"] if name_error(name).is_none() => {
+                        Route::Acknowledgement { name: name.into() }
+                    }
                     ["events", topic, event_id] => {
                         if name_error(topic).is_some() || name_error(event_id).is_some() {
                             return None;
@@ -60,7 +72,8 @@ impl Route {
     /// The methods of the route, as the field `Allow` lists them.
     pub fn allow(&self) -> &'static str {
         match self {
-            Route::Publish => "POST, OPTIONS",
+            Route::Publish | Route::Acknowledgement { .. } => "POST, OPTIONS",
+            Route::Subscription { .. } => "GET, HEAD, PUT, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -71,15 +84,24 @@ impl Route {
             // The page at `/` shows no data.
             Route::Root | Route::Health => Access::Open,
             Route::Publish => Access::Needs(Scope::Publish),
-            Route::Events | Route::Event { .. } | Route::Topics | Route::Stats => {
-                Access::Needs(Scope::Read)
-            }
+            Route::Events
+            | Route::Event { .. }
+            | Route::Topics
+            | Route::Subscribe
+            | Route::Subscriptions
+            | Route::Subscription { .. }
+            | Route::Acknowledgement { .. }
+            | Route::Stats => Access::Needs(Scope::Read),
         }
     }
 
     pub(super) fn takes(&self, method: Method) -> bool {
         match self {
-            Route::Publish => method == Method::Post,
+            Route::Publish | Route::Acknowledgement { .. } => method == Method::Post,
+            Route::Subscription { .. } => matches!(
+                method,
+                Method::Get | Method::Head | Method::Put | Method::Delete
+            ),
             _ => matches!(method, Method::Get | Method::Head),
         }
     }
@@ -89,7 +111,7 @@ impl Route {
 pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
     if request.method == Method::Options && request.path() == "*" {
         return Err(Response::empty(204)
-            .header("Allow", "GET, HEAD, POST, OPTIONS")
+            .header("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
             .into());
     }
     let Some(route) = Route::of(request.path()) else {
@@ -109,7 +131,7 @@ pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
             .header("Allow", allow)
             .into());
     }
-    if route == Route::Publish {
+    if matches!(request.method, Method::Post | Method::Put) {
         super::publish::check_head(request)?;
     }
     Ok(route)

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::listener::Stream;
+use super::listener;
+use super::streams::Stream;
 use crate::app::Ticket;
 use crate::clock::Now;
 use crate::http::Conn;
@@ -21,7 +22,7 @@ pub enum ReadOutcome {
 /// A connected client. Named by slab key and generation, so that a late answer to one that has gone
 /// cannot reach the stranger who got its key.
 pub struct Client {
-    pub stream: Stream,
+    pub socket: listener::Stream,
     pub conn: Conn,
     pub generation: u32,
     /// The socket may have bytes: no read has found it empty since the last readiness.
@@ -46,12 +47,14 @@ pub struct Client {
     pub accounted: usize,
     /// To be closed at the end of the turn.
     pub closing: bool,
+    /// What its answer in hand is fed from.
+    pub stream: Option<Box<Stream>>,
 }
 
 impl Client {
-    pub fn new(stream: Stream, conn: Conn, generation: u32) -> Self {
+    pub fn new(socket: listener::Stream, conn: Conn, generation: u32) -> Self {
         Self {
-            stream,
+            socket,
             conn,
             generation,
             readable: true,
@@ -65,6 +68,7 @@ impl Client {
             scheduled: None,
             accounted: 0,
             closing: false,
+            stream: None,
         }
     }
 
@@ -76,7 +80,7 @@ impl Client {
     /// Reads once from the socket into the connection.
     pub fn read(&mut self, buffer: &mut [u8], now: Now) -> ReadOutcome {
         loop {
-            match self.stream.read(buffer) {
+            match self.socket.read(buffer) {
                 Ok(0) => {
                     self.readable = false;
                     self.conn.receive_end();
@@ -103,7 +107,7 @@ impl Client {
     /// Writes what waits, as far as the socket takes it. An error means that the socket is broken.
     pub fn write(&mut self, now: Now) -> io::Result<()> {
         while self.writable && !self.conn.output().is_empty() {
-            match self.stream.write(self.conn.output()) {
+            match self.socket.write(self.conn.output()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.conn.sent(n, now),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -112,7 +116,7 @@ impl Client {
             }
         }
         if self.conn.wants_shutdown() {
-            self.stream.shutdown_write()?;
+            self.socket.shutdown_write()?;
             self.conn.shutdown_done(now);
         }
         Ok(())
@@ -130,7 +134,11 @@ impl Client {
     pub fn deadline(&self, pause_ms: u64) -> Option<u64> {
         let since = self.paused_since.filter(|_| self.is_paused);
         let paused = since.map(|since| since + pause_ms);
-        [self.conn.deadline(), paused].into_iter().flatten().min()
+        let beat = self.stream.as_ref().map(|stream| stream.beat_at);
+        [self.conn.deadline(), paused, beat]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

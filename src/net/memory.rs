@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::app::Ticket;
-use crate::limits::SMALL_SHARE_BYTES;
+use crate::limits::{SMALL_SHARE_BYTES, STREAM_SLICE_BYTES};
 
 /// Who holds how much, and who waits.
 #[derive(Debug)]
@@ -69,6 +69,19 @@ impl SharedMemory {
     /// ask becomes the exempt.
     pub fn may_receive(&mut self, ticket: Ticket, share: usize) -> bool {
         self.part(share).has_room() || *self.exempt.get_or_insert(ticket) == ticket
+    }
+
+    /// How many bytes the client of a stream, which holds `share`, may be given more. Streams leave half
+    /// of the memory for large shares to bodies; beyond that one whose reader has taken everything still
+    /// gets a little.
+    pub fn stream_room(&self, share: usize) -> usize {
+        if self.large.held < self.large.limit / 2 {
+            STREAM_SLICE_BYTES
+        } else if share == 0 && self.small.has_room() {
+            SMALL_SHARE_BYTES / 2
+        } else {
+            0
+        }
     }
 
     /// This client has received its request, or has gone.
@@ -155,6 +168,17 @@ mod tests {
         assert!(woken(&mut memory).is_empty());
         memory.account(LARGE - 1, 0);
         assert_eq!(woken(&mut memory), [2]);
+    }
+
+    #[test]
+    fn streams_leave_memory_to_bodies() {
+        let mut memory = SharedMemory::new(LIMIT);
+        assert_eq!(memory.stream_room(LARGE), STREAM_SLICE_BYTES);
+        memory.account(0, ALL / 2);
+        assert_eq!(memory.stream_room(LARGE), 0);
+        assert!((1..SMALL_SHARE_BYTES).contains(&memory.stream_room(0)));
+        (0..12).for_each(|_| memory.account(0, LARGE - 1));
+        assert_eq!(memory.stream_room(0), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod listener;
 mod memory;
 mod reactor;
 mod serve;
+mod streams;
 mod tokens_file;
 
 pub use listener::Listen;

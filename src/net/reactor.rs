@@ -13,9 +13,14 @@
 //! 6. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
 //!    exists before its events are on disk.
 //! 7. *flush* is the one place that writes to sockets.
-//! 8. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
-//! 9. *close* is the one place that closes, last, so that no phase before it meets a dead key.
-//! 10. *idle* work and the log come when nobody waits for an answer any more.
+//! 8. *feed* gives subscribers their next slices. It stands behind *flush*, so that no publisher waits
+//!    for its answer longer because many want to read.
+//! 9. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
+//! 10. *close* is the one place that closes, last, so that no phase before it meets a dead key.
+//! 11. *idle* work and the log come when nobody waits for an answer any more.
+
+mod feed;
+mod life;
 
 use std::io;
 use std::path::PathBuf;
@@ -23,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use log::Log;
 use mio::{Events, Poll, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 
@@ -33,13 +38,14 @@ use super::clocks::read_clocks;
 use super::deadlines::Deadlines;
 use super::listener::{Listener, Stream};
 use super::memory::SharedMemory;
-use super::tokens_file;
+use super::streams::Streams;
 use crate::app::{Answer, App, Committed};
 use crate::clock::Now;
 use crate::http::{Conn, Response, Step};
 use crate::limits;
 use crate::logging::Logger;
 use crate::tokens::Tokens;
+use life::Life;
 
 const SIGNALS: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
@@ -51,14 +57,6 @@ pub struct Options {
     pub max_connections: usize,
     pub max_body_bytes: usize,
     pub max_buffered_bytes: usize,
-}
-
-/// Where the server is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
-    Serving,
-    /// Answers what has been received, until this time at the latest.
-    Draining(u64),
 }
 
 /// The event loop.
@@ -86,6 +84,11 @@ pub struct Reactor {
     more_idle_work: bool,
     read_buffer: Box<[u8]>,
     committed: Vec<Committed>,
+    streams: Streams,
+    /// The slice in hand; kept for its memory.
+    slice: Vec<u8>,
+    /// When the poll of this turn ended.
+    turn_began: Instant,
 }
 
 impl Reactor {
@@ -131,6 +134,9 @@ impl Reactor {
             more_idle_work: false,
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             committed: Vec::new(),
+            streams: Streams::default(),
+            slice: Vec::new(),
+            turn_began: started,
         })
     }
 
@@ -146,12 +152,14 @@ impl Reactor {
         loop {
             let timeout = self.timeout();
             self.poll(&mut events, timeout)?;
+            self.turn_began = Instant::now();
             self.accept();
             self.serve_ready();
             self.gather(&mut events)?;
             self.app.drain(self.now);
             self.deliver();
             self.flush_all();
+            self.feed();
             self.expire();
             self.close_all();
             self.idle();
@@ -195,12 +203,20 @@ impl Reactor {
                     };
                     client.readable |= event.is_readable();
                     client.read_closed |= event.is_read_closed();
+                    let is_gone = event.is_error() || event.is_write_closed();
+                    let streams = client.stream.is_some();
                     if event.is_writable() && !client.writable {
                         client.writable = true;
                         self.want_flush(key);
                     }
                     if event.is_readable() {
                         self.want_service(key);
+                    }
+                    // A stream is not read meanwhile, so nothing else would tell.
+                    if streams && is_gone {
+                        self.want_close(key);
+                    } else if streams && event.is_read_closed() {
+                        self.peer_has_finished(key);
                     }
                 }
             }
@@ -210,7 +226,8 @@ impl Reactor {
 
     /// How long the poll may sleep.
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.flush.is_empty() || self.more_idle_work {
+        let queued = !self.ready.is_empty() || !self.flush.is_empty();
+        if queued || self.streams.is_any_queued() || self.more_idle_work {
             return Some(Duration::ZERO);
         }
         let drain_ends = match self.life {
@@ -225,6 +242,7 @@ impl Reactor {
         let next = [
             self.deadlines.next(),
             self.app.deadline(),
+            self.streams.deadline(),
             accept,
             drain_ends,
             log,
@@ -235,26 +253,6 @@ impl Reactor {
         // The poll's clock counts whole milliseconds, so one more makes sure that the time has come.
         let wait = (next + 1).saturating_sub(read_clocks(self.started).mono_ms);
         Some(Duration::from_millis(wait))
-    }
-
-    fn take_signals(&mut self) {
-        let taken: Vec<i32> = self.signals.pending().collect();
-        for signal in taken {
-            if signal == SIGHUP {
-                if let Some(tokens) = tokens_file::reload(self.tokens_file.as_deref()) {
-                    self.app.set_tokens(tokens);
-                }
-                continue;
-            }
-            if self.life != Life::Serving {
-                log::warn!("second signal: exiting at once");
-                self.logger
-                    .flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
-                std::process::exit(128 + signal);
-            }
-            log::info!("signal {signal}: answering what has been received, then stopping");
-            self.life = Life::Draining(self.now.mono_ms + limits::DRAIN_MS);
-        }
     }
 
     fn accept(&mut self) {
@@ -356,10 +354,10 @@ impl Reactor {
 
     /// Hands every complete request of a client to the application, until one has to wait.
     fn handle_requests(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        let ticket = client.ticket(key);
         let now = self.now;
         loop {
+            let client = &mut self.clients[key];
+            let ticket = client.ticket(key);
             if client.waits_for_commit || client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES
             {
                 break;
@@ -375,6 +373,7 @@ impl Reactor {
                     match self.app.handle(ticket, &client.conn.request(), body, now) {
                         Answer::Now(response) => client.conn.respond(&response, now),
                         Answer::AfterCommit => client.waits_for_commit = true,
+                        Answer::Stream(stream) => self.begin_stream(key, *stream),
                     }
                 }
                 Step::Refused(status) => log::debug!("a connection was refused with {status}"),
@@ -409,25 +408,33 @@ impl Reactor {
         let mut at = 0;
         while let Some(key) = self.flush.get(at).copied() {
             at += 1;
-            let Some(client) = self.clients.get_mut(key) else {
-                continue;
-            };
-            client.on_flush_list = false;
-            if client.closing {
-                continue;
-            }
-            let was_full = client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES;
-            if client.write(self.now).is_err() {
-                self.want_close(key);
-                continue;
-            }
-            if was_full && client.conn.output().len() <= limits::OUTPUT_WAIT_MAX_BYTES {
-                self.want_service(key);
-            }
-            self.account(key);
-            self.settle(key);
+            self.flush_client(key);
         }
         self.flush.clear();
+    }
+
+    /// Writes what waits for a client. The one place that writes.
+    fn flush_client(&mut self, key: usize) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.on_flush_list = false;
+        if client.closing {
+            return;
+        }
+        let was_full = client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES;
+        if client.write(self.now).is_err() {
+            return self.want_close(key);
+        }
+        if was_full && client.conn.output().len() <= limits::OUTPUT_WAIT_MAX_BYTES {
+            let ticket = client.ticket(key);
+            match &mut client.stream {
+                Some(stream) => self.streams.queue(ticket, stream),
+                None => self.want_service(key),
+            }
+        }
+        self.account(key);
+        self.settle(key);
     }
 
     fn expire(&mut self) {
@@ -455,6 +462,7 @@ impl Reactor {
                 client.conn.expire(self.now);
                 self.want_service(key);
             }
+            self.beat(key);
             self.after_change(key);
         }
         self.app.tick(self.now);
@@ -468,6 +476,9 @@ impl Reactor {
             self.memory.account(client.accounted, 0);
             self.memory.done_receiving(client.ticket(key));
             self.app.set_connections(self.clients.len());
+            if client.stream.is_some() {
+                self.count_streams(-1);
+            }
         }
         self.wake_paused();
     }
@@ -496,24 +507,6 @@ impl Reactor {
             log::debug!("idle work held the loop for {} us", held.as_micros());
         }
         self.logger.flush();
-    }
-
-    /// Whether everything that was received has been answered after a signal.
-    fn is_finished(&self) -> bool {
-        let Life::Draining(until) = self.life else {
-            return false;
-        };
-        let busy = |client: &Client| client.waits_for_commit || client.conn.is_busy();
-        if self.now.mono_ms >= until {
-            log::warn!(
-                "{} connections were not done in time",
-                self.clients.iter().filter(|(_, c)| busy(c)).count()
-            );
-            return true;
-        }
-        !self.app.has_waiting()
-            && self.ready.is_empty()
-            && !self.clients.iter().any(|(_, client)| busy(client))
     }
 
     /// What every change of a client's connection is followed by.

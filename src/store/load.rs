@@ -17,6 +17,7 @@ impl Store {
     pub(super) fn load(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
         self.load_counters()?;
         self.load_topics()?;
+        self.load_subscriptions()?;
         if recorded_dedup(&self.db)? == Dedup::Index {
             self.load_keys(options)?;
         }

@@ -7,6 +7,7 @@
 
 mod check;
 mod convert;
+mod feed;
 mod keys;
 mod load;
 mod maintain;
@@ -14,6 +15,7 @@ mod open;
 mod read;
 mod schema;
 mod settle;
+mod subscriptions;
 mod topics;
 mod write;
 
@@ -26,10 +28,12 @@ use rusqlite::Connection;
 
 pub use check::{check, CheckOptions, Progress, Report};
 pub use convert::{convert, Converted};
+pub use feed::FeedQuery;
 pub use keys::IndexMemory;
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};
 pub use schema::create_tables;
+pub use subscriptions::{Change, Changed, Position};
 pub use topics::{Topic, TopicId, Topics};
 
 /// What became of one event.
@@ -122,6 +126,8 @@ pub struct Store {
     counters: Counters,
     /// The greatest seq in use; 0 in an empty database.
     last_seq: u64,
+    /// The named subscriptions, as the table has them.
+    positions: subscriptions::Positions,
     /// Every event up to this seq is counted in the table `topics`.
     topics_mark: u64,
     /// Frames in the write-ahead log, as SQLite told at the last commit.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
+use super::schema::{create_subscriptions, create_tables, APPLICATION_ID, SCHEMA_VERSION};
 use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
 use super::topics::Topics;
 use super::write::Synchronous;
@@ -116,6 +116,7 @@ impl Store {
             topics: Topics::default(),
             counters: Counters::default(),
             last_seq: 0,
+            positions: Default::default(),
             topics_mark: 0,
             wal_frames,
             checkpoint_at: limits::CHECKPOINT_FRAMES,
@@ -303,6 +304,7 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
             // Unlike a row that is set to what it is, this is written.
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
+        create_subscriptions(&transaction)?;
         transaction.commit()
     })();
     result.map_err(|e: rusqlite::Error| explain(&e))?;

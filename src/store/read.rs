@@ -51,7 +51,8 @@ pub struct Page {
     pub more_behind: Option<u64>,
 }
 
-const COLUMNS: &str = "seq, topic_id, event_id, timestamp, source, payload, processed_at";
+pub(super) const COLUMNS: &str =
+    "seq, topic_id, event_id, timestamp, source, payload, processed_at";
 
 impl Store {
     /// Hands the events of a page to `take`, in order. A page ends early once it holds
@@ -156,7 +157,7 @@ impl Store {
         Ok(())
     }
 
-    fn select(&mut self, patterns: &[String]) -> Selection {
+    pub(super) fn select(&mut self, patterns: &[String]) -> Selection {
         if patterns.is_empty() || patterns.iter().any(|p| p == "*") {
             return Selection::All;
         }
@@ -176,7 +177,8 @@ impl Store {
     }
 }
 
-enum Selection {
+/// What patterns come to.
+pub(super) enum Selection {
     All,
     Topics(Vec<TopicId>),
 }
@@ -206,7 +208,7 @@ impl PageFill {
 
 /// The seqs of several topics in one order. Each topic has a short buffer that is refilled when it
 /// runs empty, so a page costs what it shows and one look-up for each topic at the most.
-struct TopicMerge<'s> {
+pub(super) struct TopicMerge<'s> {
     store: &'s Store,
     ascending: bool,
     buffers: Vec<TopicBuffer>,
@@ -225,7 +227,7 @@ struct TopicBuffer {
 }
 
 impl<'s> TopicMerge<'s> {
-    fn new(store: &'s Store, ids: &[TopicId], bound: Bound) -> rusqlite::Result<Self> {
+    pub(super) fn new(store: &'s Store, ids: &[TopicId], bound: Bound) -> rusqlite::Result<Self> {
         let ascending = matches!(bound, Bound::After(_));
         let mut merge = Self {
             store,
@@ -283,7 +285,7 @@ impl<'s> TopicMerge<'s> {
         Ok(())
     }
 
-    fn next(&mut self) -> rusqlite::Result<Option<u64>> {
+    pub(super) fn next(&mut self) -> rusqlite::Result<Option<u64>> {
         while let Some((newest, topic)) = self.waiting.last().copied() {
             let best = self
                 .heads
@@ -305,11 +307,14 @@ impl<'s> TopicMerge<'s> {
 }
 
 /// A seq as SQLite's signed integer.
-fn clamp(seq: u64) -> i64 {
+pub(super) fn clamp(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-fn stored_event<'r>(topics: &'r Topics, row: &'r Row) -> rusqlite::Result<StoredEvent<'r>> {
+pub(super) fn stored_event<'r>(
+    topics: &'r Topics,
+    row: &'r Row,
+) -> rusqlite::Result<StoredEvent<'r>> {
     let topic = row.get::<_, TopicId>(1)?;
     if topic == 0 || topic as usize > topics.len() {
         return Err(rusqlite::Error::IntegralValueOutOfRange(1, topic.into()));

@@ -76,6 +76,17 @@ pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
 }
 
+/// Creates the table of named subscriptions where it is missing: a database may be older than it.
+pub(super) fn create_subscriptions(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "CREATE TABLE IF NOT EXISTS subscriptions(
+           name       TEXT PRIMARY KEY,
+           after      INTEGER NOT NULL,
+           updated_at INTEGER NOT NULL
+         ) STRICT, WITHOUT ROWID;",
+    )
+}
+
 /// Creates what a duplicate check needs, and records it as the database's.
 pub fn create_check(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     create_parts(db, dedup)?;

@@ -7,6 +7,7 @@ use super::keys::fingerprint::EventParts;
 use super::keys::{Check, KeyIndex};
 use super::maintain::{write_topics, TopicRows};
 use super::schema::SCHEMA_VERSION;
+use super::subscriptions::{Change, Changed, Undo};
 use super::topics::TopicId;
 use super::{damaged, Counters, Durability, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
@@ -114,23 +115,37 @@ struct Written {
     counters: Counters,
     last_seq: u64,
     topics: TopicRows,
+    changed: Vec<Changed>,
 }
 
 impl Store {
-    /// Stores the events of all `publications` in one transaction and appends the outcome of each, in
-    /// order, to `outcomes`. After an error nothing is stored, nothing is counted and `outcomes` is
-    /// as it was.
+    /// Stores the events of all `publications` in one transaction, as [`Store::commit_all`] does.
     pub fn commit<'p>(
         &mut self,
         publications: impl Iterator<Item = &'p Publication>,
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), StoreError> {
+        self.commit_all(publications, &[], processed_at, outcomes)
+            .map(|_| ())
+    }
+
+    /// Stores the events of all `publications` and makes the `changes` behind them in one transaction.
+    /// Appends the outcome of each event, in order, to `outcomes`, and says what became of each change.
+    /// After an error nothing is stored, nothing is counted and `outcomes` is as it was.
+    pub fn commit_all<'p>(
+        &mut self,
+        publications: impl Iterator<Item = &'p Publication>,
+        changes: &[Change],
+        processed_at: i64,
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<Vec<Changed>, StoreError> {
         self.settle_log()?;
         let first = outcomes.len();
         let topics_before = self.topics.len();
         self.batch_topics.clear();
-        match self.write(publications, processed_at, outcomes) {
+        let mut undo = Undo::default();
+        match self.write(publications, changes, processed_at, outcomes, &mut undo) {
             Ok(written) => {
                 if let Some(keys) = &mut self.keys {
                     keys.committed();
@@ -143,11 +158,12 @@ impl Store {
                         self.topics.count(*topic, *seq, processed_at);
                     }
                 }
-                Ok(())
+                Ok(written.changed)
             }
             Err(error) => {
                 outcomes.truncate(first);
                 self.topics.truncate(topics_before);
+                self.undo_changes(undo);
                 self.rollback();
                 if let Some(keys) = &mut self.keys {
                     keys.rolled_back();
@@ -161,8 +177,10 @@ impl Store {
     fn write<'p>(
         &mut self,
         publications: impl Iterator<Item = &'p Publication>,
+        changes: &[Change],
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
+        undo: &mut Undo,
     ) -> rusqlite::Result<Written> {
         self.begin_durable()?;
         let mut statements = Statements::prepare(&self.db)?;
@@ -170,6 +188,7 @@ impl Store {
             counters: self.counters,
             last_seq: self.last_seq,
             topics: TopicRows::default(),
+            changed: Vec::new(),
         };
         for publication in publications {
             let body = &publication.body;
@@ -205,10 +224,12 @@ impl Store {
         }
         drop(statements);
         let accepted = written.counters.unique_processed - self.counters.unique_processed;
-        if accepted == 0 {
+        if accepted == 0 && changes.is_empty() {
             self.commit_counters_alone(&written)?;
             return Ok(written);
         }
+        written.changed =
+            self.change_subscriptions(changes, written.last_seq, processed_at, undo)?;
         if let Some(keys) = &mut self.keys {
             let budget = accepted as usize * limits::SEGMENT_RECORDS_PER_EVENT;
             keys.work(&self.db, budget)?;
