@@ -13,6 +13,7 @@ mod load;
 mod maintain;
 mod open;
 mod read;
+mod retain;
 mod schema;
 mod settle;
 mod subscriptions;
@@ -128,6 +129,8 @@ pub struct Store {
     last_seq: u64,
     /// The named subscriptions, as the table has them.
     positions: subscriptions::Positions,
+    /// What retention has let go.
+    horizons: retain::Horizons,
     /// Every event up to this seq is counted in the table `topics`.
     topics_mark: u64,
     /// Frames in the write-ahead log, as SQLite told at the last commit.
@@ -154,6 +157,12 @@ impl Store {
     /// The greatest seq in use; 0 in an empty database.
     pub fn last_seq(&self) -> u64 {
         self.last_seq
+    }
+
+    /// The seq of the oldest event that has not been removed; the one behind `last_seq` where there is
+    /// none. What lies in front of it is gone for good.
+    pub fn first_seq(&self) -> u64 {
+        self.horizons.events + 1
     }
 
     /// The topics that have events.

@@ -10,6 +10,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::schema::{create_subscriptions, create_tables, APPLICATION_ID, SCHEMA_VERSION};
+use super::retain::Horizons;
+use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
 use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
 use super::topics::Topics;
 use super::write::Synchronous;
@@ -117,6 +119,7 @@ impl Store {
             counters: Counters::default(),
             last_seq: 0,
             positions: Default::default(),
+            horizons: Horizons::default(),
             topics_mark: 0,
             wal_frames,
             checkpoint_at: limits::CHECKPOINT_FRAMES,
