@@ -78,7 +78,7 @@ impl App {
             (Start::Behind(seq), _) => seq,
             (Start::Subscription, Some(seq)) => seq,
             _ if asked.follow => head,
-            _ => 0,
+            _ => self.store.first_seq() - 1,
         };
         if self.subscribers == 0 {
             self.recent.restart(head);
@@ -109,6 +109,7 @@ impl App {
     ) -> Result<Fed, StoreError> {
         let head = self.store.last_seq();
         let end = subscriber.until.unwrap_or(head);
+        self.pass_gap(subscriber, end, out);
         if subscriber.after < end {
             let full = out.len() + max_bytes;
             if self.recent.covers(subscriber.after) && self.subscribers > 0 {
@@ -128,6 +129,16 @@ impl App {
         } else {
             Fed::AtHead
         })
+    }
+
+    /// Tells a subscriber of events that have been removed before it could get them.
+    fn pass_gap(&self, subscriber: &mut Subscriber, end: u64, out: &mut Vec<u8>) {
+        let last_removed = (self.store.first_seq() - 1).min(end);
+        if subscriber.after < last_removed {
+            let format = subscriber.format;
+            format.write_gap(out, subscriber.after + 1, last_removed);
+            subscriber.after = last_removed;
+        }
     }
 
     /// Whether what a subscriber has still to get is in memory.

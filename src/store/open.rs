@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::schema::{create_subscriptions, create_tables, APPLICATION_ID, SCHEMA_VERSION};
 use super::retain::Horizons;
-use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
+use super::schema::{create_subscriptions, create_tables, APPLICATION_ID, SCHEMA_VERSION};
 use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
 use super::topics::Topics;
 use super::write::Synchronous;

@@ -70,7 +70,8 @@ impl Store {
 
     /// How many stored events a subscription at `after` has still to get.
     pub fn lag(&self, after: u64) -> u64 {
-        self.last_seq.saturating_sub(after)
+        self.last_seq
+            .saturating_sub(after.max(self.first_seq() - 1))
     }
 
     /// Reads the table; makes it in a database that is older than it.
