@@ -8,6 +8,8 @@
 mod feed;
 mod positions;
 
+use std::path::Path;
+
 pub use feed::{Fed, Stream, Subscriber};
 
 use crate::api::route::{self, Route};
@@ -19,7 +21,7 @@ use crate::hub::Recent;
 use crate::limits;
 use crate::logging;
 use crate::ring::{Full, Ring, Slot};
-use crate::store::{Outcome, Store, StoreError};
+use crate::store::{Help, Outcome, Store, StoreError};
 use crate::tokens::Tokens;
 
 /// Names the connection that waits for an answer; the shell gives it and gets it back.
@@ -379,6 +381,16 @@ impl App {
             self.idle_at = now.mono_ms + limits::RETRY_MS;
             false
         })
+    }
+
+    /// The database whose write-ahead log another process is to copy, if that is needed.
+    pub fn wants_help(&self) -> Option<&Path> {
+        self.store.wants_help().then(|| self.store.path())
+    }
+
+    /// What became of [`App::wants_help`].
+    pub fn helped(&mut self, help: Help) {
+        self.store.helped(help);
     }
 
     /// When [`App::tick`] or [`App::drain`] has something to do next, in `mono_ms`.

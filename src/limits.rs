@@ -87,6 +87,10 @@ pub const PAGE_CACHE_KIB: usize = 8 * 1024;
 pub const WAL_KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// Frames in the write-ahead log at which it is checkpointed, 4 MiB: a slice of a few milliseconds.
 pub const CHECKPOINT_FRAMES: u32 = 1_000;
+/// Frames that are still to be copied from which another process does it, 64 MiB: some tenths of a second.
+pub const BACKLOG_FRAMES: u32 = 16 * 1024;
+/// Milliseconds between two looks at that process.
+pub const HELPER_LOOK_MS: u64 = 20;
 /// Bytes of a database that is checked whole at every start, which takes some 20 ms.
 pub const CHECKED_AT_START_BYTES: u64 = 16 * 1024 * 1024;
 /// Events behind the mark at which the counts of topics are written. After a kill the start counts at most

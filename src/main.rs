@@ -9,6 +9,9 @@ fn main() -> ExitCode {
     let done = match cli::parse(std::env::args_os()) {
         Ok(Command::Serve(config)) => cli::serve::run(config),
         Ok(Command::Check(arguments)) => cli::check::run(arguments).map_err(Failure::Failed),
+        Ok(Command::Checkpoint(arguments)) => {
+            cli::checkpoint::run(&arguments).map_err(Failure::Failed)
+        }
         Ok(Command::Convert(arguments)) => cli::convert::run(arguments).map_err(Failure::Failed),
         Err(refusal) => return refusal.report(),
     };

@@ -2,6 +2,7 @@
 //! wrong. It must never write outside standard output and standard error, and never panic on them.
 
 pub mod check;
+pub mod checkpoint;
 pub mod convert;
 mod progress;
 pub mod serve;
@@ -15,6 +16,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use check::CheckArgs;
+use checkpoint::CheckpointArgs;
 use convert::ConvertArgs;
 
 use crate::config::{Config, ServeArgs};
@@ -24,6 +26,7 @@ use crate::config::{Config, ServeArgs};
 pub enum Command {
     Serve(Config),
     Check(CheckArgs),
+    Checkpoint(CheckpointArgs),
     Convert(ConvertArgs),
 }
 
@@ -39,6 +42,7 @@ struct Cli {
 enum CliSubcommand {
     Serve(ServeArgs),
     Check(CheckArgs),
+    Checkpoint(CheckpointArgs),
     Convert(ConvertArgs),
 }
 
@@ -75,6 +79,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
     match cli.map_err(refuse)?.subcommand {
         CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
         CliSubcommand::Check(check) => Ok(Command::Check(check)),
+        CliSubcommand::Checkpoint(checkpoint) => Ok(Command::Checkpoint(checkpoint)),
         CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
     }
 }

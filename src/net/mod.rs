@@ -5,6 +5,7 @@ mod acceptor;
 mod client;
 mod clocks;
 mod deadlines;
+mod helper;
 mod listener;
 mod memory;
 mod reactor;

@@ -36,6 +36,7 @@ use super::acceptor::Acceptor;
 use super::client::{key_of, Client, ReadOutcome};
 use super::clocks::read_clocks;
 use super::deadlines::Deadlines;
+use super::helper::Helper;
 use super::listener::{Listener, Stream};
 use super::memory::SharedMemory;
 use super::streams::Streams;
@@ -82,6 +83,7 @@ pub struct Reactor {
     memory: SharedMemory,
     deadlines: Deadlines,
     more_idle_work: bool,
+    helper: Helper,
     read_buffer: Box<[u8]>,
     committed: Vec<Committed>,
     streams: Streams,
@@ -132,6 +134,7 @@ impl Reactor {
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
             more_idle_work: false,
+            helper: Helper::default(),
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             committed: Vec::new(),
             streams: Streams::default(),
@@ -243,6 +246,7 @@ impl Reactor {
             self.deadlines.next(),
             self.app.deadline(),
             self.streams.deadline(),
+            self.helper.deadline(),
             accept,
             drain_ends,
             log,
@@ -502,6 +506,7 @@ impl Reactor {
     fn idle(&mut self) {
         let begun = Instant::now();
         self.more_idle_work = self.app.idle_work(self.now);
+        self.helper.turn(&mut self.app, self.now);
         let held = begun.elapsed();
         if held >= Duration::from_millis(limits::SLICE_TOLD_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());

@@ -76,7 +76,8 @@ impl Store {
     /// nothing, that is all of it; else only what cannot ride along with a commit. Says whether there
     /// is more for a quiet turn.
     pub fn idle_work(&mut self, quiet: bool) -> Result<bool, StoreError> {
-        if self.wal_frames.load(Ordering::Relaxed) >= self.checkpoint_at {
+        let is_due = self.wal_frames.load(Ordering::Relaxed) >= self.checkpoint_at;
+        if is_due && !self.is_backlog() {
             return self.checkpoint().map(|()| true);
         }
         let has_keys = self.keys.as_ref().is_some_and(KeyIndex::has_work);
@@ -126,8 +127,10 @@ impl Store {
         })?;
         if frames == copied {
             self.wal_frames.store(0, Ordering::Relaxed);
+            self.frames_copied = 0;
             self.checkpoint_at = limits::CHECKPOINT_FRAMES;
         } else {
+            self.frames_copied = copied.max(0) as u32;
             self.checkpoint_at = frames.max(0) as u32 + limits::CHECKPOINT_FRAMES;
         }
         Ok(())

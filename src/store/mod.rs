@@ -5,6 +5,7 @@
 //! Nothing in here waits for another process: a locked database is reported at once, and the caller
 //! decides when to try again.
 
+mod backlog;
 mod check;
 mod convert;
 mod feed;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+pub use backlog::{copy_log, Copied, Help};
 pub use check::{check, CheckOptions, Progress, Report};
 pub use convert::{convert, Converted};
 pub use feed::FeedQuery;
@@ -137,6 +139,10 @@ pub struct Store {
     wal_frames: Arc<AtomicU32>,
     /// Frames at which the next checkpoint is due.
     checkpoint_at: u32,
+    /// Frames that were in the database when that was last looked at.
+    frames_copied: u32,
+    /// The log is to be copied by another process.
+    needs_help: bool,
     sweep: Option<maintain::TopicSweep>,
     /// The topic of each event of the batch in hand; kept for its memory.
     batch_topics: Vec<TopicId>,

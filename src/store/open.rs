@@ -122,6 +122,8 @@ impl Store {
             topics_mark: 0,
             wal_frames,
             checkpoint_at: limits::CHECKPOINT_FRAMES,
+            frames_copied: 0,
+            needs_help: false,
             sweep: None,
             batch_topics: Vec::new(),
             keys: None,

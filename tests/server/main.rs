@@ -26,8 +26,10 @@ mod reading;
 mod refusals;
 mod scenarios;
 mod starting;
+mod subscribe;
 mod tokens;
 #[cfg(not(target_feature = "crt-static"))]
 mod trouble;
 mod wait;
+mod wal;
 mod watching;

@@ -81,7 +81,8 @@ impl Reactor {
         };
         stream.queued = false;
         if client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES {
-            // It comes back when its reader has taken some.
+            // It comes back when its reader has taken some, and then not to wait for a commit.
+            stream.fed = Fed::MoreRecent;
             return;
         }
         let room = self.memory.stream_room(client.accounted);
