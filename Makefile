@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: build run test torture check bench bench-peers bench-scale bench-stalls load clean
+.PHONY: build run test torture check bench bench-subscribers bench-peers bench-scale bench-stalls load clean
 
 build:
 	$(CARGO) build --release
@@ -28,6 +28,10 @@ check:
 # make bench ARGS=--help; each of these writes its section of bench/RESULTS.md.
 bench:
 	$(CARGO) run --release -p logagg-bench -- $(ARGS)
+
+# What subscribers cost the publishers, and what they get.
+bench-subscribers:
+	$(CARGO) run --release -p logagg-bench -- subscribers $(ARGS)
 
 # The same loads on Redis and PostgreSQL, where they are installed.
 bench-peers:

@@ -27,6 +27,8 @@ pub enum Command {
     Scale(ScaleArgs),
     /// Look for stalls under half load
     Stalls(StallsArgs),
+    /// What subscribers cost the publishers, and what they get
+    Subscribers(SubscribersArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -113,6 +115,20 @@ pub struct StallsArgs {
     pub batch: u32,
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub results: ResultsArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SubscribersArgs {
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 3.0, value_parser = parse_time)]
+    pub seconds: f64,
+    /// Rounds of those that are compared
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]

@@ -2,8 +2,8 @@
 //! the same core in the same minutes, so that ratios mean something on any machine. It also has the
 //! load generator as a sub-command.
 //!
-//! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`
-//! and `stalls` are measurements of their own.
+//! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`,
+//! `stalls` and `subscribers` are measurements of their own.
 #![deny(unsafe_code)]
 
 mod allocations;
@@ -27,6 +27,7 @@ mod schema;
 mod server;
 mod setup;
 mod stalls;
+mod subscribers;
 mod suite;
 
 use std::io;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Some(Command::Peers(args)) => peers::run(args),
         Some(Command::Scale(args)) => scale::run(args),
         Some(Command::Stalls(args)) => stalls::run(args),
+        Some(Command::Subscribers(args)) => subscribers::run(args),
         None => suite::run(&args.suite),
     };
     match result {

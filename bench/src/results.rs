@@ -15,8 +15,9 @@ rates and latencies do not.
 ";
 
 /// The commands that have a section, in the order of the page.
-const SECTIONS: [&str; 4] = [
+const SECTIONS: [&str; 5] = [
     "make bench",
+    "make bench-subscribers",
     "make bench-peers",
     "make bench-scale",
     "make bench-stalls",
