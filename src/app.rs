@@ -13,7 +13,7 @@ use std::path::Path;
 pub use feed::{Fed, Stream, Subscriber};
 
 use crate::api::route::{self, Route};
-use crate::api::{access, publish, read, subscriptions, watch};
+use crate::api::{access, dashboard, publish, read, subscriptions, watch};
 use crate::clock::Now;
 use crate::event::{EventSpans, Span};
 use crate::http::{Request, Response};
@@ -188,7 +188,9 @@ impl App {
         let response = match route {
             Route::Health => Ok(self.health(now)),
             Route::Publish => return self.publish(ticket, request, body, now),
-            Route::Root => Ok(watch::root()),
+            Route::Root if dashboard::is_wanted(request) => Ok(dashboard::page(request)),
+            Route::Root => Ok(watch::root().header("Vary", "Accept")),
+            Route::Asset { name } => Ok(dashboard::asset(request, &name)),
             Route::Events => read::events(&mut self.store, query),
             Route::Event { topic, event_id } => read::event(&mut self.store, &topic, &event_id),
             Route::Topics => Ok(read::topics(&mut self.store)),

@@ -2,6 +2,7 @@
 //! SQL, no clock.
 
 pub mod access;
+pub mod dashboard;
 pub mod detail;
 pub mod json;
 pub mod publish;

@@ -1,6 +1,7 @@
 //! From a request's method and target to what is asked for. Also what a head alone refuses.
 
 use super::access::Access;
+use super::dashboard;
 use super::detail::Details;
 use super::query::percent_decode;
 use crate::event::name_error;
@@ -11,14 +12,25 @@ use crate::tokens::Scope;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     Root,
+    /// A file that the dashboard loads.
+    Asset {
+        name: String,
+    },
     Publish,
     Events,
-    Event { topic: String, event_id: String },
+    Event {
+        topic: String,
+        event_id: String,
+    },
     Topics,
     Subscribe,
     Subscriptions,
-    Subscription { name: String },
-    Acknowledgement { name: String },
+    Subscription {
+        name: String,
+    },
+    Acknowledgement {
+        name: String,
+    },
     Stats,
     Health,
 }
@@ -40,6 +52,9 @@ impl Route {
                     .collect::<Option<_>>()?;
                 match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
                     [""] => Route::Root,
+                    ["assets", name] if dashboard::is_asset(name) => {
+                        Route::Asset { name: name.into() }
+                    }
                     ["publish"] => Route::Publish,
                     ["health"] => Route::Health,
                     ["stats"] => Route::Stats,
@@ -81,8 +96,8 @@ impl Route {
     /// Who may ask for it. The one place that says so: a new route has to choose.
     pub fn access(&self) -> Access {
         match self {
-            // The page at `/` shows no data.
-            Route::Root | Route::Health => Access::Open,
+            // The page at `/` and its files show no data.
+            Route::Root | Route::Asset { .. } | Route::Health => Access::Open,
             Route::Publish => Access::Needs(Scope::Publish),
             Route::Events
             | Route::Event { .. }
