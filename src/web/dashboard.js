@@ -135,7 +135,7 @@ function plot(id, names, label) {
   const target = byId(id);
   const width = target.clientWidth || 600;
   const height = target.clientHeight || 170;
-  const top = 8;
+  const top = 16;
   const bottom = height - 18;
   const values = names.flatMap(name => history[name]).filter(Number.isFinite);
   const most = ceiling(Math.max(1e-6, ...values));
