@@ -4,6 +4,7 @@
 
 mod bodies;
 mod checking;
+mod dashboard;
 mod disk;
 mod durability;
 mod encodings;
