@@ -27,6 +27,8 @@ pub enum Command {
     Scale(ScaleArgs),
     /// Look for stalls under half load
     Stalls(StallsArgs),
+    /// Write the figures that tests print, from standard input, into RELIABILITY.md
+    Reliability(ReliabilityArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -141,6 +143,13 @@ pub struct LoadArgs {
     /// Check statuses only, for a server that answers with a constant
     #[arg(long)]
     pub constant: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ReliabilityArgs {
+    /// The page [default: RELIABILITY.md of the project]
+    #[arg(long, value_name = "PATH")]
+    pub page: Option<PathBuf>,
 }
 
 /// Seconds or minutes: a number above 0 and at most a million.
