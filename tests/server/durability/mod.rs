@@ -55,9 +55,9 @@ fn kill_again_and_again(dedup: &str) {
         missing,
     } = ledger.shown();
     println!(
-        "FIGURE kills-{dedup}: {rounds} kills under load: {events} events of {answered} answered requests \
-         stored, each key once and with the content that came first; of the requests without an answer \
-         {whole} stored whole, {missing} not at all"
+        "FIGURE kills-{dedup}: {rounds} kills under load: {answered} requests with {events} events answered \
+         and all of them stored, each key once and with the content that came first; of the requests without \
+         an answer {whole} stored whole, {missing} not at all"
     );
 }
 

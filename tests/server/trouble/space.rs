@@ -86,7 +86,7 @@ fn a_disk_that_is_filled_and_emptied() {
     assert_eq!(server.json("/stats")["received"], stored);
     server.stop();
     println!(
-        "FIGURE disk-full: a file system filled up twice: {refusals} publications refused with 503 and not \
-         stored, all {stored} answered events there when it had room again, and after a restart"
+        "FIGURE disk-full: a file system filled up twice: {refusals} publications refused with 503 and \
+         nothing of them stored, every answered event there when it had room again and after a restart"
     );
 }
