@@ -37,7 +37,7 @@ check:
 deny:
 	$(CARGO) deny --workspace check licenses bans sources
 	@if $(CARGO) deny fetch db; then \
-		$(CARGO) deny --workspace check --disable-fetch advisories; \
+		$(CARGO) deny --workspace check advisories; \
 	else \
 		echo 'SKIPPED deny advisories: the database of known weaknesses cannot be fetched'; \
 	fi
