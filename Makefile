@@ -2,7 +2,8 @@
 
 CARGO ?= cargo
 
-.PHONY: build run test torture check bench bench-subscribers bench-peers bench-scale bench-stalls load clean
+.PHONY: build run test torture reliability check deny bench bench-subscribers bench-peers bench-scale \
+	bench-stalls load clean
 
 build:
 	$(CARGO) build --release
@@ -19,10 +20,28 @@ torture:
 	TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --test server -- \
 		--include-ignored --nocapture durability power trouble
 
+# All tests in their long forms; what they count goes into RELIABILITY.md. The line for a command that fails
+# keeps the page as it is.
+reliability:
+	$(CARGO) build -p logagg-bench
+	{ TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --workspace -- --include-ignored --nocapture \
+		|| echo 'test result: FAILED'; } \
+		| $(CARGO) run --quiet -p logagg-bench -- reliability
+
 check:
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --test tidy
+
+# Licences, duplicate versions and sources of the dependencies, as deny.toml has them, and their known
+# weaknesses where the database of those can be fetched. Needs cargo-deny.
+deny:
+	$(CARGO) deny --workspace check licenses bans sources
+	@if $(CARGO) deny fetch db; then \
+		$(CARGO) deny --workspace check advisories; \
+	else \
+		echo 'SKIPPED deny advisories: the database of known weaknesses cannot be fetched'; \
+	fi
 
 # Measures the server beside nginx and SQLite alone in some four minutes. Arguments go in ARGS, as in
 # make bench ARGS=--help; each of these writes its section of bench/RESULTS.md.

@@ -46,6 +46,9 @@ const CRATE_ROOMS: [(&str, &[&str]); 4] = [
     ("rusqlite", &["src/store/", "src/store.rs", "bench/"]),
 ];
 
+/// The one file with `unsafe` in it: an allocator that counts, for measuring.
+const UNSAFE_FILE: &str = "bench/src/counting.rs";
+
 const FILE_MAX_LINES: usize = 600;
 const LINE_MAX_CHARS: usize = 120;
 
@@ -78,13 +81,19 @@ fn project() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The sources of the project's packages; `fuzz` is one of its own.
+const SOURCES: [&str; 4] = ["src", "bench", "tests", "fuzz"];
+
 /// The files below `folder` whose name has one of these extensions, in the order of their paths.
 fn files(folder: &str, extensions: &[&str]) -> Vec<Source> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(&path, found);
+                // What a build has made is nobody's source.
+                if !path.ends_with("target") {
+                    walk(&path, found);
+                }
             } else {
                 found.push(path);
             }
@@ -121,6 +130,23 @@ fn rust_files(folders: &[&str]) -> Vec<Source> {
         .collect();
     assert!(!found.is_empty());
     found
+}
+
+/// The manifests of the project's packages: at the top and in the folders below.
+fn manifests() -> Vec<(String, String)> {
+    let folders = fs::read_dir(project()).unwrap();
+    let folders = folders.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut paths: Vec<String> = folders
+        .map(|folder| format!("{folder}/Cargo.toml"))
+        .chain(["Cargo.toml".to_owned()])
+        .filter(|path| project().join(path).is_file())
+        .collect();
+    paths.sort();
+    let read = |path: String| {
+        let manifest = fs::read_to_string(project().join(&path)).unwrap();
+        (path, manifest)
+    };
+    paths.into_iter().map(read).collect()
 }
 
 fn none(rule: &str, broken: Vec<String>) {
@@ -326,10 +352,32 @@ fn crates_are_named_only_in_their_rooms() {
     none("a crate is named outside its room", broken);
 }
 
+/// A lint says so to the compiler; this sees that no package is without it, and that no file but one,
+/// which has the exception, says the word.
+#[test]
+fn unsafe_code_is_forbidden() {
+    let mut broken = Vec::new();
+    for (path, manifest) in manifests() {
+        let wanted = match path.as_str() {
+            "bench/Cargo.toml" => "unsafe_code = \"deny\"",
+            _ => "unsafe_code = \"forbid\"",
+        };
+        if !manifest.lines().any(|line| line == wanted) {
+            broken.push(format!("{path}: {wanted}"));
+        }
+    }
+    for source in rust_files(&SOURCES) {
+        if source.path != UNSAFE_FILE {
+            broken.extend(words(&source.code, "unsafe").map(|at| source.at(at)));
+        }
+    }
+    none("no unsafe code", broken);
+}
+
 #[test]
 fn source_files_are_short() {
     let mut broken = Vec::new();
-    for source in rust_files(&["src"]) {
+    for source in rust_files(&SOURCES) {
         let lines = source.text.lines().count();
         if lines > FILE_MAX_LINES {
             broken.push(format!("{}: {lines} lines", source.path));
@@ -367,7 +415,7 @@ fn nothing_is_left_half_done() {
         concat!("XX", "X"),
     ];
     let mut broken = Vec::new();
-    for source in rust_files(&["src", "bench", "tests"]) {
+    for source in rust_files(&SOURCES) {
         for name in macros {
             let calls = words(&source.code, name)
                 .filter(|at| source.code[at + name.len()..].starts_with('!'));
@@ -382,7 +430,7 @@ fn nothing_is_left_half_done() {
 
 #[test]
 fn every_source_file_says_what_it_is() {
-    let sources = rust_files(&["src", "bench", "tests"]);
+    let sources = rust_files(&SOURCES);
     let broken = sources
         .iter()
         .filter(|source| !source.text.starts_with("//! "))
@@ -395,7 +443,7 @@ fn every_source_file_says_what_it_is() {
 
 #[test]
 fn lines_are_clean_and_short() {
-    let mut sources: Vec<Source> = ["src", "bench", "tests"]
+    let mut sources: Vec<Source> = SOURCES
         .iter()
         .flat_map(|folder| files(folder, &["rs", "sh", "lua"]))
         .collect();
@@ -427,8 +475,7 @@ fn every_dependency_is_accounted_for() {
         .expect("ARCHITECTURE.md says of each dependency what it is for");
     let mut broken = Vec::new();
     let mut count = 0;
-    for path in ["Cargo.toml", "bench/Cargo.toml"] {
-        let manifest = fs::read_to_string(project().join(path)).unwrap();
+    for (path, manifest) in manifests() {
         let mut section = "";
         for line in manifest.lines() {
             if let Some(name) = line.trim().strip_prefix('[') {
@@ -452,6 +499,66 @@ fn every_dependency_is_accounted_for() {
         "a dependency is not named (`like_this`) in ARCHITECTURE.md",
         broken,
     );
+}
+
+/// What RELIABILITY.md names in its tables: files, and behind each the tests in it.
+#[test]
+fn the_tests_behind_each_promise_exist() {
+    let page = fs::read_to_string(project().join("RELIABILITY.md")).unwrap();
+    let mut broken = Vec::new();
+    let mut tests = 0;
+    for row in page.lines().filter(|line| line.starts_with('|')) {
+        let mut file: Option<(&str, String)> = None;
+        for name in row.split('`').skip(1).step_by(2) {
+            if name.ends_with(".rs") {
+                match fs::read_to_string(project().join(name)) {
+                    Ok(text) => file = Some((name, text)),
+                    Err(error) => broken.push(format!("{name}: {error}")),
+                }
+            } else if let (true, Some((path, text))) = (name.contains('_'), &file) {
+                tests += 1;
+                if !text.contains(&format!("fn {name}()")) {
+                    broken.push(format!("{path} has no {name}"));
+                }
+            }
+        }
+    }
+    assert!(tests > 30, "the tables were found");
+    none("RELIABILITY.md names tests that exist", broken);
+}
+
+/// A mark whose test has gone would keep its last figure for ever.
+#[test]
+fn each_figure_of_the_page_is_printed_by_something() {
+    let page = fs::read_to_string(project().join("RELIABILITY.md")).unwrap();
+    let sources = SOURCES
+        .iter()
+        .flat_map(|folder| files(folder, &["rs", "sh"]));
+    let sources: Vec<Source> = sources.collect();
+    let mut broken = Vec::new();
+    let mut keys = Vec::new();
+    for mark in page.split("<!-- figure ").skip(1) {
+        let (key, figure) = mark.split_once(" -->").expect("a mark ends");
+        if keys.contains(&key) {
+            broken.push(format!("{key} stands there twice"));
+        }
+        keys.push(key);
+        if figure.starts_with("not yet run") {
+            continue;
+        }
+        // Some are put together: the last word is what varies.
+        let stem = key.rsplit_once('-').map_or(key, |(stem, _)| stem);
+        let prints = |source: &Source| {
+            source.text.contains(&format!("\"{key}\""))
+                || [key, stem]
+                    .iter()
+                    .any(|part| source.text.contains(&format!("FIGURE {part}")))
+        };
+        if !sources.iter().any(prints) {
+            broken.push(key.to_owned());
+        }
+    }
+    none("a figure of RELIABILITY.md is printed by nothing", broken);
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub enum Command {
     Stalls(StallsArgs),
     /// What subscribers cost the publishers, and what they get
     Subscribers(SubscribersArgs),
+    /// Write the figures that tests print, from standard input, into RELIABILITY.md
+    Reliability(ReliabilityArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -157,6 +159,13 @@ pub struct LoadArgs {
     /// Check statuses only, for a server that answers with a constant
     #[arg(long)]
     pub constant: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ReliabilityArgs {
+    /// The page [default: RELIABILITY.md of the project]
+    #[arg(long, value_name = "PATH")]
+    pub page: Option<PathBuf>,
 }
 
 /// Seconds or minutes: a number above 0 and at most a million.

@@ -1,10 +1,9 @@
 //! What `make bench` and its kin run: the server beside nginx, SQLite alone, Redis and PostgreSQL, on
 //! the same core in the same minutes, so that ratios mean something on any machine. It also has the
-//! load generator as a sub-command.
+//! load generator as a sub-command, and what writes the figures of the tests into `RELIABILITY.md`.
 //!
 //! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`,
 //! `stalls` and `subscribers` are measurements of their own.
-#![deny(unsafe_code)]
 
 mod allocations;
 mod args;
@@ -19,6 +18,8 @@ mod nginx;
 mod peers;
 mod process;
 mod programs;
+mod provenance;
+mod reliability;
 mod report;
 mod results;
 mod scale;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Some(Command::Scale(args)) => scale::run(args),
         Some(Command::Stalls(args)) => stalls::run(args),
         Some(Command::Subscribers(args)) => subscribers::run(args),
+        Some(Command::Reliability(args)) => reliability::run(args),
         None => suite::run(&args.suite),
     };
     match result {

@@ -33,6 +33,40 @@ pub enum Bound {
     Before(u64),
 }
 
+impl Bound {
+    /// Where a page goes on behind this seq.
+    fn behind(self, seq: u64) -> Bound {
+        match self {
+            Bound::After(_) => Bound::After(seq),
+            Bound::Before(_) => Bound::Before(seq),
+        }
+    }
+
+    /// A key that grows in the order of the page. The key of the key is the seq again.
+    fn key(self, seq: u64) -> u64 {
+        match self {
+            Bound::After(_) => seq,
+            Bound::Before(_) => u64::MAX - seq,
+        }
+    }
+}
+
+/// Which seqs of a topic are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct TopicRange {
+    pub topic: TopicId,
+    pub bound: Bound,
+    /// How long the list of seqs may become.
+    pub limit: usize,
+}
+
+impl TopicRange {
+    /// How many seqs `list` may still take.
+    pub fn room(&self, list: &[u64]) -> usize {
+        self.limit.saturating_sub(list.len())
+    }
+}
+
 /// Which events a page is to hold.
 #[derive(Clone, Debug)]
 pub struct PageQuery<'a> {
@@ -132,25 +166,23 @@ impl Store {
         Ok(true)
     }
 
-    /// Appends the seqs of a topic behind (ascending) or in front of (descending) `from`, at most
-    /// `limit`.
-    fn topic_seqs(
-        &self,
-        topic: TopicId,
-        from: u64,
-        ascending: bool,
-        limit: usize,
-        out: &mut Vec<u64>,
-    ) -> rusqlite::Result<()> {
+    /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
+    fn topic_seqs(&self, range: &TopicRange, out: &mut Vec<u64>) -> rusqlite::Result<()> {
         if let Some(keys) = &self.keys {
-            return keys.seqs_of(&self.db, topic, from, ascending, limit, out);
+            return keys.seqs_of(&self.db, range, out);
         }
-        let mut statement = self.db.prepare_cached(if ascending {
-            "SELECT seq FROM events WHERE topic_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
-        } else {
-            "SELECT seq FROM events WHERE topic_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
-        })?;
-        let mut rows = statement.query((topic, clamp(from), limit as i64))?;
+        let (sql, from) = match range.bound {
+            Bound::After(from) => (
+                "SELECT seq FROM events WHERE topic_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+                from,
+            ),
+            Bound::Before(from) => (
+                "SELECT seq FROM events WHERE topic_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+                from,
+            ),
+        };
+        let mut statement = self.db.prepare_cached(sql)?;
+        let mut rows = statement.query((range.topic, clamp(from), range.room(out) as i64))?;
         while let Some(row) = rows.next()? {
             out.push(row.get::<_, i64>(0)? as u64);
         }
@@ -210,7 +242,6 @@ impl PageFill {
 /// runs empty, so a page costs what it shows and one look-up for each topic at the most.
 pub(super) struct TopicMerge<'s> {
     store: &'s Store,
-    ascending: bool,
     buffers: Vec<TopicBuffer>,
     /// The next seq of each topic that has one; as a key that grows in the page's order.
     heads: BinaryHeap<Reverse<(u64, usize)>>,
@@ -228,10 +259,8 @@ struct TopicBuffer {
 
 impl<'s> TopicMerge<'s> {
     pub(super) fn new(store: &'s Store, ids: &[TopicId], bound: Bound) -> rusqlite::Result<Self> {
-        let ascending = matches!(bound, Bound::After(_));
         let mut merge = Self {
             store,
-            ascending,
             buffers: Vec::new(),
             heads: BinaryHeap::new(),
             waiting: Vec::new(),
@@ -263,24 +292,23 @@ impl<'s> TopicMerge<'s> {
             seqs: Vec::new(),
             exhausted: false,
         });
-        let from = match self.bound {
-            Bound::After(seq) | Bound::Before(seq) => seq,
-        };
-        self.refill(self.buffers.len() - 1, from)
+        self.refill(self.buffers.len() - 1, self.bound)
     }
 
-    fn refill(&mut self, at: usize, from: u64) -> rusqlite::Result<()> {
+    fn refill(&mut self, at: usize, bound: Bound) -> rusqlite::Result<()> {
         let buffer = &mut self.buffers[at];
         if buffer.seqs.is_empty() && !buffer.exhausted {
-            let limit = limits::TOPIC_SEQS_BUFFERED;
-            self.store
-                .topic_seqs(buffer.topic, from, self.ascending, limit, &mut buffer.seqs)?;
-            buffer.exhausted = buffer.seqs.len() < limits::TOPIC_SEQS_BUFFERED;
+            let range = TopicRange {
+                topic: buffer.topic,
+                bound,
+                limit: limits::TOPIC_SEQS_BUFFERED,
+            };
+            self.store.topic_seqs(&range, &mut buffer.seqs)?;
+            buffer.exhausted = range.room(&buffer.seqs) > 0;
             buffer.seqs.reverse();
         }
         if let Some(seq) = buffer.seqs.pop() {
-            let key = if self.ascending { seq } else { u64::MAX - seq };
-            self.heads.push(Reverse((key, at)));
+            self.heads.push(Reverse((bound.key(seq), at)));
         }
         Ok(())
     }
@@ -290,7 +318,7 @@ impl<'s> TopicMerge<'s> {
             let best = self
                 .heads
                 .peek()
-                .map_or(0, |Reverse((key, _))| u64::MAX - key);
+                .map_or(0, |Reverse((key, _))| self.bound.key(*key));
             if newest <= best {
                 break;
             }
@@ -300,8 +328,8 @@ impl<'s> TopicMerge<'s> {
         let Some(Reverse((key, at))) = self.heads.pop() else {
             return Ok(None);
         };
-        let seq = if self.ascending { key } else { u64::MAX - key };
-        self.refill(at, seq)?;
+        let seq = self.bound.key(key);
+        self.refill(at, self.bound.behind(seq))?;
         Ok(Some(seq))
     }
 }

@@ -77,7 +77,7 @@ pub fn fill(store: &mut Store, numbers: std::ops::Range<u64>) {
 
 /// A database of its own for one test.
 pub struct Database {
-    _directory: TemporaryDirectory,
+    directory: TemporaryDirectory,
     pub path: PathBuf,
 }
 
@@ -86,7 +86,7 @@ impl Database {
         let directory = TemporaryDirectory::new();
         Database {
             path: directory.join("events.db"),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -123,8 +123,7 @@ impl Database {
 
     /// The names of the files in its folder.
     pub fn files(&self) -> Vec<String> {
-        let folder = self.path.parent().expect("it is in a folder");
-        let entries = fs::read_dir(folder).expect("the folder can be read");
+        let entries = fs::read_dir(self.directory.path()).expect("the folder can be read");
         let name = |entry: std::io::Result<fs::DirEntry>| {
             let name = entry.expect("the folder can be read").file_name();
             name.into_string().expect("the names are ours")

@@ -4,7 +4,6 @@
 mod conversions;
 mod damage;
 mod databases;
-#[allow(dead_code)]
 #[path = "../server/harness/directory.rs"]
 mod directory;
 mod refusals;

@@ -25,6 +25,7 @@ mod power;
 mod random;
 mod reading;
 mod refusals;
+mod report;
 mod scenarios;
 mod starting;
 mod subscribe;
@@ -34,3 +35,13 @@ mod trouble;
 mod wait;
 mod wal;
 mod watching;
+
+/// What is left out must not be left out in silence.
+#[cfg(target_feature = "crt-static")]
+#[test]
+fn a_static_program_has_no_library_underneath() {
+    report::skipped(
+        "power, trouble",
+        "no library can be put between a static program and the system",
+    );
+}

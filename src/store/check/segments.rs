@@ -8,6 +8,7 @@ use super::super::keys::fingerprint::Fingerprinter;
 use super::super::keys::record::{records, KeyRecord, Posting, Record};
 use super::super::keys::segment::{with_page, Description, Layout, Segment};
 use super::super::load::event_parts;
+use super::super::read::{Bound, TopicRange};
 use super::rows::{Group, Groups};
 use super::sum::Sum;
 use super::tables::Counters;
@@ -406,7 +407,12 @@ fn name_missing(
             );
         }
         let mut found = Vec::new();
-        let list = segment.seqs_of(run.db, topic, seq - 1, true, 1, &mut found);
+        let range = TopicRange {
+            topic,
+            bound: Bound::After(seq - 1),
+            limit: 1,
+        };
+        let list = segment.seqs_of(run.db, &range, &mut found);
         if unless_damaged(list)?.is_none() || found != [seq] {
             run.problems.add(
                 "postings",

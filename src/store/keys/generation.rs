@@ -10,19 +10,10 @@ use super::fingerprint::Fingerprint;
 use super::record::{KeyRecord, Posting};
 use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS};
 
-/// What is known of one recent event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
-    pub fingerprint: Fingerprint,
-    /// 0 in an empty slot.
-    pub seq: u64,
-    /// The hash of the whole event.
-    pub event_hash: u64,
-}
-
 /// Keys of events with ascending seqs.
 pub struct Generation {
-    slots: Box<[Entry]>,
+    /// An empty slot has the seq 0.
+    slots: Box<[KeyRecord]>,
     /// The slot and the topic of each entry, in the order in which they came.
     order: Vec<(u32, TopicId)>,
 }
@@ -30,7 +21,7 @@ pub struct Generation {
 impl Generation {
     pub fn new() -> Self {
         Self {
-            slots: vec![Entry::default(); GENERATION_SLOTS].into_boxed_slice(),
+            slots: vec![KeyRecord::default(); GENERATION_SLOTS].into_boxed_slice(),
             order: Vec::new(),
         }
     }
@@ -45,11 +36,12 @@ impl Generation {
 
     /// Bytes of memory that it takes.
     pub fn memory_bytes(&self) -> usize {
-        self.slots.len() * size_of::<Entry>() + self.order.capacity() * size_of::<(u32, TopicId)>()
+        self.slots.len() * size_of::<KeyRecord>()
+            + self.order.capacity() * size_of::<(u32, TopicId)>()
     }
 
     /// Adds an entry behind the others; its seq is greater than theirs.
-    pub fn push(&mut self, entry: Entry, topic: TopicId) {
+    pub fn push(&mut self, entry: KeyRecord, topic: TopicId) {
         assert!(
             !self.is_full() && entry.seq > self.last_seq(),
             "entries come in order, into room"
@@ -65,12 +57,12 @@ impl Generation {
     /// Takes the newest entry back.
     pub fn pop(&mut self) {
         if let Some((at, _)) = self.order.pop() {
-            self.slots[at as usize] = Entry::default();
+            self.slots[at as usize] = KeyRecord::default();
         }
     }
 
     /// The entries of a fingerprint.
-    pub fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &Entry> {
+    pub fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &KeyRecord> {
         let from = slot_of(fingerprint);
         let round = self.slots[from..].iter().chain(&self.slots[..from]);
         round
@@ -96,16 +88,7 @@ impl Generation {
     /// All keys, sorted.
     pub fn sorted_keys(&self) -> Vec<KeyRecord> {
         let entry = |(at, _): &(u32, TopicId)| self.slots[*at as usize];
-        let mut keys: Vec<_> = self
-            .order
-            .iter()
-            .map(entry)
-            .map(|e| KeyRecord {
-                fingerprint: e.fingerprint,
-                seq: e.seq,
-                event_hash: e.event_hash,
-            })
-            .collect();
+        let mut keys: Vec<_> = self.order.iter().map(entry).collect();
         keys.sort_unstable();
         keys
     }
@@ -131,8 +114,8 @@ fn slot_of(fingerprint: Fingerprint) -> usize {
 mod tests {
     use super::*;
 
-    fn entry(fingerprint: u128, seq: u64) -> Entry {
-        Entry {
+    fn entry(fingerprint: u128, seq: u64) -> KeyRecord {
+        KeyRecord {
             fingerprint,
             seq,
             event_hash: seq * 7,
@@ -171,11 +154,7 @@ mod tests {
                 .wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645)
                 .wrapping_add(99);
             generation.push(entry(fingerprint, seq), 1);
-            expected.push(KeyRecord {
-                fingerprint,
-                seq,
-                event_hash: seq * 7,
-            });
+            expected.push(entry(fingerprint, seq));
         }
         assert!(generation.is_full());
         expected.sort_unstable();

@@ -26,11 +26,12 @@ use std::collections::VecDeque;
 
 use rusqlite::Connection;
 
+use super::read::{Bound, TopicRange};
 use super::{damaged, TopicId};
 use crate::limits::SEGMENT_LEVELS;
 use build::Build;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
-use generation::{Entry, Generation};
+use generation::Generation;
 use record::KeyRecord;
 use segment::Segment;
 use stored::{compare, has_key, Compared};
@@ -38,8 +39,8 @@ use stored::{compare, has_key, Compared};
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// Its key is not stored; the entry to be added, still without a seq.
-    New(Entry),
+    /// Its key is not stored; the record to be added, still without a seq.
+    New(KeyRecord),
     /// It is stored as this seq, all of it the same.
     Same(u64),
     /// Its key is stored as this seq, with other content.
@@ -136,27 +137,16 @@ impl KeyIndex {
         if seq <= newest.unwrap_or(0) {
             return Err(damaged("the events are not in the order of their seqs"));
         }
-        let KeyRecord {
-            fingerprint,
-            seq,
-            event_hash,
-        } = self.fingerprinter.record(event, seq);
-        let entry = Entry {
-            fingerprint,
-            seq,
-            event_hash,
-        };
-        self.push(entry, event.topic);
+        self.push(self.fingerprinter.record(event, seq), event.topic);
         Ok(())
     }
 
     /// Whether an event is new, a repeat, or differs from what its key is stored with.
     pub fn check(&self, db: &Connection, event: &EventParts) -> rusqlite::Result<Check> {
-        let fingerprint = self.fingerprinter.of_key(event.topic, event.event_id);
-        let event_hash = self.fingerprinter.of_event(event);
+        let new = self.fingerprinter.record(event, 0);
         for generation in self.generations.iter().rev() {
-            for entry in generation.find(fingerprint) {
-                if entry.event_hash == event_hash {
+            for entry in generation.find(new.fingerprint) {
+                if entry.event_hash == new.event_hash {
                     return Ok(Check::Same(entry.seq));
                 }
                 match compare(db, entry.seq, event)? {
@@ -166,13 +156,9 @@ impl KeyIndex {
                 }
             }
         }
-        let mut found = Check::New(Entry {
-            fingerprint,
-            seq: 0,
-            event_hash,
-        });
-        self.find_in_segments(db, fingerprint, |record| {
-            found = if record.event_hash == event_hash {
+        let mut found = Check::New(new);
+        self.find_in_segments(db, new.fingerprint, |record| {
+            found = if record.event_hash == new.event_hash {
                 Check::Same(record.seq)
             } else {
                 match compare(db, record.seq, event)? {
@@ -226,70 +212,53 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// The seqs of a topic behind (ascending) or in front of (descending) `from`, at most `limit`.
+    /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
     pub fn seqs_of(
         &self,
         db: &Connection,
-        topic: TopicId,
-        from: u64,
-        ascending: bool,
-        limit: usize,
+        range: &TopicRange,
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
-        let wanted = out.len() + limit;
-        if ascending {
-            for segment in self
-                .segments
-                .iter()
-                .filter(|segment| segment.about.last_seq > from)
-            {
-                if out.len() >= wanted {
-                    return Ok(());
+        let topic = range.topic;
+        match range.bound {
+            Bound::After(from) => {
+                let segments = self.segments.iter();
+                for segment in segments.filter(|s| s.about.last_seq > from) {
+                    if range.room(out) == 0 {
+                        return Ok(());
+                    }
+                    segment.seqs_of(db, range, out)?;
                 }
-                segment.seqs_of(db, topic, from, true, wanted - out.len(), out)?;
-            }
-            for generation in self.generations.iter().filter(|g| g.last_seq() > from) {
-                let room = wanted - out.len();
-                out.extend(
-                    generation
-                        .seqs_of(topic)
-                        .filter(|seq| *seq > from)
-                        .take(room),
-                );
-            }
-        } else {
-            for generation in self.generations.iter().rev() {
-                let room = wanted - out.len();
-                out.extend(
-                    generation
-                        .seqs_of(topic)
-                        .rev()
-                        .filter(|seq| *seq < from)
-                        .take(room),
-                );
-            }
-            for segment in self
-                .segments
-                .iter()
-                .rev()
-                .filter(|segment| segment.about.first_seq < from)
-            {
-                if out.len() >= wanted {
-                    break;
+                for generation in self.generations.iter().filter(|g| g.last_seq() > from) {
+                    let behind = generation.seqs_of(topic).filter(|seq| *seq > from);
+                    out.extend(behind.take(range.room(out)));
                 }
-                segment.seqs_of(db, topic, from, false, wanted - out.len(), out)?;
+            }
+            Bound::Before(from) => {
+                for generation in self.generations.iter().rev() {
+                    let seqs = generation.seqs_of(topic).rev();
+                    let in_front = seqs.filter(|seq| *seq < from);
+                    out.extend(in_front.take(range.room(out)));
+                }
+                let segments = self.segments.iter().rev();
+                for segment in segments.filter(|s| s.about.first_seq < from) {
+                    if range.room(out) == 0 {
+                        return Ok(());
+                    }
+                    segment.seqs_of(db, range, out)?;
+                }
             }
         }
         Ok(())
     }
 
     /// Adds an event that the open transaction stores.
-    pub fn add(&mut self, entry: Entry, topic: TopicId) {
+    pub fn add(&mut self, entry: KeyRecord, topic: TopicId) {
         self.push(entry, topic);
         self.added += 1;
     }
 
-    fn push(&mut self, entry: Entry, topic: TopicId) {
+    fn push(&mut self, entry: KeyRecord, topic: TopicId) {
         if self.generations.back().is_none_or(Generation::is_full) {
             self.generations.push_back(Generation::new());
         }

@@ -6,7 +6,8 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::super::{damaged, TopicId};
+use super::super::damaged;
+use super::super::read::{Bound, TopicRange};
 use super::filter::{self, Filter};
 use super::fingerprint::Fingerprint;
 use super::record::{partition, records, KeyRecord, Posting, Record};
@@ -199,63 +200,45 @@ impl Segment {
         Ok(false)
     }
 
-    /// Appends the seqs of a topic behind (ascending) or in front of (descending) `from`, at most `limit`.
+    /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
     pub fn seqs_of(
         &self,
         db: &Connection,
-        topic: TopicId,
-        from: u64,
-        ascending: bool,
-        limit: usize,
+        range: &TopicRange,
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
-        let wanted = out.len() + limit;
-        // Records of the topic lie between these two, the first within, the second without.
-        let low = Posting {
-            topic,
-            seq: if ascending { from.saturating_add(1) } else { 0 },
+        // The postings that are asked for lie between these two, the first within, the second without.
+        let (low, high, ascending) = match range.bound {
+            Bound::After(from) => (from.saturating_add(1), u64::MAX, true),
+            Bound::Before(from) => (0, from, false),
         };
-        let high = Posting {
-            topic,
-            seq: if ascending { u64::MAX } else { from },
-        };
-        let first = self
-            .posting_fences
-            .partition_point(|f| *f <= low)
-            .saturating_sub(1);
-        let end = self.posting_fences.partition_point(|f| *f < high);
-        let mut page_of = |page: usize| {
-            with_page(
-                db,
-                self.about.level,
-                self.layout.postings_at() + page as i64,
-                |page| {
-                    let range = partition::<Posting>(page, |p| p < low)
-                        ..partition::<Posting>(page, |p| p < high);
-                    let page = &page
-                        [range.start * Posting::BYTES..range.end.max(range.start) * Posting::BYTES];
-                    let room = wanted - out.len();
-                    if ascending {
-                        out.extend(records::<Posting>(page).take(room).map(|p| p.seq));
-                    } else {
-                        out.extend(records::<Posting>(page).rev().take(room).map(|p| p.seq));
-                    }
-                    out.len() < wanted
-                },
-            )
-        };
-        if ascending {
-            for page in first..end {
-                if !page_of(page)? {
-                    break;
+        let [low, high] = [low, high].map(|seq| Posting {
+            topic: range.topic,
+            seq,
+        });
+        let fences = &self.posting_fences;
+        let first = fences.partition_point(|f| *f <= low).saturating_sub(1);
+        let mut pages = first..fences.partition_point(|f| *f < high);
+        while range.room(out) > 0 {
+            let next = if ascending {
+                pages.next()
+            } else {
+                pages.next_back()
+            };
+            let Some(page) = next else { break };
+            let id = self.layout.postings_at() + page as i64;
+            with_page(db, self.about.level, id, |page| {
+                let start = partition::<Posting>(page, |p| p < low);
+                let end = partition::<Posting>(page, |p| p < high).max(start);
+                let wanted =
+                    records::<Posting>(&page[start * Posting::BYTES..end * Posting::BYTES]);
+                let room = range.room(out);
+                if ascending {
+                    out.extend(wanted.take(room).map(|p| p.seq));
+                } else {
+                    out.extend(wanted.rev().take(room).map(|p| p.seq));
                 }
-            }
-        } else {
-            for page in (first..end).rev() {
-                if !page_of(page)? {
-                    break;
-                }
-            }
+            })?;
         }
         Ok(())
     }

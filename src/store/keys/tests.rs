@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::open::Dedup;
+use super::super::read::{Bound, TopicRange};
 use super::super::schema::create_tables;
 use super::build::{Build, Source};
 use super::fingerprint::Fingerprint;
@@ -186,8 +187,8 @@ fn the_seqs_of_a_topic_come_in_order_and_within_their_bounds() {
         let edges = [0, 99, 100, 101, 4_999, 5_000, u64::MAX];
         for from in edges.into_iter().chain((100..5_000).step_by(331)) {
             for limit in [0, 1, 64, 335, 336, 337, 10_000] {
-                for ascending in [true, false] {
-                    let expected: Vec<u64> = if ascending {
+                for bound in [Bound::After(from), Bound::Before(from)] {
+                    let expected: Vec<u64> = if bound == Bound::After(from) {
                         let behind = all.iter().filter(|seq| **seq > from);
                         behind.take(limit).copied().collect()
                     } else {
@@ -195,11 +196,14 @@ fn the_seqs_of_a_topic_come_in_order_and_within_their_bounds() {
                         before.take(limit).copied().collect()
                     };
                     let mut seqs = vec![1, 2, 3];
-                    segment
-                        .seqs_of(&db, topic, from, ascending, limit, &mut seqs)
-                        .unwrap();
+                    let range = TopicRange {
+                        topic,
+                        bound,
+                        limit: limit + seqs.len(),
+                    };
+                    segment.seqs_of(&db, &range, &mut seqs).unwrap();
                     assert_eq!(seqs[..3], [1, 2, 3]);
-                    assert_eq!(seqs[3..], expected, "{topic} {from} {limit} {ascending}");
+                    assert_eq!(seqs[3..], expected, "{range:?}");
                 }
             }
         }
