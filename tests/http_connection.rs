@@ -34,7 +34,7 @@ fn lingers_then_ends(conn: &mut Conn, ms: u64) {
     conn.shutdown_done(at(ms));
     assert!(conn.wants_read() && !conn.is_done() && !conn.wants_shutdown());
     conn.receive(GET, at(ms));
-    assert_eq!((conn.next(at(ms)), held(&conn)), (Step::Idle, 0));
+    assert_eq!((conn.next(at(ms)), held(conn)), (Step::Idle, 0));
     assert_eq!(conn.deadline(), Some(ms + 2_000));
     conn.expire(at(ms + 2_000));
     assert!(conn.is_done() && !conn.wants_read());

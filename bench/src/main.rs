@@ -3,7 +3,7 @@
 //! load generator as a sub-command.
 //!
 //! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`,
-//! `stalls` and `subscribers` are measurements of their own.
+//! `stalls`, `subscribers` and `overload` are measurements of their own.
 #![deny(unsafe_code)]
 
 mod allocations;
@@ -16,6 +16,7 @@ mod inprocess;
 mod kind;
 mod load;
 mod nginx;
+mod overload;
 mod peers;
 mod process;
 mod programs;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Some(Command::Scale(args)) => scale::run(args),
         Some(Command::Stalls(args)) => stalls::run(args),
         Some(Command::Subscribers(args)) => subscribers::run(args),
+        Some(Command::Overload(args)) => overload::run(args),
         None => suite::run(&args.suite),
     };
     match result {

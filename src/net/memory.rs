@@ -6,6 +6,9 @@
 //! for one, the *exempt*: it goes on until its request is complete, so that somebody gets done and gives
 //! memory back. Then it is the next one's turn, in the order in which they began to wait. Where the answers
 //! take all of theirs, no answer that can be long is begun.
+//!
+//! A small request that grows becomes a large one. Where there is no room for that it stays half as large
+//! as a small one may be: its buffer may double with the next byte.
 
 use std::collections::VecDeque;
 
@@ -87,15 +90,15 @@ impl SharedMemory {
         if self.exempt == Some(ticket) {
             return wanted;
         }
-        if self.part(received).has_room() {
-            // A small share grows into a large one only where there is room for that.
-            return match SMALL_SHARE_BYTES.checked_sub(received) {
-                Some(rest) if rest > 0 && !self.large.has_room() => wanted.min(rest),
-                _ => wanted,
-            };
-        }
-        if received < OWN_SHARE_BYTES {
-            return wanted.min(OWN_SHARE_BYTES - received);
+        let most = if !self.part(received).has_room() {
+            OWN_SHARE_BYTES
+        } else if !self.large.has_room() {
+            SMALL_SHARE_BYTES / 2
+        } else {
+            return wanted;
+        };
+        if received < most {
+            return wanted.min(most - received);
         }
         if *self.exempt.get_or_insert(ticket) == ticket {
             wanted
@@ -128,9 +131,16 @@ impl SharedMemory {
         }
     }
 
-    /// This client, which has `received` so many bytes, waits for [`SharedMemory::wake`].
+    /// This client, which has `received` so many bytes and may receive no more, waits for
+    /// [`SharedMemory::wake`].
     pub fn wait(&mut self, key: usize, received: usize) {
-        self.part(received).waiting.push_back(key);
+        // A small one for which there is room waits to become a large one.
+        let part = if self.part(received).has_room() {
+            &mut self.large
+        } else {
+            self.part(received)
+        };
+        part.waiting.push_back(key);
     }
 
     /// This client's answer waits for [`SharedMemory::wake`].
@@ -213,21 +223,20 @@ mod tests {
 
     #[test]
     fn small_requests_have_room_of_their_own() {
+        const HALF: usize = SMALL_SHARE_BYTES / 2;
         let mut memory = SharedMemory::new(LIMIT);
         memory.account(received(0), received(2 * LIMIT));
         assert_eq!(memory.may_receive(1, LARGE, BUFFER), BUFFER);
-        // They may become as large as a small one is.
-        assert_eq!(memory.may_receive(2, 0, BUFFER), LARGE);
-        assert_eq!(memory.may_receive(2, LARGE - 1, BUFFER), 1);
-        for _ in 0..11 {
-            assert_eq!(memory.may_receive(2, LARGE - 1, BUFFER), 1);
-            memory.account(received(0), received(LARGE - 1));
+        for _ in 0..LIMIT / 8 / HALF {
+            assert_eq!(memory.may_receive(2, 0, BUFFER), HALF);
+            assert_eq!(memory.may_receive(2, HALF - 1, BUFFER), 1);
+            memory.account(received(0), received(HALF));
         }
-        assert_eq!(memory.may_receive(2, LARGE - 1, BUFFER), 0);
-        memory.wait(2, LARGE - 1);
+        assert_eq!(memory.may_receive(2, HALF - 1, BUFFER), 0);
+        memory.wait(2, HALF - 1);
         memory.wait(3, LARGE);
         assert!(woken(&mut memory).is_empty());
-        memory.account(received(LARGE - 1), received(0));
+        memory.account(received(HALF), received(0));
         assert_eq!(woken(&mut memory), [2]);
     }
 
@@ -247,6 +256,19 @@ mod tests {
         assert_eq!(memory.stream_room(some), 0);
         assert_eq!(memory.stream_room(Share::default()), OWN_SHARE_BYTES);
         assert!(memory.may_answer());
+    }
+
+    #[test]
+    fn a_small_request_becomes_large_where_there_is_room() {
+        let mut memory = SharedMemory::new(LIMIT);
+        memory.account(received(0), received(ALL));
+        assert_eq!(memory.may_receive(1, LARGE, BUFFER), BUFFER);
+        assert_eq!(memory.may_receive(2, SMALL_SHARE_BYTES / 2, BUFFER), 0);
+        memory.wait(2, SMALL_SHARE_BYTES / 2);
+        assert!(woken(&mut memory).is_empty());
+        memory.account(received(ALL), received(ALL - 1));
+        assert_eq!(woken(&mut memory), [2]);
+        assert_eq!(memory.may_receive(2, SMALL_SHARE_BYTES / 2, BUFFER), BUFFER);
     }
 
     #[test]
