@@ -2,8 +2,8 @@
 
 CARGO ?= cargo
 
-.PHONY: build run test torture reliability check deny bench bench-subscribers bench-peers bench-scale \
-	bench-stalls load clean
+.PHONY: build run test torture reliability check deny bench bench-subscribers bench-peers \
+	bench-scale bench-stalls load clean bench-overload
 
 build:
 	$(CARGO) build --release
@@ -63,6 +63,10 @@ bench-scale:
 # Looks for stalls in ten minutes of half load.
 bench-stalls:
 	$(CARGO) run --release -p logagg-bench -- stalls $(ARGS)
+
+# Publishes while thousands of clients idle, trickle, do not read, or send bombs; takes some three minutes.
+bench-overload:
+	$(CARGO) run --release -p logagg-bench -- overload $(ARGS)
 
 # Drives a server on port 8080 with hey, ab and wrk; starts one if none answers.
 load:

@@ -5,17 +5,20 @@
 //! then the request is only a slot of the ring. No other code answers 200 to a publication that
 //! brought events.
 
+mod decoding;
 mod feed;
 mod positions;
 
 use std::path::Path;
 
+use decoding::{DecodeQueue, Encoded};
 pub use feed::{Fed, Stream, Subscriber};
 
 use crate::api::route::{self, Route};
 use crate::api::{access, dashboard, publish, read, subscriptions, watch};
 use crate::clock::Now;
 use crate::event::{EventSpans, Span};
+use crate::http::encoding::Coding;
 use crate::http::{Request, Response};
 use crate::hub::Recent;
 use crate::limits;
@@ -65,7 +68,7 @@ pub struct Committed {
     pub buffer: Vec<u8>,
 }
 
-/// A publication that waits in the ring.
+/// A publication that waits to be decoded, or in the ring.
 struct Waiting {
     ticket: Ticket,
     asked: publish::Asked,
@@ -78,6 +81,7 @@ pub struct App {
     tokens: Option<Tokens>,
     store: Store,
     ring: Ring<Waiting>,
+    encoded: DecodeQueue,
     changes: positions::Changes,
     /// The newest events, while there are subscribers.
     recent: Recent,
@@ -103,6 +107,8 @@ pub struct App {
     idle_at: u64,
     outcomes: Vec<Outcome>,
     spare_events: Vec<Vec<EventSpans>>,
+    /// Events that those have room for together.
+    spare_room: usize,
 }
 
 impl App {
@@ -116,6 +122,7 @@ impl App {
             recent: Recent::default(),
             subscribers: 0,
             event_text: Vec::new(),
+            encoded: DecodeQueue::new(options.max_body_bytes),
             committed: Vec::new(),
             fault: None,
             retry_at: 0,
@@ -130,6 +137,7 @@ impl App {
             idle_at: 0,
             outcomes: Vec::new(),
             spare_events: Vec::new(),
+            spare_room: 0,
         }
     }
 
@@ -210,21 +218,41 @@ impl App {
         }))
     }
 
+    /// Whether the answer can be so long that it has to wait until there is memory for it.
+    pub fn answers_at_length(&self, request: &Request) -> bool {
+        let route = Route::of(request.path()).filter(|_| !self.draining);
+        route.is_some_and(|route| route.answers_at_length(request.query()))
+    }
+
     fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
+        let asked = match publish::read_query(request) {
+            Ok(asked) => asked,
+            Err(refused) => return Answer::Now(self.refuse(refused)),
+        };
+        let waiting = Waiting { ticket, asked };
+        match publish::coding_of(request).unwrap_or(Coding::Identity) {
+            Coding::Identity => self.take_in(waiting, body, now),
+            coding => match self.encoded.take_in(Encoded { waiting, coding }, body, now) {
+                Some((encoded, outcome)) => self.decoded(encoded, outcome, now),
+                None => Answer::AfterCommit,
+            },
+        }
+    }
+
+    fn refuse(&mut self, refused: publish::Refused) -> Response {
+        self.rejected += refused.rejected;
+        refused.response
+    }
+
+    /// Takes the events of a decoded body in for the next commit.
+    fn take_in(&mut self, waiting: Waiting, body: Vec<u8>, now: Now) -> Answer {
+        let Waiting { ticket, asked } = waiting;
         let events = self.spare_events.pop().unwrap_or_default();
+        self.spare_room -= events.capacity();
         let max_events = self.options.ring_capacity;
-        let (publication, asked) = match publish::read(
-            request,
-            body,
-            events,
-            self.options.max_body_bytes,
-            max_events,
-        ) {
+        let (publication, asked) = match publish::read(asked, body, events, max_events) {
             Ok(read) => read,
-            Err(refused) => {
-                self.rejected += refused.rejected;
-                return Answer::Now(refused.response);
-            }
+            Err(refused) => return Answer::Now(self.refuse(refused)),
         };
         self.rejected += asked.rejected();
         if publication.events.is_empty() {
@@ -304,9 +332,11 @@ impl App {
 
     fn finish(&mut self, slot: Slot<Waiting>, response: Response) {
         let mut publication = slot.publication;
-        if self.spare_events.len() < limits::SPARE_BUFFERS {
+        let room = self.spare_room + publication.events.capacity();
+        if self.spare_events.len() < limits::SPARE_BUFFERS && room <= limits::SPARE_EVENTS {
             publication.events.clear();
             self.spare_events.push(publication.events);
+            self.spare_room = room;
         }
         self.committed.push(Committed {
             ticket: slot.ticket.ticket,

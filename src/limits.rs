@@ -43,15 +43,15 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 // HTTP: the buffers of a connection.
 
 /// Bytes of room that a body gets on the word of its `Content-Length` alone; more as it arrives.
-pub const BODY_RESERVE_BYTES: usize = 64 * 1024;
+pub const BODY_RESERVE_BYTES: usize = 4 * 1024;
 /// Bytes of a request body that a refused request may still bring on a connection that is kept.
 pub const DISCARD_MAX_BYTES: usize = 64 * 1024;
 /// Received bytes not yet parsed at which a connection is read no further.
 pub const READ_AHEAD_MAX_BYTES: usize = 64 * 1024;
 /// Bytes of answers waiting for a client at which its next request is not looked at.
 pub const OUTPUT_WAIT_MAX_BYTES: usize = 64 * 1024;
-/// Bytes of an empty buffer that a connection keeps for its next request.
-pub const BUFFER_KEEP_BYTES: usize = 4 * 1024;
+/// Bytes of an empty buffer that a connection keeps for its next request; it has three.
+pub const BUFFER_KEEP_BYTES: usize = 2 * 1024;
 
 // HTTP: the patience with a client.
 
@@ -262,3 +262,27 @@ const _: () =
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
 const _: () = assert!(LOG_WRITE_BYTES * 4 <= LOG_BUFFER_BYTES);
 const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);
+
+// What many clients together can ask for.
+
+/// Bytes of a request that a client may bring although all others' have filled the memory for requests:
+/// a publication of one event never waits for large ones.
+pub const OWN_SHARE_BYTES: usize = 4 * 1024;
+/// Events that the spare buffers for events have room for together.
+pub const SPARE_EVENTS: usize = 64 * 1024;
+/// Bytes of an answer that the kernel takes before its client has taken those before (tcp(7),
+/// `TCP_NOTSENT_LOWAT`), so that five hundred clients that do not read fill no gigabyte of its memory.
+pub const UNSENT_MAX_BYTES: u32 = 128 * 1024;
+/// Bytes of a body with a content coding that are decoded when it arrives, before any other client is
+/// served: a thousand events take some milliseconds less than a commit of them.
+pub const DECODED_AT_ONCE_BYTES: usize = 1024 * 1024;
+/// The same for all bodies of one turn together; what is more waits.
+pub const DECODED_AT_ONCE_PER_TURN_BYTES: usize = 4 * DECODED_AT_ONCE_BYTES;
+/// Bytes decoded in one turn of those bodies that wait.
+pub const DECODED_PER_TURN_BYTES: usize = 256 * 1024;
+/// Milliseconds between two lines of the log about accepting that waits.
+pub const ACCEPT_TOLD_MS: u64 = 60_000;
+
+const _: () =
+    assert!(OWN_SHARE_BYTES <= SMALL_SHARE_BYTES && BODY_RESERVE_BYTES <= OWN_SHARE_BYTES);
+const _: () = assert!(DECODED_PER_TURN_BYTES <= DECODED_AT_ONCE_BYTES);

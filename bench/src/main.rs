@@ -3,7 +3,7 @@
 //! load generator as a sub-command, and what writes the figures of the tests into `RELIABILITY.md`.
 //!
 //! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`,
-//! `stalls` and `subscribers` are measurements of their own.
+//! `stalls`, `subscribers` and `overload` are measurements of their own.
 
 mod allocations;
 mod args;
@@ -15,6 +15,7 @@ mod inprocess;
 mod kind;
 mod load;
 mod nginx;
+mod overload;
 mod peers;
 mod process;
 mod programs;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Some(Command::Stalls(args)) => stalls::run(args),
         Some(Command::Subscribers(args)) => subscribers::run(args),
         Some(Command::Reliability(args)) => reliability::run(args),
+        Some(Command::Overload(args)) => overload::run(args),
         None => suite::run(&args.suite),
     };
     match result {

@@ -14,12 +14,13 @@ rates and latencies do not.
 ";
 
 /// The commands that have a section, in the order of the page.
-const SECTIONS: [&str; 5] = [
+const SECTIONS: [&str; 6] = [
     "make bench",
     "make bench-subscribers",
     "make bench-peers",
     "make bench-scale",
     "make bench-stalls",
+    "make bench-overload",
 ];
 
 /// The page in the project that this program was built from.

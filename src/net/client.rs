@@ -3,6 +3,7 @@
 use std::io;
 
 use super::listener;
+use super::memory::Share;
 use super::streams::Stream;
 use crate::app::Ticket;
 use crate::clock::Now;
@@ -37,14 +38,16 @@ pub struct Client {
     pub on_flush_list: bool,
     /// A request waits for its commit.
     pub waits_for_commit: bool,
-    /// It is not read because the shared memory limit was reached.
+    /// Bytes of its body, which the application has.
+    pub in_hand: usize,
+    /// It is not read, or not answered, because the shared memory limit was reached.
     pub is_paused: bool,
-    /// Since when it has waited for memory without receiving a byte, be it that its turn came between.
+    /// Since when it has waited for memory without getting on, be it that its turn came between.
     pub paused_since: Option<u64>,
     /// The time of its earliest entry among the deadlines.
     pub scheduled: Option<u64>,
     /// What it counts for in the shared memory limit.
-    pub accounted: usize,
+    pub accounted: Share,
     /// To be closed at the end of the turn.
     pub closing: bool,
     /// What its answer in hand is fed from.
@@ -63,10 +66,11 @@ impl Client {
             on_ready_list: false,
             on_flush_list: false,
             waits_for_commit: false,
+            in_hand: 0,
             is_paused: false,
             paused_since: None,
             scheduled: None,
-            accounted: 0,
+            accounted: Share::default(),
             closing: false,
             stream: None,
         }
@@ -120,6 +124,24 @@ impl Client {
             self.conn.shutdown_done(now);
         }
         Ok(())
+    }
+
+    /// The application has taken its request and so many bytes of body.
+    pub fn wait_for_commit(&mut self, in_hand: usize) {
+        self.waits_for_commit = true;
+        self.in_hand = in_hand;
+    }
+
+    /// The application is done with its request.
+    pub fn has_committed(&mut self) {
+        self.waits_for_commit = false;
+        self.in_hand = 0;
+    }
+
+    /// It has to wait for memory; false where it does so already.
+    pub fn pause(&mut self, now: Now) -> bool {
+        self.paused_since.get_or_insert(now.mono_ms);
+        !std::mem::replace(&mut self.is_paused, true)
     }
 
     /// Whether it has waited for memory for so long.

@@ -124,6 +124,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
+    // What is accepted inherits it. A kernel that does not know it holds more, and that is all.
+    let _ = socket.set_tcp_notsent_lowat(limits::UNSENT_MAX_BYTES);
     socket.bind(&address.into())?;
     socket.listen(limits::BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))

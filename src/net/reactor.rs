@@ -21,6 +21,7 @@
 
 mod feed;
 mod life;
+mod room;
 
 use std::io;
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ use super::clocks::read_clocks;
 use super::deadlines::Deadlines;
 use super::helper::Helper;
 use super::listener::{Listener, Stream};
-use super::memory::SharedMemory;
+use super::memory::{Share, SharedMemory};
 use super::streams::Streams;
 use crate::app::{Answer, App, Committed};
 use crate::clock::Now;
@@ -159,6 +160,7 @@ impl Reactor {
             self.accept();
             self.serve_ready();
             self.gather(&mut events)?;
+            self.app.decode(self.now);
             self.app.drain(self.now);
             self.deliver();
             self.flush_all();
@@ -230,7 +232,8 @@ impl Reactor {
     /// How long the poll may sleep.
     fn timeout(&self) -> Option<Duration> {
         let queued = !self.ready.is_empty() || !self.flush.is_empty();
-        if queued || self.streams.is_any_queued() || self.more_idle_work {
+        let has_work = self.more_idle_work || self.app.is_decoding();
+        if queued || self.streams.is_any_queued() || has_work {
             return Some(Duration::ZERO);
         }
         let drain_ends = match self.life {
@@ -266,6 +269,9 @@ impl Reactor {
                 break;
             };
             self.admit(stream);
+        }
+        if !self.has_room() {
+            self.acceptor.tell_full(self.clients.len(), self.now);
         }
         if self.life != Life::Serving {
             // Those who had connected before the signal have been let in; from now on nobody is.
@@ -334,17 +340,18 @@ impl Reactor {
                 self.want_service(key);
                 break;
             }
+            let (ticket, received) = (client.ticket(key), client.accounted.received);
+            let mut room = self.read_buffer.len();
             // What is thrown away needs no memory, and reading it saves a refusal from a reset.
-            if !client.conn.is_discarding()
-                && !self
-                    .memory
-                    .may_receive(client.ticket(key), client.accounted)
-            {
+            if !client.conn.is_discarding() {
+                room = self.memory.may_receive(ticket, received, room);
+            }
+            if room == 0 {
                 self.pause(key);
                 break;
             }
             budget -= 1;
-            match client.read(&mut self.read_buffer, self.now) {
+            match client.read(&mut self.read_buffer[..room], self.now) {
                 ReadOutcome::Progress => self.account(key),
                 ReadOutcome::Drained => break,
                 ReadOutcome::Broken => {
@@ -360,10 +367,14 @@ impl Reactor {
     fn handle_requests(&mut self, key: usize) {
         let now = self.now;
         loop {
+            let is_short = !self.memory.may_answer();
             let client = &mut self.clients[key];
-            let ticket = client.ticket(key);
-            if client.waits_for_commit || client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES
-            {
+            let output_max = if is_short {
+                0
+            } else {
+                limits::OUTPUT_WAIT_MAX_BYTES
+            };
+            if client.waits_for_commit || client.conn.output().len() > output_max {
                 break;
             }
             match client.conn.next(now) {
@@ -372,11 +383,15 @@ impl Reactor {
                     None => client.conn.admit(now),
                     Some(response) => client.conn.respond(&response, now),
                 },
+                Step::Request if is_short && self.put_off(key) => break,
                 Step::Request => {
-                    let body = client.conn.take_body();
+                    let client = &mut self.clients[key];
+                    let (ticket, body) = (client.ticket(key), client.conn.take_body());
+                    let held = body.capacity();
+                    client.paused_since = None;
                     match self.app.handle(ticket, &client.conn.request(), body, now) {
                         Answer::Now(response) => client.conn.respond(&response, now),
-                        Answer::AfterCommit => client.waits_for_commit = true,
+                        Answer::AfterCommit => client.wait_for_commit(held),
                         Answer::Stream(stream) => self.begin_stream(key, *stream),
                     }
                 }
@@ -396,7 +411,7 @@ impl Reactor {
             if client.ticket(key) != done.ticket || client.closing {
                 continue;
             }
-            client.waits_for_commit = false;
+            client.has_committed();
             client.conn.respond(&done.response, self.now);
             client.conn.recycle(done.buffer);
             // The next request may have been read ahead, or wait in the socket.
@@ -430,7 +445,10 @@ impl Reactor {
         if client.write(self.now).is_err() {
             return self.want_close(key);
         }
-        if was_full && client.conn.output().len() <= limits::OUTPUT_WAIT_MAX_BYTES {
+        let waiting = client.conn.output().len();
+        // Where memory is short, the next request waits until all answers have left.
+        let goes_on = waiting == 0 && client.conn.has_unread() && client.stream.is_none();
+        if goes_on || (was_full && waiting <= limits::OUTPUT_WAIT_MAX_BYTES) {
             let ticket = client.ticket(key);
             match &mut client.stream {
                 Some(stream) => self.streams.queue(ticket, stream),
@@ -453,7 +471,7 @@ impl Reactor {
             client.scheduled = None;
             if client.is_paused_for(limits::PAUSE_MAX_MS, self.now) {
                 let sentence =
-                    "The server holds as many bytes of requests as it may; send the request again.";
+                    "The server holds as many bytes for its clients as it may; send the request again.";
                 let refusal = Response::error(503, sentence).header("Retry-After", "1");
                 client.is_paused = false;
                 client.conn.refuse(&refusal, self.now);
@@ -477,30 +495,17 @@ impl Reactor {
             let Some(client) = self.clients.try_remove(key) else {
                 continue;
             };
-            self.memory.account(client.accounted, 0);
+            self.memory.account(client.accounted, Share::default());
             self.memory.done_receiving(client.ticket(key));
+            if client.waits_for_commit {
+                self.app.forget(client.ticket(key));
+            }
             self.app.set_connections(self.clients.len());
             if client.stream.is_some() {
                 self.count_streams(-1);
             }
         }
         self.wake_paused();
-    }
-
-    /// Serves those again that waited for memory, behind all phases that give some back.
-    fn wake_paused(&mut self) {
-        self.memory.wake(|key| {
-            let waiting = self.clients.get_mut(key);
-            let Some(client) = waiting.filter(|client| client.is_paused) else {
-                return false;
-            };
-            client.is_paused = false;
-            if !client.on_ready_list {
-                client.on_ready_list = true;
-                self.ready.push(key);
-            }
-            true
-        });
     }
 
     fn idle(&mut self) {
@@ -542,26 +547,6 @@ impl Reactor {
         if client.scheduled.is_none_or(|scheduled| at < scheduled) {
             client.scheduled = Some(at);
             self.deadlines.push(at, client.ticket(key));
-        }
-    }
-
-    fn account(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        let held = client.conn.buffered();
-        self.memory.account(client.accounted, held);
-        client.accounted = held;
-        if !client.conn.is_receiving() {
-            let ticket = client.ticket(key);
-            self.memory.done_receiving(ticket);
-        }
-    }
-
-    fn pause(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        if !client.is_paused {
-            client.is_paused = true;
-            client.paused_since.get_or_insert(self.now.mono_ms);
-            self.memory.wait(key, client.accounted);
         }
     }
 

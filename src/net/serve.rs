@@ -59,7 +59,8 @@ pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeErr
     let tokens = tokens
         .map_err(|e| ServeError::Setting(format!("--auth-tokens-file (AUTH_TOKENS_FILE): {e}")))?;
     let mut options = settings.reactor;
-    options.max_connections = options.max_connections.min(descriptors_for_connections());
+    let asked = options.max_connections;
+    options.max_connections = asked.min(descriptors_for_connections());
     // Binding comes first: whoever connects while the database is opened waits in the backlog.
     let listeners = settings
         .listen
@@ -82,6 +83,12 @@ pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeErr
         settings.store.path.display(),
         started.elapsed().as_millis()
     );
+    if options.max_connections < asked {
+        log::warn!(
+            "the file limit allows {} connections, --max-connections (MAX_CONNECTIONS) {asked}",
+            options.max_connections
+        );
+    }
     let is_open = tokens.is_none();
     if let Some((path, loaded)) = tokens_file.zip(tokens) {
         let tokens = loaded.announce(&path);

@@ -17,6 +17,7 @@ mod listening;
 mod locked;
 mod log_lines;
 mod outcomes;
+mod overload;
 mod pages;
 mod patience;
 mod payloads;
