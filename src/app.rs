@@ -5,6 +5,8 @@
 //! then the request is only a slot of the ring. No other code answers 200 to a publication that
 //! brought events.
 
+use std::time::Instant;
+
 use crate::api::route::{self, Route};
 use crate::api::{access, publish, read, watch};
 use crate::clock::Now;
@@ -12,6 +14,7 @@ use crate::event::EventSpans;
 use crate::http::{Request, Response};
 use crate::limits;
 use crate::logging;
+use crate::metrics::{Facts, Metrics};
 use crate::ring::{Full, Ring, Slot};
 use crate::store::{Outcome, Store, StoreError};
 use crate::tokens::Tokens;
@@ -82,6 +85,9 @@ pub struct App {
     /// This turn has committed events.
     has_committed: bool,
     connections: usize,
+    metrics: Metrics,
+    /// The shell's clock, to time what is done inside one call; without one nothing is timed.
+    clock: Option<fn() -> Instant>,
     /// Duplicates that the next summary will tell, and when.
     summary: (u64, u64),
     idle_at: u64,
@@ -106,6 +112,8 @@ impl App {
             batches: 0,
             has_committed: false,
             connections: 0,
+            metrics: Metrics::default(),
+            clock: None,
             summary: (0, 0),
             idle_at: 0,
             outcomes: Vec::new(),
@@ -168,6 +176,7 @@ impl App {
             Route::Event { topic, event_id } => read::event(&mut self.store, &topic, &event_id),
             Route::Topics => Ok(read::topics(&mut self.store)),
             Route::Stats => Ok(self.stats(now)),
+            Route::Metrics => Ok(self.page_of_metrics(request, now)),
         };
         Answer::Now(response.unwrap_or_else(|error| {
             log::error!("reading the database failed: {error}");
@@ -218,6 +227,7 @@ impl App {
             return;
         }
         self.outcomes.clear();
+        let (events, begun) = (self.ring.len(), self.clock.map(|clock| clock()));
         let publications = self.ring.slots().map(|slot| &slot.publication);
         match self
             .store
@@ -226,6 +236,9 @@ impl App {
             Ok(()) => {
                 self.batches += 1;
                 self.has_committed = true;
+                let timed = self.clock.zip(begun);
+                let took = timed.map(|(clock, begun)| clock().saturating_duration_since(begun));
+                self.metrics.committed(events, took);
                 self.recovered();
                 self.answer_committed();
             }
@@ -378,20 +391,36 @@ impl App {
     }
 
     fn stats(&mut self, now: Now) -> Response {
+        let mut stats: watch::Stats<'_> = self.statistics(now);
+        let topics = self.store.topics();
+        stats.topics = topics.names().take(limits::STATS_TOPICS_MAX).collect();
+        watch::stats(&stats)
+    }
+
+    fn page_of_metrics(&mut self, request: &Request, now: Now) -> Response {
+        let stats = self.statistics(now);
+        let facts = Facts {
+            stats: &stats,
+            is_healthy: self.fault.is_none(),
+            disk_available_bytes: self.store.disk_available_bytes(),
+            started: self.started.unix_us,
+        };
+        self.metrics.answer(request, &facts)
+    }
+
+    /// All statistics but the names of the topics.
+    fn statistics(&mut self, now: Now) -> watch::Stats<'static> {
         let counters = self.store.counters();
         let (database_bytes, wal_bytes) = self.store.file_sizes();
-        let last_seq = self.store.last_seq();
         let uptime_seconds = (now.mono_ms - self.started.mono_ms) / 1_000;
-        let topics = self.store.topics();
-        let topic_count = topics.len();
-        watch::stats(&watch::Stats {
+        watch::Stats {
             received: counters.received(),
             unique_processed: counters.unique_processed,
             duplicate_dropped: counters.duplicate_dropped,
-            topics: topics.names().take(limits::STATS_TOPICS_MAX).collect(),
+            topics: Vec::new(),
             uptime_seconds,
             uptime_human: watch::uptime_human(uptime_seconds),
-            topic_count,
+            topic_count: self.store.topics().len(),
             conflicts: counters.conflicts,
             rejected: self.rejected,
             queue_size: self.ring.len(),
@@ -401,9 +430,19 @@ impl App {
             subscribers: 0,
             database_bytes,
             wal_bytes,
-            last_seq,
+            last_seq: self.store.last_seq(),
             version: env!("CARGO_PKG_VERSION"),
-        })
+        }
+    }
+
+    /// From now on commits are timed by this clock.
+    pub fn set_clock(&mut self, clock: fn() -> Instant) {
+        self.clock = Some(clock);
+    }
+
+    /// What only the shell can count goes in here.
+    pub fn metrics(&mut self) -> &mut Metrics {
+        &mut self.metrics
     }
 
     /// The number of open connections, for the statistics.

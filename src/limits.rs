@@ -199,3 +199,12 @@ pub const TOKEN_NAME_MAX_BYTES: usize = 255;
 pub const TOKEN_MAX_BYTES: usize = 512;
 
 const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);
+
+/// Requests that are answered in one turn before they are counted, which else waits for its end.
+pub const ANSWERED_AT_ONCE: usize = 1_024;
+/// Milliseconds that the loop waits for a supervisor which is behind with reading what it is told.
+pub const SUPERVISOR_WAIT_MS: u64 = 100;
+/// Bytes of an answer that `healthcheck` takes for one.
+pub const HEALTHCHECK_MAX_BYTES: usize = 64 * 1024;
+/// The most milliseconds that it can be told to wait.
+pub const HEALTHCHECK_MAX_MS: u64 = 3_600_000;

@@ -17,6 +17,7 @@ pub enum Route {
     Topics,
     Stats,
     Health,
+    Metrics,
 }
 
 impl Route {
@@ -39,6 +40,7 @@ impl Route {
                     ["publish"] => Route::Publish,
                     ["health"] => Route::Health,
                     ["stats"] => Route::Stats,
+                    ["metrics"] => Route::Metrics,
                     ["topics"] => Route::Topics,
                     ["events"] => Route::Events,
                     ["events", topic, event_id] => {
@@ -71,7 +73,7 @@ impl Route {
             // The page at `/` shows no data.
             Route::Root | Route::Health => Access::Open,
             Route::Publish => Access::Needs(Scope::Publish),
-            Route::Events | Route::Event { .. } | Route::Topics | Route::Stats => {
+            Route::Events | Route::Event { .. } | Route::Topics | Route::Stats | Route::Metrics => {
                 Access::Needs(Scope::Read)
             }
         }

@@ -74,7 +74,7 @@ pub fn root() -> Response {
         env!("CARGO_PKG_VERSION"),
         r#"","status":"running","endpoints":{"#,
         r#""publish":"POST /publish","events":"GET /events","event":"GET /events/{topic}/{event_id}","#,
-        r#""topics":"GET /topics","stats":"GET /stats","health":"GET /health"}}"#
+        r#""topics":"GET /topics","stats":"GET /stats","health":"GET /health","metrics":"GET /metrics"}}"#
     );
     Response::new(200, "application/json", BODY.as_bytes())
 }

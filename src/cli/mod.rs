@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod convert;
+pub mod healthcheck;
 mod progress;
 pub mod serve;
 
@@ -16,6 +17,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use check::CheckArgs;
 use convert::ConvertArgs;
+use healthcheck::HealthcheckArgs;
 
 use crate::config::{Config, ServeArgs};
 
@@ -25,6 +27,7 @@ pub enum Command {
     Serve(Config),
     Check(CheckArgs),
     Convert(ConvertArgs),
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -40,6 +43,7 @@ enum CliSubcommand {
     Serve(ServeArgs),
     Check(CheckArgs),
     Convert(ConvertArgs),
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -76,6 +80,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
         CliSubcommand::Check(check) => Ok(Command::Check(check)),
         CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
+        CliSubcommand::Healthcheck(healthcheck) => Ok(Command::Healthcheck(healthcheck)),
     }
 }
 

@@ -5,12 +5,16 @@ mod acceptor;
 mod client;
 mod clocks;
 mod deadlines;
+mod inherited;
+mod journal;
 mod listener;
 mod memory;
 mod reactor;
 mod serve;
+mod supervisor;
 mod tokens_file;
 
+pub use inherited::Inherited;
 pub use listener::Listen;
 pub use reactor::Options;
 pub use serve::{serve, ServeError, Settings};

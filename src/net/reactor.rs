@@ -17,23 +17,26 @@
 //! 9. *close* is the one place that closes, last, so that no phase before it meets a dead key.
 //! 10. *idle* work and the log come when nobody waits for an answer any more.
 
+mod signals;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use log::Log;
 use mio::{Events, Poll, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 
 use super::acceptor::Acceptor;
 use super::client::{key_of, Client, ReadOutcome};
-use super::clocks::read_clocks;
+use super::clocks::{now_at, read_clocks};
 use super::deadlines::Deadlines;
+use super::journal::Journal;
 use super::listener::{Listener, Stream};
 use super::memory::SharedMemory;
-use super::tokens_file;
+use super::supervisor::Supervisor;
 use crate::app::{Answer, App, Committed};
 use crate::clock::Now;
 use crate::http::{Conn, Response, Step};
@@ -51,6 +54,8 @@ pub struct Options {
     pub max_connections: usize,
     pub max_body_bytes: usize,
     pub max_buffered_bytes: usize,
+    /// A line in the log for each request that is answered.
+    pub access_log: bool,
 }
 
 /// Where the server is in its life.
@@ -86,6 +91,8 @@ pub struct Reactor {
     more_idle_work: bool,
     read_buffer: Box<[u8]>,
     committed: Vec<Committed>,
+    journal: Journal,
+    supervisor: Supervisor,
 }
 
 impl Reactor {
@@ -131,6 +138,8 @@ impl Reactor {
             more_idle_work: false,
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             committed: Vec::new(),
+            journal: Journal::new(options.access_log, started),
+            supervisor: Supervisor::from_environment(),
         })
     }
 
@@ -143,6 +152,7 @@ impl Reactor {
     /// Turns until a signal ends it; then gives the application back.
     pub fn run(mut self) -> io::Result<App> {
         let mut events = Events::with_capacity(limits::EVENTS_PER_POLL);
+        self.supervisor.ready();
         loop {
             let timeout = self.timeout();
             self.poll(&mut events, timeout)?;
@@ -182,7 +192,9 @@ impl Reactor {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),
             Err(e) => return Err(e),
         }
-        self.now = read_clocks(self.started);
+        let now = Instant::now();
+        self.now = now_at(self.started, now);
+        self.journal.set_now(now);
         self.logger.set_now(self.now.unix_us);
         for event in events.iter() {
             match event.token() {
@@ -228,6 +240,7 @@ impl Reactor {
             accept,
             drain_ends,
             log,
+            self.supervisor.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -235,26 +248,6 @@ impl Reactor {
         // The poll's clock counts whole milliseconds, so one more makes sure that the time has come.
         let wait = (next + 1).saturating_sub(read_clocks(self.started).mono_ms);
         Some(Duration::from_millis(wait))
-    }
-
-    fn take_signals(&mut self) {
-        let taken: Vec<i32> = self.signals.pending().collect();
-        for signal in taken {
-            if signal == SIGHUP {
-                if let Some(tokens) = tokens_file::reload(self.tokens_file.as_deref()) {
-                    self.app.set_tokens(tokens);
-                }
-                continue;
-            }
-            if self.life != Life::Serving {
-                log::warn!("second signal: exiting at once");
-                self.logger
-                    .flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
-                std::process::exit(128 + signal);
-            }
-            log::info!("signal {signal}: answering what has been received, then stopping");
-            self.life = Life::Draining(self.now.mono_ms + limits::DRAIN_MS);
-        }
     }
 
     fn accept(&mut self) {
@@ -284,7 +277,8 @@ impl Reactor {
         }
         self.generation = self.generation.wrapping_add(1);
         let conn = Conn::new(self.options.max_body_bytes, self.now);
-        entry.insert(Client::new(stream, conn, self.generation));
+        let peer = self.journal.peer(&stream);
+        entry.insert(Client::new(stream, conn, self.generation, peer));
         self.want_service(key);
         self.app.set_connections(self.clients.len());
     }
@@ -366,19 +360,27 @@ impl Reactor {
             }
             match client.conn.next(now) {
                 Step::Idle => break,
-                Step::Head => match self.app.screen(&client.conn.request()) {
-                    None => client.conn.admit(now),
-                    Some(response) => client.conn.respond(&response, now),
-                },
+                Step::Head => {
+                    self.journal.begin(client);
+                    match self.app.screen(&client.conn.request()) {
+                        None => client.conn.admit(now),
+                        Some(response) => self.journal.respond(client, &response, now),
+                    }
+                }
                 Step::Request => {
+                    self.journal.begin(client);
                     let body = client.conn.take_body();
                     match self.app.handle(ticket, &client.conn.request(), body, now) {
-                        Answer::Now(response) => client.conn.respond(&response, now),
+                        Answer::Now(response) => self.journal.respond(client, &response, now),
                         Answer::AfterCommit => client.waits_for_commit = true,
                     }
                 }
-                Step::Refused(status) => log::debug!("a connection was refused with {status}"),
+                Step::Refused(status) => self.journal.refused(client, status),
             }
+        }
+        if self.journal.is_full() {
+            self.journal
+                .settle(Instant::now(), self.logger, self.app.metrics());
         }
     }
 
@@ -394,7 +396,7 @@ impl Reactor {
                 continue;
             }
             client.waits_for_commit = false;
-            client.conn.respond(&done.response, self.now);
+            self.journal.respond(client, &done.response, self.now);
             client.conn.recycle(done.buffer);
             // The next request may have been read ahead, or wait in the socket.
             if client.conn.has_unread() || client.readable {
@@ -445,6 +447,7 @@ impl Reactor {
                     "The server holds as many bytes of requests as it may; send the request again.";
                 let refusal = Response::error(503, sentence).header("Retry-After", "1");
                 client.is_paused = false;
+                self.journal.answered(client, 503, Some(refusal.body.len()));
                 client.conn.refuse(&refusal, self.now);
                 self.want_service(key);
             } else if client
@@ -490,11 +493,13 @@ impl Reactor {
 
     fn idle(&mut self) {
         let begun = Instant::now();
+        self.journal.settle(begun, self.logger, self.app.metrics());
         self.more_idle_work = self.app.idle_work(self.now);
         let held = begun.elapsed();
         if held >= Duration::from_millis(limits::SLICE_TOLD_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());
         }
+        self.supervisor.turned(self.now);
         self.logger.flush();
     }
 
