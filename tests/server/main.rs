@@ -2,6 +2,7 @@
 //! it is one binary, so that it is linked once and nothing of the harness is unused. What needs a library
 //! underneath the program is left out where programs are linked statically.
 
+mod access_log;
 mod bodies;
 mod checking;
 mod disk;
@@ -9,12 +10,14 @@ mod durability;
 mod encodings;
 mod event_rules;
 mod harness;
+mod healthcheck;
 mod http;
 mod lifecycle;
 mod limits;
 mod listening;
 mod locked;
 mod log_lines;
+mod metrics;
 mod outcomes;
 mod pages;
 mod patience;
@@ -26,6 +29,7 @@ mod reading;
 mod refusals;
 mod scenarios;
 mod starting;
+mod systemd;
 mod tokens;
 #[cfg(not(target_feature = "crt-static"))]
 mod trouble;
