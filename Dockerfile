@@ -27,4 +27,6 @@ WORKDIR /app
 USER 1000
 VOLUME /app/data
 EXPOSE 8080
+# Asks the address of the variables HOST, PORT and LISTEN.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["/usr/local/bin/logagg", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/logagg", "serve"]

@@ -10,6 +10,7 @@ mod feed;
 mod positions;
 
 use std::path::Path;
+use std::time::Instant;
 
 use decoding::{DecodeQueue, Encoded};
 pub use feed::{Fed, Stream, Subscriber};
@@ -23,6 +24,7 @@ use crate::http::{Request, Response};
 use crate::hub::Recent;
 use crate::limits;
 use crate::logging;
+use crate::metrics::{Facts, Metrics};
 use crate::ring::{Full, Ring, Slot};
 use crate::store::{Help, Outcome, Store, StoreError};
 use crate::tokens::Tokens;
@@ -102,6 +104,9 @@ pub struct App {
     /// This turn has committed events.
     has_committed: bool,
     connections: usize,
+    metrics: Metrics,
+    /// The shell's clock, to time what is done inside one call; without one nothing is timed.
+    clock: Option<fn() -> Instant>,
     /// Duplicates that the next summary will tell, and when.
     summary: (u64, u64),
     idle_at: u64,
@@ -133,6 +138,8 @@ impl App {
             batches: 0,
             has_committed: false,
             connections: 0,
+            metrics: Metrics::default(),
+            clock: None,
             summary: (0, 0),
             idle_at: 0,
             outcomes: Vec::new(),
@@ -211,6 +218,7 @@ impl App {
                 Ok(answer) => return answer,
                 Err(error) => Err(error),
             },
+            Route::Metrics => Ok(self.page_of_metrics(request, now)),
         };
         Answer::Now(response.unwrap_or_else(|error| {
             log::error!("reading the database failed: {error}");
@@ -281,6 +289,7 @@ impl App {
             return;
         }
         self.outcomes.clear();
+        let (events, begun) = (self.ring.len(), self.clock.map(|clock| clock()));
         let publications = self.ring.slots().map(|slot| &slot.publication);
         match self.store.commit_all(
             publications,
@@ -291,6 +300,9 @@ impl App {
             Ok(changed) => {
                 self.batches += 1;
                 self.has_committed = true;
+                let timed = self.clock.zip(begun);
+                let took = timed.map(|(clock, begun)| clock().saturating_duration_since(begun));
+                self.metrics.committed(events, took);
                 self.recovered();
                 self.answer_committed(now.unix_us);
                 self.answer_changes(changed);
@@ -459,20 +471,36 @@ impl App {
     }
 
     fn stats(&mut self, now: Now) -> Response {
+        let mut stats: watch::Stats<'_> = self.statistics(now);
+        let topics = self.store.topics();
+        stats.topics = topics.names().take(limits::STATS_TOPICS_MAX).collect();
+        watch::stats(&stats)
+    }
+
+    fn page_of_metrics(&mut self, request: &Request, now: Now) -> Response {
+        let stats = self.statistics(now);
+        let facts = Facts {
+            stats: &stats,
+            is_healthy: self.fault.is_none(),
+            disk_available_bytes: self.store.disk_available_bytes(),
+            started: self.started.unix_us,
+        };
+        self.metrics.answer(request, &facts)
+    }
+
+    /// All statistics but the names of the topics.
+    fn statistics(&mut self, now: Now) -> watch::Stats<'static> {
         let counters = self.store.counters();
         let (database_bytes, wal_bytes) = self.store.file_sizes();
-        let last_seq = self.store.last_seq();
         let uptime_seconds = (now.mono_ms - self.started.mono_ms) / 1_000;
-        let topics = self.store.topics();
-        let topic_count = topics.len();
-        watch::stats(&watch::Stats {
+        watch::Stats {
             received: counters.received(),
             unique_processed: counters.unique_processed,
             duplicate_dropped: counters.duplicate_dropped,
-            topics: topics.names().take(limits::STATS_TOPICS_MAX).collect(),
+            topics: Vec::new(),
             uptime_seconds,
             uptime_human: watch::uptime_human(uptime_seconds),
-            topic_count,
+            topic_count: self.store.topics().len(),
             conflicts: counters.conflicts,
             rejected: self.rejected,
             queue_size: self.ring.len(),
@@ -482,9 +510,19 @@ impl App {
             subscribers: self.subscribers,
             database_bytes,
             wal_bytes,
-            last_seq,
+            last_seq: self.store.last_seq(),
             version: env!("CARGO_PKG_VERSION"),
-        })
+        }
+    }
+
+    /// From now on commits are timed by this clock.
+    pub fn set_clock(&mut self, clock: fn() -> Instant) {
+        self.clock = Some(clock);
+    }
+
+    /// What only the shell can count goes in here.
+    pub fn metrics(&mut self) -> &mut Metrics {
+        &mut self.metrics
     }
 
     /// The number of open connections, for the statistics.

@@ -286,3 +286,14 @@ pub const ACCEPT_TOLD_MS: u64 = 60_000;
 const _: () =
     assert!(OWN_SHARE_BYTES <= SMALL_SHARE_BYTES && BODY_RESERVE_BYTES <= OWN_SHARE_BYTES);
 const _: () = assert!(DECODED_PER_TURN_BYTES <= DECODED_AT_ONCE_BYTES);
+
+// What supervisors and health checks are told.
+
+/// Requests that are answered in one turn before they are counted, which else waits for its end.
+pub const ANSWERED_AT_ONCE: usize = 1_024;
+/// Milliseconds that the loop waits for a supervisor which is behind with reading what it is told.
+pub const SUPERVISOR_WAIT_MS: u64 = 100;
+/// Bytes of an answer that `healthcheck` takes for one.
+pub const HEALTHCHECK_MAX_BYTES: usize = 64 * 1024;
+/// The most milliseconds that it can be told to wait.
+pub const HEALTHCHECK_MAX_MS: u64 = 3_600_000;

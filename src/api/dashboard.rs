@@ -47,18 +47,13 @@ pub fn is_wanted(request: &Request) -> bool {
     page < place("application/json")
 }
 
-/// Whether there is a file of this name.
-pub fn is_asset(name: &str) -> bool {
-    ASSETS.iter().any(|file| file.name == name)
-}
-
 /// Answers `GET /` for browsers.
 pub fn page(request: &Request) -> Response {
     PAGE.answer(request)
         .header("Content-Security-Policy", POLICY)
 }
 
-/// Answers `GET /assets/{name}` for a name that [`is_asset`] knows.
+/// Answers `GET /assets/{name}`.
 pub fn asset(request: &Request, name: &str) -> Response {
     match ASSETS.iter().find(|file| file.name == name) {
         Some(file) => file.answer(request),

@@ -1,9 +1,11 @@
 //! Between HTTP and the domain: what a request asks and how an answer is written. No sockets, no
 //! SQL, no clock.
 
+pub mod accept;
 pub mod access;
 pub mod dashboard;
 pub mod detail;
+pub mod endpoint;
 pub mod json;
 pub mod publish;
 pub mod publish_body;

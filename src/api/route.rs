@@ -1,7 +1,6 @@
 //! From a request's method and target to what is asked for. Also what a head alone refuses.
 
 use super::access::Access;
-use super::dashboard;
 use super::detail::Details;
 use super::query::percent_decode;
 use crate::event::name_error;
@@ -33,6 +32,7 @@ pub enum Route {
     },
     Stats,
     Health,
+    Metrics,
 }
 
 impl Route {
@@ -52,12 +52,11 @@ impl Route {
                     .collect::<Option<_>>()?;
                 match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
                     [""] => Route::Root,
-                    ["assets", name] if dashboard::is_asset(name) => {
-                        Route::Asset { name: name.into() }
-                    }
+                    ["assets", name] => Route::Asset { name: name.into() },
                     ["publish"] => Route::Publish,
                     ["health"] => Route::Health,
                     ["stats"] => Route::Stats,
+                    ["metrics"] => Route::Metrics,
                     ["topics"] => Route::Topics,
                     ["events"] => Route::Events,
                     ["subscribe"] => Route::Subscribe,
@@ -106,7 +105,8 @@ impl Route {
             | Route::Subscriptions
             | Route::Subscription { .. }
             | Route::Acknowledgement { .. }
-            | Route::Stats => Access::Needs(Scope::Read),
+            | Route::Stats
+            | Route::Metrics => Access::Needs(Scope::Read),
         }
     }
 
@@ -125,7 +125,8 @@ impl Route {
             | Route::Topics
             | Route::Subscribe
             | Route::Subscriptions
-            | Route::Stats => true,
+            | Route::Stats
+            | Route::Metrics => true,
         }
     }
 

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod checkpoint;
 pub mod convert;
+pub mod healthcheck;
 mod progress;
 pub mod serve;
 
@@ -18,6 +19,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use check::CheckArgs;
 use checkpoint::CheckpointArgs;
 use convert::ConvertArgs;
+use healthcheck::HealthcheckArgs;
 
 use crate::config::{Config, ServeArgs};
 
@@ -28,6 +30,7 @@ pub enum Command {
     Check(CheckArgs),
     Checkpoint(CheckpointArgs),
     Convert(ConvertArgs),
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -44,6 +47,7 @@ enum CliSubcommand {
     Check(CheckArgs),
     Checkpoint(CheckpointArgs),
     Convert(ConvertArgs),
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -81,6 +85,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Check(check) => Ok(Command::Check(check)),
         CliSubcommand::Checkpoint(checkpoint) => Ok(Command::Checkpoint(checkpoint)),
         CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
+        CliSubcommand::Healthcheck(healthcheck) => Ok(Command::Healthcheck(healthcheck)),
     }
 }
 

@@ -126,6 +126,20 @@ impl Acceptor {
         waiting.then_some(self.paused_until)
     }
 
+    /// Stops listening on sockets that others keep open: who waits there is left to the next server.
+    pub fn leave_inherited(&mut self, registry: &Registry) {
+        self.listening.retain_mut(|listening| {
+            let listener = &mut listening.listener;
+            if listener.is_inherited() {
+                // As long as others hold the socket, closing it does not take it out of the poll.
+                if let Err(e) = listener.deregister(registry) {
+                    log::debug!("a socket could not be taken out of the poll: {e}");
+                }
+            }
+            !listener.is_inherited()
+        });
+    }
+
     /// Stops listening.
     pub fn close(&mut self) {
         self.listening.clear();

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::journal::{Exchange, Peer};
 use super::listener;
 use super::memory::Share;
 use super::streams::Stream;
@@ -26,6 +27,10 @@ pub struct Client {
     pub socket: listener::Stream,
     pub conn: Conn,
     pub generation: u32,
+    /// Who it is, where requests are logged.
+    pub peer: Peer,
+    /// What is to be told of the request in hand once it is answered.
+    pub exchange: Option<Exchange>,
     /// The socket may have bytes: no read has found it empty since the last readiness.
     pub readable: bool,
     /// The peer has ended its side; the end is to be read even behind a short read.
@@ -55,11 +60,13 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(socket: listener::Stream, conn: Conn, generation: u32) -> Self {
+    pub fn new(socket: listener::Stream, conn: Conn, generation: u32, peer: Peer) -> Self {
         Self {
             socket,
             conn,
             generation,
+            peer,
+            exchange: None,
             readable: true,
             read_closed: false,
             writable: true,

@@ -6,13 +6,17 @@ mod client;
 mod clocks;
 mod deadlines;
 mod helper;
+mod inherited;
+mod journal;
 mod listener;
 mod memory;
 mod reactor;
 mod serve;
 mod streams;
+mod supervisor;
 mod tokens_file;
 
+pub use inherited::Inherited;
 pub use listener::Listen;
 pub use reactor::Options;
 pub use serve::{serve, ServeError, Settings};

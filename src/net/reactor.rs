@@ -21,6 +21,7 @@
 
 mod feed;
 mod life;
+mod requests;
 mod room;
 
 use std::io;
@@ -35,15 +36,17 @@ use slab::Slab;
 
 use super::acceptor::Acceptor;
 use super::client::{key_of, Client, ReadOutcome};
-use super::clocks::read_clocks;
+use super::clocks::{now_at, read_clocks};
 use super::deadlines::Deadlines;
 use super::helper::Helper;
+use super::journal::Journal;
 use super::listener::{Listener, Stream};
 use super::memory::{Share, SharedMemory};
 use super::streams::Streams;
-use crate::app::{Answer, App, Committed};
+use super::supervisor::Supervisor;
+use crate::app::{App, Committed};
 use crate::clock::Now;
-use crate::http::{Conn, Response, Step};
+use crate::http::{Conn, Response};
 use crate::limits;
 use crate::logging::Logger;
 use crate::tokens::Tokens;
@@ -59,6 +62,8 @@ pub struct Options {
     pub max_connections: usize,
     pub max_body_bytes: usize,
     pub max_buffered_bytes: usize,
+    /// A line in the log for each request that is answered.
+    pub access_log: bool,
 }
 
 /// The event loop.
@@ -92,6 +97,8 @@ pub struct Reactor {
     slice: Vec<u8>,
     /// When the poll of this turn ended.
     turn_began: Instant,
+    journal: Journal,
+    supervisor: Supervisor,
 }
 
 impl Reactor {
@@ -141,6 +148,8 @@ impl Reactor {
             streams: Streams::default(),
             slice: Vec::new(),
             turn_began: started,
+            journal: Journal::new(options.access_log, started),
+            supervisor: Supervisor::from_environment(),
         })
     }
 
@@ -153,6 +162,7 @@ impl Reactor {
     /// Turns until a signal ends it; then gives the application back.
     pub fn run(mut self) -> io::Result<App> {
         let mut events = Events::with_capacity(limits::EVENTS_PER_POLL);
+        self.supervisor.ready();
         loop {
             let timeout = self.timeout();
             self.poll(&mut events, timeout)?;
@@ -195,7 +205,9 @@ impl Reactor {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),
             Err(e) => return Err(e),
         }
-        self.now = read_clocks(self.started);
+        let now = Instant::now();
+        self.now = now_at(self.started, now);
+        self.journal.set_now(now);
         self.logger.set_now(self.now.unix_us);
         for event in events.iter() {
             match event.token() {
@@ -253,6 +265,7 @@ impl Reactor {
             accept,
             drain_ends,
             log,
+            self.supervisor.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -292,7 +305,8 @@ impl Reactor {
         }
         self.generation = self.generation.wrapping_add(1);
         let conn = Conn::new(self.options.max_body_bytes, self.now);
-        entry.insert(Client::new(stream, conn, self.generation));
+        let peer = self.journal.peer(&stream);
+        entry.insert(Client::new(stream, conn, self.generation, peer));
         self.want_service(key);
         self.app.set_connections(self.clients.len());
     }
@@ -363,43 +377,6 @@ impl Reactor {
         self.after_change(key);
     }
 
-    /// Hands every complete request of a client to the application, until one has to wait.
-    fn handle_requests(&mut self, key: usize) {
-        let now = self.now;
-        loop {
-            let is_short = !self.memory.may_answer();
-            let client = &mut self.clients[key];
-            let output_max = if is_short {
-                0
-            } else {
-                limits::OUTPUT_WAIT_MAX_BYTES
-            };
-            if client.waits_for_commit || client.conn.output().len() > output_max {
-                break;
-            }
-            match client.conn.next(now) {
-                Step::Idle => break,
-                Step::Head => match self.app.screen(&client.conn.request()) {
-                    None => client.conn.admit(now),
-                    Some(response) => client.conn.respond(&response, now),
-                },
-                Step::Request if is_short && self.put_off(key) => break,
-                Step::Request => {
-                    let client = &mut self.clients[key];
-                    let (ticket, body) = (client.ticket(key), client.conn.take_body());
-                    let held = body.capacity();
-                    client.paused_since = None;
-                    match self.app.handle(ticket, &client.conn.request(), body, now) {
-                        Answer::Now(response) => client.conn.respond(&response, now),
-                        Answer::AfterCommit => client.wait_for_commit(held),
-                        Answer::Stream(stream) => self.begin_stream(key, *stream),
-                    }
-                }
-                Step::Refused(status) => log::debug!("a connection was refused with {status}"),
-            }
-        }
-    }
-
     fn deliver(&mut self) {
         let mut committed = std::mem::take(&mut self.committed);
         self.app.take_committed(&mut committed);
@@ -412,7 +389,7 @@ impl Reactor {
                 continue;
             }
             client.has_committed();
-            client.conn.respond(&done.response, self.now);
+            self.journal.respond(client, &done.response, self.now);
             client.conn.recycle(done.buffer);
             // The next request may have been read ahead, or wait in the socket.
             if client.conn.has_unread() || client.readable {
@@ -474,6 +451,7 @@ impl Reactor {
                     "The server holds as many bytes for its clients as it may; send the request again.";
                 let refusal = Response::error(503, sentence).header("Retry-After", "1");
                 client.is_paused = false;
+                self.journal.answered(client, 503, Some(refusal.body.len()));
                 client.conn.refuse(&refusal, self.now);
                 self.want_service(key);
             } else if client
@@ -510,12 +488,14 @@ impl Reactor {
 
     fn idle(&mut self) {
         let begun = Instant::now();
+        self.journal.settle(begun, self.logger, self.app.metrics());
         self.more_idle_work = self.app.idle_work(self.now);
         self.helper.turn(&mut self.app, self.now);
         let held = begun.elapsed();
         if held >= Duration::from_millis(limits::SLICE_TOLD_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());
         }
+        self.supervisor.turned(self.now);
         self.logger.flush();
     }
 

@@ -186,4 +186,11 @@ impl Store {
         let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |m| m.len());
         (size(&self.path), size(&open::beside(&self.path, "-wal")))
     }
+
+    /// Bytes that this process may still write to the disk of the database; none where the system does not
+    /// say.
+    pub fn disk_available_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
 }

@@ -2,6 +2,7 @@
 //! it is one binary, so that it is linked once and nothing of the harness is unused. What needs a library
 //! underneath the program is left out where programs are linked statically.
 
+mod access_log;
 mod bodies;
 mod checking;
 mod dashboard;
@@ -10,12 +11,14 @@ mod durability;
 mod encodings;
 mod event_rules;
 mod harness;
+mod healthcheck;
 mod http;
 mod lifecycle;
 mod limits;
 mod listening;
 mod locked;
 mod log_lines;
+mod metrics;
 mod outcomes;
 mod overload;
 mod pages;
@@ -30,6 +33,7 @@ mod report;
 mod scenarios;
 mod starting;
 mod subscribe;
+mod systemd;
 mod tokens;
 #[cfg(not(target_feature = "crt-static"))]
 mod trouble;

@@ -13,6 +13,7 @@ impl Reactor {
     /// nothing follows.
     pub(super) fn begin_stream(&mut self, key: usize, stream: app::Stream) {
         let client = &mut self.clients[key];
+        self.journal.answered(client, stream.head.status, None);
         client.conn.start_stream(&stream.head, self.now);
         if !client.conn.is_streaming() {
             return;

@@ -35,6 +35,8 @@ impl Reactor {
             }
             log::info!("signal {signal}: answering what has been received, then stopping");
             self.life = Life::Draining(self.now.mono_ms + limits::DRAIN_MS);
+            self.supervisor.stopping();
+            self.acceptor.leave_inherited(self.poll.registry());
         }
     }
 
