@@ -199,3 +199,8 @@ pub const TOKEN_NAME_MAX_BYTES: usize = 255;
 pub const TOKEN_MAX_BYTES: usize = 512;
 
 const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);
+
+/// Pages that a backup copies between two rests, 1 MiB.
+pub const BACKUP_STEP_PAGES: i32 = 256;
+/// Steps of a backup after which its file is synced.
+pub const BACKUP_STEPS_PER_SYNC: u64 = 8;

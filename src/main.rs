@@ -10,6 +10,8 @@ fn main() -> ExitCode {
         Ok(Command::Serve(config)) => cli::serve::run(config),
         Ok(Command::Check(arguments)) => cli::check::run(arguments).map_err(Failure::Failed),
         Ok(Command::Convert(arguments)) => cli::convert::run(arguments).map_err(Failure::Failed),
+        Ok(Command::Backup(arguments)) => cli::backup::back_up(arguments).map_err(Failure::Failed),
+        Ok(Command::Restore(arguments)) => cli::backup::restore(arguments).map_err(Failure::Failed),
         Err(refusal) => return refusal.report(),
     };
     match done {

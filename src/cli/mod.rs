@@ -1,6 +1,7 @@
 //! The command line as a whole: which subcommands there are, and what becomes of arguments that are
 //! wrong. It must never write outside standard output and standard error, and never panic on them.
 
+pub mod backup;
 pub mod check;
 pub mod convert;
 mod progress;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use backup::{BackupArgs, RestoreArgs};
 use check::CheckArgs;
 use convert::ConvertArgs;
 
@@ -25,6 +27,8 @@ pub enum Command {
     Serve(Config),
     Check(CheckArgs),
     Convert(ConvertArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -40,6 +44,8 @@ enum CliSubcommand {
     Serve(ServeArgs),
     Check(CheckArgs),
     Convert(ConvertArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -76,6 +82,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
         CliSubcommand::Check(check) => Ok(Command::Check(check)),
         CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
+        CliSubcommand::Backup(backup) => Ok(Command::Backup(backup)),
+        CliSubcommand::Restore(restore) => Ok(Command::Restore(restore)),
     }
 }
 

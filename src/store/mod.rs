@@ -5,6 +5,7 @@
 //! Nothing in here waits for another process: a locked database is reported at once, and the caller
 //! decides when to try again.
 
+mod backup;
 mod check;
 mod convert;
 mod keys;
@@ -14,6 +15,7 @@ mod open;
 mod read;
 mod schema;
 mod settle;
+mod snapshot;
 mod topics;
 mod write;
 
@@ -24,6 +26,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+pub use backup::{backup, restore, Copied, CopyOptions};
 pub use check::{check, CheckOptions, Progress, Report};
 pub use convert::{convert, Converted};
 pub use keys::IndexMemory;

@@ -184,22 +184,24 @@ pub(super) fn connect(
 }
 
 /// Makes a folder, and the folders above it that are missing, as durable as the files in them will be.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let missing = folder
         .ancestors()
         .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
     let missing: Vec<&Path> = missing.collect();
     fs::create_dir_all(folder)?;
-    for made in missing {
-        let above = made.parent().filter(|p| !p.as_os_str().is_empty());
-        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
+    missing.into_iter().try_for_each(sync_folder)
+}
+
+/// Makes the name of a file or folder durable: syncs the folder that it is in.
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Takes the lock that a running server holds on its database. It is a file of its own beside the
 /// database, because closing any descriptor of the database would drop SQLite's own locks.
-fn take_lock(path: &Path) -> Result<File, String> {
+pub(super) fn take_lock(path: &Path) -> Result<File, String> {
     let path = beside(path, ".lock");
     let file = File::options()
         .create(true)
