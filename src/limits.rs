@@ -204,3 +204,5 @@ const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_
 pub const BACKUP_STEP_PAGES: i32 = 256;
 /// Steps of a backup after which its file is synced.
 pub const BACKUP_STEPS_PER_SYNC: u64 = 8;
+/// Times that a reader who has held the write-ahead log back copies what has been added meanwhile.
+pub const LOG_COPY_ROUNDS: u32 = 16;

@@ -13,6 +13,38 @@ use super::topics::Topics;
 use super::{Store, StoreError};
 use crate::limits;
 
+/// When the write-ahead log is next copied into the database.
+pub(super) struct CheckpointPlan {
+    /// Frames in the log from which on it is.
+    due_at: u32,
+    /// Frames in it when last looked at.
+    seen: u32,
+}
+
+impl CheckpointPlan {
+    pub fn new() -> Self {
+        Self {
+            due_at: limits::CHECKPOINT_FRAMES,
+            seen: 0,
+        }
+    }
+
+    fn is_due(&mut self, frames: u32) -> bool {
+        // Another program has copied all of the log, and it was begun anew.
+        if frames < self.seen {
+            self.due_at = limits::CHECKPOINT_FRAMES;
+        }
+        self.seen = frames;
+        frames >= self.due_at
+    }
+
+    /// The log has to grow on before the next try: the longer it is, the longer nobody is answered while
+    /// it is copied, and whoever has held it back may be about to copy it ([`super::snapshot`]).
+    fn put_off(&mut self) {
+        self.due_at = self.seen + limits::CHECKPOINT_FRAMES.max(self.seen / 8);
+    }
+}
+
 /// A round of bringing the rows of `topics` up to date.
 pub(super) struct TopicSweep {
     /// What the mark becomes when the round is done: the last seq when it began.
@@ -76,7 +108,10 @@ impl Store {
     /// nothing, that is all of it; else only what cannot ride along with a commit. Says whether there
     /// is more for a quiet turn.
     pub fn idle_work(&mut self, quiet: bool) -> Result<bool, StoreError> {
-        if self.wal_frames.load(Ordering::Relaxed) >= self.checkpoint_at {
+        if self
+            .checkpoint_plan
+            .is_due(self.wal_frames.load(Ordering::Relaxed))
+        {
             return self.checkpoint().map(|()| true);
         }
         let has_keys = self.keys.as_ref().is_some_and(KeyIndex::has_work);
@@ -112,23 +147,21 @@ impl Store {
     }
 
     /// Copies what it may of the write-ahead log into the database. A reader in another process can
-    /// hold some of it back; then the next try waits until the log has grown on.
+    /// hold some of it back, and another process can be copying it; then the next try waits until the log
+    /// has grown on.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.checkpoint_plan.put_off();
         self.settle_database()?;
         let done = self
             .db
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-                Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+                let is_refused = row.get::<_, bool>(0)?;
+                Ok(!is_refused && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
             });
-        let (frames, copied) = done.inspect_err(|error| {
-            self.checkpoint_at += limits::CHECKPOINT_FRAMES;
-            self.doubt(error, true);
-        })?;
-        if frames == copied {
+        let is_all_copied = done.inspect_err(|error| self.doubt(error, true))?;
+        if is_all_copied {
             self.wal_frames.store(0, Ordering::Relaxed);
-            self.checkpoint_at = limits::CHECKPOINT_FRAMES;
-        } else {
-            self.checkpoint_at = frames.max(0) as u32 + limits::CHECKPOINT_FRAMES;
+            self.checkpoint_plan = CheckpointPlan::new();
         }
         Ok(())
     }

@@ -129,8 +129,7 @@ pub struct Store {
     topics_mark: u64,
     /// Frames in the write-ahead log, as SQLite told at the last commit.
     wal_frames: Arc<AtomicU32>,
-    /// Frames at which the next checkpoint is due.
-    checkpoint_at: u32,
+    checkpoint_plan: maintain::CheckpointPlan,
     sweep: Option<maintain::TopicSweep>,
     /// The topic of each event of the batch in hand; kept for its memory.
     batch_topics: Vec<TopicId>,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::maintain::CheckpointPlan;
 use super::schema::{create_tables, APPLICATION_ID, SCHEMA_VERSION};
 use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
 use super::topics::Topics;
@@ -118,7 +119,7 @@ impl Store {
             last_seq: 0,
             topics_mark: 0,
             wal_frames,
-            checkpoint_at: limits::CHECKPOINT_FRAMES,
+            checkpoint_plan: CheckpointPlan::new(),
             sweep: None,
             batch_topics: Vec::new(),
             keys: None,

@@ -2,6 +2,7 @@
 //! it is one binary, so that it is linked once and nothing of the harness is unused. What needs a library
 //! underneath the program is left out where programs are linked statically.
 
+mod backup;
 mod bodies;
 mod checking;
 mod disk;
