@@ -85,8 +85,12 @@ pub const OPEN_BUSY_MS: u64 = 1_000;
 pub const PAGE_CACHE_KIB: usize = 8 * 1024;
 /// Bytes of an idle write-ahead log that are kept for reuse.
 pub const WAL_KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes by which a longer one is cut at a time.
+pub const WAL_CUT_BYTES: u64 = 32 * 1024 * 1024;
 /// Frames in the write-ahead log at which it is checkpointed, 4 MiB: a slice of a few milliseconds.
 pub const CHECKPOINT_FRAMES: u32 = 1_000;
+/// Frames that are copied at once, which takes some 0.1 s, without asking whether somebody else will.
+pub const CHECKPOINT_MAX_FRAMES: u64 = 4 * CHECKPOINT_FRAMES as u64;
 /// Bytes of a database that is checked whole at every start, which takes some 20 ms.
 pub const CHECKED_AT_START_BYTES: u64 = 16 * 1024 * 1024;
 /// Events behind the mark at which the counts of topics are written. After a kill the start counts at most
@@ -204,5 +208,7 @@ const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_
 pub const BACKUP_STEP_PAGES: i32 = 256;
 /// Steps of a backup after which its file is synced.
 pub const BACKUP_STEPS_PER_SYNC: u64 = 8;
+/// Milliseconds of one rest at the most.
+pub const BACKUP_REST_MAX_MS: u64 = 1_000;
 /// Times that a reader who has held the write-ahead log back copies what has been added meanwhile.
 pub const LOG_COPY_ROUNDS: u32 = 16;

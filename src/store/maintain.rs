@@ -9,39 +9,51 @@ use std::sync::atomic::Ordering;
 use rusqlite::Connection;
 
 use super::keys::KeyIndex;
+use super::open::limit_log;
+use super::settle::{position, Position};
 use super::topics::Topics;
 use super::{Store, StoreError};
 use crate::limits;
 
-/// When the write-ahead log is next copied into the database.
+/// When the write-ahead log is next copied into the database, by how many frames are in it.
 pub(super) struct CheckpointPlan {
-    /// Frames in the log from which on it is.
+    /// When to look whether what waits is little.
+    look_at: u32,
+    /// When to copy it however much it is.
     due_at: u32,
-    /// Frames in it when last looked at.
+    /// Frames when last looked at.
     seen: u32,
 }
 
 impl CheckpointPlan {
     pub fn new() -> Self {
         Self {
+            look_at: limits::CHECKPOINT_FRAMES,
             due_at: limits::CHECKPOINT_FRAMES,
             seen: 0,
         }
     }
 
-    fn is_due(&mut self, frames: u32) -> bool {
+    fn must_look(&mut self, frames: u32) -> bool {
         // Another program has copied all of the log, and it was begun anew.
         if frames < self.seen {
-            self.due_at = limits::CHECKPOINT_FRAMES;
+            *self = Self::new();
         }
         self.seen = frames;
-        frames >= self.due_at
+        frames >= self.look_at
     }
 
-    /// The log has to grow on before the next try: the longer it is, the longer nobody is answered while
-    /// it is copied, and whoever has held it back may be about to copy it ([`super::snapshot`]).
-    fn put_off(&mut self) {
-        self.due_at = self.seen + limits::CHECKPOINT_FRAMES.max(self.seen / 8);
+    /// Whether to copy now. Where a reader in another process has held the log back nobody is answered
+    /// while it is copied, and the reader may be about to do that itself ([`super::snapshot`]): so it is
+    /// tried less and less often, until little is left.
+    fn is_due(&mut self, position: &Position) -> bool {
+        let waiting = position.frames.saturating_sub(position.copied);
+        self.look_at = self.seen + limits::CHECKPOINT_FRAMES;
+        let is_due = self.seen >= self.due_at || waiting <= limits::CHECKPOINT_MAX_FRAMES;
+        if is_due {
+            self.due_at = self.seen + limits::CHECKPOINT_FRAMES.max(self.seen / 8);
+        }
+        is_due
     }
 }
 
@@ -108,10 +120,8 @@ impl Store {
     /// nothing, that is all of it; else only what cannot ride along with a commit. Says whether there
     /// is more for a quiet turn.
     pub fn idle_work(&mut self, quiet: bool) -> Result<bool, StoreError> {
-        if self
-            .checkpoint_plan
-            .is_due(self.wal_frames.load(Ordering::Relaxed))
-        {
+        let frames = self.wal_frames.load(Ordering::Relaxed);
+        if self.checkpoint_plan.must_look(frames) {
             return self.checkpoint().map(|()| true);
         }
         let has_keys = self.keys.as_ref().is_some_and(KeyIndex::has_work);
@@ -150,7 +160,9 @@ impl Store {
     /// hold some of it back, and another process can be copying it; then the next try waits until the log
     /// has grown on.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
-        self.checkpoint_plan.put_off();
+        if !self.checkpoint_plan.is_due(&position(&self.db)?) {
+            return Ok(());
+        }
         self.settle_database()?;
         let done = self
             .db
@@ -162,6 +174,19 @@ impl Store {
         if is_all_copied {
             self.wal_frames.store(0, Ordering::Relaxed);
             self.checkpoint_plan = CheckpointPlan::new();
+            self.cut_log()?;
+        }
+        Ok(())
+    }
+
+    /// Lets SQLite cut a log that has grown beyond what is kept when it begins it anew, by a piece each
+    /// time: to free gigabytes at once takes a file system a second, and a commit would wait for it.
+    fn cut_log(&mut self) -> Result<(), StoreError> {
+        let (_, size) = self.file_sizes();
+        let kept = limits::WAL_KEPT_BYTES as u64;
+        if size > kept {
+            let limit = kept.max(size.saturating_sub(limits::WAL_CUT_BYTES));
+            limit_log(&self.db, limit)?;
         }
         Ok(())
     }

@@ -286,12 +286,12 @@ fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
     Synchronous::from(durability).apply(db)?;
     db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
-    db.pragma_update_and_check(
-        None,
-        "journal_size_limit",
-        limits::WAL_KEPT_BYTES as i64,
-        |_| Ok(()),
-    )
+    limit_log(db, limits::WAL_KEPT_BYTES as u64)
+}
+
+/// Has SQLite cut the write-ahead log to so many bytes when it begins it anew.
+pub(super) fn limit_log(db: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    db.pragma_update_and_check(None, "journal_size_limit", bytes as i64, |_| Ok(()))
 }
 
 /// Creates the tables of a new database, and proves that the file can be written.

@@ -10,7 +10,7 @@ mod target;
 
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -130,7 +130,8 @@ fn copy_pages(
                 target.sync().map_err(io_error)?;
             }
             // Half of the time the disk is the server's alone.
-            thread::sleep(begun.elapsed());
+            let rest = Duration::from_millis(limits::BACKUP_REST_MAX_MS);
+            thread::sleep(rest.min(begun.elapsed()));
         }
     }
     drop(backup);
