@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         Ok(Command::Serve(config)) => cli::serve::run(config),
         Ok(Command::Check(arguments)) => cli::check::run(arguments).map_err(Failure::Failed),
         Ok(Command::Convert(arguments)) => cli::convert::run(arguments).map_err(Failure::Failed),
+        Ok(Command::Topics(arguments)) => cli::topics::run(arguments),
         Err(refusal) => return refusal.report(),
     };
     match done {

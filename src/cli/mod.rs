@@ -5,18 +5,23 @@ pub mod check;
 pub mod convert;
 mod progress;
 pub mod serve;
+mod terminal;
+pub mod topics;
 
 use std::env;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use check::CheckArgs;
 use convert::ConvertArgs;
+use topics::TopicsArgs;
 
+use crate::client::{self, Client, ClientArgs, GiveUp, Interrupt};
 use crate::config::{Config, ServeArgs};
 
 /// What the program was asked to do.
@@ -25,6 +30,7 @@ pub enum Command {
     Serve(Config),
     Check(CheckArgs),
     Convert(ConvertArgs),
+    Topics(TopicsArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -40,6 +46,7 @@ enum CliSubcommand {
     Serve(ServeArgs),
     Check(CheckArgs),
     Convert(ConvertArgs),
+    Topics(TopicsArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -57,6 +64,23 @@ pub enum Failure {
     Setting(String),
     /// Anything else.
     Failed(String),
+    /// What ended it needs no sentence: only the exit code.
+    Ended(u8),
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Failure {
+        match error {
+            client::Error::Stopped(stop) => Failure::from(stop),
+            error => Failure::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<client::Stop> for Failure {
+    fn from(stop: client::Stop) -> Failure {
+        Failure::Ended(stop.exit_code())
+    }
 }
 
 /// Reads the arguments, the program's name first, and the environment. A flag beats a variable, a
@@ -76,6 +100,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
         CliSubcommand::Check(check) => Ok(Command::Check(check)),
         CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
+        CliSubcommand::Topics(topics) => Ok(Command::Topics(topics)),
     }
 }
 
@@ -103,16 +128,25 @@ impl Refusal {
 }
 
 impl Failure {
-    /// Says it on standard error and returns the exit code: 2 where a setting is wrong, else 1.
+    /// Says it on standard error and returns the exit code: 2 where a setting is wrong, else 1 or what it
+    /// ended with.
     pub fn report(&self) -> ExitCode {
         let (code, sentence) = match self {
             Failure::Setting(sentence) => (2, sentence),
             Failure::Failed(sentence) => (1, sentence),
+            Failure::Ended(code) => return ExitCode::from(*code),
         };
         // Where nobody can read the sentence the exit code still tells.
         let _ = writeln!(std::io::stderr(), "logagg: {sentence}");
         ExitCode::from(code)
     }
+}
+
+/// The client of a command that has one, and the signals taken over. Once a process.
+fn client_of(arguments: &ClientArgs, give_up: GiveUp) -> Result<Client, Failure> {
+    let interrupt = Interrupt::install()
+        .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?;
+    Client::new(arguments, give_up, Arc::new(interrupt)).map_err(Failure::Setting)
 }
 
 /// Removes the variables of the subcommands' flags that are set to nothing.
