@@ -3,10 +3,19 @@
 
 pub mod check;
 pub mod convert;
+pub mod export;
+mod fill;
+pub mod import;
+mod input;
+mod meter;
 mod progress;
+pub mod publish;
 pub mod serve;
+pub mod stats;
+pub mod tail;
 mod terminal;
 pub mod topics;
+mod transfer;
 
 use std::env;
 use std::ffi::OsString;
@@ -19,6 +28,11 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use check::CheckArgs;
 use convert::ConvertArgs;
+use export::ExportArgs;
+use import::ImportArgs;
+use publish::PublishArgs;
+use stats::StatsArgs;
+use tail::TailArgs;
 use topics::TopicsArgs;
 
 use crate::client::{self, Client, ClientArgs, GiveUp, Interrupt};
@@ -30,7 +44,12 @@ pub enum Command {
     Serve(Config),
     Check(CheckArgs),
     Convert(ConvertArgs),
+    Publish(PublishArgs),
+    Tail(TailArgs),
     Topics(TopicsArgs),
+    Stats(StatsArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -46,7 +65,12 @@ enum CliSubcommand {
     Serve(ServeArgs),
     Check(CheckArgs),
     Convert(ConvertArgs),
+    Publish(PublishArgs),
+    Tail(TailArgs),
     Topics(TopicsArgs),
+    Stats(StatsArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -100,7 +124,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
         CliSubcommand::Check(check) => Ok(Command::Check(check)),
         CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
+        CliSubcommand::Publish(publish) => Ok(Command::Publish(publish)),
+        CliSubcommand::Tail(tail) => Ok(Command::Tail(tail)),
         CliSubcommand::Topics(topics) => Ok(Command::Topics(topics)),
+        CliSubcommand::Stats(stats) => Ok(Command::Stats(stats)),
+        CliSubcommand::Export(export) => Ok(Command::Export(export)),
+        CliSubcommand::Import(import) => Ok(Command::Import(import)),
     }
 }
 

@@ -169,9 +169,9 @@ impl Interrupt {
             return Err(Stop::ReaderGone);
         }
         let is_ready = wanted.is_some() && !fds[0].revents().is_empty();
-        let was_told = signal_flags.is_empty();
+        let is_grace_over = signal_flags.is_empty() && wanted.is_some() && !is_ready;
         match self.signal() {
-            Some(number) if !has_grace || was_told && !is_ready => Err(Stop::Signal(number)),
+            Some(number) if !has_grace || is_grace_over => Err(Stop::Signal(number)),
             _ => Ok(is_ready),
         }
     }

@@ -57,7 +57,7 @@ pub use interrupt::{Interrupt, Stop};
 pub use patience::{Patience, Verdict};
 pub use publish::{publish, Batch, Outcome};
 pub use settings::{time, Address, ClientArgs, GiveUp};
-pub use subscription::{Item, Subscription};
+pub use subscription::{percent_encoded, Item, Subscription};
 
 use crate::limits::CLIENT_ANSWER_MAX_BYTES;
 use transport::SocketConnector;
