@@ -212,3 +212,27 @@ pub const BACKUP_STEPS_PER_SYNC: u64 = 8;
 pub const BACKUP_REST_MAX_MS: u64 = 1_000;
 /// Times that a reader who has held the write-ahead log back copies what has been added meanwhile.
 pub const LOG_COPY_ROUNDS: u32 = 16;
+
+// Of the program's clients.
+/// Milliseconds of the first pause before something that failed is tried again; each pause is twice the one
+/// before.
+pub const CLIENT_PAUSE_MIN_MS: u64 = 100;
+/// Milliseconds of the longest pause that a client makes of its own.
+pub const CLIENT_PAUSE_MAX_MS: u64 = 10_000;
+/// Milliseconds of the longest pause that a server can ask a client for (`Retry-After`).
+pub const CLIENT_RETRY_AFTER_MAX_MS: u64 = 60_000;
+/// Milliseconds of failures before a client tells of them.
+pub const CLIENT_QUIET_MS: u64 = 1_000;
+/// Milliseconds that a publication under way still has for each wait behind a signal.
+pub const CLIENT_GRACE_MS: u64 = 3_000;
+/// Bytes of a connection's buffers, and of a read, in a client.
+pub const CLIENT_BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes of an answer that a client reads whole.
+pub const CLIENT_ANSWER_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// Bytes of a line of events: the largest body that a server can be made to take, and the members that it
+/// adds. A longer one is no event.
+pub const CLIENT_LINE_MAX_BYTES: usize = BODY_CEILING_BYTES + 4_096;
+/// Bytes at which a batch of events is sent before it has its number of events.
+pub const CLIENT_BATCH_BYTES: usize = 1024 * 1024;
+/// Lines told of one by one because they cannot be published; the others are only counted.
+pub const CLIENT_LINES_TOLD: u64 = 100;

@@ -12,6 +12,12 @@ fn main() -> ExitCode {
         Ok(Command::Convert(arguments)) => cli::convert::run(arguments).map_err(Failure::Failed),
         Ok(Command::Backup(arguments)) => cli::backup::back_up(arguments).map_err(Failure::Failed),
         Ok(Command::Restore(arguments)) => cli::backup::restore(arguments).map_err(Failure::Failed),
+        Ok(Command::Publish(arguments)) => cli::publish::run(arguments),
+        Ok(Command::Tail(arguments)) => cli::tail::run(arguments),
+        Ok(Command::Topics(arguments)) => cli::topics::run(arguments),
+        Ok(Command::Stats(arguments)) => cli::stats::run(arguments),
+        Ok(Command::Export(arguments)) => cli::export::run(arguments),
+        Ok(Command::Import(arguments)) => cli::import::run(arguments),
         Err(refusal) => return refusal.report(),
     };
     match done {
