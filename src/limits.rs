@@ -236,3 +236,27 @@ pub const CLIENT_LINE_MAX_BYTES: usize = BODY_CEILING_BYTES + 4_096;
 pub const CLIENT_BATCH_BYTES: usize = 1024 * 1024;
 /// Lines told of one by one because they cannot be published; the others are only counted.
 pub const CLIENT_LINES_TOLD: u64 = 100;
+
+// Of `ship`.
+/// Bytes of a line of a log file; a longer one is shipped in pieces.
+pub const SHIP_LINE_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of a log file read at a time, where no line is longer.
+pub const SHIP_READ_BYTES: usize = 256 * 1024;
+/// Bytes before a mark by which a file is known again.
+pub const SHIP_TAIL_BYTES: usize = 1024;
+/// Events in one request.
+pub const SHIP_BATCH_EVENTS: usize = 1_000;
+/// Requests with lines of one file before the next file has its turn.
+pub const SHIP_BATCHES_PER_TURN: usize = 16;
+/// Milliseconds between two looks at the files.
+pub const SHIP_POLL_MS: u64 = 200;
+/// Milliseconds after which a file that has been rotated away and was not written to is done with.
+pub const SHIP_DONE_MS: u64 = 60_000;
+/// Files that one log file can have become and that are still read.
+pub const SHIP_FILES_MAX: usize = 64;
+/// Milliseconds between two writings of the state while lines with times of their own are shipped.
+pub const SHIP_SAVE_MS: u64 = 1_000;
+/// Milliseconds for which what is there is still shipped behind a signal.
+pub const SHIP_FLUSH_MS: u64 = 5_000;
+
+const _: () = assert!(SHIP_TAIL_BYTES < SHIP_READ_BYTES && SHIP_READ_BYTES <= SHIP_LINE_MAX_BYTES);

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Ok(Command::Stats(arguments)) => cli::stats::run(arguments),
         Ok(Command::Export(arguments)) => cli::export::run(arguments),
         Ok(Command::Import(arguments)) => cli::import::run(arguments),
+        Ok(Command::Ship(arguments)) => cli::ship::run(arguments),
         Err(refusal) => return refusal.report(),
     };
     match done {

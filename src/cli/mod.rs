@@ -12,6 +12,7 @@ mod meter;
 mod progress;
 pub mod publish;
 pub mod serve;
+pub mod ship;
 pub mod stats;
 pub mod tail;
 mod terminal;
@@ -33,6 +34,7 @@ use convert::ConvertArgs;
 use export::ExportArgs;
 use import::ImportArgs;
 use publish::PublishArgs;
+use ship::ShipArgs;
 use stats::StatsArgs;
 use tail::TailArgs;
 use topics::TopicsArgs;
@@ -54,6 +56,7 @@ pub enum Command {
     Stats(StatsArgs),
     Export(ExportArgs),
     Import(ImportArgs),
+    Ship(ShipArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -77,6 +80,7 @@ enum CliSubcommand {
     Stats(StatsArgs),
     Export(ExportArgs),
     Import(ImportArgs),
+    Ship(ShipArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -138,6 +142,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Stats(stats) => Ok(Command::Stats(stats)),
         CliSubcommand::Export(export) => Ok(Command::Export(export)),
         CliSubcommand::Import(import) => Ok(Command::Import(import)),
+        CliSubcommand::Ship(ship) => Ok(Command::Ship(ship)),
     }
 }
 
