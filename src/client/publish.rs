@@ -100,9 +100,10 @@ pub fn publish(
             // Too much for one request, or something in it that refuses the whole: halves tell which.
             Err(Error::Refused(refusal)) if matches!(refusal.status, 413 | 422) => {
                 if count == 1 {
-                    let reason = match refusal.detail() {
-                        detail if detail.is_empty() => refusal.to_string(),
-                        detail => detail,
+                    let reason = match (refusal.status, refusal.detail()) {
+                        (413, _) => "too large for the server".to_owned(),
+                        (_, detail) if detail.is_empty() => refusal.to_string(),
+                        (_, detail) => detail,
                     };
                     tell(first, Outcome::Rejected(reason));
                 } else {
