@@ -9,11 +9,12 @@
 //! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`], [`tokens`] |
 //! | 2: the service | [`api`], [`metrics`], [`app`] |
 //! | 3: the shell | [`net`] |
-//! | on top | [`config`], [`cli`] |
+//! | on top | [`config`], [`client`], [`cli`] |
 
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod event;

@@ -79,10 +79,12 @@ pub const OPEN_BUSY_MS: u64 = 1_000;
 pub const PAGE_CACHE_KIB: usize = 8 * 1024;
 /// Bytes of an idle write-ahead log that are kept for reuse.
 pub const WAL_KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes by which a longer one is cut at a time.
+pub const WAL_CUT_BYTES: u64 = 32 * 1024 * 1024;
 /// Frames in the write-ahead log at which it is checkpointed, 4 MiB: a slice of a few milliseconds.
 pub const CHECKPOINT_FRAMES: u32 = 1_000;
-/// Frames that are still to be copied from which another process does it, 64 MiB: some tenths of a second.
-pub const BACKLOG_FRAMES: u32 = 16 * 1024;
+/// Frames that are copied at once, 48 MiB, some tenths of a second; more than that another process copies.
+pub const CHECKPOINT_MAX_FRAMES: u64 = 12 * CHECKPOINT_FRAMES as u64;
 /// Milliseconds between two looks at that process.
 pub const HELPER_LOOK_MS: u64 = 20;
 /// Bytes of a database that is checked whole at every start, which takes some 20 ms.
@@ -297,3 +299,62 @@ pub const SUPERVISOR_WAIT_MS: u64 = 100;
 pub const HEALTHCHECK_MAX_BYTES: usize = 64 * 1024;
 /// The most milliseconds that it can be told to wait.
 pub const HEALTHCHECK_MAX_MS: u64 = 3_600_000;
+
+// Of backups.
+
+/// Pages that a backup copies between two rests, 1 MiB.
+pub const BACKUP_STEP_PAGES: i32 = 256;
+/// Steps of a backup after which its file is synced.
+pub const BACKUP_STEPS_PER_SYNC: u64 = 8;
+/// Milliseconds of one rest at the most.
+pub const BACKUP_REST_MAX_MS: u64 = 1_000;
+/// Times that a reader who has held the write-ahead log back copies what has been added meanwhile.
+pub const LOG_COPY_ROUNDS: u32 = 16;
+
+// Of the program's clients.
+/// Milliseconds of the first pause before something that failed is tried again; each pause is twice the one
+/// before.
+pub const CLIENT_PAUSE_MIN_MS: u64 = 100;
+/// Milliseconds of the longest pause that a client makes of its own.
+pub const CLIENT_PAUSE_MAX_MS: u64 = 10_000;
+/// Milliseconds of the longest pause that a server can ask a client for (`Retry-After`).
+pub const CLIENT_RETRY_AFTER_MAX_MS: u64 = 60_000;
+/// Milliseconds of failures before a client tells of them.
+pub const CLIENT_QUIET_MS: u64 = 1_000;
+/// Milliseconds that a publication under way still has for each wait behind a signal.
+pub const CLIENT_GRACE_MS: u64 = 3_000;
+/// Bytes of a connection's buffers, and of a read, in a client.
+pub const CLIENT_BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes of an answer that a client reads whole.
+pub const CLIENT_ANSWER_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// Bytes of a line of events: the largest body that a server can be made to take, and the members that it
+/// adds. A longer one is no event.
+pub const CLIENT_LINE_MAX_BYTES: usize = BODY_CEILING_BYTES + 4_096;
+/// Bytes at which a batch of events is sent before it has its number of events.
+pub const CLIENT_BATCH_BYTES: usize = 1024 * 1024;
+/// Lines told of one by one because they cannot be published; the others are only counted.
+pub const CLIENT_LINES_TOLD: u64 = 100;
+
+// Of `ship`.
+/// Bytes of a line of a log file; a longer one is shipped in pieces.
+pub const SHIP_LINE_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of a log file read at a time, where no line is longer.
+pub const SHIP_READ_BYTES: usize = 256 * 1024;
+/// Bytes before a mark by which a file is known again.
+pub const SHIP_TAIL_BYTES: usize = 1024;
+/// Events in one request.
+pub const SHIP_BATCH_EVENTS: usize = 1_000;
+/// Requests with lines of one file before the next file has its turn.
+pub const SHIP_BATCHES_PER_TURN: usize = 16;
+/// Milliseconds between two looks at the files.
+pub const SHIP_POLL_MS: u64 = 200;
+/// Milliseconds after which a file that has been rotated away and was not written to is done with.
+pub const SHIP_DONE_MS: u64 = 60_000;
+/// Files that one log file can have become and that are still read.
+pub const SHIP_FILES_MAX: usize = 64;
+/// Milliseconds between two writings of the state while lines with times of their own are shipped.
+pub const SHIP_SAVE_MS: u64 = 1_000;
+/// Milliseconds for which what is there is still shipped behind a signal.
+pub const SHIP_FLUSH_MS: u64 = 5_000;
+
+const _: () = assert!(SHIP_TAIL_BYTES < SHIP_READ_BYTES && SHIP_READ_BYTES <= SHIP_LINE_MAX_BYTES);

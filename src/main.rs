@@ -18,6 +18,15 @@ fn main() -> ExitCode {
         Ok(Command::Healthcheck(arguments)) => {
             cli::healthcheck::run(arguments).map_err(Failure::Failed)
         }
+        Ok(Command::Backup(arguments)) => cli::backup::back_up(arguments).map_err(Failure::Failed),
+        Ok(Command::Restore(arguments)) => cli::backup::restore(arguments).map_err(Failure::Failed),
+        Ok(Command::Publish(arguments)) => cli::publish::run(arguments),
+        Ok(Command::Tail(arguments)) => cli::tail::run(arguments),
+        Ok(Command::Topics(arguments)) => cli::topics::run(arguments),
+        Ok(Command::Stats(arguments)) => cli::stats::run(arguments),
+        Ok(Command::Export(arguments)) => cli::export::run(arguments),
+        Ok(Command::Import(arguments)) => cli::import::run(arguments),
+        Ok(Command::Ship(arguments)) => cli::ship::run(arguments),
         Err(refusal) => return refusal.report(),
     };
     match done {

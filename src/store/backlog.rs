@@ -3,18 +3,19 @@
 //! the server goes on.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::maintain::CheckpointPlan;
 use super::open::{connect, explain, OpenError};
 use super::settle::{position, Doubt};
 use super::{Durability, Store};
-use crate::limits::{BACKLOG_FRAMES, CHECKPOINT_FRAMES, OPEN_BUSY_MS};
+use crate::limits::{CHECKPOINT_MAX_FRAMES, OPEN_BUSY_MS};
 
 /// How far the log has been copied, in frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Copied {
+pub struct LogCopied {
     /// In the log, up to the last commit.
     pub frames: u64,
     /// Those of them that are in the database.
@@ -23,7 +24,7 @@ pub struct Copied {
 
 /// Copies what it may of the log of a database, beside the server that has it open. The log is not
 /// shortened by it; whoever writes next begins it anew where all of it has been copied.
-pub fn copy_log(path: &Path) -> Result<Copied, OpenError> {
+pub fn copy_log(path: &Path) -> Result<LogCopied, OpenError> {
     let fail = |what: String| {
         let shown = path.display();
         OpenError(format!(
@@ -37,7 +38,7 @@ pub fn copy_log(path: &Path) -> Result<Copied, OpenError> {
     let patience = Duration::from_millis(OPEN_BUSY_MS);
     let db = connect(path, Durability::Full, patience, &frames).map_err(&fail)?;
     db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        Ok(Copied {
+        Ok(LogCopied {
             frames: row.get::<_, i64>(1)?.max(0) as u64,
             copied: row.get::<_, i64>(2)?.max(0) as u64,
         })
@@ -46,8 +47,8 @@ pub fn copy_log(path: &Path) -> Result<Copied, OpenError> {
 }
 
 impl Store {
-    /// Whether the part of the log that is still to be copied is so long that [`copy_log`] should do it, in
-    /// another process. Until [`Store::helped`], nothing is copied here.
+    /// Whether so much of the log is still to be copied that [`copy_log`] should do it, in another process.
+    /// Until [`Store::helped`], nothing is copied here.
     pub fn wants_help(&self) -> bool {
         self.needs_help
     }
@@ -58,36 +59,26 @@ impl Store {
     }
 
     /// Decides who copies the log next.
-    pub(super) fn is_backlog(&mut self) -> bool {
-        let frames = self.wal_frames.load(Ordering::Relaxed);
-        let is_long = frames.saturating_sub(self.frames_copied) > BACKLOG_FRAMES;
-        self.needs_help = is_long && self.doubt == Doubt::default();
-        self.needs_help
+    pub(super) fn wants_to_be_helped(&mut self) -> rusqlite::Result<bool> {
+        let position = position(&self.db)?;
+        let is_long = position.frames.saturating_sub(position.copied) > CHECKPOINT_MAX_FRAMES;
+        let copies_alone = std::mem::take(&mut self.copies_alone);
+        self.needs_help = is_long && !copies_alone && self.doubt == Doubt::default();
+        Ok(self.needs_help)
     }
 
-    /// What was asked for has been tried. Where it has `failed` on the disk, nothing more is copied before
+    /// What was asked for has been tried. Where it has failed on the disk, nothing more is copied before
     /// that is settled; where there was nobody to do it, it is done here, however long that takes.
     pub fn helped(&mut self, help: Help) {
         self.needs_help = false;
+        self.checkpoint_plan = CheckpointPlan::default();
         match help {
-            Help::Given => match position(&self.db) {
-                Ok(position) => {
-                    self.frames_copied = position.copied as u32;
-                    self.checkpoint_at =
-                        if position.frames - position.copied > BACKLOG_FRAMES.into() {
-                            // A reader still holds it back.
-                            position.frames as u32 + CHECKPOINT_FRAMES
-                        } else {
-                            0
-                        };
-                }
-                Err(error) => log::warn!("the write-ahead log cannot be looked at: {error}"),
-            },
+            Help::Given => {}
             Help::Failed => {
                 self.doubt.log = true;
                 self.doubt.database = true;
             }
-            Help::None => self.frames_copied = self.wal_frames.load(Ordering::Relaxed),
+            Help::None => self.copies_alone = true,
         }
     }
 }

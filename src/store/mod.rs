@@ -6,6 +6,7 @@
 //! decides when to try again.
 
 mod backlog;
+mod backup;
 mod check;
 mod convert;
 mod feed;
@@ -17,6 +18,7 @@ mod read;
 mod retain;
 mod schema;
 mod settle;
+mod snapshot;
 mod subscriptions;
 mod topics;
 mod write;
@@ -28,7 +30,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-pub use backlog::{copy_log, Copied, Help};
+pub use backlog::{copy_log, Help, LogCopied};
+pub use backup::{backup, restore, Copied, CopyOptions};
 pub use check::{check, CheckOptions, Progress, Report};
 pub use convert::{convert, Converted};
 pub use feed::FeedQuery;
@@ -137,12 +140,11 @@ pub struct Store {
     topics_mark: u64,
     /// Frames in the write-ahead log, as SQLite told at the last commit.
     wal_frames: Arc<AtomicU32>,
-    /// Frames at which the next checkpoint is due.
-    checkpoint_at: u32,
-    /// Frames that were in the database when that was last looked at.
-    frames_copied: u32,
+    checkpoint_plan: maintain::CheckpointPlan,
     /// The log is to be copied by another process.
     needs_help: bool,
+    /// Nobody could be found for it.
+    copies_alone: bool,
     sweep: Option<maintain::TopicSweep>,
     /// The topic of each event of the batch in hand; kept for its memory.
     batch_topics: Vec<TopicId>,

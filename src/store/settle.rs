@@ -144,7 +144,7 @@ pub(super) fn position(db: &Connection) -> rusqlite::Result<Position> {
     })
 }
 
-fn data_version(db: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn data_version(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 

@@ -206,7 +206,7 @@ impl Database {
     }
 }
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_logagg");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_logagg");
 
 /// How a run of the program ended.
 #[derive(Debug)]

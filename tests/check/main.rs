@@ -1,6 +1,7 @@
-//! `logagg check` and `logagg convert`: the built program against databases that the store made, and
-//! against the same ones with one thing changed.
+//! `logagg check`, `convert`, `backup` and `restore`: the built program against databases that the store
+//! made, and against the same ones with one thing changed.
 
+mod backups;
 mod conversions;
 mod damage;
 mod databases;
