@@ -96,11 +96,12 @@ fn ask(url: &Url, until: Instant) -> io::Result<Vec<u8>> {
     let mut piece = [0; 4096];
     loop {
         socket.set_read_timeout(Some(left(until)?))?;
-        let count = socket.read(&mut piece)?;
-        if count == 0 {
-            return Ok(answer);
+        match socket.read(&mut piece) {
+            Ok(0) => return Ok(answer),
+            Ok(count) => answer.extend_from_slice(&piece[..count]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
-        answer.extend_from_slice(&piece[..count]);
         if answer.len() > limits::HEALTHCHECK_MAX_BYTES {
             return Err(io::Error::other("the answer does not end"));
         }

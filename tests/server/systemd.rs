@@ -34,19 +34,27 @@ impl Notified {
 
     /// The next message.
     fn next(&self) -> String {
+        self.receive().expect("a message comes")
+    }
+
+    fn receive(&self) -> io::Result<String> {
         let mut message = [0; 512];
-        let count = self.0.recv(&mut message).expect("a message comes");
-        String::from_utf8(message[..count].to_vec()).unwrap()
+        let count = loop {
+            match self.0.recv(&mut message) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                received => break received?,
+            }
+        };
+        Ok(String::from_utf8(message[..count].to_vec()).expect("messages are ASCII"))
     }
 
     /// The messages that have come and nobody has read. To be called when the server has ended.
     fn rest(&self) -> Vec<String> {
         self.0.set_nonblocking(true).unwrap();
         let mut found = Vec::new();
-        let mut message = [0; 512];
         loop {
-            match self.0.recv(&mut message) {
-                Ok(count) => found.push(String::from_utf8(message[..count].to_vec()).unwrap()),
+            match self.receive() {
+                Ok(message) => found.push(message),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return found,
                 Err(e) => panic!("{e}"),
             }

@@ -263,7 +263,14 @@ impl Client {
     /// Reads on; false at the end of the connection.
     fn fill(&mut self) -> bool {
         let mut piece = [0; 65_536];
-        match self.socket.read(&mut piece) {
+        let read = loop {
+            match self.socket.read(&mut piece) {
+                // With a timeout even a signal that only stops and continues interrupts (signal(7)).
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(count) => {
                 self.received.extend_from_slice(&piece[..count]);
                 count > 0
