@@ -1,7 +1,7 @@
 //! `export`: the events of a server as NDJSON.
 
 use std::fs::{self, File};
-use std::io::{self, stdout, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, stdout, BufWriter, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,7 +49,11 @@ pub fn run(arguments: ExportArgs) -> Result<(), Failure> {
     let mut client = client_of(&arguments.client, GIVE_UP)?;
     let (mut sink, after) = Sink::open(&arguments)?;
     let last = last_seq(&client)?;
-    let meter = Meter::of_numbers(last.saturating_sub(after));
+    // A bar would stand between the lines.
+    let meter = match arguments.output.is_none() && stdout().is_terminal() {
+        true => Meter::none(),
+        false => Meter::of_numbers(last.saturating_sub(after)),
+    };
     let beside = meter.clone();
     client.tell_with(move |sentence| beside.tell(&format!("logagg: {sentence}")));
     let mut subscription = Subscription::new(&client, &arguments.topic, after, false);

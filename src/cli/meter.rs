@@ -30,6 +30,11 @@ impl Meter {
         )
     }
 
+    /// No bar.
+    pub fn none() -> Meter {
+        Meter(None)
+    }
+
     fn new(total: Option<u64>, template: &str) -> Meter {
         Meter(stderr().is_terminal().then(|| {
             let bar = match total {

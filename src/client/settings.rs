@@ -25,6 +25,8 @@ pub struct ClientArgs {
     pub token_file: Option<PathBuf>,
 
     /// How long making a connection may take, and a connection be silent
+    ///
+    /// A server that is followed and has nothing to send gives a sign of life every 15s.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub timeout: Duration,
 

@@ -10,6 +10,9 @@ mod harness;
 mod importing;
 mod program;
 mod publishing;
+#[allow(dead_code)]
+#[path = "../server/random.rs"]
+mod random;
 mod restarts;
 mod settings;
 mod showing;

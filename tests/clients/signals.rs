@@ -5,7 +5,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 
 use crate::fake::{chunk, line, stats, Fake, Reply, STREAM};
-use crate::harness::Server;
+use crate::harness::{Server, TemporaryDirectory};
 use crate::program::{command, fixed_address, Running};
 use crate::publishing::lines;
 use crate::wait::wait_until;
@@ -88,6 +88,27 @@ fn a_tail_is_stopped_at_once() {
     tail.signal(Signal::INT);
     let output = tail.wait().expect(130);
     assert_eq!((output.stdout.lines().count(), &output.stderr[..]), (2, ""));
+}
+
+/// What has come is in the file, and the export goes on from there.
+#[test]
+fn an_export_that_is_stopped_keeps_what_has_come() {
+    let fake = quiet();
+    let folder = TemporaryDirectory::new();
+    let path = folder.join("events");
+    let arguments = ["export", "--output", path.to_str().unwrap()];
+    let export = Running::start_at(&fake.url, &arguments);
+    fake.wait_for(2);
+    // Before or behind the two events, which nothing shows from outside.
+    export.signal(Signal::INT);
+    let output = export.wait().expect(130);
+    let exported = std::fs::read_to_string(&path).unwrap();
+    assert!((line(1) + &line(2)).starts_with(&exported), "{exported:?}");
+    let count = exported.lines().count();
+    assert!(output.stderr.starts_with(&format!(
+        "logagg: {count} events exported, up to seq {count}\n"
+    )));
+    assert!(exported.is_empty() || exported.ends_with('\n'));
 }
 
 /// As in `logagg tail | head -1`: it does not wait for a further event to find that nobody reads.
