@@ -123,7 +123,6 @@ fn an_export_that_fails_keeps_what_has_come() {
 
 /// From one server into another, with what is hard to keep.
 #[test]
-#[ignore = "needs GET /subscribe"]
 fn an_export_and_its_import_keep_every_byte() {
     let first = Server::start(&[]);
     let payloads = [

@@ -97,7 +97,6 @@ fn a_server_that_comes_late_is_waited_for() {
 
 /// The server goes down and comes again while it is followed and published to.
 #[test]
-#[ignore = "needs GET /subscribe"]
 fn a_tail_through_restarts_shows_each_event_once() {
     const ROUNDS: u64 = 5;
     let setup = setup();
@@ -145,7 +144,6 @@ fn a_tail_through_restarts_shows_each_event_once() {
 
 /// A tail and a publisher at once, and a server that is killed at any moment.
 #[test]
-#[ignore = "needs GET /subscribe"]
 fn a_tail_while_publishing_through_kills_misses_nothing() {
     let kills = number_from("CLIENT_KILLS", 4);
     let count = 1_000 * kills;

@@ -105,7 +105,8 @@ pub fn request(coding: &str, body: &[u8]) -> Arc<[u8]> {
 pub fn event(bytes: usize) -> Vec<u8> {
     let text = "x".repeat(bytes);
     format!(
-        r#"{{"topic":"bench.large","event_id":"large","timestamp":"2026-01-02T03:04:05Z","source":"bench","payload":{{"text":"{text}"}}}}"#
+        "{{\"topic\":\"bench.large\",\"event_id\":\"large\",\"timestamp\":\"2026-01-02\",\
+         \"source\":\"bench\",\"payload\":{{\"text\":\"{text}\"}}}}"
     )
     .into_bytes()
 }

@@ -243,7 +243,8 @@ fn store_large_events(address: SocketAddr) -> io::Result<()> {
     for number in 0..LARGE_EVENTS {
         let comma = if number > 0 { "," } else { "" };
         body.push_str(&format!(
-            r#"{comma}{{"topic":"bench.page","event_id":"{number}","timestamp":"2026-01-02T03:04:05Z","source":"bench","payload":{{"text":"{text}"}}}}"#
+            "{comma}{{\"topic\":\"bench.page\",\"event_id\":\"{number}\",\"timestamp\":\"2026-01-02\",\
+             \"source\":\"bench\",\"payload\":{{\"text\":\"{text}\"}}}}"
         ));
     }
     body.push(']');
