@@ -60,7 +60,10 @@ fn serve(mut client: TcpStream, server: SocketAddr, seen: &Sender<Seen>, is_firs
     let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let answer = |body: &str| {
         let length = body.len();
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
+        )
     };
     if let Some(report) = target.strip_prefix("/report?") {
         let _ = seen.send(Seen::Report(report.to_owned()));
