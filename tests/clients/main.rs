@@ -10,8 +10,12 @@ mod harness;
 mod importing;
 mod program;
 mod publishing;
+#[allow(dead_code)]
+#[path = "../server/random.rs"]
+mod random;
 mod restarts;
 mod settings;
+mod shipping;
 mod showing;
 mod signals;
 mod tailing;
