@@ -234,10 +234,8 @@ fn store_large_events(address: SocketAddr) -> io::Result<()> {
     let mut body = String::from("[");
     for number in 0..LARGE_EVENTS {
         let comma = if number > 0 { "," } else { "" };
-        body.push_str(&format!(
-            "{comma}{{\"topic\":\"bench.page\",\"event_id\":\"{number}\",\"timestamp\":\"2026-01-02\",\
-             \"source\":\"bench\",\"payload\":{{\"text\":\"{text}\"}}}}"
-        ));
+        body.push_str(comma);
+        body.push_str(&habits::event("bench.page", number, &text));
     }
     body.push(']');
     let request = habits::request("identity", body.as_bytes());
