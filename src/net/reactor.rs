@@ -9,16 +9,16 @@
 //!    edge-triggered: who stops before the socket is drained goes on the ready list.
 //! 4. *gather* looks once more, without waiting, for requests that came while others were served: the
 //!    more publications share a commit, the smaller is each one's share of its fsync.
-//! 5. *decode* takes content codings off, within a part of the turn, so that what is decoded shares the
-//!    commit. *drain* commits, once for all publications that this turn brought in.
-//! 6. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
+//! 5. *decode* takes content codings off for a part of the turn. What is decoded shares its commit.
+//! 6. *drain* commits, once for all publications that this turn brought in.
+//! 7. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
 //!    exists before its events are on disk.
-//! 7. *flush* is the one place that writes to sockets.
-//! 8. *feed* gives subscribers their next slices. It stands behind *flush*, so that no publisher waits
+//! 8. *flush* is the one place that writes to sockets.
+//! 9. *feed* gives subscribers their next slices. It stands behind *flush*, so that no publisher waits
 //!    for its answer longer because many want to read.
-//! 9. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
-//! 10. *close* is the one place that closes, last, so that no phase before it meets a dead key.
-//! 11. *idle* work and the log come when nobody waits for an answer any more.
+//! 10. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
+//! 11. *close* is the one place that closes, last, so that no phase before it meets a dead key.
+//! 12. *idle* work and the log come when nobody waits for an answer any more.
 
 mod bulk;
 mod feed;
