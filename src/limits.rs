@@ -176,7 +176,7 @@ pub const SEGMENT_RECORDS_PER_SLICE: usize = 8 * 1024;
 pub const SEGMENT_ROWS_DELETED_AT_ONCE: usize = 64;
 
 const _: () =
-    assert!(GENERATION_ENTRIES * 4 <= GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
+    assert!(GENERATION_ENTRIES * 4 == GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
 
 /// Lines that a check writes about one part of the database.
