@@ -1,8 +1,10 @@
 # What one does with this project. `make` alone builds it.
 
 CARGO ?= cargo
+# For each target of `fuzz`.
+SECONDS ?= 60
 
-.PHONY: build run test torture check bench bench-peers bench-scale bench-stalls load clean
+.PHONY: build run test torture fuzz check bench bench-peers bench-scale bench-stalls load clean
 
 build:
 	$(CARGO) build --release
@@ -19,8 +21,13 @@ torture:
 	TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --test server -- \
 		--include-ignored --nocapture durability power trouble
 
+# Runs each fuzz target for a time, or those in TARGETS, as in make fuzz SECONDS=600 TARGETS="keys tokens".
+fuzz:
+	bash fuzz/run.sh $(SECONDS) $(TARGETS)
+
 check:
 	$(CARGO) fmt --all -- --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --test tidy
 

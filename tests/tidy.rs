@@ -46,6 +46,9 @@ const CRATE_ROOMS: [(&str, &[&str]); 4] = [
     ("rusqlite", &["src/store/", "src/store.rs", "bench/"]),
 ];
 
+/// Where source files are.
+const FOLDERS: [&str; 4] = ["src", "bench", "tests", "fuzz"];
+
 const FILE_MAX_LINES: usize = 600;
 const LINE_MAX_CHARS: usize = 120;
 
@@ -84,7 +87,10 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<Source> {
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(&path, found);
+                // What a build of `fuzz` leaves is not ours.
+                if !path.ends_with("target") {
+                    walk(&path, found);
+                }
             } else {
                 found.push(path);
             }
@@ -315,7 +321,7 @@ fn imports_go_down_only() {
 #[test]
 fn crates_are_named_only_in_their_rooms() {
     let mut broken = Vec::new();
-    for source in rust_files(&["src", "bench"]) {
+    for source in rust_files(&["src", "bench", "fuzz"]) {
         for (name, rooms) in CRATE_ROOMS {
             if rooms.iter().any(|room| source.path.starts_with(room)) {
                 continue;
@@ -329,7 +335,7 @@ fn crates_are_named_only_in_their_rooms() {
 #[test]
 fn source_files_are_short() {
     let mut broken = Vec::new();
-    for source in rust_files(&["src"]) {
+    for source in rust_files(&FOLDERS) {
         let lines = source.text.lines().count();
         if lines > FILE_MAX_LINES {
             broken.push(format!("{}: {lines} lines", source.path));
@@ -367,7 +373,7 @@ fn nothing_is_left_half_done() {
         concat!("XX", "X"),
     ];
     let mut broken = Vec::new();
-    for source in rust_files(&["src", "bench", "tests"]) {
+    for source in rust_files(&FOLDERS) {
         for name in macros {
             let calls = words(&source.code, name)
                 .filter(|at| source.code[at + name.len()..].starts_with('!'));
@@ -382,7 +388,7 @@ fn nothing_is_left_half_done() {
 
 #[test]
 fn every_source_file_says_what_it_is() {
-    let sources = rust_files(&["src", "bench", "tests"]);
+    let sources = rust_files(&FOLDERS);
     let broken = sources
         .iter()
         .filter(|source| !source.text.starts_with("//! "))
@@ -395,7 +401,7 @@ fn every_source_file_says_what_it_is() {
 
 #[test]
 fn lines_are_clean_and_short() {
-    let mut sources: Vec<Source> = ["src", "bench", "tests"]
+    let mut sources: Vec<Source> = FOLDERS
         .iter()
         .flat_map(|folder| files(folder, &["rs", "sh", "lua"]))
         .collect();
@@ -427,7 +433,7 @@ fn every_dependency_is_accounted_for() {
         .expect("ARCHITECTURE.md says of each dependency what it is for");
     let mut broken = Vec::new();
     let mut count = 0;
-    for path in ["Cargo.toml", "bench/Cargo.toml"] {
+    for path in ["Cargo.toml", "bench/Cargo.toml", "fuzz/Cargo.toml"] {
         let manifest = fs::read_to_string(project().join(path)).unwrap();
         let mut section = "";
         for line in manifest.lines() {
