@@ -1,9 +1,11 @@
 # What one does with this project. `make` alone builds it.
 
 CARGO ?= cargo
+# For each target of `fuzz`.
+SECONDS ?= 60
 
 .PHONY: build run test torture reliability check deny bench bench-subscribers bench-peers \
-	bench-scale bench-stalls load clean bench-overload
+	bench-scale bench-stalls load clean bench-overload fuzz
 
 build:
 	$(CARGO) build --release
@@ -27,9 +29,13 @@ reliability:
 	{ TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --workspace -- --include-ignored --nocapture \
 		|| echo 'test result: FAILED'; } \
 		| $(CARGO) run --quiet -p logagg-bench -- reliability
+# Runs each fuzz target for a time, or those in TARGETS, as in make fuzz SECONDS=600 TARGETS="keys tokens".
+fuzz:
+	bash fuzz/run.sh $(SECONDS) $(TARGETS)
 
 check:
 	$(CARGO) fmt --all -- --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --test tidy
 

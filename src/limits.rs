@@ -260,7 +260,7 @@ const _: () = assert!(HEAD_TIMEOUT_MS < IDLE_TIMEOUT_MS && LINGER_MS < WRITE_TIM
 const _: () = assert!(PAUSE_MAX_MS < BODY_TIMEOUT_MS && DRAIN_MS < 10_000);
 const _: () = assert!(LOCKED_RETRY_MS < RETRY_MS);
 const _: () =
-    assert!(GENERATION_ENTRIES * 4 <= GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
+    assert!(GENERATION_ENTRIES * 4 == GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
 const _: () = assert!(LOG_WRITE_BYTES * 4 <= LOG_BUFFER_BYTES);
 const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);

@@ -346,7 +346,7 @@ fn imports_go_down_only() {
 #[test]
 fn crates_are_named_only_in_their_rooms() {
     let mut broken = Vec::new();
-    for source in rust_files(&["src", "bench"]) {
+    for source in rust_files(&["src", "bench", "fuzz"]) {
         for (name, rooms) in CRATE_ROOMS {
             if rooms.iter().any(|room| source.path.starts_with(room)) {
                 continue;

@@ -183,6 +183,14 @@ impl Store {
         self.keys.as_ref().map(keys::KeyIndex::memory)
     }
 
+    /// Gives the generations of the key index so few slots, a power of two, until the database is opened
+    /// anew: for tests that want many segments of few events. Nothing where there is no key index.
+    pub fn set_generation_slots(&mut self, slots: usize) {
+        if let Some(keys) = &mut self.keys {
+            keys.set_generation_slots(slots);
+        }
+    }
+
     /// Bytes of the database file and of its write-ahead log.
     pub fn file_sizes(&self) -> (u64, u64) {
         let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |m| m.len());

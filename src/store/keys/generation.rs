@@ -8,7 +8,6 @@
 use super::super::TopicId;
 use super::fingerprint::Fingerprint;
 use super::record::{KeyRecord, Posting};
-use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS};
 
 /// Keys of events with ascending seqs.
 pub struct Generation {
@@ -19,9 +18,11 @@ pub struct Generation {
 }
 
 impl Generation {
-    pub fn new() -> Self {
+    /// A generation with so many slots, a power of two.
+    pub fn new(slots: usize) -> Self {
+        assert!(slots.is_power_of_two(), "a fingerprint's bits are a slot");
         Self {
-            slots: vec![KeyRecord::default(); GENERATION_SLOTS].into_boxed_slice(),
+            slots: vec![KeyRecord::default(); slots].into_boxed_slice(),
             order: Vec::new(),
         }
     }
@@ -30,8 +31,9 @@ impl Generation {
         self.order.len()
     }
 
+    /// Whether three quarters of its slots are taken.
     pub fn is_full(&self) -> bool {
-        self.order.len() >= GENERATION_ENTRIES
+        self.order.len() >= self.slots.len() / 4 * 3
     }
 
     /// Bytes of memory that it takes.
@@ -46,9 +48,9 @@ impl Generation {
             !self.is_full() && entry.seq > self.last_seq(),
             "entries come in order, into room"
         );
-        let mut at = slot_of(entry.fingerprint);
+        let mut at = self.slot_of(entry.fingerprint);
         while self.slots[at].seq != 0 {
-            at = (at + 1) % GENERATION_SLOTS;
+            at = (at + 1) & (self.slots.len() - 1);
         }
         self.slots[at] = entry;
         self.order.push((at as u32, topic));
@@ -63,7 +65,7 @@ impl Generation {
 
     /// The entries of a fingerprint.
     pub fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &KeyRecord> {
-        let from = slot_of(fingerprint);
+        let from = self.slot_of(fingerprint);
         let round = self.slots[from..].iter().chain(&self.slots[..from]);
         round
             .take_while(|entry| entry.seq != 0)
@@ -103,16 +105,17 @@ impl Generation {
         postings.sort_unstable();
         postings
     }
-}
 
-/// The first bits choose the slot, so that a fingerprint cut short in a test chooses one too.
-fn slot_of(fingerprint: Fingerprint) -> usize {
-    (fingerprint >> (u128::BITS - GENERATION_SLOTS.ilog2())) as usize
+    /// The first bits choose the slot, so that a fingerprint cut short in a test chooses one too.
+    fn slot_of(&self, fingerprint: Fingerprint) -> usize {
+        (fingerprint >> (u128::BITS - self.slots.len().ilog2())) as usize
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS};
 
     fn entry(fingerprint: u128, seq: u64) -> KeyRecord {
         KeyRecord {
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn entries_of_one_slot_are_told_apart_and_leave_in_reverse() {
-        let mut generation = Generation::new();
+        let mut generation = Generation::new(GENERATION_SLOTS);
         let last = u128::MAX << (u128::BITS - GENERATION_SLOTS.ilog2());
         for (at, fingerprint) in [last, last | 1, last, 0].into_iter().enumerate() {
             generation.push(entry(fingerprint, at as u64 + 10), 1 + at as u32 % 2);
@@ -146,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_full_generation_gives_back_all_keys_sorted() {
-        let mut generation = Generation::new();
+        let mut generation = Generation::new(GENERATION_SLOTS);
         let mut fingerprint = 1_u128;
         let mut expected = Vec::new();
         for seq in 1..=GENERATION_ENTRIES as u64 {

@@ -90,6 +90,8 @@ pub struct KeyIndex {
     segments: Vec<Segment>,
     /// By seq, ascending. The last is being filled, the others are sealed.
     generations: VecDeque<Generation>,
+    /// Slots of the generations to come.
+    generation_slots: usize,
     /// By the level that they make.
     builds: [Option<Running>; SEGMENT_LEVELS],
     /// Builds that the open transaction has completed, the oldest of a level first.
@@ -258,9 +260,17 @@ impl KeyIndex {
         self.added += 1;
     }
 
+    /// Seals the generation that is being filled, and gives those to come so many slots.
+    pub fn set_generation_slots(&mut self, slots: usize) {
+        self.generation_slots = slots;
+        self.generations.retain(|generation| generation.len() > 0);
+        self.generations.push_back(Generation::new(slots));
+    }
+
     fn push(&mut self, entry: KeyRecord, topic: TopicId) {
         if self.generations.back().is_none_or(Generation::is_full) {
-            self.generations.push_back(Generation::new());
+            self.generations
+                .push_back(Generation::new(self.generation_slots));
         }
         let filling = self.generations.back_mut().expect("one was added");
         filling.push(entry, topic);
