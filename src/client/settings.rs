@@ -32,7 +32,7 @@ pub struct ClientArgs {
 
     /// How long to try again while there is no connection or the server answers 503; or never
     ///
-    /// By default tail and the live stats never give up, publish, import and export do after 5m, and the
+    /// By default tail, ship and the live stats never give up, publish, import and export do after 5m, and the
     /// others after the first try.
     #[arg(long, value_name = "TIME")]
     pub give_up_after: Option<GiveUp>,
