@@ -35,9 +35,10 @@ fn operations(document: &Value) -> Vec<Operation<'_>> {
     methods.collect()
 }
 
-/// A path with names where the document has places for them.
+/// A path with names where the document has places for them; of a stream, one that ends.
 fn filled(path: &str) -> String {
-    path.replace("{name}", "mailer")
+    path.replace("/subscribe", "/subscribe?follow=false")
+        .replace("{name}", "mailer")
         .replace("{topic}", "user.login")
         .replace("{event_id}", "evt-12345")
 }
@@ -105,7 +106,7 @@ fn each_operation_needs_the_scope_that_the_document_names() {
     let document = document(&mut client);
     for Operation { path, method, of } in operations(&document) {
         let mut status = |fields: &[&str]| {
-            let target = filled(path).replace("/subscribe", "/subscribe?follow=false");
+            let target = filled(path);
             client.request(&method, &target, fields, b"").status
         };
         let scope = of["security"][0]["bearer"][0].as_str();
@@ -136,14 +137,9 @@ fn examples_of_bodies_are_taken_and_answers_have_the_form_that_is_described() {
             .iter()
             .position(|m| *m == method)
     };
-    all.sort_by_key(|operation| (operation.path.len() > 24, place(&operation.method)));
+    all.sort_by_key(|operation| place(&operation.method));
     for Operation { path, method, of } in all {
-        let target = filled(path).replace("/subscribe", "/subscribe?follow=false");
-        let target = if path == "/subscribe" {
-            target
-        } else {
-            filled(path)
-        };
+        let target = filled(path);
         let mut tries: Vec<(String, Vec<u8>)> = Vec::new();
         for (media_type, content) in of["requestBody"]["content"]
             .as_object()
@@ -316,7 +312,6 @@ mod pages {
         );
         let gzip = client.request("GET", target, &[GZIP], b"");
         assert_eq!(gzip.header("content-encoding"), Some("gzip"), "{target}");
-        assert!(gzip.body.len() < plain.body.len(), "{target}");
         let mut content = String::new();
         GzDecoder::new(&gzip.body[..])
             .read_to_string(&mut content)
