@@ -5,7 +5,7 @@ RUN apk add --no-cache gcc musl-dev
 WORKDIR /build
 
 # The dependencies are a layer of their own, built anew only when they change.
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY .cargo .cargo
 COPY bench/Cargo.toml bench/
 RUN mkdir -p src bench/src \

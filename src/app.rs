@@ -16,7 +16,7 @@ use decoding::{DecodeQueue, Encoded};
 pub use feed::{Fed, Stream, Subscriber};
 
 use crate::api::route::{self, Route};
-use crate::api::{access, dashboard, publish, read, subscriptions, watch};
+use crate::api::{access, dashboard, pages, publish, read, subscriptions, watch};
 use crate::clock::Now;
 use crate::event::{EventSpans, Span};
 use crate::http::encoding::Coding;
@@ -205,7 +205,10 @@ impl App {
             Route::Publish => return self.publish(ticket, request, body, now),
             Route::Root if dashboard::is_wanted(request) => Ok(dashboard::page(request)),
             Route::Root => Ok(watch::root().header("Vary", "Accept")),
-            Route::Asset { name } => Ok(dashboard::asset(request, &name)),
+            Route::Asset { name } => Ok(pages::asset(request, &name)),
+            Route::Description => Ok(pages::description(request)),
+            Route::Docs => Ok(pages::docs(request)),
+            Route::Redoc => Ok(pages::redoc(request)),
             Route::Events => read::events(&mut self.store, query),
             Route::Event { topic, event_id } => read::event(&mut self.store, &topic, &event_id),
             Route::Topics => Ok(read::topics(&mut self.store)),

@@ -590,10 +590,8 @@ fn the_rules_see_what_they_should() {
             .map(|(_, name)| name)
             .collect::<Vec<_>>()
     };
-    assert_eq!(
-        names("use crate::a::b; crate::c(); my_crate::d"),
-        ["a", "c"]
-    );
+    let listed = names("use crate::a::b; crate::c(); my_crate::d");
+    assert_eq!(listed, ["a", "c"]);
     assert_eq!(
         names("use crate::{a::{b, c}, d,\n    e::f,\n};"),
         ["a", "d", "e"]

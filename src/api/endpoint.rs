@@ -18,13 +18,16 @@ pub enum Endpoint {
     Stats,
     Health,
     Metrics,
+    Description,
+    Docs,
+    Redoc,
     /// No route has such a path, or no path could be read.
     Other,
 }
 
 impl Endpoint {
     /// All of them, each at the place that `endpoint as usize` names.
-    pub const ALL: [Endpoint; 14] = [
+    pub const ALL: [Endpoint; 17] = [
         Endpoint::Root,
         Endpoint::Asset,
         Endpoint::Publish,
@@ -38,6 +41,9 @@ impl Endpoint {
         Endpoint::Stats,
         Endpoint::Health,
         Endpoint::Metrics,
+        Endpoint::Description,
+        Endpoint::Docs,
+        Endpoint::Redoc,
         Endpoint::Other,
     ];
 
@@ -62,6 +68,9 @@ impl Endpoint {
                 Some(Route::Stats) => Endpoint::Stats,
                 Some(Route::Health) => Endpoint::Health,
                 Some(Route::Metrics) => Endpoint::Metrics,
+                Some(Route::Description) => Endpoint::Description,
+                Some(Route::Docs) => Endpoint::Docs,
+                Some(Route::Redoc) => Endpoint::Redoc,
                 None => Endpoint::Other,
             },
         }
@@ -83,6 +92,9 @@ impl Endpoint {
             Endpoint::Stats => "/stats",
             Endpoint::Health => "/health",
             Endpoint::Metrics => "/metrics",
+            Endpoint::Description => "/openapi.json",
+            Endpoint::Docs => "/docs",
+            Endpoint::Redoc => "/redoc",
             Endpoint::Other => "other",
         }
     }

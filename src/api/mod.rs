@@ -3,10 +3,12 @@
 
 pub mod accept;
 pub mod access;
+pub mod assets;
 pub mod dashboard;
 pub mod detail;
 pub mod endpoint;
 pub mod json;
+pub mod pages;
 pub mod publish;
 pub mod publish_body;
 pub mod query;

@@ -11,7 +11,7 @@ use crate::tokens::Scope;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     Root,
-    /// A file that the dashboard loads.
+    /// A file that a page loads.
     Asset {
         name: String,
     },
@@ -33,6 +33,12 @@ pub enum Route {
     Stats,
     Health,
     Metrics,
+    /// The OpenAPI document.
+    Description,
+    /// Swagger UI.
+    Docs,
+    /// ReDoc.
+    Redoc,
 }
 
 impl Route {
@@ -60,6 +66,9 @@ impl Route {
                     ["topics"] => Route::Topics,
                     ["events"] => Route::Events,
                     ["subscribe"] => Route::Subscribe,
+                    ["openapi.json"] => Route::Description,
+                    ["docs"] => Route::Docs,
+                    ["redoc"] => Route::Redoc,
                     ["subscriptions"] => Route::Subscriptions,
                     ["subscriptions", name] if name_error(name).is_none() => {
                         Route::Subscription { name: name.into() }
@@ -95,8 +104,13 @@ impl Route {
     /// Who may ask for it. The one place that says so: a new route has to choose.
     pub fn access(&self) -> Access {
         match self {
-            // The page at `/` and its files show no data.
-            Route::Root | Route::Asset { .. } | Route::Health => Access::Open,
+            // The pages and their files show no data.
+            Route::Root
+            | Route::Asset { .. }
+            | Route::Health
+            | Route::Description
+            | Route::Docs
+            | Route::Redoc => Access::Open,
             Route::Publish => Access::Needs(Scope::Publish),
             Route::Events
             | Route::Event { .. }
@@ -117,6 +131,8 @@ impl Route {
             // Without a query it is one line, or a list of what is wrong, which has a bound.
             Route::Publish => query.is_some(),
             Route::Root
+            | Route::Docs
+            | Route::Redoc
             | Route::Asset { .. }
             | Route::Events
             | Route::Event { .. }
@@ -124,7 +140,8 @@ impl Route {
             | Route::Subscribe
             | Route::Subscriptions
             | Route::Stats
-            | Route::Metrics => true,
+            | Route::Metrics
+            | Route::Description => true,
         }
     }
 

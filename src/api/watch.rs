@@ -75,7 +75,8 @@ pub fn root() -> Response {
         r#"","status":"running","endpoints":{"#,
         r#""publish":"POST /publish","events":"GET /events","event":"GET /events/{topic}/{event_id}","#,
         r#""topics":"GET /topics","subscribe":"GET /subscribe","subscriptions":"GET /subscriptions","#,
-        r#""stats":"GET /stats","health":"GET /health","metrics":"GET /metrics"}}"#
+        r#""stats":"GET /stats","health":"GET /health","metrics":"GET /metrics","#,
+        r#""openapi":"GET /openapi.json","docs":"GET /docs","redoc":"GET /redoc"}}"#
     );
     Response::new(200, "application/json", BODY.as_bytes())
 }

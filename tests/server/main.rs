@@ -20,6 +20,7 @@ mod listening;
 mod locked;
 mod log_lines;
 mod metrics;
+mod openapi;
 mod outcomes;
 mod overload;
 mod pages;
