@@ -240,10 +240,10 @@ impl App {
         let waiting = Waiting { ticket, asked };
         match publish::coding_of(request).unwrap_or(Coding::Identity) {
             Coding::Identity => self.take_in(waiting, body, now),
-            coding => match self.encoded.take_in(Encoded { waiting, coding }, body, now) {
-                Some((encoded, outcome)) => self.decoded(encoded, outcome, now),
-                None => Answer::AfterCommit,
-            },
+            coding => {
+                self.encoded.push(Encoded { waiting, coding }, body, now);
+                Answer::AfterCommit
+            }
         }
     }
 

@@ -147,12 +147,12 @@ pub const STREAM_SLICE_BYTES: usize = 64 * 1024;
 pub const STREAM_BUFFER_BYTES: usize = 256 * 1024;
 /// Milliseconds of silence after which a stream says that it is still there.
 pub const HEARTBEAT_MS: u64 = 15_000;
-/// Microseconds that streams may take of a turn that commits nothing.
-pub const FEED_QUIET_US: u64 = 5_000;
+/// Microseconds that streams, or bodies that are decoded, may take of a turn in which no publication waits.
+pub const SPARE_QUIET_US: u64 = 5_000;
 /// Microseconds that they always get.
-pub const FEED_LEAST_US: u64 = 200;
-/// The part of a turn that they get when it commits: one of so many.
-pub const FEED_SHARE: u32 = 4;
+pub const SPARE_LEAST_US: u64 = 200;
+/// The part of a turn that they get otherwise: one of so many.
+pub const SPARE_SHARE: u32 = 4;
 /// Milliseconds after which streams are tried again for which there was no memory.
 pub const STREAM_RETRY_MS: u64 = 50;
 /// Named subscriptions.
@@ -275,19 +275,22 @@ pub const SPARE_EVENTS: usize = 64 * 1024;
 /// Bytes of an answer that the kernel takes before its client has taken those before (tcp(7),
 /// `TCP_NOTSENT_LOWAT`), so that five hundred clients that do not read fill no gigabyte of its memory.
 pub const UNSENT_MAX_BYTES: u32 = 128 * 1024;
-/// Bytes of a body with a content coding that are decoded when it arrives, before any other client is
-/// served: a thousand events take some milliseconds less than a commit of them.
-pub const DECODED_AT_ONCE_BYTES: usize = 1024 * 1024;
-/// The same for all bodies of one turn together; what is more waits.
-pub const DECODED_AT_ONCE_PER_TURN_BYTES: usize = 4 * DECODED_AT_ONCE_BYTES;
-/// Bytes decoded in one turn of those bodies that wait.
-pub const DECODED_PER_TURN_BYTES: usize = 256 * 1024;
+/// Bytes up to which a body with a content coding is decoded before those that take longer: a thousand
+/// events, usually.
+pub const DECODED_SHORT_BYTES: usize = 512 * 1024;
+/// Bytes decoded at a time of those that take longer.
+pub const DECODED_PIECE_BYTES: usize = 64 * 1024;
+/// Bytes of a request from which it is read on only when its turn comes.
+pub const BULK_BYTES: usize = 1024 * 1024;
+/// Reads of the one such client whose turn it is.
+pub const BULK_READS_PER_TURN: usize = 4;
 /// Milliseconds between two lines of the log about accepting that waits.
 pub const ACCEPT_TOLD_MS: u64 = 60_000;
 
 const _: () =
     assert!(OWN_SHARE_BYTES <= SMALL_SHARE_BYTES && BODY_RESERVE_BYTES <= OWN_SHARE_BYTES);
-const _: () = assert!(DECODED_PER_TURN_BYTES <= DECODED_AT_ONCE_BYTES);
+const _: () = assert!(DECODED_PIECE_BYTES <= DECODED_SHORT_BYTES);
+const _: () = assert!(SMALL_SHARE_BYTES < BULK_BYTES && BULK_READS_PER_TURN <= READS_PER_TURN);
 
 // What supervisors and health checks are told.
 

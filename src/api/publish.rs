@@ -8,7 +8,7 @@ use super::route::unprocessable;
 use crate::event::{EventSpans, Publication};
 use crate::http::encoding::{Coding, DecodeError, Decoding};
 use crate::http::{Request, Response};
-use crate::limits::DECODED_AT_ONCE_BYTES;
+use crate::limits::DECODED_SHORT_BYTES;
 use crate::store::Outcome;
 
 /// What the answer needs to know of the request once its events are committed.
@@ -143,8 +143,8 @@ pub fn read(
     }
 }
 
-/// A short body of a request that [`check_head`] let pass, its content coding taken off: as much of it as
-/// is decoded at once.
+/// A short body of a request that [`check_head`] let pass, its content coding taken off: no more of it than
+/// is decoded in one go.
 pub(super) fn decoded(
     request: &Request,
     body: Vec<u8>,
@@ -154,9 +154,9 @@ pub(super) fn decoded(
     if coding == Coding::Identity {
         return Ok(body);
     }
-    let limit = max_body_bytes.min(DECODED_AT_ONCE_BYTES);
+    let limit = max_body_bytes.min(DECODED_SHORT_BYTES);
     Decoding::new(coding, body, limit)
-        .and_then(|mut decoding| decoding.go_on(DECODED_AT_ONCE_BYTES))
+        .and_then(|mut decoding| decoding.go_on(DECODED_SHORT_BYTES))
         .and_then(|whole| whole.ok_or(DecodeError::TooLarge))
         .map_err(|error| undecodable(coding, error, limit))
 }

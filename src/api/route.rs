@@ -113,13 +113,11 @@ impl Route {
     /// Whether its answers can be long. Then they wait where memory is short; a new route has to choose.
     pub fn answers_at_length(&self, query: Option<&str>) -> bool {
         match self {
-            Route::Root
-            | Route::Health
-            | Route::Subscription { .. }
-            | Route::Acknowledgement { .. } => false,
+            Route::Health | Route::Subscription { .. } | Route::Acknowledgement { .. } => false,
             // Without a query it is one line, or a list of what is wrong, which has a bound.
             Route::Publish => query.is_some(),
-            Route::Asset { .. }
+            Route::Root
+            | Route::Asset { .. }
             | Route::Events
             | Route::Event { .. }
             | Route::Topics

@@ -1,7 +1,8 @@
 //! The queue of bodies whose content coding is still to be taken off.
 //!
-//! Most bodies are decoded when they arrive. What takes longer, as a bomb does, is decoded a piece a turn,
-//! one body after the other, so that neither the turns nor the memory grow with what clients send.
+//! Each is tried when it has arrived. What takes longer, as a bomb does, is decoded a piece at a time, one
+//! body after the other, so that neither the turns nor the memory grow with what clients send. How many
+//! pieces a turn has time for is the shell's to say.
 
 use std::collections::VecDeque;
 
@@ -9,26 +10,29 @@ use super::{unavailable, Answer, App, Committed, Ticket, Waiting};
 use crate::api::publish;
 use crate::clock::Now;
 use crate::http::encoding::{Coding, DecodeError, Decoding};
-use crate::limits;
+use crate::limits::{DECODED_PIECE_BYTES, DECODED_SHORT_BYTES, PAUSE_MAX_MS};
 
 impl App {
-    /// Goes on with the bodies that are still to be decoded, for a share of the turn.
-    pub fn decode(&mut self, now: Now) {
-        let mut budget = limits::DECODED_PER_TURN_BYTES;
-        while let Some((encoded, outcome)) = self.encoded.go_on(&mut budget, now) {
-            let ticket = encoded.waiting.ticket;
-            if let Answer::Now(response) = self.decoded(encoded, outcome, now) {
-                self.committed.push(Committed {
-                    ticket,
-                    response,
-                    buffer: Vec::new(),
-                });
-            }
-        }
-        self.encoded.begin_turn();
+    /// Tries to decode the next body that has arrived. False where there is none.
+    pub fn decode_arrived(&mut self, now: Now) -> bool {
+        let Some(tried) = self.encoded.try_arrived(now) else {
+            return false;
+        };
+        self.decoded(tried, now);
+        true
     }
 
-    /// Whether [`App::decode`] has something to do.
+    /// Decodes a piece of the body whose turn it is, among those that take longer. False where there is
+    /// none.
+    pub fn decode_piece(&mut self, now: Now) -> bool {
+        let Some(gone_on) = self.encoded.go_on(now) else {
+            return false;
+        };
+        self.decoded(gone_on, now);
+        true
+    }
+
+    /// Whether a body waits to be decoded.
     pub fn is_decoding(&self) -> bool {
         !self.encoded.is_empty()
     }
@@ -38,11 +42,14 @@ impl App {
         self.encoded.forget(ticket);
     }
 
-    /// Takes in a body that has been decoded, or answers for one that has not.
-    pub(super) fn decoded(&mut self, encoded: Encoded, outcome: Outcome, now: Now) -> Answer {
-        let Encoded { waiting, coding } = encoded;
+    /// Takes in a body that has been decoded, or answers for one that never will be.
+    fn decoded(&mut self, step: Step, now: Now) {
+        let Step::Done(Encoded { waiting, coding }, outcome) = step else {
+            return;
+        };
+        let ticket = waiting.ticket;
         let limit = self.options.max_body_bytes;
-        match outcome {
+        let answer = match outcome {
             Outcome::Decoded(body) => self.take_in(waiting, body, now),
             Outcome::Failed(error) => {
                 Answer::Now(self.refuse(publish::undecodable(coding, error, limit)))
@@ -50,6 +57,13 @@ impl App {
             Outcome::Late => Answer::Now(unavailable(
                 "The server has more compressed bodies than it can take in; send the request again.",
             )),
+        };
+        if let Answer::Now(response) = answer {
+            self.committed.push(Committed {
+                ticket,
+                response,
+                buffer: Vec::new(),
+            });
         }
     }
 }
@@ -74,113 +88,191 @@ struct Queued {
     since: u64,
 }
 
+/// What a piece of work has come to.
+pub(super) enum Step {
+    Done(Encoded, Outcome),
+    /// There is more to do.
+    More,
+}
+
 /// The queue.
 pub(super) struct DecodeQueue {
     /// Bytes that may come out of a body.
     limit: usize,
+    /// Those that nobody has tried.
+    arrived: VecDeque<Queued>,
+    /// Those that take longer; the one that is being decoded is `current`.
+    long: VecDeque<Queued>,
     current: Option<(Encoded, Decoding)>,
-    queue: VecDeque<Queued>,
-    /// Bytes that may still be decoded on arrival in this turn.
-    at_once: usize,
 }
 
 impl DecodeQueue {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
+            arrived: VecDeque::new(),
+            long: VecDeque::new(),
             current: None,
-            queue: VecDeque::new(),
-            at_once: limits::DECODED_AT_ONCE_PER_TURN_BYTES,
         }
     }
 
-    /// Whether bodies wait.
-    pub(super) fn is_empty(&self) -> bool {
-        self.current.is_none() && self.queue.is_empty()
+    fn is_empty(&self) -> bool {
+        self.current.is_none() && self.arrived.is_empty() && self.long.is_empty()
     }
 
-    /// Decodes a body that has arrived, or queues it where that would take too long.
-    pub(super) fn take_in(
-        &mut self,
-        encoded: Encoded,
-        mut body: Vec<u8>,
-        now: Now,
-    ) -> Option<(Encoded, Outcome)> {
-        let budget = self.at_once.min(limits::DECODED_AT_ONCE_BYTES);
-        if budget > 0 {
-            let mut decoding = match Decoding::new(encoded.coding, body, self.limit) {
-                Ok(decoding) => decoding,
-                Err(error) => return Some((encoded, Outcome::Failed(error))),
-            };
-            let result = decoding.go_on(budget);
-            self.at_once -= match &result {
-                Ok(Some(body)) => body.len().min(budget),
-                _ => budget,
-            };
-            match result {
-                Ok(Some(body)) => return Some((encoded, Outcome::Decoded(body))),
-                Err(error) => return Some((encoded, Outcome::Failed(error))),
-                Ok(None) if self.current.is_none() => {
-                    self.current = Some((encoded, decoding));
-                    return None;
-                }
-                // Only one may have memory to be decoded into; it begins anew when its turn comes.
-                Ok(None) => body = decoding.into_body(),
-            }
-        }
-        self.queue.push_back(Queued {
+    pub(super) fn push(&mut self, encoded: Encoded, body: Vec<u8>, now: Now) {
+        self.arrived.push_back(Queued {
             encoded,
             body,
             since: now.mono_ms,
         });
-        None
     }
 
-    /// Goes on with the queue for `budget` bytes at most; gives the next body that is done with.
-    pub(super) fn go_on(&mut self, budget: &mut usize, now: Now) -> Option<(Encoded, Outcome)> {
-        if self.current.is_none() {
-            let Queued {
+    fn try_arrived(&mut self, now: Now) -> Option<Step> {
+        let queued = self.arrived.pop_front()?;
+        let since = queued.since;
+        let (encoded, mut decoding) = match self.begin(queued, now) {
+            Ok(begun) => begun,
+            Err(done) => return Some(done),
+        };
+        match decoding.go_on(DECODED_SHORT_BYTES) {
+            Ok(Some(body)) => return Some(Step::Done(encoded, Outcome::Decoded(body))),
+            Err(error) => return Some(Step::Done(encoded, Outcome::Failed(error))),
+            Ok(None) if self.current.is_none() => self.current = Some((encoded, decoding)),
+            // Only one may have memory to be decoded into; it begins anew when its turn comes.
+            Ok(None) => self.long.push_back(Queued {
                 encoded,
-                body,
+                body: decoding.into_body(),
                 since,
-            } = self.queue.pop_front()?;
-            if since + limits::PAUSE_MAX_MS <= now.mono_ms {
-                return Some((encoded, Outcome::Late));
-            }
-            match Decoding::new(encoded.coding, body, self.limit) {
-                Ok(decoding) => self.current = Some((encoded, decoding)),
-                Err(error) => return Some((encoded, Outcome::Failed(error))),
+            }),
+        }
+        Some(Step::More)
+    }
+
+    fn go_on(&mut self, now: Now) -> Option<Step> {
+        if self.current.is_none() {
+            let queued = self.long.pop_front()?;
+            match self.begin(queued, now) {
+                Ok(begun) => self.current = Some(begun),
+                Err(done) => return Some(done),
             }
         }
-        let (_, decoding) = self.current.as_mut().filter(|_| *budget > 0)?;
-        let outcome = match decoding.go_on(*budget) {
-            Ok(None) => {
-                *budget = 0;
-                return None;
-            }
-            Ok(Some(body)) => {
-                *budget -= body.len().min(*budget);
-                Outcome::Decoded(body)
-            }
-            Err(error) => {
-                *budget = 0;
-                Outcome::Failed(error)
-            }
+        let (_, decoding) = self.current.as_mut()?;
+        let outcome = match decoding.go_on(DECODED_PIECE_BYTES) {
+            Ok(None) => return Some(Step::More),
+            Ok(Some(body)) => Outcome::Decoded(body),
+            Err(error) => Outcome::Failed(error),
         };
         let (encoded, _) = self.current.take()?;
-        Some((encoded, outcome))
+        Some(Step::Done(encoded, outcome))
     }
 
-    /// From now on as much may be decoded on arrival as in any turn.
-    pub(super) fn begin_turn(&mut self) {
-        self.at_once = limits::DECODED_AT_ONCE_PER_TURN_BYTES;
+    fn begin(&self, queued: Queued, now: Now) -> Result<(Encoded, Decoding), Step> {
+        let Queued {
+            encoded,
+            body,
+            since,
+        } = queued;
+        if since + PAUSE_MAX_MS <= now.mono_ms {
+            return Err(Step::Done(encoded, Outcome::Late));
+        }
+        match Decoding::new(encoded.coding, body, self.limit) {
+            Ok(decoding) => Ok((encoded, decoding)),
+            Err(error) => Err(Step::Done(encoded, Outcome::Failed(error))),
+        }
     }
 
     /// Nobody waits for this answer any more, so its body is let go.
-    pub(super) fn forget(&mut self, ticket: Ticket) {
-        self.queue
-            .retain(|queued| queued.encoded.waiting.ticket != ticket);
+    fn forget(&mut self, ticket: Ticket) {
+        for queue in [&mut self.arrived, &mut self.long] {
+            queue.retain(|queued| queued.encoded.waiting.ticket != ticket);
+        }
         self.current
             .take_if(|(encoded, _)| encoded.waiting.ticket == ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::publish::Asked;
+
+    const LIMIT: usize = 16 << 20;
+    const SHORT: usize = DECODED_SHORT_BYTES / 2;
+    const LONG: usize = 5 * DECODED_SHORT_BYTES;
+
+    fn at(mono_ms: u64) -> Now {
+        Now {
+            mono_ms,
+            ..Now::default()
+        }
+    }
+
+    /// A queue with bodies of so many bytes of white space, their tickets and times from 1 on.
+    fn queue(sizes: &[usize]) -> DecodeQueue {
+        let mut queue = DecodeQueue::new(LIMIT);
+        for (size, ticket) in sizes.iter().zip(1..) {
+            let asked = Asked::default();
+            let encoded = Encoded {
+                waiting: Waiting { ticket, asked },
+                coding: Coding::Zstd,
+            };
+            let body = zstd::encode_all(&vec![b' '; *size][..], 1).unwrap();
+            queue.push(encoded, body, at(ticket));
+        }
+        queue
+    }
+
+    /// A ticket, and how many bytes were decoded; none where they were too many, or it was too late.
+    fn done(step: Step) -> Option<(Ticket, Option<usize>)> {
+        let Step::Done(encoded, outcome) = step else {
+            return None;
+        };
+        let bytes = match outcome {
+            Outcome::Decoded(body) => Some(body.len()),
+            Outcome::Failed(DecodeError::TooLarge) | Outcome::Late => None,
+            Outcome::Failed(DecodeError::Broken) => panic!("nothing is broken"),
+        };
+        Some((encoded.waiting.ticket, bytes))
+    }
+
+    #[test]
+    fn short_bodies_pass_long_ones_which_come_one_after_the_other() {
+        let mut queue = queue(&[LONG, SHORT, LONG, SHORT, 4 * LIMIT]);
+        let mut tried = Vec::new();
+        while let Some(step) = queue.try_arrived(at(0)) {
+            tried.push(done(step));
+        }
+        let [second, fourth] = [2, 4].map(|ticket| Some((ticket, Some(SHORT))));
+        assert_eq!(tried, [None, second, None, fourth, None]);
+        let (mut pieces, mut finished) = (vec![0; 3], Vec::new());
+        while let Some(step) = queue.go_on(at(0)) {
+            pieces[finished.len()] += 1;
+            finished.extend(done(step));
+        }
+        assert_eq!(finished, [(1, Some(LONG)), (3, Some(LONG)), (5, None)]);
+        assert!(queue.is_empty());
+        // The first went on where it was when it was tried.
+        for (pieces, bytes) in pieces.iter().zip([LONG - DECODED_SHORT_BYTES, LONG, LIMIT]) {
+            let least = bytes / DECODED_PIECE_BYTES;
+            assert!((least..least + 3).contains(pieces), "{pieces}");
+        }
+    }
+
+    #[test]
+    fn whoever_has_gone_is_forgotten_and_whoever_waited_too_long_is_refused() {
+        let mut queue = queue(&[LONG, LONG, LONG, LONG, SHORT, SHORT]);
+        for _ in 0..4 {
+            queue.try_arrived(at(0));
+        }
+        for ticket in [1, 3, 5] {
+            queue.forget(ticket);
+        }
+        let mut finished = Vec::new();
+        let now = at(PAUSE_MAX_MS + 3);
+        while let Some(step) = queue.try_arrived(now).or_else(|| queue.go_on(now)) {
+            finished.extend(done(step));
+        }
+        assert_eq!(finished, [(6, Some(SHORT)), (2, None), (4, Some(LONG))]);
     }
 }

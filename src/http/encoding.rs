@@ -15,6 +15,9 @@ use crate::limits::ZSTD_WINDOW_LOG_MAX;
 const STEP_BYTES: usize = 8 * 1024;
 /// Most bytes that are decoded between two looks at the budget.
 const PIECE_BYTES: usize = 64 * 1024;
+/// A byte that goes in can be as much work as so many that come out, where it is one of a member or a block
+/// that holds next to nothing.
+const WORK_OF_INPUT: usize = 8;
 
 /// The codings that are taken off request bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,13 +122,13 @@ impl Decoding {
         })
     }
 
-    /// Goes on until some `budget` bytes have gone in or come out. Gives the decoded body once it is
-    /// whole.
+    /// Goes on until some `budget` bytes have come out, or as much work has been done otherwise. Gives the
+    /// decoded body once it is whole.
     ///
     /// # Errors
     /// Those of the body, behind which there is nothing to go on with.
     pub fn go_on(&mut self, budget: usize) -> Result<Option<Vec<u8>>, DecodeError> {
-        self.decoder.portions().left = budget;
+        self.decoder.portions().left = budget.div_ceil(WORK_OF_INPUT);
         let end = self.len.saturating_add(budget);
         while self.len < end {
             if self.len == self.out.len() {

@@ -39,6 +39,8 @@ pub struct Client {
     pub writable: bool,
     /// On the reactor's list of those to be served again without waiting for readiness.
     pub on_ready_list: bool,
+    /// On the list of those that are read on one after the other.
+    pub on_bulk_list: bool,
     /// On the list of those to be flushed in this turn.
     pub on_flush_list: bool,
     /// A request waits for its commit.
@@ -71,6 +73,7 @@ impl Client {
             read_closed: false,
             writable: true,
             on_ready_list: false,
+            on_bulk_list: false,
             on_flush_list: false,
             waits_for_commit: false,
             in_hand: 0,

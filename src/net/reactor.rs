@@ -9,21 +9,24 @@
 //!    edge-triggered: who stops before the socket is drained goes on the ready list.
 //! 4. *gather* looks once more, without waiting, for requests that came while others were served: the
 //!    more publications share a commit, the smaller is each one's share of its fsync.
-//! 5. *drain* commits, once for all publications that this turn brought in.
-//! 6. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
+//! 5. *decode* takes content codings off for a part of the turn. What is decoded shares its commit.
+//! 6. *drain* commits, once for all publications that this turn brought in.
+//! 7. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
 //!    exists before its events are on disk.
-//! 7. *flush* is the one place that writes to sockets.
-//! 8. *feed* gives subscribers their next slices. It stands behind *flush*, so that no publisher waits
+//! 8. *flush* is the one place that writes to sockets.
+//! 9. *feed* gives subscribers their next slices. It stands behind *flush*, so that no publisher waits
 //!    for its answer longer because many want to read.
-//! 9. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
-//! 10. *close* is the one place that closes, last, so that no phase before it meets a dead key.
-//! 11. *idle* work and the log come when nobody waits for an answer any more.
+//! 10. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
+//! 11. *close* is the one place that closes, last, so that no phase before it meets a dead key.
+//! 12. *idle* work and the log come when nobody waits for an answer any more.
 
+mod bulk;
 mod feed;
 mod life;
 mod requests;
 mod room;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -85,6 +88,8 @@ pub struct Reactor {
     ready: Vec<usize>,
     /// Clients that have something to write, or something to be closed.
     flush: Vec<usize>,
+    /// Clients that are read on one after the other.
+    bulk: VecDeque<usize>,
     closing: Vec<usize>,
     memory: SharedMemory,
     deadlines: Deadlines,
@@ -138,6 +143,7 @@ impl Reactor {
             generation: 0,
             ready: Vec::new(),
             flush: Vec::new(),
+            bulk: VecDeque::new(),
             closing: Vec::new(),
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
@@ -169,8 +175,9 @@ impl Reactor {
             self.turn_began = Instant::now();
             self.accept();
             self.serve_ready();
+            self.serve_bulk();
             self.gather(&mut events)?;
-            self.app.decode(self.now);
+            self.decode();
             self.app.drain(self.now);
             self.deliver();
             self.flush_all();
@@ -243,7 +250,7 @@ impl Reactor {
 
     /// How long the poll may sleep.
     fn timeout(&self) -> Option<Duration> {
-        let queued = !self.ready.is_empty() || !self.flush.is_empty();
+        let queued = !self.ready.is_empty() || !self.flush.is_empty() || !self.bulk.is_empty();
         let has_work = self.more_idle_work || self.app.is_decoding();
         if queued || self.streams.is_any_queued() || has_work {
             return Some(Duration::ZERO);
@@ -319,7 +326,7 @@ impl Reactor {
             };
             client.on_ready_list = false;
             if !client.closing {
-                self.serve(*key);
+                self.serve(*key, None);
             }
         }
         // Whoever has to be served again has been put on the new list; the old one keeps its memory.
@@ -341,20 +348,25 @@ impl Reactor {
         }
     }
 
-    /// Reads a client within its budget and handles the requests that this completes.
-    fn serve(&mut self, key: usize) {
-        let mut budget = limits::READS_PER_TURN;
+    /// Reads a client within its budget and handles the requests that this completes. One whose request is
+    /// large is read on only when its turn has come, which gives it so many reads.
+    fn serve(&mut self, key: usize, its_turn: Option<usize>) {
+        let mut budget = its_turn.unwrap_or(limits::READS_PER_TURN);
         loop {
             self.handle_requests(key);
             let client = &mut self.clients[key];
             if client.closing || !client.readable || !client.conn.wants_read() {
                 break;
             }
+            let (ticket, received) = (client.ticket(key), client.accounted.received);
+            if received >= limits::BULK_BYTES && (budget == 0 || its_turn.is_none()) {
+                self.queue_bulk(key);
+                break;
+            }
             if budget == 0 {
                 self.want_service(key);
                 break;
             }
-            let (ticket, received) = (client.ticket(key), client.accounted.received);
             let mut room = self.read_buffer.len();
             // What is thrown away needs no memory, and reading it saves a refusal from a reset.
             if !client.conn.is_discarding() {

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::keys::KeyIndex;
 use super::open::limit_log;
+use super::schema::SCHEMA_VERSION;
 use super::topics::Topics;
 use super::{Store, StoreError};
 use crate::limits;
@@ -167,14 +168,20 @@ impl Store {
         Ok(())
     }
 
-    /// Lets SQLite cut a log that has grown beyond what is kept when it begins it anew, by a piece each
-    /// time: to free gigabytes at once takes a file system a second, and a commit would wait for it.
+    /// Cuts a log that has grown beyond what is kept, and of which all has been copied, by a piece: to free
+    /// gigabytes at once takes a file system a second. SQLite does it when a commit begins the log anew, so
+    /// there is one of nothing; as long as that helps, the next slice goes on.
     fn cut_log(&mut self) -> Result<(), StoreError> {
         let (_, size) = self.file_sizes();
         let kept = limits::WAL_KEPT_BYTES as u64;
-        if size > kept {
-            let limit = kept.max(size.saturating_sub(limits::WAL_CUT_BYTES));
-            limit_log(&self.db, limit)?;
+        if size <= kept {
+            return Ok(());
+        }
+        let limit = kept.max(size.saturating_sub(limits::WAL_CUT_BYTES));
+        limit_log(&self.db, limit)?;
+        self.in_transaction(|store| store.db.pragma_update(None, "user_version", SCHEMA_VERSION))?;
+        if self.file_sizes().1 < size {
+            self.checkpoint_plan = CheckpointPlan::default();
         }
         Ok(())
     }

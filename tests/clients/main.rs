@@ -15,6 +15,7 @@ mod publishing;
 mod random;
 mod restarts;
 mod settings;
+mod shipping;
 mod showing;
 mod signals;
 mod tailing;

@@ -129,6 +129,10 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).expect("the child is ours");
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn stdout(&self) -> String {
         self.stdout.text()
     }

@@ -389,8 +389,8 @@ fn agree(
         assert!(expected(&audit, failed), "{failed} {audit:?}");
     }
     println!(
-        "FIGURE {key}: {} random runs with {events} new events, {failures} commits made to fail, restarts and \
-         crashes: key index and SQLite's own constraint gave the same answers and hold the same rows",
+        "FIGURE {key}: {events} new events in random traffic (seeds: {}), {failures} commits made to fail, \
+         restarts and crashes: key index and SQLite's own constraint gave the same answers and hold the same rows",
         seeds.len()
     );
 }

@@ -56,13 +56,8 @@ fn a_snapshot_makes_it_grow_and_another_process_shortens_it() {
     let held = snapshot(server.setup().database_path());
     let events = grow(&server, LONG);
     drop(held);
-    let mut last = 0;
+    server.publish(&event("t", "last")).expect(200);
     wait_until("the log to be short again", || {
-        // It is shortened by whoever writes next.
-        last += 1;
-        server
-            .publish(&event("t", &format!("last{last}")))
-            .expect(200);
         wal_bytes(&server) <= AT_REST
     });
     server
@@ -70,7 +65,7 @@ fn a_snapshot_makes_it_grow_and_another_process_shortens_it() {
         .wait_for(1, "another process copies the write-ahead log");
     check_beside(&server);
     let stats = server.json("/stats");
-    assert_eq!(stats["unique_processed"], 1 + events + last);
+    assert_eq!(stats["unique_processed"], 1 + events + 1);
     let log = server.stop();
     assert!(!log.text().contains("WARN  "), "{}", log.text());
 }

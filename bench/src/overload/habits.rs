@@ -6,6 +6,8 @@ use std::sync::Arc;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use flate2::Compression;
 
+use crate::load::request::{SOURCE, TIMESTAMP};
+
 /// Bytes that come out of a bomb, four times what is allowed.
 const BOMB_BYTES: usize = 64 << 20;
 /// Bytes of a large body: what is allowed.
@@ -57,14 +59,15 @@ pub fn deaf() -> Habit {
 /// One event of the greatest size, the same each time: it is received, parsed and recognised whole, and
 /// stored once.
 pub fn large_body() -> Habit {
-    let mut body = event(LARGE_BYTES / 2);
+    let text = "x".repeat(LARGE_BYTES / 2);
+    let mut body = event("bench.large", 0, &text).into_bytes();
     body.resize(LARGE_BYTES, b' ');
     Habit::Sends(request("identity", &body))
 }
 
 /// Bodies that grow when they are decoded, or are much work for little: each with its name.
 pub fn bombs() -> Vec<(&'static str, Habit)> {
-    let mut large = event(1);
+    let mut large = event("bench.bomb", 0, "").into_bytes();
     large.resize(BOMB_BYTES, b' ');
     let gzip = |data: &[u8]| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -101,12 +104,10 @@ pub fn request(coding: &str, body: &[u8]) -> Arc<[u8]> {
     [head.as_bytes(), body].concat().into()
 }
 
-/// An event with so many bytes of text in its payload.
-pub fn event(bytes: usize) -> Vec<u8> {
-    let text = "x".repeat(bytes);
+/// An event with this text in its payload.
+pub fn event(topic: &str, number: usize, text: &str) -> String {
     format!(
-        "{{\"topic\":\"bench.large\",\"event_id\":\"large\",\"timestamp\":\"2026-01-02\",\
-         \"source\":\"bench\",\"payload\":{{\"text\":\"{text}\"}}}}"
+        "{{\"topic\":\"{topic}\",\"event_id\":\"{number}\",\"timestamp\":\"{TIMESTAMP}\",\
+         \"source\":\"{SOURCE}\",\"payload\":{{\"text\":\"{text}\"}}}}"
     )
-    .into_bytes()
 }

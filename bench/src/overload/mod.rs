@@ -80,6 +80,7 @@ pub fn run(args: &OverloadArgs) -> io::Result<bool> {
     let limit = allowed.to_string();
     let flags = ["--max-connections", &limit, "--log-duplicates", "off"];
     let server = Server::start_with(&binary, folder, &setup.cores, &flags)?;
+    let at_rest = server.descriptors()?;
     store_large_events(server.address)?;
 
     let mut traffic = Kind::SingleRandom.traffic(server.address, Protocol::Http, None);
@@ -94,13 +95,8 @@ pub fn run(args: &OverloadArgs) -> io::Result<bool> {
     let mut findings = Vec::new();
     for trouble in troubles {
         eprintln!("{} ...", trouble.name);
-        findings.push(measure(
-            &server,
-            &trouble,
-            &plan,
-            &mut traffic,
-            args.rounds,
-        )?);
+        let finding = measure(&server, at_rest, &trouble, &plan, &mut traffic, args.rounds);
+        findings.push(finding?);
     }
     let mut text = format!(
         "{}\n{} publishers of one random id each, as fast as they are answered; {} rounds of {} s, \
@@ -166,6 +162,7 @@ fn troubles(args: &OverloadArgs, allowed: usize) -> (Vec<Trouble>, String) {
 
 fn measure(
     server: &Server,
+    at_rest: usize,
     trouble: &Trouble,
     plan: &Plan,
     traffic: &mut Traffic,
@@ -184,25 +181,20 @@ fn measure(
     };
     for _ in 0..rounds {
         process::forget_peak(server.id())?;
-        let before = server.descriptors()?;
+        let before = descriptors_at_rest(server, at_rest)?;
         let crowd = Crowd::gather(server.address, trouble.members.clone())?;
         let came = crowd.wait_for(trouble.members.len(), GATHERED_WITHIN);
         thread::sleep(trouble.settles);
-        let counts = crowd.tally.counts();
         finding.within.push(load::run(plan, traffic)?);
         // Some are always on their way back.
         let stayed = crowd.wait_for(came, WARM_UP);
-        for (sum, (after, before)) in finding
-            .counts
-            .iter_mut()
-            .zip(crowd.tally.counts().into_iter().zip(counts))
-        {
-            *sum += after - before;
+        for (sum, count) in finding.counts.iter_mut().zip(crowd.tally.counts()) {
+            *sum += count;
         }
         finding.connected = finding.connected.min(came).min(stayed);
         let with = server.descriptors()?;
         crowd.leave()?;
-        let after = descriptors_at_rest(server, before)?;
+        let after = descriptors_at_rest(server, at_rest)?;
         finding.descriptors = [before, with, after];
         finding.peak_kib = finding.peak_kib.max(process::peak_kib(server.id())?);
         finding.alone.push(load::run(plan, traffic)?);
@@ -242,10 +234,8 @@ fn store_large_events(address: SocketAddr) -> io::Result<()> {
     let mut body = String::from("[");
     for number in 0..LARGE_EVENTS {
         let comma = if number > 0 { "," } else { "" };
-        body.push_str(&format!(
-            "{comma}{{\"topic\":\"bench.page\",\"event_id\":\"{number}\",\"timestamp\":\"2026-01-02\",\
-             \"source\":\"bench\",\"payload\":{{\"text\":\"{text}\"}}}}"
-        ));
+        body.push_str(comma);
+        body.push_str(&habits::event("bench.page", number, &text));
     }
     body.push(']');
     let request = habits::request("identity", body.as_bytes());

@@ -34,8 +34,8 @@ pub struct Follower {
     /// What the state holds on the disk, and since when.
     saved: Vec<Entry>,
     saved_at: Instant,
-    /// Whether it must be written before anything else is published: else what is published could get
-    /// other ids or times when it is read again.
+    /// Whether it must be written before anything else is published: else a file could be missed that is
+    /// renamed, and what is published could get other ids or times when it is read again.
     must_save: bool,
     /// The files that are still read, the oldest first.
     files: Vec<Tracked>,
@@ -229,6 +229,7 @@ impl Follower {
         };
         let tracked = Tracked::new(file, entry, false, SystemTime::now());
         self.files.push(tracked);
+        self.must_save = true;
     }
 
     /// Takes up the files that the path named, behind the newest that is known, while nobody looked.

@@ -12,6 +12,7 @@ mod mark;
 mod siblings;
 mod state;
 
+use std::fmt;
 use std::fs;
 use std::io::{self, stdout, Write};
 use std::path::{Path, PathBuf};
@@ -84,7 +85,22 @@ pub fn run(arguments: ShipArgs) -> Result<(), Failure> {
 struct Sums {
     accepted: u64,
     duplicates: u64,
+    /// Of the duplicates, those with another content.
+    conflicts: u64,
     rejected: u64,
+}
+
+impl fmt::Display for Sums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.accepted + self.duplicates + self.rejected;
+        writeln!(f, "read: {lines}")?;
+        writeln!(f, "accepted: {}", self.accepted)?;
+        writeln!(f, "duplicates: {}", self.duplicates)?;
+        if self.conflicts > 0 {
+            writeln!(f, "of these with another content: {}", self.conflicts)?;
+        }
+        writeln!(f, "rejected: {}", self.rejected)
+    }
 }
 
 struct Shipper {
@@ -213,7 +229,11 @@ impl Shipper {
             let path = self.followers[number].path().display().to_string();
             let mut count = |_, outcome| match outcome {
                 Outcome::Accepted => sums.accepted += 1,
-                Outcome::Duplicate | Outcome::Conflict => sums.duplicates += 1,
+                Outcome::Duplicate => sums.duplicates += 1,
+                Outcome::Conflict => {
+                    sums.duplicates += 1;
+                    sums.conflicts += 1;
+                }
                 Outcome::Rejected(reason) => {
                     sums.rejected += 1;
                     if sums.rejected <= limits::CLIENT_LINES_TOLD {
@@ -265,17 +285,8 @@ impl Shipper {
             .iter_mut()
             .map(|follower| follower.save(true));
         let failure = saves.filter_map(Result::err).last();
-        let Sums {
-            accepted,
-            duplicates,
-            rejected,
-        } = self.sums;
-        let lines = accepted + duplicates + rejected;
-        // Where nobody can read the sentence the exit code still tells.
-        let _ = writeln!(
-            stdout(),
-            "shipped {lines} lines: {accepted} stored, {duplicates} were stored before, {rejected} refused"
-        );
+        // Where nobody can read the sums the exit code still tells.
+        let _ = write!(stdout(), "{}", self.sums);
         match ended {
             Err(Failure::Ended(_)) if !self.once => {}
             Err(failure) => return Err(failure),
@@ -284,9 +295,9 @@ impl Shipper {
         if let Some(error) = failure {
             return Err(Failure::Failed(format!("cannot write the state: {error}")));
         }
-        match rejected {
+        match self.sums.rejected {
             0 => Ok(()),
-            _ => Err(Failure::Failed(format!("{rejected} lines are not stored"))),
+            rejected => Err(Failure::Failed(format!("{rejected} lines are not stored"))),
         }
     }
 }

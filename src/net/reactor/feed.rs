@@ -52,12 +52,7 @@ impl Reactor {
             return;
         }
         let begun = Instant::now();
-        let budget = if has_committed {
-            let least = Duration::from_micros(limits::FEED_LEAST_US);
-            (begun.duration_since(self.turn_began) / limits::FEED_SHARE).max(least)
-        } else {
-            Duration::from_micros(limits::FEED_QUIET_US)
-        };
+        let budget = self.spare_time(has_committed);
         // Who is near the head comes first, and leaves the others half of the time.
         for (from_memory, until) in [(true, begun + budget / 2), (false, begun + budget)] {
             while let Some(ticket) = self.streams.next(from_memory) {
@@ -66,6 +61,16 @@ impl Reactor {
                     break;
                 }
             }
+        }
+    }
+
+    /// How long work may take for which no publisher of this turn waits, given whether there are any.
+    pub(super) fn spare_time(&self, has_publishers: bool) -> Duration {
+        if has_publishers {
+            let least = Duration::from_micros(limits::SPARE_LEAST_US);
+            (self.turn_began.elapsed() / limits::SPARE_SHARE).max(least)
+        } else {
+            Duration::from_micros(limits::SPARE_QUIET_US)
         }
     }
 

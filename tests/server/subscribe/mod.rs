@@ -1,5 +1,6 @@
 //! `GET /subscribe` and named subscriptions: everything, once, in order, from any point, at any speed.
 
+mod browser;
 mod ending;
 mod live;
 mod positions;
