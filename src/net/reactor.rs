@@ -23,6 +23,7 @@
 
 mod bulk;
 mod feed;
+mod invariants;
 mod life;
 mod requests;
 mod room;
@@ -38,7 +39,7 @@ use super::client::{key_of, Client, ReadOutcome};
 use super::deadlines::Deadlines;
 use super::journal::Journal;
 use super::memory::{Share, SharedMemory};
-use super::platform::{Platform, Readiness, Sleep, Told, Wire};
+use super::platform::{Platform, Readiness, Sleep, Told};
 use super::streams::Streams;
 use crate::app::{App, Committed};
 use crate::clock::Now;
