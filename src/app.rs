@@ -7,6 +7,7 @@
 
 mod decoding;
 mod feed;
+mod invariants;
 mod positions;
 
 use std::path::Path;

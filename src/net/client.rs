@@ -3,8 +3,8 @@
 use std::io;
 
 use super::journal::{Exchange, Peer};
-use super::listener;
 use super::memory::Share;
+use super::platform::Wire;
 use super::streams::Stream;
 use crate::app::Ticket;
 use crate::clock::Now;
@@ -23,8 +23,8 @@ pub enum ReadOutcome {
 
 /// A connected client. Named by slab key and generation, so that a late answer to one that has gone
 /// cannot reach the stranger who got its key.
-pub struct Client {
-    pub socket: listener::Stream,
+pub struct Client<S> {
+    pub socket: S,
     pub conn: Conn,
     pub generation: u32,
     /// Who it is, where requests are logged.
@@ -61,8 +61,8 @@ pub struct Client {
     pub stream: Option<Box<Stream>>,
 }
 
-impl Client {
-    pub fn new(socket: listener::Stream, conn: Conn, generation: u32, peer: Peer) -> Self {
+impl<S: Wire> Client<S> {
+    pub fn new(socket: S, conn: Conn, generation: u32, peer: Peer) -> Self {
         Self {
             socket,
             conn,

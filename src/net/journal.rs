@@ -11,12 +11,11 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::client::Client;
-use super::listener::Stream;
+use super::platform::Wire;
 use crate::api::endpoint::Endpoint;
 use crate::clock::Now;
 use crate::http::{Method, Response};
 use crate::limits;
-use crate::logging::Logger;
 use crate::metrics::{Metrics, Took};
 
 /// A request whose head is complete, until its answer.
@@ -93,12 +92,12 @@ impl Journal {
     }
 
     /// The name of a new connection's peer, where it will be needed.
-    pub fn peer(&self, stream: &Stream) -> Peer {
+    pub fn peer(&self, stream: &impl Wire) -> Peer {
         Peer(self.logs_access.then(|| stream.peer()).flatten())
     }
 
     /// The client has a request in hand. Only the first call for a request counts.
-    pub fn begin(&self, client: &mut Client) {
+    pub fn begin(&self, client: &mut Client<impl Wire>) {
         if client.exchange.is_some() {
             return;
         }
@@ -119,7 +118,7 @@ impl Journal {
     }
 
     /// Answers the request in hand.
-    pub fn respond(&mut self, client: &mut Client, response: &Response, now: Now) {
+    pub fn respond(&mut self, client: &mut Client<impl Wire>, response: &Response, now: Now) {
         let is_head = client
             .exchange
             .as_ref()
@@ -131,7 +130,7 @@ impl Journal {
 
     /// The client has been answered, with so many bytes of body: the request in hand, or where there is none
     /// what should have become one.
-    pub fn answered(&mut self, client: &mut Client, status: u16, bytes: Option<usize>) {
+    pub fn answered(&mut self, client: &mut Client<impl Wire>, status: u16, bytes: Option<usize>) {
         let (began, endpoint, line) = match client.exchange.take() {
             Some(exchange) => (exchange.began, exchange.endpoint, exchange.line),
             None => (self.turn, Endpoint::Other, None),
@@ -149,7 +148,7 @@ impl Journal {
     }
 
     /// The connection itself has refused what came.
-    pub fn refused(&mut self, client: &mut Client, status: u16) {
+    pub fn refused(&mut self, client: &mut Client<impl Wire>, status: u16) {
         log::debug!("a connection was refused with {status}");
         self.answered(client, status, None);
     }
@@ -160,7 +159,7 @@ impl Journal {
     }
 
     /// Tells of those that have been answered, at this time, and of the lines that the log has lost.
-    pub fn settle(&mut self, now: Instant, logger: &Logger, metrics: &mut Metrics) {
+    pub fn settle(&mut self, now: Instant, log_lines_dropped: u64, metrics: &mut Metrics) {
         let now = self.micros(now);
         let mut last = (now, Took::from_micros(0));
         for done in self.answered.drain(..) {
@@ -175,7 +174,7 @@ impl Journal {
                 access.log(done.status, last.1.micros());
             }
         }
-        metrics.set_log_lines_dropped(logger.dropped());
+        metrics.set_log_lines_dropped(log_lines_dropped);
     }
 }
 

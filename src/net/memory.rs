@@ -170,6 +170,23 @@ impl SharedMemory {
             }
         }
     }
+
+    /// Whether this client will be woken.
+    pub fn is_waiting(&self, key: usize) -> bool {
+        let parts = [&self.small, &self.large, &self.answers];
+        parts.iter().any(|part| part.waiting.contains(&key))
+    }
+
+    /// Panics when the sums are not those of the clients' shares.
+    pub fn check_invariants(&self, shares: impl Iterator<Item = Share>) {
+        let mut sums = [0, 0, 0];
+        for share in shares {
+            sums[usize::from(share.received >= SMALL_SHARE_BYTES)] += share.received;
+            sums[2] += share.to_send;
+        }
+        let held = [self.small.held, self.large.held, self.answers.held];
+        assert_eq!(sums, held, "shares of memory");
+    }
 }
 
 #[cfg(test)]

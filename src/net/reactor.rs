@@ -1,4 +1,5 @@
-//! The loop: owns the poll, the clients and the application, and is the only clock.
+//! The loop: owns the clients and the application. What it needs of the operating system it asks of a
+//! [`Platform`], so that it can turn in a simulation as well.
 //!
 //! A turn is a fixed order of phases, and each stands where it stands for a reason:
 //!
@@ -22,6 +23,7 @@
 
 mod bulk;
 mod feed;
+mod invariants;
 mod life;
 mod requests;
 mod room;
@@ -31,33 +33,20 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use log::Log;
-use mio::{Events, Poll, Token};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 
-use super::acceptor::Acceptor;
 use super::client::{key_of, Client, ReadOutcome};
-use super::clocks::{now_at, read_clocks};
 use super::deadlines::Deadlines;
-use super::helper::Helper;
 use super::journal::Journal;
-use super::listener::{Listener, Stream};
 use super::memory::{Share, SharedMemory};
+use super::platform::{Platform, Readiness, Sleep, Told};
 use super::streams::Streams;
-use super::supervisor::Supervisor;
 use crate::app::{App, Committed};
 use crate::clock::Now;
 use crate::http::{Conn, Response};
 use crate::limits;
-use crate::logging::Logger;
 use crate::tokens::Tokens;
 use life::Life;
-
-const SIGNALS: Token = Token(0);
-const FIRST_LISTENER: usize = 1;
-const FIRST_CLIENT: usize = FIRST_LISTENER + limits::LISTENERS_MAX;
 
 /// What the loop needs to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,17 +59,13 @@ pub struct Options {
 }
 
 /// The event loop.
-pub struct Reactor {
-    poll: Poll,
-    signals: Signals,
-    acceptor: Acceptor,
-    clients: Slab<Client>,
+pub struct Reactor<P: Platform> {
+    platform: P,
+    clients: Slab<Client<P::Stream>>,
     app: App,
     /// Read again at SIGHUP.
     tokens_file: Option<PathBuf>,
-    logger: &'static Logger,
     options: Options,
-    started: Instant,
     now: Now,
     life: Life,
     generation: u32,
@@ -94,8 +79,8 @@ pub struct Reactor {
     memory: SharedMemory,
     deadlines: Deadlines,
     more_idle_work: bool,
-    helper: Helper,
     read_buffer: Box<[u8]>,
+    told: Vec<Told>,
     committed: Vec<Committed>,
     streams: Streams,
     /// The slice in hand; kept for its memory.
@@ -103,41 +88,18 @@ pub struct Reactor {
     /// When the poll of this turn ended.
     turn_began: Instant,
     journal: Journal,
-    supervisor: Supervisor,
 }
 
-impl Reactor {
-    /// A loop that has not begun to turn. `app` must have been made with the same clock's zero, and
-    /// `signals` must bring SIGHUP; those that end the program are taken over only here, so that they end
-    /// one that does not get so far.
-    pub fn new(
-        listeners: Vec<Listener>,
-        app: App,
-        options: Options,
-        started: Instant,
-        logger: &'static Logger,
-        mut signals: Signals,
-    ) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        signals.add_signal(SIGTERM)?;
-        signals.add_signal(SIGINT)?;
-        let registry = poll.registry();
-        registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
-        assert!(
-            listeners.len() <= limits::LISTENERS_MAX,
-            "the configuration bounds the listeners"
-        );
-        let acceptor = Acceptor::new(listeners, registry, FIRST_LISTENER)?;
-        Ok(Self {
-            poll,
-            signals,
-            acceptor,
+impl<P: Platform> Reactor<P> {
+    /// A loop that has not begun to turn. `app` must have been made with the same clock's zero, which is
+    /// `started`.
+    pub fn new(platform: P, app: App, options: Options, started: Instant) -> Self {
+        Self {
+            platform,
             clients: Slab::new(),
             app,
             tokens_file: None,
-            logger,
             options,
-            started,
             now: Now::default(),
             life: Life::Serving,
             generation: 0,
@@ -148,15 +110,14 @@ impl Reactor {
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
             more_idle_work: false,
-            helper: Helper::default(),
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
+            told: Vec::new(),
             committed: Vec::new(),
             streams: Streams::default(),
             slice: Vec::new(),
             turn_began: started,
             journal: Journal::new(options.access_log, started),
-            supervisor: Supervisor::from_environment(),
-        })
+        }
     }
 
     /// From now on only these tokens let a request in, or those that SIGHUP finds in their file.
@@ -167,38 +128,39 @@ impl Reactor {
 
     /// Turns until a signal ends it; then gives the application back.
     pub fn run(mut self) -> io::Result<App> {
-        let mut events = Events::with_capacity(limits::EVENTS_PER_POLL);
-        self.supervisor.ready();
-        loop {
-            let timeout = self.timeout();
-            self.poll(&mut events, timeout)?;
-            self.turn_began = Instant::now();
-            self.accept();
-            self.serve_ready();
-            self.serve_bulk();
-            self.gather(&mut events)?;
-            self.decode();
-            self.app.drain(self.now);
-            self.deliver();
-            self.flush_all();
-            self.feed();
-            self.expire();
-            self.close_all();
-            self.idle();
-            if self.is_finished() {
-                return Ok(self.app);
-            }
-        }
+        self.platform.ready();
+        while !self.turn()? {}
+        Ok(self.into_app())
+    }
+
+    /// Ends all connections at once and gives the application back.
+    pub fn into_app(self) -> App {
+        self.app
+    }
+
+    /// Goes through all phases once; says whether a signal has ended the loop and all is done.
+    pub fn turn(&mut self) -> io::Result<bool> {
+        self.poll(self.sleep())?;
+        self.turn_began = self.platform.instant();
+        self.accept();
+        self.serve_ready();
+        self.serve_bulk();
+        self.gather()?;
+        self.decode();
+        self.app.drain(self.now);
+        self.deliver();
+        self.flush_all();
+        self.feed();
+        self.expire();
+        self.close_all();
+        self.idle();
+        Ok(self.is_finished())
     }
 
     /// Serves whoever has become ready meanwhile, as long as publications wait and more keep coming.
-    fn gather(&mut self, events: &mut Events) -> io::Result<()> {
+    fn gather(&mut self) -> io::Result<()> {
         for _ in 0..limits::GATHER_ROUNDS {
-            if !self.app.has_waiting() {
-                break;
-            }
-            self.poll(events, Some(Duration::ZERO))?;
-            if events.is_empty() {
+            if !self.app.has_waiting() || !self.poll(Sleep::Not)? {
                 break;
             }
             self.serve_ready();
@@ -206,96 +168,85 @@ impl Reactor {
         Ok(())
     }
 
-    fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(events, timeout) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),
-            Err(e) => return Err(e),
-        }
-        let now = Instant::now();
-        self.now = now_at(self.started, now);
-        self.journal.set_now(now);
-        self.logger.set_now(self.now.unix_us);
-        for event in events.iter() {
-            match event.token() {
-                SIGNALS => self.take_signals(),
-                Token(n) if n < FIRST_CLIENT => self.acceptor.set_ready(n - FIRST_LISTENER),
-                Token(n) => {
-                    let key = n - FIRST_CLIENT;
-                    let Some(client) = self.clients.get_mut(key) else {
-                        continue;
-                    };
-                    client.readable |= event.is_readable();
-                    client.read_closed |= event.is_read_closed();
-                    let is_gone = event.is_error() || event.is_write_closed();
-                    let streams = client.stream.is_some();
-                    if event.is_writable() && !client.writable {
-                        client.writable = true;
-                        self.want_flush(key);
-                    }
-                    if event.is_readable() {
-                        self.want_service(key);
-                    }
-                    // A stream is not read meanwhile, so nothing else would tell.
-                    if streams && is_gone {
-                        self.want_close(key);
-                    } else if streams && event.is_read_closed() {
-                        self.peer_has_finished(key);
-                    }
-                }
+    /// Says whether it has found something.
+    fn poll(&mut self, sleep: Sleep) -> io::Result<bool> {
+        let mut all = std::mem::take(&mut self.told);
+        let (instant, now) = self.platform.poll(sleep, &mut all)?;
+        self.now = now;
+        self.journal.set_now(instant);
+        let has_found = !all.is_empty();
+        for told in all.drain(..) {
+            match told {
+                Told::Client(key, readiness) => self.take_readiness(key, readiness),
+                Told::Connection => {}
+                Told::Reload => self.reload_tokens(),
+                Told::Stop(signal) => self.stop(signal),
             }
         }
-        Ok(())
+        self.told = all;
+        Ok(has_found)
+    }
+
+    fn take_readiness(&mut self, key: usize, told: Readiness) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.readable |= told.readable;
+        client.read_closed |= told.read_closed;
+        let streams = client.stream.is_some();
+        if told.writable && !client.writable {
+            client.writable = true;
+            self.want_flush(key);
+        }
+        if told.readable {
+            self.want_service(key);
+        }
+        // A stream is not read meanwhile, so nothing else would tell.
+        if streams && told.gone {
+            self.want_close(key);
+        } else if streams && told.read_closed {
+            self.peer_has_finished(key);
+        }
     }
 
     /// How long the poll may sleep.
-    fn timeout(&self) -> Option<Duration> {
+    fn sleep(&self) -> Sleep {
         let queued = !self.ready.is_empty() || !self.flush.is_empty() || !self.bulk.is_empty();
         let has_work = self.more_idle_work || self.app.is_decoding();
         if queued || self.streams.is_any_queued() || has_work {
-            return Some(Duration::ZERO);
+            return Sleep::Not;
         }
         let drain_ends = match self.life {
             Life::Serving => None,
             Life::Draining(until) => Some(until),
         };
-        let log = self
-            .logger
-            .pending()
-            .then_some(self.now.mono_ms + limits::LOG_RETRY_MS);
-        let accept = self.acceptor.deadline().filter(|_| self.has_room());
+        let accept = self.platform.accept_deadline();
         let next = [
             self.deadlines.next(),
             self.app.deadline(),
             self.streams.deadline(),
-            self.helper.deadline(),
-            accept,
+            accept.filter(|_| self.has_room()),
             drain_ends,
-            log,
-            self.supervisor.deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()?;
-        // The poll's clock counts whole milliseconds, so one more makes sure that the time has come.
-        let wait = (next + 1).saturating_sub(read_clocks(self.started).mono_ms);
-        Some(Duration::from_millis(wait))
+        ];
+        match next.into_iter().flatten().min() {
+            Some(at) => Sleep::Until(at),
+            None => Sleep::Forever,
+        }
     }
 
     fn accept(&mut self) {
-        self.acceptor.begin_turn();
         while self.has_room() {
-            let Some(stream) = self.acceptor.accept(self.now) else {
+            let Some(stream) = self.platform.accept(self.now) else {
                 break;
             };
             self.admit(stream);
         }
         if !self.has_room() {
-            self.acceptor.tell_full(self.clients.len(), self.now);
+            self.platform.tell_full(self.clients.len(), self.now);
         }
         if self.life != Life::Serving {
             // Those who had connected before the signal have been let in; from now on nobody is.
-            self.acceptor.close();
+            self.platform.stop_accepting();
         }
     }
 
@@ -303,10 +254,10 @@ impl Reactor {
         self.clients.len() < self.options.max_connections
     }
 
-    fn admit(&mut self, mut stream: Stream) {
+    fn admit(&mut self, mut stream: P::Stream) {
         let entry = self.clients.vacant_entry();
         let key = entry.key();
-        if let Err(e) = stream.register(self.poll.registry(), Token(FIRST_CLIENT + key)) {
+        if let Err(e) = self.platform.register(&mut stream, key) {
             log::warn!("a connection cannot be watched: {e}");
             return;
         }
@@ -499,16 +450,21 @@ impl Reactor {
     }
 
     fn idle(&mut self) {
-        let begun = Instant::now();
-        self.journal.settle(begun, self.logger, self.app.metrics());
+        let begun = self.platform.instant();
+        self.settle_journal(begun);
         self.more_idle_work = self.app.idle_work(self.now);
-        self.helper.turn(&mut self.app, self.now);
-        let held = begun.elapsed();
+        self.platform.help(&mut self.app, self.now);
+        let held = self.platform.instant().duration_since(begun);
         if held >= Duration::from_millis(limits::SLICE_TOLD_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());
         }
-        self.supervisor.turned(self.now);
-        self.logger.flush();
+        self.platform.end_turn(self.now);
+    }
+
+    /// Tells of the requests that have been answered up to this time.
+    fn settle_journal(&mut self, now: Instant) {
+        let dropped = self.platform.log_lines_dropped();
+        self.journal.settle(now, dropped, self.app.metrics());
     }
 
     /// What every change of a client's connection is followed by.

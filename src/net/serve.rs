@@ -13,6 +13,7 @@ use super::clocks::read_clocks;
 use super::inherited::Inherited;
 use super::listener::{Listen, Listener};
 use super::reactor::{self, Reactor};
+use super::system::System;
 use super::tokens_file;
 use crate::app::{self, App};
 use crate::limits;
@@ -81,8 +82,9 @@ pub fn serve(
         .collect();
     let mut app = App::new(store, settings.app, read_clocks(started));
     app.set_clock(Instant::now);
-    let mut reactor = Reactor::new(listeners, app, options, started, logger, signals)
+    let system = System::new(listeners, started, logger, signals)
         .map_err(|e| ServeError::Failed(format!("the event loop cannot be made: {e}")))?;
+    let mut reactor = Reactor::new(system, app, options, started);
 
     log::info!(
         "log-aggregator {} with database {} ({events} events), ready in {} ms",

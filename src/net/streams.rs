@@ -100,6 +100,13 @@ impl Streams {
         !self.recent.is_empty() || !self.stored.is_empty()
     }
 
+    /// Whether somebody stands in a queue. Looks at all of them, so only for checks.
+    pub fn holds(&self, ticket: Ticket) -> bool {
+        let waiting = self.at_head.iter().chain(&self.starved);
+        let mut all = waiting.chain(&self.recent).chain(&self.stored);
+        all.any(|known| *known == ticket)
+    }
+
     /// When those for whom there was no memory are tried again.
     pub fn deadline(&self) -> Option<u64> {
         (!self.starved.is_empty()).then_some(self.starved_until)

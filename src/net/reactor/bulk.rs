@@ -1,12 +1,10 @@
 //! What is too large for one turn: bodies that are received and decoded a part at a time, so that whoever
 //! sends little is served in between.
 
-use std::time::Instant;
-
-use super::Reactor;
+use super::{Platform, Reactor};
 use crate::limits;
 
-impl Reactor {
+impl<P: Platform> Reactor<P> {
     /// The client's request has become large, and it is read on when its turn comes.
     pub(super) fn queue_bulk(&mut self, key: usize) {
         let client = &mut self.clients[key];
@@ -34,11 +32,11 @@ impl Reactor {
         if !self.app.is_decoding() {
             return;
         }
-        let begun = Instant::now();
+        let begun = self.platform.instant();
         let budget = self.spare_time(self.app.has_waiting());
         // Who has just come is tried first, and leaves the others half of the time.
         for (has_arrived, until) in [(true, begun + budget / 2), (false, begun + budget)] {
-            while self.decode_one(has_arrived) && Instant::now() < until {}
+            while self.decode_one(has_arrived) && self.platform.instant() < until {}
         }
     }
 

@@ -1,14 +1,14 @@
 //! The phase *feed*: the next slices of streams, within a part of the turn that publishers can spare.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Life, Reactor};
+use super::{Client, Life, Platform, Reactor};
 use crate::app::{self, Fed, Ticket};
 use crate::limits;
 use crate::net::client::key_of;
 use crate::net::streams::Stream;
 
-impl Reactor {
+impl<P: Platform> Reactor<P> {
     /// Begins an answer that is a stream. To HEAD, and where the stream is over with its first slice,
     /// nothing follows.
     pub(super) fn begin_stream(&mut self, key: usize, stream: app::Stream) {
@@ -51,13 +51,13 @@ impl Reactor {
         if !self.streams.is_any_queued() {
             return;
         }
-        let begun = Instant::now();
+        let begun = self.platform.instant();
         let budget = self.spare_time(has_committed);
         // Who is near the head comes first, and leaves the others half of the time.
         for (from_memory, until) in [(true, begun + budget / 2), (false, begun + budget)] {
             while let Some(ticket) = self.streams.next(from_memory) {
                 self.feed_one(ticket);
-                if Instant::now() >= until {
+                if self.platform.instant() >= until {
                     break;
                 }
             }
@@ -65,10 +65,11 @@ impl Reactor {
     }
 
     /// How long work may take for which no publisher of this turn waits, given whether there are any.
-    pub(super) fn spare_time(&self, has_publishers: bool) -> Duration {
+    pub(super) fn spare_time(&mut self, has_publishers: bool) -> Duration {
         if has_publishers {
             let least = Duration::from_micros(limits::SPARE_LEAST_US);
-            (self.turn_began.elapsed() / limits::SPARE_SHARE).max(least)
+            let taken = self.platform.instant().duration_since(self.turn_began);
+            (taken / limits::SPARE_SHARE).max(least)
         } else {
             Duration::from_micros(limits::SPARE_QUIET_US)
         }
@@ -164,7 +165,7 @@ impl Reactor {
     /// where they stand, without the last chunk, and can tell.
     fn end_streams(&mut self, head: u64) {
         let streaming =
-            |(key, client): (usize, &super::Client)| client.stream.is_some().then_some(key);
+            |(key, client): (usize, &Client<P::Stream>)| client.stream.is_some().then_some(key);
         let keys: Vec<usize> = self.clients.iter().filter_map(streaming).collect();
         for key in keys {
             let client = &mut self.clients[key];
@@ -182,7 +183,7 @@ impl Reactor {
     /// Ends the streams whose tokens are good no more.
     pub(super) fn check_streams(&mut self) {
         let app = &self.app;
-        let refused = |(key, client): (usize, &super::Client)| {
+        let refused = |(key, client): (usize, &Client<P::Stream>)| {
             let refused = client.stream.is_some() && !app.may_go_on(&client.conn.request());
             refused.then_some(key)
         };

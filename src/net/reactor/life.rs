@@ -1,10 +1,6 @@
 //! The life of the server as the loop sees it: signals, and when everything has been answered.
 
-use std::time::Duration;
-
-use signal_hook::consts::SIGHUP;
-
-use super::{Client, Reactor};
+use super::{Client, Platform, Reactor};
 use crate::limits;
 use crate::net::tokens_file;
 
@@ -16,28 +12,22 @@ pub(super) enum Life {
     Draining(u64),
 }
 
-impl Reactor {
-    pub(super) fn take_signals(&mut self) {
-        let taken: Vec<i32> = self.signals.pending().collect();
-        for signal in taken {
-            if signal == SIGHUP {
-                if let Some(tokens) = tokens_file::reload(self.tokens_file.as_deref()) {
-                    self.app.set_tokens(tokens);
-                    self.check_streams();
-                }
-                continue;
-            }
-            if self.life != Life::Serving {
-                log::warn!("second signal: exiting at once");
-                self.logger
-                    .flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
-                std::process::exit(128 + signal);
-            }
-            log::info!("signal {signal}: answering what has been received, then stopping");
-            self.life = Life::Draining(self.now.mono_ms + limits::DRAIN_MS);
-            self.supervisor.stopping();
-            self.acceptor.leave_inherited(self.poll.registry());
+impl<P: Platform> Reactor<P> {
+    pub(super) fn reload_tokens(&mut self) {
+        if let Some(tokens) = tokens_file::reload(self.tokens_file.as_deref()) {
+            self.app.set_tokens(tokens);
+            self.check_streams();
         }
+    }
+
+    pub(super) fn stop(&mut self, signal: i32) {
+        if self.life != Life::Serving {
+            log::warn!("second signal: exiting at once");
+            self.platform.exit(128 + signal);
+        }
+        log::info!("signal {signal}: answering what has been received, then stopping");
+        self.life = Life::Draining(self.now.mono_ms + limits::DRAIN_MS);
+        self.platform.stopping();
     }
 
     /// Whether everything that was received has been answered after a signal.
@@ -45,7 +35,7 @@ impl Reactor {
         let Life::Draining(until) = self.life else {
             return false;
         };
-        let busy = |client: &Client| client.waits_for_commit || client.conn.is_busy();
+        let busy = |client: &Client<P::Stream>| client.waits_for_commit || client.conn.is_busy();
         if self.now.mono_ms >= until {
             log::warn!(
                 "{} connections were not done in time",

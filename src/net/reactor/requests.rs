@@ -1,13 +1,11 @@
 //! From complete requests to answers, or to the wait for one.
 
-use std::time::Instant;
-
-use super::Reactor;
+use super::{Platform, Reactor};
 use crate::app::Answer;
 use crate::http::Step;
 use crate::limits;
 
-impl Reactor {
+impl<P: Platform> Reactor<P> {
     /// Hands every complete request of a client to the application, until one has to wait.
     pub(super) fn handle_requests(&mut self, key: usize) {
         let now = self.now;
@@ -48,8 +46,8 @@ impl Reactor {
             }
         }
         if self.journal.is_full() {
-            self.journal
-                .settle(Instant::now(), self.logger, self.app.metrics());
+            let now = self.platform.instant();
+            self.settle_journal(now);
         }
     }
 }

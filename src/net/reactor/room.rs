@@ -1,10 +1,10 @@
 //! The clients' shares of the memory that all of them have: who holds how much, who has to wait until
 //! there is room, and who is served again when there is.
 
-use super::Reactor;
+use super::{Platform, Reactor};
 use crate::net::memory::Share;
 
-impl Reactor {
+impl<P: Platform> Reactor<P> {
     /// What a client holds may have changed.
     pub(super) fn account(&mut self, key: usize) {
         let client = &mut self.clients[key];
