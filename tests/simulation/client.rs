@@ -270,8 +270,8 @@ impl Link {
 
     /// Whether every request has got its answer, and the client has taken it.
     fn is_satisfied(&self) -> bool {
-        let has_all = self.unsent.is_empty()
-            && (self.answered == self.asked.len() || self.stream.is_some());
+        let has_all =
+            self.unsent.is_empty() && (self.answered == self.asked.len() || self.stream.is_some());
         (has_all || self.says_close || self.shut_at.is_some()) && self.outbox.is_empty()
     }
 }

@@ -200,7 +200,9 @@ fn topics(random: &mut Random) -> (Vec<String>, Vec<String>) {
         let topic = [topic, "order*", "*", "none"][(random.below(6) as usize).saturating_sub(2)];
         topics.push(topic.to_owned());
     }
-    let query = topics.iter().map(|topic| format!("topic={}", encoded(topic)));
+    let query = topics
+        .iter()
+        .map(|topic| format!("topic={}", encoded(topic)));
     let query = query.collect();
     (topics, query)
 }

@@ -2,8 +2,8 @@
 //! which they did. It must not give up before its time, and not long after it.
 
 use logagg::limits::{
-    BODY_PROGRESS_BYTES, BODY_TIMEOUT_MS, DRAIN_MS, HEAD_TIMEOUT_MS, HEARTBEAT_MS, IDLE_TIMEOUT_MS, LINGER_MS,
-    PAUSE_MAX_MS, WRITE_TIMEOUT_MS,
+    BODY_PROGRESS_BYTES, BODY_TIMEOUT_MS, DRAIN_MS, HEAD_TIMEOUT_MS, HEARTBEAT_MS, IDLE_TIMEOUT_MS,
+    LINGER_MS, PAUSE_MAX_MS, WRITE_TIMEOUT_MS,
 };
 
 use crate::client::{Asked, Link};
@@ -209,7 +209,11 @@ impl World {
                 asked.complete_in.is_some_and(|complete| complete <= turn) && asked.status.is_none()
             };
             // Behind a stream nothing is read that is to be answered.
-            if link.asked.iter().any(|asked| matches!(asked.wanted, Wanted::Stream(_))) {
+            if link
+                .asked
+                .iter()
+                .any(|asked| matches!(asked.wanted, Wanted::Stream(_)))
+            {
                 continue;
             }
             let is_left = link.asked.iter().any(is_open) && !link.knows_break && !link.says_close;

@@ -104,7 +104,11 @@ impl World {
         let Some(mut stream) = self.links[id].stream.take() else {
             return;
         };
-        let end: &[u8] = if stream.asked.is_ndjson { b"\n" } else { b"\n\n" };
+        let end: &[u8] = if stream.asked.is_ndjson {
+            b"\n"
+        } else {
+            b"\n\n"
+        };
         let text = std::mem::take(&mut stream.text);
         let mut rest = &text[..];
         while let Some(at) = rest.windows(end.len()).position(|part| part == end) {
@@ -124,15 +128,29 @@ impl World {
         let rows = &self.database.rows;
         let at = rows.partition_point(|row| row.seq < shown.seq);
         let row = rows.get(at).filter(|row| shown.is(row));
-        assert!(row.is_some(), "{id} gets what is not stored: {}", json.escape_ascii());
+        assert!(
+            row.is_some(),
+            "{id} gets what is not stored: {}",
+            json.escape_ascii()
+        );
         let seq = shown.seq;
-        assert!(seq > stream.position, "{id} gets seq {seq} behind {}", stream.position);
-        assert!(wants_topic(&stream.asked.topics, &shown.topic), "{id} gets seq {seq} unasked");
+        assert!(
+            seq > stream.position,
+            "{id} gets seq {seq} behind {}",
+            stream.position
+        );
+        assert!(
+            wants_topic(&stream.asked.topics, &shown.topic),
+            "{id} gets seq {seq} unasked"
+        );
         self.check_nothing_between(id, stream, seq);
         stream.position = seq;
         stream.may_begin_behind = 0;
         let until = stream.ends.map_or(u64::MAX, |(_, most)| most);
-        assert!(seq <= until, "{id} gets seq {seq}, which came later than its end");
+        assert!(
+            seq <= until,
+            "{id} gets seq {seq}, which came later than its end"
+        );
     }
 
     /// No event that is wanted has been left out in front of this seq.
@@ -187,7 +205,10 @@ impl World {
         if may_break {
             return self.trace.mark("a stream that may be broken off");
         }
-        assert!(!stream.is_chunked, "{id}'s stream is broken off for nothing");
+        assert!(
+            !stream.is_chunked,
+            "{id}'s stream is broken off for nothing"
+        );
         link.stream = Some(stream);
         link.answered -= 1;
         self.end_stream(id);
