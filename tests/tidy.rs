@@ -1,6 +1,9 @@
 //! The project's rules that a compiler does not know: who may name whom, and what a source file looks
 //! like. Each test lists every place that breaks its rule.
 
+#[path = "tidy/reliability.rs"]
+mod reliability;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -504,66 +507,6 @@ fn every_dependency_is_accounted_for() {
         "a dependency is not named (`like_this`) in ARCHITECTURE.md",
         broken,
     );
-}
-
-/// What RELIABILITY.md names in its tables: files, and behind each the tests in it.
-#[test]
-fn the_tests_behind_each_promise_exist() {
-    let page = fs::read_to_string(project().join("RELIABILITY.md")).unwrap();
-    let mut broken = Vec::new();
-    let mut tests = 0;
-    for row in page.lines().filter(|line| line.starts_with('|')) {
-        let mut file: Option<(&str, String)> = None;
-        for name in row.split('`').skip(1).step_by(2) {
-            if name.ends_with(".rs") {
-                match fs::read_to_string(project().join(name)) {
-                    Ok(text) => file = Some((name, text)),
-                    Err(error) => broken.push(format!("{name}: {error}")),
-                }
-            } else if let (true, Some((path, text))) = (name.contains('_'), &file) {
-                tests += 1;
-                if !text.contains(&format!("fn {name}()")) {
-                    broken.push(format!("{path} has no {name}"));
-                }
-            }
-        }
-    }
-    assert!(tests > 30, "the tables were found");
-    none("RELIABILITY.md names tests that exist", broken);
-}
-
-/// A mark whose test has gone would keep its last figure for ever.
-#[test]
-fn each_figure_of_the_page_is_printed_by_something() {
-    let page = fs::read_to_string(project().join("RELIABILITY.md")).unwrap();
-    let sources = SOURCES
-        .iter()
-        .flat_map(|folder| files(folder, &["rs", "sh"]));
-    let sources: Vec<Source> = sources.collect();
-    let mut broken = Vec::new();
-    let mut keys = Vec::new();
-    for mark in page.split("<!-- figure ").skip(1) {
-        let (key, figure) = mark.split_once(" -->").expect("a mark ends");
-        if keys.contains(&key) {
-            broken.push(format!("{key} stands there twice"));
-        }
-        keys.push(key);
-        if figure.starts_with("not yet run") {
-            continue;
-        }
-        // Some are put together: the last word is what varies.
-        let stem = key.rsplit_once('-').map_or(key, |(stem, _)| stem);
-        let prints = |source: &Source| {
-            source.text.contains(&format!("\"{key}\""))
-                || [key, stem]
-                    .iter()
-                    .any(|part| source.text.contains(&format!("FIGURE {part}")))
-        };
-        if !sources.iter().any(prints) {
-            broken.push(key.to_owned());
-        }
-    }
-    none("a figure of RELIABILITY.md is printed by nothing", broken);
 }
 
 #[test]

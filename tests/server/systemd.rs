@@ -17,6 +17,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::{event, Address, Client, Server, Setup, TemporaryDirectory, PATIENCE};
+use crate::report::skipped;
 use crate::wait::wait_until;
 
 /// Stands for systemd's end of `NOTIFY_SOCKET`.
@@ -199,7 +200,10 @@ fn a_supervisor_that_is_gone_or_does_not_read_stops_nobody() {
 fn who_connects_before_the_server_is_answered_when_it_has_started() {
     for ip in ["127.0.0.1:0", "[::1]:0"] {
         let Ok(socket) = TcpListener::bind(ip) else {
-            println!("NOT CHECKED: this machine has no address {ip}");
+            skipped(
+                "who_connects_before_the_server_is_answered_when_it_has_started",
+                format_args!("this machine has no address {ip}"),
+            );
             continue;
         };
         let address = Address::Tcp(socket.local_addr().unwrap());
@@ -384,8 +388,9 @@ fn systemd_takes_the_units() {
                 );
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                println!(
-                    "NOT CHECKED: systemd-analyze is not installed; apt-get install systemd has it"
+                skipped(
+                    "systemd-analyze",
+                    "it is not installed; apt-get install systemd has it",
                 );
             }
             Err(e) => panic!("systemd-analyze cannot be run: {e}"),

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::report::skipped;
+
 /// Runs it in `folder` with `input`, and fails the test where it has anything to complain of. Where it is not
 /// installed the test says so and goes on.
 pub fn check(folder: &Path, arguments: &[impl AsRef<OsStr>], input: &str) {
@@ -14,7 +16,10 @@ pub fn check(folder: &Path, arguments: &[impl AsRef<OsStr>], input: &str) {
     let mut child = match command.stderr(Stdio::piped()).spawn() {
         Ok(child) => child,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            println!("NOT CHECKED: promtool is not installed; apt-get install prometheus has it");
+            skipped(
+                "promtool",
+                "it is not installed; apt-get install prometheus has it",
+            );
             return;
         }
         Err(e) => panic!("promtool cannot be run: {e}"),
