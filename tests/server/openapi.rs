@@ -252,6 +252,10 @@ fn examples_of_faults_are_the_answers() {
     let server = Server::start(&[]);
     let mut client = server.client();
     let document = document(&mut client);
+    // The subscription that the examples speak of.
+    let fields = ["Content-Type: application/json"];
+    let made = client.request("PUT", "/subscriptions/mailer", &fields, b"{\"after\":0}");
+    made.expect(200);
     let mut tried = 0;
     for Operation { path, method, of } in operations(&document) {
         for (code, response) in of["responses"].as_object().expect("it has answers") {
