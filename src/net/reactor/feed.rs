@@ -62,6 +62,10 @@ impl<P: Platform> Reactor<P> {
                 }
             }
         }
+        // Those who have been written to stand on the list no more, so that the next poll may sleep.
+        let clients = &self.clients;
+        let waits = |key: usize| clients.get(key).is_some_and(|client| client.on_flush_list);
+        self.flush.retain(|key| waits(*key));
     }
 
     /// How long work may take for which no publisher of this turn waits, given whether there are any.
