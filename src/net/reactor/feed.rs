@@ -150,6 +150,14 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
+    /// Forgets a stream that its connection has given up.
+    pub(super) fn drop_given_up(&mut self, key: usize) {
+        let client = &self.clients[key];
+        if client.stream.is_some() && !client.conn.is_streaming() {
+            self.forget_stream(key);
+        }
+    }
+
     /// Says that a stream is still there when it has been silent for long.
     pub(super) fn beat(&mut self, key: usize) {
         let client = &mut self.clients[key];
