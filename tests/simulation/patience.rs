@@ -157,7 +157,14 @@ impl World {
         let is_open = |asked: &Asked| {
             asked.status.is_none() && asked.complete_in.is_some_and(|turn| turn < until)
         };
-        let has_open = !link.says_close && link.asked.iter().any(is_open);
+        // Behind a signal a stream is the last answer of its connection, and its head was sent before that
+        // was known: what has come behind it is not answered.
+        let is_behind_stream = self.stopped.is_some()
+            && link
+                .asked
+                .iter()
+                .any(|asked| matches!(asked.wanted, Wanted::Stream(_)));
+        let has_open = !link.says_close && !is_behind_stream && link.asked.iter().any(is_open);
         if link.shut_at.is_some()
             && (link.knows_end || is_past(link.shut_at.unwrap_or(0), LINGER_MS))
         {
