@@ -1,8 +1,11 @@
 # What one does with this project. `make` alone builds it.
 
 CARGO ?= cargo
+# For each target of `fuzz`.
+SECONDS ?= 60
 
-.PHONY: build run test torture check bench bench-peers bench-scale bench-stalls load clean
+.PHONY: build run test torture reliability check deny bench bench-subscribers bench-peers \
+	bench-scale bench-stalls load clean bench-overload fuzz
 
 build:
 	$(CARGO) build --release
@@ -19,15 +22,41 @@ torture:
 	TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --test server -- \
 		--include-ignored --nocapture durability power trouble
 
+# All tests in their long forms; what they count goes into RELIABILITY.md. The line for a command that fails
+# keeps the page as it is.
+reliability:
+	$(CARGO) build -p logagg-bench
+	{ TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --workspace -- --include-ignored --nocapture \
+		|| echo 'test result: FAILED'; } \
+		| $(CARGO) run --quiet -p logagg-bench -- reliability
+# Runs each fuzz target for a time, or those in TARGETS, as in make fuzz SECONDS=600 TARGETS="keys tokens".
+fuzz:
+	bash fuzz/run.sh $(SECONDS) $(TARGETS)
+
 check:
 	$(CARGO) fmt --all -- --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --test tidy
+
+# Licences, duplicate versions and sources of the dependencies, as deny.toml has them, and their known
+# weaknesses where the database of those can be fetched. Needs cargo-deny.
+deny:
+	$(CARGO) deny --workspace check licenses bans sources
+	@if $(CARGO) deny fetch db; then \
+		$(CARGO) deny --workspace check advisories; \
+	else \
+		echo 'SKIPPED deny advisories: the database of known weaknesses cannot be fetched'; \
+	fi
 
 # Measures the server beside nginx and SQLite alone in some four minutes. Arguments go in ARGS, as in
 # make bench ARGS=--help; each of these writes its section of bench/RESULTS.md.
 bench:
 	$(CARGO) run --release -p logagg-bench -- $(ARGS)
+
+# What subscribers cost the publishers, and what they get.
+bench-subscribers:
+	$(CARGO) run --release -p logagg-bench -- subscribers $(ARGS)
 
 # The same loads on Redis and PostgreSQL, where they are installed.
 bench-peers:
@@ -40,6 +69,10 @@ bench-scale:
 # Looks for stalls in ten minutes of half load.
 bench-stalls:
 	$(CARGO) run --release -p logagg-bench -- stalls $(ARGS)
+
+# Publishes while thousands of clients idle, trickle, do not read, or send bombs; takes some three minutes.
+bench-overload:
+	$(CARGO) run --release -p logagg-bench -- overload $(ARGS)
 
 # Drives a server on port 8080 with hey, ab and wrk; starts one if none answers.
 load:

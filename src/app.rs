@@ -5,13 +5,27 @@
 //! then the request is only a slot of the ring. No other code answers 200 to a publication that
 //! brought events.
 
+mod decoding;
+mod feed;
+mod idle;
+mod invariants;
+mod positions;
+
+use std::time::Instant;
+
+use decoding::{DecodeQueue, Encoded};
+pub use feed::{Fed, Stream, Subscriber};
+
 use crate::api::route::{self, Route};
-use crate::api::{access, publish, read, watch};
+use crate::api::{access, dashboard, pages, publish, read, subscriptions, watch};
 use crate::clock::Now;
-use crate::event::EventSpans;
+use crate::event::{EventSpans, Span};
+use crate::http::encoding::Coding;
 use crate::http::{Request, Response};
+use crate::hub::Recent;
 use crate::limits;
 use crate::logging;
+use crate::metrics::{Facts, Metrics};
 use crate::ring::{Full, Ring, Slot};
 use crate::store::{Outcome, Store, StoreError};
 use crate::tokens::Tokens;
@@ -45,9 +59,11 @@ pub enum Answer {
     Now(Response),
     /// The answer comes out of a later [`App::take_committed`] under the request's ticket.
     AfterCommit,
+    /// The answer has begun; [`App::feed`] goes on with it.
+    Stream(Box<Stream>),
 }
 
-/// A publication's answer, and its body buffer to use again.
+/// The answer to a publication or to a change of a subscription, and a body buffer to use again.
 #[derive(Debug)]
 pub struct Committed {
     pub ticket: Ticket,
@@ -55,7 +71,7 @@ pub struct Committed {
     pub buffer: Vec<u8>,
 }
 
-/// A publication that waits in the ring.
+/// A publication that waits to be decoded, or in the ring.
 struct Waiting {
     ticket: Ticket,
     asked: publish::Asked,
@@ -68,6 +84,13 @@ pub struct App {
     tokens: Option<Tokens>,
     store: Store,
     ring: Ring<Waiting>,
+    encoded: DecodeQueue,
+    changes: positions::Changes,
+    /// The newest events, while there are subscribers.
+    recent: Recent,
+    subscribers: usize,
+    /// Kept for its memory.
+    event_text: Vec<u8>,
     committed: Vec<Committed>,
     /// Why the store cannot commit; none while it can.
     fault: Option<String>,
@@ -82,6 +105,9 @@ pub struct App {
     /// This turn has committed events.
     has_committed: bool,
     connections: usize,
+    metrics: Metrics,
+    /// The shell's clock, to time what is done inside one call; without one nothing is timed.
+    clock: Option<fn() -> Instant>,
     /// Duplicates that the next summary will tell, and when.
     summary: (u64, u64),
     idle_at: u64,
@@ -89,6 +115,8 @@ pub struct App {
     retains_first: bool,
     outcomes: Vec<Outcome>,
     spare_events: Vec<Vec<EventSpans>>,
+    /// Events that those have room for together.
+    spare_room: usize,
 }
 
 impl App {
@@ -98,6 +126,11 @@ impl App {
             tokens: None,
             store,
             ring: Ring::new(options.ring_capacity),
+            changes: positions::Changes::default(),
+            recent: Recent::default(),
+            subscribers: 0,
+            event_text: Vec::new(),
+            encoded: DecodeQueue::new(options.max_body_bytes),
             committed: Vec::new(),
             fault: None,
             retry_at: 0,
@@ -108,11 +141,14 @@ impl App {
             batches: 0,
             has_committed: false,
             connections: 0,
+            metrics: Metrics::default(),
+            clock: None,
             summary: (0, 0),
             idle_at: 0,
             retains_first: false,
             outcomes: Vec::new(),
             spare_events: Vec::new(),
+            spare_room: 0,
         }
     }
 
@@ -143,6 +179,11 @@ impl App {
         })
     }
 
+    /// Whether a stream that this request asked for may go on with the tokens as they are now.
+    pub fn may_go_on(&self, request: &Request) -> bool {
+        self.authorize(request).is_ok()
+    }
+
     /// Answers a request, or takes it in for the next commit.
     pub fn handle(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
         if let Err(refusal) = self.authorize(request) {
@@ -166,11 +207,25 @@ impl App {
         let response = match route {
             Route::Health => Ok(self.health(now)),
             Route::Publish => return self.publish(ticket, request, body, now),
-            Route::Root => Ok(watch::root()),
+            Route::Root if dashboard::is_wanted(request) => Ok(dashboard::page(request)),
+            Route::Root => Ok(watch::root().header("Vary", "Accept")),
+            Route::Asset { name } => Ok(pages::asset(request, &name)),
+            Route::Description => Ok(pages::description(request)),
+            Route::Docs => Ok(pages::docs(request)),
+            Route::Redoc => Ok(pages::redoc(request)),
             Route::Events => read::events(&mut self.store, query),
             Route::Event { topic, event_id } => read::event(&mut self.store, &topic, &event_id),
             Route::Topics => Ok(read::topics(&mut self.store)),
             Route::Stats => Ok(self.stats(now)),
+            Route::Subscriptions => Ok(subscriptions::list(&self.store)),
+            Route::Subscription { name } | Route::Acknowledgement { name } => {
+                return self.subscription(ticket, request, body, name)
+            }
+            Route::Subscribe => match self.subscribe(request) {
+                Ok(answer) => return answer,
+                Err(error) => Err(error),
+            },
+            Route::Metrics => Ok(self.page_of_metrics(request, now)),
         };
         Answer::Now(response.unwrap_or_else(|error| {
             log::error!("reading the database failed: {error}");
@@ -178,21 +233,41 @@ impl App {
         }))
     }
 
+    /// Whether the answer can be so long that it has to wait until there is memory for it.
+    pub fn answers_at_length(&self, request: &Request) -> bool {
+        let route = Route::of(request.path()).filter(|_| !self.draining);
+        route.is_some_and(|route| route.answers_at_length(request.query()))
+    }
+
     fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
-        let events = self.spare_events.pop().unwrap_or_default();
-        let max_events = self.options.ring_capacity;
-        let (publication, asked) = match publish::read(
-            request,
-            body,
-            events,
-            self.options.max_body_bytes,
-            max_events,
-        ) {
-            Ok(read) => read,
-            Err(refused) => {
-                self.rejected += refused.rejected;
-                return Answer::Now(refused.response);
+        let asked = match publish::read_query(request) {
+            Ok(asked) => asked,
+            Err(refused) => return Answer::Now(self.refuse(refused)),
+        };
+        let waiting = Waiting { ticket, asked };
+        match publish::coding_of(request).unwrap_or(Coding::Identity) {
+            Coding::Identity => self.take_in(waiting, body, now),
+            coding => {
+                self.encoded.push(Encoded { waiting, coding }, body, now);
+                Answer::AfterCommit
             }
+        }
+    }
+
+    fn refuse(&mut self, refused: publish::Refused) -> Response {
+        self.rejected += refused.rejected;
+        refused.response
+    }
+
+    /// Takes the events of a decoded body in for the next commit.
+    fn take_in(&mut self, waiting: Waiting, body: Vec<u8>, now: Now) -> Answer {
+        let Waiting { ticket, asked } = waiting;
+        let events = self.spare_events.pop().unwrap_or_default();
+        self.spare_room -= events.capacity();
+        let max_events = self.options.ring_capacity;
+        let (publication, asked) = match publish::read(asked, body, events, max_events) {
+            Ok(read) => read,
+            Err(refused) => return Answer::Now(self.refuse(refused)),
         };
         self.rejected += asked.rejected();
         if publication.events.is_empty() {
@@ -217,20 +292,27 @@ impl App {
     /// Commits what the ring holds, in one transaction, and makes the answers. A database that another
     /// program has locked is tried again for a while before the waiting requests are refused.
     pub fn drain(&mut self, now: Now) {
-        if self.ring.is_empty() || (self.locked_since.is_some() && now.mono_ms < self.retry_at) {
+        if !self.has_waiting() || (self.locked_since.is_some() && now.mono_ms < self.retry_at) {
             return;
         }
         self.outcomes.clear();
+        let (events, begun) = (self.ring.len(), self.clock.map(|clock| clock()));
         let publications = self.ring.slots().map(|slot| &slot.publication);
-        match self
-            .store
-            .commit(publications, now.unix_us, &mut self.outcomes)
-        {
-            Ok(()) => {
+        match self.store.commit_all(
+            publications,
+            self.changes.list(),
+            now.unix_us,
+            &mut self.outcomes,
+        ) {
+            Ok(changed) => {
                 self.batches += 1;
                 self.has_committed = true;
+                let timed = self.clock.zip(begun);
+                let took = timed.map(|(clock, begun)| clock().saturating_duration_since(begun));
+                self.metrics.committed(events, took);
                 self.recovered();
-                self.answer_committed();
+                self.answer_committed(now.unix_us);
+                self.answer_changes(changed);
             }
             Err(StoreError::Locked)
                 if now.mono_ms - *self.locked_since.get_or_insert(now.mono_ms)
@@ -246,17 +328,21 @@ impl App {
                     );
                     self.finish(slot, response);
                 }
+                self.refuse_changes();
             }
         }
     }
 
-    fn answer_committed(&mut self) {
+    fn answer_committed(&mut self, processed_at: i64) {
         let outcomes = std::mem::take(&mut self.outcomes);
         let mut rest = &outcomes[..];
         while let Some(slot) = self.ring.pop() {
             let (own, others) = rest.split_at(slot.publication.events.len());
             rest = others;
             self.log_duplicates(&slot, own);
+            if self.subscribers > 0 {
+                self.keep_recent(&slot.publication, own, processed_at);
+            }
             let response = slot.ticket.asked.answer(own);
             self.finish(slot, response);
         }
@@ -265,9 +351,11 @@ impl App {
 
     fn finish(&mut self, slot: Slot<Waiting>, response: Response) {
         let mut publication = slot.publication;
-        if self.spare_events.len() < limits::SPARE_BUFFERS {
+        let room = self.spare_room + publication.events.capacity();
+        if self.spare_events.len() < limits::SPARE_BUFFERS && room <= limits::SPARE_EVENTS {
             publication.events.clear();
             self.spare_events.push(publication.events);
+            self.spare_room = room;
         }
         self.committed.push(Committed {
             ticket: slot.ticket.ticket,
@@ -279,8 +367,7 @@ impl App {
     fn log_duplicates(&mut self, slot: &Slot<Waiting>, outcomes: &[Outcome]) {
         let body = &slot.publication.body;
         for (event, outcome) in slot.publication.events.iter().zip(outcomes) {
-            let text =
-                |span: crate::event::Span| std::str::from_utf8(span.of(body)).unwrap_or_default();
+            let text = |span| text_of(span, body);
             if matches!(outcome, Outcome::Accepted(_)) {
                 continue;
             }
@@ -334,45 +421,6 @@ impl App {
         true
     }
 
-    /// One slice of the work that waits for an idle moment; says whether there is more.
-    pub fn idle_work(&mut self, now: Now) -> bool {
-        if now.mono_ms < self.idle_at {
-            return false;
-        }
-        let quiet = !std::mem::take(&mut self.has_committed);
-        self.idle_slice(quiet, now).unwrap_or_else(|error| {
-            log::warn!("work that waits for idle moments has to wait on: {error}");
-            self.idle_at = now.mono_ms + limits::RETRY_MS;
-            false
-        })
-    }
-
-    /// In quiet turns retention and all else take turns: merges need room that retention makes, and
-    /// retention fills a log that has to be checkpointed.
-    fn idle_slice(&mut self, quiet: bool, now: Now) -> Result<bool, StoreError> {
-        if !quiet {
-            // What a commit has brought may have made something else too much.
-            return Ok(self.store.idle_work(false)? || self.store.retains());
-        }
-        self.retains_first = !self.retains_first;
-        if self.retains_first && self.store.retain(now.unix_us)? {
-            return Ok(true);
-        }
-        Ok(self.store.idle_work(true)? || !self.retains_first && self.store.retain(now.unix_us)?)
-    }
-
-    /// When [`App::tick`], [`App::drain`] or [`App::idle_work`] has something to do next, in `mono_ms`.
-    pub fn deadline(&self, now: Now) -> Option<u64> {
-        let retry = (self.fault.is_some() || self.locked_since.is_some()).then_some(self.retry_at);
-        let summarises = self.options.log_duplicates == LogDuplicates::Summary;
-        let summary = (summarises && self.summary.0 > 0).then_some(self.summary.1);
-        let retention = self.store.retention_due().map(|due| {
-            let wait = u64::try_from(due.saturating_sub(now.unix_us)).unwrap_or(0);
-            (now.mono_ms + wait.div_ceil(1_000)).max(self.idle_at)
-        });
-        [retry, summary, retention].into_iter().flatten().min()
-    }
-
     fn failed(&mut self, error: &StoreError, now: Now) {
         if self.fault.is_none() {
             log::error!("the store cannot commit: {error}");
@@ -399,32 +447,60 @@ impl App {
     }
 
     fn stats(&mut self, now: Now) -> Response {
+        let mut stats: watch::Stats<'_> = self.statistics(now);
+        let topics = self.store.topics();
+        stats.topics = topics.names().take(limits::STATS_TOPICS_MAX).collect();
+        watch::stats(&stats)
+    }
+
+    fn page_of_metrics(&mut self, request: &Request, now: Now) -> Response {
+        let stats = self.statistics(now);
+        let facts = Facts {
+            stats: &stats,
+            is_healthy: self.fault.is_none(),
+            disk_available_bytes: self.store.disk_available_bytes(),
+            started: self.started.unix_us,
+        };
+        self.metrics.answer(request, &facts)
+    }
+
+    /// All statistics but the names of the topics.
+    fn statistics(&mut self, now: Now) -> watch::Stats<'static> {
         let counters = self.store.counters();
         let (database_bytes, wal_bytes) = self.store.file_sizes();
-        let last_seq = self.store.last_seq();
         let uptime_seconds = (now.mono_ms - self.started.mono_ms) / 1_000;
-        let topics = self.store.topics();
-        let topic_count = topics.len();
-        watch::stats(&watch::Stats {
+        watch::Stats {
             received: counters.received(),
             unique_processed: counters.unique_processed,
             duplicate_dropped: counters.duplicate_dropped,
-            topics: topics.names().take(limits::STATS_TOPICS_MAX).collect(),
+            topics: Vec::new(),
             uptime_seconds,
             uptime_human: watch::uptime_human(uptime_seconds),
-            topic_count,
+            topic_count: self.store.topics().len(),
             conflicts: counters.conflicts,
             rejected: self.rejected,
             queue_size: self.ring.len(),
             queue_capacity: self.ring.capacity(),
             batches: self.batches,
             connections: self.connections,
-            subscribers: 0,
+            subscribers: self.subscribers,
             database_bytes,
             wal_bytes,
-            last_seq,
+            last_seq: self.store.last_seq(),
+            first_seq: self.store.first_seq(),
+            events_removed: self.store.events_removed(),
             version: env!("CARGO_PKG_VERSION"),
-        })
+        }
+    }
+
+    /// From now on commits are timed by this clock.
+    pub fn set_clock(&mut self, clock: fn() -> Instant) {
+        self.clock = Some(clock);
+    }
+
+    /// What only the shell can count goes in here.
+    pub fn metrics(&mut self) -> &mut Metrics {
+        &mut self.metrics
     }
 
     /// The number of open connections, for the statistics.
@@ -437,9 +513,19 @@ impl App {
         self.draining = true;
     }
 
-    /// Whether a publication waits for its commit.
+    /// The number of streams that are being served.
+    pub fn set_subscribers(&mut self, subscribers: usize) {
+        self.subscribers = subscribers;
+    }
+
+    /// The greatest seq of an event that has been committed; 0 in an empty database.
+    pub fn head(&self) -> u64 {
+        self.store.last_seq()
+    }
+
+    /// Whether a publication or a change waits for its commit.
     pub fn has_waiting(&self) -> bool {
-        !self.ring.is_empty()
+        !self.ring.is_empty() || !self.changes.is_empty()
     }
 
     /// Tells the last summary of duplicates and closes the store.
@@ -447,6 +533,11 @@ impl App {
         self.summarise_duplicates();
         self.store.close()
     }
+}
+
+/// The text of a span. A body is UTF-8, or it would not have become events.
+fn text_of(span: Span, body: &[u8]) -> &str {
+    std::str::from_utf8(span.of(body)).unwrap_or_default()
 }
 
 fn shutting_down() -> Response {

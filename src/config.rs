@@ -6,7 +6,9 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::{PathBufValueParser, PossibleValue, RangedU64ValueParser, TypedValueParser};
+use clap::builder::{
+    BoolishValueParser, PathBufValueParser, PossibleValue, RangedU64ValueParser, TypedValueParser,
+};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use log::LevelFilter;
@@ -38,7 +40,8 @@ pub struct ServeArgs {
 
     /// Listen on HOST:PORT, [IPV6]:PORT or unix:/PATH; may be repeated, or have commas between
     ///
-    /// Takes the place of --host and --port, unless one of them is set too: then they add up.
+    /// Takes the place of --host and --port, unless one of them is set too: then they add up. Sockets that
+    /// systemd passes take the place of all three.
     #[arg(long, env = "LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
     listen: Vec<Listen>,
 
@@ -133,6 +136,10 @@ pub struct ServeArgs {
     )]
     log_duplicates: LogDuplicates,
 
+    /// Log a line for each request: peer, method, target, status, bytes and seconds
+    #[arg(long, env = "ACCESS_LOG", value_parser = BoolishValueParser::new())]
+    access_log: bool,
+
     /// File whose tokens let requests in, lines NAME SCOPES TOKEN; without it everything is open
     ///
     /// Scopes are publish, read or publish,read. SIGHUP reads the file again.
@@ -172,20 +179,7 @@ impl ServeArgs {
                 return Err(clap::Error::raw(ErrorKind::ValueValidation, sentence));
             }
         }
-        let mut listen = Vec::new();
-        if self.listen.is_empty() || self.host.is_some() || self.port.is_some() {
-            let host = self.host.unwrap_or_else(|| "0.0.0.0".to_owned());
-            listen.push(Listen::Tcp {
-                host,
-                port: self.port.unwrap_or(8080),
-            });
-        }
-        for address in self.listen {
-            // Port 0 asks for another port each time.
-            if matches!(address, Listen::Tcp { port: 0, .. }) || !listen.contains(&address) {
-                listen.push(address);
-            }
-        }
+        let listen = addresses(self.host, self.port, self.listen);
         if listen.len() > limits::LISTENERS_MAX {
             let sentence = format!(
                 "--listen names more than {} addresses\n",
@@ -212,6 +206,7 @@ impl ServeArgs {
                 max_connections: self.max_connections,
                 max_body_bytes: self.max_body_bytes,
                 max_buffered_bytes: self.max_buffered_bytes,
+                access_log: self.access_log,
             },
             tokens_file: self.auth_tokens_file,
         };
@@ -221,6 +216,24 @@ impl ServeArgs {
             settings,
         })
     }
+}
+
+/// Where these settings make a server listen: at least one address.
+pub fn addresses(host: Option<String>, port: Option<u16>, listen: Vec<Listen>) -> Vec<Listen> {
+    let mut addresses = Vec::new();
+    if listen.is_empty() || host.is_some() || port.is_some() {
+        addresses.push(Listen::Tcp {
+            host: host.unwrap_or_else(|| "0.0.0.0".to_owned()),
+            port: port.unwrap_or(8080),
+        });
+    }
+    for address in listen {
+        // Port 0 asks for another port each time.
+        if matches!(address, Listen::Tcp { port: 0, .. }) || !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 impl From<Level> for LevelFilter {
@@ -341,7 +354,7 @@ fn whole(least: u64, most: u64) -> RangedU64ValueParser<usize> {
 
 /// A host name, an IPv4 address, or an IPv6 address with or without brackets, which are taken off; an
 /// IPv6 address may have a zone (RFC 4007 §11), as in `fe80::1%eth0`.
-fn parse_host(text: &str) -> Result<String, String> {
+pub fn parse_host(text: &str) -> Result<String, String> {
     let bare = text
         .strip_prefix('[')
         .map_or(Some(text), |rest| rest.strip_suffix(']'));

@@ -7,19 +7,22 @@
 //! |---|---|
 //! | 0: the domain | [`event`], [`clock`], [`limits`] |
 //! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`], [`tokens`] |
-//! | 2: the service | [`api`], [`app`] |
+//! | 2: the service | [`api`], [`metrics`], [`app`] |
 //! | 3: the shell | [`net`] |
-//! | on top | [`config`], [`cli`] |
+//! | on top | [`config`], [`client`], [`cli`] |
 
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod event;
 pub mod http;
+pub mod hub;
 pub mod limits;
 pub mod logging;
+pub mod metrics;
 pub mod net;
 pub mod ring;
 pub mod store;

@@ -1,5 +1,8 @@
 //! Every bound by name. A queue, loop or buffer whose size a peer can influence has its limit here,
-//! and the relations between limits are checked at compile time.
+//! and the relations between limits are checked at compile time, at the end of the file. The sections
+//! are in the order of the layers.
+
+// Events and the bodies that bring them.
 
 /// Bytes in a topic, an event id or a source.
 pub const NAME_MAX_BYTES: usize = 255;
@@ -7,10 +10,20 @@ pub const NAME_MAX_BYTES: usize = 255;
 pub const PAYLOAD_MAX_DEPTH: usize = 128;
 /// Entries in the `detail` of a 422 answer and in `errors` of a partial one.
 pub const ERRORS_MAX: usize = 100;
-
+/// The smallest body limit that can be set (`--max-body-bytes`).
+pub const BODY_LIMIT_MIN_BYTES: u64 = 1024;
 /// The greatest value that `--max-body-bytes` may have: spans into a body and the text appended to it
 /// count in 32 bits, and that text is never longer than the body itself.
 pub const BODY_CEILING_BYTES: usize = 1024 * 1024 * 1024;
+
+// The ring.
+
+/// Events that the ring may be made to hold (`--ring-capacity`), and so the most in one request.
+pub const RING_CAPACITY_MAX: u64 = 1_000_000;
+/// Bytes of bodies that wait in the ring; more is committed first.
+pub const RING_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+// HTTP: the parts of a request.
 
 /// Bytes in a request target (RFC 9110 §15.5.15); more is 414.
 pub const TARGET_MAX_BYTES: usize = 8 * 1024;
@@ -22,6 +35,26 @@ pub const HEADERS_MAX: usize = 100;
 pub const CHUNK_LINE_MAX_BYTES: usize = 4 * 1024;
 /// Bytes in the trailer section of a chunked body; more is 431.
 pub const TRAILERS_MAX_BYTES: usize = 8 * 1024;
+/// Greatest `Content-Length` that is taken for a number at all; more is 400 (RFC 9110 §8.6).
+pub const CONTENT_LENGTH_MAX: u64 = 1 << 63;
+/// Binary logarithm of the largest zstd window: 8 MiB (RFC 9659 §3).
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+// HTTP: the buffers of a connection.
+
+/// Bytes of room that a body gets on the word of its `Content-Length` alone; more as it arrives.
+pub const BODY_RESERVE_BYTES: usize = 4 * 1024;
+/// Bytes of a request body that a refused request may still bring on a connection that is kept.
+pub const DISCARD_MAX_BYTES: usize = 64 * 1024;
+/// Received bytes not yet parsed at which a connection is read no further.
+pub const READ_AHEAD_MAX_BYTES: usize = 64 * 1024;
+/// Bytes of answers waiting for a client at which its next request is not looked at.
+pub const OUTPUT_WAIT_MAX_BYTES: usize = 64 * 1024;
+/// Bytes of an empty buffer that a connection keeps for its next request; it has three.
+pub const BUFFER_KEEP_BYTES: usize = 2 * 1024;
+
+// HTTP: the patience with a client.
+
 /// Milliseconds from the first byte of a head to its last; then 408.
 pub const HEAD_TIMEOUT_MS: u64 = 10_000;
 /// Milliseconds in which a body must bring [`BODY_PROGRESS_BYTES`]; else 408.
@@ -35,47 +68,8 @@ pub const WRITE_TIMEOUT_MS: u64 = 30_000;
 /// Milliseconds that a refused connection is read and discarded, so that its answer is not lost in a
 /// reset (RFC 9112 §9.6).
 pub const LINGER_MS: u64 = 2_000;
-/// Bytes of a request body that a refused request may still bring on a connection that is kept.
-pub const DISCARD_MAX_BYTES: usize = 64 * 1024;
-/// Greatest `Content-Length` that is taken for a number at all; more is 400 (RFC 9110 §8.6).
-pub const CONTENT_LENGTH_MAX: u64 = 1 << 63;
-/// Bytes of room that a body gets on the word of its `Content-Length` alone; more as it arrives.
-pub const BODY_RESERVE_BYTES: usize = 64 * 1024;
-/// Received bytes not yet parsed at which a connection is read no further.
-pub const READ_AHEAD_MAX_BYTES: usize = 64 * 1024;
-/// Bytes of answers waiting for a client at which its next request is not looked at.
-pub const OUTPUT_WAIT_MAX_BYTES: usize = 64 * 1024;
-/// Bytes of an empty buffer that a connection keeps for its next request.
-pub const BUFFER_KEEP_BYTES: usize = 4 * 1024;
-/// Binary logarithm of the largest zstd window: 8 MiB (RFC 9659 §3).
-pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-// Two bytes are for the one `{}` that stands for all absent payloads.
-const _: () = assert!(2 * BODY_CEILING_BYTES + 2 <= u32::MAX as usize);
-/// Bytes of log lines that wait for standard error; what does not fit is dropped and counted.
-pub const LOG_BUFFER_BYTES: usize = 1024 * 1024;
-/// Bytes in one write of log lines to a pipe or socket: POSIX's `PIPE_BUF` on Linux, which a pipe that
-/// polls as writable takes whole and at once (pipe(7)).
-pub const LOG_WRITE_BYTES: usize = 4096;
-
-/// Events that the ring may be made to hold (`--ring-capacity`), and so the most in one request.
-pub const RING_CAPACITY_MAX: u64 = 1_000_000;
-/// The smallest body limit that can be set (`--max-body-bytes`).
-pub const BODY_LIMIT_MIN_BYTES: u64 = 1024;
-/// The smallest limit for all buffered bodies and answers together (`--max-buffered-bytes`).
-pub const BUFFERED_LIMIT_MIN_BYTES: u64 = 1024 * 1024;
-/// Bytes in the path of a Unix socket (unix(7): `sun_path`, its closing NUL taken off).
-pub const UNIX_PATH_MAX_BYTES: usize = 107;
-
-const _: () = assert!(LOG_WRITE_BYTES * 4 <= LOG_BUFFER_BYTES);
-const _: () = assert!(BODY_LIMIT_MIN_BYTES < BODY_CEILING_BYTES as u64);
-const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES);
-const _: () = assert!(CHUNK_LINE_MAX_BYTES < HEAD_MAX_BYTES && TRAILERS_MAX_BYTES < HEAD_MAX_BYTES);
-const _: () = assert!(BODY_PROGRESS_BYTES < DISCARD_MAX_BYTES);
-const _: () = assert!(HEAD_TIMEOUT_MS < IDLE_TIMEOUT_MS && LINGER_MS < WRITE_TIMEOUT_MS);
-
-/// Bytes of bodies that wait in the ring; more is committed first.
-pub const RING_MAX_BYTES: usize = 8 * 1024 * 1024;
+// The store.
 
 /// SQL statements kept prepared; more than the server has.
 pub const STATEMENTS_CACHED: usize = 96;
@@ -85,8 +79,14 @@ pub const OPEN_BUSY_MS: u64 = 1_000;
 pub const PAGE_CACHE_KIB: usize = 8 * 1024;
 /// Bytes of an idle write-ahead log that are kept for reuse.
 pub const WAL_KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes by which a longer one is cut at a time.
+pub const WAL_CUT_BYTES: u64 = 32 * 1024 * 1024;
 /// Frames in the write-ahead log at which it is checkpointed, 4 MiB: a slice of a few milliseconds.
 pub const CHECKPOINT_FRAMES: u32 = 1_000;
+/// Frames that are copied at once, 48 MiB, some tenths of a second; more than that another process copies.
+pub const CHECKPOINT_MAX_FRAMES: u64 = 12 * CHECKPOINT_FRAMES as u64;
+/// Milliseconds between two looks at that process.
+pub const HELPER_LOOK_MS: u64 = 20;
 /// Bytes of a database that is checked whole at every start, which takes some 20 ms.
 pub const CHECKED_AT_START_BYTES: u64 = 16 * 1024 * 1024;
 /// Events behind the mark at which the counts of topics are written. After a kill the start counts at most
@@ -98,60 +98,8 @@ pub const TOPICS_WRITTEN_AT_ONCE: usize = 1_000;
 pub const PAGE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Seqs of one topic read ahead while several topics are merged.
 pub const TOPIC_SEQS_BUFFERED: usize = 64;
-/// Events on a page where the client does not say.
-pub const PAGE_DEFAULT_EVENTS: usize = 100;
-/// Events on a page at the most.
-pub const PAGE_MAX_EVENTS: usize = 1_000;
-/// Names in the statistic `topics`.
-pub const STATS_TOPICS_MAX: usize = 1_000;
 
-/// Milliseconds for which a publication waits for another program's lock before it is refused.
-pub const LOCKED_RETRY_MS: u64 = 900;
-/// Milliseconds between two tries to commit into a locked database.
-pub const LOCKED_PAUSE_MS: u64 = 10;
-/// Milliseconds between two tries of a store that failed.
-pub const RETRY_MS: u64 = 1_000;
-/// Milliseconds between two summaries of duplicates.
-pub const SUMMARY_MS: u64 = 1_000;
-/// Buffers of each kind that are kept for reuse.
-pub const SPARE_BUFFERS: usize = 1_024;
-
-/// Connections that may wait to be accepted; the kernel's own limit may be lower.
-pub const BACKLOG: i32 = 4_096;
-/// Bytes read from a socket at a time, by all clients into one buffer.
-pub const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// Reads of one client in one turn.
-pub const READS_PER_TURN: usize = 8;
-/// Connections accepted from one listener in one turn.
-pub const ACCEPTS_PER_TURN: usize = 1_024;
-/// Readinesses taken from the kernel in one turn.
-pub const EVENTS_PER_POLL: usize = 1_024;
-/// Times that a turn looks again for publications to share its commit.
-pub const GATHER_ROUNDS: usize = 4;
-/// Milliseconds that accepting pauses when descriptors have run out.
-pub const ACCEPT_PAUSE_MS: u64 = 100;
-/// Bytes below which a client counts as holding little of the memory that all share.
-pub const SMALL_SHARE_BYTES: usize = 16 * 1024;
-/// Milliseconds for which a client waits for memory before it is answered 503.
-pub const PAUSE_MAX_MS: u64 = 10_000;
-/// Milliseconds from the signal to the exit at the most.
-pub const DRAIN_MS: u64 = 9_000;
-/// Milliseconds after which a log that could not be written is tried again.
-pub const LOG_RETRY_MS: u64 = 50;
-/// Milliseconds of idle work from which the log tells of it, at the level `debug`.
-pub const SLICE_TOLD_MS: u64 = 1;
-/// Descriptors kept for files and pipes when connections are counted against the file limit.
-pub const DESCRIPTORS_KEPT: u64 = 32;
-
-const _: () = assert!(PAUSE_MAX_MS < BODY_TIMEOUT_MS && DRAIN_MS < 10_000);
-const _: () = assert!(LOCKED_RETRY_MS < RETRY_MS);
-const _: () =
-    assert!(HEAD_MAX_BYTES <= READ_AHEAD_MAX_BYTES && HEAD_MAX_BYTES <= u16::MAX as usize);
-const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES && HEADERS_MAX < u8::MAX as usize);
-/// Addresses that are listened on.
-pub const LISTENERS_MAX: usize = 32;
-/// Milliseconds for which the end of the program waits for standard error to take the last lines.
-pub const LAST_LINES_MS: u64 = 500;
+// The store: the key index.
 
 /// Slots of a generation of recent keys: 2 MiB of 32 bytes each.
 pub const GENERATION_SLOTS: usize = 64 * 1024;
@@ -175,9 +123,246 @@ pub const SEGMENT_RECORDS_PER_SLICE: usize = 8 * 1024;
 /// Rows of dropped segments deleted in one slice.
 pub const SEGMENT_ROWS_DELETED_AT_ONCE: usize = 64;
 
+// The log.
+
+/// Bytes of log lines that wait for standard error; what does not fit is dropped and counted.
+pub const LOG_BUFFER_BYTES: usize = 1024 * 1024;
+/// Bytes in one write of log lines to a pipe or socket: POSIX's `PIPE_BUF` on Linux, which a pipe that
+/// polls as writable takes whole and at once (pipe(7)).
+pub const LOG_WRITE_BYTES: usize = 4096;
+
+// Streams and named subscriptions.
+
+/// Events kept as JSON in memory for live subscribers, while there are any.
+pub const RECENT_MAX_EVENTS: usize = 16 * 1024;
+/// Bytes of their texts.
+pub const RECENT_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Rows read for one slice of a subscriber's stream.
+pub const FEED_ROWS_MAX: usize = 1_024;
+/// Topics up to which their own orders are merged for a slice; for more of them the events are gone through.
+pub const FEED_TOPICS_MERGED: usize = 16;
+/// Bytes of one slice of a stream, but for a single event that is larger.
+pub const STREAM_SLICE_BYTES: usize = 64 * 1024;
+/// Bytes of a stream that may wait for its reader, but for a single event that is larger.
+pub const STREAM_BUFFER_BYTES: usize = 256 * 1024;
+/// Milliseconds of silence after which a stream says that it is still there.
+pub const HEARTBEAT_MS: u64 = 15_000;
+/// Microseconds that streams, or bodies that are decoded, may take of a turn in which no publication waits.
+pub const SPARE_QUIET_US: u64 = 5_000;
+/// Microseconds that they always get.
+pub const SPARE_LEAST_US: u64 = 200;
+/// The part of a turn that they get otherwise: one of so many.
+pub const SPARE_SHARE: u32 = 4;
+/// Milliseconds after which streams are tried again for which there was no memory.
+pub const STREAM_RETRY_MS: u64 = 50;
+/// Named subscriptions.
+pub const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+// A buffer that may be refilled takes a slice, and its framing as chunk and lines.
+const _: () = assert!(OUTPUT_WAIT_MAX_BYTES + 2 * STREAM_SLICE_BYTES <= STREAM_BUFFER_BYTES);
+const _: () = assert!(HEARTBEAT_MS < WRITE_TIMEOUT_MS);
+
+// Tokens.
+
+/// Bytes of a tokens file.
+pub const TOKENS_FILE_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of one of its lines.
+pub const TOKEN_LINE_MAX_BYTES: usize = 1024;
+/// Tokens in it. Each request is compared with all of them.
+pub const TOKENS_MAX: usize = 1_000;
+/// Bytes of a token's name.
+pub const TOKEN_NAME_MAX_BYTES: usize = 255;
+/// Bytes of a token.
+pub const TOKEN_MAX_BYTES: usize = 512;
+
+// The interface.
+
+/// Events on a page where the client does not say.
+pub const PAGE_DEFAULT_EVENTS: usize = 100;
+/// Events on a page at the most.
+pub const PAGE_MAX_EVENTS: usize = 1_000;
+/// Names in the statistic `topics`.
+pub const STATS_TOPICS_MAX: usize = 1_000;
+
+// Ring and store together.
+
+/// Milliseconds for which a publication waits for another program's lock before it is refused.
+pub const LOCKED_RETRY_MS: u64 = 900;
+/// Milliseconds between two tries to commit into a locked database.
+pub const LOCKED_PAUSE_MS: u64 = 10;
+/// Milliseconds between two tries of a store that failed.
+pub const RETRY_MS: u64 = 1_000;
+/// Milliseconds between two summaries of duplicates.
+pub const SUMMARY_MS: u64 = 1_000;
+/// Buffers of each kind that are kept for reuse.
+pub const SPARE_BUFFERS: usize = 1_024;
+
+// Sockets and the loop.
+
+/// Addresses that are listened on.
+pub const LISTENERS_MAX: usize = 32;
+/// Bytes in the path of a Unix socket (unix(7): `sun_path`, its closing NUL taken off).
+pub const UNIX_PATH_MAX_BYTES: usize = 107;
+/// Connections that may wait to be accepted; the kernel's own limit may be lower.
+pub const BACKLOG: i32 = 4_096;
+/// Connections accepted from one listener in one turn.
+pub const ACCEPTS_PER_TURN: usize = 1_024;
+/// Milliseconds that accepting pauses when descriptors have run out.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+/// Descriptors kept for files and pipes when connections are counted against the file limit.
+pub const DESCRIPTORS_KEPT: u64 = 32;
+/// Readinesses taken from the kernel in one turn.
+pub const EVENTS_PER_POLL: usize = 1_024;
+/// Bytes read from a socket at a time, by all clients into one buffer.
+pub const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Reads of one client in one turn.
+pub const READS_PER_TURN: usize = 8;
+/// Times that a turn looks again for publications to share its commit.
+pub const GATHER_ROUNDS: usize = 4;
+/// The smallest limit for all buffered bodies and answers together (`--max-buffered-bytes`).
+pub const BUFFERED_LIMIT_MIN_BYTES: u64 = 1024 * 1024;
+/// Bytes below which a client counts as holding little of the memory that all share.
+pub const SMALL_SHARE_BYTES: usize = 16 * 1024;
+/// Milliseconds for which a client waits for memory before it is answered 503.
+pub const PAUSE_MAX_MS: u64 = 10_000;
+/// Milliseconds of idle work from which the log tells of it, at the level `debug`.
+pub const SLICE_TOLD_MS: u64 = 1;
+/// Milliseconds after which a log that could not be written is tried again.
+pub const LOG_RETRY_MS: u64 = 50;
+/// Milliseconds from the signal to the exit at the most.
+pub const DRAIN_MS: u64 = 9_000;
+/// Milliseconds for which the end of the program waits for standard error to take the last lines.
+pub const LAST_LINES_MS: u64 = 500;
+
+// The commands `check` and `convert`.
+
+/// Lines that a check writes about one part of the database.
+pub const CHECK_LINES_PER_PART: u64 = 20;
+/// Events behind the last segment whose keys a check holds in memory, 96 MiB. A server leaves fewer.
+pub const CHECK_TAIL_MAX_EVENTS: usize = 2 * RING_CAPACITY_MAX as usize;
+/// Records between two reports of progress.
+pub const PROGRESS_RECORDS: u64 = 8 * 1024;
+/// Records of segments that a conversion writes in one transaction, some 32 MiB.
+pub const CONVERT_RECORDS_PER_COMMIT: usize = 1_000_000;
+
+// How the bounds relate.
+
+// Two bytes are for the one `{}` that stands for all absent payloads.
+const _: () = assert!(2 * BODY_CEILING_BYTES + 2 <= u32::MAX as usize);
+const _: () = assert!(BODY_LIMIT_MIN_BYTES < BODY_CEILING_BYTES as u64);
+const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES);
+const _: () = assert!(CHUNK_LINE_MAX_BYTES < HEAD_MAX_BYTES && TRAILERS_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () =
-    assert!(GENERATION_ENTRIES * 4 <= GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
+    assert!(HEAD_MAX_BYTES <= READ_AHEAD_MAX_BYTES && HEAD_MAX_BYTES <= u16::MAX as usize);
+const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES && HEADERS_MAX < u8::MAX as usize);
+const _: () = assert!(BODY_PROGRESS_BYTES < DISCARD_MAX_BYTES);
+const _: () = assert!(HEAD_TIMEOUT_MS < IDLE_TIMEOUT_MS && LINGER_MS < WRITE_TIMEOUT_MS);
+const _: () = assert!(PAUSE_MAX_MS < BODY_TIMEOUT_MS && DRAIN_MS < 10_000);
+const _: () = assert!(LOCKED_RETRY_MS < RETRY_MS);
+const _: () =
+    assert!(GENERATION_ENTRIES * 4 == GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
+const _: () = assert!(LOG_WRITE_BYTES * 4 <= LOG_BUFFER_BYTES);
+const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);
+
+// What many clients together can ask for.
+
+/// Bytes of a request that a client may bring although all others' have filled the memory for requests:
+/// a publication of one event never waits for large ones.
+pub const OWN_SHARE_BYTES: usize = 4 * 1024;
+/// Events that the spare buffers for events have room for together.
+pub const SPARE_EVENTS: usize = 64 * 1024;
+/// Bytes of an answer that the kernel takes before its client has taken those before (tcp(7),
+/// `TCP_NOTSENT_LOWAT`), so that five hundred clients that do not read fill no gigabyte of its memory.
+pub const UNSENT_MAX_BYTES: u32 = 128 * 1024;
+/// Bytes up to which a body with a content coding is decoded before those that take longer: a thousand
+/// events, usually.
+pub const DECODED_SHORT_BYTES: usize = 512 * 1024;
+/// Bytes decoded at a time of those that take longer.
+pub const DECODED_PIECE_BYTES: usize = 64 * 1024;
+/// Bytes of a request from which it is read on only when its turn comes.
+pub const BULK_BYTES: usize = 1024 * 1024;
+/// Reads of the one such client whose turn it is.
+pub const BULK_READS_PER_TURN: usize = 4;
+/// Milliseconds between two lines of the log about accepting that waits.
+pub const ACCEPT_TOLD_MS: u64 = 60_000;
+
+const _: () =
+    assert!(OWN_SHARE_BYTES <= SMALL_SHARE_BYTES && BODY_RESERVE_BYTES <= OWN_SHARE_BYTES);
+const _: () = assert!(DECODED_PIECE_BYTES <= DECODED_SHORT_BYTES);
+const _: () = assert!(SMALL_SHARE_BYTES < BULK_BYTES && BULK_READS_PER_TURN <= READS_PER_TURN);
+
+// What supervisors and health checks are told.
+
+/// Requests that are answered in one turn before they are counted, which else waits for its end.
+pub const ANSWERED_AT_ONCE: usize = 1_024;
+/// Milliseconds that the loop waits for a supervisor which is behind with reading what it is told.
+pub const SUPERVISOR_WAIT_MS: u64 = 100;
+/// Bytes of an answer that `healthcheck` takes for one.
+pub const HEALTHCHECK_MAX_BYTES: usize = 64 * 1024;
+/// The most milliseconds that it can be told to wait.
+pub const HEALTHCHECK_MAX_MS: u64 = 3_600_000;
+
+// Of backups.
+
+/// Pages that a backup copies between two rests, 1 MiB.
+pub const BACKUP_STEP_PAGES: i32 = 256;
+/// Steps of a backup after which its file is synced.
+pub const BACKUP_STEPS_PER_SYNC: u64 = 8;
+/// Milliseconds of one rest at the most.
+pub const BACKUP_REST_MAX_MS: u64 = 1_000;
+/// Times that a reader who has held the write-ahead log back copies what has been added meanwhile.
+pub const LOG_COPY_ROUNDS: u32 = 16;
+
+// Of the program's clients.
+/// Milliseconds of the first pause before something that failed is tried again; each pause is twice the one
+/// before.
+pub const CLIENT_PAUSE_MIN_MS: u64 = 100;
+/// Milliseconds of the longest pause that a client makes of its own.
+pub const CLIENT_PAUSE_MAX_MS: u64 = 10_000;
+/// Milliseconds of the longest pause that a server can ask a client for (`Retry-After`).
+pub const CLIENT_RETRY_AFTER_MAX_MS: u64 = 60_000;
+/// Milliseconds of failures before a client tells of them.
+pub const CLIENT_QUIET_MS: u64 = 1_000;
+/// Milliseconds that a publication under way still has for each wait behind a signal.
+pub const CLIENT_GRACE_MS: u64 = 3_000;
+/// Bytes of a connection's buffers, and of a read, in a client.
+pub const CLIENT_BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes of an answer that a client reads whole.
+pub const CLIENT_ANSWER_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// Bytes of a line of events: the largest body that a server can be made to take, and the members that it
+/// adds. A longer one is no event.
+pub const CLIENT_LINE_MAX_BYTES: usize = BODY_CEILING_BYTES + 4_096;
+/// Bytes at which a batch of events is sent before it has its number of events.
+pub const CLIENT_BATCH_BYTES: usize = 1024 * 1024;
+/// Lines told of one by one because they cannot be published; the others are only counted.
+pub const CLIENT_LINES_TOLD: u64 = 100;
+
+// Of `ship`.
+/// Bytes of a line of a log file; a longer one is shipped in pieces.
+pub const SHIP_LINE_MAX_BYTES: usize = 1024 * 1024;
+/// Bytes of a log file read at a time, where no line is longer.
+pub const SHIP_READ_BYTES: usize = 256 * 1024;
+/// Bytes before a mark by which a file is known again.
+pub const SHIP_TAIL_BYTES: usize = 1024;
+/// Events in one request.
+pub const SHIP_BATCH_EVENTS: usize = 1_000;
+/// Requests with lines of one file before the next file has its turn.
+pub const SHIP_BATCHES_PER_TURN: usize = 16;
+/// Milliseconds between two looks at the files.
+pub const SHIP_POLL_MS: u64 = 200;
+/// Milliseconds after which a file that has been rotated away and was not written to is done with.
+pub const SHIP_DONE_MS: u64 = 60_000;
+/// Files that one log file can have become and that are still read.
+pub const SHIP_FILES_MAX: usize = 64;
+/// Milliseconds between two writings of the state while lines with times of their own are shipped.
+pub const SHIP_SAVE_MS: u64 = 1_000;
+/// Milliseconds for which what is there is still shipped behind a signal.
+pub const SHIP_FLUSH_MS: u64 = 5_000;
+
+const _: () = assert!(SHIP_TAIL_BYTES < SHIP_READ_BYTES && SHIP_READ_BYTES <= SHIP_LINE_MAX_BYTES);
+
+// Of retention.
 
 /// The greatest age, in microseconds, or size, in bytes, that can be set for retention: a quarter of the
 /// range leaves room for sums with times.
@@ -227,24 +412,3 @@ pub const GIVE_BACK_FREE_PAGES: u64 = 2 * 1024;
 
 const _: () = assert!(RETAIN_ROWS_AT_ONCE <= RETAIN_ROWS_PER_COMMIT);
 const _: () = assert!(RETAIN_BYTES_AT_ONCE <= RETAIN_BYTES_PER_SLICE);
-
-/// Lines that a check writes about one part of the database.
-pub const CHECK_LINES_PER_PART: u64 = 20;
-/// Events behind the last segment whose keys a check holds in memory, 96 MiB. A server leaves fewer.
-pub const CHECK_TAIL_MAX_EVENTS: usize = 2 * RING_CAPACITY_MAX as usize;
-/// Records between two reports of progress.
-pub const PROGRESS_RECORDS: u64 = 8 * 1024;
-/// Records of segments that a conversion writes in one transaction, some 32 MiB.
-pub const CONVERT_RECORDS_PER_COMMIT: usize = 1_000_000;
-/// Bytes of a tokens file.
-pub const TOKENS_FILE_MAX_BYTES: usize = 1024 * 1024;
-/// Bytes of one of its lines.
-pub const TOKEN_LINE_MAX_BYTES: usize = 1024;
-/// Tokens in it. Each request is compared with all of them.
-pub const TOKENS_MAX: usize = 1_000;
-/// Bytes of a token's name.
-pub const TOKEN_NAME_MAX_BYTES: usize = 255;
-/// Bytes of a token.
-pub const TOKEN_MAX_BYTES: usize = 512;
-
-const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);

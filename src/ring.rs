@@ -83,6 +83,20 @@ impl<T> Ring<T> {
     pub fn capacity(&self) -> usize {
         self.capacity
     }
+
+    /// Panics when a sum is wrong or a bound is passed.
+    pub fn check_invariants(&self) {
+        let publications = || self.slots.iter().map(|slot| &slot.publication);
+        let events = publications().map(|p| p.events.len()).sum::<usize>();
+        let bytes = publications().map(|p| p.body.len()).sum::<usize>();
+        assert_eq!(
+            (self.events, self.bytes),
+            (events, bytes),
+            "sums of the ring"
+        );
+        let is_bounded = events <= self.capacity && bytes <= limits::RING_MAX_BYTES;
+        assert!(is_bounded || self.slots.len() == 1, "the ring's bounds");
+    }
 }
 
 #[cfg(test)]

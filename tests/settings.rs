@@ -13,7 +13,7 @@ use logagg::logging::Format;
 use logagg::net::{self, Listen, Settings};
 use logagg::store::{Durability, Limit, OpenOptions, Retention};
 
-const VARIABLES: [&str; 17] = [
+const VARIABLES: [&str; 18] = [
     "HOST",
     "PORT",
     "LISTEN",
@@ -30,6 +30,7 @@ const VARIABLES: [&str; 17] = [
     "LOG_LEVEL",
     "LOG_FORMAT",
     "LOG_DUPLICATES",
+    "ACCESS_LOG",
     "AUTH_TOKENS_FILE",
 ];
 
@@ -96,6 +97,7 @@ fn defaults_are_the_documented_ones() {
                 max_connections: 10_000,
                 max_body_bytes: 16 << 20,
                 max_buffered_bytes: 128 << 20,
+                access_log: false,
             },
             tokens_file: None,
         },
@@ -126,6 +128,24 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_default() {
         config(&[("PORT", "x")], &["--port=9003"]).settings.listen,
         [tcp("0.0.0.0", 9003)]
     );
+}
+
+#[test]
+fn the_access_log_is_a_switch() {
+    let logs = |value, flags: &[&str]| {
+        config(&[("ACCESS_LOG", value)], flags)
+            .settings
+            .reactor
+            .access_log
+    };
+    assert!(logs("true", &[]) && logs("1", &[]) && logs("TRUE", &[]));
+    assert!(!logs("false", &[]) && !logs("0", &[]) && !logs("", &[]));
+    assert!(logs("false", &["--access-log"]));
+    let refused = run(&[("ACCESS_LOG", "maybe")], &["serve"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let sentence = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(sentence.contains("--access-log"), "{sentence}");
+    assert!(sentence.contains("variable ACCESS_LOG"), "{sentence}");
 }
 
 #[test]

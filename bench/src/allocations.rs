@@ -210,7 +210,7 @@ fn handle(app: &mut App, ticket: usize, conn: &mut Conn, now: Now) {
                 let body = conn.take_body();
                 match app.handle(ticket as u64, &conn.request(), body, now) {
                     Answer::Now(response) => conn.respond(&response, now),
-                    Answer::AfterCommit => return,
+                    Answer::AfterCommit | Answer::Stream(_) => return,
                 }
             }
             Step::Refused(_) => return,

@@ -27,6 +27,12 @@ pub enum Command {
     Scale(ScaleArgs),
     /// Look for stalls under half load
     Stalls(StallsArgs),
+    /// What subscribers cost the publishers, and what they get
+    Subscribers(SubscribersArgs),
+    /// Write the figures that tests print, from standard input, into RELIABILITY.md
+    Reliability(ReliabilityArgs),
+    /// Publish while thousands of clients do not behave
+    Overload(OverloadArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -120,6 +126,55 @@ pub struct StallsArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct SubscribersArgs {
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 3.0, value_parser = parse_time)]
+    pub seconds: f64,
+    /// Rounds of those that are compared
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub results: ResultsArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct OverloadArgs {
+    /// Seconds that each phase measures
+    #[arg(long, default_value_t = 4.0, value_parser = parse_time)]
+    pub seconds: f64,
+    /// Rounds of each kind of trouble, alternating with none
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// Publishers that behave
+    #[arg(long, default_value_t = 64)]
+    pub publishers: usize,
+    /// Clients that say nothing
+    #[arg(long, default_value_t = 10_000)]
+    pub idle: usize,
+    /// Clients that send a byte a second
+    #[arg(long, default_value_t = 2_000)]
+    pub slow: usize,
+    /// Clients that ask for large pages and never read
+    #[arg(long, default_value_t = 500)]
+    pub deaf: usize,
+    /// Clients that send bombs
+    #[arg(long, default_value_t = 32)]
+    pub bombers: usize,
+    /// Clients that send bodies of 16 MiB
+    #[arg(long, default_value_t = 64)]
+    pub large: usize,
+    /// Only the kinds of trouble whose name contains this. The page of results stays as it is
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub results: ResultsArgs,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct LoadArgs {
     /// The server, as http://HOST:PORT
     #[arg(long)]
@@ -141,6 +196,13 @@ pub struct LoadArgs {
     /// Check statuses only, for a server that answers with a constant
     #[arg(long)]
     pub constant: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ReliabilityArgs {
+    /// The page [default: RELIABILITY.md of the project]
+    #[arg(long, value_name = "PATH")]
+    pub page: Option<PathBuf>,
 }
 
 /// Seconds or minutes: a number above 0 and at most a million.

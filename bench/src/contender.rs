@@ -128,7 +128,7 @@ impl Rounds {
 }
 
 /// The middle value, or the mean of the two in the middle; 0 of none.
-fn median(values: &[f64]) -> f64 {
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let upper = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);

@@ -3,7 +3,7 @@
 //! It exists to prove statements such as "no allocation per request": the load generator counts its
 //! own, and whatever drives the library in process can count the library's. Memory that SQLite takes
 //! from the C library does not pass through here.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "an allocator cannot be made without")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};

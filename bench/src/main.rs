@@ -1,10 +1,9 @@
 //! What `make bench` and its kin run: the server beside nginx, SQLite alone, Redis and PostgreSQL, on
 //! the same core in the same minutes, so that ratios mean something on any machine. It also has the
-//! load generator as a sub-command.
+//! load generator as a sub-command, and what writes the figures of the tests into `RELIABILITY.md`.
 //!
-//! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`
-//! and `stalls` are measurements of their own.
-#![deny(unsafe_code)]
+//! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`,
+//! `stalls`, `subscribers` and `overload` are measurements of their own.
 
 mod allocations;
 mod args;
@@ -16,9 +15,12 @@ mod inprocess;
 mod kind;
 mod load;
 mod nginx;
+mod overload;
 mod peers;
 mod process;
 mod programs;
+mod provenance;
+mod reliability;
 mod report;
 mod results;
 mod scale;
@@ -27,6 +29,7 @@ mod schema;
 mod server;
 mod setup;
 mod stalls;
+mod subscribers;
 mod suite;
 
 use std::io;
@@ -47,6 +50,9 @@ fn main() -> ExitCode {
         Some(Command::Peers(args)) => peers::run(args),
         Some(Command::Scale(args)) => scale::run(args),
         Some(Command::Stalls(args)) => stalls::run(args),
+        Some(Command::Subscribers(args)) => subscribers::run(args),
+        Some(Command::Reliability(args)) => reliability::run(args),
+        Some(Command::Overload(args)) => overload::run(args),
         None => suite::run(&args.suite),
     };
     match result {

@@ -139,17 +139,37 @@ pub fn signal_family(id: u32, signal: Signal) {
 /// # Errors
 /// Where `/proc` does not have it.
 pub fn resident_kib(id: u32) -> io::Result<u64> {
+    kib_of(id, "VmRSS:")
+}
+
+/// The most kibibytes of a process that were resident since [`forget_peak`], or since its start.
+///
+/// # Errors
+/// Where `/proc` does not have it.
+pub fn peak_kib(id: u32) -> io::Result<u64> {
+    kib_of(id, "VmHWM:")
+}
+
+/// Lets the peak begin anew at what is resident now (proc_pid_clear_refs(5)).
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn forget_peak(id: u32) -> io::Result<()> {
+    fs::write(format!("/proc/{id}/clear_refs"), "5")
+}
+
+fn kib_of(id: u32, field: &str) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     status
         .lines()
         .find_map(|line| {
-            line.strip_prefix("VmRSS:")?
+            line.strip_prefix(field)?
                 .trim()
                 .strip_suffix(" kB")?
                 .parse()
                 .ok()
         })
-        .ok_or_else(|| io::Error::other("/proc/PID/status has no VmRSS"))
+        .ok_or_else(|| io::Error::other(format!("/proc/PID/status has no {field}")))
 }
 
 #[cfg(test)]
@@ -165,7 +185,9 @@ mod tests {
 
     #[test]
     fn this_process_is_resident() {
-        assert!(resident_kib(std::process::id()).expect("VmRSS") > 100);
+        let id = std::process::id();
+        assert!(resident_kib(id).expect("VmRSS") > 100);
+        assert!(peak_kib(id).expect("VmHWM") > 100);
     }
 
     #[test]

@@ -4,9 +4,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use logagg::clock::Civil;
+use crate::provenance::{machine, today};
 
 const INTRODUCTION: &str = "# Results
 
@@ -15,11 +14,13 @@ rates and latencies do not.
 ";
 
 /// The commands that have a section, in the order of the page.
-const SECTIONS: [&str; 4] = [
+const SECTIONS: [&str; 6] = [
     "make bench",
+    "make bench-subscribers",
     "make bench-peers",
     "make bench-scale",
     "make bench-stalls",
+    "make bench-overload",
 ];
 
 /// The page in the project that this program was built from.
@@ -63,26 +64,6 @@ fn replaced(page: &str, command: &str, section: &str) -> String {
     new
 }
 
-fn today() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = Civil::from_unix_us(since.map_or(0, |since| since.as_micros() as i64));
-    format!("{:04}-{:02}-{:02}", now.year, now.month, now.day)
-}
-
-/// The processor's model and the number of its cores (proc_cpuinfo(5)).
-fn machine() -> io::Result<String> {
-    let text = fs::read_to_string("/proc/cpuinfo")?;
-    let values = |name: &'static str| {
-        text.lines()
-            .filter_map(move |line| line.split_once(':').filter(|(key, _)| key.trim() == name))
-    };
-    let cores = values("processor").count();
-    let model = values("model name")
-        .next()
-        .map_or("unknown", |(_, model)| model.trim());
-    Ok(format!("{model}, {cores} cores"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,14 +77,5 @@ mod tests {
             "{INTRODUCTION}\n## `make bench`\n\ntwo\n\n# not a section\n\n## `make bench-scale`\n\nthree\n"
         );
         assert_eq!(again, expected);
-    }
-
-    #[test]
-    fn the_machine_has_a_model_and_cores() {
-        let machine = machine().expect("/proc/cpuinfo");
-        assert!(
-            machine.ends_with(" cores") && !machine.ends_with(" 0 cores"),
-            "{machine}"
-        );
     }
 }

@@ -45,21 +45,26 @@ impl Server {
         cores: &Cores,
         level: &str,
     ) -> io::Result<Server> {
+        Server::start_with(binary, directory, cores, &["--log-level", level])
+    }
+
+    /// The same, with further flags.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with(
+        binary: &Path,
+        directory: PathBuf,
+        cores: &Cores,
+        flags: &[&str],
+    ) -> io::Result<Server> {
         fs::create_dir_all(&directory)?;
         let log = directory.join("log");
         let mut command = Command::new(binary);
         command
-            .args([
-                "serve",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                "0",
-                "--log-level",
-                level,
-                "--database",
-            ])
+            .args(["serve", "--host", "127.0.0.1", "--port", "0", "--database"])
             .arg(directory.join(DATABASE))
+            .args(flags)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -113,6 +118,14 @@ impl Server {
     /// Where it is gone.
     pub fn resident_kib(&self) -> io::Result<u64> {
         process::resident_kib(self.id())
+    }
+
+    /// Descriptors that it has open now.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn descriptors(&self) -> io::Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.id()))?.count())
     }
 
     /// Bytes of the database, and of its write-ahead log.

@@ -6,8 +6,9 @@ use super::publish_body::{self, Refusal};
 use super::query::flag;
 use super::route::unprocessable;
 use crate::event::{EventSpans, Publication};
-use crate::http::encoding::{decode, Coding, DecodeError};
+use crate::http::encoding::{Coding, DecodeError, Decoding};
 use crate::http::{Request, Response};
+use crate::limits::DECODED_SHORT_BYTES;
 use crate::store::Outcome;
 
 /// What the answer needs to know of the request once its events are committed.
@@ -70,8 +71,9 @@ fn is_json(media_type: &str) -> bool {
             .is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
-/// The one content coding of the body; `None` where there are several or an unknown one.
-fn coding_of(request: &Request) -> Option<Coding> {
+/// The one content coding of the body; `None` where there are several or an unknown one, which
+/// [`check_head`] has refused.
+pub fn coding_of(request: &Request) -> Option<Coding> {
     let mut fields = request.headers("content-encoding");
     let first = fields.next();
     if fields.next().is_some() {
@@ -83,39 +85,45 @@ fn coding_of(request: &Request) -> Option<Coding> {
     std::str::from_utf8(first).ok().and_then(Coding::parse)
 }
 
-/// Turns a request that [`check_head`] let pass into its events and what the answer needs to know.
+/// What a request asks for besides that its events are stored.
+pub fn read_query(request: &Request) -> Result<Asked, Refused> {
+    let query = |name| flag(request.query(), name).map_err(|details| unprocessable(&details));
+    Ok(Asked {
+        results: query("results")?,
+        partial: query("partial")?,
+        ..Asked::default()
+    })
+}
+
+/// The answer to a body whose `coding` cannot be taken off.
+pub fn undecodable(coding: Coding, error: DecodeError, max_body_bytes: usize) -> Refused {
+    match error {
+        DecodeError::TooLarge => Refused::from(too_large(max_body_bytes)),
+        DecodeError::Broken => {
+            let name = coding.name();
+            let details =
+                Details::body(format!("the body is not what Content-Encoding {name} says"));
+            Refused {
+                response: unprocessable(&details),
+                rejected: 1,
+            }
+        }
+    }
+}
+
+/// Turns a decoded body into its events and what the answer needs to know.
 pub fn read(
-    request: &Request,
+    asked: Asked,
     body: Vec<u8>,
     events: Vec<EventSpans>,
-    max_body_bytes: usize,
     max_events: usize,
 ) -> Result<(Publication, Asked), Refused> {
-    let query = |name| flag(request.query(), name).map_err(|details| unprocessable(&details));
-    let (results, partial) = (query("results")?, query("partial")?);
-    let body = match coding_of(request).unwrap_or(Coding::Identity) {
-        Coding::Identity => body,
-        coding => decode(coding, &body, max_body_bytes).map_err(|error| match error {
-            DecodeError::TooLarge => Refused::from(too_large(max_body_bytes)),
-            DecodeError::Broken => {
-                let details = Details::body(format!(
-                    "the body is not what Content-Encoding {} says",
-                    coding.name()
-                ));
-                Refused {
-                    response: unprocessable(&details),
-                    rejected: 1,
-                }
-            }
-        })?,
-    };
-    match publish_body::parse(body, events, partial, max_events) {
+    match publish_body::parse(body, events, asked.partial, max_events) {
         Ok(parsed) => {
             let asked = Asked {
-                results,
-                partial,
                 rejected: parsed.rejected,
                 errors: parsed.errors,
+                ..asked
             };
             Ok((parsed.publication, asked))
         }
@@ -133,6 +141,24 @@ pub fn read(
             })
         }
     }
+}
+
+/// A short body of a request that [`check_head`] let pass, its content coding taken off: no more of it than
+/// is decoded in one go.
+pub(super) fn decoded(
+    request: &Request,
+    body: Vec<u8>,
+    max_body_bytes: usize,
+) -> Result<Vec<u8>, Refused> {
+    let coding = coding_of(request).unwrap_or(Coding::Identity);
+    if coding == Coding::Identity {
+        return Ok(body);
+    }
+    let limit = max_body_bytes.min(DECODED_SHORT_BYTES);
+    Decoding::new(coding, body, limit)
+        .and_then(|mut decoding| decoding.go_on(DECODED_SHORT_BYTES))
+        .and_then(|whole| whole.ok_or(DecodeError::TooLarge))
+        .map_err(|error| undecodable(coding, error, limit))
 }
 
 /// The answer to a body over the limit.

@@ -69,8 +69,14 @@ pub fn single(query: Option<&str>, name: &'static str) -> Result<Option<String>,
 
 /// A flag: `true`, `false`, `1` or `0`; false where absent.
 pub fn flag(query: Option<&str>, name: &'static str) -> Result<bool, Details> {
+    flag_or(query, name, false)
+}
+
+/// A flag, and what it is where absent.
+pub fn flag_or(query: Option<&str>, name: &'static str, absent: bool) -> Result<bool, Details> {
     match single(query, name)?.as_deref() {
-        None | Some("false" | "0") => Ok(false),
+        None => Ok(absent),
+        Some("false" | "0") => Ok(false),
         Some("true" | "1") => Ok(true),
         Some(_) => Err(Details::query(
             name,

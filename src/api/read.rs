@@ -1,6 +1,7 @@
 //! `GET /events`, `GET /events/{topic}/{event_id}` and `GET /topics`.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::detail::Details;
 use super::json::{write_string, write_to};
@@ -21,14 +22,7 @@ struct EventsQuery {
 
 impl EventsQuery {
     fn parse(text: Option<&str>) -> Result<Self, Details> {
-        let topics = query::values(text, "topic")?;
-        for topic in &topics {
-            let name = topic.strip_suffix('*').unwrap_or(topic);
-            if name_error(name).is_some() && topic != "*" {
-                let rule = "topic must be a legal name of 1 to 255 bytes, or a prefix of one with a trailing *";
-                return Err(Details::query("topic", rule));
-            }
-        }
+        let topics = topic_patterns(text)?;
         let limit = query::number(text, "limit")?;
         if limit.is_some_and(|n| !(1..=limits::PAGE_MAX_EVENTS as u64).contains(&n)) {
             return Err(Details::query(
@@ -72,6 +66,19 @@ impl EventsQuery {
         write!(address, "{bound}={last}").expect("a String takes every write");
         address
     }
+}
+
+/// The topics that a query names, checked: names, or prefixes of names with a trailing `*`.
+pub(super) fn topic_patterns(text: Option<&str>) -> Result<Vec<String>, Details> {
+    let topics = query::values(text, "topic")?;
+    for topic in &topics {
+        let name = topic.strip_suffix('*').unwrap_or(topic);
+        if name_error(name).is_some() && topic != "*" {
+            let rule = "topic must be a legal name of 1 to 255 bytes, or a prefix of one with a trailing *";
+            return Err(Details::query("topic", rule));
+        }
+    }
+    Ok(topics)
 }
 
 /// Answers `GET /events`.
@@ -120,7 +127,10 @@ pub fn events(store: &mut Store, text: Option<&str>) -> Result<Response, StoreEr
 /// Answers `GET /events/{topic}/{event_id}`.
 pub fn event(store: &mut Store, topic: &str, event_id: &str) -> Result<Response, StoreError> {
     let mut body = Vec::new();
-    if store.find(topic, event_id, |event| write_event(&mut body, &event))? {
+    let found = store.find(topic, event_id, |event| {
+        write_event(&mut body, &event);
+    })?;
+    if found {
         Ok(Response::json(200, body))
     } else {
         Ok(Response::error(
@@ -161,10 +171,12 @@ pub fn topics(store: &mut Store) -> Response {
     Response::json(200, body)
 }
 
-/// Appends one event as JSON.
-fn write_event(out: &mut Vec<u8>, event: &StoredEvent) {
+/// Appends one event as JSON. Says where in `out` the topic stands, between its quotes.
+pub fn write_event(out: &mut Vec<u8>, event: &StoredEvent) -> Range<usize> {
     write_to(out, format_args!("{{\"seq\":{},\"topic\":", event.seq));
+    let quoted = out.len();
     write_string(out, event.topic);
+    let topic = quoted + 1..out.len() - 1;
     out.extend_from_slice(b",\"event_id\":");
     write_string(out, event.event_id);
     out.extend_from_slice(b",\"timestamp\":");
@@ -176,4 +188,5 @@ fn write_event(out: &mut Vec<u8>, event: &StoredEvent) {
     out.extend_from_slice(b",\"processed_at\":\"");
     Civil::from_unix_us(event.processed_at).write_rfc3339(out);
     out.extend_from_slice(b"\"}");
+    topic
 }

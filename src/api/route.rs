@@ -11,12 +11,34 @@ use crate::tokens::Scope;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     Root,
+    /// A file that a page loads.
+    Asset {
+        name: String,
+    },
     Publish,
     Events,
-    Event { topic: String, event_id: String },
+    Event {
+        topic: String,
+        event_id: String,
+    },
     Topics,
+    Subscribe,
+    Subscriptions,
+    Subscription {
+        name: String,
+    },
+    Acknowledgement {
+        name: String,
+    },
     Stats,
     Health,
+    Metrics,
+    /// The OpenAPI document.
+    Description,
+    /// Swagger UI.
+    Docs,
+    /// ReDoc.
+    Redoc,
 }
 
 impl Route {
@@ -36,11 +58,24 @@ impl Route {
                     .collect::<Option<_>>()?;
                 match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
                     [""] => Route::Root,
+                    ["assets", name] => Route::Asset { name: name.into() },
                     ["publish"] => Route::Publish,
                     ["health"] => Route::Health,
                     ["stats"] => Route::Stats,
+                    ["metrics"] => Route::Metrics,
                     ["topics"] => Route::Topics,
                     ["events"] => Route::Events,
+                    ["subscribe"] => Route::Subscribe,
+                    ["openapi.json"] => Route::Description,
+                    ["docs"] => Route::Docs,
+                    ["redoc"] => Route::Redoc,
+                    ["subscriptions"] => Route::Subscriptions,
+                    ["subscriptions", name] if name_error(name).is_none() => {
+                        Route::Subscription { name: name.into() }
+                    }
+                    ["subscriptions", name, "ack"] if name_error(name).is_none() => {
+                        Route::Acknowledgement { name: name.into() }
+                    }
                     ["events", topic, event_id] => {
                         if name_error(topic).is_some() || name_error(event_id).is_some() {
                             return None;
@@ -60,7 +95,8 @@ impl Route {
     /// The methods of the route, as the field `Allow` lists them.
     pub fn allow(&self) -> &'static str {
         match self {
-            Route::Publish => "POST, OPTIONS",
+            Route::Publish | Route::Acknowledgement { .. } => "POST, OPTIONS",
+            Route::Subscription { .. } => "GET, HEAD, PUT, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -68,18 +104,54 @@ impl Route {
     /// Who may ask for it. The one place that says so: a new route has to choose.
     pub fn access(&self) -> Access {
         match self {
-            // The page at `/` shows no data.
-            Route::Root | Route::Health => Access::Open,
+            // The pages and their files show no data.
+            Route::Root
+            | Route::Asset { .. }
+            | Route::Health
+            | Route::Description
+            | Route::Docs
+            | Route::Redoc => Access::Open,
             Route::Publish => Access::Needs(Scope::Publish),
-            Route::Events | Route::Event { .. } | Route::Topics | Route::Stats => {
-                Access::Needs(Scope::Read)
-            }
+            Route::Events
+            | Route::Event { .. }
+            | Route::Topics
+            | Route::Subscribe
+            | Route::Subscriptions
+            | Route::Subscription { .. }
+            | Route::Acknowledgement { .. }
+            | Route::Stats
+            | Route::Metrics => Access::Needs(Scope::Read),
+        }
+    }
+
+    /// Whether its answers can be long. Then they wait where memory is short; a new route has to choose.
+    pub fn answers_at_length(&self, query: Option<&str>) -> bool {
+        match self {
+            Route::Health | Route::Subscription { .. } | Route::Acknowledgement { .. } => false,
+            // Without a query it is one line, or a list of what is wrong, which has a bound.
+            Route::Publish => query.is_some(),
+            Route::Root
+            | Route::Docs
+            | Route::Redoc
+            | Route::Asset { .. }
+            | Route::Events
+            | Route::Event { .. }
+            | Route::Topics
+            | Route::Subscribe
+            | Route::Subscriptions
+            | Route::Stats
+            | Route::Metrics
+            | Route::Description => true,
         }
     }
 
     pub(super) fn takes(&self, method: Method) -> bool {
         match self {
-            Route::Publish => method == Method::Post,
+            Route::Publish | Route::Acknowledgement { .. } => method == Method::Post,
+            Route::Subscription { .. } => matches!(
+                method,
+                Method::Get | Method::Head | Method::Put | Method::Delete
+            ),
             _ => matches!(method, Method::Get | Method::Head),
         }
     }
@@ -89,7 +161,7 @@ impl Route {
 pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
     if request.method == Method::Options && request.path() == "*" {
         return Err(Response::empty(204)
-            .header("Allow", "GET, HEAD, POST, OPTIONS")
+            .header("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
             .into());
     }
     let Some(route) = Route::of(request.path()) else {
@@ -109,7 +181,7 @@ pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
             .header("Allow", allow)
             .into());
     }
-    if route == Route::Publish {
+    if matches!(request.method, Method::Post | Method::Put) {
         super::publish::check_head(request)?;
     }
     Ok(route)

@@ -25,6 +25,8 @@ pub struct Stats<'a> {
     pub database_bytes: u64,
     pub wal_bytes: u64,
     pub last_seq: u64,
+    pub first_seq: u64,
+    pub events_removed: u64,
     pub version: &'static str,
 }
 
@@ -74,7 +76,9 @@ pub fn root() -> Response {
         env!("CARGO_PKG_VERSION"),
         r#"","status":"running","endpoints":{"#,
         r#""publish":"POST /publish","events":"GET /events","event":"GET /events/{topic}/{event_id}","#,
-        r#""topics":"GET /topics","stats":"GET /stats","health":"GET /health"}}"#
+        r#""topics":"GET /topics","subscribe":"GET /subscribe","subscriptions":"GET /subscriptions","#,
+        r#""stats":"GET /stats","health":"GET /health","metrics":"GET /metrics","#,
+        r#""openapi":"GET /openapi.json","docs":"GET /docs","redoc":"GET /redoc"}}"#
     );
     Response::new(200, "application/json", BODY.as_bytes())
 }

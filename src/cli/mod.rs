@@ -1,22 +1,49 @@
 //! The command line as a whole: which subcommands there are, and what becomes of arguments that are
 //! wrong. It must never write outside standard output and standard error, and never panic on them.
 
+pub mod backup;
 pub mod check;
+pub mod checkpoint;
 pub mod convert;
+pub mod export;
+mod fill;
+pub mod healthcheck;
+pub mod import;
+mod input;
+mod meter;
 mod progress;
+pub mod publish;
 pub mod serve;
+pub mod ship;
+pub mod stats;
+pub mod tail;
+mod terminal;
+pub mod topics;
+mod transfer;
 
 use std::env;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use backup::{BackupArgs, RestoreArgs};
 use check::CheckArgs;
+use checkpoint::CheckpointArgs;
 use convert::ConvertArgs;
+use export::ExportArgs;
+use healthcheck::HealthcheckArgs;
+use import::ImportArgs;
+use publish::PublishArgs;
+use ship::ShipArgs;
+use stats::StatsArgs;
+use tail::TailArgs;
+use topics::TopicsArgs;
 
+use crate::client::{self, Client, ClientArgs, GiveUp, Interrupt};
 use crate::config::{Config, ServeArgs};
 
 /// What the program was asked to do.
@@ -24,7 +51,18 @@ use crate::config::{Config, ServeArgs};
 pub enum Command {
     Serve(Config),
     Check(CheckArgs),
+    Checkpoint(CheckpointArgs),
     Convert(ConvertArgs),
+    Healthcheck(HealthcheckArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
+    Publish(PublishArgs),
+    Tail(TailArgs),
+    Topics(TopicsArgs),
+    Stats(StatsArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
+    Ship(ShipArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -39,7 +77,18 @@ struct Cli {
 enum CliSubcommand {
     Serve(ServeArgs),
     Check(CheckArgs),
+    Checkpoint(CheckpointArgs),
     Convert(ConvertArgs),
+    Healthcheck(HealthcheckArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
+    Publish(PublishArgs),
+    Tail(TailArgs),
+    Topics(TopicsArgs),
+    Stats(StatsArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
+    Ship(ShipArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -57,6 +106,23 @@ pub enum Failure {
     Setting(String),
     /// Anything else.
     Failed(String),
+    /// What ended it needs no sentence: only the exit code.
+    Ended(u8),
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Failure {
+        match error {
+            client::Error::Stopped(stop) => Failure::from(stop),
+            error => Failure::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<client::Stop> for Failure {
+    fn from(stop: client::Stop) -> Failure {
+        Failure::Ended(stop.exit_code())
+    }
 }
 
 /// Reads the arguments, the program's name first, and the environment. A flag beats a variable, a
@@ -75,7 +141,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
     match cli.map_err(refuse)?.subcommand {
         CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
         CliSubcommand::Check(check) => Ok(Command::Check(check)),
+        CliSubcommand::Checkpoint(checkpoint) => Ok(Command::Checkpoint(checkpoint)),
         CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
+        CliSubcommand::Healthcheck(healthcheck) => Ok(Command::Healthcheck(healthcheck)),
+        CliSubcommand::Backup(backup) => Ok(Command::Backup(backup)),
+        CliSubcommand::Restore(restore) => Ok(Command::Restore(restore)),
+        CliSubcommand::Publish(publish) => Ok(Command::Publish(publish)),
+        CliSubcommand::Tail(tail) => Ok(Command::Tail(tail)),
+        CliSubcommand::Topics(topics) => Ok(Command::Topics(topics)),
+        CliSubcommand::Stats(stats) => Ok(Command::Stats(stats)),
+        CliSubcommand::Export(export) => Ok(Command::Export(export)),
+        CliSubcommand::Import(import) => Ok(Command::Import(import)),
+        CliSubcommand::Ship(ship) => Ok(Command::Ship(ship)),
     }
 }
 
@@ -103,16 +180,25 @@ impl Refusal {
 }
 
 impl Failure {
-    /// Says it on standard error and returns the exit code: 2 where a setting is wrong, else 1.
+    /// Says it on standard error and returns the exit code: 2 where a setting is wrong, else 1 or what it
+    /// ended with.
     pub fn report(&self) -> ExitCode {
         let (code, sentence) = match self {
             Failure::Setting(sentence) => (2, sentence),
             Failure::Failed(sentence) => (1, sentence),
+            Failure::Ended(code) => return ExitCode::from(*code),
         };
         // Where nobody can read the sentence the exit code still tells.
         let _ = writeln!(std::io::stderr(), "logagg: {sentence}");
         ExitCode::from(code)
     }
+}
+
+/// The client of a command that has one, and the signals taken over. Once a process.
+fn client_of(arguments: &ClientArgs, give_up: GiveUp) -> Result<Client, Failure> {
+    let interrupt = Interrupt::install()
+        .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?;
+    Client::new(arguments, give_up, Arc::new(interrupt)).map_err(Failure::Setting)
 }
 
 /// Removes the variables of the subcommands' flags that are set to nothing.

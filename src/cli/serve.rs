@@ -2,13 +2,13 @@
 
 use super::Failure;
 use crate::config::Config;
-use crate::net::ServeError;
+use crate::net::{Inherited, ServeError};
 use crate::{logging, net};
 
 /// Runs the server until it is told to stop.
-pub fn run(config: Config) -> Result<(), Failure> {
+pub fn run(config: Config, inherited: Inherited) -> Result<(), Failure> {
     let logger = logging::install(config.log_level, config.log_format);
-    net::serve(config.settings, logger).map_err(|error| match error {
+    net::serve(config.settings, inherited, logger).map_err(|error| match error {
         ServeError::Setting(sentence) => Failure::Setting(sentence),
         ServeError::Failed(sentence) => Failure::Failed(sentence),
     })

@@ -317,6 +317,14 @@ impl Conn {
         }
     }
 
+    /// After [`Step::Request`], before its body is taken: it cannot be answered now. [`Conn::next`] tells
+    /// of it again.
+    pub fn put_off(&mut self) {
+        if let Receiving::InHand { told } = &mut self.receiving {
+            *told = false;
+        }
+    }
+
     /// After [`Step::Request`]: the body, its transfer coding taken off, its content coding not.
     pub fn take_body(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.body)

@@ -1,7 +1,10 @@
-//! Content codings of request bodies (RFC 9110 §8.4): one of them, removed whole, in bounded work
-//! and bounded memory.
+//! Content codings of request bodies (RFC 9110 §8.4): one of them, taken off a whole body in pieces of
+//! bounded work, and in bounded memory.
 
-use std::io::Read;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -10,6 +13,11 @@ use crate::limits::ZSTD_WINDOW_LOG_MAX;
 
 /// Least room that a decoder gets to write into.
 const STEP_BYTES: usize = 8 * 1024;
+/// Most bytes that are decoded between two looks at the budget.
+const PIECE_BYTES: usize = 64 * 1024;
+/// A byte that goes in can be as much work as so many that come out, where it is one of a member or a block
+/// that holds next to nothing.
+const WORK_OF_INPUT: usize = 8;
 
 /// The codings that are taken off request bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,81 +69,204 @@ pub enum DecodeError {
     Broken,
 }
 
-/// Removes `coding` from a whole body. At most `limit` bytes come out, and at most one byte beyond
-/// the limit is ever decoded, so that a bomb costs what an honest body of that size costs.
-pub fn decode(coding: Coding, input: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
-    match coding {
-        Coding::Identity if input.len() > limit => Err(DecodeError::TooLarge),
-        Coding::Identity => Ok(input.to_vec()),
-        // Several members one after another are one body (RFC 1952 §2.2).
-        Coding::Gzip => drain(MultiGzDecoder::new(input), input.len(), limit),
-        Coding::Deflate => inflate(input, limit),
-        Coding::Zstd => {
+/// A whole body whose coding is taken off a piece at a time, so that nobody waits long for it. At most
+/// one byte beyond the limit is ever decoded: a bomb costs what an honest body of that size costs.
+pub struct Decoding {
+    decoder: Decoder,
+    /// Decoded as far as `len`; the rest is room.
+    out: Vec<u8>,
+    len: usize,
+    /// Bytes of the body as it came.
+    coded: usize,
+    limit: usize,
+}
+
+enum Decoder {
+    Identity(Portions),
+    /// Several members one after another are one body (RFC 1952 §2.2).
+    Gzip(MultiGzDecoder<Portions>),
+    Deflate(Inflate),
+    Zstd(zstd::stream::read::Decoder<'static, Portions>),
+}
+
+impl Decoding {
+    /// Prepares `coding` to be taken off `body`; at most `limit` bytes may come out.
+    ///
+    /// # Errors
+    /// Where the body is refused at first sight.
+    pub fn new(coding: Coding, body: Vec<u8>, limit: usize) -> Result<Decoding, DecodeError> {
+        let coded = body.len();
+        let body = Portions {
+            body,
+            at: 0,
+            left: 0,
+        };
+        let decoder = match coding {
+            Coding::Identity => Decoder::Identity(body),
+            Coding::Gzip => Decoder::Gzip(MultiGzDecoder::new(body)),
+            Coding::Deflate => Decoder::Deflate(Inflate {
+                decoder: Decompress::new(true),
+                body,
+                has_ended: false,
+            }),
             // An empty body is no frame at all; the decoder would take it for none of zero frames.
-            if input.is_empty() {
-                return Err(DecodeError::Broken);
+            Coding::Zstd if coded == 0 => return Err(DecodeError::Broken),
+            Coding::Zstd => Decoder::Zstd(zstd_decoder(body).map_err(|_| DecodeError::Broken)?),
+        };
+        Ok(Decoding {
+            decoder,
+            out: Vec::new(),
+            len: 0,
+            coded,
+            limit,
+        })
+    }
+
+    /// Goes on until some `budget` bytes have come out, or as much work has been done otherwise. Gives the
+    /// decoded body once it is whole.
+    ///
+    /// # Errors
+    /// Those of the body, behind which there is nothing to go on with.
+    pub fn go_on(&mut self, budget: usize) -> Result<Option<Vec<u8>>, DecodeError> {
+        self.decoder.portions().left = budget.div_ceil(WORK_OF_INPUT);
+        let end = self.len.saturating_add(budget);
+        while self.len < end {
+            if self.len == self.out.len() {
+                self.make_room()?;
             }
-            let mut decoder =
-                zstd::stream::read::Decoder::with_buffer(input).map_err(|_| DecodeError::Broken)?;
-            decoder
-                .window_log_max(ZSTD_WINDOW_LOG_MAX)
-                .map_err(|_| DecodeError::Broken)?;
-            drain(decoder, input.len(), limit)
+            match self.decoder.read(&mut self.out[self.len..]) {
+                Ok(0) => {
+                    self.out.truncate(self.len);
+                    return Ok(Some(std::mem::take(&mut self.out)));
+                }
+                Ok(n) => self.len += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(_) => return Err(DecodeError::Broken),
+            }
+            if self.len > self.limit {
+                return Err(DecodeError::TooLarge);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives up what has been decoded and gives the body back.
+    pub fn into_body(self) -> Vec<u8> {
+        match self.decoder {
+            Decoder::Identity(body) => body,
+            Decoder::Gzip(decoder) => decoder.into_inner(),
+            Decoder::Deflate(inflate) => inflate.body,
+            Decoder::Zstd(decoder) => decoder.into_inner(),
+        }
+        .body
+    }
+
+    /// Room for the next piece. What is not written to yet is not filled with zeros either.
+    fn make_room(&mut self) -> Result<(), DecodeError> {
+        if self.len == self.out.capacity() {
+            let size = grown(self.len, self.coded, self.limit)?;
+            self.out.reserve_exact(size - self.len);
+        }
+        let piece = (self.out.capacity() - self.len).min(PIECE_BYTES);
+        self.out.resize(self.len + piece, 0);
+        Ok(())
+    }
+}
+
+impl Decoder {
+    fn portions(&mut self) -> &mut Portions {
+        match self {
+            Decoder::Identity(body) => body,
+            Decoder::Gzip(decoder) => decoder.get_mut(),
+            Decoder::Deflate(inflate) => &mut inflate.body,
+            Decoder::Zstd(decoder) => decoder.get_mut(),
         }
     }
 }
 
-/// Reads a decoder to its end.
-fn drain(mut decoder: impl Read, hint: usize, limit: usize) -> Result<Vec<u8>, DecodeError> {
-    let mut out = Vec::new();
-    let mut len = 0;
-    loop {
-        if len == out.len() {
-            let size = grown(len, hint, limit)?;
-            out.reserve_exact(size - len);
-            out.resize(size, 0);
-        }
-        match decoder.read(&mut out[len..]) {
-            Ok(0) => break,
-            Ok(n) => len += n,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(DecodeError::Broken),
+impl Read for Decoder {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Decoder::Identity(body) => body.read(into),
+            Decoder::Gzip(decoder) => decoder.read(into),
+            Decoder::Deflate(inflate) => inflate.read(into),
+            Decoder::Zstd(decoder) => decoder.read(into),
         }
     }
-    out.truncate(len);
-    if len > limit {
-        return Err(DecodeError::TooLarge);
+}
+
+fn zstd_decoder(body: Portions) -> io::Result<zstd::stream::read::Decoder<'static, Portions>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(body)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+    Ok(decoder)
+}
+
+/// A body that says `WouldBlock` where the present portion of it ends.
+struct Portions {
+    body: Vec<u8>,
+    at: usize,
+    /// Bytes that may still be taken.
+    left: usize,
+}
+
+impl BufRead for Portions {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let rest = &self.body[self.at..];
+        if self.left == 0 && !rest.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(&rest[..rest.len().min(self.left)])
     }
-    Ok(out)
+
+    fn consume(&mut self, n: usize) {
+        self.at += n;
+        self.left -= n;
+    }
+}
+
+impl Read for Portions {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.fill_buf()?.read(into)?;
+        self.consume(n);
+        Ok(n)
+    }
 }
 
 /// The zlib format by hand: `flate2`'s reader takes an input that is cut short for a whole one.
-fn inflate(input: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
-    let mut decoder = Decompress::new(true);
-    let mut out = Vec::new();
-    loop {
-        if out.len() == out.capacity() {
-            let size = grown(out.len(), input.len(), limit)?;
-            out.reserve_exact(size - out.len());
+struct Inflate {
+    decoder: Decompress,
+    body: Portions,
+    has_ended: bool,
+}
+
+impl Read for Inflate {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let broken = || io::Error::from(io::ErrorKind::InvalidData);
+        while !self.has_ended {
+            let (taken, given) = (self.decoder.total_in(), self.decoder.total_out());
+            let input = self.body.fill_buf()?;
+            let status = self
+                .decoder
+                .decompress(input, into, FlushDecompress::None)
+                .map_err(|_| broken())?;
+            let taken = (self.decoder.total_in() - taken) as usize;
+            let given = (self.decoder.total_out() - given) as usize;
+            self.body.consume(taken);
+            self.has_ended = status == Status::StreamEnd;
+            if self.has_ended && self.body.at < self.body.body.len() {
+                return Err(broken());
+            }
+            if given > 0 {
+                return Ok(given);
+            }
+            // The body has ended and the format has not.
+            if taken == 0 && !self.has_ended {
+                return Err(broken());
+            }
         }
-        let (taken, given) = (decoder.total_in() as usize, out.len());
-        let status = decoder
-            .decompress_vec(&input[taken..], &mut out, FlushDecompress::None)
-            .map_err(|_| DecodeError::Broken)?;
-        if out.len() > limit {
-            return Err(DecodeError::TooLarge);
-        }
-        if status == Status::StreamEnd {
-            break;
-        }
-        if decoder.total_in() as usize == taken && out.len() == given {
-            return Err(DecodeError::Broken);
-        }
+        Ok(0)
     }
-    if decoder.total_in() != input.len() as u64 {
-        return Err(DecodeError::Broken);
-    }
-    Ok(out)
 }
 
 /// The next size of an output buffer that is full at `len`: doubled, but one byte past the limit at
@@ -151,190 +282,4 @@ fn grown(len: usize, hint: usize, limit: usize) -> Result<usize, DecodeError> {
         len.saturating_mul(2)
     };
     Ok(wanted.max(STEP_BYTES).min(end))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use flate2::write::{GzEncoder, ZlibEncoder};
-    use flate2::Compression;
-    use proptest::prelude::*;
-    use std::io::Write;
-
-    const CODINGS: [Coding; 3] = [Coding::Gzip, Coding::Deflate, Coding::Zstd];
-
-    fn encode(coding: Coding, data: &[u8]) -> Vec<u8> {
-        match coding {
-            Coding::Identity => data.to_vec(),
-            Coding::Gzip => {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(data).unwrap();
-                encoder.finish().unwrap()
-            }
-            Coding::Deflate => {
-                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(data).unwrap();
-                encoder.finish().unwrap()
-            }
-            Coding::Zstd => zstd::encode_all(data, 3).unwrap(),
-        }
-    }
-
-    #[test]
-    fn names() {
-        for (value, coding) in [
-            ("gzip", Some(Coding::Gzip)),
-            (" X-GZip\t", Some(Coding::Gzip)),
-            ("Deflate", Some(Coding::Deflate)),
-            ("zstd", Some(Coding::Zstd)),
-            ("identity", Some(Coding::Identity)),
-            ("br", None),
-            ("gzip, gzip", None),
-            ("gzip,", None),
-            ("", None),
-        ] {
-            assert_eq!(Coding::parse(value), coding, "{value}");
-        }
-    }
-
-    #[test]
-    fn a_body_may_be_as_large_as_the_limit() {
-        let data = vec![b'a'; 100_000];
-        for coding in [
-            Coding::Identity,
-            Coding::Gzip,
-            Coding::Deflate,
-            Coding::Zstd,
-        ] {
-            let coded = encode(coding, &data);
-            let fits = decode(coding, &coded, data.len()).unwrap();
-            assert!(
-                fits == data && fits.capacity() <= data.len() + 1,
-                "{coding:?}"
-            );
-            let over = decode(coding, &coded, data.len() - 1);
-            assert_eq!(over, Err(DecodeError::TooLarge), "{coding:?}");
-            assert_eq!(
-                decode(coding, &encode(coding, b""), 0),
-                Ok(vec![]),
-                "{coding:?}"
-            );
-            assert_eq!(
-                decode(coding, &encode(coding, b"a"), 0),
-                Err(DecodeError::TooLarge)
-            );
-            assert_eq!(
-                decode(coding, &encode(coding, b"a"), usize::MAX),
-                Ok(vec![b'a'])
-            );
-        }
-    }
-
-    #[test]
-    fn a_bomb_goes_off_at_the_limit() {
-        let data = vec![0; 64 << 20];
-        for coding in CODINGS {
-            let bomb = encode(coding, &data);
-            assert_eq!(
-                decode(coding, &bomb, 1 << 20),
-                Err(DecodeError::TooLarge),
-                "{coding:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn damage_is_found() {
-        let data: Vec<u8> = (0..5_000_u32).flat_map(|n| (n * n).to_le_bytes()).collect();
-        for coding in CODINGS {
-            let whole = encode(coding, &data);
-            for end in [
-                0,
-                1,
-                3,
-                9,
-                whole.len() / 2,
-                whole.len() - 4,
-                whole.len() - 1,
-            ] {
-                let cut = decode(coding, &whole[..end], 1 << 20);
-                assert_eq!(cut, Err(DecodeError::Broken), "{coding:?} cut at {end}");
-            }
-            for junk in [&b"x"[..], b"\0", b"junk behind the end"] {
-                let long = decode(coding, &[&whole, junk].concat(), 1 << 20);
-                assert_eq!(
-                    long,
-                    Err(DecodeError::Broken),
-                    "{coding:?} with {junk:?} behind it"
-                );
-            }
-            assert_eq!(
-                decode(coding, b"{\"topic\":1}", 1 << 20),
-                Err(DecodeError::Broken)
-            );
-        }
-        // A checksum that does not fit.
-        for coding in [Coding::Gzip, Coding::Deflate] {
-            let mut wrong = encode(coding, &data);
-            let at = wrong.len() - if coding == Coding::Gzip { 8 } else { 1 };
-            wrong[at] ^= 1;
-            assert_eq!(
-                decode(coding, &wrong, 1 << 20),
-                Err(DecodeError::Broken),
-                "{coding:?}"
-            );
-        }
-        // Deflate without the zlib format around it is not what HTTP means.
-        let raw = &encode(Coding::Deflate, &data)[2..];
-        assert_eq!(
-            decode(Coding::Deflate, raw, 1 << 20),
-            Err(DecodeError::Broken)
-        );
-    }
-
-    #[test]
-    fn members_and_frames_follow_each_other() {
-        for coding in [Coding::Gzip, Coding::Zstd] {
-            let two = [encode(coding, b"one "), encode(coding, b"two")].concat();
-            assert_eq!(
-                decode(coding, &two, 7),
-                Ok(b"one two".to_vec()),
-                "{coding:?}"
-            );
-            assert_eq!(
-                decode(coding, &two, 6),
-                Err(DecodeError::TooLarge),
-                "{coding:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_zstd_window_has_a_bound() {
-        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
-        encoder.window_log(ZSTD_WINDOW_LOG_MAX + 1).unwrap();
-        encoder.write_all(&vec![0; 32 << 20]).unwrap();
-        let wide = encoder.finish().unwrap();
-        assert_eq!(
-            decode(Coding::Zstd, &wide, 64 << 20),
-            Err(DecodeError::Broken)
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn what_goes_in_comes_out(data in prop::collection::vec(any::<u8>(), 0..20_000)) {
-            for coding in CODINGS {
-                let decoded = decode(coding, &encode(coding, &data), data.len());
-                prop_assert_eq!(decoded.as_ref(), Ok(&data));
-            }
-        }
-
-        #[test]
-        fn noise_never_panics(data in prop::collection::vec(any::<u8>(), 0..200)) {
-            for coding in CODINGS {
-                let _ = decode(coding, &data, 1_000);
-            }
-        }
-    }
 }

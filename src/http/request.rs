@@ -33,6 +33,13 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The method as it was sent: also one that this server does not know.
+    pub fn method_name(&self) -> &'a str {
+        let line = self.bytes;
+        let end = line.iter().position(|&byte| byte == b' ');
+        std::str::from_utf8(&line[..end.unwrap_or_default()]).expect("a method is ASCII")
+    }
+
     /// The path, still percent-encoded.
     pub fn path(&self) -> &'a str {
         match self

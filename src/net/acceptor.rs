@@ -1,5 +1,5 @@
 //! Accepting: owns the listening sockets, which of them may have a connection waiting, and the pause
-//! after the system refused one.
+//! after the system refused one. Says in the log that accepting waits, and not again for a while.
 
 use std::io;
 
@@ -13,6 +13,10 @@ use crate::limits;
 pub struct Acceptor {
     listening: Vec<Listening>,
     paused_until: u64,
+    /// Pauses since the log was last told of one.
+    pauses: u64,
+    /// When the log was last told that accepting waits, for whatever reason.
+    told_at: Option<u64>,
 }
 
 struct Listening {
@@ -38,6 +42,8 @@ impl Acceptor {
         Ok(Self {
             listening,
             paused_until: 0,
+            pauses: 0,
+            told_at: None,
         })
     }
 
@@ -73,8 +79,7 @@ impl Acceptor {
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
                     _ => {
                         // Out of descriptors or memory. Those who wait stay in the backlog.
-                        log::warn!("accepting pauses: {error}");
-                        self.paused_until = now.mono_ms + limits::ACCEPT_PAUSE_MS;
+                        self.pause(&error, now);
                         return None;
                     }
                 }
@@ -83,10 +88,56 @@ impl Acceptor {
         None
     }
 
+    fn pause(&mut self, error: &io::Error, now: Now) {
+        self.paused_until = now.mono_ms + limits::ACCEPT_PAUSE_MS;
+        self.pauses += 1;
+        if self.may_tell(now) {
+            let pauses = std::mem::take(&mut self.pauses);
+            log::warn!(
+                "accepting pauses: {error}; whoever connects waits until others leave ({pauses} pauses \
+                 since this was last said)"
+            );
+        }
+    }
+
+    /// There is no room for more than these connections: accepting waits until one has gone.
+    pub fn tell_full(&mut self, connections: usize, now: Now) {
+        if self.may_tell(now) {
+            log::warn!(
+                "accepting waits: {connections} connections are open, as many as may be; whoever connects \
+                 waits until others leave"
+            );
+        }
+    }
+
+    fn may_tell(&mut self, now: Now) -> bool {
+        let is_due = self
+            .told_at
+            .is_none_or(|at| at + limits::ACCEPT_TOLD_MS <= now.mono_ms);
+        if is_due {
+            self.told_at = Some(now.mono_ms);
+        }
+        is_due
+    }
+
     /// When there is a connection to be accepted, given that there is room for it.
     pub fn deadline(&self) -> Option<u64> {
         let waiting = self.listening.iter().any(|listening| listening.ready);
         waiting.then_some(self.paused_until)
+    }
+
+    /// Stops listening on sockets that others keep open: who waits there is left to the next server.
+    pub fn leave_inherited(&mut self, registry: &Registry) {
+        self.listening.retain_mut(|listening| {
+            let listener = &mut listening.listener;
+            if listener.is_inherited() {
+                // As long as others hold the socket, closing it does not take it out of the poll.
+                if let Err(e) = listener.deregister(registry) {
+                    log::debug!("a socket could not be taken out of the poll: {e}");
+                }
+            }
+            !listener.is_inherited()
+        });
     }
 
     /// Stops listening.

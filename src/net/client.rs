@@ -2,7 +2,10 @@
 
 use std::io;
 
-use super::listener::Stream;
+use super::journal::{Exchange, Peer};
+use super::memory::Share;
+use super::platform::Wire;
+use super::streams::Stream;
 use crate::app::Ticket;
 use crate::clock::Now;
 use crate::http::Conn;
@@ -20,10 +23,14 @@ pub enum ReadOutcome {
 
 /// A connected client. Named by slab key and generation, so that a late answer to one that has gone
 /// cannot reach the stranger who got its key.
-pub struct Client {
-    pub stream: Stream,
+pub struct Client<S> {
+    pub socket: S,
     pub conn: Conn,
     pub generation: u32,
+    /// Who it is, where requests are logged.
+    pub peer: Peer,
+    /// What is to be told of the request in hand once it is answered.
+    pub exchange: Option<Exchange>,
     /// The socket may have bytes: no read has found it empty since the last readiness.
     pub readable: bool,
     /// The peer has ended its side; the end is to be read even behind a short read.
@@ -32,39 +39,50 @@ pub struct Client {
     pub writable: bool,
     /// On the reactor's list of those to be served again without waiting for readiness.
     pub on_ready_list: bool,
+    /// On the list of those that are read on one after the other.
+    pub on_bulk_list: bool,
     /// On the list of those to be flushed in this turn.
     pub on_flush_list: bool,
     /// A request waits for its commit.
     pub waits_for_commit: bool,
-    /// It is not read because the shared memory limit was reached.
+    /// Bytes of its body, which the application has.
+    pub in_hand: usize,
+    /// It is not read, or not answered, because the shared memory limit was reached.
     pub is_paused: bool,
-    /// Since when it has waited for memory without receiving a byte, be it that its turn came between.
+    /// Since when it has waited for memory without getting on, be it that its turn came between.
     pub paused_since: Option<u64>,
     /// The time of its earliest entry among the deadlines.
     pub scheduled: Option<u64>,
     /// What it counts for in the shared memory limit.
-    pub accounted: usize,
+    pub accounted: Share,
     /// To be closed at the end of the turn.
     pub closing: bool,
+    /// What its answer in hand is fed from.
+    pub stream: Option<Box<Stream>>,
 }
 
-impl Client {
-    pub fn new(stream: Stream, conn: Conn, generation: u32) -> Self {
+impl<S: Wire> Client<S> {
+    pub fn new(socket: S, conn: Conn, generation: u32, peer: Peer) -> Self {
         Self {
-            stream,
+            socket,
             conn,
             generation,
+            peer,
+            exchange: None,
             readable: true,
             read_closed: false,
             writable: true,
             on_ready_list: false,
+            on_bulk_list: false,
             on_flush_list: false,
             waits_for_commit: false,
+            in_hand: 0,
             is_paused: false,
             paused_since: None,
             scheduled: None,
-            accounted: 0,
+            accounted: Share::default(),
             closing: false,
+            stream: None,
         }
     }
 
@@ -76,7 +94,7 @@ impl Client {
     /// Reads once from the socket into the connection.
     pub fn read(&mut self, buffer: &mut [u8], now: Now) -> ReadOutcome {
         loop {
-            match self.stream.read(buffer) {
+            match self.socket.read(buffer) {
                 Ok(0) => {
                     self.readable = false;
                     self.conn.receive_end();
@@ -103,7 +121,7 @@ impl Client {
     /// Writes what waits, as far as the socket takes it. An error means that the socket is broken.
     pub fn write(&mut self, now: Now) -> io::Result<()> {
         while self.writable && !self.conn.output().is_empty() {
-            match self.stream.write(self.conn.output()) {
+            match self.socket.write(self.conn.output()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.conn.sent(n, now),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -112,10 +130,28 @@ impl Client {
             }
         }
         if self.conn.wants_shutdown() {
-            self.stream.shutdown_write()?;
+            self.socket.shutdown_write()?;
             self.conn.shutdown_done(now);
         }
         Ok(())
+    }
+
+    /// The application has taken its request and so many bytes of body.
+    pub fn wait_for_commit(&mut self, in_hand: usize) {
+        self.waits_for_commit = true;
+        self.in_hand = in_hand;
+    }
+
+    /// The application is done with its request.
+    pub fn has_committed(&mut self) {
+        self.waits_for_commit = false;
+        self.in_hand = 0;
+    }
+
+    /// It has to wait for memory; false where it does so already.
+    pub fn pause(&mut self, now: Now) -> bool {
+        self.paused_since.get_or_insert(now.mono_ms);
+        !std::mem::replace(&mut self.is_paused, true)
     }
 
     /// Whether it has waited for memory for so long.
@@ -130,7 +166,11 @@ impl Client {
     pub fn deadline(&self, pause_ms: u64) -> Option<u64> {
         let since = self.paused_since.filter(|_| self.is_paused);
         let paused = since.map(|since| since + pause_ms);
-        [self.conn.deadline(), paused].into_iter().flatten().min()
+        let beat = self.stream.as_ref().map(|stream| stream.beat_at);
+        [self.conn.deadline(), paused, beat]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

@@ -31,6 +31,11 @@ impl Deadlines {
         }
         self.heap.pop().map(|Reverse((_, key))| key)
     }
+
+    /// Whether `key` will come back at `at`. Looks at all timers, so only for checks.
+    pub fn holds(&self, at: u64, key: u64) -> bool {
+        self.heap.iter().any(|Reverse(timer)| *timer == (at, key))
+    }
 }
 
 #[cfg(test)]

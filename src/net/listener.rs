@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::FileTypeExt;
+use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
+use std::os::unix::{self, fs::FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use mio::event::Source;
@@ -11,6 +11,7 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
+use super::platform::Wire;
 use crate::limits;
 
 /// An address to listen on.
@@ -33,16 +34,23 @@ impl fmt::Display for Listen {
 }
 
 /// A socket that listens.
-pub enum Listener {
+pub struct Listener {
+    socket: Socket,
+    /// Others hold it too, and keep it when this program ends.
+    inherited: bool,
+}
+
+enum Socket {
     Tcp(TcpListener),
-    /// The file is removed when the listener goes.
+    /// With the name of its file. The file of a socket that is not inherited is removed when the listener
+    /// goes.
     Unix(UnixListener, PathBuf),
 }
 
 impl Listener {
     /// Binds and listens, with a backlog of [`limits::BACKLOG`].
     pub fn bind(listen: &Listen) -> io::Result<Listener> {
-        match listen {
+        let socket = match listen {
             Listen::Tcp { host, port } => {
                 let mut result = Err(io::Error::new(
                     io::ErrorKind::NotFound,
@@ -54,59 +62,92 @@ impl Listener {
                         break;
                     }
                 }
-                result.map(Listener::Tcp)
+                Socket::Tcp(result?)
             }
-            Listen::Unix(path) => {
-                bind_unix(path).map(|listener| Listener::Unix(listener, path.clone()))
-            }
+            Listen::Unix(path) => Socket::Unix(bind_unix(path)?, path.clone()),
+        };
+        Ok(Listener {
+            socket,
+            inherited: false,
+        })
+    }
+
+    /// A listening socket of others that does not block.
+    pub fn inherited_tcp(socket: net::TcpListener) -> Listener {
+        Listener {
+            socket: Socket::Tcp(TcpListener::from_std(socket)),
+            inherited: true,
         }
+    }
+
+    /// A listening socket of others that does not block.
+    pub fn inherited_unix(socket: unix::net::UnixListener) -> Listener {
+        let address = socket.local_addr().ok();
+        let path = address.and_then(|address| address.as_pathname().map(Path::to_owned));
+        Listener {
+            socket: Socket::Unix(
+                UnixListener::from_std(socket),
+                // One in the abstract namespace has a name, but no file.
+                path.unwrap_or_else(|| "@".into()),
+            ),
+            inherited: true,
+        }
+    }
+
+    pub fn is_inherited(&self) -> bool {
+        self.inherited
     }
 
     /// The address as a client writes it.
     pub fn address(&self) -> String {
-        match self {
-            Listener::Tcp(listener) => match listener.local_addr() {
+        match &self.socket {
+            Socket::Tcp(listener) => match listener.local_addr() {
                 Ok(address) => format!("http://{address}"),
                 Err(_) => "an unknown address".into(),
             },
-            Listener::Unix(_, path) => format!("unix:{}", path.display()),
+            Socket::Unix(_, path) => format!("unix:{}", path.display()),
         }
     }
 
     /// Whether others than this machine's own users can connect.
     pub fn is_public(&self) -> bool {
-        match self {
-            Listener::Tcp(listener) => listener.local_addr().is_ok_and(|a| !a.ip().is_loopback()),
-            Listener::Unix(..) => false,
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().is_ok_and(|a| !a.ip().is_loopback()),
+            Socket::Unix(..) => false,
         }
     }
 
     /// Accepts one connection. `WouldBlock` when there is none.
     pub fn accept(&self) -> io::Result<Stream> {
-        match self {
-            Listener::Tcp(listener) => {
+        match &self.socket {
+            Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
                 // An answer is written whole; waiting to fill a segment would only delay it.
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
-            Listener::Unix(listener, _) => {
-                listener.accept().map(|(stream, _)| Stream::Unix(stream))
-            }
+            Socket::Unix(listener, _) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
         }
     }
 
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        match self {
-            Listener::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
-            Listener::Unix(listener, _) => listener.register(registry, token, Interest::READABLE),
+        match &mut self.socket {
+            Socket::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            Socket::Unix(listener, _) => listener.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match &mut self.socket {
+            Socket::Tcp(listener) => listener.deregister(registry),
+            Socket::Unix(listener, _) => listener.deregister(registry),
         }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Listener::Unix(_, path) = self {
+        if let (Socket::Unix(_, path), false) = (&self.socket, self.inherited) {
             // Failing leaves a stale file, which the next start removes.
             let _ = std::fs::remove_file(path);
         }
@@ -124,6 +165,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
+    // What is accepted inherits it. A kernel that does not know it holds more, and that is all.
+    let _ = socket.set_tcp_notsent_lowat(limits::UNSENT_MAX_BYTES);
     socket.bind(&address.into())?;
     socket.listen(limits::BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))
@@ -155,29 +198,37 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
-impl Stream {
-    pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+impl Wire for Stream {
+    fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.read(into),
             Stream::Unix(stream) => stream.read(into),
         }
     }
 
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
         }
     }
 
-    /// Ends the sending side; the peer sees the end behind the last byte.
-    pub fn shutdown_write(&self) -> io::Result<()> {
+    fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
+}
 
+impl Stream {
     /// Registers for both directions, once and for all: readiness is edge-triggered.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;

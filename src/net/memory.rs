@@ -1,20 +1,35 @@
 //! The memory that all clients share for bodies being received and answers waiting.
 //!
-//! An eighth of it is for those who hold little, so that large bodies never keep a small request waiting.
-//! Beyond the limit of its kind a client is read no further, but for one, the *exempt*: it goes on until its
-//! request is complete, so that somebody gets done and gives memory back. Then it is the next one's turn,
-//! in the order in which they began to wait.
+//! It has three parts: for requests of those who hold little, for larger requests, and for answers, so that
+//! large bodies never keep a small request waiting, and clients that do not read never keep a publisher.
+//! Where the part of its kind is full, a client is read no further than its own share, which each has, but
+//! for one, the *exempt*: it goes on until its request is complete, so that somebody gets done and gives
+//! memory back. Then it is the next one's turn, in the order in which they began to wait. Where the answers
+//! take all of theirs, no answer that can be long is begun.
+//!
+//! A small request that grows becomes a large one. Where there is no room for that it stays half as large
+//! as a small one may be: its buffer may double with the next byte.
 
 use std::collections::VecDeque;
 
 use crate::app::Ticket;
-use crate::limits::SMALL_SHARE_BYTES;
+use crate::limits::{OWN_SHARE_BYTES, SMALL_SHARE_BYTES, STREAM_SLICE_BYTES};
+
+/// What one client holds, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Of requests that are not answered yet.
+    pub received: usize,
+    /// Of answers that it has not taken.
+    pub to_send: usize,
+}
 
 /// Who holds how much, and who waits.
 #[derive(Debug)]
 pub struct SharedMemory {
     small: Part,
     large: Part,
+    answers: Part,
     exempt: Option<Ticket>,
 }
 
@@ -44,15 +59,17 @@ impl Part {
 impl SharedMemory {
     /// `limit` is in bytes, and for all clients together.
     pub fn new(limit: usize) -> Self {
+        let (small, answers) = (limit / 8, limit / 4);
         Self {
-            small: Part::new(limit / 8),
-            large: Part::new(limit - limit / 8),
+            small: Part::new(small),
+            large: Part::new(limit - small - answers),
+            answers: Part::new(answers),
             exempt: None,
         }
     }
 
-    fn part(&mut self, share: usize) -> &mut Part {
-        if share < SMALL_SHARE_BYTES {
+    fn part(&mut self, received: usize) -> &mut Part {
+        if received < SMALL_SHARE_BYTES {
             &mut self.small
         } else {
             &mut self.large
@@ -60,15 +77,51 @@ impl SharedMemory {
     }
 
     /// A client's share has changed.
-    pub fn account(&mut self, before: usize, after: usize) {
-        self.part(before).held -= before;
-        self.part(after).held += after;
+    pub fn account(&mut self, before: Share, after: Share) {
+        self.part(before.received).held -= before.received;
+        self.part(after.received).held += after.received;
+        self.answers.held -= before.to_send;
+        self.answers.held += after.to_send;
     }
 
-    /// Whether a client that holds `share` bytes may receive more. Where there is no room, the first to
-    /// ask becomes the exempt.
-    pub fn may_receive(&mut self, ticket: Ticket, share: usize) -> bool {
-        self.part(share).has_room() || *self.exempt.get_or_insert(ticket) == ticket
+    /// How many of the bytes that are `wanted` a client may receive that has `received` so many. Where
+    /// there is no room, the first to ask becomes the exempt.
+    pub fn may_receive(&mut self, ticket: Ticket, received: usize, wanted: usize) -> usize {
+        if self.exempt == Some(ticket) {
+            return wanted;
+        }
+        let most = if !self.part(received).has_room() {
+            OWN_SHARE_BYTES
+        } else if !self.large.has_room() {
+            SMALL_SHARE_BYTES / 2
+        } else {
+            return wanted;
+        };
+        if received < most {
+            return wanted.min(most - received);
+        }
+        if *self.exempt.get_or_insert(ticket) == ticket {
+            wanted
+        } else {
+            0
+        }
+    }
+
+    /// Whether an answer may be begun that can be long.
+    pub fn may_answer(&self) -> bool {
+        self.answers.has_room()
+    }
+
+    /// How many bytes the client of a stream may be given more. Streams leave half of the memory for
+    /// answers to others; beyond that one whose reader has taken everything still gets a little.
+    pub fn stream_room(&self, share: Share) -> usize {
+        if self.answers.held < self.answers.limit / 2 {
+            STREAM_SLICE_BYTES
+        } else if share.to_send == 0 {
+            OWN_SHARE_BYTES
+        } else {
+            0
+        }
     }
 
     /// This client has received its request, or has gone.
@@ -78,13 +131,26 @@ impl SharedMemory {
         }
     }
 
-    /// This client, which holds `share` bytes, waits for [`SharedMemory::wake`].
-    pub fn wait(&mut self, key: usize, share: usize) {
-        self.part(share).waiting.push_back(key);
+    /// This client, which has `received` so many bytes and may receive no more, waits for
+    /// [`SharedMemory::wake`].
+    pub fn wait(&mut self, key: usize, received: usize) {
+        // A small one for which there is room waits to become a large one.
+        let part = if self.part(received).has_room() {
+            &mut self.large
+        } else {
+            self.part(received)
+        };
+        part.waiting.push_back(key);
     }
 
-    /// Calls `wakes` for those who may try again: all for whom there is room, else one if nobody is
-    /// exempt. It says whether somebody was waiting under that key.
+    /// This client's answer waits for [`SharedMemory::wake`].
+    pub fn wait_to_answer(&mut self, key: usize) {
+        self.answers.waiting.push_back(key);
+    }
+
+    /// Calls `wakes` for those who may try again: all who may receive more, else one if nobody is exempt,
+    /// and one who may be answered; what its answer takes decides about the next. `wakes` says whether
+    /// somebody was waiting under that key.
     pub fn wake(&mut self, mut wakes: impl FnMut(usize) -> bool) {
         for part in [&mut self.small, &mut self.large] {
             if part.has_room() {
@@ -95,9 +161,31 @@ impl SharedMemory {
             let large = self.large.waiting.pop_front();
             let next = large.or_else(|| self.small.waiting.pop_front());
             if next.is_none_or(&mut wakes) {
-                return;
+                break;
             }
         }
+        while self.answers.has_room() {
+            if self.answers.waiting.pop_front().is_none_or(&mut wakes) {
+                break;
+            }
+        }
+    }
+
+    /// Whether this client will be woken.
+    pub fn is_waiting(&self, key: usize) -> bool {
+        let parts = [&self.small, &self.large, &self.answers];
+        parts.iter().any(|part| part.waiting.contains(&key))
+    }
+
+    /// Panics when the sums are not those of the clients' shares.
+    pub fn check_invariants(&self, shares: impl Iterator<Item = Share>) {
+        let mut sums = [0, 0, 0];
+        for share in shares {
+            sums[usize::from(share.received >= SMALL_SHARE_BYTES)] += share.received;
+            sums[2] += share.to_send;
+        }
+        let held = [self.small.held, self.large.held, self.answers.held];
+        assert_eq!(sums, held, "shares of memory");
     }
 }
 
@@ -105,10 +193,18 @@ impl SharedMemory {
 mod tests {
     use super::*;
 
-    const LIMIT: usize = 80 * SMALL_SHARE_BYTES;
+    /// What large requests may take together.
+    const ALL: usize = 50 * SMALL_SHARE_BYTES;
+    const LIMIT: usize = ALL / 5 * 8;
     const LARGE: usize = SMALL_SHARE_BYTES;
-    /// What large shares may take together.
-    const ALL: usize = LIMIT / 8 * 7;
+    const BUFFER: usize = 64 * 1024;
+
+    fn received(received: usize) -> Share {
+        Share {
+            received,
+            to_send: 0,
+        }
+    }
 
     fn woken(memory: &mut SharedMemory) -> Vec<usize> {
         let mut keys = Vec::new();
@@ -122,11 +218,13 @@ mod tests {
     #[test]
     fn beyond_the_limit_one_at_a_time_goes_on() {
         let mut memory = SharedMemory::new(LIMIT);
-        memory.account(0, ALL - 1);
-        assert!(memory.may_receive(1, LARGE) && memory.may_receive(2, LARGE));
-        memory.account(ALL - 1, ALL);
-        assert!(memory.may_receive(1, LARGE));
-        assert!(!memory.may_receive(2, LARGE));
+        memory.account(received(0), received(ALL - 1));
+        for ticket in [1, 2] {
+            assert_eq!(memory.may_receive(ticket, LARGE, BUFFER), BUFFER);
+        }
+        memory.account(received(ALL - 1), received(ALL));
+        assert_eq!(memory.may_receive(1, LARGE, BUFFER), BUFFER);
+        assert_eq!(memory.may_receive(2, LARGE, BUFFER), 0);
         memory.wait(2, LARGE);
         memory.wait(3, LARGE);
         assert!(woken(&mut memory).is_empty());
@@ -134,33 +232,104 @@ mod tests {
         assert!(woken(&mut memory).is_empty());
         memory.done_receiving(1);
         assert_eq!(woken(&mut memory), [2]);
-        assert!(memory.may_receive(2, LARGE));
+        assert_eq!(memory.may_receive(2, LARGE, BUFFER), BUFFER);
         assert!(woken(&mut memory).is_empty());
-        memory.account(ALL, LARGE);
+        memory.account(received(ALL), received(LARGE));
         assert_eq!(woken(&mut memory), [3]);
     }
 
     #[test]
-    fn small_shares_have_room_of_their_own() {
+    fn small_requests_have_room_of_their_own() {
+        const HALF: usize = SMALL_SHARE_BYTES / 2;
         let mut memory = SharedMemory::new(LIMIT);
-        memory.account(0, 2 * LIMIT);
-        assert!(memory.may_receive(1, LARGE));
-        for _ in 0..11 {
-            assert!(memory.may_receive(2, LARGE - 1));
-            memory.account(0, LARGE - 1);
+        memory.account(received(0), received(2 * LIMIT));
+        assert_eq!(memory.may_receive(1, LARGE, BUFFER), BUFFER);
+        for _ in 0..LIMIT / 8 / HALF {
+            assert_eq!(memory.may_receive(2, 0, BUFFER), HALF);
+            assert_eq!(memory.may_receive(2, HALF - 1, BUFFER), 1);
+            memory.account(received(0), received(HALF));
         }
-        assert!(!memory.may_receive(2, 0));
-        memory.wait(2, 0);
+        assert_eq!(memory.may_receive(2, HALF - 1, BUFFER), 0);
+        memory.wait(2, HALF - 1);
         memory.wait(3, LARGE);
         assert!(woken(&mut memory).is_empty());
-        memory.account(LARGE - 1, 0);
+        memory.account(received(HALF), received(0));
         assert_eq!(woken(&mut memory), [2]);
+    }
+
+    #[test]
+    fn streams_leave_memory_to_other_answers() {
+        let mut memory = SharedMemory::new(LIMIT);
+        let some = Share {
+            received: 0,
+            to_send: 1,
+        };
+        assert_eq!(memory.stream_room(some), STREAM_SLICE_BYTES);
+        let half = Share {
+            received: 0,
+            to_send: LIMIT / 8,
+        };
+        memory.account(Share::default(), half);
+        assert_eq!(memory.stream_room(some), 0);
+        assert_eq!(memory.stream_room(Share::default()), OWN_SHARE_BYTES);
+        assert!(memory.may_answer());
+    }
+
+    #[test]
+    fn a_small_request_becomes_large_where_there_is_room() {
+        let mut memory = SharedMemory::new(LIMIT);
+        memory.account(received(0), received(ALL));
+        assert_eq!(memory.may_receive(1, LARGE, BUFFER), BUFFER);
+        assert_eq!(memory.may_receive(2, SMALL_SHARE_BYTES / 2, BUFFER), 0);
+        memory.wait(2, SMALL_SHARE_BYTES / 2);
+        assert!(woken(&mut memory).is_empty());
+        memory.account(received(ALL), received(ALL - 1));
+        assert_eq!(woken(&mut memory), [2]);
+        assert_eq!(memory.may_receive(2, SMALL_SHARE_BYTES / 2, BUFFER), BUFFER);
+    }
+
+    #[test]
+    fn a_share_of_its_own_is_left_to_each() {
+        let mut memory = SharedMemory::new(LIMIT);
+        memory.account(received(0), received(2 * LIMIT));
+        for _ in 0..LIMIT / 8 {
+            memory.account(received(0), received(1));
+        }
+        for ticket in 1..100 {
+            let may = memory.may_receive(ticket, 0, BUFFER);
+            assert_eq!(may, OWN_SHARE_BYTES);
+            assert_eq!(memory.may_receive(ticket, OWN_SHARE_BYTES - 1, BUFFER), 1);
+        }
+        // Beyond it there is the exempt.
+        assert_eq!(memory.may_receive(1, OWN_SHARE_BYTES, BUFFER), BUFFER);
+        assert_eq!(memory.may_receive(2, OWN_SHARE_BYTES, BUFFER), 0);
+    }
+
+    #[test]
+    fn answers_wait_for_answers_alone() {
+        let mut memory = SharedMemory::new(LIMIT);
+        memory.account(received(0), received(2 * LIMIT));
+        assert!(memory.may_answer());
+        let waits = Share {
+            received: 100,
+            to_send: LIMIT / 4,
+        };
+        memory.account(Share::default(), waits);
+        assert!(!memory.may_answer());
+        memory.account(received(2 * LIMIT), received(0));
+        assert_eq!(memory.may_receive(1, LARGE, BUFFER), BUFFER);
+        memory.wait_to_answer(7);
+        memory.wait_to_answer(8);
+        assert!(woken(&mut memory).is_empty());
+        memory.account(waits, Share::default());
+        assert_eq!(woken(&mut memory), [7]);
+        assert_eq!(woken(&mut memory), [8]);
     }
 
     #[test]
     fn one_that_has_gone_is_passed_over() {
         let mut memory = SharedMemory::new(LIMIT);
-        memory.account(0, LIMIT);
+        memory.account(received(0), received(LIMIT));
         for key in 1..4 {
             memory.wait(key, LARGE);
         }

@@ -1,4 +1,5 @@
-//! The loop: owns the poll, the clients and the application, and is the only clock.
+//! The loop: owns the clients and the application. What it needs of the operating system it asks of a
+//! [`Platform`], so that it can turn in a simulation as well.
 //!
 //! A turn is a fixed order of phases, and each stands where it stands for a reason:
 //!
@@ -9,41 +10,43 @@
 //!    edge-triggered: who stops before the socket is drained goes on the ready list.
 //! 4. *gather* looks once more, without waiting, for requests that came while others were served: the
 //!    more publications share a commit, the smaller is each one's share of its fsync.
-//! 5. *drain* commits, once for all publications that this turn brought in.
-//! 6. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
+//! 5. *decode* takes content codings off for a part of the turn. What is decoded shares its commit.
+//! 6. *drain* commits, once for all publications that this turn brought in.
+//! 7. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
 //!    exists before its events are on disk.
-//! 7. *flush* is the one place that writes to sockets.
-//! 8. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
-//! 9. *close* is the one place that closes, last, so that no phase before it meets a dead key.
-//! 10. *idle* work and the log come when nobody waits for an answer any more.
+//! 8. *flush* is the one place that writes to sockets.
+//! 9. *feed* gives subscribers their next slices. It stands behind *flush*, so that no publisher waits
+//!    for its answer longer because many want to read.
+//! 10. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
+//! 11. *close* is the one place that closes, last, so that no phase before it meets a dead key.
+//! 12. *idle* work and the log come when nobody waits for an answer any more.
 
+mod bulk;
+mod feed;
+mod invariants;
+mod life;
+mod requests;
+mod room;
+
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use log::Log;
-use mio::{Events, Poll, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 
-use super::acceptor::Acceptor;
 use super::client::{key_of, Client, ReadOutcome};
-use super::clocks::read_clocks;
 use super::deadlines::Deadlines;
-use super::listener::{Listener, Stream};
-use super::memory::SharedMemory;
-use super::tokens_file;
-use crate::app::{Answer, App, Committed};
+use super::journal::Journal;
+use super::memory::{Share, SharedMemory};
+use super::platform::{Platform, Readiness, Sleep, Told};
+use super::streams::Streams;
+use crate::app::{App, Committed};
 use crate::clock::Now;
-use crate::http::{Conn, Response, Step};
+use crate::http::{Conn, Response};
 use crate::limits;
-use crate::logging::Logger;
 use crate::tokens::Tokens;
-
-const SIGNALS: Token = Token(0);
-const FIRST_LISTENER: usize = 1;
-const FIRST_CLIENT: usize = FIRST_LISTENER + limits::LISTENERS_MAX;
+use life::Life;
 
 /// What the loop needs to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,28 +54,18 @@ pub struct Options {
     pub max_connections: usize,
     pub max_body_bytes: usize,
     pub max_buffered_bytes: usize,
-}
-
-/// Where the server is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
-    Serving,
-    /// Answers what has been received, until this time at the latest.
-    Draining(u64),
+    /// A line in the log for each request that is answered.
+    pub access_log: bool,
 }
 
 /// The event loop.
-pub struct Reactor {
-    poll: Poll,
-    signals: Signals,
-    acceptor: Acceptor,
-    clients: Slab<Client>,
+pub struct Reactor<P: Platform> {
+    platform: P,
+    clients: Slab<Client<P::Stream>>,
     app: App,
     /// Read again at SIGHUP.
     tokens_file: Option<PathBuf>,
-    logger: &'static Logger,
     options: Options,
-    started: Instant,
     now: Now,
     life: Life,
     generation: u32,
@@ -80,58 +73,52 @@ pub struct Reactor {
     ready: Vec<usize>,
     /// Clients that have something to write, or something to be closed.
     flush: Vec<usize>,
+    /// Clients that are read on one after the other.
+    bulk: VecDeque<usize>,
     closing: Vec<usize>,
     memory: SharedMemory,
     deadlines: Deadlines,
     more_idle_work: bool,
     read_buffer: Box<[u8]>,
+    told: Vec<Told>,
     committed: Vec<Committed>,
+    streams: Streams,
+    /// The slice in hand; kept for its memory.
+    slice: Vec<u8>,
+    /// When the poll of this turn ended.
+    turn_began: Instant,
+    journal: Journal,
 }
 
-impl Reactor {
-    /// A loop that has not begun to turn. `app` must have been made with the same clock's zero, and
-    /// `signals` must bring SIGHUP; those that end the program are taken over only here, so that they end
-    /// one that does not get so far.
-    pub fn new(
-        listeners: Vec<Listener>,
-        app: App,
-        options: Options,
-        started: Instant,
-        logger: &'static Logger,
-        mut signals: Signals,
-    ) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        signals.add_signal(SIGTERM)?;
-        signals.add_signal(SIGINT)?;
-        let registry = poll.registry();
-        registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
-        assert!(
-            listeners.len() <= limits::LISTENERS_MAX,
-            "the configuration bounds the listeners"
-        );
-        let acceptor = Acceptor::new(listeners, registry, FIRST_LISTENER)?;
-        Ok(Self {
-            poll,
-            signals,
-            acceptor,
+impl<P: Platform> Reactor<P> {
+    /// A loop that has not begun to turn. `app` must have been made with the same clock's zero, which is
+    /// `started`.
+    pub fn new(platform: P, app: App, options: Options, started: Instant) -> Self {
+        Self {
+            platform,
             clients: Slab::new(),
             app,
             tokens_file: None,
-            logger,
             options,
-            started,
             now: Now::default(),
             life: Life::Serving,
             generation: 0,
             ready: Vec::new(),
             flush: Vec::new(),
+            bulk: VecDeque::new(),
             closing: Vec::new(),
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
-            more_idle_work: false,
+            // What the last run has left.
+            more_idle_work: true,
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
+            told: Vec::new(),
             committed: Vec::new(),
-        })
+            streams: Streams::default(),
+            slice: Vec::new(),
+            turn_began: started,
+            journal: Journal::new(options.access_log, started),
+        }
     }
 
     /// From now on only these tokens let a request in, or those that SIGHUP finds in their file.
@@ -142,33 +129,39 @@ impl Reactor {
 
     /// Turns until a signal ends it; then gives the application back.
     pub fn run(mut self) -> io::Result<App> {
-        let mut events = Events::with_capacity(limits::EVENTS_PER_POLL);
-        loop {
-            let timeout = self.timeout();
-            self.poll(&mut events, timeout)?;
-            self.accept();
-            self.serve_ready();
-            self.gather(&mut events)?;
-            self.app.drain(self.now);
-            self.deliver();
-            self.flush_all();
-            self.expire();
-            self.close_all();
-            self.idle();
-            if self.is_finished() {
-                return Ok(self.app);
-            }
-        }
+        self.platform.ready();
+        while !self.turn()? {}
+        Ok(self.into_app())
+    }
+
+    /// Ends all connections at once and gives the application back.
+    pub fn into_app(self) -> App {
+        self.app
+    }
+
+    /// Goes through all phases once; says whether a signal has ended the loop and all is done.
+    pub fn turn(&mut self) -> io::Result<bool> {
+        self.poll(self.sleep())?;
+        self.turn_began = self.platform.instant();
+        self.accept();
+        self.serve_ready();
+        self.serve_bulk();
+        self.gather()?;
+        self.decode();
+        self.app.drain(self.now);
+        self.deliver();
+        self.flush_all();
+        self.feed();
+        self.expire();
+        self.close_all();
+        self.idle();
+        Ok(self.is_finished())
     }
 
     /// Serves whoever has become ready meanwhile, as long as publications wait and more keep coming.
-    fn gather(&mut self, events: &mut Events) -> io::Result<()> {
+    fn gather(&mut self) -> io::Result<()> {
         for _ in 0..limits::GATHER_ROUNDS {
-            if !self.app.has_waiting() {
-                break;
-            }
-            self.poll(events, Some(Duration::ZERO))?;
-            if events.is_empty() {
+            if !self.app.has_waiting() || !self.poll(Sleep::Not)? {
                 break;
             }
             self.serve_ready();
@@ -176,98 +169,85 @@ impl Reactor {
         Ok(())
     }
 
-    fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(events, timeout) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),
-            Err(e) => return Err(e),
-        }
-        self.now = read_clocks(self.started);
-        self.logger.set_now(self.now.unix_us);
-        for event in events.iter() {
-            match event.token() {
-                SIGNALS => self.take_signals(),
-                Token(n) if n < FIRST_CLIENT => self.acceptor.set_ready(n - FIRST_LISTENER),
-                Token(n) => {
-                    let key = n - FIRST_CLIENT;
-                    let Some(client) = self.clients.get_mut(key) else {
-                        continue;
-                    };
-                    client.readable |= event.is_readable();
-                    client.read_closed |= event.is_read_closed();
-                    if event.is_writable() && !client.writable {
-                        client.writable = true;
-                        self.want_flush(key);
-                    }
-                    if event.is_readable() {
-                        self.want_service(key);
-                    }
-                }
+    /// Says whether it has found something.
+    fn poll(&mut self, sleep: Sleep) -> io::Result<bool> {
+        let mut all = std::mem::take(&mut self.told);
+        let (instant, now) = self.platform.poll(sleep, &mut all)?;
+        self.now = now;
+        self.journal.set_now(instant);
+        let has_found = !all.is_empty();
+        for told in all.drain(..) {
+            match told {
+                Told::Client(key, readiness) => self.take_readiness(key, readiness),
+                Told::Connection => {}
+                Told::Reload => self.reload_tokens(),
+                Told::Stop(signal) => self.stop(signal),
             }
         }
-        Ok(())
+        self.told = all;
+        Ok(has_found)
+    }
+
+    fn take_readiness(&mut self, key: usize, told: Readiness) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.readable |= told.readable;
+        client.read_closed |= told.read_closed;
+        let streams = client.stream.is_some();
+        if told.writable && !client.writable {
+            client.writable = true;
+            self.want_flush(key);
+        }
+        if told.readable {
+            self.want_service(key);
+        }
+        // A stream is not read meanwhile, so nothing else would tell.
+        if streams && told.gone {
+            self.want_close(key);
+        } else if streams && told.read_closed {
+            self.peer_has_finished(key);
+        }
     }
 
     /// How long the poll may sleep.
-    fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.flush.is_empty() || self.more_idle_work {
-            return Some(Duration::ZERO);
+    fn sleep(&self) -> Sleep {
+        let queued = !self.ready.is_empty() || !self.flush.is_empty() || !self.bulk.is_empty();
+        let has_work = self.more_idle_work || self.app.is_decoding();
+        if queued || self.streams.is_any_queued() || has_work {
+            return Sleep::Not;
         }
         let drain_ends = match self.life {
             Life::Serving => None,
             Life::Draining(until) => Some(until),
         };
-        let log = self
-            .logger
-            .pending()
-            .then_some(self.now.mono_ms + limits::LOG_RETRY_MS);
-        let accept = self.acceptor.deadline().filter(|_| self.has_room());
+        let accept = self.platform.accept_deadline();
         let next = [
             self.deadlines.next(),
             self.app.deadline(self.now),
-            accept,
+            self.streams.deadline(),
+            accept.filter(|_| self.has_room()),
             drain_ends,
-            log,
-        ]
-        .into_iter()
-        .flatten()
-        .min()?;
-        // The poll's clock counts whole milliseconds, so one more makes sure that the time has come.
-        let wait = (next + 1).saturating_sub(read_clocks(self.started).mono_ms);
-        Some(Duration::from_millis(wait))
-    }
-
-    fn take_signals(&mut self) {
-        let taken: Vec<i32> = self.signals.pending().collect();
-        for signal in taken {
-            if signal == SIGHUP {
-                if let Some(tokens) = tokens_file::reload(self.tokens_file.as_deref()) {
-                    self.app.set_tokens(tokens);
-                }
-                continue;
-            }
-            if self.life != Life::Serving {
-                log::warn!("second signal: exiting at once");
-                self.logger
-                    .flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
-                std::process::exit(128 + signal);
-            }
-            log::info!("signal {signal}: answering what has been received, then stopping");
-            self.life = Life::Draining(self.now.mono_ms + limits::DRAIN_MS);
+        ];
+        match next.into_iter().flatten().min() {
+            Some(at) => Sleep::Until(at),
+            None => Sleep::Forever,
         }
     }
 
     fn accept(&mut self) {
-        self.acceptor.begin_turn();
         while self.has_room() {
-            let Some(stream) = self.acceptor.accept(self.now) else {
+            let Some(stream) = self.platform.accept(self.now) else {
                 break;
             };
             self.admit(stream);
         }
+        if !self.has_room() {
+            self.platform.tell_full(self.clients.len(), self.now);
+        }
         if self.life != Life::Serving {
             // Those who had connected before the signal have been let in; from now on nobody is.
-            self.acceptor.close();
+            self.platform.stop_accepting();
         }
     }
 
@@ -275,16 +255,17 @@ impl Reactor {
         self.clients.len() < self.options.max_connections
     }
 
-    fn admit(&mut self, mut stream: Stream) {
+    fn admit(&mut self, mut stream: P::Stream) {
         let entry = self.clients.vacant_entry();
         let key = entry.key();
-        if let Err(e) = stream.register(self.poll.registry(), Token(FIRST_CLIENT + key)) {
+        if let Err(e) = self.platform.register(&mut stream, key) {
             log::warn!("a connection cannot be watched: {e}");
             return;
         }
         self.generation = self.generation.wrapping_add(1);
         let conn = Conn::new(self.options.max_body_bytes, self.now);
-        entry.insert(Client::new(stream, conn, self.generation));
+        let peer = self.journal.peer(&stream);
+        entry.insert(Client::new(stream, conn, self.generation, peer));
         self.want_service(key);
         self.app.set_connections(self.clients.len());
     }
@@ -297,7 +278,7 @@ impl Reactor {
             };
             client.on_ready_list = false;
             if !client.closing {
-                self.serve(*key);
+                self.serve(*key, None);
             }
         }
         // Whoever has to be served again has been put on the new list; the old one keeps its memory.
@@ -319,30 +300,36 @@ impl Reactor {
         }
     }
 
-    /// Reads a client within its budget and handles the requests that this completes.
-    fn serve(&mut self, key: usize) {
-        let mut budget = limits::READS_PER_TURN;
+    /// Reads a client within its budget and handles the requests that this completes. One whose request is
+    /// large is read on only when its turn has come, which gives it so many reads.
+    fn serve(&mut self, key: usize, its_turn: Option<usize>) {
+        let mut budget = its_turn.unwrap_or(limits::READS_PER_TURN);
         loop {
             self.handle_requests(key);
             let client = &mut self.clients[key];
             if client.closing || !client.readable || !client.conn.wants_read() {
                 break;
             }
+            let (ticket, received) = (client.ticket(key), client.accounted.received);
+            if received >= limits::BULK_BYTES && (budget == 0 || its_turn.is_none()) {
+                self.queue_bulk(key);
+                break;
+            }
             if budget == 0 {
                 self.want_service(key);
                 break;
             }
+            let mut room = self.read_buffer.len();
             // What is thrown away needs no memory, and reading it saves a refusal from a reset.
-            if !client.conn.is_discarding()
-                && !self
-                    .memory
-                    .may_receive(client.ticket(key), client.accounted)
-            {
+            if !client.conn.is_discarding() {
+                room = self.memory.may_receive(ticket, received, room);
+            }
+            if room == 0 {
                 self.pause(key);
                 break;
             }
             budget -= 1;
-            match client.read(&mut self.read_buffer, self.now) {
+            match client.read(&mut self.read_buffer[..room], self.now) {
                 ReadOutcome::Progress => self.account(key),
                 ReadOutcome::Drained => break,
                 ReadOutcome::Broken => {
@@ -352,34 +339,6 @@ impl Reactor {
             }
         }
         self.after_change(key);
-    }
-
-    /// Hands every complete request of a client to the application, until one has to wait.
-    fn handle_requests(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        let ticket = client.ticket(key);
-        let now = self.now;
-        loop {
-            if client.waits_for_commit || client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES
-            {
-                break;
-            }
-            match client.conn.next(now) {
-                Step::Idle => break,
-                Step::Head => match self.app.screen(&client.conn.request()) {
-                    None => client.conn.admit(now),
-                    Some(response) => client.conn.respond(&response, now),
-                },
-                Step::Request => {
-                    let body = client.conn.take_body();
-                    match self.app.handle(ticket, &client.conn.request(), body, now) {
-                        Answer::Now(response) => client.conn.respond(&response, now),
-                        Answer::AfterCommit => client.waits_for_commit = true,
-                    }
-                }
-                Step::Refused(status) => log::debug!("a connection was refused with {status}"),
-            }
-        }
     }
 
     fn deliver(&mut self) {
@@ -393,8 +352,8 @@ impl Reactor {
             if client.ticket(key) != done.ticket || client.closing {
                 continue;
             }
-            client.waits_for_commit = false;
-            client.conn.respond(&done.response, self.now);
+            client.has_committed();
+            self.journal.respond(client, &done.response, self.now);
             client.conn.recycle(done.buffer);
             // The next request may have been read ahead, or wait in the socket.
             if client.conn.has_unread() || client.readable {
@@ -409,25 +368,36 @@ impl Reactor {
         let mut at = 0;
         while let Some(key) = self.flush.get(at).copied() {
             at += 1;
-            let Some(client) = self.clients.get_mut(key) else {
-                continue;
-            };
-            client.on_flush_list = false;
-            if client.closing {
-                continue;
-            }
-            let was_full = client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES;
-            if client.write(self.now).is_err() {
-                self.want_close(key);
-                continue;
-            }
-            if was_full && client.conn.output().len() <= limits::OUTPUT_WAIT_MAX_BYTES {
-                self.want_service(key);
-            }
-            self.account(key);
-            self.settle(key);
+            self.flush_client(key);
         }
         self.flush.clear();
+    }
+
+    /// Writes what waits for a client. The one place that writes.
+    fn flush_client(&mut self, key: usize) {
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        client.on_flush_list = false;
+        if client.closing {
+            return;
+        }
+        let was_full = client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES;
+        if client.write(self.now).is_err() {
+            return self.want_close(key);
+        }
+        let waiting = client.conn.output().len();
+        // Where memory is short, the next request waits until all answers have left.
+        let goes_on = waiting == 0 && client.conn.has_unread() && client.stream.is_none();
+        if goes_on || (was_full && waiting <= limits::OUTPUT_WAIT_MAX_BYTES) {
+            let ticket = client.ticket(key);
+            match &mut client.stream {
+                Some(stream) => self.streams.queue(ticket, stream),
+                None => self.want_service(key),
+            }
+        }
+        self.account(key);
+        self.settle(key);
     }
 
     fn expire(&mut self) {
@@ -442,9 +412,10 @@ impl Reactor {
             client.scheduled = None;
             if client.is_paused_for(limits::PAUSE_MAX_MS, self.now) {
                 let sentence =
-                    "The server holds as many bytes of requests as it may; send the request again.";
+                    "The server holds as many bytes for its clients as it may; send the request again.";
                 let refusal = Response::error(503, sentence).header("Retry-After", "1");
                 client.is_paused = false;
+                self.journal.answered(client, 503, Some(refusal.body.len()));
                 client.conn.refuse(&refusal, self.now);
                 self.want_service(key);
             } else if client
@@ -455,6 +426,8 @@ impl Reactor {
                 client.conn.expire(self.now);
                 self.want_service(key);
             }
+            self.drop_given_up(key);
+            self.beat(key);
             self.after_change(key);
         }
         self.app.tick(self.now);
@@ -465,55 +438,35 @@ impl Reactor {
             let Some(client) = self.clients.try_remove(key) else {
                 continue;
             };
-            self.memory.account(client.accounted, 0);
+            self.memory.account(client.accounted, Share::default());
             self.memory.done_receiving(client.ticket(key));
+            if client.waits_for_commit {
+                self.app.forget(client.ticket(key));
+            }
             self.app.set_connections(self.clients.len());
+            if client.stream.is_some() {
+                self.count_streams(-1);
+            }
         }
         self.wake_paused();
     }
 
-    /// Serves those again that waited for memory, behind all phases that give some back.
-    fn wake_paused(&mut self) {
-        self.memory.wake(|key| {
-            let waiting = self.clients.get_mut(key);
-            let Some(client) = waiting.filter(|client| client.is_paused) else {
-                return false;
-            };
-            client.is_paused = false;
-            if !client.on_ready_list {
-                client.on_ready_list = true;
-                self.ready.push(key);
-            }
-            true
-        });
-    }
-
     fn idle(&mut self) {
-        let begun = Instant::now();
+        let begun = self.platform.instant();
+        self.settle_journal(begun);
         self.more_idle_work = self.app.idle_work(self.now);
-        let held = begun.elapsed();
+        self.platform.help(&mut self.app, self.now);
+        let held = self.platform.instant().duration_since(begun);
         if held >= Duration::from_millis(limits::SLICE_TOLD_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());
         }
-        self.logger.flush();
+        self.platform.end_turn(self.now);
     }
 
-    /// Whether everything that was received has been answered after a signal.
-    fn is_finished(&self) -> bool {
-        let Life::Draining(until) = self.life else {
-            return false;
-        };
-        let busy = |client: &Client| client.waits_for_commit || client.conn.is_busy();
-        if self.now.mono_ms >= until {
-            log::warn!(
-                "{} connections were not done in time",
-                self.clients.iter().filter(|(_, c)| busy(c)).count()
-            );
-            return true;
-        }
-        !self.app.has_waiting()
-            && self.ready.is_empty()
-            && !self.clients.iter().any(|(_, client)| busy(client))
+    /// Tells of the requests that have been answered up to this time.
+    fn settle_journal(&mut self, now: Instant) {
+        let dropped = self.platform.log_lines_dropped();
+        self.journal.settle(now, dropped, self.app.metrics());
     }
 
     /// What every change of a client's connection is followed by.
@@ -544,26 +497,6 @@ impl Reactor {
         if client.scheduled.is_none_or(|scheduled| at < scheduled) {
             client.scheduled = Some(at);
             self.deadlines.push(at, client.ticket(key));
-        }
-    }
-
-    fn account(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        let held = client.conn.buffered();
-        self.memory.account(client.accounted, held);
-        client.accounted = held;
-        if !client.conn.is_receiving() {
-            let ticket = client.ticket(key);
-            self.memory.done_receiving(ticket);
-        }
-    }
-
-    fn pause(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        if !client.is_paused {
-            client.is_paused = true;
-            client.paused_since.get_or_insert(self.now.mono_ms);
-            self.memory.wait(key, client.accounted);
         }
     }
 

@@ -10,8 +10,10 @@ use signal_hook::consts::SIGHUP;
 use signal_hook_mio::v1_0::Signals;
 
 use super::clocks::read_clocks;
+use super::inherited::Inherited;
 use super::listener::{Listen, Listener};
 use super::reactor::{self, Reactor};
+use super::system::System;
 use super::tokens_file;
 use crate::app::{self, App};
 use crate::limits;
@@ -21,7 +23,8 @@ use crate::store::{self, Limit, Retention, Store};
 /// What a server is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// At least one address, at most [`limits::LISTENERS_MAX`].
+    /// At least one address, at most [`limits::LISTENERS_MAX`]. Sockets that were inherited take the place
+    /// of them all.
     pub listen: Vec<Listen>,
     pub store: store::OpenOptions,
     pub app: app::Options,
@@ -49,7 +52,11 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {}
 
 /// Serves until a signal ends it.
-pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeError> {
+pub fn serve(
+    settings: Settings,
+    inherited: Inherited,
+    logger: &'static Logger,
+) -> Result<(), ServeError> {
     let started = Instant::now();
     // Until the loop turns, a SIGHUP waits; it must not end a server that is about to start.
     let signals = Signals::new([SIGHUP])
@@ -59,22 +66,25 @@ pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeErr
     let tokens = tokens
         .map_err(|e| ServeError::Setting(format!("--auth-tokens-file (AUTH_TOKENS_FILE): {e}")))?;
     let mut options = settings.reactor;
-    options.max_connections = options.max_connections.min(descriptors_for_connections());
+    let asked = options.max_connections;
+    options.max_connections = asked.min(descriptors_for_connections());
     // Binding comes first: whoever connects while the database is opened waits in the backlog.
-    let listeners = settings
-        .listen
-        .iter()
-        .map(bind)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut listeners = inherited.into_listeners().map_err(ServeError::Failed)?;
+    if listeners.is_empty() {
+        let bound = settings.listen.iter().map(bind);
+        listeners = bound.collect::<Result<_, _>>()?;
+    }
     let store = Store::open(&settings.store).map_err(|e| ServeError::Failed(e.to_string()))?;
     let events = store.counters().unique_processed;
     let addresses: Vec<(String, bool)> = listeners
         .iter()
         .map(|l| (l.address(), l.is_public()))
         .collect();
-    let app = App::new(store, settings.app, read_clocks(started));
-    let mut reactor = Reactor::new(listeners, app, options, started, logger, signals)
+    let mut app = App::new(store, settings.app, read_clocks(started));
+    app.set_clock(Instant::now);
+    let system = System::new(listeners, started, logger, signals)
         .map_err(|e| ServeError::Failed(format!("the event loop cannot be made: {e}")))?;
+    let mut reactor = Reactor::new(system, app, options, started);
 
     log::info!(
         "log-aggregator {} with database {} ({events} events), ready in {} ms",
@@ -83,6 +93,12 @@ pub fn serve(settings: Settings, logger: &'static Logger) -> Result<(), ServeErr
         started.elapsed().as_millis()
     );
     tell_retention(settings.store.retention);
+    if options.max_connections < asked {
+        log::warn!(
+            "the file limit allows {} connections, --max-connections (MAX_CONNECTIONS) {asked}",
+            options.max_connections
+        );
+    }
     let is_open = tokens.is_none();
     if let Some((path, loaded)) = tokens_file.zip(tokens) {
         let tokens = loaded.announce(&path);

@@ -20,6 +20,7 @@ impl Store {
         self.load_counters()?;
         self.load_retention()?;
         self.load_topics()?;
+        self.load_subscriptions()?;
         self.fingerprinter =
             Fingerprinter::new(fingerprint_key(&self.db)?, options.fingerprint_bits);
         if recorded_check(&self.db)? == Dedup::Index {

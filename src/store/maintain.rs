@@ -9,9 +9,42 @@ use std::sync::atomic::Ordering;
 use rusqlite::Connection;
 
 use super::keys::KeyIndex;
+use super::open::limit_log;
+use super::schema::SCHEMA_VERSION;
 use super::topics::{Topic, TopicId, Topics};
 use super::{Store, StoreError};
 use crate::limits;
+
+/// When to look how much of the write-ahead log has still to be copied into the database.
+#[derive(Default)]
+pub(super) struct CheckpointPlan {
+    /// Frames in the log from which on it is looked at.
+    look_at: u32,
+    /// Frames when last looked at.
+    seen: u32,
+}
+
+impl CheckpointPlan {
+    pub fn new() -> Self {
+        Self {
+            look_at: limits::CHECKPOINT_FRAMES,
+            seen: 0,
+        }
+    }
+
+    fn must_look(&mut self, frames: u32) -> bool {
+        // Another program has copied all of the log, and it was begun anew.
+        if frames < self.seen {
+            *self = Self::new();
+        }
+        self.seen = frames;
+        let must_look = frames >= self.look_at;
+        if must_look {
+            self.look_at = frames + limits::CHECKPOINT_FRAMES;
+        }
+        must_look
+    }
+}
 
 /// A round of bringing the rows of `topics` up to date.
 pub(super) struct TopicSweep {
@@ -76,7 +109,8 @@ impl Store {
     /// nothing, that is all of it; else only what cannot ride along with a commit. Says whether there
     /// is more for a quiet turn.
     pub fn idle_work(&mut self, quiet: bool) -> Result<bool, StoreError> {
-        if self.wal_frames.load(Ordering::Relaxed) >= self.checkpoint_at {
+        let frames = self.wal_frames.load(Ordering::Relaxed);
+        if self.checkpoint_plan.must_look(frames) {
             return self.checkpoint().map(|()| true);
         }
         let has_keys = self.keys.as_ref().is_some_and(KeyIndex::has_work);
@@ -112,23 +146,42 @@ impl Store {
     }
 
     /// Copies what it may of the write-ahead log into the database. A reader in another process can
-    /// hold some of it back; then the next try waits until the log has grown on.
+    /// hold some of it back, and another process can be copying it; then the next try waits until the log
+    /// has grown on.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
+        if self.wants_to_be_helped()? {
+            return Ok(());
+        }
         self.settle_database()?;
         let done = self
             .db
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-                Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+                let is_refused = row.get::<_, bool>(0)?;
+                Ok(!is_refused && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
             });
-        let (frames, copied) = done.inspect_err(|error| {
-            self.checkpoint_at += limits::CHECKPOINT_FRAMES;
-            self.doubt(error, true);
-        })?;
-        if frames == copied {
+        let is_all_copied = done.inspect_err(|error| self.doubt(error, true))?;
+        if is_all_copied {
             self.wal_frames.store(0, Ordering::Relaxed);
-            self.checkpoint_at = limits::CHECKPOINT_FRAMES;
-        } else {
-            self.checkpoint_at = frames.max(0) as u32 + limits::CHECKPOINT_FRAMES;
+            self.checkpoint_plan = CheckpointPlan::new();
+            self.cut_log()?;
+        }
+        Ok(())
+    }
+
+    /// Cuts a log that has grown beyond what is kept, and of which all has been copied, by a piece: to free
+    /// gigabytes at once takes a file system a second. SQLite does it when a commit begins the log anew, so
+    /// there is one of nothing; as long as that helps, the next slice goes on.
+    fn cut_log(&mut self) -> Result<(), StoreError> {
+        let (_, size) = self.file_sizes();
+        let kept = limits::WAL_KEPT_BYTES as u64;
+        if size <= kept {
+            return Ok(());
+        }
+        let limit = kept.max(size.saturating_sub(limits::WAL_CUT_BYTES));
+        limit_log(&self.db, limit)?;
+        self.in_transaction(|store| store.db.pragma_update(None, "user_version", SCHEMA_VERSION))?;
+        if self.file_sizes().1 < size {
+            self.checkpoint_plan = CheckpointPlan::default();
         }
         Ok(())
     }

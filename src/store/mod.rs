@@ -5,8 +5,11 @@
 //! Nothing in here waits for another process: a locked database is reported at once, and the caller
 //! decides when to try again.
 
+mod backlog;
+mod backup;
 mod check;
 mod convert;
+mod feed;
 mod keys;
 mod load;
 mod maintain;
@@ -15,6 +18,8 @@ mod read;
 mod retain;
 mod schema;
 mod settle;
+mod snapshot;
+mod subscriptions;
 mod topics;
 mod write;
 
@@ -25,14 +30,18 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+pub use backlog::{copy_log, Help, LogCopied};
+pub use backup::{backup, restore, Copied, CopyOptions};
 pub use check::{check, CheckOptions, Progress, Report};
 pub use convert::{convert, Converted};
+pub use feed::FeedQuery;
 use keys::fingerprint::Fingerprinter;
 pub use keys::IndexMemory;
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};
 pub use retain::{Limit, Retention};
 pub use schema::create_tables;
+pub use subscriptions::{Change, Changed, Position};
 pub use topics::{Topic, TopicId, Topics};
 
 /// What became of one event.
@@ -125,6 +134,8 @@ pub struct Store {
     counters: Counters,
     /// The greatest seq in use; 0 in an empty database.
     last_seq: u64,
+    /// The named subscriptions, as the table has them.
+    positions: subscriptions::Positions,
     /// What retention has let go.
     horizons: retain::Horizons,
     retainer: retain::Retainer,
@@ -134,8 +145,11 @@ pub struct Store {
     topics_mark: u64,
     /// Frames in the write-ahead log, as SQLite told at the last commit.
     wal_frames: Arc<AtomicU32>,
-    /// Frames at which the next checkpoint is due.
-    checkpoint_at: u32,
+    checkpoint_plan: maintain::CheckpointPlan,
+    /// The log is to be copied by another process.
+    needs_help: bool,
+    /// Nobody could be found for it.
+    copies_alone: bool,
     sweep: Option<maintain::TopicSweep>,
     /// The topic of each event of the batch in hand; kept for its memory.
     batch_topics: Vec<TopicId>,
@@ -164,7 +178,12 @@ impl Store {
         self.horizons.events + 1
     }
 
-    /// The topics that have events.
+    /// How many events retention has removed, over the life of the database.
+    pub fn events_removed(&self) -> u64 {
+        self.horizons.removed
+    }
+
+    /// The topics that have had events.
     pub fn topics(&mut self) -> &mut Topics {
         &mut self.topics
     }
@@ -174,9 +193,24 @@ impl Store {
         self.keys.as_ref().map(keys::KeyIndex::memory)
     }
 
+    /// Gives the generations of the key index so few slots, a power of two, until the database is opened
+    /// anew: for tests that want many segments of few events. Nothing where there is no key index.
+    pub fn set_generation_slots(&mut self, slots: usize) {
+        if let Some(keys) = &mut self.keys {
+            keys.set_generation_slots(slots);
+        }
+    }
+
     /// Bytes of the database file and of its write-ahead log.
     pub fn file_sizes(&self) -> (u64, u64) {
         let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |m| m.len());
         (size(&self.path), size(&open::beside(&self.path, "-wal")))
+    }
+
+    /// Bytes that this process may still write to the disk of the database; none where the system does not
+    /// say.
+    pub fn disk_available_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }

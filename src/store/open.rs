@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::keys::fingerprint::Fingerprinter;
+use super::maintain::CheckpointPlan;
 use super::retain::{Horizons, Retainer, Retention};
 use super::schema::{create_tables, recorded_check, upgrade, APPLICATION_ID, SCHEMA_VERSION};
 use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
@@ -120,12 +121,15 @@ impl Store {
             topics: Topics::default(),
             counters: Counters::default(),
             last_seq: 0,
+            positions: Default::default(),
             horizons: Horizons::default(),
             retainer: Retainer::new(options.retention),
             fingerprinter: Fingerprinter::new([0; 16], options.fingerprint_bits),
             topics_mark: 0,
             wal_frames,
-            checkpoint_at: limits::CHECKPOINT_FRAMES,
+            checkpoint_plan: CheckpointPlan::new(),
+            needs_help: false,
+            copies_alone: false,
             sweep: None,
             batch_topics: Vec::new(),
             keys: None,
@@ -191,22 +195,24 @@ pub(super) fn connect(
 }
 
 /// Makes a folder, and the folders above it that are missing, as durable as the files in them will be.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let missing = folder
         .ancestors()
         .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
     let missing: Vec<&Path> = missing.collect();
     fs::create_dir_all(folder)?;
-    for made in missing {
-        let above = made.parent().filter(|p| !p.as_os_str().is_empty());
-        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
+    missing.into_iter().try_for_each(sync_folder)
+}
+
+/// Makes the name of a file or folder durable: syncs the folder that it is in.
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Takes the lock that a running server holds on its database. It is a file of its own beside the
 /// database, because closing any descriptor of the database would drop SQLite's own locks.
-fn take_lock(path: &Path) -> Result<File, String> {
+pub(super) fn take_lock(path: &Path) -> Result<File, String> {
     let path = beside(path, ".lock");
     let file = File::options()
         .create(true)
@@ -296,12 +302,12 @@ fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
     Synchronous::from(durability).apply(db)?;
     db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
-    db.pragma_update_and_check(
-        None,
-        "journal_size_limit",
-        limits::WAL_KEPT_BYTES as i64,
-        |_| Ok(()),
-    )
+    limit_log(db, limits::WAL_KEPT_BYTES as u64)
+}
+
+/// Has SQLite cut the write-ahead log to so many bytes when it begins it anew.
+pub(super) fn limit_log(db: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    db.pragma_update_and_check(None, "journal_size_limit", bytes as i64, |_| Ok(()))
 }
 
 /// Creates the tables of a new database, and proves that the file can be written.

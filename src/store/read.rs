@@ -33,6 +33,42 @@ pub enum Bound {
     Before(u64),
 }
 
+impl Bound {
+    /// Where a page goes on behind this seq.
+    fn behind(self, seq: u64) -> Bound {
+        match self {
+            Bound::After(_) => Bound::After(seq),
+            Bound::Before(_) => Bound::Before(seq),
+        }
+    }
+
+    /// A key that grows in the order of the page. The key of the key is the seq again.
+    fn key(self, seq: u64) -> u64 {
+        match self {
+            Bound::After(_) => seq,
+            Bound::Before(_) => u64::MAX - seq,
+        }
+    }
+}
+
+/// Which seqs of a topic are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct TopicRange {
+    pub topic: TopicId,
+    pub bound: Bound,
+    /// The events up to this seq have been removed.
+    pub removed: u64,
+    /// How long the list of seqs may become.
+    pub limit: usize,
+}
+
+impl TopicRange {
+    /// How many seqs `list` may still take.
+    pub fn room(&self, list: &[u64]) -> usize {
+        self.limit.saturating_sub(list.len())
+    }
+}
+
 /// Which events a page is to hold.
 #[derive(Clone, Debug)]
 pub struct PageQuery<'a> {
@@ -51,7 +87,8 @@ pub struct Page {
     pub more_behind: Option<u64>,
 }
 
-const COLUMNS: &str = "seq, topic_id, event_id, timestamp, source, payload, processed_at";
+pub(super) const COLUMNS: &str =
+    "seq, topic_id, event_id, timestamp, source, payload, processed_at";
 
 impl Store {
     /// Hands the events of a page to `take`, in order. A page ends early once it holds
@@ -131,32 +168,30 @@ impl Store {
         Ok(true)
     }
 
-    /// Appends the seqs of a topic behind (ascending) or in front of (descending) `from`, at most
-    /// `limit`.
-    fn topic_seqs(
-        &self,
-        topic: TopicId,
-        from: u64,
-        ascending: bool,
-        limit: usize,
-        out: &mut Vec<u64>,
-    ) -> rusqlite::Result<()> {
+    /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
+    fn topic_seqs(&self, range: &TopicRange, out: &mut Vec<u64>) -> rusqlite::Result<()> {
         if let Some(keys) = &self.keys {
-            return keys.seqs_of(&self.db, topic, from, ascending, limit, out);
+            return keys.seqs_of(&self.db, range, out);
         }
-        let mut statement = self.db.prepare_cached(if ascending {
-            "SELECT seq FROM events WHERE topic_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
-        } else {
-            "SELECT seq FROM events WHERE topic_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
-        })?;
-        let mut rows = statement.query((topic, clamp(from), limit as i64))?;
+        let (sql, from) = match range.bound {
+            Bound::After(from) => (
+                "SELECT seq FROM events WHERE topic_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+                from,
+            ),
+            Bound::Before(from) => (
+                "SELECT seq FROM events WHERE topic_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+                from,
+            ),
+        };
+        let mut statement = self.db.prepare_cached(sql)?;
+        let mut rows = statement.query((range.topic, clamp(from), range.room(out) as i64))?;
         while let Some(row) = rows.next()? {
             out.push(row.get::<_, i64>(0)? as u64);
         }
         Ok(())
     }
 
-    fn select(&mut self, patterns: &[String]) -> Selection {
+    pub(super) fn select(&mut self, patterns: &[String]) -> Selection {
         if patterns.is_empty() || patterns.iter().any(|p| p == "*") {
             return Selection::All;
         }
@@ -176,7 +211,8 @@ impl Store {
     }
 }
 
-enum Selection {
+/// What patterns come to.
+pub(super) enum Selection {
     All,
     Topics(Vec<TopicId>),
 }
@@ -206,9 +242,8 @@ impl PageFill {
 
 /// The seqs of several topics in one order. Each topic has a short buffer that is refilled when it
 /// runs empty, so a page costs what it shows and one look-up for each topic at the most.
-struct TopicMerge<'s> {
+pub(super) struct TopicMerge<'s> {
     store: &'s Store,
-    ascending: bool,
     buffers: Vec<TopicBuffer>,
     /// The next seq of each topic that has one; as a key that grows in the page's order.
     heads: BinaryHeap<Reverse<(u64, usize)>>,
@@ -225,11 +260,9 @@ struct TopicBuffer {
 }
 
 impl<'s> TopicMerge<'s> {
-    fn new(store: &'s Store, ids: &[TopicId], bound: Bound) -> rusqlite::Result<Self> {
-        let ascending = matches!(bound, Bound::After(_));
+    pub(super) fn new(store: &'s Store, ids: &[TopicId], bound: Bound) -> rusqlite::Result<Self> {
         let mut merge = Self {
             store,
-            ascending,
             buffers: Vec::new(),
             heads: BinaryHeap::new(),
             waiting: Vec::new(),
@@ -263,34 +296,34 @@ impl<'s> TopicMerge<'s> {
             seqs: Vec::new(),
             exhausted: false,
         });
-        let from = match self.bound {
-            Bound::After(seq) | Bound::Before(seq) => seq,
-        };
-        self.refill(self.buffers.len() - 1, from)
+        self.refill(self.buffers.len() - 1, self.bound)
     }
 
-    fn refill(&mut self, at: usize, from: u64) -> rusqlite::Result<()> {
+    fn refill(&mut self, at: usize, bound: Bound) -> rusqlite::Result<()> {
         let buffer = &mut self.buffers[at];
         if buffer.seqs.is_empty() && !buffer.exhausted {
-            let limit = limits::TOPIC_SEQS_BUFFERED;
-            self.store
-                .topic_seqs(buffer.topic, from, self.ascending, limit, &mut buffer.seqs)?;
-            buffer.exhausted = buffer.seqs.len() < limits::TOPIC_SEQS_BUFFERED;
+            let range = TopicRange {
+                topic: buffer.topic,
+                bound,
+                removed: self.store.horizons.events,
+                limit: limits::TOPIC_SEQS_BUFFERED,
+            };
+            self.store.topic_seqs(&range, &mut buffer.seqs)?;
+            buffer.exhausted = range.room(&buffer.seqs) > 0;
             buffer.seqs.reverse();
         }
         if let Some(seq) = buffer.seqs.pop() {
-            let key = if self.ascending { seq } else { u64::MAX - seq };
-            self.heads.push(Reverse((key, at)));
+            self.heads.push(Reverse((bound.key(seq), at)));
         }
         Ok(())
     }
 
-    fn next(&mut self) -> rusqlite::Result<Option<u64>> {
+    pub(super) fn next(&mut self) -> rusqlite::Result<Option<u64>> {
         while let Some((newest, topic)) = self.waiting.last().copied() {
             let best = self
                 .heads
                 .peek()
-                .map_or(0, |Reverse((key, _))| u64::MAX - key);
+                .map_or(0, |Reverse((key, _))| self.bound.key(*key));
             if newest <= best {
                 break;
             }
@@ -300,18 +333,21 @@ impl<'s> TopicMerge<'s> {
         let Some(Reverse((key, at))) = self.heads.pop() else {
             return Ok(None);
         };
-        let seq = if self.ascending { key } else { u64::MAX - key };
-        self.refill(at, seq)?;
+        let seq = self.bound.key(key);
+        self.refill(at, self.bound.behind(seq))?;
         Ok(Some(seq))
     }
 }
 
 /// A seq as SQLite's signed integer.
-fn clamp(seq: u64) -> i64 {
+pub(super) fn clamp(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-fn stored_event<'r>(topics: &'r Topics, row: &'r Row) -> rusqlite::Result<StoredEvent<'r>> {
+pub(super) fn stored_event<'r>(
+    topics: &'r Topics,
+    row: &'r Row,
+) -> rusqlite::Result<StoredEvent<'r>> {
     let topic = row.get::<_, TopicId>(1)?;
     if topic == 0 || topic as usize > topics.len() {
         return Err(rusqlite::Error::IntegralValueOutOfRange(1, topic.into()));

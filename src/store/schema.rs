@@ -95,6 +95,7 @@ CREATE TABLE segments(
 /// wholly or not at all.
 pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     db.execute_batch(TABLES)?;
+    create_subscriptions(db)?;
     create_retention(db)?;
     create_check(db, dedup)?;
     db.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -115,6 +116,7 @@ fn create_retention(db: &Connection) -> rusqlite::Result<()> {
 /// is, the header's page is.
 pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
     if version(db)? < 2 {
+        create_subscriptions(db)?;
         create_retention(db)?;
         if recorded_check(db)? == Dedup::Constraint {
             db.execute_batch(REMOVED_KEYS_INDEX)?;
@@ -126,6 +128,17 @@ pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
 /// The version of the tables.
 pub(super) fn version(db: &Connection) -> rusqlite::Result<i32> {
     db.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Creates the table of named subscriptions, which most databases of version 1 have.
+fn create_subscriptions(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "CREATE TABLE IF NOT EXISTS subscriptions(
+           name       TEXT PRIMARY KEY,
+           after      INTEGER NOT NULL,
+           updated_at INTEGER NOT NULL
+         ) STRICT, WITHOUT ROWID;",
+    )
 }
 
 /// Creates what a duplicate check needs, and records it as the database's.
@@ -149,8 +162,9 @@ pub(super) fn create_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()
     Ok(())
 }
 
-/// What tables of version 1 lack.
-pub(super) const SINCE_VERSION_2: [&str; 4] = [
+/// What tables of version 1 may lack.
+pub(super) const SINCE_VERSION_2: [&str; 5] = [
+    "subscriptions",
     "retention",
     "removed_times",
     "removed_keys",

@@ -128,14 +128,14 @@ pub(super) fn checkpoint_on_close(db: &Connection, is_wanted: bool) -> rusqlite:
 }
 
 /// Where SQLite stands in the write-ahead log.
-struct Position {
+pub(super) struct Position {
     /// Frames up to the last commit.
-    frames: u64,
+    pub frames: u64,
     /// Those of them that it takes for copied and synced.
-    copied: u64,
+    pub copied: u64,
 }
 
-fn position(db: &Connection) -> rusqlite::Result<Position> {
+pub(super) fn position(db: &Connection) -> rusqlite::Result<Position> {
     db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
         Ok(Position {
             frames: row.get::<_, i64>(1)?.max(0) as u64,
@@ -144,7 +144,7 @@ fn position(db: &Connection) -> rusqlite::Result<Position> {
     })
 }
 
-fn data_version(db: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn data_version(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 

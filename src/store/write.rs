@@ -8,6 +8,7 @@ use super::keys::{Check, KeyIndex};
 use super::maintain::{write_topics, TopicRows};
 use super::retain::{write_removal, Removal, RemovedKeys};
 use super::schema::SCHEMA_VERSION;
+use super::subscriptions::{Change, Changed, Undo};
 use super::topics::TopicId;
 use super::{damaged, Counters, Durability, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
@@ -124,23 +125,37 @@ struct Written {
     last_seq: u64,
     topics: TopicRows,
     removal: Option<Removal>,
+    changed: Vec<Changed>,
 }
 
 impl Store {
-    /// Stores the events of all `publications` in one transaction and appends the outcome of each, in
-    /// order, to `outcomes`. After an error nothing is stored, nothing is counted and `outcomes` is
-    /// as it was.
+    /// Stores the events of all `publications` in one transaction, as [`Store::commit_all`] does.
     pub fn commit<'p>(
         &mut self,
         publications: impl Iterator<Item = &'p Publication> + Clone,
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), StoreError> {
+        self.commit_all(publications, &[], processed_at, outcomes)
+            .map(|_| ())
+    }
+
+    /// Stores the events of all `publications` and makes the `changes` behind them in one transaction.
+    /// Appends the outcome of each event, in order, to `outcomes`, and says what became of each change.
+    /// After an error nothing is stored, nothing is counted and `outcomes` is as it was.
+    pub fn commit_all<'p>(
+        &mut self,
+        publications: impl Iterator<Item = &'p Publication> + Clone,
+        changes: &[Change],
+        processed_at: i64,
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<Vec<Changed>, StoreError> {
         self.settle_log()?;
         let first = outcomes.len();
         let topics_before = self.topics.len();
         self.batch_topics.clear();
-        match self.write(publications, processed_at, outcomes) {
+        let mut undo = Undo::default();
+        match self.write(publications, changes, processed_at, outcomes, &mut undo) {
             Ok(written) => {
                 if let Some(keys) = &mut self.keys {
                     keys.committed();
@@ -156,11 +171,12 @@ impl Store {
                         self.topics.count(*topic, *seq, processed_at);
                     }
                 }
-                Ok(())
+                Ok(written.changed)
             }
             Err(error) => {
                 outcomes.truncate(first);
                 self.topics.truncate(topics_before);
+                self.undo_changes(undo);
                 self.rollback();
                 if let Some(keys) = &mut self.keys {
                     keys.rolled_back();
@@ -175,8 +191,10 @@ impl Store {
     fn write<'p>(
         &mut self,
         publications: impl Iterator<Item = &'p Publication> + Clone,
+        changes: &[Change],
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
+        undo: &mut Undo,
     ) -> rusqlite::Result<Written> {
         self.begin_durable()?;
         let sizes = publications.clone().map(|p| (p.events.len(), p.body.len()));
@@ -187,6 +205,7 @@ impl Store {
             last_seq: self.last_seq,
             topics: TopicRows::default(),
             removal,
+            changed: Vec::new(),
         };
         for publication in publications {
             let body = &publication.body;
@@ -223,10 +242,12 @@ impl Store {
         drop(statements);
         let accepted = written.counters.unique_processed - self.counters.unique_processed;
         let has_removed = written.removal.as_ref().is_some_and(|r| r.has_changed);
-        if accepted == 0 && !has_removed {
+        if accepted == 0 && !has_removed && changes.is_empty() {
             self.commit_counters_alone(&written)?;
             return Ok(written);
         }
+        written.changed =
+            self.change_subscriptions(changes, written.last_seq, processed_at, undo)?;
         if let Some(keys) = &mut self.keys {
             let budget = accepted as usize * limits::SEGMENT_RECORDS_PER_EVENT;
             keys.work(&self.db, budget)?;

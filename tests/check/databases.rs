@@ -78,7 +78,7 @@ pub fn fill(store: &mut Store, numbers: std::ops::Range<u64>) {
 
 /// A database of its own for one test.
 pub struct Database {
-    _directory: TemporaryDirectory,
+    directory: TemporaryDirectory,
     pub path: PathBuf,
 }
 
@@ -87,7 +87,7 @@ impl Database {
         let directory = TemporaryDirectory::new();
         Database {
             path: directory.join("events.db"),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -124,8 +124,7 @@ impl Database {
 
     /// The names of the files in its folder.
     pub fn files(&self) -> Vec<String> {
-        let folder = self.path.parent().expect("it is in a folder");
-        let entries = fs::read_dir(folder).expect("the folder can be read");
+        let entries = fs::read_dir(self.directory.path()).expect("the folder can be read");
         let name = |entry: std::io::Result<fs::DirEntry>| {
             let name = entry.expect("the folder can be read").file_name();
             name.into_string().expect("the names are ours")
@@ -222,7 +221,7 @@ impl Database {
     }
 }
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_logagg");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_logagg");
 
 /// How a run of the program ended.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
-//! `logagg check` and `logagg convert`: the built program against databases that the store made, and
-//! against the same ones with one thing changed.
+//! `logagg check`, `convert`, `backup` and `restore`: the built program against databases that the store
+//! made, and against the same ones with one thing changed.
 
+mod backups;
 mod conversions;
 mod damage;
 mod databases;
-#[allow(dead_code)]
 #[path = "../server/harness/directory.rs"]
 mod directory;
 mod pages;

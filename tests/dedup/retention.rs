@@ -17,7 +17,7 @@ fn ages(events: i64, keys: Option<i64>) -> Retention {
 
 #[test]
 fn both_checks_agree_while_events_are_removed() {
-    let mut came_again = 0;
+    let (mut came_again, mut events, mut removed) = (0, 0, 0);
     for seed in seeds(1) {
         for (age, keys) in [(200, None), (200, Some(200)), (1_000, Some(2_000))] {
             eprintln!("SEED={seed} {age} {keys:?}");
@@ -26,6 +26,8 @@ fn both_checks_agree_while_events_are_removed() {
             pair.run(5_000, &[1, 50, 500]);
             assert!(pair.index().first_seq() > 1);
             let stored = pair.index().counters().unique_processed;
+            events += stored;
+            removed += pair.index().events_removed();
             let forgotten = stored.saturating_sub(pair.keys());
             assert!(forgotten == 0 || keys.is_some());
             came_again += forgotten;
@@ -33,6 +35,11 @@ fn both_checks_agree_while_events_are_removed() {
         }
     }
     assert!(came_again > 0);
+    println!(
+        "FIGURE dedup-retention: {events} events in random traffic, {removed} of them removed meanwhile, \
+         {came_again} stored again behind forgotten keys, commits made to fail, restarts and crashes: key \
+         index and SQLite's own constraint gave the same answers and hold the same rows"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 
 use crate::harness::{event, Address, Client, Server, Setup};
+use crate::report::skipped;
 
 fn serves(address: &Address, event_id: &str) {
     let mut client = Client::connect(address);
@@ -115,7 +116,10 @@ fn host_and_port_come_from_flags_and_variables() {
 #[test]
 fn ipv6_is_served() {
     if let Err(error) = TcpListener::bind("[::1]:0") {
-        eprintln!("SKIPPED: this machine has no IPv6 ({error})");
+        skipped(
+            "ipv6_is_served",
+            format_args!("there is no IPv6 here, {error}"),
+        );
         return;
     }
     let none: [&str; 0] = [];

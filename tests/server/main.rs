@@ -2,20 +2,27 @@
 //! it is one binary, so that it is linked once and nothing of the harness is unused. What needs a library
 //! underneath the program is left out where programs are linked statically.
 
+mod access_log;
+mod backup;
 mod bodies;
 mod checking;
+mod dashboard;
 mod disk;
 mod durability;
 mod encodings;
 mod event_rules;
 mod harness;
+mod healthcheck;
 mod http;
 mod lifecycle;
 mod limits;
 mod listening;
 mod locked;
 mod log_lines;
+mod metrics;
+mod openapi;
 mod outcomes;
+mod overload;
 mod pages;
 mod patience;
 mod payloads;
@@ -24,11 +31,25 @@ mod power;
 mod random;
 mod reading;
 mod refusals;
+mod report;
 mod retention;
 mod scenarios;
 mod starting;
+mod subscribe;
+mod systemd;
 mod tokens;
 #[cfg(not(target_feature = "crt-static"))]
 mod trouble;
 mod wait;
+mod wal;
 mod watching;
+
+/// What is left out must not be left out in silence.
+#[cfg(target_feature = "crt-static")]
+#[test]
+fn a_static_program_has_no_library_underneath() {
+    report::skipped(
+        "power, trouble",
+        "no library can be put between a static program and the system",
+    );
+}

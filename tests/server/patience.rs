@@ -3,12 +3,11 @@
 //! (`--ignored`). None asserts a time: that something ends is what counts.
 
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{event, Client, Response, Server};
-use crate::wait::wait_until;
+use crate::harness::{event, Client, Response, Server, PATIENCE};
+use crate::wait::{wait_until, wait_within};
 
 const PUBLISH: &str = "POST /publish HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
 
@@ -27,14 +26,11 @@ fn a_head_that_is_not_complete_is_408() {
     let mut silent = server.client();
     silent.send("GET /health HTTP/1.1\r\nHo");
     let mut busy = server.client();
-    busy.send("GET /health HTTP/1.1\r\nHost: test\r\n");
-    // Stops when the answer has come and the connection is closed.
-    while busy.try_send("X: y\r\n").is_ok() {
-        if !server.log().lines_with("refused with 408").is_empty() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(200));
-    }
+    busy.send("GET /health HTTP/1.1\r\nHost: test\r\nX: ");
+    wait_until("a refusal", || {
+        let is_closed = busy.try_send("y").is_err();
+        is_closed || !server.log().lines_with("refused with 408").is_empty()
+    });
     for mut client in [silent, busy] {
         let response = client.response();
         response.sentence(408);
@@ -126,10 +122,9 @@ fn an_idle_connection_is_closed() {
     let mut silent = server.client();
     let mut used = server.client();
     used.get("/health").expect(200);
-    let waiting = || server.json("/stats")["connections"] != 1;
-    while waiting() {
-        thread::sleep(Duration::from_secs(1));
-    }
+    wait_within(2 * PATIENCE, "two idle connections to be closed", || {
+        server.json("/stats")["connections"] == 1
+    });
     assert!(silent.is_closed());
     assert!(used.is_closed());
 }
@@ -142,7 +137,7 @@ fn a_client_that_takes_nothing_is_closed() {
     let mut deaf = server.client();
     // Many times what the two sockets hold.
     deaf.send("GET /events HTTP/1.1\r\nHost: test\r\n\r\n".repeat(20));
-    while server.json("/stats")["connections"] != 1 {
-        thread::sleep(Duration::from_secs(1));
-    }
+    wait_until("the connection to be closed", || {
+        server.json("/stats")["connections"] == 1
+    });
 }

@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::{event, Client, Log, Response, Server, Setup};
+use crate::report::Tally;
 
 const BOTH: &str = "secret-of-both";
 const PUBLISH: &str = "secret-of-publisher";
@@ -16,6 +17,12 @@ const FILE: &str = "# who may do what\n\n\
     app publish secret-of-publisher\n\
     dashboard read secret-of-reader\n\
     admin publish,read secret-of-both\n";
+
+static REFUSALS: Tally = Tally::new(
+    "tokens-refused",
+    "requests without a token, with an unknown one or without the scope answered 401 or 403, before any \
+     other fault of theirs; nothing of them stored, and no token in an answer",
+);
 
 const INVALID: &str = "Bearer error=\"invalid_token\"";
 const INSUFFICIENT: &str = "Bearer error=\"insufficient_scope\"";
@@ -61,6 +68,7 @@ fn refused(response: &Response, status: u16, challenge: &str) {
     let whole = format!("{response:?}");
     assert!(!whole.contains("secret"), "{whole}");
     assert_eq!(response.header("www-authenticate"), Some(challenge));
+    REFUSALS.count();
 }
 
 /// Asks for the file to be read again, and waits for `count` lines with `part`.
@@ -122,6 +130,7 @@ fn each_token_opens_what_its_scopes_say() {
     }
     // What was refused was not stored.
     assert_eq!(get(&mut client, "/stats", READ).expect(200)["received"], 2);
+    REFUSALS.tell();
 }
 
 #[test]
@@ -184,6 +193,7 @@ fn a_request_without_a_known_token_is_401() {
         (&json!(0), &json!(0))
     );
     tells_no_token(&server.stop());
+    REFUSALS.tell();
 }
 
 #[test]
@@ -235,6 +245,7 @@ fn refusals_for_the_token_come_before_all_others() {
     client.send("POST /publish HTTP/1.1\r\nHost: test\r\nContent-Length: x\r\n\r\n");
     client.response().sentence(400);
     assert!(client.is_closed());
+    REFUSALS.tell();
 }
 
 #[test]

@@ -6,10 +6,17 @@ use std::time::{Duration, Instant};
 use crate::harness::PATIENCE;
 
 /// Tries again until `done`; gives up with `what` when that takes too long.
-pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
+pub fn wait_until(what: &str, done: impl FnMut() -> bool) {
+    wait_within(PATIENCE, what, done);
+}
+
+/// The same with a patience of its own, for what takes its time.
+pub fn wait_within(patience: Duration, what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
     while !done() {
-        assert!(Instant::now() < until, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(2));
+        let waited = start.elapsed();
+        assert!(waited < patience, "waited in vain for {what}");
+        // A long wait is not made much longer by looking less often.
+        thread::sleep((waited / 20).clamp(Duration::from_millis(2), Duration::from_secs(1)));
     }
 }

@@ -94,14 +94,19 @@ impl Conn {
         self.sending == Sending::Done
     }
 
-    /// Bytes held for this connection: received, decoded and to be sent.
-    pub fn buffered(&self) -> usize {
+    /// Bytes held of requests that are not answered yet.
+    pub fn received(&self) -> usize {
         let body = if self.body.is_empty() {
             0
         } else {
             self.body.capacity()
         };
-        self.input.len() + body + self.output.len()
+        self.input.len() + body
+    }
+
+    /// Bytes held of answers that the client has not taken.
+    pub fn to_send(&self) -> usize {
+        self.output.len()
     }
 
     /// Whether a request has begun to arrive and is not complete.

@@ -1,6 +1,5 @@
-//! `check`: proves that a database is right, or says what is wrong with it. One read transaction of a
-//! connection that cannot write, and so one moment of the database, also while a server writes to it.
-//! Until the check ends the server's write-ahead log is not emptied; that is all a server notices.
+//! `check`: proves that a database is right, or says what is wrong with it, as it is at one moment
+//! ([`super::snapshot`]), also while a server writes to it.
 //!
 //! Memory is bounded whatever the size of the database. Each structure is read once from front to back;
 //! that two of them hold the same records, each in its own order, is shown by sums of keyed hashes
@@ -16,11 +15,9 @@ mod segments;
 mod sum;
 mod tables;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use super::keys::build::{Merge, Source};
 use super::keys::fingerprint::Fingerprinter;
@@ -29,10 +26,10 @@ use super::keys::segment::Description;
 use super::keys::stored::have_one_key;
 use super::keys::Collision;
 use super::load::fingerprint_key;
-use super::open::{beside, explain, identify};
+use super::open::explain;
 use super::retain::Horizons;
 use super::schema::{recorded_check, version};
-use super::{Dedup, OpenError};
+use super::{snapshot, Dedup, OpenError};
 use crate::limits;
 use problems::Problems;
 use sum::Adder;
@@ -117,39 +114,21 @@ pub fn check(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, OpenError> {
     let path = &options.path;
-    let fail = |what: String| {
+    snapshot::read(path, |db| check_once(db, options.quick, progress)).map_err(|what| {
         OpenError(format!(
             "cannot check the database {}: {what}",
             path.display()
         ))
-    };
-    let path = fs::canonicalize(path).map_err(|error| fail(error.to_string()))?;
-    if path.is_dir() {
-        return Err(fail("it is a folder".into()));
-    }
-    // Without a write-ahead log nobody has it open, and it can be read without leaving files beside it or
-    // on a disk that cannot be written, unless a server starts meanwhile.
-    let has_log = || beside(&path, "-wal").exists();
-    if !has_log() {
-        let state = || fs::metadata(&path).and_then(|about| Ok((about.len(), about.modified()?)));
-        let before = state().map_err(|error| fail(error.to_string()))?;
-        let result = check_once(&path, true, options.quick, progress);
-        if !has_log() && state().is_ok_and(|after| after == before) {
-            return result.map_err(fail);
-        }
-    }
-    check_once(&path, false, options.quick, progress).map_err(fail)
+    })
 }
 
 fn check_once(
-    path: &Path,
-    is_closed: bool,
+    db: &Connection,
     quick: bool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, String> {
-    let db = open_read_only(path, is_closed)?;
     let mut report = Report {
-        dedup: recorded_check(&db).map_err(|e| explain(&e))?,
+        dedup: recorded_check(db).map_err(|e| explain(&e))?,
         events: 0,
         removed: 0,
         topics: 0,
@@ -160,7 +139,7 @@ fn check_once(
         problems: Vec::new(),
     };
     let mut run = Run {
-        db: &db,
+        db,
         problems: Problems::default(),
         progress,
         adder: Adder::new(),
@@ -174,44 +153,6 @@ fn check_once(
     }
     report.problems = run.problems.into_lines();
     Ok(report)
-}
-
-/// Opens a database of ours and begins the transaction. One that is closed is taken as it is on the disk.
-fn open_read_only(path: &Path, is_closed: bool) -> Result<Connection, String> {
-    let open = || {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = if is_closed {
-            Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)?
-        } else {
-            Connection::open_with_flags(path, flags)?
-        };
-        db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
-        db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS))?;
-        db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
-        db.execute_batch("BEGIN")?;
-        let tables: i64 =
-            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        Ok((db, tables))
-    };
-    let (db, tables) = open().map_err(|e| explain(&e))?;
-    identify(&db)?;
-    if tables == 0 {
-        return Err("it is empty".into());
-    }
-    Ok(db)
-}
-
-/// The URI of a file that does not change (<https://www.sqlite.org/uri.html>).
-fn immutable(path: &Path) -> String {
-    let mut uri = "file:".to_owned();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
-            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
-            _ => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    uri + "?immutable=1"
 }
 
 fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Result<()> {

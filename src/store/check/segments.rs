@@ -6,9 +6,10 @@ use rusqlite::{Connection, OptionalExtension};
 use super::super::keys::filter;
 use super::super::keys::fingerprint::Fingerprinter;
 use super::super::keys::record::{records, KeyRecord, Posting, Record};
-use super::super::keys::segment::{with_page, Description, Layout, Segment, Seqs};
+use super::super::keys::segment::{with_page, Description, Layout, Segment};
 use super::super::keys::REMOVED_TOPIC;
 use super::super::load::event_parts;
+use super::super::read::{Bound, TopicRange};
 use super::rows::{Group, Groups};
 use super::sum::Sum;
 use super::tables::Counters;
@@ -462,8 +463,13 @@ fn name_missing(
             );
         }
         let mut found = Vec::new();
-        let behind = Seqs::Behind(seq - 1);
-        let list = segment.seqs_of(run.db, topic, behind, 1, &mut found);
+        let range = TopicRange {
+            topic,
+            bound: Bound::After(seq - 1),
+            removed: 0,
+            limit: 1,
+        };
+        let list = segment.seqs_of(run.db, &range, &mut found);
         if unless_damaged(list)?.is_none() || found != [seq] {
             run.problems.add(
                 "postings",

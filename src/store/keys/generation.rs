@@ -8,29 +8,21 @@
 use super::super::TopicId;
 use super::fingerprint::Fingerprint;
 use super::record::{KeyRecord, Posting};
-use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS};
-
-/// What is known of one recent event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
-    pub fingerprint: Fingerprint,
-    /// 0 in an empty slot.
-    pub seq: u64,
-    /// The hash of the whole event.
-    pub event_hash: u64,
-}
 
 /// Keys of events with ascending seqs.
 pub struct Generation {
-    slots: Box<[Entry]>,
+    /// An empty slot has the seq 0.
+    slots: Box<[KeyRecord]>,
     /// The slot and the topic of each entry, in the order in which they came.
     order: Vec<(u32, TopicId)>,
 }
 
 impl Generation {
-    pub fn new() -> Self {
+    /// A generation with so many slots, a power of two.
+    pub fn new(slots: usize) -> Self {
+        assert!(slots.is_power_of_two(), "a fingerprint's bits are a slot");
         Self {
-            slots: vec![Entry::default(); GENERATION_SLOTS].into_boxed_slice(),
+            slots: vec![KeyRecord::default(); slots].into_boxed_slice(),
             order: Vec::new(),
         }
     }
@@ -39,24 +31,26 @@ impl Generation {
         self.order.len()
     }
 
+    /// Whether three quarters of its slots are taken.
     pub fn is_full(&self) -> bool {
-        self.order.len() >= GENERATION_ENTRIES
+        self.order.len() >= self.slots.len() / 4 * 3
     }
 
     /// Bytes of memory that it takes.
     pub fn memory_bytes(&self) -> usize {
-        self.slots.len() * size_of::<Entry>() + self.order.capacity() * size_of::<(u32, TopicId)>()
+        self.slots.len() * size_of::<KeyRecord>()
+            + self.order.capacity() * size_of::<(u32, TopicId)>()
     }
 
     /// Adds an entry behind the others; its seq is greater than theirs.
-    pub fn push(&mut self, entry: Entry, topic: TopicId) {
+    pub fn push(&mut self, entry: KeyRecord, topic: TopicId) {
         assert!(
             !self.is_full() && entry.seq > self.last_seq(),
             "entries come in order, into room"
         );
-        let mut at = slot_of(entry.fingerprint);
+        let mut at = self.slot_of(entry.fingerprint);
         while self.slots[at].seq != 0 {
-            at = (at + 1) % GENERATION_SLOTS;
+            at = (at + 1) & (self.slots.len() - 1);
         }
         self.slots[at] = entry;
         self.order.push((at as u32, topic));
@@ -65,13 +59,13 @@ impl Generation {
     /// Takes the newest entry back.
     pub fn pop(&mut self) {
         if let Some((at, _)) = self.order.pop() {
-            self.slots[at as usize] = Entry::default();
+            self.slots[at as usize] = KeyRecord::default();
         }
     }
 
     /// The entries of a fingerprint.
-    pub fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &Entry> {
-        let from = slot_of(fingerprint);
+    pub fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &KeyRecord> {
+        let from = self.slot_of(fingerprint);
         let round = self.slots[from..].iter().chain(&self.slots[..from]);
         round
             .take_while(|entry| entry.seq != 0)
@@ -96,16 +90,7 @@ impl Generation {
     /// All keys, sorted.
     pub fn sorted_keys(&self) -> Vec<KeyRecord> {
         let entry = |(at, _): &(u32, TopicId)| self.slots[*at as usize];
-        let mut keys: Vec<_> = self
-            .order
-            .iter()
-            .map(entry)
-            .map(|e| KeyRecord {
-                fingerprint: e.fingerprint,
-                seq: e.seq,
-                event_hash: e.event_hash,
-            })
-            .collect();
+        let mut keys: Vec<_> = self.order.iter().map(entry).collect();
         keys.sort_unstable();
         keys
     }
@@ -120,19 +105,20 @@ impl Generation {
         postings.sort_unstable();
         postings
     }
-}
 
-/// The first bits choose the slot, so that a fingerprint cut short in a test chooses one too.
-fn slot_of(fingerprint: Fingerprint) -> usize {
-    (fingerprint >> (u128::BITS - GENERATION_SLOTS.ilog2())) as usize
+    /// The first bits choose the slot, so that a fingerprint cut short in a test chooses one too.
+    fn slot_of(&self, fingerprint: Fingerprint) -> usize {
+        (fingerprint >> (u128::BITS - self.slots.len().ilog2())) as usize
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS};
 
-    fn entry(fingerprint: u128, seq: u64) -> Entry {
-        Entry {
+    fn entry(fingerprint: u128, seq: u64) -> KeyRecord {
+        KeyRecord {
             fingerprint,
             seq,
             event_hash: seq * 7,
@@ -145,7 +131,7 @@ mod tests {
 
     #[test]
     fn entries_of_one_slot_are_told_apart_and_leave_in_reverse() {
-        let mut generation = Generation::new();
+        let mut generation = Generation::new(GENERATION_SLOTS);
         let last = u128::MAX << (u128::BITS - GENERATION_SLOTS.ilog2());
         for (at, fingerprint) in [last, last | 1, last, 0].into_iter().enumerate() {
             generation.push(entry(fingerprint, at as u64 + 10), 1 + at as u32 % 2);
@@ -163,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_full_generation_gives_back_all_keys_sorted() {
-        let mut generation = Generation::new();
+        let mut generation = Generation::new(GENERATION_SLOTS);
         let mut fingerprint = 1_u128;
         let mut expected = Vec::new();
         for seq in 1..=GENERATION_ENTRIES as u64 {
@@ -171,11 +157,7 @@ mod tests {
                 .wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645)
                 .wrapping_add(99);
             generation.push(entry(fingerprint, seq), 1);
-            expected.push(KeyRecord {
-                fingerprint,
-                seq,
-                event_hash: seq * 7,
-            });
+            expected.push(entry(fingerprint, seq));
         }
         assert!(generation.is_full());
         expected.sort_unstable();

@@ -10,7 +10,7 @@ use super::fingerprint::Fingerprinter;
 use super::generation::Generation;
 use super::segment::{last_page, time_of, Description, Segment};
 use super::{filter, Garbage, Horizons, KeyIndex, MergeBound};
-use crate::limits::{GENERATION_ENTRIES, MERGE_WIDTH, SEGMENT_LEVELS};
+use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS, MERGE_WIDTH, SEGMENT_LEVELS};
 
 impl KeyIndex {
     /// Reads what memory has to know of the segments. The events behind [`KeyIndex::mark`] are to be
@@ -38,7 +38,8 @@ impl KeyIndex {
             fingerprinter,
             filter_memory_max,
             segments: Vec::with_capacity(described.len()),
-            generations: VecDeque::from([Generation::new()]),
+            generations: VecDeque::from([Generation::new(GENERATION_SLOTS)]),
+            generation_slots: GENERATION_SLOTS,
             builds: Default::default(),
             next_page: [1; SEGMENT_LEVELS],
             finished: Vec::new(),

@@ -28,14 +28,15 @@ use std::collections::VecDeque;
 use rusqlite::Connection;
 
 use super::retain::Horizons;
+use super::read::{Bound, TopicRange};
 use super::{damaged, TopicId};
 use crate::limits::SEGMENT_LEVELS;
 use build::Build;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
 pub use forget::MergeBound;
-use generation::{Entry, Generation};
+use generation::Generation;
 use record::KeyRecord;
-use segment::{Segment, Seqs};
+use segment::Segment;
 use stored::{compare, has_key, Compared};
 
 /// The topic under which an event stands that was removed before its segment was made. No topic has this
@@ -45,8 +46,8 @@ pub const REMOVED_TOPIC: TopicId = 0;
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// Its key is not stored; the entry to be added, still without a seq.
-    New(Entry),
+    /// Its key is not stored; the record to be added, still without a seq.
+    New(KeyRecord),
     /// It is stored as this seq, all of it the same.
     Same(u64),
     /// Its key is stored as this seq, with other content.
@@ -109,6 +110,8 @@ pub struct KeyIndex {
     segments: Vec<Segment>,
     /// By seq, ascending. The last is being filled, the others are sealed.
     generations: VecDeque<Generation>,
+    /// Slots of the generations to come.
+    generation_slots: usize,
     /// By the level that they make.
     builds: [Option<Running>; SEGMENT_LEVELS],
     /// Builds that the open transaction has completed, the oldest of a level first.
@@ -182,34 +185,24 @@ impl KeyIndex {
         if record.seq <= newest.unwrap_or(0) {
             return Err(damaged("the events are not in the order of their seqs"));
         }
-        let entry = Entry {
-            fingerprint: record.fingerprint,
-            seq: record.seq,
-            event_hash: record.event_hash,
-        };
-        self.push(entry, topic);
+        self.push(record, topic);
         Ok(())
     }
 
     /// Whether an event is new, a repeat, or differs from what its key is stored with.
     pub fn check(&self, db: &Connection, event: &EventParts) -> rusqlite::Result<Check> {
-        let fingerprint = self.fingerprinter.of_key(event.topic, event.event_id);
-        let event_hash = self.fingerprinter.of_event(event);
+        let new = self.fingerprinter.record(event, 0);
         for generation in self.generations.iter().rev() {
-            for entry in generation.find(fingerprint) {
-                let told = self.tell(db, event, entry.seq, entry.event_hash == event_hash)?;
+            for entry in generation.find(new.fingerprint) {
+                let told = self.tell(db, event, entry.seq, entry.event_hash == new.event_hash)?;
                 if let Some(check) = told {
                     return Ok(check);
                 }
             }
         }
-        let mut found = Check::New(Entry {
-            fingerprint,
-            seq: 0,
-            event_hash,
-        });
-        self.find_in_segments(db, fingerprint, |record| {
-            let told = self.tell(db, event, record.seq, record.event_hash == event_hash)?;
+        let mut found = Check::New(new);
+        self.find_in_segments(db, new.fingerprint, |record| {
+            let told = self.tell(db, event, record.seq, record.event_hash == new.event_hash)?;
             let is_told = told.is_some();
             found = told.unwrap_or(found);
             Ok(is_told)
@@ -288,82 +281,66 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// The seqs of a topic's stored events behind (ascending) or in front of (descending) `from`, at
-    /// most `limit`.
+    /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
     pub fn seqs_of(
         &self,
         db: &Connection,
-        topic: TopicId,
-        from: u64,
-        ascending: bool,
-        limit: usize,
+        range: &TopicRange,
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
-        let wanted = out.len() + limit;
-        let removed = self.horizons.events;
-        if ascending {
-            let from = from.max(removed);
-            for segment in self
-                .segments
-                .iter()
-                .filter(|segment| segment.about.last_seq > from)
-            {
-                if out.len() >= wanted {
-                    return Ok(());
+        let topic = range.topic;
+        match range.bound {
+            Bound::After(from) => {
+                let from = from.max(range.removed);
+                let segments = self.segments.iter();
+                for segment in segments.filter(|s| s.about.last_seq > from) {
+                    if range.room(out) == 0 {
+                        return Ok(());
+                    }
+                    segment.seqs_of(db, range, out)?;
                 }
-                let behind = Seqs::Behind(from);
-                segment.seqs_of(db, topic, behind, wanted - out.len(), out)?;
-            }
-            for generation in self.generations.iter().filter(|g| g.last_seq() > from) {
-                let room = wanted - out.len();
-                out.extend(
-                    generation
-                        .seqs_of(topic)
-                        .filter(|seq| *seq > from)
-                        .take(room),
-                );
-            }
-        } else {
-            for generation in self.generations.iter().rev() {
-                let room = wanted - out.len();
-                out.extend(
-                    generation
-                        .seqs_of(topic)
-                        .rev()
-                        .filter(|seq| *seq < from)
-                        .take_while(|seq| *seq > removed)
-                        .take(room),
-                );
-            }
-            for segment in self
-                .segments
-                .iter()
-                .rev()
-                .take_while(|segment| segment.about.last_seq > removed)
-                .filter(|segment| segment.about.first_seq < from)
-            {
-                if out.len() >= wanted {
-                    break;
+                for generation in self.generations.iter().filter(|g| g.last_seq() > from) {
+                    let behind = generation.seqs_of(topic).filter(|seq| *seq > from);
+                    out.extend(behind.take(range.room(out)));
                 }
-                let between = Seqs::Between {
-                    low: removed,
-                    high: from,
-                };
-                segment.seqs_of(db, topic, between, wanted - out.len(), out)?;
+            }
+            Bound::Before(from) => {
+                for generation in self.generations.iter().rev() {
+                    let seqs = generation.seqs_of(topic).rev();
+                    let in_front = seqs.filter(|seq| *seq < from);
+                    let stored = in_front.take_while(|seq| *seq > range.removed);
+                    out.extend(stored.take(range.room(out)));
+                }
+                let segments = self.segments.iter().rev();
+                let stored = segments.take_while(|s| s.about.last_seq > range.removed);
+                for segment in stored.filter(|s| s.about.first_seq < from) {
+                    if range.room(out) == 0 {
+                        return Ok(());
+                    }
+                    segment.seqs_of(db, range, out)?;
+                }
             }
         }
         Ok(())
     }
 
     /// Adds an event that the open transaction stores.
-    pub fn add(&mut self, entry: Entry, topic: TopicId) {
+    pub fn add(&mut self, entry: KeyRecord, topic: TopicId) {
         self.push(entry, topic);
         self.added += 1;
     }
 
-    fn push(&mut self, entry: Entry, topic: TopicId) {
+    /// Seals the generation that is being filled, and gives those to come so many slots.
+    pub fn set_generation_slots(&mut self, slots: usize) {
+        self.generation_slots = slots;
+        self.generations.retain(|generation| generation.len() > 0);
+        self.generations.push_back(Generation::new(slots));
+    }
+
+    fn push(&mut self, entry: KeyRecord, topic: TopicId) {
         if self.generations.back().is_none_or(Generation::is_full) {
-            self.generations.push_back(Generation::new());
+            self.generations
+                .push_back(Generation::new(self.generation_slots));
         }
         let filling = self.generations.back_mut().expect("one was added");
         filling.push(entry, topic);

@@ -23,7 +23,7 @@ pub trait Record: Copy + Ord + 'static {
 }
 
 /// Which event has a fingerprint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyRecord {
     pub fingerprint: Fingerprint,
     pub seq: u64,

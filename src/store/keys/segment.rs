@@ -6,7 +6,8 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::super::{damaged, TopicId};
+use super::super::damaged;
+use super::super::read::{Bound, TopicRange};
 use super::filter::{self, Filter};
 use super::fingerprint::Fingerprint;
 use super::record::{partition, records, KeyRecord, Posting, Record};
@@ -94,15 +95,6 @@ pub struct Segment {
     pub posting_fences: Vec<Posting>,
     /// About when its last event was processed, in microseconds since the epoch.
     pub newest_at: i64,
-}
-
-/// Which seqs of a topic are wanted, and in what order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seqs {
-    /// Those behind this one, ascending.
-    Behind(u64),
-    /// Those between these two, descending.
-    Between { low: u64, high: u64 },
 }
 
 impl Segment {
@@ -211,64 +203,46 @@ impl Segment {
         Ok(false)
     }
 
-    /// Appends seqs of a topic, at most `limit`.
+    /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
     pub fn seqs_of(
         &self,
         db: &Connection,
-        topic: TopicId,
-        seqs: Seqs,
-        limit: usize,
+        range: &TopicRange,
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
-        let wanted = out.len() + limit;
-        let ascending = matches!(seqs, Seqs::Behind(_));
-        let (behind, before) = match seqs {
-            Seqs::Behind(seq) => (seq, u64::MAX),
-            Seqs::Between { low, high } => (low, high),
+        // The postings that are asked for lie between these two, the first within, the second without.
+        let (behind, high, ascending) = match range.bound {
+            Bound::After(from) => (from.max(range.removed), u64::MAX, true),
+            Bound::Before(from) => (range.removed, from, false),
         };
-        // Records of the topic lie between these two, the first within, the second without.
-        let low = Posting {
-            topic,
-            seq: behind.saturating_add(1),
-        };
-        let high = Posting { topic, seq: before };
-        let first = self
-            .posting_fences
-            .partition_point(|f| *f <= low)
-            .saturating_sub(1);
-        let end = self.posting_fences.partition_point(|f| *f < high);
-        let mut page_of = |page: usize| {
-            with_page(
-                db,
-                self.about.level,
-                self.layout.postings_at() + page as i64,
-                |page| {
-                    let range = partition::<Posting>(page, |p| p < low)
-                        ..partition::<Posting>(page, |p| p < high);
-                    let page = &page
-                        [range.start * Posting::BYTES..range.end.max(range.start) * Posting::BYTES];
-                    let room = wanted - out.len();
-                    if ascending {
-                        out.extend(records::<Posting>(page).take(room).map(|p| p.seq));
-                    } else {
-                        out.extend(records::<Posting>(page).rev().take(room).map(|p| p.seq));
-                    }
-                    out.len() < wanted
-                },
-            )
-        };
-        if ascending {
-            for page in first..end {
-                if !page_of(page)? {
-                    break;
+        let low = behind.saturating_add(1);
+        let [low, high] = [low, high].map(|seq| Posting {
+            topic: range.topic,
+            seq,
+        });
+        let fences = &self.posting_fences;
+        let first = fences.partition_point(|f| *f <= low).saturating_sub(1);
+        let mut pages = first..fences.partition_point(|f| *f < high);
+        while range.room(out) > 0 {
+            let next = if ascending {
+                pages.next()
+            } else {
+                pages.next_back()
+            };
+            let Some(page) = next else { break };
+            let id = self.layout.postings_at() + page as i64;
+            with_page(db, self.about.level, id, |page| {
+                let start = partition::<Posting>(page, |p| p < low);
+                let end = partition::<Posting>(page, |p| p < high).max(start);
+                let wanted =
+                    records::<Posting>(&page[start * Posting::BYTES..end * Posting::BYTES]);
+                let room = range.room(out);
+                if ascending {
+                    out.extend(wanted.take(room).map(|p| p.seq));
+                } else {
+                    out.extend(wanted.rev().take(room).map(|p| p.seq));
                 }
-            }
-        } else {
-            for page in (first..end).rev() {
-                if !page_of(page)? {
-                    break;
-                }
-            }
+            })?;
         }
         Ok(())
     }

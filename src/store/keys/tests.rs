@@ -3,11 +3,12 @@
 use rusqlite::Connection;
 
 use super::super::open::Dedup;
+use super::super::read::{Bound, TopicRange};
 use super::super::schema::create_tables;
 use super::build::{Build, Source};
 use super::fingerprint::Fingerprint;
 use super::record::{KeyRecord, Posting, Record};
-use super::segment::{with_page, Description, Segment, Seqs};
+use super::segment::{with_page, Description, Segment};
 use super::Collision;
 use crate::limits::SEGMENT_PAGE_BYTES;
 
@@ -186,29 +187,27 @@ fn the_seqs_of_a_topic_come_in_order_and_within_their_bounds() {
         let edges = [0, 99, 100, 101, 4_999, 5_000, u64::MAX];
         for from in edges.into_iter().chain((100..5_000).step_by(331)) {
             for limit in [0, 1, 64, 335, 336, 337, 10_000] {
-                let between = |low| Seqs::Between { low, high: from };
-                for wanted in [
-                    Seqs::Behind(from),
-                    between(0),
-                    between(1_000),
-                    between(4_999),
-                ] {
-                    let expected: Vec<u64> = match wanted {
-                        Seqs::Behind(seq) => {
-                            let behind = all.iter().filter(|s| **s > seq);
-                            behind.take(limit).copied().collect()
-                        }
-                        Seqs::Between { low, high } => {
-                            let within = all.iter().rev().filter(|s| **s > low && **s < high);
-                            within.take(limit).copied().collect()
-                        }
+                let bounds = [Bound::After(from), Bound::Before(from)];
+                let ranges = bounds.map(|bound| [0, 1_000, 4_999].map(|removed| (bound, removed)));
+                for (bound, removed) in ranges.into_iter().flatten() {
+                    let stored = all.iter().filter(|seq| **seq > removed);
+                    let expected: Vec<u64> = if bound == Bound::After(from) {
+                        let behind = stored.filter(|seq| **seq > from);
+                        behind.take(limit).copied().collect()
+                    } else {
+                        let before = stored.rev().filter(|seq| **seq < from);
+                        before.take(limit).copied().collect()
                     };
                     let mut seqs = vec![1, 2, 3];
-                    segment
-                        .seqs_of(&db, topic, wanted, limit, &mut seqs)
-                        .unwrap();
+                    let range = TopicRange {
+                        topic,
+                        bound,
+                        removed,
+                        limit: limit + seqs.len(),
+                    };
+                    segment.seqs_of(&db, &range, &mut seqs).unwrap();
                     assert_eq!(seqs[..3], [1, 2, 3]);
-                    assert_eq!(seqs[3..], expected, "{topic} {wanted:?} {limit}");
+                    assert_eq!(seqs[3..], expected, "{range:?}");
                 }
             }
         }

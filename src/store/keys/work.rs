@@ -29,7 +29,7 @@ impl KeyIndex {
         for level in 0..SEGMENT_LEVELS {
             loop {
                 // Generations in memory are bounded, whatever a commit brings.
-                let waiting = self.generations.len() - self.finished_of(level).count();
+                let waiting = self.generations.len() - self.finished_of(0).count();
                 let urgent = level == 0 && waiting > GENERATIONS_MAX;
                 if left == 0 && !urgent {
                     break;

@@ -22,7 +22,7 @@ pub(super) use keys::{removed_behind, RemovedKeys};
 use times::Times;
 
 use super::keys::MergeBound;
-use super::maintain::write_topic;
+use super::maintain::{write_topic, CheckpointPlan};
 use super::topics::{TopicId, Topics};
 use super::{damaged, unsigned, Store, StoreError};
 use crate::limits;
@@ -230,7 +230,7 @@ impl Store {
         self.judge_space(space);
         if was_giving_back && !self.retainer.is_giving_back {
             // Only a checkpoint makes the file itself shorter.
-            self.checkpoint_at = 1;
+            self.checkpoint_plan = CheckpointPlan::default();
             return Ok(true);
         }
         let removes = self.is_due(space, unix_us);

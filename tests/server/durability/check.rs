@@ -93,9 +93,25 @@ pub struct Ledger {
     seqs: HashMap<Key, u64>,
     events: HashMap<u64, Value>,
     counters: Counters,
+    shown: Shown,
+}
+
+/// What the rounds have shown.
+#[derive(Clone, Copy, Default)]
+pub struct Shown {
+    /// Requests that were answered, and their events.
+    pub answered: u64,
+    pub events: u64,
+    /// Requests without an answer that are stored whole, and those of which nothing is.
+    pub whole: u64,
+    pub missing: u64,
 }
 
 impl Ledger {
+    pub fn shown(&self) -> Shown {
+        self.shown
+    }
+
     pub fn last_seq(&self) -> u64 {
         self.counters.last_seq
     }
@@ -116,6 +132,7 @@ impl Ledger {
                         .filter(|(status, _)| status == "conflict")
                         .count();
                     self.check_answered(&request.events, results);
+                    self.shown.answered += 1;
                 }
                 None => open += request.events.len() as u64,
             }
@@ -130,6 +147,7 @@ impl Ledger {
         );
         assert!(now.conflicts - before.conflicts >= conflicts as u64);
         self.counters = now;
+        self.shown.events += answered;
     }
 
     fn check_structure(&self, database: &Database) {
@@ -180,7 +198,7 @@ impl Ledger {
     }
 
     /// Whole or not at all, and on one connection no later request without the earlier ones.
-    fn check_unanswered(&self, sent: &[Sent]) {
+    fn check_unanswered(&mut self, sent: &[Sent]) {
         let mut missing: HashMap<&str, bool> = HashMap::new();
         for request in sent.iter().filter(|request| request.answered.is_none()) {
             let own: Vec<&Value> = request
@@ -197,11 +215,13 @@ impl Ledger {
             );
             let missing = missing.entry(&request.publisher).or_default();
             if stored > 0 {
+                self.shown.whole += 1;
                 assert!(!*missing, "an earlier request of the connection is missing");
                 for event in &request.events {
                     assert!(self.seqs.contains_key(&key(event)), "{event} is missing");
                 }
             } else if !own.is_empty() {
+                self.shown.missing += 1;
                 *missing = true;
             }
         }

@@ -164,20 +164,7 @@ impl Client {
     /// Reads one answer; none where the server closes the connection, or resets it, before its first
     /// byte.
     pub fn try_response(&mut self, method: &str) -> Option<Response> {
-        let head_len = loop {
-            if let Some(at) = find(&self.received, b"\r\n\r\n") {
-                break at + 4;
-            }
-            if !self.fill() {
-                assert!(
-                    self.received.is_empty(),
-                    "the connection closed within a head"
-                );
-                return None;
-            }
-        };
-        let head: Vec<u8> = self.received.drain(..head_len).collect();
-        let mut response = parse_head(&head);
+        let mut response = self.head()?;
         let has_body =
             method != "HEAD" && response.status >= 200 && !matches!(response.status, 204 | 304);
         if has_body {
@@ -192,6 +179,47 @@ impl Client {
             };
         }
         Some(response)
+    }
+
+    /// Reads the head of an answer whose body is a stream, or is to be left unread.
+    pub fn head(&mut self) -> Option<Response> {
+        let head_len = loop {
+            if let Some(at) = find(&self.received, b"\r\n\r\n") {
+                break at + 4;
+            }
+            if !self.fill() {
+                assert!(
+                    self.received.is_empty(),
+                    "the connection closed within a head"
+                );
+                return None;
+            }
+        };
+        let head: Vec<u8> = self.received.drain(..head_len).collect();
+        Some(parse_head(&head))
+    }
+
+    /// Reads one chunk; none where the body ends well. An error says that it was cut off.
+    pub fn chunk(&mut self) -> Result<Option<Vec<u8>>, &'static str> {
+        while find(&self.received, b"\r\n").is_none() {
+            if !self.fill() {
+                return Err("the connection closed in front of a chunk");
+            }
+        }
+        let line = self.take_line();
+        let size = usize::from_str_radix(&line, 16).expect("a chunk has a size");
+        if size == 0 {
+            assert_eq!(self.take_line(), "", "no trailers are sent");
+            return Ok(None);
+        }
+        while self.received.len() < size + 2 {
+            if !self.fill() {
+                return Err("the connection closed within a chunk");
+            }
+        }
+        let data = self.take(size);
+        assert_eq!(self.take_line(), "", "a chunk ends with CR LF");
+        Ok(Some(data))
     }
 
     /// Whether the server closes the connection, or resets it, and sends nothing more before.
@@ -235,7 +263,14 @@ impl Client {
     /// Reads on; false at the end of the connection.
     fn fill(&mut self) -> bool {
         let mut piece = [0; 65_536];
-        match self.socket.read(&mut piece) {
+        let read = loop {
+            match self.socket.read(&mut piece) {
+                // With a timeout even a signal that only stops and continues interrupts (signal(7)).
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(count) => {
                 self.received.extend_from_slice(&piece[..count]);
                 count > 0

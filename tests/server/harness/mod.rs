@@ -6,6 +6,7 @@ mod directory;
 mod events;
 mod log;
 mod server;
+mod stream;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub use directory::TemporaryDirectory;
 pub use events::{event, events_of, seqs_of};
 pub use log::Log;
 pub use server::{Server, Setup};
+pub use stream::{Item, Stream};
 
 /// How long anything may take before it counts as hanging. Generous: the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,6 +1,7 @@
 //! The built program as a process: with what settings it starts, and how it ends.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub struct Setup {
     flags: Vec<OsString>,
     variables: Vec<(String, String)>,
     file_limit: Option<u32>,
+    inherited: Vec<Arc<OwnedFd>>,
 }
 
 impl Setup {
@@ -32,6 +34,7 @@ impl Setup {
             flags: Vec::new(),
             variables: Vec::new(),
             file_limit: None,
+            inherited: Vec::new(),
         }
     }
 
@@ -66,6 +69,13 @@ impl Setup {
         self
     }
 
+    /// Passes the server descriptors as systemd does, at most two, in place of the addresses.
+    pub fn inherit(mut self, descriptors: impl IntoIterator<Item = OwnedFd>) -> Setup {
+        self.inherited = descriptors.into_iter().map(Arc::new).collect();
+        assert!(self.inherited.len() <= 2);
+        self
+    }
+
     pub fn directory(&self) -> &TemporaryDirectory {
         &self.directory
     }
@@ -76,15 +86,23 @@ impl Setup {
 
     fn spawn(&self) -> (Child, Log) {
         let program = env!("CARGO_BIN_EXE_logagg");
-        let mut command = match self.file_limit {
-            None => Command::new(program),
-            Some(limit) => {
-                // A shell sets the limit and then becomes the server.
-                let mut shell = Command::new("/bin/sh");
-                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-                shell.arg("-c").arg(script).arg(program);
-                shell
-            }
+        // A shell makes the process what it is to be, and then becomes the server.
+        let mut script = String::new();
+        if let Some(limit) = self.file_limit {
+            script.push_str(&format!("ulimit -n {limit}; "));
+        }
+        if !self.inherited.is_empty() {
+            let count = self.inherited.len();
+            script.push_str("exec 3<&0 4<&1 0</dev/null 1>/dev/null; ");
+            script.push_str(&format!("export LISTEN_FDS={count} LISTEN_PID=$$; "));
+        }
+        let mut command = if script.is_empty() {
+            Command::new(program)
+        } else {
+            let mut shell = Command::new("/bin/sh");
+            let script = format!("{script}exec \"$0\" \"$@\"");
+            shell.arg("-c").arg(script).arg(program);
+            shell
         };
         command.env_clear().envs(self.variables.iter().cloned());
         command.arg("serve").arg("--database").arg(&self.database);
@@ -94,12 +112,20 @@ impl Setup {
         command
             .args(&self.flags)
             .current_dir(self.directory.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdin(self.inherited_as(0))
+            .stdout(self.inherited_as(1))
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");
         let log = Log::read(child.stderr.take().expect("standard error is piped"));
         (child, log)
+    }
+
+    fn inherited_as(&self, at: usize) -> Stdio {
+        let copy = |fd: &Arc<OwnedFd>| fd.try_clone().expect("there are descriptors left");
+        self.inherited
+            .get(at)
+            .map(copy)
+            .map_or(Stdio::null(), Stdio::from)
     }
 
     /// Starts a server and waits until it says that it listens.
@@ -111,16 +137,28 @@ impl Setup {
             log,
             addresses: Vec::new(),
         };
+        let addresses = match self.inherited.len() {
+            0 => self.listen.len().max(1),
+            inherited => inherited,
+        };
         // In either log format the address ends at a quote or at the end of the line.
-        for line in server
-            .log
-            .wait_for(self.listen.len().max(1), "listening on ")
-        {
+        for line in server.log.wait_for(addresses, "listening on ") {
             let (_, address) = line.split_once("listening on ").expect("it was asked for");
             let address = address.split('"').next().unwrap_or(address);
             server.addresses.push(Address::parse(address));
         }
         server
+    }
+
+    /// Starts a server that listens on an address that is known, without waiting for it.
+    pub fn start_at(&self, address: Address) -> Server {
+        let (child, log) = self.spawn();
+        Server {
+            setup: self.clone(),
+            child,
+            log,
+            addresses: vec![address],
+        }
     }
 
     /// Starts a server that is expected to end by itself at once; returns its exit code and its log.

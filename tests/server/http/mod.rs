@@ -9,6 +9,13 @@ mod refusals;
 mod requests;
 
 use crate::harness::{event, Client, Response, Server};
+use crate::report::Tally;
+
+static REFUSALS: Tally = Tally::new(
+    "http-refusals",
+    "messages with a fault refused with their status and `Connection: close`; the publication behind each of \
+     them was not taken for a request",
+);
 
 /// The head of a publication, up to where further fields may stand.
 const PUBLISH: &str = "POST /publish HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
@@ -65,12 +72,14 @@ fn assert_refused(server: &Server, status: u16, bytes: &[u8]) {
         client.is_closed(),
         "something was answered behind {shown:?}"
     );
+    REFUSALS.count();
 }
 
 /// That nothing which was sent behind a refusal has been taken for a request.
 fn assert_nothing_smuggled(server: &Server) {
     assert_eq!(server.json("/stats")["received"], 0);
     assert_eq!(server.json("/events")["count"], 0);
+    REFUSALS.tell();
 }
 
 /// Sends a request as it stands and reads its answer.

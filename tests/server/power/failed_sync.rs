@@ -36,7 +36,7 @@ fn publish_one(client: &mut Client, number: u64) -> bool {
 
 /// A repeat is committed without a sync. When the sync of a new event fails behind it, the repeat's part
 /// of the log may be lost, and with it whatever is written behind that hole.
-fn a_hole_in_the_log(flags: &[&str], promises: bool) {
+fn a_hole_in_the_log(key: &str, flags: &[&str], promises: bool) {
     let disk = Disk::new();
     let setup = Setup::new().flags(flags.iter().copied());
     let server = disk.recorded(&setup, 0).start();
@@ -59,18 +59,18 @@ fn a_hole_in_the_log(flags: &[&str], promises: bool) {
     let promise = Promise::of(&session, Rest::MayBeRefused);
     let seed = seed();
     let report = cut_behind(&session, &promise, healed, cuts(30), seed, promises);
-    report.expect_whole("a hole in the log");
+    report.expect_whole(key);
 }
 
 #[test]
 fn a_hole_in_the_log_is_filled_before_the_next_answer() {
-    a_hole_in_the_log(&["--dedup", "index"], true);
-    a_hole_in_the_log(&["--dedup", "constraint"], true);
+    a_hole_in_the_log("log-hole-index", &["--dedup", "index"], true);
+    a_hole_in_the_log("log-hole-constraint", &["--dedup", "constraint"], true);
 }
 
 #[test]
 fn a_hole_in_the_log_is_filled_before_the_next_checkpoint() {
-    a_hole_in_the_log(&["--durability", "normal"], false);
+    a_hole_in_the_log("log-hole-normal", &["--durability", "normal"], false);
 }
 
 /// The next server finds a log that the operating system still shows whole.
@@ -96,7 +96,7 @@ fn a_hole_that_an_earlier_server_has_left_is_filled_at_the_start() {
     let session = Session::of(&disk, setup);
     let promise = Promise::of(&session, Rest::MayBeRefused);
     let report = cut_behind(&session, &promise, started, cuts(30), seed(), true);
-    report.expect_whole("a hole from before the start");
+    report.expect_whole("log-hole-start");
 }
 
 /// SQLite does not sync what it has copied of a log that a reader holds back, but remembers it as
@@ -136,7 +136,7 @@ fn what_a_reader_has_held_back_is_copied_again() {
     let session = Session::of(&disk, setup);
     let promise = Promise::of(&session, Rest::MayBeRefused);
     let report = cut_behind(&session, &promise, healed, cuts(30), seed(), true);
-    report.expect_whole("a checkpoint behind a reader");
+    report.expect_whole("log-hole-reader");
 }
 
 /// Frames of the log that SQLite takes for copied.

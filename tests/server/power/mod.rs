@@ -33,6 +33,8 @@ const LARGE: Size = Size {
 /// What the cuts of one record have shown.
 #[derive(Default)]
 struct Report {
+    /// Whether what was answered had to be there.
+    promises: bool,
     cuts: u64,
     /// Cuts after which fewer events were there than had been committed.
     short: u64,
@@ -41,19 +43,33 @@ struct Report {
 }
 
 impl Report {
-    fn expect_whole(&self, what: &str) {
+    /// Each cut has left what it had to. `key` is that of the figure.
+    fn expect_whole(&self, key: &str) {
+        let Report { cuts, short, .. } = self;
+        assert!(*cuts > 0);
+        assert!(self.wrong.is_empty(), "{key}: {:#?}", self.wrong);
+        let lost = if self.promises {
+            "no answered event missing".to_owned()
+        } else {
+            format!("the newest events missing behind {short} of them, never others")
+        };
         println!(
-            "{what}: {} cuts, {} with a shorter end",
-            self.cuts, self.short
+            "FIGURE {key}: {cuts} cuts of the power: no database damaged, no key stored twice, {lost}"
         );
-        assert!(self.cuts > 0);
-        assert!(self.wrong.is_empty(), "{what}: {:#?}", self.wrong);
     }
 
-    /// A test of the test: what was broken on purpose has been noticed.
-    fn expect_loss(&self, what: &str) {
-        println!("{what}: {} cuts, noticed: {:#?}", self.cuts, self.wrong);
-        assert!(self.wrong.contains_key("lost"), "{what} was not noticed");
+    /// A test of the test: what was broken on purpose has been noticed, as what `complaint` begins with.
+    fn expect_noticed(&self, key: &str, complaint: &str) {
+        println!("{key}: {:#?}", self.wrong);
+        let noticed: u64 = self.wrong.values().map(|(count, _)| count).sum();
+        assert!(
+            self.wrong.keys().any(|words| words.starts_with(complaint)),
+            "it was not noticed"
+        );
+        println!(
+            "FIGURE {key}: noticed behind {noticed} of {} cuts",
+            self.cuts
+        );
     }
 }
 
@@ -128,7 +144,10 @@ fn cut_at(
     promises: bool,
 ) -> Report {
     let mut random = Random::new(seed);
-    let mut report = Report::default();
+    let mut report = Report {
+        promises,
+        ..Report::default()
+    };
     let mut image = Image::default();
     let mut applied = 0;
     for place in places {
@@ -153,6 +172,9 @@ fn cut_at(
     }
     report
 }
+
+/// Cuts that follow each first one, while the server starts and stops.
+const SECOND_CUTS: u64 = 4;
 
 /// Cuts the power, starts the real server on what is left, and cuts it again while that starts and stops.
 fn cut_twice(flags: &[&str], cuts: u64) {
@@ -182,7 +204,9 @@ fn cut_twice(flags: &[&str], cuts: u64) {
 
         let entries = disk.entries();
         let mut done = 0;
-        let mut again: Vec<_> = (0..4).map(|_| random.below(entries.len() as u64)).collect();
+        let mut again: Vec<_> = (0..SECOND_CUTS)
+            .map(|_| random.below(entries.len() as u64))
+            .collect();
         again.sort_unstable();
         for place in again {
             for entry in &entries[done..place as usize] {
@@ -194,6 +218,11 @@ fn cut_twice(flags: &[&str], cuts: u64) {
             check(folder.path(), &promise, promised).expect("the second cut costs nothing either");
         }
     }
+    println!(
+        "FIGURE power-again: {cuts} cuts of the power, and {} more while the server started on what they had \
+         left: no database damaged, no key stored twice, no answered event missing",
+        cuts * SECOND_CUTS
+    );
 }
 
 /// A folder in memory where there is one: the disk that is tested is not the machine's.
@@ -216,30 +245,30 @@ fn seed() -> u64 {
     seed
 }
 
-fn cut_with(flags: &[&str], size: Size, cuts: u64, promises: bool) {
+fn cut_with(key: &str, flags: &[&str], size: Size, cuts: u64, promises: bool) {
     let seed = seed();
     let session = record(flags, size, seed);
     let promise = Promise::of(&session, Rest::Known);
     let report = cut(&session, &promise, cuts, seed, promises);
-    report.expect_whole(&flags.join(" "));
+    report.expect_whole(key);
 }
 
 #[test]
 fn full_durability_loses_nothing_with_the_index() {
     let flags = ["--durability", "full", "--dedup", "index"];
-    cut_with(&flags, SMALL, cuts(100), true);
+    cut_with("power-index", &flags, SMALL, cuts(100), true);
 }
 
 #[test]
 fn full_durability_loses_nothing_with_the_constraint() {
     let flags = ["--durability", "full", "--dedup", "constraint"];
-    cut_with(&flags, SMALL, cuts(60), true);
+    cut_with("power-constraint", &flags, SMALL, cuts(60), true);
 }
 
 #[test]
 fn full_durability_loses_nothing_while_segments_are_written() {
     let flags = ["--durability", "full", "--dedup", "index"];
-    cut_with(&flags, LARGE, cuts(6), true);
+    cut_with("power-segments", &flags, LARGE, cuts(6), true);
 }
 
 /// Retention removes events along with the commits and, without a sync, in between.
@@ -249,7 +278,10 @@ fn full_durability_loses_nothing_while_events_are_removed() {
         requests: 30,
         batches: 1,
     };
-    for dedup in ["index", "constraint"] {
+    for (key, dedup) in [
+        ("power-retention-index", "index"),
+        ("power-retention-constraint", "constraint"),
+    ] {
         let flags = [
             "--durability",
             "full",
@@ -258,7 +290,7 @@ fn full_durability_loses_nothing_while_events_are_removed() {
             "--retain-events",
             "1MB",
         ];
-        cut_with(&flags, size, cuts(30), true);
+        cut_with(key, &flags, size, cuts(30), true);
     }
 }
 
@@ -269,12 +301,8 @@ fn full_durability_loses_nothing_while_segments_are_merged() {
         requests: 20,
         batches: 52,
     };
-    cut_with(
-        &["--durability", "full", "--dedup", "index"],
-        size,
-        cuts(20).min(20),
-        true,
-    );
+    let flags = ["--durability", "full", "--dedup", "index"];
+    cut_with("power-merges", &flags, size, cuts(20).min(20), true);
 }
 
 #[test]
@@ -297,10 +325,10 @@ fn a_new_folder_is_synced_into_the_one_above() {
 #[test]
 fn normal_durability_loses_only_the_newest() {
     let flags = ["--durability", "normal", "--dedup", "index"];
-    cut_with(&flags, SMALL, cuts(60), false);
+    cut_with("power-normal", &flags, SMALL, cuts(60), false);
 }
 
-fn cut_with_trouble(flags: &[&str], cuts: u64, promises: bool) {
+fn cut_with_trouble(key: &str, flags: &[&str], cuts: u64, promises: bool) {
     let seed = seed();
     let session = record_with_trouble(flags, 120, seed);
     let failed = |entry: &&Entry| matches!(entry, Entry::SyncFailed(_));
@@ -308,24 +336,25 @@ fn cut_with_trouble(flags: &[&str], cuts: u64, promises: bool) {
     println!("{failures} syncs failed");
     let promise = Promise::of(&session, Rest::MayBeRefused);
     let report = cut(&session, &promise, cuts, seed, promises);
-    report.expect_whole("a disk in trouble");
+    report.expect_whole(key);
 }
 
 #[test]
 fn failed_syncs_cost_nothing_that_was_answered_with_the_index() {
     let flags = ["--durability", "full", "--dedup", "index"];
-    cut_with_trouble(&flags, cuts(80), true);
+    cut_with_trouble("failed-syncs-index", &flags, cuts(80), true);
 }
 
 #[test]
 fn failed_syncs_cost_nothing_that_was_answered_with_the_constraint() {
     let flags = ["--durability", "full", "--dedup", "constraint"];
-    cut_with_trouble(&flags, cuts(40), true);
+    cut_with_trouble("failed-syncs-constraint", &flags, cuts(40), true);
 }
 
 #[test]
 fn failed_syncs_do_no_damage_with_normal_durability() {
-    cut_with_trouble(&["--durability", "normal"], cuts(40), false);
+    let flags = ["--durability", "normal"];
+    cut_with_trouble("failed-syncs-normal", &flags, cuts(40), false);
 }
 
 /// A server that is broken on purpose loses what it answered, and the same check says so.
@@ -337,7 +366,7 @@ fn a_disk_that_only_says_it_has_synced_is_noticed() {
     let is_log = |entry: &Entry| *entry == Entry::Sync(File::Log);
     session.entries.retain(|entry| !is_log(entry));
     let report = cut(&session, &promise, cuts(40), seed, true);
-    report.expect_loss("syncs of the log that are lies");
+    report.expect_noticed("broken-log-sync", "lost");
 }
 
 #[test]
@@ -348,7 +377,7 @@ fn a_database_that_is_not_synced_is_noticed() {
     let is_database = |entry: &Entry| *entry == Entry::Sync(File::Database);
     session.entries.retain(|entry| !is_database(entry));
     let report = cut(&session, &promise, cuts(40), seed, true);
-    assert!(!report.wrong.is_empty());
+    report.expect_noticed("broken-database-sync", "");
 }
 
 #[test]
@@ -357,7 +386,7 @@ fn an_answer_before_the_commit_is_noticed() {
     let session = record(&["--durability", "full"], SMALL, seed);
     let promise = Promise::of(&session, Rest::Known).answered_before_the_commit();
     let report = cut(&session, &promise, cuts(40), seed, true);
-    report.expect_loss("answers before the commit");
+    report.expect_noticed("broken-order", "lost");
 }
 
 /// Without syncs of commits, some of the cuts must have cost something; else the cuts are no cuts.
@@ -367,5 +396,5 @@ fn normal_durability_does_lose_the_newest() {
     let session = record(&["--durability", "normal"], SMALL, seed);
     let promise = Promise::of(&session, Rest::Known);
     let report = cut(&session, &promise, cuts(40), seed, true);
-    report.expect_loss("normal durability taken for full");
+    report.expect_noticed("broken-durability", "lost");
 }

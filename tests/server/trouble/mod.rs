@@ -9,13 +9,19 @@ mod writes;
 
 use std::fs;
 
+use rustix::io::Errno;
 use serde_json::json;
 
-use crate::disk::{Disk, File};
+use crate::disk::{Call, Disk, File};
 use crate::harness::{event, seqs_of, Response, Server, Setup};
-use rustix::io::Errno;
+use crate::report::Tally;
 
-use crate::disk::Call;
+static TROUBLES: Tally = Tally::new(
+    "disk-trouble",
+    "disks in trouble (writes or syncs that fail, no room, a quota, read-only): 60 publications refused with \
+     503 on each and nothing of them stored, the service healthy again by itself, every answered event there \
+     then and after a restart",
+);
 
 /// A server on a disk of its own, with `count` events of topic `t`.
 fn start(disk: &Disk, flags: &[&str], count: u64) -> Server {
@@ -122,4 +128,6 @@ fn trouble(flags: &[&str], faults: &[(Call, File, Errno)]) {
     assert_eq!(server.json("/events?limit=100")["count"], 8);
     assert_eq!(server.json("/stats")["received"], 9);
     server.stop();
+    TROUBLES.count();
+    TROUBLES.tell();
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{assert_refused, assert_unhealthy, wait_until_healthy};
 use crate::harness::{event, Setup, TemporaryDirectory};
+use crate::report::skipped;
 
 /// A file system in memory of 2 MiB. It is unmounted when this value goes.
 struct SmallDisk(TemporaryDirectory);
@@ -39,12 +40,15 @@ impl Drop for SmallDisk {
 #[test]
 fn a_disk_that_is_filled_and_emptied() {
     let Some(disk) = SmallDisk::mount() else {
-        println!("SKIPPED: a small file system cannot be mounted here (it needs root)");
+        skipped(
+            "a_disk_that_is_filled_and_emptied",
+            "a small file system cannot be mounted, which needs root",
+        );
         return;
     };
     let setup = Setup::new().database(disk.path().join("events.db"));
     let server = setup.start();
-    let mut stored = 0;
+    let (mut stored, mut refusals) = (0, 0);
     for round in 0..2 {
         server
             .publish(&event("kept", &round.to_string()))
@@ -69,6 +73,7 @@ fn a_disk_that_is_filled_and_emptied() {
             }
         }
         assert!(refused > 0, "the disk is full");
+        refusals += refused;
         assert_unhealthy(&server);
         assert_eq!(server.json("/events?limit=1000")["count"], stored);
 
@@ -80,4 +85,8 @@ fn a_disk_that_is_filled_and_emptied() {
     assert_eq!(server.json("/events?limit=1000")["count"], stored);
     assert_eq!(server.json("/stats")["received"], stored);
     server.stop();
+    println!(
+        "FIGURE disk-full: a file system filled up twice: {refusals} publications refused with 503 and \
+         nothing of them stored, every answered event there when it had room again and after a restart"
+    );
 }

@@ -1,5 +1,7 @@
 //! Retention: what is removed and forgotten, when, and what a client sees of it.
 
+mod readers;
+
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,0 +1,149 @@
+//! What the kinds of trouble have come to, as a table, as verdicts and as figures.
+
+use std::fmt::Write;
+
+use super::Finding;
+use crate::contender::median;
+use crate::load::{new_latency, Outcome};
+use crate::report::{aligned, grouped};
+
+/// What the server may hold in memory at the most, in MiB.
+const RESIDENT_MAX_MIB: f64 = 256.0;
+
+impl Finding {
+    /// The median over the rounds of the rate within the trouble to the mean of the rates before and
+    /// behind it.
+    fn ratio(&self) -> f64 {
+        let rounds = self.within.iter().zip(self.alone.windows(2));
+        let ratio = |(within, alone): (&Outcome, &[Outcome])| {
+            within.request_rate() * 2.0 / (alone[0].request_rate() + alone[1].request_rate())
+        };
+        median(&rounds.map(ratio).collect::<Vec<f64>>())
+    }
+
+    fn peak_mib(&self) -> f64 {
+        self.peak_kib as f64 / 1024.0
+    }
+
+    /// Whether as many descriptors are open as before, give or take one that is just being closed.
+    fn has_recovered(&self) -> bool {
+        let [before, _, after] = self.descriptors;
+        after <= before + 1
+    }
+
+    fn is_met(&self) -> bool {
+        self.target.is_none_or(|target| self.ratio() >= target)
+            && self.peak_mib() <= RESIDENT_MAX_MIB
+            && self.has_recovered()
+            && self.errors().next().is_none()
+    }
+
+    fn errors(&self) -> impl Iterator<Item = &str> {
+        let outcomes = self.alone.iter().chain(&self.within);
+        outcomes.filter_map(|outcome| outcome.first_error.as_deref())
+    }
+}
+
+/// Writes the table and the verdicts; gives whether all that is expected is met.
+pub fn describe(findings: &[Finding], note: &str, text: &mut String) -> bool {
+    let titles = [
+        "trouble",
+        "connected",
+        "rate/s alone",
+        "within",
+        "ratio",
+        "target",
+        "",
+        "p50 us alone",
+        "within",
+        "p99 us alone",
+        "within",
+        "max us within",
+    ];
+    let mut lines = vec![titles.map(String::from).to_vec()];
+    for finding in findings {
+        let ratio = finding.ratio();
+        let (target, verdict) = match finding.target {
+            None => (String::new(), ""),
+            Some(target) if ratio >= target => (format!(">= {target:.2}"), "met"),
+            Some(target) => (format!(">= {target:.2}"), "MISSED"),
+        };
+        let us = |outcomes: &[Outcome], quantile| {
+            let mut latency = new_latency();
+            for outcome in outcomes {
+                latency += &outcome.latency;
+            }
+            grouped(latency.value_at_quantile(quantile) as f64 / 1e3)
+        };
+        lines.push(vec![
+            finding.name.clone(),
+            format!("{} of {}", finding.connected, finding.members),
+            grouped(rate(&finding.alone)),
+            grouped(rate(&finding.within)),
+            format!("{ratio:.2}"),
+            target,
+            verdict.into(),
+            us(&finding.alone, 0.5),
+            us(&finding.within, 0.5),
+            us(&finding.alone, 0.99),
+            us(&finding.within, 0.99),
+            us(&finding.within, 1.0),
+        ]);
+    }
+    let _ = write!(text, "{note}\n{}\n", aligned(&lines, &[0]));
+
+    let titles = [
+        "trouble",
+        "RSS peak MiB",
+        "",
+        "descriptors before",
+        "with",
+        "after",
+        "",
+        "sent away",
+        "answered",
+        "503",
+    ];
+    let mut lines = vec![titles.map(String::from).to_vec()];
+    let verdict = |is_met: bool| if is_met { "met" } else { "MISSED" }.to_owned();
+    for finding in findings {
+        let mut cells = vec![
+            finding.name.clone(),
+            format!("{:.0}", finding.peak_mib()),
+            verdict(finding.peak_mib() <= RESIDENT_MAX_MIB),
+        ];
+        cells.extend(finding.descriptors.map(|count| grouped(count as f64)));
+        cells.push(verdict(finding.has_recovered()));
+        cells.extend(finding.counts.map(|count| grouped(count as f64)));
+        lines.push(cells);
+    }
+    text.push_str(&aligned(&lines, &[0]));
+    for finding in findings {
+        for error in finding.errors() {
+            let _ = writeln!(text, "! {}: {error}", finding.name);
+        }
+    }
+    findings.iter().all(Finding::is_met)
+}
+
+/// A line for each kind of trouble.
+pub fn figures(findings: &[Finding]) -> Vec<String> {
+    let line = |finding: &Finding| {
+        format!(
+            "FIGURE overload: beside {} ({} connected at least) good publishers keep {:.2} of their rate, \
+             RSS peaks at {:.0} MiB, {} descriptors are open before and {} after",
+            finding.name,
+            finding.connected,
+            finding.ratio(),
+            finding.peak_mib(),
+            finding.descriptors[0],
+            finding.descriptors[2],
+        )
+    };
+    findings.iter().map(line).collect()
+}
+
+fn rate(outcomes: &[Outcome]) -> f64 {
+    let rates: Vec<f64> = outcomes.iter().map(Outcome::request_rate).collect();
+    median(&rates)
+}

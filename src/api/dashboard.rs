@@ -1,0 +1,76 @@
+//! The dashboard: a page for browsers and what it loads, compiled in. It shows no data by itself; its
+//! script asks for them as any client does.
+
+use super::assets::File;
+use crate::http::{Request, Response};
+
+/// What the page may do: load from here, and nothing from elsewhere, and be framed by nobody.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+macro_rules! file {
+    ($name:literal, $media_type:literal) => {
+        File::plain(
+            $name,
+            $media_type,
+            include_bytes!(concat!("../web/", $name)),
+        )
+    };
+}
+
+static PAGE: File = file!("page.html", "text/html; charset=utf-8");
+static ASSETS: [File; 3] = [
+    file!("dashboard.css", "text/css; charset=utf-8"),
+    file!("dashboard.js", "text/javascript; charset=utf-8"),
+    file!("icon.svg", "image/svg+xml"),
+];
+
+/// Whether a request prefers a page to JSON: it names HTML, and does not name JSON before it.
+pub fn is_wanted(request: &Request) -> bool {
+    let accept = request.header("accept").unwrap_or_default();
+    let place = |name| accept.find(name).unwrap_or(usize::MAX);
+    let page = place("text/html").min(place("application/xhtml+xml"));
+    page < place("application/json")
+}
+
+/// Answers `GET /` for browsers.
+pub fn page(request: &Request) -> Response {
+    PAGE.answer(request)
+        .header("Content-Security-Policy", POLICY)
+}
+
+/// The dashboard's file of this name.
+pub fn asset(name: &str) -> Option<&'static File> {
+    ASSETS.iter().find(|file| file.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_dashboard_is_small() {
+        let files = std::iter::once(&PAGE).chain(&ASSETS);
+        let bytes: usize = files.map(|file| file.in_gzip().len()).sum();
+        assert!(bytes < 60_000, "{bytes} bytes gzipped");
+    }
+
+    #[test]
+    fn nothing_is_loaded_from_elsewhere_and_no_script_stands_in_the_page() {
+        for file in std::iter::once(&PAGE).chain(&ASSETS) {
+            let text = std::str::from_utf8(file.content()).expect("files are UTF-8");
+            let text = text.replace("http://www.w3.org/2000/svg", "");
+            assert!(
+                !text.contains("http://") && !text.contains("https://"),
+                "{}",
+                file.name
+            );
+        }
+        let page = std::str::from_utf8(PAGE.content()).expect("UTF-8");
+        assert!(!page.contains("onclick") && !page.contains("style=") && !page.contains("<style"));
+        assert_eq!(
+            page.matches("<script").count(),
+            page.matches("<script src=\"/assets/").count()
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! The description of this interface, and the two pages that show it. They are compiled in, and load
+//! nothing from elsewhere.
+
+use super::assets::File;
+use super::dashboard;
+use crate::http::{Request, Response};
+
+static DESCRIPTION: File = File::plain(
+    "openapi.json",
+    "application/json",
+    include_bytes!("../web/openapi.json"),
+);
+
+/// Answers `GET /openapi.json`.
+pub fn description(request: &Request) -> Response {
+    DESCRIPTION.answer(request)
+}
+
+/// Answers `GET /assets/{name}`.
+pub fn asset(request: &Request, name: &str) -> Response {
+    match dashboard::asset(name).or_else(|| viewers::asset(name)) {
+        Some(file) => file.answer(request),
+        None => Response::error(404, "There is no file of this name."),
+    }
+}
+
+/// Answers `GET /docs`: Swagger UI.
+pub fn docs(request: &Request) -> Response {
+    viewers::docs(request)
+}
+
+/// Answers `GET /redoc`: ReDoc.
+pub fn redoc(request: &Request) -> Response {
+    viewers::redoc(request)
+}
+
+#[cfg(feature = "api-pages")]
+mod viewers {
+    use super::*;
+
+    /// What the pages may do. Both write styles into themselves; ReDoc searches in a worker of its own making.
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                          img-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; \
+                          form-action 'none'; frame-ancestors 'none'";
+
+    const HTML: &str = "text/html; charset=utf-8";
+    const SCRIPT: &str = "text/javascript; charset=utf-8";
+    const STYLE: &str = "text/css; charset=utf-8";
+
+    macro_rules! ours {
+        ($name:literal, $media_type:expr) => {
+            File::plain(
+                $name,
+                $media_type,
+                include_bytes!(concat!("../web/", $name)),
+            )
+        };
+    }
+
+    /// `build.rs` writes them.
+    macro_rules! theirs {
+        ($name:literal, $media_type:expr) => {
+            File::gzipped(
+                $name,
+                $media_type,
+                include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")),
+            )
+        };
+    }
+
+    static DOCS: File = ours!("docs.html", HTML);
+    static REDOC: File = ours!("redoc.html", HTML);
+    static ASSETS: [File; 5] = [
+        ours!("docs.js", SCRIPT),
+        ours!("redoc.js", SCRIPT),
+        theirs!("swagger-ui.css", STYLE),
+        theirs!("swagger-ui-bundle.js", SCRIPT),
+        theirs!("redoc.standalone.js", SCRIPT),
+    ];
+
+    pub fn docs(request: &Request) -> Response {
+        page(&DOCS, request)
+    }
+
+    pub fn redoc(request: &Request) -> Response {
+        page(&REDOC, request)
+    }
+
+    fn page(file: &'static File, request: &Request) -> Response {
+        file.answer(request)
+            .header("Content-Security-Policy", POLICY)
+    }
+
+    pub fn asset(name: &str) -> Option<&'static File> {
+        ASSETS.iter().find(|file| file.name == name)
+    }
+}
+
+#[cfg(not(feature = "api-pages"))]
+mod viewers {
+    use super::*;
+
+    pub fn docs(_: &Request) -> Response {
+        absent()
+    }
+
+    pub fn redoc(_: &Request) -> Response {
+        absent()
+    }
+
+    fn absent() -> Response {
+        Response::error(
+            404,
+            "This server was built without this page; build it with the cargo feature api-pages \
+             (cargo build --release --features api-pages). GET /openapi.json has what it shows.",
+        )
+    }
+
+    pub fn asset(_: &str) -> Option<&'static File> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::DESCRIPTION;
+    use crate::api::endpoint::Endpoint;
+
+    #[test]
+    fn the_description_has_each_route_and_nothing_else() {
+        let document: serde_json::Value =
+            serde_json::from_slice(DESCRIPTION.content()).expect("the document is JSON");
+        let paths = document["paths"].as_object().expect("it has paths");
+        let described: BTreeSet<&str> = paths.keys().map(String::as_str).collect();
+        // What the pages load belongs to them, and is no part of the interface.
+        let routes = Endpoint::ALL
+            .into_iter()
+            .filter(|endpoint| !matches!(endpoint, Endpoint::Asset | Endpoint::Other));
+        assert_eq!(described, routes.map(Endpoint::pattern).collect());
+    }
+}

@@ -1,0 +1,182 @@
+//! `GET /subscribe`: what is asked for, and how events look in a stream.
+
+use super::detail::Details;
+use super::json::{write_string, write_to};
+use super::query;
+use super::read::topic_patterns;
+use crate::event::name_error;
+use crate::http::{Request, Response};
+use crate::hub::TopicFilter;
+
+/// The media types of one event a line.
+const LINES: [&str; 3] = [
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+];
+
+/// The form of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Server-Sent Events (HTML, section 9.2).
+    EventStream,
+    /// One event a line.
+    Ndjson,
+}
+
+/// Where a stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the event behind this seq.
+    Behind(u64),
+    /// Behind the position of the named subscription.
+    Subscription,
+    /// Nothing was said.
+    Unsaid,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Names or, with a trailing `*`, prefixes; none means all topics.
+    pub topics: Vec<String>,
+    pub start: Start,
+    /// The name of a subscription, which has to exist.
+    pub subscription: Option<String>,
+    /// Whether the stream goes on with what is committed later.
+    pub follow: bool,
+    pub format: Format,
+}
+
+impl Asked {
+    /// Reads the query and the fields `Accept` and `Last-Event-ID`.
+    pub fn read(request: &Request) -> Result<Self, Details> {
+        let text = request.query();
+        let topics = topic_patterns(text)?;
+        let after = query::number(text, "after")?;
+        let follow = query::flag_or(text, "follow", true)?;
+        let subscription = query::single(text, "subscription")?;
+        if let Some(error) = subscription.as_deref().and_then(name_error) {
+            let complaint = format!("subscription {}", error.complaint());
+            return Err(Details::query("subscription", complaint));
+        }
+        // HTML, section 9.2.4: a browser that reconnects says here what it has seen. Behind it comes
+        // what the address says, which is still that of the first time.
+        let seen = request.header("last-event-id").and_then(seq_of);
+        let start = match (seen.or(after), &subscription) {
+            (Some(seq), _) => Start::Behind(seq),
+            (None, Some(_)) => Start::Subscription,
+            (None, None) => Start::Unsaid,
+        };
+        Ok(Self {
+            topics,
+            start,
+            subscription,
+            follow,
+            format: Format::negotiate(request),
+        })
+    }
+
+    /// What decides whether an event that is kept as JSON is wanted.
+    pub fn filter(&self) -> TopicFilter {
+        TopicFilter::new(&self.topics, |name| {
+            let mut quoted = Vec::with_capacity(name.len() + 2);
+            write_string(&mut quoted, name);
+            quoted[1..quoted.len() - 1].to_vec()
+        })
+    }
+}
+
+fn seq_of(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+impl Format {
+    /// The form that the client likes best (RFC 9110 §12.5.1). Server-Sent Events where it likes both the
+    /// same, or neither: disregarding the field is what the RFC allows in place of 406.
+    fn negotiate(request: &Request) -> Self {
+        let (mut lines, mut event_stream, mut any_text, mut any) = (None, None, None, None);
+        let fields = request
+            .headers("accept")
+            .filter_map(|field| std::str::from_utf8(field).ok());
+        for range in fields.flat_map(|field| field.split(',')) {
+            let mut parts = range.split(';').map(str::trim);
+            let named = match parts.next().unwrap_or_default() {
+                name if name.eq_ignore_ascii_case("text/event-stream") => &mut event_stream,
+                name if LINES.iter().any(|known| name.eq_ignore_ascii_case(known)) => &mut lines,
+                name if name.eq_ignore_ascii_case("text/*") => &mut any_text,
+                "*/*" => &mut any,
+                _ => continue,
+            };
+            let weight = parts
+                .find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")))
+                .map_or(1_000, weight_of);
+            *named = (*named).max(Some(weight));
+        }
+        let (lines, by_range) = (lines.unwrap_or(0), any_text.or(any));
+        let like_event_stream = event_stream.or(by_range).unwrap_or(0);
+        // Of two that are liked the same, the one that was named goes before one that a range covers.
+        let lines_named = event_stream.is_none() && lines > 0 && lines == like_event_stream;
+        if lines > like_event_stream || lines_named {
+            Format::Ndjson
+        } else {
+            Format::EventStream
+        }
+    }
+
+    /// The head of a stream's answer.
+    pub fn head(self) -> Response {
+        let media_type = match self {
+            Format::EventStream => "text/event-stream",
+            Format::Ndjson => "application/x-ndjson",
+        };
+        // Proxies that collect answers would keep events back; nginx is told by a field of its own.
+        Response::new(200, media_type, &b""[..])
+            .header("Cache-Control", "no-store")
+            .header("X-Accel-Buffering", "no")
+    }
+
+    /// Appends an event whose JSON text has been made.
+    pub fn write_event(self, out: &mut Vec<u8>, seq: u64, json: &[u8]) {
+        match self {
+            Format::EventStream => {
+                write_to(out, format_args!("id: {seq}\ndata: "));
+                out.extend_from_slice(json);
+                out.extend_from_slice(b"\n\n");
+            }
+            Format::Ndjson => {
+                out.extend_from_slice(json);
+                out.push(b'\n');
+            }
+        }
+    }
+
+    /// Appends the notice that the events `from` to `to` have been removed before they could be sent.
+    pub fn write_gap(self, out: &mut Vec<u8>, from: u64, to: u64) {
+        match self {
+            Format::EventStream => write_to(
+                out,
+                format_args!("event: gap\ndata: {{\"from\":{from},\"to\":{to}}}\n\n"),
+            ),
+            Format::Ndjson => write_to(
+                out,
+                format_args!("{{\"gap\":{{\"from\":{from},\"to\":{to}}}}}\n"),
+            ),
+        }
+    }
+
+    /// What breaks a silence, and means nothing: a comment, or an empty line.
+    pub fn heartbeat(self) -> &'static [u8] {
+        match self {
+            Format::EventStream => b":\n\n",
+            Format::Ndjson => b"\n",
+        }
+    }
+}
+
+/// A weight in thousandths (RFC 9110 §12.4.2). One that is malformed counts as 1.
+fn weight_of(text: &str) -> u32 {
+    let weight = text.parse::<f32>().ok().filter(|w| (0.0..=1.0).contains(w));
+    weight.map_or(1_000, |weight| (weight * 1_000.0) as u32)
+}

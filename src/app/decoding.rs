@@ -1,0 +1,278 @@
+//! The queue of bodies whose content coding is still to be taken off.
+//!
+//! Each is tried when it has arrived. What takes longer, as a bomb does, is decoded a piece at a time, one
+//! body after the other, so that neither the turns nor the memory grow with what clients send. How many
+//! pieces a turn has time for is the shell's to say.
+
+use std::collections::VecDeque;
+
+use super::{unavailable, Answer, App, Committed, Ticket, Waiting};
+use crate::api::publish;
+use crate::clock::Now;
+use crate::http::encoding::{Coding, DecodeError, Decoding};
+use crate::limits::{DECODED_PIECE_BYTES, DECODED_SHORT_BYTES, PAUSE_MAX_MS};
+
+impl App {
+    /// Tries to decode the next body that has arrived. False where there is none.
+    pub fn decode_arrived(&mut self, now: Now) -> bool {
+        let Some(tried) = self.encoded.try_arrived(now) else {
+            return false;
+        };
+        self.decoded(tried, now);
+        true
+    }
+
+    /// Decodes a piece of the body whose turn it is, among those that take longer. False where there is
+    /// none.
+    pub fn decode_piece(&mut self, now: Now) -> bool {
+        let Some(gone_on) = self.encoded.go_on(now) else {
+            return false;
+        };
+        self.decoded(gone_on, now);
+        true
+    }
+
+    /// Whether a body waits to be decoded.
+    pub fn is_decoding(&self) -> bool {
+        !self.encoded.is_empty()
+    }
+
+    /// A client that waited for an answer has gone. What is on the ring is committed all the same.
+    pub fn forget(&mut self, ticket: Ticket) {
+        self.encoded.forget(ticket);
+    }
+
+    /// Takes in a body that has been decoded, or answers for one that never will be.
+    fn decoded(&mut self, step: Step, now: Now) {
+        let Step::Done(Encoded { waiting, coding }, outcome) = step else {
+            return;
+        };
+        let ticket = waiting.ticket;
+        let limit = self.options.max_body_bytes;
+        let answer = match outcome {
+            Outcome::Decoded(body) => self.take_in(waiting, body, now),
+            Outcome::Failed(error) => {
+                Answer::Now(self.refuse(publish::undecodable(coding, error, limit)))
+            }
+            Outcome::Late => Answer::Now(unavailable(
+                "The server has more compressed bodies than it can take in; send the request again.",
+            )),
+        };
+        if let Answer::Now(response) = answer {
+            self.committed.push(Committed {
+                ticket,
+                response,
+                buffer: Vec::new(),
+            });
+        }
+    }
+}
+
+/// A request whose body came with a content coding.
+pub(super) struct Encoded {
+    pub(super) waiting: Waiting,
+    pub(super) coding: Coding,
+}
+
+/// What became of a body.
+pub(super) enum Outcome {
+    Decoded(Vec<u8>),
+    Failed(DecodeError),
+    /// Its turn came too late.
+    Late,
+}
+
+struct Queued {
+    encoded: Encoded,
+    body: Vec<u8>,
+    since: u64,
+}
+
+/// What a piece of work has come to.
+pub(super) enum Step {
+    Done(Encoded, Outcome),
+    /// There is more to do.
+    More,
+}
+
+/// The queue.
+pub(super) struct DecodeQueue {
+    /// Bytes that may come out of a body.
+    limit: usize,
+    /// Those that nobody has tried.
+    arrived: VecDeque<Queued>,
+    /// Those that take longer; the one that is being decoded is `current`.
+    long: VecDeque<Queued>,
+    current: Option<(Encoded, Decoding)>,
+}
+
+impl DecodeQueue {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            arrived: VecDeque::new(),
+            long: VecDeque::new(),
+            current: None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.current.is_none() && self.arrived.is_empty() && self.long.is_empty()
+    }
+
+    pub(super) fn push(&mut self, encoded: Encoded, body: Vec<u8>, now: Now) {
+        self.arrived.push_back(Queued {
+            encoded,
+            body,
+            since: now.mono_ms,
+        });
+    }
+
+    fn try_arrived(&mut self, now: Now) -> Option<Step> {
+        let queued = self.arrived.pop_front()?;
+        let since = queued.since;
+        let (encoded, mut decoding) = match self.begin(queued, now) {
+            Ok(begun) => begun,
+            Err(done) => return Some(done),
+        };
+        match decoding.go_on(DECODED_SHORT_BYTES) {
+            Ok(Some(body)) => return Some(Step::Done(encoded, Outcome::Decoded(body))),
+            Err(error) => return Some(Step::Done(encoded, Outcome::Failed(error))),
+            Ok(None) if self.current.is_none() => self.current = Some((encoded, decoding)),
+            // Only one may have memory to be decoded into; it begins anew when its turn comes.
+            Ok(None) => self.long.push_back(Queued {
+                encoded,
+                body: decoding.into_body(),
+                since,
+            }),
+        }
+        Some(Step::More)
+    }
+
+    fn go_on(&mut self, now: Now) -> Option<Step> {
+        if self.current.is_none() {
+            let queued = self.long.pop_front()?;
+            match self.begin(queued, now) {
+                Ok(begun) => self.current = Some(begun),
+                Err(done) => return Some(done),
+            }
+        }
+        let (_, decoding) = self.current.as_mut()?;
+        let outcome = match decoding.go_on(DECODED_PIECE_BYTES) {
+            Ok(None) => return Some(Step::More),
+            Ok(Some(body)) => Outcome::Decoded(body),
+            Err(error) => Outcome::Failed(error),
+        };
+        let (encoded, _) = self.current.take()?;
+        Some(Step::Done(encoded, outcome))
+    }
+
+    fn begin(&self, queued: Queued, now: Now) -> Result<(Encoded, Decoding), Step> {
+        let Queued {
+            encoded,
+            body,
+            since,
+        } = queued;
+        if since + PAUSE_MAX_MS <= now.mono_ms {
+            return Err(Step::Done(encoded, Outcome::Late));
+        }
+        match Decoding::new(encoded.coding, body, self.limit) {
+            Ok(decoding) => Ok((encoded, decoding)),
+            Err(error) => Err(Step::Done(encoded, Outcome::Failed(error))),
+        }
+    }
+
+    /// Nobody waits for this answer any more, so its body is let go.
+    fn forget(&mut self, ticket: Ticket) {
+        for queue in [&mut self.arrived, &mut self.long] {
+            queue.retain(|queued| queued.encoded.waiting.ticket != ticket);
+        }
+        self.current
+            .take_if(|(encoded, _)| encoded.waiting.ticket == ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::publish::Asked;
+
+    const LIMIT: usize = 16 << 20;
+    const SHORT: usize = DECODED_SHORT_BYTES / 2;
+    const LONG: usize = 5 * DECODED_SHORT_BYTES;
+
+    fn at(mono_ms: u64) -> Now {
+        Now {
+            mono_ms,
+            ..Now::default()
+        }
+    }
+
+    /// A queue with bodies of so many bytes of white space, their tickets and times from 1 on.
+    fn queue(sizes: &[usize]) -> DecodeQueue {
+        let mut queue = DecodeQueue::new(LIMIT);
+        for (size, ticket) in sizes.iter().zip(1..) {
+            let asked = Asked::default();
+            let encoded = Encoded {
+                waiting: Waiting { ticket, asked },
+                coding: Coding::Zstd,
+            };
+            let body = zstd::encode_all(&vec![b' '; *size][..], 1).unwrap();
+            queue.push(encoded, body, at(ticket));
+        }
+        queue
+    }
+
+    /// A ticket, and how many bytes were decoded; none where they were too many, or it was too late.
+    fn done(step: Step) -> Option<(Ticket, Option<usize>)> {
+        let Step::Done(encoded, outcome) = step else {
+            return None;
+        };
+        let bytes = match outcome {
+            Outcome::Decoded(body) => Some(body.len()),
+            Outcome::Failed(DecodeError::TooLarge) | Outcome::Late => None,
+            Outcome::Failed(DecodeError::Broken) => panic!("nothing is broken"),
+        };
+        Some((encoded.waiting.ticket, bytes))
+    }
+
+    #[test]
+    fn short_bodies_pass_long_ones_which_come_one_after_the_other() {
+        let mut queue = queue(&[LONG, SHORT, LONG, SHORT, 4 * LIMIT]);
+        let mut tried = Vec::new();
+        while let Some(step) = queue.try_arrived(at(0)) {
+            tried.push(done(step));
+        }
+        let [second, fourth] = [2, 4].map(|ticket| Some((ticket, Some(SHORT))));
+        assert_eq!(tried, [None, second, None, fourth, None]);
+        let (mut pieces, mut finished) = (vec![0; 3], Vec::new());
+        while let Some(step) = queue.go_on(at(0)) {
+            pieces[finished.len()] += 1;
+            finished.extend(done(step));
+        }
+        assert_eq!(finished, [(1, Some(LONG)), (3, Some(LONG)), (5, None)]);
+        assert!(queue.is_empty());
+        // The first went on where it was when it was tried.
+        for (pieces, bytes) in pieces.iter().zip([LONG - DECODED_SHORT_BYTES, LONG, LIMIT]) {
+            let least = bytes / DECODED_PIECE_BYTES;
+            assert!((least..least + 3).contains(pieces), "{pieces}");
+        }
+    }
+
+    #[test]
+    fn whoever_has_gone_is_forgotten_and_whoever_waited_too_long_is_refused() {
+        let mut queue = queue(&[LONG, LONG, LONG, LONG, SHORT, SHORT]);
+        for _ in 0..4 {
+            queue.try_arrived(at(0));
+        }
+        for ticket in [1, 3, 5] {
+            queue.forget(ticket);
+        }
+        let mut finished = Vec::new();
+        let now = at(PAUSE_MAX_MS + 3);
+        while let Some(step) = queue.try_arrived(now).or_else(|| queue.go_on(now)) {
+            finished.extend(done(step));
+        }
+        assert_eq!(finished, [(6, Some(SHORT)), (2, None), (4, Some(LONG))]);
+    }
+}

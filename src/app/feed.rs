@@ -1,0 +1,220 @@
+//! Subscribers: where each stands, and what it gets next. One mechanism for all: a subscriber has a
+//! position; it is served from the newest events in memory where they reach back to it, and from the store
+//! where they do not. Nothing here knows how fast a reader is.
+
+use super::{text_of, Answer, App};
+use crate::api::subscribe::{Asked, Format, Start};
+use crate::api::{read, route, subscriptions};
+use crate::event::Publication;
+use crate::http::{Request, Response};
+use crate::hub::TopicFilter;
+use crate::limits::STREAM_SLICE_BYTES;
+use crate::store::{FeedQuery, Outcome, StoreError, StoredEvent};
+
+/// Somebody who reads a stream of events.
+#[derive(Debug)]
+pub struct Subscriber {
+    topics: Vec<String>,
+    filter: TopicFilter,
+    format: Format,
+    /// Every wanted event up to this seq has been sent.
+    after: u64,
+    /// The stream ends with this seq; none goes on with what is committed later.
+    until: Option<u64>,
+}
+
+impl Subscriber {
+    /// What breaks a silence in its stream.
+    pub fn heartbeat(&self) -> &'static [u8] {
+        self.format.heartbeat()
+    }
+
+    /// From now on its stream ends with the event of this seq at the latest.
+    pub fn end_at(&mut self, seq: u64) {
+        self.until = Some(self.until.map_or(seq, |until| until.min(seq)));
+    }
+}
+
+/// An answer that is a stream.
+#[derive(Debug)]
+pub struct Stream {
+    pub head: Response,
+    /// The first slice of the body.
+    pub first: Vec<u8>,
+    pub subscriber: Subscriber,
+    pub fed: Fed,
+}
+
+/// How a subscriber stands behind a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fed {
+    /// There is more for it already, and it comes from memory.
+    MoreRecent,
+    /// There is more for it already, and it comes from the store.
+    MoreStored,
+    /// It has everything that has been committed.
+    AtHead,
+    /// It has everything that it asked for.
+    Ended,
+}
+
+impl App {
+    /// Answers `GET /subscribe`. The first slice is made at once, so that a database that cannot be read
+    /// is told by the status.
+    pub(super) fn subscribe(&mut self, request: &Request) -> Result<Answer, StoreError> {
+        let asked = match Asked::read(request) {
+            Ok(asked) => asked,
+            Err(details) => return Ok(Answer::Now(route::unprocessable(&details))),
+        };
+        let mut stored = None;
+        if let Some(name) = &asked.subscription {
+            let Some(position) = self.store.subscription(name) else {
+                return Ok(Answer::Now(subscriptions::unknown()));
+            };
+            stored = Some(position.after);
+        }
+        let head = self.store.last_seq();
+        let after = match (asked.start, stored) {
+            (Start::Behind(seq), _) => seq,
+            (Start::Subscription, Some(seq)) => seq,
+            _ if asked.follow => head,
+            _ => self.store.first_seq() - 1,
+        };
+        if self.subscribers == 0 {
+            self.recent.restart(head);
+        }
+        let mut subscriber = Subscriber {
+            filter: asked.filter(),
+            topics: asked.topics,
+            format: asked.format,
+            after,
+            until: (!asked.follow).then_some(head),
+        };
+        let mut first = Vec::new();
+        let fed = self.feed(&mut subscriber, STREAM_SLICE_BYTES, &mut first)?;
+        Ok(Answer::Stream(Box::new(Stream {
+            head: asked.format.head(),
+            first,
+            subscriber,
+            fed,
+        })))
+    }
+
+    /// Appends the next slice for a subscriber: `max_bytes` of it, or one event where that is larger.
+    pub fn feed(
+        &mut self,
+        subscriber: &mut Subscriber,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Fed, StoreError> {
+        let head = self.store.last_seq();
+        let end = subscriber.until.unwrap_or(head);
+        let full = out.len() + max_bytes;
+        // What is in memory is sent from there, also where it has just been removed from the store.
+        let is_near = self.subscribers > 0 && self.recent.covers(subscriber.after);
+        if !is_near {
+            self.pass_gap(subscriber, end, out);
+        }
+        if subscriber.after < end {
+            if is_near {
+                self.feed_recent(subscriber, end, full, out);
+            } else {
+                self.feed_stored(subscriber, end, full, out)?;
+            }
+        }
+        Ok(if subscriber.after < end {
+            if self.recent.covers(subscriber.after) {
+                Fed::MoreRecent
+            } else {
+                Fed::MoreStored
+            }
+        } else if subscriber.until.is_some() {
+            Fed::Ended
+        } else {
+            Fed::AtHead
+        })
+    }
+
+    /// Tells a subscriber of events that have been removed before it could get them.
+    fn pass_gap(&self, subscriber: &mut Subscriber, end: u64, out: &mut Vec<u8>) {
+        let last_removed = (self.store.first_seq() - 1).min(end);
+        if subscriber.after < last_removed {
+            let format = subscriber.format;
+            format.write_gap(out, subscriber.after + 1, last_removed);
+            subscriber.after = last_removed;
+        }
+    }
+
+    /// Whether what a subscriber has still to get is in memory.
+    pub fn is_near(&self, subscriber: &Subscriber) -> bool {
+        self.recent.covers(subscriber.after)
+    }
+
+    fn feed_recent(&self, subscriber: &mut Subscriber, end: u64, full: usize, out: &mut Vec<u8>) {
+        let (format, filter) = (subscriber.format, &subscriber.filter);
+        for event in self.recent.behind(subscriber.after) {
+            if event.seq > end {
+                break;
+            }
+            if filter.matches(event.topic) {
+                if out.len() >= full {
+                    return;
+                }
+                format.write_event(out, event.seq, event.json);
+            }
+            subscriber.after = event.seq;
+        }
+        subscriber.after = end;
+    }
+
+    fn feed_stored(
+        &mut self,
+        subscriber: &mut Subscriber,
+        end: u64,
+        full: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let query = FeedQuery {
+            topics: &subscriber.topics,
+            after: subscriber.after,
+            until: end,
+        };
+        let (format, text) = (subscriber.format, &mut self.event_text);
+        subscriber.after = self.store.feed(&query, |event| {
+            text.clear();
+            read::write_event(text, &event);
+            format.write_event(out, event.seq, text);
+            out.len() < full
+        })?;
+        Ok(())
+    }
+
+    /// Keeps the new ones of events that have been committed for those who are near the head.
+    pub(super) fn keep_recent(
+        &mut self,
+        publication: &Publication,
+        outcomes: &[Outcome],
+        processed_at: i64,
+    ) {
+        for (event, outcome) in publication.events.iter().zip(outcomes) {
+            let Outcome::Accepted(seq) = *outcome else {
+                continue;
+            };
+            let text = |span| text_of(span, &publication.body);
+            let event = StoredEvent {
+                seq,
+                topic: text(event.topic),
+                event_id: text(event.event_id),
+                timestamp: text(event.timestamp),
+                source: text(event.source),
+                payload: text(event.payload),
+                processed_at,
+            };
+            self.recent.push(seq, |out| {
+                let from = out.len();
+                let topic = read::write_event(out, &event);
+                topic.start - from..topic.end - from
+            });
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A line to an event: what its payload is, and its timestamp.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::Value;
+
+use super::lines::Line;
+use crate::event::timestamp_is_valid;
+use crate::limits::PAYLOAD_MAX_DEPTH;
+
+/// Members of a JSON line that may tell its time, the one that counts most first.
+const TIMES: [&str; 4] = ["timestamp", "@timestamp", "time", "ts"];
+
+/// What the events of one command have in common.
+pub struct Template {
+    /// The topic as JSON.
+    topic: String,
+    /// The source as JSON.
+    source: String,
+}
+
+/// An event to be published.
+pub struct Event {
+    /// As JSON, on one line.
+    pub json: String,
+    /// Whether its time is the one at which it was read.
+    pub has_read_time: bool,
+}
+
+impl Template {
+    pub fn new(topic: &str, source: &str) -> Template {
+        Template {
+            topic: Value::from(topic).to_string(),
+            source: Value::from(source).to_string(),
+        }
+    }
+
+    /// The event of a line. `read_at` is its time where the line itself has none.
+    pub fn event(&self, event_id: &str, line: &Line, read_at: &str) -> Event {
+        let (payload, time) = match object(line) {
+            Some((text, time)) => (Cow::Borrowed(text), time),
+            None => {
+                let (text, is_escaped) = text(line.text);
+                let time = stamp(&text).map(Cow::Owned);
+                (Cow::Owned(payload(line, &text, is_escaped)), time)
+            }
+        };
+        let has_read_time = time.is_none();
+        let time = Value::from(time.as_deref().unwrap_or(read_at));
+        let Template { topic, source } = self;
+        Event {
+            json: format!(
+                "{{\"topic\":{topic},\"event_id\":\"{event_id}\",\"timestamp\":{time},\
+                 \"source\":{source},\"payload\":{payload}}}"
+            ),
+            has_read_time,
+        }
+    }
+}
+
+/// The text of a line that is an object as a payload may be, and the time that it tells.
+fn object<'a>(line: &Line<'a>) -> Option<(&'a str, Option<Cow<'a, str>>)> {
+    let text = std::str::from_utf8(line.text).ok()?.trim_ascii();
+    if line.part > 0 || !text.starts_with('{') || depth(text) > PAYLOAD_MAX_DEPTH {
+        return None;
+    }
+    let times: Times = serde_json::from_str(text).ok()?;
+    let time = times.0.into_iter().flatten().next();
+    Some((text, time))
+}
+
+/// How deep the brackets of a JSON text are nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = text.bytes();
+    let mut is_string = false;
+    while let Some(byte) = bytes.next() {
+        match (is_string, byte) {
+            (_, b'"') => is_string = !is_string,
+            (true, b'\\') => drop(bytes.next()),
+            (false, b'{' | b'[') => depth += 1,
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// The legal times of an object, as [`TIMES`] orders them.
+struct Times<'a>([Option<Cow<'a, str>>; TIMES.len()]);
+
+impl<'de> Deserialize<'de> for Times<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Times<'de>, D::Error> {
+        deserializer.deserialize_map(TimesVisitor)
+    }
+}
+
+struct TimesVisitor;
+
+impl<'de> Visitor<'de> for TimesVisitor {
+    type Value = Times<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Times<'de>, A::Error> {
+        let mut times = [const { None }; TIMES.len()];
+        while let Some(name) = members.next_key::<Cow<str>>()? {
+            let Some(at) = TIMES.iter().position(|time| *time == name) else {
+                members.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let value = members.next_value::<&RawValue>()?;
+            let text = serde_json::from_str::<String>(value.get()).ok();
+            times[at] = text
+                .filter(|text| timestamp_is_valid(text.as_bytes()))
+                .map(Cow::Owned);
+        }
+        Ok(Times(times))
+    }
+}
+
+/// A line as text, and whether it had to be escaped: where it is not UTF-8 its other bytes are written as
+/// `\xHH` and its backslashes twice, so that nothing is lost.
+fn text(line: &[u8]) -> (Cow<'_, str>, bool) {
+    if let Ok(text) = std::str::from_utf8(line) {
+        return (Cow::Borrowed(text), false);
+    }
+    let mut escaped = String::with_capacity(line.len() + 16);
+    for chunk in line.utf8_chunks() {
+        escaped += &chunk.valid().replace('\\', "\\\\");
+        for byte in chunk.invalid() {
+            // Writing to a `String` does not fail.
+            let _ = write!(escaped, "\\x{byte:02x}");
+        }
+    }
+    (Cow::Owned(escaped), true)
+}
+
+/// The payload of a line that is text.
+fn payload(line: &Line, text: &str, is_escaped: bool) -> String {
+    let mut payload = format!("{{\"line\":{}", Value::from(text));
+    if is_escaped {
+        payload += ",\"escaped\":true";
+    }
+    if line.part > 0 {
+        // Writing to a `String` does not fail.
+        let _ = write!(
+            payload,
+            ",\"part\":{},\"more\":{}",
+            line.part, line.has_more
+        );
+    }
+    payload + "}"
+}
+
+/// The time at the beginning of a line of text, perhaps in brackets: a date and a time of day in the form
+/// of ISO 8601. Some programs write a comma in front of the fraction.
+fn stamp(text: &str) -> Option<String> {
+    let text = text.strip_prefix('[').unwrap_or(text);
+    let is_end = |character: char| character == ' ' || character == ']' || character == '\t';
+    let first = text.split(is_end).next()?;
+    let stamp = match text[first.len()..].strip_prefix(' ') {
+        Some(rest) if first.len() == "2026-01-02".len() => {
+            let time = rest.split(is_end).next()?;
+            &text[..first.len() + 1 + time.len()]
+        }
+        _ => first,
+    };
+    let has_time =
+        stamp.contains(':') && stamp.len() <= "2026-01-02T03:04:05.123456789+01:00".len();
+    let stamp = stamp.trim_end_matches(':').replace(',', ".");
+    (has_time && timestamp_is_valid(stamp.as_bytes())).then_some(stamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(text: &[u8]) -> (Value, bool) {
+        let line = Line {
+            text,
+            length: text.len() + 1,
+            part: 0,
+            has_more: false,
+        };
+        let template = Template::new("a \"topic\"", "s");
+        let event = template.event("id-1", &line, "2026-05-06T07:08:09Z");
+        let value: Value = serde_json::from_str(&event.json).expect("an event is JSON");
+        assert_eq!(value["topic"], "a \"topic\"");
+        assert_eq!(value["event_id"], "id-1");
+        assert!(!event.json.contains('\n'));
+        (value, event.has_read_time)
+    }
+
+    #[test]
+    fn an_object_is_the_payload_as_it_is() {
+        for text in [r#"{"a":1e400,"b":[0.10]}"#, " {\"a\":{}}\t", "{}"] {
+            let line = Line {
+                text: text.as_bytes(),
+                length: 0,
+                part: 0,
+                has_more: false,
+            };
+            let event = Template::new("t", "s").event("1", &line, "2026-05-06");
+            let end = format!("\"payload\":{}}}", text.trim());
+            assert!(event.json.ends_with(&end), "{}", event.json);
+        }
+        let deep = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        let is_payload = |text: &str| {
+            let line = Line {
+                text: text.as_bytes(),
+                length: 0,
+                part: 0,
+                has_more: false,
+            };
+            object(&line).is_some()
+        };
+        assert!(is_payload(&deep(PAYLOAD_MAX_DEPTH)));
+        assert!(!is_payload(&deep(PAYLOAD_MAX_DEPTH + 1)));
+        let brackets = format!("{{\"a\":\"\\\"{}\"}}", "[".repeat(500));
+        assert!(is_payload(&brackets));
+    }
+
+    #[test]
+    fn all_else_is_text() {
+        for text in [
+            "plain",
+            "",
+            "[1]",
+            "{\"a\":",
+            "{\"a\":1} x",
+            "12",
+            "\u{1}\t\"\\",
+        ] {
+            let (value, has_read_time) = event(text.as_bytes());
+            assert_eq!(value["payload"], serde_json::json!({ "line": text }));
+            assert_eq!(value["timestamp"], "2026-05-06T07:08:09Z");
+            assert!(has_read_time);
+        }
+        let (value, _) = event(b"caf\xe9 \\ \xff\xfe");
+        let expected = serde_json::json!({ "line": r"caf\xe9 \\ \xff\xfe", "escaped": true });
+        assert_eq!(value["payload"], expected);
+    }
+
+    #[test]
+    fn a_piece_says_that_it_is_one() {
+        let line = Line {
+            text: b"{\"a\":1}",
+            length: 7,
+            part: 2,
+            has_more: false,
+        };
+        let event = Template::new("t", "s").event("1", &line, "2026-05-06");
+        let value: Value = serde_json::from_str(&event.json).expect("an event is JSON");
+        let expected = serde_json::json!({ "line": "{\"a\":1}", "part": 2, "more": false });
+        assert_eq!(value["payload"], expected);
+    }
+
+    #[test]
+    fn the_time_is_the_one_that_the_line_tells() {
+        for (text, time) in [
+            (
+                r#"{"time":"2026-01-02T03:04:05Z","ts":7}"#,
+                "2026-01-02T03:04:05Z",
+            ),
+            (
+                r#"{"time":"2026-01-02","timestamp":"2026-01-03"}"#,
+                "2026-01-03",
+            ),
+            (
+                r#"{"timestamp":"now","@timestamp":"2026-01-02 03:04"}"#,
+                "2026-01-02 03:04",
+            ),
+            (
+                "2026-01-02T03:04:05.678+01:00 text",
+                "2026-01-02T03:04:05.678+01:00",
+            ),
+            ("[2026-01-02T03:04:05Z] text", "2026-01-02T03:04:05Z"),
+            (
+                "[2026-01-02T03:04:05Z  INFO x] text",
+                "2026-01-02T03:04:05Z",
+            ),
+            (
+                "2026-01-02 03:04:05,678 INFO text",
+                "2026-01-02 03:04:05.678",
+            ),
+            ("2026-01-02 03:04:05: text", "2026-01-02 03:04:05"),
+            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+        ] {
+            let (value, has_read_time) = event(text.as_bytes());
+            assert_eq!(value["timestamp"], time, "{text}");
+            assert!(!has_read_time, "{text}");
+        }
+        for text in [
+            "2026-01-02 text",
+            "2026-13-02 03:04:05 text",
+            "03:04:05 text",
+            r#"{"time":1767323045,"a":{"time":"2026-01-02"}}"#,
+            "日本語日本語日本語 03:04",
+        ] {
+            assert!(event(text.as_bytes()).1, "{text}");
+        }
+    }
+}

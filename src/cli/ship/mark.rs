@@ -1,0 +1,166 @@
+//! How far a file has been read, in a form that outlives the process and the name of the file.
+//!
+//! An event's id is made of the text of its line and of all lines before it in the same file, of the
+//! file's inode and time of birth and of how often it has been truncated: so a line that is read again gets
+//! the id that it had, whatever the file is called by then, and no other line ever gets it, also where an
+//! inode is used again or two files begin alike.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::lines::Line;
+use crate::limits::SHIP_TAIL_BYTES;
+
+/// What tells a file from others, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub inode: u64,
+    /// When the inode was made, in nanoseconds since 1970; none where the file system does not say.
+    pub born: Option<u64>,
+}
+
+impl Identity {
+    pub fn of(about: &Metadata) -> Identity {
+        let born = about.created().ok();
+        let born = born.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Identity {
+            inode: about.ino(),
+            born: born.and_then(|since| u64::try_from(since.as_nanos()).ok()),
+        }
+    }
+}
+
+/// How far a file has been read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Where the next line begins, or the next piece of one.
+    pub offset: u64,
+    /// The piece of a line that is before it; 0 where a line begins.
+    pub part: u32,
+    /// A hash of all lines before.
+    chain: Hash,
+    tail: Tail,
+}
+
+/// The bytes before a mark, by which a file is known again: a file that was truncated and has grown
+/// beyond the mark has others there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Tail {
+    length: usize,
+    hash: Hash,
+}
+
+/// The first half of a SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Hash(u128);
+
+impl Hash {
+    fn of(parts: &[&[u8]]) -> Hash {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part);
+        }
+        let digest = hasher.finalize();
+        let half = digest.first_chunk().expect("a SHA-256 has 32 bytes");
+        Hash(u128::from_be_bytes(*half))
+    }
+}
+
+impl From<Hash> for String {
+    fn from(hash: Hash) -> String {
+        format!("{:032x}", hash.0)
+    }
+}
+
+impl TryFrom<String> for Hash {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Hash, Self::Error> {
+        u128::from_str_radix(&text, 16).map(Hash)
+    }
+}
+
+/// A few letters that stand for texts, to name files by.
+pub fn short_hash(texts: &[&[u8]]) -> String {
+    let lengths = texts.iter().map(|text| text.len().to_be_bytes());
+    let mut parts: Vec<u8> = lengths.flatten().collect();
+    parts.extend(texts.concat());
+    String::from(Hash::of(&[&parts]))[..10].to_owned()
+}
+
+impl Mark {
+    /// Where a file is read from that has been truncated `generation` times. What is before `offset` is
+    /// not read.
+    pub fn start(identity: Identity, generation: u64, source: &str, offset: u64) -> Mark {
+        let Identity { inode, born } = identity;
+        let numbers = [inode, born.unwrap_or(0), generation, offset].map(u64::to_be_bytes);
+        Mark {
+            offset,
+            part: 0,
+            chain: Hash::of(&[&numbers.concat(), source.as_bytes()]),
+            tail: Tail {
+                length: 0,
+                hash: Hash::of(&[]),
+            },
+        }
+    }
+
+    /// Goes over a line and returns its event id.
+    pub fn pass(&mut self, line: &Line) -> String {
+        let before = self.chain.0.to_be_bytes();
+        self.chain = Hash::of(&[&before, line.text]);
+        let event_id = format!("{}-{}", String::from(self.chain), self.offset);
+        self.offset += line.length as u64;
+        self.part = line.part_before_next();
+        event_id
+    }
+
+    /// Goes over bytes that are no line.
+    pub fn skip(&mut self, length: usize) {
+        self.offset += length as u64;
+    }
+
+    /// Where to read from, so that what comes first is the tail.
+    pub fn read_from(&self) -> u64 {
+        self.offset - self.tail.length as u64
+    }
+
+    /// Takes the tail off bytes that were read from [`Mark::read_from`] on; none where they are others
+    /// than those that were there.
+    pub fn behind_tail<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (tail, rest) = bytes.split_at_checked(self.tail.length)?;
+        (Hash::of(&[tail]) == self.tail.hash).then_some(rest)
+    }
+
+    /// Takes the tail from bytes that end at the mark.
+    pub fn remember_tail(&mut self, bytes: &[u8]) {
+        let tail = &bytes[bytes.len().saturating_sub(SHIP_TAIL_BYTES)..];
+        self.tail = Tail {
+            length: tail.len(),
+            hash: Hash::of(&[tail]),
+        };
+    }
+
+    /// Whether a file holds, before the mark, what was read there.
+    pub fn fits(&self, file: &File) -> io::Result<bool> {
+        let mut tail = vec![0; self.tail.length];
+        match file.read_exact_at(&mut tail, self.read_from()) {
+            Ok(()) => {
+                Ok(self.behind_tail(&tail).is_some() && file.metadata()?.len() >= self.offset)
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the numbers go together, which a file that somebody wrote need not say.
+    pub fn is_sound(&self) -> bool {
+        self.tail.length <= SHIP_TAIL_BYTES && self.tail.length as u64 <= self.offset
+    }
+}

@@ -1,0 +1,339 @@
+//! `ship`: follows growing log files and publishes each of their lines once.
+//!
+//! One thread reads a batch of lines, publishes it until it is stored, notes how far it is, and reads on: so
+//! memory holds one batch, and while nothing can be stored the lines wait in their files. Nothing depends on
+//! the notes being new. A line that is read again gets the id that it had ([`mark`]), and the server drops
+//! it.
+
+mod event;
+mod follow;
+mod lines;
+mod mark;
+mod siblings;
+mod state;
+
+use std::fmt;
+use std::fs;
+use std::io::{self, stdout, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::Args;
+
+use super::{client_of, Failure};
+use crate::client::{publish, text::escaped, Batch, Client, ClientArgs, GiveUp};
+use crate::client::{Outcome, Patience};
+use crate::clock::rfc3339;
+use crate::event::name_error;
+use crate::limits;
+use event::Template;
+use follow::{Follower, Look};
+use mark::short_hash;
+use state::State;
+
+/// Follow log files and publish each line as an event
+///
+/// Reads FILE as `tail -F` does, through rotation and truncation, from its beginning. A line that is a JSON
+/// object becomes the payload, any other becomes {"line":"…"}. Each line is stored once, whatever is killed
+/// or restarted meanwhile; while the server cannot be reached the lines wait in their files.
+#[derive(Debug, Args)]
+pub struct ShipArgs {
+    /// Files to follow; one that is not there yet is waited for
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// Topic of the events
+    #[arg(long, value_parser = name)]
+    topic: String,
+
+    /// Source of the events
+    #[arg(long, value_parser = name)]
+    source: String,
+
+    /// Begin at the end of files that have not been followed before
+    #[arg(long)]
+    from_end: bool,
+
+    /// Ship what is there, and end
+    #[arg(long)]
+    once: bool,
+
+    /// Folder for what is remembered of each file; by default that is the file's own folder
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    match name_error(text) {
+        None => Ok(text.to_owned()),
+        Some(error) => Err(error.complaint()),
+    }
+}
+
+/// Ships, and prints the sums.
+pub fn run(arguments: ShipArgs) -> Result<(), Failure> {
+    let mut shipper = Shipper::new(&arguments)?;
+    let ended = shipper.follow();
+    shipper.end(ended)
+}
+
+/// What became of the lines.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    accepted: u64,
+    duplicates: u64,
+    /// Of the duplicates, those with another content.
+    conflicts: u64,
+    rejected: u64,
+}
+
+impl fmt::Display for Sums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.accepted + self.duplicates + self.rejected;
+        writeln!(f, "read: {lines}")?;
+        writeln!(f, "accepted: {}", self.accepted)?;
+        writeln!(f, "duplicates: {}", self.duplicates)?;
+        if self.conflicts > 0 {
+            writeln!(f, "of these with another content: {}", self.conflicts)?;
+        }
+        writeln!(f, "rejected: {}", self.rejected)
+    }
+}
+
+struct Shipper {
+    /// Tries once; the pauses between tries are ours.
+    client: Client,
+    give_up: GiveUp,
+    template: Template,
+    followers: Vec<Follower>,
+    /// What has been told last about each of them.
+    told: Vec<String>,
+    once: bool,
+    batch: Batch,
+    buffer: Vec<u8>,
+    sums: Sums,
+}
+
+impl Shipper {
+    fn new(arguments: &ShipArgs) -> Result<Shipper, Failure> {
+        let mut client = arguments.client.clone();
+        let give_up = client.give_up_after.unwrap_or(GiveUp::Never);
+        client.give_up_after = Some(GiveUp::After(Duration::ZERO));
+        let client = client_of(&client, give_up)?;
+        let mut followers: Vec<Follower> = Vec::new();
+        for path in &arguments.files {
+            if followers.iter().any(|other| other.path() == path) {
+                let path = path.display();
+                return Err(Failure::Setting(format!("{path} is named twice")));
+            }
+            let state = State::new(state_path(path, arguments)?);
+            let (source, from_end) = (&arguments.source, arguments.from_end);
+            let follower = Follower::new(path.clone(), source, from_end, state, &|text| {
+                client.tell(text)
+            });
+            followers.push(follower.map_err(Failure::Failed)?);
+        }
+        Ok(Shipper {
+            template: Template::new(&arguments.topic, &arguments.source),
+            told: vec![String::new(); followers.len()],
+            client,
+            give_up,
+            followers,
+            once: arguments.once,
+            batch: Batch::default(),
+            buffer: Vec::new(),
+            sums: Sums::default(),
+        })
+    }
+
+    /// Ships until it is told to stop, fails for good, or has shipped what is there.
+    fn follow(&mut self) -> Result<(), Failure> {
+        loop {
+            let has_moved = self.turn()?;
+            match (has_moved, self.once) {
+                (true, _) => self.client.interrupt().check()?,
+                (false, true) => return Ok(()),
+                (false, false) => {
+                    let pause = Duration::from_millis(limits::SHIP_POLL_MS);
+                    self.client.interrupt().sleep(pause)?;
+                }
+            }
+        }
+    }
+
+    /// Looks at each file once. False where there was nothing to ship.
+    fn turn(&mut self) -> Result<bool, Failure> {
+        let mut has_moved = false;
+        for number in 0..self.followers.len() {
+            self.refresh(number)?;
+            let has_lines = self.ship(number)?;
+            let follower = &mut self.followers[number];
+            let result = follower.forget().and_then(|()| follower.save(!has_lines));
+            self.complain(number, result.err())?;
+            has_moved |= has_lines;
+        }
+        Ok(has_moved)
+    }
+
+    /// Looks which file a path names now.
+    fn refresh(&mut self, number: usize) -> Result<(), Failure> {
+        let error = match self.followers[number].refresh() {
+            Ok(true) => return Ok(()),
+            Ok(false) if self.followers[number].files() > 0 => return Ok(()),
+            Ok(false) => io::Error::new(io::ErrorKind::NotFound, "there is no such file yet"),
+            Err(error) => error,
+        };
+        self.complain(number, Some(error))
+    }
+
+    /// Ships lines of one log file, those of the oldest of its files first.
+    fn ship(&mut self, number: usize) -> Result<bool, Failure> {
+        let (mut batches, mut index) = (0, 0);
+        while index < self.followers[number].files() && batches < limits::SHIP_BATCHES_PER_TURN {
+            self.batch.clear();
+            let follower = &mut self.followers[number];
+            let (buffer, batch) = (&mut self.buffer, &mut self.batch);
+            let reading = follower.read(index, &self.template, &now(), buffer, batch);
+            let reading = match reading {
+                Ok(Look::Lines(reading)) => reading,
+                Ok(Look::Truncated) => continue,
+                Ok(Look::Nothing) => {
+                    index += 1;
+                    continue;
+                }
+                Err(error) => {
+                    self.complain(number, Some(error))?;
+                    break;
+                }
+            };
+            let announced = follower.announce(index, &reading);
+            self.complain(number, announced.err())?;
+            self.send(number)?;
+            let follower = &mut self.followers[number];
+            follower.commit(index, reading);
+            let saved = follower.save(false);
+            self.complain(number, saved.err())?;
+            batches += 1;
+        }
+        Ok(batches > 0)
+    }
+
+    /// Publishes the batch, as often as it takes. Files that are renamed meanwhile are taken up.
+    fn send(&mut self, number: usize) -> Result<(), Failure> {
+        let mut patience = Patience::new(self.give_up);
+        loop {
+            let mut sums = self.sums;
+            let path = self.followers[number].path().display().to_string();
+            let mut count = |_, outcome| match outcome {
+                Outcome::Accepted => sums.accepted += 1,
+                Outcome::Duplicate => sums.duplicates += 1,
+                Outcome::Conflict => {
+                    sums.duplicates += 1;
+                    sums.conflicts += 1;
+                }
+                Outcome::Rejected(reason) => {
+                    sums.rejected += 1;
+                    if sums.rejected <= limits::CLIENT_LINES_TOLD {
+                        let sentence = format!("a line of {path} is refused: {reason}");
+                        self.client.tell(&sentence);
+                    }
+                }
+            };
+            match publish(&self.client, &self.batch, &mut count) {
+                Ok(()) => {
+                    self.sums = sums;
+                    self.client.recovered(&mut patience);
+                    return Ok(());
+                }
+                Err(error) => self.client.endure(&mut patience, error)?,
+            }
+            for number in 0..self.followers.len() {
+                self.refresh(number)?;
+            }
+        }
+    }
+
+    /// Tells once of what keeps a file from being shipped; with `--once` it is a failure.
+    fn complain(&mut self, number: usize, error: Option<io::Error>) -> Result<(), Failure> {
+        let Some(error) = error else {
+            return Ok(());
+        };
+        let path = self.followers[number].path().display().to_string();
+        let sentence = format!("{}: {error}", escaped(&path));
+        if self.once {
+            return Err(Failure::Failed(sentence));
+        }
+        if self.told[number] != sentence {
+            self.client.tell(&sentence);
+            self.told[number] = sentence;
+        }
+        Ok(())
+    }
+
+    /// Ships what is there behind a signal, keeps what is to be remembered, and prints the sums.
+    fn end(&mut self, ended: Result<(), Failure>) -> Result<(), Failure> {
+        let is_stopped = matches!(ended, Err(Failure::Ended(_)));
+        if is_stopped && !self.once {
+            let until = Instant::now() + Duration::from_millis(limits::SHIP_FLUSH_MS);
+            while Instant::now() < until && matches!(self.turn(), Ok(true)) {}
+        }
+        let saves = self
+            .followers
+            .iter_mut()
+            .map(|follower| follower.save(true));
+        let failure = saves.filter_map(Result::err).last();
+        // Where nobody can read the sums the exit code still tells.
+        let _ = write!(stdout(), "{}", self.sums);
+        match ended {
+            Err(Failure::Ended(_)) if !self.once => {}
+            Err(failure) => return Err(failure),
+            Ok(()) => {}
+        }
+        if let Some(error) = failure {
+            return Err(Failure::Failed(format!("cannot write the state: {error}")));
+        }
+        match self.sums.rejected {
+            0 => Ok(()),
+            rejected => Err(Failure::Failed(format!("{rejected} lines are not stored"))),
+        }
+    }
+}
+
+fn now() -> String {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let micros = since.map_or(0, |since| since.as_micros());
+    rfc3339(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+/// Where what is remembered of a file is kept: for each server, topic and source a file of its own.
+fn state_path(path: &Path, arguments: &ShipArgs) -> Result<PathBuf, Failure> {
+    let wrong = |what: String| Failure::Setting(what);
+    let name = path.file_name();
+    let name = name.ok_or_else(|| wrong(format!("{} names no file", path.display())))?;
+    if path.is_dir() {
+        return Err(wrong(format!("{} is a folder", path.display())));
+    }
+    let server = arguments.client.server.to_string();
+    let mut texts = vec![server, arguments.topic.clone(), arguments.source.clone()];
+    if arguments.state.is_some() {
+        let whole = std::path::absolute(path).map_err(|error| wrong(error.to_string()))?;
+        texts.push(whole.display().to_string());
+    }
+    let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+    let mut state = match &arguments.state {
+        None => std::ffi::OsString::from("."),
+        Some(_) => std::ffi::OsString::new(),
+    };
+    state.push(name);
+    state.push(".ship-");
+    state.push(short_hash(&texts));
+    let Some(folder) = &arguments.state else {
+        return Ok(path.with_file_name(state));
+    };
+    fs::create_dir_all(folder)
+        .map_err(|error| wrong(format!("--state {}: {error}", folder.display())))?;
+    Ok(folder.join(state))
+}

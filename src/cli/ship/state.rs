@@ -1,0 +1,108 @@
+//! What is remembered of a log file between two runs: a small file beside it. It is an order of reading and
+//! not the truth: what was published after it was written is published again, and the server knows it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::mark::{Identity, Mark};
+
+/// The version of the form.
+const VERSION: u32 = 1;
+
+/// One file that is being read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub identity: Identity,
+    /// How often it has been truncated.
+    pub generation: u64,
+    /// Up to here the server has stored it.
+    pub mark: Mark,
+    /// What has been read, and perhaps published, behind the mark.
+    pub pending: Option<Pending>,
+}
+
+/// Lines that have no time of their own must get the same one when they are published again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The offset behind the last of them.
+    pub until: u64,
+    pub read_at: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    version: u32,
+    /// The files that are being read, oldest first.
+    files: Vec<Entry>,
+}
+
+/// The file.
+pub struct State {
+    path: PathBuf,
+}
+
+impl State {
+    pub fn new(path: PathBuf) -> State {
+        State { path }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it says, and when that was written; none where there is no file yet.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub fn load(&self) -> Result<Option<(Vec<Entry>, SystemTime)>, String> {
+        let fail = |what: &dyn std::fmt::Display| {
+            let path = self.path.display();
+            format!("cannot use the state {path}: {what}")
+        };
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(fail(&error)),
+        };
+        let content: Content = serde_json::from_slice(&text).map_err(|error| fail(&error))?;
+        if content.version != VERSION {
+            return Err(fail(&"it was written by another version of this program"));
+        }
+        if !content.files.iter().all(|entry| entry.mark.is_sound()) {
+            return Err(fail(&"its numbers do not go together"));
+        }
+        let written = fs::metadata(&self.path).and_then(|about| about.modified());
+        Ok(Some((
+            content.files,
+            written.map_err(|error| fail(&error))?,
+        )))
+    }
+
+    /// Writes it anew: whoever is interrupted leaves the old one.
+    pub fn save(&self, files: Vec<Entry>) -> io::Result<()> {
+        let content = Content {
+            version: VERSION,
+            files,
+        };
+        let mut text = serde_json::to_vec(&content)?;
+        text.push(b'\n');
+        let mut partial = self.path.as_os_str().to_owned();
+        partial.push(".partial");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&partial)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&partial, &self.path)?;
+        let folder = self
+            .path
+            .parent()
+            .filter(|path| !path.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}

@@ -1,0 +1,280 @@
+//! `tail`: shows events as they come.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, BuildHasherDefault};
+use std::io::{self, stdout, BufWriter, IsTerminal, StdoutLock, Write};
+use std::str::FromStr;
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use siphasher::sip::SipHasher13;
+
+use super::terminal::{cannot_write, Colour};
+use super::{client_of, Failure};
+use crate::client::text::escaped;
+use crate::client::{percent_encoded, Client, ClientArgs, Error, GiveUp, Item, Subscription};
+use crate::limits::PAGE_MAX_EVENTS;
+
+/// Show the newest events and follow those to come
+///
+/// Goes on by itself behind a lost connection; no event is left out and none is shown twice.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// Topics to show; with * at the end all that begin so; none means all
+    #[arg(value_name = "TOPIC")]
+    topics: Vec<String>,
+
+    /// Newest events to begin with
+    #[arg(short, long, value_name = "EVENTS", default_value = "10")]
+    number: usize,
+
+    /// Begin at this seq, or at start, or now, in place of the newest events
+    #[arg(long, value_name = "SEQ|start|now", conflicts_with = "number")]
+    from: Option<Begin>,
+
+    /// End when what is stored has been shown
+    #[arg(long)]
+    no_follow: bool,
+
+    /// Print each event as the server sends it, one JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Colour,
+
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    Start,
+    Now,
+    Seq(u64),
+}
+
+impl FromStr for Begin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Begin, String> {
+        match text {
+            "start" => Ok(Begin::Start),
+            "now" => Ok(Begin::Now),
+            _ => match text.parse() {
+                Ok(seq) => Ok(Begin::Seq(seq)),
+                Err(_) => Err("neither a seq nor start nor now".to_owned()),
+            },
+        }
+    }
+}
+
+/// Shows events until there are no more to show, standard output has no reader, or a signal comes.
+pub fn run(arguments: TailArgs) -> Result<(), Failure> {
+    let client = client_of(&arguments.client, GiveUp::Never)?;
+    client.interrupt().watch_output();
+    let mut printer = Printer {
+        out: BufWriter::new(stdout().lock()),
+        form: match arguments.json {
+            true if stdout().is_terminal() => Form::EscapedJson,
+            true => Form::Json,
+            false => Form::Text {
+                is_coloured: arguments.color.is_wanted(),
+            },
+        },
+    };
+    let after = match arguments.from {
+        Some(Begin::Start) => 0,
+        Some(Begin::Now) => last_seq(&client)?,
+        Some(Begin::Seq(seq)) => seq.saturating_sub(1),
+        None => {
+            // Asked before the page: what comes between the two belongs to what follows.
+            let last = last_seq(&client)?;
+            let newest = newest(&client, &arguments.topics, arguments.number)?;
+            let mut after = last;
+            for event in &newest {
+                after = printer.event(event.get().as_bytes())?;
+            }
+            printer.flush()?;
+            if arguments.no_follow {
+                return Ok(());
+            }
+            after
+        }
+    };
+    let follows = !arguments.no_follow;
+    let mut subscription = Subscription::new(&client, &arguments.topics, after, follows);
+    while subscription.wait()? {
+        while let Some(item) = subscription.take()? {
+            match item {
+                Item::Event { line, .. } => drop(printer.event(line)?),
+                Item::Gap { from, to } => client.tell(&gap(from, to)),
+            }
+        }
+        printer.flush()?;
+    }
+    Ok(())
+}
+
+/// The sentence for events that cannot be shown any more.
+pub fn gap(from: u64, to: u64) -> String {
+    format!("the events from seq {from} to {to} have been removed by the server")
+}
+
+/// The greatest seq of the server's events.
+pub fn last_seq(client: &Client) -> Result<u64, Error> {
+    #[derive(Deserialize)]
+    struct Stats {
+        last_seq: u64,
+    }
+    let stats: Stats = client.persist(|| client.json("/stats"))?;
+    Ok(stats.last_seq)
+}
+
+/// The newest events, the oldest of them first.
+fn newest(
+    client: &Client,
+    topics: &[String],
+    number: usize,
+) -> Result<VecDeque<Box<RawValue>>, Error> {
+    #[derive(Deserialize)]
+    struct Page {
+        events: Vec<Box<RawValue>>,
+        next: Option<String>,
+    }
+    let mut events = VecDeque::new();
+    let mut target = format!("/events?limit={}", number.clamp(1, PAGE_MAX_EVENTS));
+    for topic in topics {
+        target += "&topic=";
+        target += &percent_encoded(topic);
+    }
+    while events.len() < number {
+        let page: Page = client.persist(|| client.json(&target))?;
+        for event in page.events {
+            if events.len() < number {
+                events.push_front(event);
+            }
+        }
+        match page.next {
+            Some(next) if next.starts_with('/') => target = next,
+            _ => break,
+        }
+    }
+    Ok(events)
+}
+
+/// How an event is shown.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Json,
+    /// JSON in which nothing can drive a terminal.
+    EscapedJson,
+    Text {
+        is_coloured: bool,
+    },
+}
+
+/// An event as the server sends it.
+#[derive(Deserialize)]
+struct Event<'a> {
+    seq: u64,
+    topic: String,
+    event_id: String,
+    timestamp: String,
+    source: String,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+struct Printer {
+    out: BufWriter<StdoutLock<'static>>,
+    form: Form,
+}
+
+impl Printer {
+    /// Prints an event and returns its seq.
+    fn event(&mut self, line: &[u8]) -> Result<u64, Failure> {
+        let event: Event = serde_json::from_slice(line).map_err(|error| {
+            Failure::Failed(format!("the server sent an event that is none: {error}"))
+        })?;
+        let result = match self.form {
+            Form::Json => self.out.write_all(line),
+            Form::EscapedJson => {
+                let text = String::from_utf8_lossy(line);
+                self.out.write_all(escaped(&text).as_bytes())
+            }
+            Form::Text { is_coloured } => write_text(&mut self.out, &event, is_coloured),
+        };
+        let result = result.and_then(|()| self.out.write_all(b"\n"));
+        result.map_err(cannot_write)?;
+        Ok(event.seq)
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(cannot_write)
+    }
+}
+
+/// Writes time, topic, source, id and payload, without a line end.
+fn write_text(out: &mut impl Write, event: &Event, is_coloured: bool) -> io::Result<()> {
+    let [topic, event_id, timestamp, source, payload] = [
+        &event.topic,
+        &event.event_id,
+        &event.timestamp,
+        &event.source,
+        event.payload.get(),
+    ]
+    .map(escaped);
+    if !is_coloured {
+        return write!(out, "{timestamp}  {topic}  {source}  {event_id}  {payload}");
+    }
+    // The bright colours but black and white; the same topic always has the same.
+    let hash = BuildHasherDefault::<SipHasher13>::default().hash_one(&event.topic);
+    let colour = 91 + hash % 6;
+    write!(
+        out,
+        "\x1b[2m{timestamp}\x1b[0m  \x1b[{colour}m{topic}\x1b[0m  \x1b[1m{source}\x1b[0m  \
+         \x1b[2m{event_id}\x1b[0m  {payload}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(line: &str, is_coloured: bool) -> String {
+        let event: Event = serde_json::from_str(line).unwrap();
+        let mut out = Vec::new();
+        write_text(&mut out, &event, is_coloured).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_that_drives_no_terminal() {
+        let line = concat!(
+            "{\"seq\":1,\"topic\":\"a\u{9b}2J\",\"event_id\":\"\\u001b[2J\",\"timestamp\":\"2026-01-02\",",
+            "\"source\":\"s\u{202e}\",\"payload\":{\"x\":\"\u{7f}\\n\"},\"processed_at\":\"\"}"
+        );
+        let plain = "2026-01-02  a\\u009b2J  s\\u202e  \\u001b[2J  {\"x\":\"\\u007f\\n\"}";
+        assert_eq!(text(line, false), plain);
+        let coloured = text(line, true);
+        assert!(
+            coloured.starts_with("\x1b[2m2026-01-02\x1b[0m  \x1b[9"),
+            "{coloured:?}"
+        );
+        assert_eq!(coloured.matches('\x1b').count(), 8);
+    }
+
+    #[test]
+    fn it_begins_where_it_is_told_to() {
+        assert_eq!("start".parse(), Ok(Begin::Start));
+        assert_eq!("now".parse(), Ok(Begin::Now));
+        assert_eq!("7".parse(), Ok(Begin::Seq(7)));
+        for text in ["", "-1", "end", "7 "] {
+            assert!(text.parse::<Begin>().is_err(), "{text}");
+        }
+    }
+}

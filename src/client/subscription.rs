@@ -1,0 +1,171 @@
+//! Reading events in the order of their seqs: `GET /subscribe` as NDJSON, over as many connections as it
+//! takes. A connection that is lost is made anew behind the last event that came whole.
+
+use serde::Deserialize;
+
+use super::{Client, Error, Patience, Stream};
+use crate::limits::{CLIENT_BUFFER_BYTES, CLIENT_LINE_MAX_BYTES};
+
+/// What a subscription brings.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// An event: the line as the server sent it, without its end.
+    Event { seq: u64, line: &'a [u8] },
+    /// The events of these seqs, both included, were removed before they could be read.
+    Gap { from: u64, to: u64 },
+}
+
+/// A line, as far as it matters here.
+#[derive(Deserialize)]
+struct Line {
+    seq: Option<u64>,
+    gap: Option<Gap>,
+}
+
+#[derive(Deserialize)]
+struct Gap {
+    from: u64,
+    to: u64,
+}
+
+/// The events behind a seq.
+pub struct Subscription<'c> {
+    client: &'c Client,
+    /// The query that chooses the events, but for where to begin.
+    query: String,
+    follows: bool,
+    /// The last seq that has been handed out.
+    after: u64,
+    stream: Option<Stream<'c>>,
+    /// Received; what stands before `read` has been handed out.
+    received: Vec<u8>,
+    read: usize,
+    /// Up to here no line ends that has not been handed out.
+    searched: usize,
+    patience: Patience,
+}
+
+impl<'c> Subscription<'c> {
+    /// The events of these topics and patterns (none means all) behind a seq: those that are stored, or
+    /// with `follows` also those to come.
+    pub fn new(client: &'c Client, topics: &[String], after: u64, follows: bool) -> Self {
+        let mut query = format!("follow={follows}");
+        for topic in topics {
+            query.push_str("&topic=");
+            query.push_str(&percent_encoded(topic));
+        }
+        Subscription {
+            client,
+            query,
+            follows,
+            after,
+            stream: None,
+            received: Vec::new(),
+            read: 0,
+            searched: 0,
+            patience: Patience::new(client.give_up()),
+        }
+    }
+
+    /// The last seq that has been handed out, or else where it began.
+    pub fn after(&self) -> u64 {
+        self.after
+    }
+
+    /// Waits until more has come; false at the end. Failures are endured as the client's arguments say.
+    pub fn wait(&mut self) -> Result<bool, Error> {
+        loop {
+            match self.receive() {
+                Ok(0) => return Ok(false),
+                Ok(_) => {
+                    self.client.recovered(&mut self.patience);
+                    return Ok(true);
+                }
+                Err(error) => {
+                    // Half a line comes again as a whole one.
+                    self.stream = None;
+                    self.received.clear();
+                    (self.read, self.searched) = (0, 0);
+                    self.client.endure(&mut self.patience, error)?;
+                }
+            }
+        }
+    }
+
+    /// The next item of what has come; none where more must be waited for.
+    pub fn take(&mut self) -> Result<Option<Item<'_>>, Error> {
+        loop {
+            let Some(length) = memchr::memchr(b'\n', &self.received[self.searched..]) else {
+                self.searched = self.received.len();
+                return Ok(None);
+            };
+            let (start, end) = (self.read, self.searched + length);
+            self.read = end + 1;
+            self.searched = self.read;
+            // An empty line says that the connection lives.
+            if self.received[start..end].trim_ascii().is_empty() {
+                continue;
+            }
+            let line: Line = serde_json::from_slice(&self.received[start..end])
+                .map_err(|error| self.client.unexpected(&format!("a line is {error}")))?;
+            match line {
+                Line { gap: Some(gap), .. } => {
+                    self.after = self.after.max(gap.to);
+                    let Gap { from, to } = gap;
+                    return Ok(Some(Item::Gap { from, to }));
+                }
+                Line { seq: Some(seq), .. } if seq > self.after => {
+                    self.after = seq;
+                    let line = &self.received[start..end];
+                    return Ok(Some(Item::Event { seq, line }));
+                }
+                _ => {
+                    let reason = format!("a line behind seq {} is out of order", self.after);
+                    return Err(self.client.unexpected(&reason));
+                }
+            }
+        }
+    }
+
+    /// Receives once; 0 where the answer has come whole and was to end.
+    fn receive(&mut self) -> Result<usize, Error> {
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            none => {
+                let target = format!("/subscribe?{}&after={}", self.query, self.after);
+                none.insert(self.client.stream(&target, "application/x-ndjson")?)
+            }
+        };
+        self.received.drain(..self.read);
+        self.searched -= self.read;
+        self.read = 0;
+        let length = self.received.len();
+        if length > CLIENT_LINE_MAX_BYTES {
+            return Err(self.client.unexpected("a line does not end"));
+        }
+        self.received.resize(length + CLIENT_BUFFER_BYTES, 0);
+        let result = stream.read(&mut self.received[length..]);
+        self.received
+            .truncate(length + *result.as_ref().unwrap_or(&0));
+        let address = self.client.address();
+        match result {
+            Ok(0) if self.follows => Err(Error::Lost(format!("{address} ended the stream"))),
+            Ok(0) if length > 0 => Err(Error::Lost(format!("{address} sent half a line"))),
+            result => result,
+        }
+    }
+}
+
+/// A value of a query, with all but the unreserved characters escaped (RFC 3986 §2.3).
+pub fn percent_encoded(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

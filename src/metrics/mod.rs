@@ -1,0 +1,268 @@
+//! `GET /metrics`: what is counted for it and how the page is written.
+//!
+//! Counting is done for every request and every commit, so it costs an addition in a fixed array: nothing
+//! is looked up by a name and nothing grows with what clients send. The statistics of `/stats` are not
+//! counted a second time; they come in when the page is asked for.
+
+mod exposition;
+mod histogram;
+mod process;
+
+use std::time::Duration;
+
+use exposition::{Exposition, Kind, Unit};
+use histogram::{place, Histogram};
+
+use crate::api::accept;
+use crate::api::endpoint::Endpoint;
+use crate::api::watch::Stats;
+use crate::http::{Request, Response};
+
+pub use exposition::Format;
+
+/// Microseconds, up to 10 s: from an answer out of memory to a disk that hangs.
+const TIMES: [u64; 16] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000,
+];
+/// Events, up to the greatest ring.
+const SIZES: [u64; 14] = [
+    1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 100_000,
+];
+/// The classes of status codes that an answer may have (RFC 9110 §15), from 2xx on.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+type Times = Histogram<{ TIMES.len() }>;
+
+/// What has been counted since the process started.
+pub struct Metrics {
+    requests: [[Times; CLASSES.len()]; Endpoint::ALL.len()],
+    commits: Times,
+    batches: Histogram<{ SIZES.len() }>,
+    log_lines_dropped: u64,
+}
+
+/// How long a request took. Most of a turn took the same, so it is worked out once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Took {
+    micros: u64,
+    place: usize,
+}
+
+impl Took {
+    pub fn from_micros(micros: u64) -> Took {
+        Took {
+            micros,
+            place: place(&TIMES, micros),
+        }
+    }
+
+    pub fn micros(self) -> u64 {
+        self.micros
+    }
+}
+
+/// What the page tells beside that.
+pub struct Facts<'a> {
+    /// The names of topics in it are not told: how many there are, only clients know.
+    pub stats: &'a Stats<'a>,
+    pub is_healthy: bool,
+    /// Bytes that may still be written to the disk of the database.
+    pub disk_available_bytes: Option<u64>,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub started: i64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics {
+            requests: [[Histogram::new(&TIMES); CLASSES.len()]; Endpoint::ALL.len()],
+            commits: Histogram::new(&TIMES),
+            batches: Histogram::new(&SIZES),
+            log_lines_dropped: 0,
+        }
+    }
+}
+
+impl Metrics {
+    /// A request was answered with this status, so long behind its complete head.
+    pub fn answered(&mut self, endpoint: Endpoint, status: u16, took: Took) {
+        let class = usize::from(status / 100).clamp(2, CLASSES.len() + 1) - 2;
+        self.requests[endpoint as usize][class].observe_at(took.place, took.micros);
+    }
+
+    /// A transaction with so many events was committed, and it took so long, if anybody knows.
+    pub fn committed(&mut self, events: usize, took: Option<Duration>) {
+        if let Some(took) = took {
+            self.commits
+                .observe(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        }
+        self.batches.observe(events as u64);
+    }
+
+    /// So many lines of the log were lost since the start.
+    pub fn set_log_lines_dropped(&mut self, lines: u64) {
+        self.log_lines_dropped = lines;
+    }
+
+    /// The whole answer.
+    pub fn answer(&self, request: &Request, facts: &Facts) -> Response {
+        let format = format_for(request);
+        let mut page = Exposition::new(format);
+        self.expose(&mut page);
+        expose_counters(&mut page, facts.stats, self.log_lines_dropped);
+        expose_gauges(&mut page, facts);
+        process::expose(&mut page, facts.started);
+        Response::new(200, format.content_type(), page.finish())
+    }
+
+    fn expose(&self, page: &mut Exposition) {
+        let name = "log_aggregator_http_request_duration_seconds";
+        page.family(
+            name,
+            Kind::Histogram,
+            "Time from a request's complete head to its answer, the commit of a publication included.",
+        );
+        for endpoint in Endpoint::ALL {
+            for (class, times) in CLASSES.iter().zip(&self.requests[endpoint as usize]) {
+                // What has not occurred and mostly cannot would be four fifths of the page.
+                if times.count() > 0 {
+                    let labels = format!("route=\"{}\",status=\"{class}\",", endpoint.pattern());
+                    page.histogram(name, &labels, Unit::Microseconds, times);
+                }
+            }
+        }
+        let name = "log_aggregator_commit_duration_seconds";
+        let help = "Time that a transaction with events took, the disk's confirmation included.";
+        page.family(name, Kind::Histogram, help);
+        page.histogram(name, "", Unit::Microseconds, &self.commits);
+        let name = "log_aggregator_batch_events";
+        page.family(name, Kind::Histogram, "Events in one transaction.");
+        page.histogram(name, "", Unit::One, &self.batches);
+    }
+}
+
+/// What only grows, by the names of `/stats`.
+fn expose_counters(page: &mut Exposition, stats: &Stats, log_lines_dropped: u64) {
+    for (name, help, value) in [
+        (
+            "received",
+            "Events answered, over the life of the database.",
+            stats.received,
+        ),
+        (
+            "unique_processed",
+            "Events stored, over the life of the database.",
+            stats.unique_processed,
+        ),
+        (
+            "duplicate_dropped",
+            "Events dropped as duplicates, over the life of the database.",
+            stats.duplicate_dropped,
+        ),
+        (
+            "conflicts",
+            "Duplicates that differed from what is stored, over the life of the database.",
+            stats.conflicts,
+        ),
+        (
+            "events_removed",
+            "Events removed by retention, over the life of the database.",
+            stats.events_removed,
+        ),
+        (
+            "rejected",
+            "Events refused by validation since the start.",
+            stats.rejected,
+        ),
+        (
+            "batches",
+            "Transactions with events since the start.",
+            stats.batches,
+        ),
+        (
+            "log_lines_dropped",
+            "Lines of the log that nobody took in time, since the start.",
+            log_lines_dropped,
+        ),
+    ] {
+        page.counter(&format!("log_aggregator_{name}"), help, value);
+    }
+}
+
+/// What goes up and down, by the names of `/stats`.
+fn expose_gauges(page: &mut Exposition, facts: &Facts) {
+    let stats = facts.stats;
+    for (name, help, value) in [
+        (
+            "healthy",
+            "Whether events can be stored (1) or not (0).",
+            u64::from(facts.is_healthy),
+        ),
+        (
+            "topics",
+            "Topics that have events.",
+            stats.topic_count as u64,
+        ),
+        ("last_seq", "The greatest seq in use.", stats.last_seq),
+        (
+            "first_seq",
+            "The seq of the oldest event that is stored, or of the next one.",
+            stats.first_seq,
+        ),
+        (
+            "queue_size",
+            "Events that wait for a commit.",
+            stats.queue_size as u64,
+        ),
+        (
+            "queue_capacity",
+            "Events that may wait for a commit.",
+            stats.queue_capacity as u64,
+        ),
+        ("connections", "Open connections.", stats.connections as u64),
+        (
+            "subscribers",
+            "Connections to which events are streamed.",
+            stats.subscribers as u64,
+        ),
+        (
+            "database_bytes",
+            "Size of the database file.",
+            stats.database_bytes,
+        ),
+        (
+            "wal_bytes",
+            "Size of the write-ahead log beside it.",
+            stats.wal_bytes,
+        ),
+        (
+            "uptime_seconds",
+            "Time since the start.",
+            stats.uptime_seconds,
+        ),
+    ] {
+        page.gauge(&format!("log_aggregator_{name}"), help, value);
+    }
+    if let Some(bytes) = facts.disk_available_bytes {
+        let help = "Room on the disk of the database.";
+        page.gauge("log_aggregator_disk_available_bytes", help, bytes);
+    }
+    let version = format!("version=\"{}\"", stats.version);
+    page.info("log_aggregator_build", "The program's version.", &version);
+}
+
+/// OpenMetrics where the request names it and does not like the other format better.
+fn format_for(request: &Request) -> Format {
+    let openmetrics = accept::welcome(request, "application/openmetrics-text", |name, value| {
+        name != "version" || value == "1.0.0"
+    });
+    let prometheus = accept::welcome(request, "text/plain", |name, value| {
+        name != "version" || value == "0.0.4"
+    });
+    if openmetrics > prometheus && openmetrics.weight > 0 {
+        Format::OpenMetrics
+    } else {
+        Format::Prometheus
+    }
+}

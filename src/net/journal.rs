@@ -1,0 +1,211 @@
+//! What is kept of a request while it is in hand, and told of it when it has been answered: to the metrics,
+//! and where it is wanted to the log, a line a request.
+//!
+//! A request's time runs from the turn in which its head was complete to the end of the turn in which its
+//! answer was handed to the socket, which a publication's commit precedes. Both are times that the loop
+//! reads anyway, once a turn. Nothing of a request but its first line is looked at, so that no token can
+//! get into the log.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::client::Client;
+use super::platform::Wire;
+use crate::api::endpoint::Endpoint;
+use crate::clock::Now;
+use crate::http::{Method, Response};
+use crate::limits;
+use crate::metrics::{Metrics, Took};
+
+/// A request whose head is complete, until its answer.
+pub struct Exchange {
+    /// Microseconds since the start.
+    began: u64,
+    endpoint: Endpoint,
+    /// Answers to it have no body.
+    is_head: bool,
+    /// Only where requests are logged.
+    line: Option<Box<RequestLine>>,
+}
+
+/// What the log tells of a request.
+struct RequestLine {
+    method: String,
+    target: String,
+}
+
+/// A request that has been answered in this turn.
+struct Answered {
+    /// Microseconds since the start.
+    began: u64,
+    endpoint: Endpoint,
+    status: u16,
+    access: Option<Box<Access>>,
+}
+
+struct Access {
+    peer: Peer,
+    /// None where no head could be read.
+    line: Option<Box<RequestLine>>,
+    /// Of the body; none where nobody knows.
+    bytes: Option<usize>,
+}
+
+/// Who asked. Nobody knows who it is behind a Unix socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peer(Option<SocketAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Known(self.0).fmt(f)
+    }
+}
+
+/// The requests that this turn has answered.
+pub struct Journal {
+    logs_access: bool,
+    started: Instant,
+    /// When this turn began, in microseconds since the start.
+    turn: u64,
+    answered: Vec<Answered>,
+}
+
+impl Journal {
+    pub fn new(logs_access: bool, started: Instant) -> Journal {
+        Journal {
+            logs_access: logs_access && log::log_enabled!(log::Level::Info),
+            started,
+            turn: 0,
+            answered: Vec::new(),
+        }
+    }
+
+    /// What comes from now on has come at this time.
+    pub fn set_now(&mut self, now: Instant) {
+        self.turn = self.micros(now);
+    }
+
+    fn micros(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.started);
+        since.as_secs() * 1_000_000 + u64::from(since.subsec_micros())
+    }
+
+    /// The name of a new connection's peer, where it will be needed.
+    pub fn peer(&self, stream: &impl Wire) -> Peer {
+        Peer(self.logs_access.then(|| stream.peer()).flatten())
+    }
+
+    /// The client has a request in hand. Only the first call for a request counts.
+    pub fn begin(&self, client: &mut Client<impl Wire>) {
+        if client.exchange.is_some() {
+            return;
+        }
+        let request = client.conn.request();
+        let line = self.logs_access.then(|| {
+            Box::new(RequestLine {
+                method: request.method_name().to_owned(),
+                target: request.target.to_owned(),
+            })
+        });
+        let exchange = Exchange {
+            began: self.turn,
+            endpoint: Endpoint::of(request.path()),
+            is_head: request.method == Method::Head,
+            line,
+        };
+        client.exchange = Some(exchange);
+    }
+
+    /// Answers the request in hand.
+    pub fn respond(&mut self, client: &mut Client<impl Wire>, response: &Response, now: Now) {
+        let is_head = client
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| exchange.is_head);
+        let bytes = if is_head { 0 } else { response.body.len() };
+        self.answered(client, response.status, Some(bytes));
+        client.conn.respond(response, now);
+    }
+
+    /// The client has been answered, with so many bytes of body: the request in hand, or where there is none
+    /// what should have become one.
+    pub fn answered(&mut self, client: &mut Client<impl Wire>, status: u16, bytes: Option<usize>) {
+        let (began, endpoint, line) = match client.exchange.take() {
+            Some(exchange) => (exchange.began, exchange.endpoint, exchange.line),
+            None => (self.turn, Endpoint::Other, None),
+        };
+        let peer = client.peer;
+        let access = self
+            .logs_access
+            .then(|| Box::new(Access { peer, line, bytes }));
+        self.answered.push(Answered {
+            began,
+            endpoint,
+            status,
+            access,
+        });
+    }
+
+    /// The connection itself has refused what came.
+    pub fn refused(&mut self, client: &mut Client<impl Wire>, status: u16) {
+        log::debug!("a connection was refused with {status}");
+        self.answered(client, status, None);
+    }
+
+    /// Whether so many have been answered that [`Journal::settle`] should not wait for the turn's end.
+    pub fn is_full(&self) -> bool {
+        self.answered.len() >= limits::ANSWERED_AT_ONCE
+    }
+
+    /// Tells of those that have been answered, at this time, and of the lines that the log has lost.
+    pub fn settle(&mut self, now: Instant, log_lines_dropped: u64, metrics: &mut Metrics) {
+        let now = self.micros(now);
+        let mut last = (now, Took::from_micros(0));
+        for done in self.answered.drain(..) {
+            if done.began != last.0 {
+                last = (
+                    done.began,
+                    Took::from_micros(now.saturating_sub(done.began)),
+                );
+            }
+            metrics.answered(done.endpoint, done.status, last.1);
+            if let Some(access) = done.access {
+                access.log(done.status, last.1.micros());
+            }
+        }
+        metrics.set_log_lines_dropped(log_lines_dropped);
+    }
+}
+
+impl Access {
+    /// In a line of text: peer, method, target, status, bytes, seconds, with one space between and a `-`
+    /// for what is not known. None of them holds a space.
+    fn log(&self, status: u16, duration_us: u64) {
+        let (peer, bytes) = (self.peer, self.bytes);
+        let method = self.line.as_ref().map(|line| line.method.as_str());
+        let target = self.line.as_ref().map(|line| line.target.as_str());
+        log::info!(
+            target: "http::access",
+            peer:%, method, target, status, bytes, duration_us;
+            "{peer} {} {} {status} {} {}.{:06}",
+            Known(method),
+            Known(target),
+            Known(bytes),
+            duration_us / 1_000_000,
+            duration_us % 1_000_000
+        );
+    }
+}
+
+/// A value, or a `-` in its place.
+struct Known<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Known<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the loop asks of the operating system, as a trait: readiness, connections, the time, signals, other
+//! processes. So the whole loop can turn without any of them, on a wire and a clock that a test has made up.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::app::App;
+use crate::clock::Now;
+
+/// The operating system, as far as the loop knows it.
+pub trait Platform {
+    type Stream: Wire;
+
+    /// Sleeps until something is ready, or as long as it may, and appends what it has found to `into`.
+    /// Says what time it is then.
+    fn poll(&mut self, sleep: Sleep, into: &mut Vec<Told>) -> io::Result<(Instant, Now)>;
+
+    /// The time within a turn, to tell how long something took.
+    fn instant(&mut self) -> Instant;
+
+    /// The next connection that waits, if this turn may still take one.
+    fn accept(&mut self, now: Now) -> Option<Self::Stream>;
+
+    /// When there is a connection to be accepted, given that there is room for it.
+    fn accept_deadline(&self) -> Option<u64>;
+
+    /// There is no room for more than these connections.
+    fn tell_full(&mut self, connections: usize, now: Now);
+
+    /// Whoever connects from now on is turned away.
+    fn stop_accepting(&mut self);
+
+    /// From now on polls tell of this stream under this key, until it is dropped.
+    fn register(&mut self, stream: &mut Self::Stream, key: usize) -> io::Result<()>;
+
+    /// The loop is about to turn for the first time.
+    fn ready(&mut self) {}
+
+    /// The loop has been told to stop.
+    fn stopping(&mut self) {}
+
+    /// May start a process that helps the application, or see what became of it.
+    fn help(&mut self, app: &mut App, now: Now);
+
+    /// Lines that the log has lost since the start.
+    fn log_lines_dropped(&self) -> u64;
+
+    /// All phases of a turn are over.
+    fn end_turn(&mut self, now: Now);
+
+    /// Ends the program with this code at once.
+    fn exit(&mut self, code: i32) -> !;
+}
+
+/// How long a poll may sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleep {
+    Not,
+    /// Until this time on the monotonic clock, in milliseconds.
+    Until(u64),
+    Forever,
+}
+
+/// What a poll has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Client(usize, Readiness),
+    /// Somebody waits to be accepted.
+    Connection,
+    /// SIGHUP.
+    Reload,
+    /// The signal that ends the program.
+    Stop(i32),
+}
+
+/// What has become possible with a socket. It is edge-triggered: told once, when it begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    pub readable: bool,
+    /// The peer has ended its side.
+    pub read_closed: bool,
+    pub writable: bool,
+    /// The connection is broken in both directions.
+    pub gone: bool,
+}
+
+/// A connected socket, which never blocks.
+pub trait Wire {
+    /// Takes what has arrived; 0 is the end. A read that does not fill `into` has taken all, and what
+    /// arrives later is told by a poll.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Gives what there is room for.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Ends the sending side; the peer sees the end behind the last byte.
+    fn shutdown_write(&self) -> io::Result<()>;
+
+    /// The address of the other end; none where it has none, as with a Unix socket.
+    fn peer(&self) -> Option<SocketAddr>;
+}

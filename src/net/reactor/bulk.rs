@@ -1,0 +1,50 @@
+//! What is too large for one turn: bodies that are received and decoded a part at a time, so that whoever
+//! sends little is served in between.
+
+use super::{Platform, Reactor};
+use crate::limits;
+
+impl<P: Platform> Reactor<P> {
+    /// The client's request has become large, and it is read on when its turn comes.
+    pub(super) fn queue_bulk(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        if !client.on_bulk_list {
+            client.on_bulk_list = true;
+            self.bulk.push_back(key);
+        }
+    }
+
+    /// Reads on the one whose turn it is.
+    pub(super) fn serve_bulk(&mut self) {
+        while let Some(key) = self.bulk.pop_front() {
+            let Some(client) = self.clients.get_mut(key) else {
+                continue;
+            };
+            client.on_bulk_list = false;
+            if !client.closing {
+                return self.serve(key, Some(limits::BULK_READS_PER_TURN));
+            }
+        }
+    }
+
+    /// The phase *decode*: bodies with a content coding, within a part of the turn that others can spare.
+    pub(super) fn decode(&mut self) {
+        if !self.app.is_decoding() {
+            return;
+        }
+        let begun = self.platform.instant();
+        let budget = self.spare_time(self.app.has_waiting());
+        // Who has just come is tried first, and leaves the others half of the time.
+        for (has_arrived, until) in [(true, begun + budget / 2), (false, begun + budget)] {
+            while self.decode_one(has_arrived) && self.platform.instant() < until {}
+        }
+    }
+
+    fn decode_one(&mut self, has_arrived: bool) -> bool {
+        if has_arrived {
+            self.app.decode_arrived(self.now)
+        } else {
+            self.app.decode_piece(self.now)
+        }
+    }
+}

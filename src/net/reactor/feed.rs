@@ -1,0 +1,213 @@
+//! The phase *feed*: the next slices of streams, within a part of the turn that publishers can spare.
+
+use std::time::Duration;
+
+use super::{Client, Life, Platform, Reactor};
+use crate::app::{self, Fed, Ticket};
+use crate::limits;
+use crate::net::client::key_of;
+use crate::net::streams::Stream;
+
+impl<P: Platform> Reactor<P> {
+    /// Begins an answer that is a stream. To HEAD, and where the stream is over with its first slice,
+    /// nothing follows.
+    pub(super) fn begin_stream(&mut self, key: usize, stream: app::Stream) {
+        let client = &mut self.clients[key];
+        self.journal.answered(client, stream.head.status, None);
+        client.conn.start_stream(&stream.head, self.now);
+        if !client.conn.is_streaming() {
+            return;
+        }
+        client.conn.stream(&stream.first, self.now);
+        let ticket = client.ticket(key);
+        let mut stream = Stream::new(stream.subscriber, stream.fed, self.now);
+        if client.read_closed {
+            stream.subscriber.end_at(self.app.head());
+            if stream.fed == Fed::AtHead {
+                stream.fed = Fed::Ended;
+            }
+        }
+        if stream.fed == Fed::Ended {
+            return client.conn.end_stream(self.now);
+        }
+        self.streams.queue(ticket, &mut stream);
+        client.stream = Some(Box::new(stream));
+        self.count_streams(1);
+    }
+
+    /// Serves those who have something to get. The time that this may take is a part of what the turn has
+    /// taken so far if it has committed events, so that streams slow publishing and never stop it; in a
+    /// turn without a commit it is bounded for the sake of whoever comes meanwhile.
+    pub(super) fn feed(&mut self) {
+        if self.streams.count == 0 {
+            return;
+        }
+        let head = self.app.head();
+        let has_committed = head != self.streams.head;
+        self.streams.wake(head, self.now);
+        if self.life != Life::Serving {
+            self.end_streams(head);
+        }
+        if !self.streams.is_any_queued() {
+            return;
+        }
+        let begun = self.platform.instant();
+        let budget = self.spare_time(has_committed);
+        // Who is near the head comes first, and leaves the others half of the time.
+        for (from_memory, until) in [(true, begun + budget / 2), (false, begun + budget)] {
+            while let Some(ticket) = self.streams.next(from_memory) {
+                self.feed_one(ticket);
+                if self.platform.instant() >= until {
+                    break;
+                }
+            }
+        }
+        // Those who have been written to stand on the list no more, so that the next poll may sleep.
+        let clients = &self.clients;
+        let waits = |key: usize| clients.get(key).is_some_and(|client| client.on_flush_list);
+        self.flush.retain(|key| waits(*key));
+    }
+
+    /// How long work may take for which no publisher of this turn waits, given whether there are any.
+    pub(super) fn spare_time(&mut self, has_publishers: bool) -> Duration {
+        if has_publishers {
+            let least = Duration::from_micros(limits::SPARE_LEAST_US);
+            let taken = self.platform.instant().duration_since(self.turn_began);
+            (taken / limits::SPARE_SHARE).max(least)
+        } else {
+            Duration::from_micros(limits::SPARE_QUIET_US)
+        }
+    }
+
+    fn feed_one(&mut self, ticket: Ticket) {
+        let key = key_of(ticket);
+        let Some(client) = self.clients.get_mut(key) else {
+            return;
+        };
+        if client.ticket(key) != ticket || client.closing {
+            return;
+        }
+        let Some(stream) = client.stream.as_mut().filter(|stream| stream.queued) else {
+            return;
+        };
+        stream.queued = false;
+        if client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES {
+            // It comes back when its reader has taken some, and then not to wait for a commit.
+            stream.fed = Fed::MoreRecent;
+            return;
+        }
+        let room = self.memory.stream_room(client.accounted);
+        if room == 0 {
+            let until = self.now.mono_ms + limits::STREAM_RETRY_MS;
+            return self.streams.starve(ticket, stream, until);
+        }
+        self.slice.clear();
+        match self.app.feed(&mut stream.subscriber, room, &mut self.slice) {
+            Ok(fed) => {
+                if !self.slice.is_empty() {
+                    client.conn.stream(&self.slice, self.now);
+                    stream.beat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
+                }
+                stream.fed = fed;
+                if fed == Fed::Ended {
+                    client.conn.end_stream(self.now);
+                    self.forget_stream(key);
+                } else {
+                    self.streams.queue(ticket, stream);
+                }
+            }
+            Err(error) => {
+                log::error!("reading the database for a subscriber failed: {error}");
+                client.conn.break_stream();
+                self.forget_stream(key);
+            }
+        }
+        // One event may have been large; what it took is not kept.
+        self.slice.shrink_to(2 * limits::STREAM_SLICE_BYTES);
+        self.after_change(key);
+        self.flush_client(key);
+    }
+
+    /// The stream of a client is over, and its connection may go on.
+    fn forget_stream(&mut self, key: usize) {
+        self.clients[key].stream = None;
+        self.count_streams(-1);
+        self.want_service(key);
+    }
+
+    pub(super) fn count_streams(&mut self, change: isize) {
+        self.streams.count = self.streams.count.saturating_add_signed(change);
+        self.app.set_subscribers(self.streams.count);
+    }
+
+    /// The peer of a stream has ended its side: it gets what has been committed, and no more.
+    pub(super) fn peer_has_finished(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        let ticket = client.ticket(key);
+        if let Some(stream) = &mut client.stream {
+            stream.subscriber.end_at(self.app.head());
+            self.streams.urge(ticket, stream);
+        }
+    }
+
+    /// Forgets a stream that its connection has given up.
+    pub(super) fn drop_given_up(&mut self, key: usize) {
+        let client = &self.clients[key];
+        if client.stream.is_some() && !client.conn.is_streaming() {
+            self.forget_stream(key);
+        }
+    }
+
+    /// Says that a stream is still there when it has been silent for long.
+    pub(super) fn beat(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        let Some(stream) = &mut client.stream else {
+            return;
+        };
+        if stream.beat_at <= self.now.mono_ms {
+            stream.beat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
+            // Where its reader has still to take something, there is no silence.
+            if client.conn.output().is_empty() {
+                client.conn.stream(stream.subscriber.heartbeat(), self.now);
+            }
+        }
+    }
+
+    /// While the server stops: who is near the head gets what has been committed, the others are cut off
+    /// where they stand, without the last chunk, and can tell.
+    fn end_streams(&mut self, head: u64) {
+        let streaming =
+            |(key, client): (usize, &Client<P::Stream>)| client.stream.is_some().then_some(key);
+        let keys: Vec<usize> = self.clients.iter().filter_map(streaming).collect();
+        for key in keys {
+            let client = &mut self.clients[key];
+            let ticket = client.ticket(key);
+            match &mut client.stream {
+                Some(stream) if self.app.is_near(&stream.subscriber) => {
+                    stream.subscriber.end_at(head);
+                    self.streams.urge(ticket, stream);
+                }
+                _ => self.break_stream(key),
+            }
+        }
+    }
+
+    /// Ends the streams whose tokens are good no more.
+    pub(super) fn check_streams(&mut self) {
+        let app = &self.app;
+        let refused = |(key, client): (usize, &Client<P::Stream>)| {
+            let refused = client.stream.is_some() && !app.may_go_on(&client.conn.request());
+            refused.then_some(key)
+        };
+        let keys: Vec<usize> = self.clients.iter().filter_map(refused).collect();
+        for key in keys {
+            self.break_stream(key);
+        }
+    }
+
+    fn break_stream(&mut self, key: usize) {
+        self.clients[key].conn.break_stream();
+        self.forget_stream(key);
+        self.after_change(key);
+    }
+}

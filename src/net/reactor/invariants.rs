@@ -1,0 +1,84 @@
+//! What must be true between two turns. The loop itself does not ask; the simulation does, behind each turn.
+
+use super::{Client, Platform, Reactor};
+use crate::limits;
+use crate::net::platform::Wire;
+
+impl<P: Platform> Reactor<P> {
+    /// Panics when a list, a timer or a sum disagrees with the clients, or when somebody would never be
+    /// looked at again.
+    pub fn check_invariants(&self) {
+        self.app.check_invariants();
+        let shares = self.clients.iter().map(|(_, client)| client.accounted);
+        self.memory.check_invariants(shares);
+        assert!(self.closing.is_empty() && self.committed.is_empty() && self.told.is_empty());
+        let streams = self.clients.iter().filter(|(_, c)| c.stream.is_some());
+        assert_eq!(self.streams.count, streams.count(), "streams");
+        for (key, client) in &self.clients {
+            client.check_invariants();
+            self.check_lists(key, client);
+            assert!(
+                !client.waits_for_commit || self.app.has_waiting() || self.app.is_decoding(),
+                "client {key} waits for a commit that does not come"
+            );
+            let due = client.deadline(limits::PAUSE_MAX_MS);
+            // Whoever is about to be served gets a timer then.
+            if let Some(at) = due.filter(|_| !client.on_ready_list) {
+                let ticket = client.ticket(key);
+                let timer = client.scheduled.filter(|scheduled| *scheduled <= at);
+                let has_timer = timer.is_some_and(|at| self.deadlines.holds(at, ticket));
+                assert!(has_timer, "client {key} is due at {at} and has no timer");
+            }
+        }
+    }
+
+    fn check_lists(&self, key: usize, client: &Client<P::Stream>) {
+        let lists = [
+            (client.on_ready_list, self.ready.contains(&key)),
+            (client.on_flush_list, self.flush.contains(&key)),
+            (client.on_bulk_list, self.bulk.contains(&key)),
+        ];
+        for (is_marked, is_there) in lists {
+            assert_eq!(is_marked, is_there, "client {key} and its lists");
+        }
+        assert!(
+            !client.is_paused || self.memory.is_waiting(key),
+            "client {key} waits for memory and will not be woken"
+        );
+        if let Some(stream) = client.stream.as_ref().filter(|stream| stream.queued) {
+            let ticket = client.ticket(key);
+            assert!(
+                self.streams.holds(ticket),
+                "stream {key} is {:?} and in no queue",
+                stream.fed
+            );
+        }
+    }
+}
+
+impl<S: Wire> Client<S> {
+    /// Readiness is told once, so whoever can go on must be on a list.
+    fn check_invariants(&self) {
+        let conn = &self.conn;
+        conn.check_invariants();
+        assert!(!self.closing, "closing is the last phase that meets it");
+        let held = (conn.received() + self.in_hand, conn.to_send());
+        let accounted = (self.accounted.received, self.accounted.to_send);
+        assert_eq!(accounted, held, "what it holds");
+        let has_to_read = self.readable && conn.wants_read();
+        assert!(
+            !has_to_read || self.is_paused || self.on_ready_list || self.on_bulk_list,
+            "nobody will read what has arrived"
+        );
+        let has_to_write = self.writable && !conn.output().is_empty();
+        assert!(
+            !(has_to_write || conn.wants_shutdown() || conn.is_done()) || self.on_flush_list,
+            "nobody will write what waits, or close"
+        );
+        let is_full = conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES;
+        if let Some(stream) = &self.stream {
+            assert!(conn.is_streaming(), "a stream that is no answer");
+            assert!(stream.queued || is_full, "nobody will feed the stream");
+        }
+    }
+}

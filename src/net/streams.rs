@@ -1,0 +1,114 @@
+//! Who is to get the next slice of a stream, and in which order.
+//!
+//! Owns the queues of those who can be served. Those who have everything wait for the next commit, those
+//! whose readers are slow for their buffers to empty, and those for whom there is no memory for a while.
+//! Clients stand here by ticket, so an entry of one that has gone is passed over by who takes it out.
+
+use std::collections::VecDeque;
+
+use crate::app::{Fed, Subscriber, Ticket};
+use crate::clock::Now;
+use crate::limits::HEARTBEAT_MS;
+
+/// A client's stream.
+pub struct Stream {
+    pub subscriber: Subscriber,
+    /// It stands in one of the lists of [`Streams`], and its entry there is good.
+    pub queued: bool,
+    pub fed: Fed,
+    /// When the silence will have lasted too long, in `mono_ms`.
+    pub beat_at: u64,
+}
+
+impl Stream {
+    pub fn new(subscriber: Subscriber, fed: Fed, now: Now) -> Self {
+        Self {
+            subscriber,
+            queued: false,
+            fed,
+            beat_at: now.mono_ms + HEARTBEAT_MS,
+        }
+    }
+}
+
+/// The streams of all clients.
+#[derive(Default)]
+pub struct Streams {
+    /// How many there are.
+    pub count: usize,
+    /// The greatest seq that those at the head have been told of.
+    pub head: u64,
+    /// Those who are served from memory.
+    recent: VecDeque<Ticket>,
+    /// Those who are served from the store.
+    stored: VecDeque<Ticket>,
+    /// Those who have everything that has been committed.
+    at_head: Vec<Ticket>,
+    /// Those for whom there is no memory, and when they are tried again.
+    starved: Vec<Ticket>,
+    starved_until: u64,
+}
+
+impl Streams {
+    /// Queues a stream according to how it stands; one that has everything waits for the next commit.
+    pub fn queue(&mut self, ticket: Ticket, stream: &mut Stream) {
+        if std::mem::replace(&mut stream.queued, true) {
+            return;
+        }
+        match stream.fed {
+            Fed::AtHead => self.at_head.push(ticket),
+            Fed::MoreStored => self.stored.push_back(ticket),
+            Fed::MoreRecent | Fed::Ended => self.recent.push_back(ticket),
+        }
+    }
+
+    /// Queues one at once that stands anywhere.
+    pub fn urge(&mut self, ticket: Ticket, stream: &mut Stream) {
+        stream.queued = true;
+        self.recent.push_back(ticket);
+    }
+
+    /// Queues one that cannot be served for want of memory.
+    pub fn starve(&mut self, ticket: Ticket, stream: &mut Stream, until: u64) {
+        stream.queued = true;
+        self.starved.push(ticket);
+        self.starved_until = until;
+    }
+
+    /// There is something new behind `head`, or a time has come: whom that concerns is served.
+    pub fn wake(&mut self, head: u64, now: Now) {
+        if head != self.head {
+            self.head = head;
+            self.recent.extend(self.at_head.drain(..));
+        }
+        if now.mono_ms >= self.starved_until {
+            self.stored.extend(self.starved.drain(..));
+        }
+    }
+
+    /// Takes out who is served next: of those served from memory, or of the others.
+    pub fn next(&mut self, from_memory: bool) -> Option<Ticket> {
+        if from_memory {
+            self.recent.pop_front()
+        } else {
+            self.stored.pop_front()
+        }
+    }
+
+    /// Whether somebody can be served.
+    pub fn is_any_queued(&self) -> bool {
+        !self.recent.is_empty() || !self.stored.is_empty()
+    }
+
+    /// Whether somebody stands in a queue. Looks at all of them, so only for checks.
+    pub fn holds(&self, ticket: Ticket) -> bool {
+        let waiting = self.at_head.iter().chain(&self.starved);
+        let mut all = waiting.chain(&self.recent).chain(&self.stored);
+        all.any(|known| *known == ticket)
+    }
+
+    /// When those for whom there was no memory are tried again.
+    pub fn deadline(&self) -> Option<u64> {
+        (!self.starved.is_empty()).then_some(self.starved_until)
+    }
+}

@@ -1,0 +1,184 @@
+//! The real platform: mio's poll, the listening sockets, signals, the clocks, the log, and the processes
+//! above and below this one.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use log::Log;
+use mio::{Events, Interest, Poll, Token};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use super::acceptor::Acceptor;
+use super::clocks::{now_at, read_clocks};
+use super::helper::Helper;
+use super::listener::{Listener, Stream};
+use super::platform::{Platform, Readiness, Sleep, Told};
+use super::supervisor::Supervisor;
+use crate::app::App;
+use crate::clock::Now;
+use crate::limits;
+use crate::logging::Logger;
+
+const SIGNALS: Token = Token(0);
+const FIRST_LISTENER: usize = 1;
+const FIRST_CLIENT: usize = FIRST_LISTENER + limits::LISTENERS_MAX;
+
+/// The operating system.
+pub struct System {
+    poll: Poll,
+    events: Events,
+    signals: Signals,
+    acceptor: Acceptor,
+    logger: &'static Logger,
+    started: Instant,
+    now: Now,
+    helper: Helper,
+    supervisor: Supervisor,
+}
+
+impl System {
+    /// `signals` must bring SIGHUP; those that end the program are taken over only here, so that they end
+    /// one that does not get so far. The clock counts from `started`.
+    pub fn new(
+        listeners: Vec<Listener>,
+        started: Instant,
+        logger: &'static Logger,
+        mut signals: Signals,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        signals.add_signal(SIGTERM)?;
+        signals.add_signal(SIGINT)?;
+        let registry = poll.registry();
+        registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
+        assert!(
+            listeners.len() <= limits::LISTENERS_MAX,
+            "the configuration bounds the listeners"
+        );
+        let acceptor = Acceptor::new(listeners, registry, FIRST_LISTENER)?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(limits::EVENTS_PER_POLL),
+            signals,
+            acceptor,
+            logger,
+            started,
+            now: Now::default(),
+            helper: Helper::default(),
+            supervisor: Supervisor::from_environment(),
+        })
+    }
+
+    fn timeout(&self, sleep: Sleep) -> Option<Duration> {
+        let until = match sleep {
+            Sleep::Not => return Some(Duration::ZERO),
+            Sleep::Until(at) => Some(at),
+            Sleep::Forever => None,
+        };
+        let log = self
+            .logger
+            .pending()
+            .then_some(self.now.mono_ms + limits::LOG_RETRY_MS);
+        let next = [
+            until,
+            log,
+            self.helper.deadline(),
+            self.supervisor.deadline(),
+        ];
+        let next = next.into_iter().flatten().min()?;
+        // The poll's clock counts whole milliseconds, so one more makes sure that the time has come.
+        let wait = (next + 1).saturating_sub(read_clocks(self.started).mono_ms);
+        Some(Duration::from_millis(wait))
+    }
+}
+
+impl Platform for System {
+    type Stream = Stream;
+
+    fn poll(&mut self, sleep: Sleep, into: &mut Vec<Told>) -> io::Result<(Instant, Now)> {
+        let timeout = self.timeout(sleep);
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            Err(e) => return Err(e),
+        }
+        let instant = Instant::now();
+        self.now = now_at(self.started, instant);
+        self.logger.set_now(self.now.unix_us);
+        self.acceptor.begin_turn();
+        for event in self.events.iter() {
+            match event.token() {
+                SIGNALS => into.extend(self.signals.pending().map(|signal| match signal {
+                    SIGHUP => Told::Reload,
+                    signal => Told::Stop(signal),
+                })),
+                Token(n) if n < FIRST_CLIENT => {
+                    self.acceptor.set_ready(n - FIRST_LISTENER);
+                    into.push(Told::Connection);
+                }
+                Token(n) => {
+                    let readiness = Readiness {
+                        readable: event.is_readable(),
+                        read_closed: event.is_read_closed(),
+                        writable: event.is_writable(),
+                        gone: event.is_error() || event.is_write_closed(),
+                    };
+                    into.push(Told::Client(n - FIRST_CLIENT, readiness));
+                }
+            }
+        }
+        Ok((instant, self.now))
+    }
+
+    fn instant(&mut self) -> Instant {
+        Instant::now()
+    }
+
+    fn accept(&mut self, now: Now) -> Option<Stream> {
+        self.acceptor.accept(now)
+    }
+
+    fn accept_deadline(&self) -> Option<u64> {
+        self.acceptor.deadline()
+    }
+
+    fn tell_full(&mut self, connections: usize, now: Now) {
+        self.acceptor.tell_full(connections, now);
+    }
+
+    fn stop_accepting(&mut self) {
+        self.acceptor.close();
+    }
+
+    fn register(&mut self, stream: &mut Stream, key: usize) -> io::Result<()> {
+        stream.register(self.poll.registry(), Token(FIRST_CLIENT + key))
+    }
+
+    fn ready(&mut self) {
+        self.supervisor.ready();
+    }
+
+    fn stopping(&mut self) {
+        self.supervisor.stopping();
+        self.acceptor.leave_inherited(self.poll.registry());
+    }
+
+    fn help(&mut self, app: &mut App, now: Now) {
+        self.helper.turn(app, now);
+    }
+
+    fn log_lines_dropped(&self) -> u64 {
+        self.logger.dropped()
+    }
+
+    fn end_turn(&mut self, now: Now) {
+        self.supervisor.turned(now);
+        self.logger.flush();
+    }
+
+    fn exit(&mut self, code: i32) -> ! {
+        self.logger
+            .flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
+        std::process::exit(code)
+    }
+}

@@ -1,0 +1,193 @@
+//! Where a copy goes: it is written under a name of its own beside the final one, and takes that name when
+//! it is complete and on the disk. Whoever is killed in between leaves the final name as it was, and the
+//! unfinished file to the next one, who begins it anew.
+
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Purpose;
+use crate::limits;
+use crate::store::open::{beside, connect, make_folder, sync_folder, take_lock, trust_log};
+use crate::store::Durability;
+
+/// What SQLite may have left beside a database.
+const COMPANIONS: [&str; 3] = ["-wal", "-journal", "-shm"];
+
+/// A file that is being written; it is removed with this value unless it has been installed.
+pub(super) struct Target {
+    /// The final name.
+    path: PathBuf,
+    partial: PathBuf,
+    file: File,
+    /// Keeps servers away from the final name.
+    _lock: Option<File>,
+    is_installed: bool,
+}
+
+impl Target {
+    /// Makes sure that the final name may be taken, and makes the file.
+    pub fn prepare(
+        from: &Path,
+        to: &Path,
+        force: bool,
+        purpose: Purpose,
+    ) -> Result<Target, String> {
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let (Purpose::Restore, Some(folder)) = (purpose, folder) {
+            make_folder(folder).map_err(|e| format!("the folder cannot be made: {e}"))?;
+        }
+        let path = final_name(to)?;
+        if let Ok(there) = fs::metadata(&path) {
+            if !there.is_file() {
+                return Err(format!("{} is not a file", path.display()));
+            }
+            if fs::metadata(from).is_ok_and(|from| is_same(&from, &there)) {
+                return Err("they are the same file".into());
+            }
+        }
+        // A server locks before it opens; where there is no lock file yet, only a restored database needs
+        // to be protected from the first one.
+        let lock = match purpose == Purpose::Restore || beside(&path, ".lock").exists() {
+            true => Some(take_lock(&path).map_err(|what| format!("{}: {what}", path.display()))?),
+            false => None,
+        };
+        // A log without its database would be taken for the log of the copy.
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        let names = ["", "-wal", "-journal"].map(|suffix| beside(&path, suffix));
+        if let Some(there) = names.iter().find(|name| !force && is_there(name)) {
+            let name = there.display();
+            return Err(format!("{name} is there already; --force replaces it"));
+        }
+        let partial = beside(&path, ".partial");
+        let file = make_file(&partial)?;
+        Ok(Target {
+            path,
+            partial,
+            file,
+            _lock: lock,
+            is_installed: false,
+        })
+    }
+
+    /// The name under which the file is written.
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Makes the file empty.
+    pub fn clear(&self) -> std::io::Result<()> {
+        self.file.set_len(0)
+    }
+
+    pub fn sync(&self) -> std::io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives the file its final name, durably, and returns its size in bytes. Who may read and write it is
+    /// taken from what it replaces, or else from what it is a copy of.
+    pub fn install(mut self, from: &Path) -> Result<u64, String> {
+        let work = || {
+            let replaced = fs::metadata(&self.path).ok();
+            let like = match &replaced {
+                Some(replaced) => replaced,
+                None => &fs::metadata(from)?,
+            };
+            self.file.set_permissions(like.permissions())?;
+            if replaced.is_some() {
+                // Only root can give a file away, and for others it is theirs already.
+                let _ = fchown(&self.file, Some(like.uid()), Some(like.gid()));
+            }
+            self.sync()?;
+            remove_companions(&self.path)?;
+            fs::rename(&self.partial, &self.path)?;
+            sync_folder(&self.path)?;
+            Ok(self.file.metadata()?.len())
+        };
+        let result: std::io::Result<u64> = work();
+        let name = self.path.display();
+        let bytes = result.map_err(|e| format!("{name} cannot be put in place: {e}"))?;
+        self.is_installed = true;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if !self.is_installed {
+            // What cannot be removed is in nobody's way: the next copy begins it anew.
+            let _ = fs::remove_file(&self.partial);
+        }
+    }
+}
+
+/// The file's own name, without links on the way where there is one already.
+fn final_name(to: &Path) -> Result<PathBuf, String> {
+    match fs::canonicalize(to) {
+        Ok(path) => return Ok(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(format!("{}: {error}", to.display())),
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let name = to.file_name();
+    let name = name.ok_or_else(|| format!("{} names no file", to.display()))?;
+    let folder = fs::canonicalize(folder);
+    let folder = folder.map_err(|error| format!("the folder of {}: {error}", to.display()))?;
+    Ok(folder.join(name))
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Makes the file, or takes over one that somebody who was killed has left behind.
+fn make_file(path: &Path) -> Result<File, String> {
+    loop {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|e| format!("{} cannot be made: {e}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let name = path.display();
+                return Err(format!("{name} is being written by another logagg"));
+            }
+            Err(TryLockError::Error(e)) => {
+                return Err(format!("{} cannot be locked: {e}", path.display()));
+            }
+        }
+        // Whoever held the lock may have given the file its final name meanwhile.
+        let is_ours = |there: Metadata| file.metadata().is_ok_and(|ours| is_same(&ours, &there));
+        if fs::metadata(path).is_ok_and(is_ours) {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes what SQLite has left beside the file that is about to be replaced: the copy must never meet the
+/// log of another database. A log that can be copied into the old file is, so that whoever is killed in
+/// between leaves that as it was.
+fn remove_companions(path: &Path) -> std::io::Result<()> {
+    if path.exists() && beside(path, "-wal").exists() {
+        let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
+        // Closing copies the log. What is damaged or another program's is given up with its log.
+        let _ = connect(path, Durability::Full, patience, &Arc::default())
+            .and_then(|db| trust_log(&db, path));
+    }
+    for companion in COMPANIONS {
+        match fs::remove_file(beside(path, companion)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    sync_folder(path)
+}

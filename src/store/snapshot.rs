@@ -1,0 +1,117 @@
+//! One moment of a database, read by a connection that changes nothing, also while a server writes to it.
+//!
+//! As long as it is read the server cannot copy its write-ahead log into the database, and the log grows by
+//! all that is committed. The server would have to copy that at once when the reader has gone, and nobody
+//! would be answered meanwhile. So the reader does it ([`copy_log`]), while the server goes on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::open::{beside, explain, identify};
+use super::settle::{checkpoint_on_close, data_version, position};
+use crate::limits;
+
+/// Hands `work` a connection to a database of ours that is not empty, with a read transaction open. Work
+/// that turns out to have been disturbed is done again. An error is a clause of a sentence.
+pub(super) fn read<T>(
+    path: &Path,
+    mut work: impl FnMut(&Connection) -> Result<T, String>,
+) -> Result<T, String> {
+    let path = file_at(path)?;
+    // Without a write-ahead log nobody has it open, and it can be read without leaving files beside it or
+    // on a disk that cannot be written, unless a server starts meanwhile.
+    let has_log = || beside(&path, "-wal").exists();
+    if !has_log() {
+        let state = || fs::metadata(&path).and_then(|about| Ok((about.len(), about.modified()?)));
+        let before = state().map_err(|error| error.to_string())?;
+        let result = connect(&path, true).and_then(|db| work(&db));
+        if !has_log() && state().is_ok_and(|after| after == before) {
+            return result;
+        }
+    }
+    let db = connect(&path, false)?;
+    let result = work(&db);
+    // The log is the server's affair: where this fails the server copies what it has to.
+    let _ = copy_log(&db);
+    result
+}
+
+/// Ends the transaction, and copies what a server has committed meanwhile from the log into the database.
+/// Whoever publishes is not kept waiting by it, but for the disk.
+///
+/// A log in doubt ([`super::settle`]) must not be copied. Here it is not: a server commits nothing into such
+/// a log, so one that has committed since this connection opened its files had settled it; and of a sync
+/// that failed later this connection's own sync is told, because the kernel tells every descriptor that was
+/// open at the time (fsync(2)).
+fn copy_log(db: &Connection) -> rusqlite::Result<()> {
+    let before = data_version(db)?;
+    db.execute_batch("COMMIT")?;
+    let mut copied = position(db)?.copied;
+    if data_version(db)? == before {
+        return Ok(());
+    }
+    for _ in 0..limits::LOG_COPY_ROUNDS {
+        let waiting = position(db)?.frames.saturating_sub(copied);
+        if waiting < 2 * u64::from(limits::CHECKPOINT_FRAMES) {
+            break;
+        }
+        db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        copied = position(db)?.copied;
+    }
+    Ok(())
+}
+
+/// The file itself, without links on the way.
+pub(super) fn file_at(path: &Path) -> Result<PathBuf, String> {
+    let path = fs::canonicalize(path).map_err(|error| error.to_string())?;
+    if path.is_dir() {
+        return Err("it is a folder".into());
+    }
+    Ok(path)
+}
+
+/// Opens a database of ours and begins the transaction. One that is closed is taken as it is on the disk.
+fn connect(path: &Path, is_closed: bool) -> Result<Connection, String> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = if is_closed {
+            let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(immutable(path), flags)?
+        } else {
+            // Where the file cannot be written SQLite opens it for reading.
+            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?
+        };
+        // Whoever closes last would else copy the log, which may be that of a server that was killed.
+        checkpoint_on_close(&db, false)?;
+        db.pragma_update(None, "query_only", true)?;
+        db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
+        db.busy_timeout(Duration::from_millis(limits::OPEN_BUSY_MS))?;
+        db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
+        db.execute_batch("BEGIN")?;
+        let tables: i64 =
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok((db, tables))
+    };
+    let (db, tables) = open().map_err(|e| explain(&e))?;
+    identify(&db)?;
+    if tables == 0 {
+        return Err("it is empty".into());
+    }
+    Ok(db)
+}
+
+/// The URI of a file that does not change (<https://www.sqlite.org/uri.html>).
+fn immutable(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?immutable=1"
+}

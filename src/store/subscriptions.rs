@@ -1,0 +1,188 @@
+//! Named subscriptions: how far a consumer has got. All of them are in memory, and each change is in the
+//! table as well before anybody hears of it: it is committed with the events of its turn.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::{damaged, unsigned, Store};
+use crate::limits::SUBSCRIPTIONS_MAX;
+
+/// Where a named subscription stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The seq of the last event that its consumer is done with; 0 for none.
+    pub after: u64,
+    /// Microseconds since the epoch.
+    pub updated_at: i64,
+}
+
+/// A change that somebody asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Creates a subscription, or moves it anywhere.
+    Put {
+        name: String,
+        after: u64,
+    },
+    /// Moves one forward, and never back.
+    Acknowledge {
+        name: String,
+        seq: u64,
+    },
+    Remove {
+        name: String,
+    },
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The subscription stands here now.
+    Stands(Position),
+    Removed,
+    /// There is none of this name.
+    Unknown,
+    /// The seq is greater than any that is in use; this one is the greatest.
+    BeyondHead(u64),
+    /// There are [`SUBSCRIPTIONS_MAX`] already.
+    TooMany,
+}
+
+/// The subscriptions in the order of their names' bytes.
+pub(super) type Positions = BTreeMap<String, Position>;
+
+/// What the open transaction has done to the subscriptions, to be undone when it fails.
+#[derive(Default)]
+pub(super) struct Undo(Vec<(String, Option<Position>)>);
+
+impl Store {
+    /// The named subscriptions in the order of their names' bytes.
+    pub fn subscriptions(&self) -> impl ExactSizeIterator<Item = (&str, Position)> {
+        let named = self.positions.iter();
+        named.map(|(name, position)| (name.as_str(), *position))
+    }
+
+    /// Where a subscription stands, if there is one of this name.
+    pub fn subscription(&self, name: &str) -> Option<Position> {
+        self.positions.get(name).copied()
+    }
+
+    /// How many stored events a subscription at `after` has still to get.
+    pub fn lag(&self, after: u64) -> u64 {
+        self.last_seq
+            .saturating_sub(after.max(self.first_seq() - 1))
+    }
+
+    /// Reads the table; makes it in a database that is older than it.
+    pub(super) fn load_subscriptions(&mut self) -> rusqlite::Result<()> {
+        let sql = "SELECT after, updated_at, name FROM subscriptions";
+        let mut statement = self.db.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let position = Position {
+                after: unsigned(row, 0)?,
+                updated_at: row.get(1)?,
+            };
+            let name: String = row.get(2)?;
+            if position.after > self.last_seq {
+                return Err(damaged(format!(
+                    "the subscription {name:?} is ahead of the events"
+                )));
+            }
+            self.positions.insert(name, position);
+        }
+        Ok(())
+    }
+
+    /// Makes the changes in the open transaction, in order, where `last_seq` is the greatest seq that it
+    /// will have given. Memory takes them at once; `undo` keeps what it had before.
+    pub(super) fn change_subscriptions(
+        &mut self,
+        changes: &[Change],
+        last_seq: u64,
+        now_us: i64,
+        undo: &mut Undo,
+    ) -> rusqlite::Result<Vec<Changed>> {
+        let mut done = Vec::with_capacity(changes.len());
+        for change in changes {
+            let (name, changed) = self.decide(change, last_seq, now_us);
+            let before = self.positions.get(name).copied();
+            match changed {
+                Changed::Stands(position) if before != Some(position) => {
+                    write_position(&self.db, name, position)?;
+                    self.positions.insert(name.to_owned(), position);
+                    undo.0.push((name.to_owned(), before));
+                }
+                Changed::Removed => {
+                    self.db
+                        .prepare_cached("DELETE FROM subscriptions WHERE name = ?1")?
+                        .execute([name])?;
+                    self.positions.remove(name);
+                    undo.0.push((name.to_owned(), before));
+                }
+                _ => {}
+            }
+            done.push(changed);
+        }
+        Ok(done)
+    }
+
+    fn decide<'c>(&self, change: &'c Change, last_seq: u64, now_us: i64) -> (&'c str, Changed) {
+        let moved = |after| {
+            Changed::Stands(Position {
+                after,
+                updated_at: now_us,
+            })
+        };
+        match change {
+            Change::Put { name, after } => {
+                let is_new = !self.positions.contains_key(name);
+                let changed = if *after > last_seq {
+                    Changed::BeyondHead(last_seq)
+                } else if is_new && self.positions.len() >= SUBSCRIPTIONS_MAX {
+                    Changed::TooMany
+                } else {
+                    moved(*after)
+                };
+                (name, changed)
+            }
+            Change::Acknowledge { name, seq } => {
+                let changed = match self.positions.get(name) {
+                    None => Changed::Unknown,
+                    Some(_) if *seq > last_seq => Changed::BeyondHead(last_seq),
+                    Some(position) if *seq > position.after => moved(*seq),
+                    Some(position) => Changed::Stands(*position),
+                };
+                (name, changed)
+            }
+            Change::Remove { name } => {
+                let known = self.positions.contains_key(name);
+                let changed = if known {
+                    Changed::Removed
+                } else {
+                    Changed::Unknown
+                };
+                (name, changed)
+            }
+        }
+    }
+
+    /// The transaction has failed: memory goes back to what is on disk.
+    pub(super) fn undo_changes(&mut self, undo: Undo) {
+        for (name, before) in undo.0.into_iter().rev() {
+            match before {
+                Some(position) => self.positions.insert(name, position),
+                None => self.positions.remove(&name),
+            };
+        }
+    }
+}
+
+fn write_position(db: &Connection, name: &str, position: Position) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO subscriptions(name, after, updated_at) VALUES (?1, ?2, ?3)",
+    )?
+    .execute((name, position.after as i64, position.updated_at))
+    .map(|_| ())
+}

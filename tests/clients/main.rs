@@ -1,0 +1,24 @@
+//! The commands that are clients: the built program against servers that it runs itself, and against a
+//! stand-in that answers what no good server would.
+
+mod exporting;
+mod failures;
+mod fake;
+#[allow(dead_code, unused_imports)]
+#[path = "../server/harness/mod.rs"]
+mod harness;
+mod importing;
+mod program;
+mod publishing;
+#[allow(dead_code)]
+#[path = "../server/random.rs"]
+mod random;
+mod restarts;
+mod settings;
+mod shipping;
+mod showing;
+mod signals;
+mod tailing;
+mod terminal;
+#[path = "../server/wait.rs"]
+mod wait;

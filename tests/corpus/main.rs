@@ -1,0 +1,75 @@
+//! The checks that the fuzz targets in `fuzz/` make, made for each file of their corpora. A target only
+//! calls its module's `check`, so whatever is found there is found here as soon as its file is committed.
+
+#[path = "../machine/mod.rs"]
+mod machine;
+
+mod connection;
+mod encoding;
+mod http_model;
+mod json_model;
+mod keys;
+mod publish;
+mod timestamp;
+mod tokens;
+
+use std::fs;
+use std::path::Path;
+
+/// Makes a check for each file in the corpus of a target.
+fn run(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let mut paths: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "the corpus is empty");
+    for path in paths {
+        // The last line that a failed test shows names the file.
+        eprintln!("{}", path.display());
+        check(&fs::read(&path).unwrap());
+    }
+}
+
+#[test]
+fn connection() {
+    run("connection", connection::check);
+}
+
+#[test]
+fn publish() {
+    run("publish", publish::check);
+}
+
+#[test]
+fn timestamp() {
+    run("timestamp", timestamp::check);
+}
+
+#[test]
+fn encoding() {
+    run("encoding", encoding::check);
+}
+
+#[test]
+fn keys() {
+    run("keys", keys::check);
+}
+
+#[test]
+fn tokens() {
+    run("tokens", tokens::check);
+}
+
+/// The work on segments took the merges of a transaction for flushes of generations, and where it found more
+/// merges than there were generations in memory, it panicked in a build that checks its arithmetic.
+#[test]
+fn a_transaction_may_hold_more_merges_than_there_are_generations() {
+    let many_events = [6, 0, 255];
+    let idle_work = [10, 0, 0];
+    let operations = [many_events, many_events, many_events, idle_work].concat();
+    keys::check(&[&[0, 0, 0], &operations[..]].concat());
+}
