@@ -27,8 +27,8 @@ use std::collections::VecDeque;
 
 use rusqlite::Connection;
 
-use super::retain::Horizons;
 use super::read::{Bound, TopicRange};
+use super::retain::Horizons;
 use super::{damaged, TopicId};
 use crate::limits::SEGMENT_LEVELS;
 use build::Build;

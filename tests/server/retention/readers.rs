@@ -47,7 +47,10 @@ fn who_comes_too_late_is_told_and_gets_all_that_is_left() {
         assert_eq!(empty.try_next(), Ok(None));
         assert_eq!(Stream::lines(&server, "?follow=false").try_next(), Ok(None));
         let stats = server.json("/stats");
-        assert_eq!((&stats["first_seq"], &stats["last_seq"]), (&json!(21), &json!(20)));
+        assert_eq!(
+            (&stats["first_seq"], &stats["last_seq"]),
+            (&json!(21), &json!(20))
+        );
         assert_eq!(server.json("/subscriptions/late")["lag"], 0);
         server.stop();
 
@@ -91,7 +94,10 @@ fn who_comes_too_late_is_told_and_gets_all_that_is_left() {
         publish(&server, &numbered(30));
         assert_eq!(stream.seqs(1), [31]);
         let page = server.json("/events?after=3&limit=2");
-        assert_eq!((seqs_of(&page), &page["next"]), (vec![21, 22], &json!("/events?limit=2&after=22")));
+        assert_eq!(
+            (seqs_of(&page), &page["next"]),
+            (vec![21, 22], &json!("/events?limit=2&after=22"))
+        );
         check_beside(&server);
     }
 }
@@ -242,7 +248,10 @@ fn readers_get_exact_sequences_while_events_are_removed() {
     assert!(slow.gaps > 0 && slow.events < TOTAL, "{} gaps", slow.gaps);
     let mut late = Stream::lines(&server, "?subscription=late");
     let first = late.next();
-    assert!(matches!(&first, Item::Gap(gap) if gap["from"] == 6), "{first:?}");
+    assert!(
+        matches!(&first, Item::Gap(gap) if gap["from"] == 6),
+        "{first:?}"
+    );
     let mut reader = Reader::new(None, 5);
     reader.take(&first);
     let late = reader.read_to_the_end(late);
