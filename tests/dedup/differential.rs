@@ -88,7 +88,9 @@ impl Pair {
             let mut options = options(path, dedup);
             options.filter_memory_bytes = filters;
             options.retention = self.retention;
-            Some(Store::open(&options).unwrap())
+            let mut store = Store::open(&options).unwrap();
+            store.remove_at_one_pace();
+            Some(store)
         };
         self.constraint = open(&self.paths[0], Dedup::Constraint);
         self.index = open(&self.paths[1], Dedup::Index);
