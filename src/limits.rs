@@ -278,6 +278,10 @@ pub const UNSENT_MAX_BYTES: u32 = 128 * 1024;
 /// Bytes up to which a body with a content coding is decoded before those that take longer: a thousand
 /// events, usually.
 pub const DECODED_SHORT_BYTES: usize = 512 * 1024;
+/// Bytes of short ones that are decoded in a turn whatever time that takes, as long as they become events.
+pub const DECODED_PER_TURN_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a coded body up to which it is not much work even where less comes out than goes in.
+pub const DECODED_FREE_BYTES: usize = 1024;
 /// Bytes decoded at a time of those that take longer.
 pub const DECODED_PIECE_BYTES: usize = 64 * 1024;
 /// Bytes of a request from which it is read on only when its turn comes.

@@ -10,16 +10,24 @@ use super::{unavailable, Answer, App, Committed, Ticket, Waiting};
 use crate::api::publish;
 use crate::clock::Now;
 use crate::http::encoding::{Coding, DecodeError, Decoding};
-use crate::limits::{DECODED_PIECE_BYTES, DECODED_SHORT_BYTES, PAUSE_MAX_MS};
+use crate::limits::{DECODED_FREE_BYTES, DECODED_PIECE_BYTES, DECODED_SHORT_BYTES, PAUSE_MAX_MS};
 
 impl App {
-    /// Tries to decode the next body that has arrived. False where there is none.
-    pub fn decode_arrived(&mut self, now: Now) -> bool {
-        let Some(tried) = self.encoded.try_arrived(now) else {
-            return false;
+    /// Tries to decode the next body that has arrived. Gives how many bytes have come out for no more that
+    /// went in, which is what an honest body brings: none where it is refused or takes longer. None at all
+    /// where no body has arrived.
+    pub fn decode_arrived(&mut self, now: Now) -> Option<usize> {
+        let (tried, coded) = self.encoded.try_arrived(now)?;
+        let brought = match &tried {
+            Step::Done(_, Outcome::Decoded(body))
+                if coded <= body.len().max(DECODED_FREE_BYTES) =>
+            {
+                body.len().max(1)
+            }
+            _ => 0,
         };
         self.decoded(tried, now);
-        true
+        Some(brought)
     }
 
     /// Decodes a piece of the body whose turn it is, among those that take longer. False where there is
@@ -128,25 +136,32 @@ impl DecodeQueue {
         });
     }
 
-    fn try_arrived(&mut self, now: Now) -> Option<Step> {
+    /// Tries the next; gives also how many bytes it had.
+    fn try_arrived(&mut self, now: Now) -> Option<(Step, usize)> {
         let queued = self.arrived.pop_front()?;
-        let since = queued.since;
+        let (since, coded) = (queued.since, queued.body.len());
         let (encoded, mut decoding) = match self.begin(queued, now) {
             Ok(begun) => begun,
-            Err(done) => return Some(done),
+            Err(done) => return Some((done, coded)),
         };
-        match decoding.go_on(DECODED_SHORT_BYTES) {
-            Ok(Some(body)) => return Some(Step::Done(encoded, Outcome::Decoded(body))),
-            Err(error) => return Some(Step::Done(encoded, Outcome::Failed(error))),
-            Ok(None) if self.current.is_none() => self.current = Some((encoded, decoding)),
-            // Only one may have memory to be decoded into; it begins anew when its turn comes.
-            Ok(None) => self.long.push_back(Queued {
-                encoded,
-                body: decoding.into_body(),
-                since,
-            }),
-        }
-        Some(Step::More)
+        let step = match decoding.go_on(DECODED_SHORT_BYTES) {
+            Ok(Some(body)) => Step::Done(encoded, Outcome::Decoded(body)),
+            Err(error) => Step::Done(encoded, Outcome::Failed(error)),
+            Ok(None) => {
+                if self.current.is_none() {
+                    self.current = Some((encoded, decoding));
+                } else {
+                    // Only one may have memory to be decoded into; it begins anew when its turn comes.
+                    self.long.push_back(Queued {
+                        encoded,
+                        body: decoding.into_body(),
+                        since,
+                    });
+                }
+                Step::More
+            }
+        };
+        Some((step, coded))
     }
 
     fn go_on(&mut self, now: Now) -> Option<Step> {
@@ -240,7 +255,7 @@ mod tests {
     fn short_bodies_pass_long_ones_which_come_one_after_the_other() {
         let mut queue = queue(&[LONG, SHORT, LONG, SHORT, 4 * LIMIT]);
         let mut tried = Vec::new();
-        while let Some(step) = queue.try_arrived(at(0)) {
+        while let Some((step, _)) = queue.try_arrived(at(0)) {
             tried.push(done(step));
         }
         let [second, fourth] = [2, 4].map(|ticket| Some((ticket, Some(SHORT))));
@@ -270,7 +285,11 @@ mod tests {
         }
         let mut finished = Vec::new();
         let now = at(PAUSE_MAX_MS + 3);
-        while let Some(step) = queue.try_arrived(now).or_else(|| queue.go_on(now)) {
+        let mut next = || {
+            let tried = queue.try_arrived(now).map(|(step, _)| step);
+            tried.or_else(|| queue.go_on(now))
+        };
+        while let Some(step) = next() {
             finished.extend(done(step));
         }
         assert_eq!(finished, [(6, Some(SHORT)), (2, None), (4, Some(LONG))]);

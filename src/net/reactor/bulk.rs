@@ -34,17 +34,18 @@ impl<P: Platform> Reactor<P> {
         }
         let begun = self.platform.instant();
         let budget = self.spare_time(self.app.has_waiting());
-        // Who has just come is tried first, and leaves the others half of the time.
-        for (has_arrived, until) in [(true, begun + budget / 2), (false, begun + budget)] {
-            while self.decode_one(has_arrived) && self.platform.instant() < until {}
+        // Who has just come is tried first, and leaves the others half of the time. What is decoded well is
+        // to be stored with the others of its turn, as a body without a coding is.
+        let mut brought = 0;
+        while let Some(bytes) = self.app.decode_arrived(self.now) {
+            brought += bytes;
+            let is_free = bytes > 0 && brought <= limits::DECODED_PER_TURN_BYTES;
+            if !is_free && self.platform.instant().duration_since(begun) >= budget / 2 {
+                break;
+            }
         }
-    }
-
-    fn decode_one(&mut self, has_arrived: bool) -> bool {
-        if has_arrived {
-            self.app.decode_arrived(self.now)
-        } else {
-            self.app.decode_piece(self.now)
-        }
+        while self.app.decode_piece(self.now)
+            && self.platform.instant().duration_since(begun) < budget
+        {}
     }
 }

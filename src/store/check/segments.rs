@@ -343,7 +343,7 @@ impl FilterPages {
     }
 
     fn begin(&mut self) {
-        let bytes = filter::blocks_for(self.about.entries) * filter::BLOCK_BYTES;
+        let bytes = filter::bytes_for(self.about.entries);
         let rest = bytes.saturating_sub(self.at * SEGMENT_PAGE_BYTES);
         self.page.clear();
         self.page.resize(rest.min(SEGMENT_PAGE_BYTES), 0);

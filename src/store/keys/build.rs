@@ -8,7 +8,7 @@
 use rusqlite::Connection;
 
 use super::super::damaged;
-use super::filter::Filter;
+use super::filter::{insert_on_page, page_bytes, place_of, Filter};
 use super::record::{records, KeyRecord, Posting, Record};
 use super::segment::{with_page, write_page, Description, Layout, Segment};
 use super::Collision;
@@ -106,10 +106,21 @@ impl<R: Record> Merge<R> {
 /// What is written next.
 enum Phase {
     Keys,
-    Filter { at: usize },
-    KeyFences { at: usize },
+    Filter {
+        at: usize,
+    },
+    /// The same where memory does not hold the filter: it is made of the keys' pages, which are sorted as
+    /// its blocks are.
+    FilterOfPages {
+        keys: Source<KeyRecord>,
+    },
+    KeyFences {
+        at: usize,
+    },
     Postings,
-    PostingFences { at: usize },
+    PostingFences {
+        at: usize,
+    },
     Complete,
 }
 
@@ -122,7 +133,8 @@ pub struct Build {
     next_page: i64,
     keys: Merge<KeyRecord>,
     postings: Merge<Posting>,
-    filter: Filter,
+    /// None where memory has no room for it.
+    filter: Option<Filter>,
     key_fences: Vec<u64>,
     posting_fences: Vec<Posting>,
     last_key: Option<KeyRecord>,
@@ -132,10 +144,12 @@ pub struct Build {
 }
 
 impl Build {
+    /// With `holds_filter` memory holds the filter of all keys from the first one on.
     pub fn new(
         about: Description,
         keys: Vec<Source<KeyRecord>>,
         postings: Vec<Source<Posting>>,
+        holds_filter: bool,
     ) -> Self {
         Self {
             about,
@@ -144,7 +158,7 @@ impl Build {
             next_page: about.first_page,
             keys: Merge::new(keys),
             postings: Merge::new(postings),
-            filter: Filter::with_entries(about.entries),
+            filter: holds_filter.then(|| Filter::with_entries(about.entries)),
             key_fences: Vec::new(),
             posting_fences: Vec::new(),
             last_key: None,
@@ -208,13 +222,33 @@ impl Build {
                     if written == 0 {
                         self.key_fences.push(record.fence());
                     }
-                    self.filter.insert(record.fingerprint);
+                    if let Some(filter) = &mut self.filter {
+                        filter.insert(record.fingerprint);
+                    }
                     self.last_key = Some(record);
                     record.write(&mut self.page);
                     written += 1;
                 }
             }
-            Phase::Filter { at } => take(self.filter.as_bytes(), at, &mut self.page),
+            Phase::Filter { at } => {
+                let filter = self.filter.as_ref().map_or(&[][..], Filter::as_bytes);
+                take(filter, at, &mut self.page);
+            }
+            Phase::FilterOfPages { keys } => {
+                let entries = self.about.entries;
+                let number = (self.next_page - self.layout.filter_at()) as usize;
+                self.page.resize(page_bytes(entries, number), 0);
+                written = 0;
+                while let Some(key) = keys.peek(db)? {
+                    let (page, offset) = place_of(key.fingerprint, entries);
+                    if page != number {
+                        break;
+                    }
+                    insert_on_page(&mut self.page, offset, key.fingerprint);
+                    keys.at += 1;
+                    written += 1;
+                }
+            }
             Phase::KeyFences { at } => {
                 let rest = &self.key_fences[*at..];
                 let fences = &rest[..rest.len().min(SEGMENT_PAGE_BYTES / 8)];
@@ -260,7 +294,13 @@ impl Build {
         } else if self.next_page == layout.key_fences_at() {
             self.phase = Phase::KeyFences { at: 0 };
         } else if self.next_page == layout.filter_at() {
-            self.phase = Phase::Filter { at: 0 };
+            let (level, first) = (self.about.level, self.layout.first_page);
+            self.phase = match self.filter {
+                Some(_) => Phase::Filter { at: 0 },
+                None => Phase::FilterOfPages {
+                    keys: Source::pages(level, first, self.layout.keys),
+                },
+            };
         }
         Ok(written)
     }
@@ -305,12 +345,12 @@ impl Build {
     }
 
     /// The segment, once it is complete and its last transaction is committed.
-    pub fn into_segment(self, with_filter: bool, newest_at: i64) -> Segment {
+    pub fn into_segment(self, newest_at: i64) -> Segment {
         assert!(self.is_complete(), "only a complete build is a segment");
         Segment {
             about: self.about,
             layout: self.layout,
-            filter: with_filter.then_some(self.filter),
+            filter: self.filter,
             key_fences: self.key_fences,
             posting_fences: self.posting_fences,
             newest_at,

@@ -63,6 +63,17 @@ pub fn pages_for(entries: u64) -> usize {
     blocks_for(entries).div_ceil(BLOCKS_PER_PAGE)
 }
 
+/// Bytes of the filter on one of its pages, which the last one need not fill.
+pub fn page_bytes(entries: u64, page: usize) -> usize {
+    let behind = blocks_for(entries) - page * BLOCKS_PER_PAGE;
+    behind.min(BLOCKS_PER_PAGE) * BLOCK_BYTES
+}
+
+/// Bytes of memory that such a filter takes.
+pub fn bytes_for(entries: u64) -> usize {
+    blocks_for(entries) * BLOCK_BYTES
+}
+
 /// Where on disk the block of a fingerprint is: the page, and the offset in it.
 pub fn place_of(fingerprint: Fingerprint, entries: u64) -> (usize, usize) {
     let block = block_of(fingerprint, blocks_for(entries));

@@ -69,7 +69,7 @@ impl KeyIndex {
         let mut bytes = 0;
         for at in by_size {
             let about = self.segments[at].about;
-            bytes += filter::blocks_for(about.entries) * 64;
+            bytes += filter::bytes_for(about.entries);
             if bytes > self.filter_memory_max {
                 break;
             }

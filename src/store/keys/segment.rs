@@ -125,7 +125,7 @@ impl Segment {
             && segment
                 .filter
                 .as_ref()
-                .is_none_or(|f| f.as_bytes().len() == filter::blocks_for(about.entries) * 64);
+                .is_none_or(|f| f.as_bytes().len() == filter::bytes_for(about.entries));
         if whole {
             Ok(segment)
         } else {
@@ -138,9 +138,14 @@ impl Segment {
 
     /// Bytes of memory that the filter and the fences take.
     pub fn memory_bytes(&self) -> usize {
-        self.filter.as_ref().map_or(0, |f| f.as_bytes().len())
+        self.filter_bytes()
             + self.key_fences.len() * size_of::<u64>()
             + self.posting_fences.len() * size_of::<Posting>()
+    }
+
+    /// Bytes of memory that the filter takes.
+    pub fn filter_bytes(&self) -> usize {
+        self.filter.as_ref().map_or(0, |f| f.as_bytes().len())
     }
 
     /// Calls `take` with the record of each event that has this fingerprint, until it says true.

@@ -74,7 +74,7 @@ fn run(db: &Connection, mut build: Build, budget: usize) -> (Segment, Vec<Collis
             })
             .unwrap();
     }
-    (build.into_segment(true, 0), collisions)
+    (build.into_segment(0), collisions)
 }
 
 fn segment_of(db: &Connection, seqs: std::ops::Range<u64>, first_page: i64) -> Segment {
@@ -82,6 +82,7 @@ fn segment_of(db: &Connection, seqs: std::ops::Range<u64>, first_page: i64) -> S
         about(0, &seqs, first_page),
         vec![Source::memory(sorted(seqs.clone(), key))],
         vec![Source::memory(sorted(seqs, posting))],
+        true,
     );
     run(db, build, 100).0
 }
@@ -229,6 +230,7 @@ fn a_merge_makes_what_one_build_of_all_would() {
         about(1, &(1..6_000), 1),
         inputs.iter().map(keys).collect(),
         inputs.iter().map(postings).collect(),
+        true,
     );
     let (merged, collisions) = run(&db, build, 1);
     db.execute("DELETE FROM segment_pages_0", []).unwrap();
@@ -265,8 +267,37 @@ fn a_build_whose_inputs_have_other_counts_than_they_said_is_an_error() {
             about(0, &(1..said + 1), 1),
             vec![Source::memory(sorted(1..keys + 1, key))],
             vec![Source::memory(sorted(1..postings + 1, posting))],
+            true,
         );
         let result = build.step(&db, usize::MAX, &mut |_| Ok(()));
         assert!(result.is_err(), "{said} {keys} {postings}");
+    }
+}
+
+#[test]
+fn a_filter_that_memory_does_not_hold_is_made_of_the_pages() {
+    for entries in [1, 2_000, 6_000] {
+        let pages = [true, false].map(|holds_filter| {
+            let db = database();
+            let build = Build::new(
+                about(0, &(1..entries + 1), 1),
+                vec![Source::memory(sorted(1..entries + 1, key))],
+                vec![Source::memory(sorted(1..entries + 1, posting))],
+                holds_filter,
+            );
+            let (segment, _) = run(&db, build, 100);
+            assert_eq!(segment.filter.is_some(), holds_filter);
+            let mut statement = db
+                .prepare("SELECT id, content FROM segment_pages_0")
+                .unwrap();
+            let page = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
+            let pages: Vec<(i64, Vec<u8>)> = statement
+                .query_map([], page)
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            pages
+        });
+        assert!(pages[0] == pages[1], "{entries} entries");
     }
 }

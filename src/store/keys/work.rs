@@ -4,6 +4,7 @@
 use rusqlite::Connection;
 
 use super::build::{Build, Source};
+use super::filter::bytes_for;
 use super::record::{KeyRecord, Record};
 use super::segment::{delete_pages, time_of, Description, Segment};
 use super::stored::report_collision;
@@ -97,7 +98,7 @@ impl KeyIndex {
         };
         let keys = vec![Source::memory(sealed.sorted_keys())];
         let postings = vec![Source::memory(sealed.sorted_postings())];
-        Some(Build::new(about, keys, postings))
+        Some(Build::new(about, keys, postings, true))
     }
 
     fn plan_merge(&self, level: usize) -> Option<Build> {
@@ -118,6 +119,7 @@ impl KeyIndex {
             about,
             inputs.iter().map(keys).collect(),
             inputs.iter().map(postings).collect(),
+            self.has_room_for_filter(&about),
         ))
     }
 
@@ -156,7 +158,7 @@ impl KeyIndex {
 
     /// Puts a finished segment in the place of what it was made of.
     fn install(&mut self, build: Build, newest_at: i64) {
-        let segment = build.into_segment(true, newest_at);
+        let segment = build.into_segment(newest_at);
         let about = segment.about;
         self.next_page[about.level] = segment.layout.end();
         if about.level == 0 {
@@ -176,19 +178,28 @@ impl KeyIndex {
         self.keep_filters_within_bound();
     }
 
+    /// Whether a segment's filter could stay in memory, in the place of those of what it is made of.
+    fn has_room_for_filter(&self, about: &Description) -> bool {
+        let is_other = |segment: &&Segment| {
+            segment.about.last_seq < about.first_seq || segment.about.first_seq > about.last_seq
+        };
+        let others = self.segments.iter().filter(is_other);
+        let others: usize = others.map(Segment::filter_bytes).sum();
+        others + bytes_for(about.entries) <= self.filter_memory_max
+    }
+
     /// Leaves the filters of the largest segments to the disk where memory may not hold all.
     fn keep_filters_within_bound(&mut self) {
-        let bytes = |segment: &Segment| segment.filter.as_ref().map_or(0, |f| f.as_bytes().len());
-        let mut total: usize = self.segments.iter().map(bytes).sum();
+        let mut total: usize = self.segments.iter().map(Segment::filter_bytes).sum();
         while total > self.filter_memory_max {
             let Some(largest) = self
                 .segments
                 .iter_mut()
-                .max_by_key(|segment| bytes(segment))
+                .max_by_key(|segment| segment.filter_bytes())
             else {
                 break;
             };
-            total -= bytes(largest);
+            total -= largest.filter_bytes();
             largest.filter = None;
         }
     }
