@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Ok(Command::Export(arguments)) => cli::export::run(arguments),
         Ok(Command::Import(arguments)) => cli::import::run(arguments),
         Ok(Command::Ship(arguments)) => cli::ship::run(arguments),
+        Ok(Command::Simulate(arguments)) => cli::simulate::run(arguments),
         Err(refusal) => return refusal.report(),
     };
     match done {

@@ -14,7 +14,9 @@ mod meter;
 mod progress;
 pub mod publish;
 pub mod serve;
+mod share;
 pub mod ship;
+pub mod simulate;
 pub mod stats;
 pub mod tail;
 mod terminal;
@@ -39,6 +41,7 @@ use healthcheck::HealthcheckArgs;
 use import::ImportArgs;
 use publish::PublishArgs;
 use ship::ShipArgs;
+use simulate::SimulateArgs;
 use stats::StatsArgs;
 use tail::TailArgs;
 use topics::TopicsArgs;
@@ -63,6 +66,7 @@ pub enum Command {
     Export(ExportArgs),
     Import(ImportArgs),
     Ship(ShipArgs),
+    Simulate(SimulateArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -89,6 +93,7 @@ enum CliSubcommand {
     Export(ExportArgs),
     Import(ImportArgs),
     Ship(ShipArgs),
+    Simulate(SimulateArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -153,6 +158,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Export(export) => Ok(Command::Export(export)),
         CliSubcommand::Import(import) => Ok(Command::Import(import)),
         CliSubcommand::Ship(ship) => Ok(Command::Ship(ship)),
+        CliSubcommand::Simulate(simulate) => Ok(Command::Simulate(simulate)),
     }
 }
 
@@ -196,9 +202,14 @@ impl Failure {
 
 /// The client of a command that has one, and the signals taken over. Once a process.
 fn client_of(arguments: &ClientArgs, give_up: GiveUp) -> Result<Client, Failure> {
-    let interrupt = Interrupt::install()
-        .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?;
-    Client::new(arguments, give_up, Arc::new(interrupt)).map_err(Failure::Setting)
+    Client::new(arguments, give_up, interrupt()?).map_err(Failure::Setting)
+}
+
+/// Takes the signals over. Once a process.
+fn interrupt() -> Result<Arc<Interrupt>, Failure> {
+    Interrupt::install()
+        .map(Arc::new)
+        .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
 }
 
 /// Removes the variables of the subcommands' flags that are set to nothing.

@@ -17,7 +17,7 @@ use crate::client::{publish, time, Batch, Client, ClientArgs, GiveUp, Outcome};
 use crate::limits;
 
 /// How long it goes on without a server where the arguments do not say.
-const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
+pub const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
 
 /// How lines are put together
 #[derive(Debug, Args)]

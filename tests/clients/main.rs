@@ -4,6 +4,7 @@
 mod exporting;
 mod failures;
 mod fake;
+mod faulty;
 #[allow(dead_code, unused_imports)]
 #[path = "../server/harness/mod.rs"]
 mod harness;
@@ -18,6 +19,7 @@ mod settings;
 mod shipping;
 mod showing;
 mod signals;
+mod simulating;
 mod tailing;
 mod terminal;
 #[path = "../server/wait.rs"]
