@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Ok(Command::Import(arguments)) => cli::import::run(arguments),
         Ok(Command::Ship(arguments)) => cli::ship::run(arguments),
         Ok(Command::Simulate(arguments)) => cli::simulate::run(arguments),
+        Ok(Command::Bench(arguments)) => cli::bench::run(arguments),
         Err(refusal) => return refusal.report(),
     };
     match done {

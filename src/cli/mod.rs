@@ -2,6 +2,7 @@
 //! wrong. It must never write outside standard output and standard error, and never panic on them.
 
 pub mod backup;
+pub mod bench;
 pub mod check;
 pub mod checkpoint;
 pub mod convert;
@@ -33,6 +34,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use backup::{BackupArgs, RestoreArgs};
+use bench::BenchArgs;
 use check::CheckArgs;
 use checkpoint::CheckpointArgs;
 use convert::ConvertArgs;
@@ -67,6 +69,7 @@ pub enum Command {
     Import(ImportArgs),
     Ship(ShipArgs),
     Simulate(SimulateArgs),
+    Bench(BenchArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -94,6 +97,7 @@ enum CliSubcommand {
     Import(ImportArgs),
     Ship(ShipArgs),
     Simulate(SimulateArgs),
+    Bench(BenchArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -159,6 +163,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Import(import) => Ok(Command::Import(import)),
         CliSubcommand::Ship(ship) => Ok(Command::Ship(ship)),
         CliSubcommand::Simulate(simulate) => Ok(Command::Simulate(simulate)),
+        CliSubcommand::Bench(bench) => Ok(Command::Bench(bench)),
     }
 }
 

@@ -9,6 +9,7 @@ mod faulty;
 #[path = "../server/harness/mod.rs"]
 mod harness;
 mod importing;
+mod measuring;
 mod program;
 mod publishing;
 #[allow(dead_code)]
