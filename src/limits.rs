@@ -371,6 +371,8 @@ pub const LOAD_MAX_CONNECTIONS: u64 = 10_000;
 pub const LOAD_MAX_TOPICS: u64 = 1_000_000;
 /// Bytes of the payload of each event of a load that is measured.
 pub const LOAD_MAX_PAYLOAD_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of such an event besides its payload, at the most.
+pub const LOAD_EVENT_BYTES: u64 = 192;
 /// Bytes of the requests of all connections together.
 pub const LOAD_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 

@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         Ok(Command::Ship(arguments)) => cli::ship::run(arguments),
         Ok(Command::Simulate(arguments)) => cli::simulate::run(arguments),
         Ok(Command::Bench(arguments)) => cli::bench::run(arguments),
+        Ok(Command::Completions(arguments)) => cli::completions::run(arguments),
+        Ok(Command::Man(arguments)) => cli::manual::run(arguments),
         Err(refusal) => return refusal.report(),
     };
     match done {

@@ -5,17 +5,19 @@ pub mod backup;
 pub mod bench;
 pub mod check;
 pub mod checkpoint;
+pub mod completions;
 pub mod convert;
 pub mod export;
 mod fill;
 pub mod healthcheck;
 pub mod import;
 mod input;
+pub mod manual;
 mod meter;
+mod numbers;
 mod progress;
 pub mod publish;
 pub mod serve;
-mod share;
 pub mod ship;
 pub mod simulate;
 pub mod stats;
@@ -37,10 +39,12 @@ use backup::{BackupArgs, RestoreArgs};
 use bench::BenchArgs;
 use check::CheckArgs;
 use checkpoint::CheckpointArgs;
+use completions::CompletionsArgs;
 use convert::ConvertArgs;
 use export::ExportArgs;
 use healthcheck::HealthcheckArgs;
 use import::ImportArgs;
+use manual::ManArgs;
 use publish::PublishArgs;
 use ship::ShipArgs;
 use simulate::SimulateArgs;
@@ -70,6 +74,8 @@ pub enum Command {
     Ship(ShipArgs),
     Simulate(SimulateArgs),
     Bench(BenchArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -98,6 +104,8 @@ enum CliSubcommand {
     Ship(ShipArgs),
     Simulate(SimulateArgs),
     Bench(BenchArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -164,6 +172,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Ship(ship) => Ok(Command::Ship(ship)),
         CliSubcommand::Simulate(simulate) => Ok(Command::Simulate(simulate)),
         CliSubcommand::Bench(bench) => Ok(Command::Bench(bench)),
+        CliSubcommand::Completions(completions) => Ok(Command::Completions(completions)),
+        CliSubcommand::Man(man) => Ok(Command::Man(man)),
     }
 }
 

@@ -6,11 +6,10 @@ use std::io::{stdout, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::meter::Meter;
-use super::share::{share, Share};
+use super::numbers::{share, within, Share};
 use super::terminal::cannot_write;
 use super::{interrupt, Failure};
 use crate::client::load::events::{EventStream, IdOrder, Repeats};
@@ -29,7 +28,7 @@ use report::Report;
 pub struct BenchArgs {
     /// Connections at the same time
     #[arg(long, value_name = "NUMBER", default_value = "64")]
-    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..=limits::LOAD_MAX_CONNECTIONS).map(|n| n as usize))]
+    #[arg(value_parser = within(1..=limits::LOAD_MAX_CONNECTIONS))]
     connections: usize,
 
     /// How long to send
@@ -38,7 +37,7 @@ pub struct BenchArgs {
 
     /// Events in one request
     #[arg(long, value_name = "EVENTS", default_value = "1")]
-    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..=limits::RING_CAPACITY_MAX).map(|n| n as usize))]
+    #[arg(value_parser = within(1..=limits::RING_CAPACITY_MAX))]
     batch: usize,
 
     /// How many events repeat one of the last few thousand, as 0.3 or 30%
@@ -47,12 +46,12 @@ pub struct BenchArgs {
 
     /// Topics that the events are spread over
     #[arg(long, value_name = "NUMBER", default_value = "5")]
-    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..=limits::LOAD_MAX_TOPICS))]
-    topics: u64,
+    #[arg(value_parser = within(1..=limits::LOAD_MAX_TOPICS))]
+    topics: usize,
 
     /// Size of each event's payload
     #[arg(long, value_name = "BYTES", default_value = "150")]
-    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(2..=limits::LOAD_MAX_PAYLOAD_BYTES).map(|n| n as usize))]
+    #[arg(value_parser = within(2..=limits::LOAD_MAX_PAYLOAD_BYTES))]
     payload: usize,
 
     /// How event ids follow each other
@@ -107,11 +106,12 @@ fn traffic(arguments: &BenchArgs) -> Result<Traffic, Failure> {
     let headers = token.map_or_else(String::new, |token| {
         format!("Authorization: Bearer {token}\r\n")
     });
-    let bytes = (arguments.connections * arguments.batch) as u64 * arguments.payload as u64;
+    let event_bytes = arguments.payload as u64 + limits::LOAD_EVENT_BYTES;
+    let bytes = (arguments.connections * arguments.batch) as u64 * event_bytes;
     if bytes > limits::LOAD_MAX_BYTES {
         let most = limits::LOAD_MAX_BYTES;
         return Err(Failure::Setting(format!(
-            "--connections times --batch times --payload is {bytes} bytes; at most {most} are sent at a time"
+            "--connections, --batch and --payload come to {bytes} bytes; at most {most} are sent at a time"
         )));
     }
     let (order, per_mille) = (arguments.order.of_ids(), arguments.duplicates.0);
@@ -122,10 +122,10 @@ fn traffic(arguments: &BenchArgs) -> Result<Traffic, Failure> {
             host: &endpoint.host,
             headers: &headers,
             batch: arguments.batch,
-            topics: arguments.topics,
+            topics: arguments.topics as u64,
             payload: &payload(arguments.payload),
         }),
-        stream: EventStream::new(order, repeats, arguments.topics, seed()),
+        stream: EventStream::new(order, repeats, arguments.topics as u64, seed()),
     })
 }
 

@@ -44,9 +44,9 @@ impl Event {
             source,
             payload,
         } = self;
-        format!(
-            r#"{{"topic":"{topic}","event_id":"{event_id}","timestamp":"{timestamp}","source":"{source}","payload":{payload}}}"#
-        )
+        let key = format!(r#""topic":"{topic}","event_id":"{event_id}""#);
+        let rest = format!(r#""timestamp":"{timestamp}","source":"{source}","payload":{payload}"#);
+        format!("{{{key},{rest}}}")
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 use clap::builder::RangedU64ValueParser;
 use clap::Args;
 
-use super::share::{share, Share};
+use super::numbers::{share, Share};
 use super::transfer::GIVE_UP;
 use super::{interrupt, Failure};
 use crate::client::{Client, ClientArgs};

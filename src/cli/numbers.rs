@@ -1,4 +1,14 @@
-//! A part of a whole as an argument.
+//! Numbers as arguments: within bounds, and as parts of a whole.
+
+use std::ops::RangeInclusive;
+
+use clap::builder::{RangedU64ValueParser, TypedValueParser};
+
+/// Reads a whole number within bounds.
+pub fn within(bounds: RangeInclusive<u64>) -> impl TypedValueParser<Value = usize> {
+    let parser = RangedU64ValueParser::<u64>::new().range(bounds);
+    parser.map(|number| usize::try_from(number).unwrap_or(usize::MAX))
+}
 
 /// So many of a thousand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
