@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For each target of `fuzz`.
 SECONDS ?= 60
 
-.PHONY: build run test torture reliability check deny bench bench-subscribers bench-peers \
+.PHONY: build run test torture reliability check deny deb bench bench-subscribers bench-peers \
 	bench-scale bench-stalls load clean bench-overload fuzz
 
 build:
@@ -38,6 +38,15 @@ check:
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --test tidy
+
+# A package for Debian in target/debian/: the program, its manual, completions and units. Needs cargo-deb.
+deb: build
+	target/release/logagg man --folder target/package/man
+	mkdir -p target/package/completions
+	for shell in bash zsh fish; do \
+		target/release/logagg completions $$shell > target/package/completions/$$shell || exit 1; \
+	done
+	$(CARGO) deb --no-build
 
 # Licences, duplicate versions and sources of the dependencies, as deny.toml has them, and their known
 # weaknesses where the database of those can be fetched. Needs cargo-deny.

@@ -59,7 +59,7 @@ pub fn run(args: &SubscribersArgs) -> io::Result<bool> {
         is_right: true,
     };
     let mut traffic = Kind::BatchRandom.traffic(bench.server.address, Protocol::Http, None);
-    load::fill(bench.server.address, &mut traffic, STORED)?;
+    load::fill(bench.server.address, Protocol::Http, &mut traffic, STORED)?;
     bench.replay(&folder.join(DATABASE))?;
     bench.latency()?;
     bench.companies()?;
