@@ -1,5 +1,5 @@
 // The dashboard: asks the server each second what anybody may ask, and shows it.
-import { ask, reason } from "./ask.js";
+import { ask, reason, TOKEN_CHANGED } from "./ask.js";
 import { showCommits, showHealth, showStats, stats } from "./figures.js";
 import { sample } from "./plot.js";
 import { loadTopics } from "./topics.js";
@@ -45,7 +45,11 @@ async function run() {
       setText("health", "no answer");
       notice("The server does not answer. This page goes on as soon as it does.");
     }
-    await sleep(document.hidden ? 5000 : 1000);
+    const rest = new AbortController();
+    const { signal } = rest;
+    for (const name of ["visibilitychange", TOKEN_CHANGED]) document.addEventListener(name, () => rest.abort(), { signal });
+    await sleep(document.hidden ? 5000 : 1000, signal);
+    rest.abort();
   }
 }
 

@@ -67,7 +67,7 @@ function itemOf(event) {
   time.title = event.processed_at;
   const text = element("span", "text");
   const payload = event.payload.length > ROW_TEXT ? `${event.payload.slice(0, ROW_TEXT)}…` : event.payload;
-  text.append(element("span", "id", visible(event.event_id)), " ", visible(payload));
+  text.append(element("span", "id", visible(event.event_id)), visible(payload));
   button.append(element("span", "seq", event.seq), time, element("span", "topic", visible(event.topic)),
     element("span", "source", visible(event.source)), text);
   button.addEventListener("click", () => showEvent(event));
@@ -184,11 +184,11 @@ async function run() {
       isBehind = acceptedNow > STREAMED_RATE / 2;
       if (isBehind) {
         showState("the newest of each second");
-        await sleep(1000);
+        await sleep(1000, signal);
       } else {
         await follow(lastSeq || last, signal);
         isBehind = acceptedNow > STREAMED_RATE;
-        await sleep(300);
+        await sleep(300, signal);
       }
     } catch (error) {
       if (signal.aborted) {
@@ -196,7 +196,7 @@ async function run() {
       } else {
         // What `fetch` throws is for programmers.
         showState(error instanceof TypeError ? "not connected" : error.message);
-        await sleep(1000);
+        await sleep(1000, signal);
       }
     }
     document.removeEventListener("visibilitychange", leave);

@@ -3,7 +3,13 @@
 
 export const byId = id => document.getElementById(id);
 
-export const sleep = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds));
+/** Ends early when the signal says so. */
+export function sleep(milliseconds, signal) {
+  return new Promise(resolve => {
+    setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", resolve, { once: true });
+  });
+}
 
 export function element(name, className, text) {
   const made = document.createElement(name);

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::{Chromium, Server};
+use crate::chromium::{url, Chromium};
+use crate::harness::Server;
 
 const IMAGE: &str = "<img src=x onerror=alert(1)>";
 const SCRIPT: &str = "\"><script>alert(2)</script>";
@@ -80,7 +81,7 @@ fn hostile_events_are_text_and_nothing_is_loaded_from_elsewhere() {
     assert_eq!(page.evaluate(turned), false);
     assert_eq!(page.evaluate("({}).tail === undefined"), true);
     assert_eq!(page.noticed(), Vec::<String>::new());
-    let here = server.url();
+    let here = url(&server);
     let elsewhere: Vec<String> = page
         .requests()
         .into_iter()

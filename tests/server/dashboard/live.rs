@@ -2,7 +2,8 @@
 
 use serde_json::{json, Value};
 
-use crate::harness::{event, Chromium, Server};
+use crate::chromium::{url, Chromium};
+use crate::harness::{event, Server};
 
 fn publish(server: &Server, topic: &str, prefix: &str, count: usize) {
     let events: Vec<Value> = (0..count)
@@ -70,15 +71,13 @@ fn the_page_goes_on_when_the_server_has_been_away() {
     let page = browser.open(&server);
     publish(&server, "t", "before", 1);
     page.wait_for_text("#events", "before0");
-    let address = server.address().clone();
-    let setup = server
-        .setup()
-        .clone()
-        .listen([server.url()[7..].trim_end_matches('/')]);
+    let address = url(&server);
+    let authority = address.trim_start_matches("http://").trim_end_matches('/');
+    let setup = server.setup().clone().listen([authority]);
     server.kill();
     page.wait_for_text("#health", "no answer");
     let server = setup.start();
-    assert_eq!(*server.address(), address);
+    assert_eq!(url(&server), address);
     page.wait_for_text("#health", "healthy");
     page.wait_for("document.querySelector('#notice').hidden");
     publish(&server, "t", "after", 1);

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::{events_of, Chromium, Server};
+use crate::chromium::Chromium;
+use crate::harness::{events_of, Server};
 
 #[test]
 fn the_form_publishes_and_shows_the_answer_to_the_same_event_again() {

@@ -5,7 +5,8 @@ use std::thread;
 
 use serde_json::{json, Value};
 
-use crate::harness::{event, Chromium, Page, Server};
+use crate::chromium::{Chromium, Page};
+use crate::harness::{event, Server};
 
 fn publish(server: &Server, topic: &str, ids: &[&str]) {
     let events: Vec<Value> = ids.iter().map(|id| event(topic, id)).collect();
@@ -113,7 +114,8 @@ fn an_event_is_shown_as_it_was_sent() {
     let sent = |id: &str| {
         format!(
             r#"{{"topic":"a/b?c","event_id":"{id}","timestamp":"2026-01-02","source":"s","payload":{{
-              "z":12345678901234567890, "1":0.10, "a":1e400, "a":[], "deep":{{"empty":{{}},"list":[1,"\",\"events\":[{{"]}}
+              "z":12345678901234567890, "1":0.10, "a":1e400, "a":[],
+              "deep":{{"empty":{{}},"list":[1,"\",\"events\":[{{"]}}
             }}}}"#
         )
     };

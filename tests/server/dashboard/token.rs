@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::harness::{Chromium, Server, Setup};
+use crate::chromium::Chromium;
+use crate::harness::{Server, Setup};
 
 fn start() -> Server {
     let setup = Setup::new();

@@ -1,7 +1,6 @@
 //! Starts the built program, talks HTTP to it and looks at its files. Each wait has an end: a server
 //! that hangs fails its test with what was waited for and what the server logged.
 
-pub mod chromium;
 mod client;
 mod directory;
 mod events;
@@ -11,7 +10,6 @@ mod stream;
 
 use std::time::Duration;
 
-pub use chromium::{Chromium, Page};
 pub use client::{Address, Client, Response};
 pub use directory::TemporaryDirectory;
 pub use events::{event, events_of, seqs_of};

@@ -204,14 +204,6 @@ impl Server {
         &self.addresses[0]
     }
 
-    /// What a browser is to open.
-    pub fn url(&self) -> String {
-        match self.address() {
-            Address::Tcp(address) => format!("http://{address}/"),
-            Address::Unix(path) => panic!("no browser opens {}", path.display()),
-        }
-    }
-
     /// All of them, in the order of the settings.
     pub fn addresses(&self) -> &[Address] {
         &self.addresses

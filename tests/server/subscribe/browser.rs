@@ -9,7 +9,8 @@ use std::sync::mpsc::{channel, Sender};
 use std::thread;
 
 use super::publish;
-use crate::harness::{chromium, Address, Server, TemporaryDirectory, PATIENCE};
+use crate::chromium;
+use crate::harness::{Address, Server, TemporaryDirectory, PATIENCE};
 
 /// Events, and bytes of the stream that the browser gets before its connection breaks.
 const EVENTS: usize = 300;
