@@ -58,10 +58,11 @@ deny:
 		echo 'SKIPPED deny advisories: the database of known weaknesses cannot be fetched'; \
 	fi
 
-# Measures the server beside nginx and SQLite alone in some four minutes. Arguments go in ARGS, as in
-# make bench ARGS=--help; each of these writes its section of bench/RESULTS.md.
+# Measures the server beside nginx and SQLite alone, and with subscribers, in some eight minutes. Arguments for
+# the first go in ARGS, as in make bench ARGS=--help; each of these writes its section of bench/RESULTS.md.
 bench:
 	$(CARGO) run --release -p logagg-bench -- $(ARGS)
+	$(if $(ARGS),,$(CARGO) run --release -p logagg-bench -- subscribers)
 
 # What subscribers cost the publishers, and what they get.
 bench-subscribers:
