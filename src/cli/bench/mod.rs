@@ -152,7 +152,7 @@ fn send(
     let outcome = generator.run(&mut traffic, &mut |outcome, elapsed| {
         meter.show(elapsed.as_secs(), || {
             let rate = outcome.accepted as f64 / elapsed.as_secs_f64();
-            format!("s, {rate:.0} new events/s, errors {}", outcome.errors)
+            format!("{rate:.0} new events/s, errors {}", outcome.errors)
         });
         interrupt.check().is_ok()
     });
