@@ -26,7 +26,7 @@ torture:
 # keeps the page as it is.
 reliability:
 	$(CARGO) build -p logagg-bench
-	{ TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --workspace -- --include-ignored --nocapture \
+	{ TORTURE_ROUNDS=200 POWER_CUTS=1000 RETENTION_MB=2000 $(CARGO) test --workspace -- --include-ignored --nocapture \
 		|| echo 'test result: FAILED'; } \
 		| $(CARGO) run --quiet -p logagg-bench -- reliability
 # Runs each fuzz target for a time, or those in TARGETS, as in make fuzz SECONDS=600 TARGETS="keys tokens".

@@ -7,10 +7,10 @@
 
 mod decoding;
 mod feed;
+mod idle;
 mod invariants;
 mod positions;
 
-use std::path::Path;
 use std::time::Instant;
 
 use decoding::{DecodeQueue, Encoded};
@@ -27,7 +27,7 @@ use crate::limits;
 use crate::logging;
 use crate::metrics::{Facts, Metrics};
 use crate::ring::{Full, Ring, Slot};
-use crate::store::{Help, Outcome, Store, StoreError};
+use crate::store::{Outcome, Store, StoreError};
 use crate::tokens::Tokens;
 
 /// Names the connection that waits for an answer; the shell gives it and gets it back.
@@ -111,6 +111,8 @@ pub struct App {
     /// Duplicates that the next summary will tell, and when.
     summary: (u64, u64),
     idle_at: u64,
+    /// The last quiet turn did what retention has to do before all else.
+    retains_first: bool,
     outcomes: Vec<Outcome>,
     spare_events: Vec<Vec<EventSpans>>,
     /// Events that those have room for together.
@@ -143,6 +145,7 @@ impl App {
             clock: None,
             summary: (0, 0),
             idle_at: 0,
+            retains_first: false,
             outcomes: Vec::new(),
             spare_events: Vec::new(),
             spare_room: 0,
@@ -418,37 +421,6 @@ impl App {
         true
     }
 
-    /// One slice of the work that waits for an idle moment; says whether there is more.
-    pub fn idle_work(&mut self, now: Now) -> bool {
-        if now.mono_ms < self.idle_at {
-            return false;
-        }
-        let quiet = !std::mem::take(&mut self.has_committed);
-        self.store.idle_work(quiet).unwrap_or_else(|error| {
-            log::warn!("a checkpoint or the counts of topics have to wait: {error}");
-            self.idle_at = now.mono_ms + limits::RETRY_MS;
-            false
-        })
-    }
-
-    /// The database whose write-ahead log another process is to copy, if that is needed.
-    pub fn wants_help(&self) -> Option<&Path> {
-        self.store.wants_help().then(|| self.store.path())
-    }
-
-    /// What became of [`App::wants_help`].
-    pub fn helped(&mut self, help: Help) {
-        self.store.helped(help);
-    }
-
-    /// When [`App::tick`] or [`App::drain`] has something to do next, in `mono_ms`.
-    pub fn deadline(&self) -> Option<u64> {
-        let retry = (self.fault.is_some() || self.locked_since.is_some()).then_some(self.retry_at);
-        let summarises = self.options.log_duplicates == LogDuplicates::Summary;
-        let summary = (summarises && self.summary.0 > 0).then_some(self.summary.1);
-        [retry, summary].into_iter().flatten().min()
-    }
-
     fn failed(&mut self, error: &StoreError, now: Now) {
         if self.fault.is_none() {
             log::error!("the store cannot commit: {error}");
@@ -515,6 +487,8 @@ impl App {
             database_bytes,
             wal_bytes,
             last_seq: self.store.last_seq(),
+            first_seq: self.store.first_seq(),
+            events_removed: self.store.events_removed(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -17,7 +17,7 @@ use crate::app::{self, LogDuplicates};
 use crate::limits;
 use crate::logging::Format;
 use crate::net::{self, Listen, Settings};
-use crate::store::{Dedup, Durability, OpenOptions};
+use crate::store::{Dedup, Durability, Limit, OpenOptions, Retention};
 
 /// What `serve` runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,18 @@ pub struct ServeArgs {
     #[arg(default_value = "134217728", value_parser = whole(limits::BUFFERED_LIMIT_MIN_BYTES, u64::MAX))]
     max_buffered_bytes: usize,
 
+    /// Remove events older than this (s, m, h, d: 7d), or the oldest so that the database takes no more than
+    /// this (MB, GB: 50GB) [default: never]
+    #[arg(long, env = "RETAIN_EVENTS", value_name = "AGE|SIZE")]
+    retain_events: Option<Limit>,
+
+    /// Forget the keys of removed events older than this, or the oldest so that keys take no more than this
+    /// [default: never]
+    ///
+    /// Until then a late repeat of an event that has been removed is still a duplicate.
+    #[arg(long, env = "RETAIN_KEYS", value_name = "AGE|SIZE")]
+    retain_keys: Option<Limit>,
+
     /// Least important records that are logged
     #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", ignore_case = true)]
     #[arg(default_value = "info")]
@@ -151,8 +163,22 @@ impl ServeArgs {
     /// The settings that these arguments and the defaults make.
     ///
     /// # Errors
-    /// More addresses than [`limits::LISTENERS_MAX`].
+    /// More addresses than [`limits::LISTENERS_MAX`], or keys that are kept for a shorter time than events.
     pub fn into_config(self) -> Result<Config, clap::Error> {
+        let retention = Retention {
+            events: self.retain_events,
+            keys: self.retain_keys,
+        };
+        if let (Some(Limit::Age(events)), Some(Limit::Age(keys))) =
+            (retention.events, retention.keys)
+        {
+            if keys < events {
+                let sentence =
+                    "--retain-keys (RETAIN_KEYS) is shorter than --retain-events (RETAIN_EVENTS), \
+                                but the key of a stored event is never forgotten\n";
+                return Err(clap::Error::raw(ErrorKind::ValueValidation, sentence));
+            }
+        }
         let listen = addresses(self.host, self.port, self.listen);
         if listen.len() > limits::LISTENERS_MAX {
             let sentence = format!(
@@ -169,6 +195,7 @@ impl ServeArgs {
                 dedup: self.dedup,
                 filter_memory_bytes: self.filter_memory_bytes,
                 fingerprint_bits: 128,
+                retention,
             },
             app: app::Options {
                 ring_capacity: self.ring_capacity,
@@ -286,6 +313,37 @@ impl FromStr for Listen {
             .map_err(|_| format!("{port:?} is not a port (0 to 65535)"))?;
         let host = parse_host(host)?;
         Ok(Listen::Tcp { host, port })
+    }
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    /// Reads a whole number and its unit: `7d`, `50GB`. A MB is a million bytes.
+    fn from_str(text: &str) -> Result<Limit, String> {
+        const FORMS: &str =
+            "it must be a whole number with s, m, h, d, MB or GB behind it, as in 7d or 50GB";
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let of = |units: &[(&str, u64)]| {
+            let named = units.iter().find(|(name, _)| *name == unit);
+            named.map(|(_, factor)| *factor)
+        };
+        let (age, size) = (of(&Limit::AGES), of(&Limit::SIZES));
+        let Some(factor) = age.or(size).filter(|_| !number.is_empty()) else {
+            return Err(FORMS.to_owned());
+        };
+        let value = number
+            .parse()
+            .ok()
+            .and_then(|number: u64| number.checked_mul(factor))
+            .filter(|value| *value <= limits::RETAIN_MAX)
+            .ok_or("it is too much")?;
+        match value {
+            0 => Err("it must be at least 1".to_owned()),
+            _ if age.is_some() => Ok(Limit::Age(value as i64)),
+            _ => Ok(Limit::Size(value)),
+        }
     }
 }
 

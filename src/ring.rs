@@ -57,7 +57,7 @@ impl<T> Ring<T> {
     }
 
     /// The queued publications, oldest first.
-    pub fn slots(&self) -> impl Iterator<Item = &Slot<T>> {
+    pub fn slots(&self) -> impl Iterator<Item = &Slot<T>> + Clone {
         self.slots.iter()
     }
 

@@ -11,9 +11,9 @@ use logagg::cli::{self, Command};
 use logagg::config::Config;
 use logagg::logging::Format;
 use logagg::net::{self, Listen, Settings};
-use logagg::store::{Durability, OpenOptions};
+use logagg::store::{Durability, Limit, OpenOptions, Retention};
 
-const VARIABLES: [&str; 16] = [
+const VARIABLES: [&str; 18] = [
     "HOST",
     "PORT",
     "LISTEN",
@@ -25,6 +25,8 @@ const VARIABLES: [&str; 16] = [
     "MAX_BODY_BYTES",
     "MAX_CONNECTIONS",
     "MAX_BUFFERED_BYTES",
+    "RETAIN_EVENTS",
+    "RETAIN_KEYS",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "LOG_DUPLICATES",
@@ -84,6 +86,7 @@ fn defaults_are_the_documented_ones() {
                 dedup: None,
                 filter_memory_bytes: 256 << 20,
                 fingerprint_bits: 128,
+                retention: Retention::default(),
             },
             app: app::Options {
                 ring_capacity: 10_000,
@@ -151,6 +154,63 @@ fn the_tokens_file_is_a_path() {
     let named = |flags: &[&str]| config(&variables, flags).settings.tokens_file;
     assert_eq!(named(&[]), Some("a/b c".into()));
     assert_eq!(named(&["--auth-tokens-file", "d"]), Some("d".into()));
+}
+
+#[test]
+fn what_is_retained_is_an_age_or_a_size() {
+    let second = 1_000_000;
+    for (text, limit) in [
+        ("1s", Limit::Age(second)),
+        ("90m", Limit::Age(5_400 * second)),
+        ("36h", Limit::Age(129_600 * second)),
+        ("007d", Limit::Age(7 * 86_400 * second)),
+        ("8MB", Limit::Size(8_000_000)),
+        ("50GB", Limit::Size(50_000_000_000)),
+    ] {
+        let set = |name| config(&[(name, text)], &[]).settings.store.retention;
+        let events = Retention {
+            events: Some(limit),
+            keys: None,
+        };
+        assert_eq!(set("RETAIN_EVENTS"), events, "{text}");
+        let keys = Retention {
+            events: None,
+            keys: Some(limit),
+        };
+        assert_eq!(set("RETAIN_KEYS"), keys, "{text}");
+    }
+}
+
+#[test]
+fn keys_are_not_kept_for_a_shorter_time_than_events() {
+    for legal in [
+        ["7d", "7d"],
+        ["7d", "168h"],
+        ["7d", "1GB"],
+        ["50GB", "1s"],
+        ["50GB", "1MB"],
+    ] {
+        config(
+            &[],
+            &["--retain-events", legal[0], "--retain-keys", legal[1]],
+        );
+    }
+    let variables = [("RETAIN_EVENTS", "7d"), ("RETAIN_KEYS", "167h")];
+    for (variables, flags) in [
+        (&variables[..], &["serve"][..]),
+        (
+            &[],
+            &["serve", "--retain-events", "2m", "--retain-keys=119s"],
+        ),
+    ] {
+        let output = run(variables, flags);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains("--retain-keys (RETAIN_KEYS) is shorter"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
@@ -272,6 +332,19 @@ fn a_wrong_setting_ends_the_program_with_2_and_a_sentence_that_names_it() {
             "MAX_BUFFERED_BYTES",
             "99999999999999999999999",
         ),
+        ("--retain-events", "RETAIN_EVENTS", "7"),
+        ("--retain-events", "RETAIN_EVENTS", "d"),
+        ("--retain-events", "RETAIN_EVENTS", "7 d"),
+        ("--retain-events", "RETAIN_EVENTS", "1.5h"),
+        ("--retain-events", "RETAIN_EVENTS", "-7d"),
+        ("--retain-events", "RETAIN_EVENTS", "0d"),
+        ("--retain-events", "RETAIN_EVENTS", "5M"),
+        ("--retain-events", "RETAIN_EVENTS", "50gb"),
+        ("--retain-events", "RETAIN_EVENTS", "50TB"),
+        ("--retain-events", "RETAIN_EVENTS", "99999999d"),
+        ("--retain-keys", "RETAIN_KEYS", "forever"),
+        ("--retain-keys", "RETAIN_KEYS", "0MB"),
+        ("--retain-keys", "RETAIN_KEYS", "99999999999GB"),
         ("--log-level", "LOG_LEVEL", "loud"),
         ("--log-format", "LOG_FORMAT", "xml"),
         ("--log-duplicates", "LOG_DUPLICATES", "some"),

@@ -12,7 +12,7 @@ use logagg::app::{Answer, App, Committed, LogDuplicates, Options};
 use logagg::clock::Now;
 use logagg::http::{Conn, Step};
 use logagg::limits;
-use logagg::store::{Durability, OpenOptions, Store};
+use logagg::store::{Durability, OpenOptions, Retention, Store};
 use serde::Serialize;
 
 use crate::counting;
@@ -139,6 +139,7 @@ impl Driven {
             dedup: None,
             filter_memory_bytes: FILTER_MEMORY_BYTES,
             fingerprint_bits: 128,
+            retention: Retention::default(),
         };
         let store = Store::open(&options).map_err(io::Error::other)?;
         let options = Options {

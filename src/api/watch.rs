@@ -25,6 +25,8 @@ pub struct Stats<'a> {
     pub database_bytes: u64,
     pub wal_bytes: u64,
     pub last_seq: u64,
+    pub first_seq: u64,
+    pub events_removed: u64,
     pub version: &'static str,
 }
 

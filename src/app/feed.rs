@@ -109,10 +109,14 @@ impl App {
     ) -> Result<Fed, StoreError> {
         let head = self.store.last_seq();
         let end = subscriber.until.unwrap_or(head);
-        self.pass_gap(subscriber, end, out);
+        let full = out.len() + max_bytes;
+        // What is in memory is sent from there, also where it has just been removed from the store.
+        let is_near = self.subscribers > 0 && self.recent.covers(subscriber.after);
+        if !is_near {
+            self.pass_gap(subscriber, end, out);
+        }
         if subscriber.after < end {
-            let full = out.len() + max_bytes;
-            if self.recent.covers(subscriber.after) && self.subscribers > 0 {
+            if is_near {
                 self.feed_recent(subscriber, end, full, out);
             } else {
                 self.feed_stored(subscriber, end, full, out)?;

@@ -53,6 +53,9 @@ impl fmt::Display for Text<'_> {
         let report = self.0;
         writeln!(f, "duplicate check: {}", report.dedup.name())?;
         writeln!(f, "events: {}", report.events)?;
+        if report.removed > 0 {
+            writeln!(f, "removed events: {}", report.removed)?;
+        }
         writeln!(f, "topics: {}", report.topics)?;
         writeln!(f, "segments: {}", report.segments)?;
         if report.garbage_pages > 0 {

@@ -40,6 +40,8 @@ struct Stats {
     batches: u64,
     topic_count: u64,
     last_seq: u64,
+    first_seq: u64,
+    events_removed: u64,
     queue_size: u64,
     queue_capacity: u64,
     connections: u64,
@@ -51,8 +53,8 @@ struct Stats {
 }
 
 /// Numbers with their names; those that only grow come first.
-type Rows = [(&'static str, u64); 14];
-const COUNTS: usize = 6;
+type Rows = [(&'static str, u64); 16];
+const COUNTS: usize = 7;
 
 impl Stats {
     fn rows(&self) -> Rows {
@@ -63,8 +65,10 @@ impl Stats {
             ("conflicts", self.conflicts),
             ("rejected", self.rejected),
             ("batches", self.batches),
+            ("events_removed", self.events_removed),
             ("topic_count", self.topic_count),
             ("last_seq", self.last_seq),
+            ("first_seq", self.first_seq),
             ("queue_size", self.queue_size),
             ("queue_capacity", self.queue_capacity),
             ("connections", self.connections),
@@ -233,18 +237,26 @@ mod tests {
     fn rates_come_from_two_looks() {
         let now = Instant::now();
         let rows = |counts: [u64; COUNTS]| -> Rows {
-            let mut rows = [("", 0); 14];
+            let mut rows = [("", 0); 16];
             for (row, count) in rows.iter_mut().zip(counts) {
                 row.1 = count;
             }
             rows
         };
         let mut view = View::default();
-        let later = rows([30, 20, 10, 0, 5, 7]);
+        let later = rows([30, 20, 10, 0, 5, 7, 3]);
         assert_eq!(view.rates(&later, now), [None; COUNTS]);
-        view.before = Some((rows([10, 10, 0, 0, 9, 7]), now));
+        view.before = Some((rows([10, 10, 0, 0, 9, 7, 1]), now));
         let rates = view.rates(&later, now + Duration::from_secs(2));
-        let expected = [Some(10.0), Some(5.0), Some(5.0), Some(0.0), None, Some(0.0)];
+        let expected = [
+            Some(10.0),
+            Some(5.0),
+            Some(5.0),
+            Some(0.0),
+            None,
+            Some(0.0),
+            Some(1.0),
+        ];
         assert_eq!(rates, expected);
     }
 }

@@ -166,6 +166,11 @@ fn expose_counters(page: &mut Exposition, stats: &Stats, log_lines_dropped: u64)
             stats.conflicts,
         ),
         (
+            "events_removed",
+            "Events removed by retention, over the life of the database.",
+            stats.events_removed,
+        ),
+        (
             "rejected",
             "Events refused by validation since the start.",
             stats.rejected,
@@ -200,6 +205,11 @@ fn expose_gauges(page: &mut Exposition, facts: &Facts) {
             stats.topic_count as u64,
         ),
         ("last_seq", "The greatest seq in use.", stats.last_seq),
+        (
+            "first_seq",
+            "The seq of the oldest event that is stored, or of the next one.",
+            stats.first_seq,
+        ),
         (
             "queue_size",
             "Events that wait for a commit.",

@@ -109,7 +109,8 @@ impl<P: Platform> Reactor<P> {
             closing: Vec::new(),
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
-            more_idle_work: false,
+            // What the last run has left.
+            more_idle_work: true,
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             told: Vec::new(),
             committed: Vec::new(),
@@ -223,7 +224,7 @@ impl<P: Platform> Reactor<P> {
         let accept = self.platform.accept_deadline();
         let next = [
             self.deadlines.next(),
-            self.app.deadline(),
+            self.app.deadline(self.now),
             self.streams.deadline(),
             accept.filter(|_| self.has_room()),
             drain_ends,

@@ -18,7 +18,7 @@ use super::tokens_file;
 use crate::app::{self, App};
 use crate::limits;
 use crate::logging::Logger;
-use crate::store::{self, Store};
+use crate::store::{self, Limit, Retention, Store};
 
 /// What a server is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,7 @@ pub fn serve(
         settings.store.path.display(),
         started.elapsed().as_millis()
     );
+    tell_retention(settings.store.retention);
     if options.max_connections < asked {
         log::warn!(
             "the file limit allows {} connections, --max-connections (MAX_CONNECTIONS) {asked}",
@@ -119,6 +120,23 @@ pub fn serve(
     log::info!("stopped after {} s", started.elapsed().as_secs());
     logger.flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
     Ok(())
+}
+
+fn tell_retention(retention: Retention) {
+    let told = |limit: Option<Limit>| limit.map_or("for ever".to_owned(), |l| l.to_string());
+    match retention {
+        Retention {
+            events: None,
+            keys: None,
+        } => {}
+        Retention {
+            events: None,
+            keys: Some(_),
+        } => log::warn!("--retain-keys does nothing without --retain-events: keys are kept as long as their events"),
+        Retention { events, keys } => {
+            log::info!("retention: events {}, keys {}", told(events), told(keys));
+        }
+    }
 }
 
 fn bind(listen: &Listen) -> Result<Listener, ServeError> {

@@ -107,6 +107,14 @@ impl Streams {
         all.any(|known| *known == ticket)
     }
 
+    /// Empties the queues: nobody is left who could be served.
+    pub fn clear(&mut self) {
+        self.recent.clear();
+        self.stored.clear();
+        self.at_head.clear();
+        self.starved.clear();
+    }
+
     /// When those for whom there was no memory are tried again.
     pub fn deadline(&self) -> Option<u64> {
         (!self.starved.is_empty()).then_some(self.starved_until)

@@ -14,12 +14,17 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction};
 
 use super::check::{find_same_keys, Progress};
+use super::keys::build::{Merge, Source};
 use super::keys::fingerprint::Fingerprinter;
 use super::keys::record::KeyRecord;
 use super::keys::{Collision, KeyIndex};
 use super::load::{event_parts, fingerprint_key, EVENTS_BEHIND};
-use super::open::{connect_alone, explain, recorded_dedup, trust_log};
-use super::schema::{create_parts, drop_parts, has_index_parts, record_check};
+use super::open::{connect_alone, explain, trust_log};
+use super::retain::{removed_behind, Horizons};
+use super::schema::{
+    create_parts, drop_parts, has_index_parts, record_check, recorded_check, upgrade, version,
+    SCHEMA_VERSION,
+};
 use super::{Dedup, Durability, OpenError};
 use crate::limits::{CONVERT_RECORDS_PER_COMMIT, GENERATION_ENTRIES};
 
@@ -87,7 +92,10 @@ pub fn convert(
     let mut work = || {
         // The sorting of a large index must not be held in memory.
         db.pragma_update(None, "temp_store", "FILE")?;
-        let converted = if recorded_dedup(&db)? == to {
+        if version(&db)? < SCHEMA_VERSION {
+            in_transaction(&mut db, |db| upgrade(db))?;
+        }
+        let converted = if recorded_check(&db)? == to {
             if to == Dedup::Constraint && has_index_parts(&db)? {
                 in_transaction(&mut db, |db| drop_parts(db, Dedup::Index))?;
             }
@@ -122,7 +130,10 @@ fn to_constraint(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Res
         done: 0,
         total: 0,
     });
+    let horizons = Horizons::load(db)?;
+    let keys = KeyIndex::load(db, fingerprinter(db)?, 0, horizons)?;
     Ok(in_transaction(db, |db| {
+        keep_removed_keys(db, &keys, horizons)?;
         create_parts(db, Dedup::Constraint)?;
         drop_parts(db, Dedup::Index)?;
         record_check(db, Dedup::Constraint)
@@ -133,11 +144,11 @@ fn to_index(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Result<(
     if !has_index_parts(db)? {
         in_transaction(db, |db| create_parts(db, Dedup::Index))?;
     }
-    let fingerprinter = Fingerprinter::new(fingerprint_key(db)?, 128);
+    let horizons = Horizons::load(db)?;
     // Nothing is looked up, so no filter is wanted in memory.
-    let mut keys = KeyIndex::load(db, fingerprinter, 0)?;
+    let mut keys = KeyIndex::load(db, fingerprinter(db)?, 0, horizons)?;
     build_segments(db, &mut keys, progress)?;
-    let tail = events_behind(db, &keys)?;
+    let tail = keys_behind(db, &keys, horizons)?;
     let segments: Vec<_> = keys
         .segments()
         .iter()
@@ -148,6 +159,7 @@ fn to_index(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Result<(
         db,
         &segments,
         tail,
+        horizons,
         &mut |found| repeated = Some(found),
         progress,
     )?;
@@ -156,8 +168,50 @@ fn to_index(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Result<(
     }
     Ok(in_transaction(db, |db| {
         drop_parts(db, Dedup::Constraint)?;
+        clear_removed_keys(db, &keys)?;
         record_check(db, Dedup::Index)
     })?)
+}
+
+fn fingerprinter(db: &Connection) -> rusqlite::Result<Fingerprinter> {
+    Ok(Fingerprinter::new(fingerprint_key(db)?, 128))
+}
+
+/// Takes the keys of removed events from the segments into the table that has them where SQLite's
+/// constraint decides. The segments have them in the order of their fingerprints.
+fn keep_removed_keys(db: &Connection, keys: &KeyIndex, horizons: Horizons) -> rusqlite::Result<()> {
+    clear_removed_keys(db, keys)?;
+    db.execute_batch(
+        "CREATE TEMP TABLE unsorted(seq INTEGER, fingerprint BLOB, event_hash INTEGER)",
+    )?;
+    let mut insert = db.prepare("INSERT INTO unsorted VALUES (?1, ?2, ?3)")?;
+    for segment in keys.segments() {
+        let layout = segment.layout;
+        let first = Source::pages(segment.about.level, layout.first_page, layout.keys);
+        let mut records = Merge::new(vec![first]);
+        while let Some(key) = records.next(db)? {
+            let KeyRecord {
+                fingerprint,
+                seq,
+                event_hash,
+            } = key;
+            if seq > horizons.keys && seq <= horizons.events {
+                insert.execute((seq as i64, fingerprint.to_be_bytes(), event_hash as i64))?;
+            }
+        }
+    }
+    db.execute_batch(
+        "INSERT INTO removed_keys SELECT * FROM unsorted ORDER BY seq; DROP TABLE unsorted",
+    )
+}
+
+/// Deletes the keys of removed events that the segments have.
+fn clear_removed_keys(db: &Connection, keys: &KeyIndex) -> rusqlite::Result<()> {
+    db.execute(
+        "DELETE FROM removed_keys WHERE seq <= ?1",
+        [keys.mark() as i64],
+    )
+    .map(|_| ())
 }
 
 /// Makes segments of all events but the newest, which the server takes into its memory.
@@ -169,7 +223,7 @@ fn build_segments(
     let total = db.query_row("SELECT last_seq FROM counters", [], |row| {
         row.get::<_, i64>(0)
     })? as u64;
-    let mut last_seq = keys.mark();
+    let mut last_seq = keys.mark().max(keys.horizons().keys);
     loop {
         while keys.has_work() {
             in_transaction(db, |db| keys.work(db, CONVERT_RECORDS_PER_COMMIT))?;
@@ -180,9 +234,16 @@ fn build_segments(
             done: keys.mark(),
             total,
         });
+        let before = last_seq;
+        removed_behind(db, last_seq, GENERATION_ENTRIES, |key| {
+            last_seq = key.seq;
+            keys.restore_removed(key)
+        })?;
+        if last_seq > before {
+            continue;
+        }
         let mut statement = db.prepare_cached(&format!("{EVENTS_BEHIND} LIMIT ?2"))?;
         let mut rows = statement.query((last_seq as i64, GENERATION_ENTRIES as i64))?;
-        let before = last_seq;
         while let Some(row) = rows.next()? {
             last_seq = row.get::<_, i64>(0)? as u64;
             keys.restore(&event_parts(row)?, last_seq)?;
@@ -193,11 +254,19 @@ fn build_segments(
     }
 }
 
-/// The keys of the events behind the last segment: at most a generation of them.
-fn events_behind(db: &Connection, keys: &KeyIndex) -> rusqlite::Result<Vec<KeyRecord>> {
+/// The keys behind the last segment: at most a generation of them.
+fn keys_behind(
+    db: &Connection,
+    keys: &KeyIndex,
+    horizons: Horizons,
+) -> rusqlite::Result<Vec<KeyRecord>> {
+    let mut tail = Vec::new();
+    removed_behind(db, keys.mark().max(horizons.keys), usize::MAX, |key| {
+        tail.push(key);
+        Ok(())
+    })?;
     let mut statement = db.prepare(EVENTS_BEHIND)?;
     let mut rows = statement.query([keys.mark() as i64])?;
-    let mut tail = Vec::new();
     while let Some(row) = rows.next()? {
         let seq = row.get::<_, i64>(0)? as u64;
         tail.push(keys.fingerprinter().record(&event_parts(row)?, seq));

@@ -5,7 +5,9 @@ use rusqlite::{Connection, Row};
 
 use super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::keys::KeyIndex;
-use super::open::{recorded_dedup, Dedup, OpenOptions};
+use super::open::{Dedup, OpenOptions};
+use super::retain::removed_behind;
+use super::schema::recorded_check;
 use super::topics::TopicId;
 use super::{damaged, unsigned, Counters, Store};
 
@@ -16,9 +18,12 @@ pub(super) const EVENTS_BEHIND: &str =
 impl Store {
     pub(super) fn load(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
         self.load_counters()?;
+        self.load_retention()?;
         self.load_topics()?;
         self.load_subscriptions()?;
-        if recorded_dedup(&self.db)? == Dedup::Index {
+        self.fingerprinter =
+            Fingerprinter::new(fingerprint_key(&self.db)?, options.fingerprint_bits);
+        if recorded_check(&self.db)? == Dedup::Index {
             self.load_keys(options)?;
         }
         Ok(())
@@ -78,12 +83,14 @@ impl Store {
 
     /// Reads the segments, and fills the generations from the events behind them.
     fn load_keys(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
-        let fingerprinter =
-            Fingerprinter::new(fingerprint_key(&self.db)?, options.fingerprint_bits);
-        let mut keys = KeyIndex::load(&self.db, fingerprinter, options.filter_memory_bytes)?;
+        let (memory, horizons) = (options.filter_memory_bytes, self.horizons);
+        let mut keys = KeyIndex::load(&self.db, self.fingerprinter, memory, horizons)?;
+        keys.set_merge_bound(self.merge_bound());
         if keys.mark() > self.last_seq {
             return Err(damaged("a segment is ahead of the events"));
         }
+        let known = keys.mark().max(horizons.keys);
+        removed_behind(&self.db, known, usize::MAX, |key| keys.restore_removed(key))?;
         let mut statement = self.db.prepare(EVENTS_BEHIND)?;
         let mut rows = statement.query([keys.mark() as i64])?;
         while let Some(row) = rows.next()? {

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::keys::KeyIndex;
 use super::open::limit_log;
 use super::schema::SCHEMA_VERSION;
-use super::topics::Topics;
+use super::topics::{Topic, TopicId, Topics};
 use super::{Store, StoreError};
 use crate::limits;
 
@@ -187,25 +187,28 @@ impl Store {
     }
 }
 
+/// Writes what a topic's row has to say.
+pub(super) fn write_topic(db: &Connection, id: TopicId, topic: &Topic) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE topics SET events = ?2, last_seq = ?3, last_processed_at = ?4 WHERE id = ?1",
+    )?
+    .execute((
+        id,
+        topic.events as i64,
+        topic.last_seq as i64,
+        topic.last_processed_at,
+    ))
+    .map(|_| ())
+}
+
 /// Writes these rows, and the mark where the round ends with them.
 pub(super) fn write_topics(
     db: &Connection,
     topics: &Topics,
     rows: TopicRows,
 ) -> rusqlite::Result<()> {
-    if rows.count > 0 {
-        let mut update = db.prepare_cached(
-            "UPDATE topics SET events = ?2, last_seq = ?3, last_processed_at = ?4 WHERE id = ?1",
-        )?;
-        for id in &topics.stale()[..rows.count] {
-            let topic = topics.get(*id);
-            update.execute((
-                id,
-                topic.events as i64,
-                topic.last_seq as i64,
-                topic.last_processed_at,
-            ))?;
-        }
+    for id in &topics.stale()[..rows.count] {
+        write_topic(db, *id, topics.get(*id))?;
     }
     if let Some(mark) = rows.mark {
         db.prepare_cached("UPDATE counters SET topics_mark = ?1")?

@@ -35,9 +35,11 @@ pub use backup::{backup, restore, Copied, CopyOptions};
 pub use check::{check, CheckOptions, Progress, Report};
 pub use convert::{convert, Converted};
 pub use feed::FeedQuery;
+use keys::fingerprint::Fingerprinter;
 pub use keys::IndexMemory;
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};
+pub use retain::{Limit, Retention};
 pub use schema::create_tables;
 pub use subscriptions::{Change, Changed, Position};
 pub use topics::{Topic, TopicId, Topics};
@@ -136,6 +138,9 @@ pub struct Store {
     positions: subscriptions::Positions,
     /// What retention has let go.
     horizons: retain::Horizons,
+    retainer: retain::Retainer,
+    /// Makes the fingerprints of this database.
+    fingerprinter: Fingerprinter,
     /// Every event up to this seq is counted in the table `topics`.
     topics_mark: u64,
     /// Frames in the write-ahead log, as SQLite told at the last commit.
@@ -173,7 +178,12 @@ impl Store {
         self.horizons.events + 1
     }
 
-    /// The topics that have events.
+    /// How many events retention has removed, over the life of the database.
+    pub fn events_removed(&self) -> u64 {
+        self.horizons.removed
+    }
+
+    /// The topics that have had events.
     pub fn topics(&mut self) -> &mut Topics {
         &mut self.topics
     }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::keys::fingerprint::Fingerprinter;
 use super::maintain::CheckpointPlan;
-use super::retain::Horizons;
-use super::schema::{create_subscriptions, create_tables, APPLICATION_ID, SCHEMA_VERSION};
+use super::retain::{Horizons, Retainer, Retention};
+use super::schema::{create_tables, recorded_check, upgrade, APPLICATION_ID, SCHEMA_VERSION};
 use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
 use super::topics::Topics;
 use super::write::Synchronous;
@@ -57,6 +58,8 @@ pub struct OpenOptions {
     pub filter_memory_bytes: usize,
     /// Bits of a fingerprint: 128, but in tests that want collisions.
     pub fingerprint_bits: u32,
+    /// What is removed.
+    pub retention: Retention,
 }
 
 /// The database cannot be opened; the sentence says why and names the file.
@@ -120,6 +123,8 @@ impl Store {
             last_seq: 0,
             positions: Default::default(),
             horizons: Horizons::default(),
+            retainer: Retainer::new(options.retention),
+            fingerprinter: Fingerprinter::new([0; 16], options.fingerprint_bits),
             topics_mark: 0,
             wal_frames,
             checkpoint_plan: CheckpointPlan::new(),
@@ -287,6 +292,12 @@ pub(super) fn identify(db: &Connection) -> Result<(), String> {
 }
 
 fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    let pages: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    if pages == 0 {
+        // Only a file that is still empty can get the map of its pages without which none can be given
+        // back. The journal's mode makes the first page.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     Synchronous::from(durability).apply(db)?;
     db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
@@ -308,14 +319,12 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
         if tables == 0 {
             create_tables(&transaction, wanted.unwrap_or(Dedup::Index))?;
         } else {
-            // Unlike a row that is set to what it is, this is written.
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            upgrade(&transaction)?;
         }
-        create_subscriptions(&transaction)?;
         transaction.commit()
     })();
     result.map_err(|e: rusqlite::Error| explain(&e))?;
-    let dedup = recorded_dedup(db).map_err(|e| explain(&e))?;
+    let dedup = recorded_check(db).map_err(|e| explain(&e))?;
     match wanted.filter(|wanted| *wanted != dedup) {
         None => Ok(()),
         Some(wanted) => Err(format!(
@@ -325,22 +334,6 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
             wanted.name(),
             wanted.name()
         )),
-    }
-}
-
-/// The duplicate check that the database has.
-pub(super) fn recorded_dedup(db: &Connection) -> rusqlite::Result<Dedup> {
-    let name: String = db.query_row("SELECT value FROM meta WHERE name = 'dedup'", [], |row| {
-        row.get(0)
-    })?;
-    match [Dedup::Constraint, Dedup::Index]
-        .into_iter()
-        .find(|dedup| dedup.name() == name)
-    {
-        Some(dedup) => Ok(dedup),
-        None => Err(rusqlite::Error::InvalidParameterName(format!(
-            "dedup {name}"
-        ))),
     }
 }
 

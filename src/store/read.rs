@@ -56,6 +56,8 @@ impl Bound {
 pub struct TopicRange {
     pub topic: TopicId,
     pub bound: Bound,
+    /// The events up to this seq have been removed.
+    pub removed: u64,
     /// How long the list of seqs may become.
     pub limit: usize,
 }
@@ -268,6 +270,7 @@ impl<'s> TopicMerge<'s> {
         };
         match bound {
             Bound::After(from) => {
+                let from = from.max(store.horizons.events);
                 for id in ids
                     .iter()
                     .filter(|id| store.topics.get(**id).last_seq > from)
@@ -279,6 +282,7 @@ impl<'s> TopicMerge<'s> {
                 merge.waiting = ids
                     .iter()
                     .map(|id| (store.topics.get(*id).last_seq, *id))
+                    .filter(|(last_seq, _)| *last_seq > store.horizons.events)
                     .collect();
                 merge.waiting.sort_unstable();
             }
@@ -301,6 +305,7 @@ impl<'s> TopicMerge<'s> {
             let range = TopicRange {
                 topic: buffer.topic,
                 bound,
+                removed: self.store.horizons.events,
                 limit: limits::TOPIC_SEQS_BUFFERED,
             };
             self.store.topic_seqs(&range, &mut buffer.seqs)?;

@@ -8,7 +8,7 @@ use crate::limits;
 /// `PRAGMA application_id` of our files: "LogA".
 pub const APPLICATION_ID: i32 = 0x4c6f_6741;
 /// `PRAGMA user_version`: the version of the tables. A greater one was written by a newer program.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 const TABLES: &str = "
 CREATE TABLE meta(
@@ -50,11 +50,35 @@ CREATE VIEW event_log AS
   FROM events JOIN topics ON topics.id = events.topic_id;
 ";
 
+/// What retention keeps of the events that it has removed; since version 2.
+const RETENTION: &str = "
+CREATE TABLE retention(
+  id             INTEGER PRIMARY KEY CHECK (id = 1),
+  events_horizon INTEGER NOT NULL,
+  events_removed INTEGER NOT NULL,
+  keys_horizon   INTEGER NOT NULL
+) STRICT;
+INSERT INTO retention VALUES (1, 0, 0, 0);
+
+CREATE TABLE removed_times(
+  last_seq     INTEGER PRIMARY KEY,
+  processed_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE removed_keys(
+  seq         INTEGER PRIMARY KEY,
+  fingerprint BLOB NOT NULL,
+  event_hash  INTEGER NOT NULL
+) STRICT;
+";
+
 /// The duplicate check `constraint`: SQLite's own indexes.
 const CONSTRAINT: &str = "
 CREATE UNIQUE INDEX events_key ON events(topic_id, event_id);
 CREATE INDEX events_by_topic ON events(topic_id, seq);
 ";
+const REMOVED_KEYS_INDEX: &str =
+    "CREATE INDEX removed_keys_by_fingerprint ON removed_keys(fingerprint);";
 
 /// The duplicate check `index`: what the key index keeps.
 const INDEX: &str = "
@@ -71,13 +95,43 @@ CREATE TABLE segments(
 /// wholly or not at all.
 pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     db.execute_batch(TABLES)?;
+    create_subscriptions(db)?;
+    create_retention(db)?;
     create_check(db, dedup)?;
     db.pragma_update(None, "application_id", APPLICATION_ID)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
 }
 
-/// Creates the table of named subscriptions where it is missing: a database may be older than it.
-pub(super) fn create_subscriptions(db: &Connection) -> rusqlite::Result<()> {
+fn create_retention(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(RETENTION)?;
+    db.execute(
+        "INSERT OR IGNORE INTO meta VALUES ('fingerprint_key', randomblob(16))",
+        [],
+    )
+    .map(|_| ())
+}
+
+/// Gives tables of an older version what they lack. Must run inside a transaction. The version is
+/// written in any case, which proves that the file can be written: unlike a row that is set to what it
+/// is, the header's page is.
+pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
+    if version(db)? < 2 {
+        create_subscriptions(db)?;
+        create_retention(db)?;
+        if recorded_check(db)? == Dedup::Constraint {
+            db.execute_batch(REMOVED_KEYS_INDEX)?;
+        }
+    }
+    db.pragma_update(None, "user_version", SCHEMA_VERSION)
+}
+
+/// The version of the tables.
+pub(super) fn version(db: &Connection) -> rusqlite::Result<i32> {
+    db.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Creates the table of named subscriptions, which most databases of version 1 have.
+fn create_subscriptions(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(
         "CREATE TABLE IF NOT EXISTS subscriptions(
            name       TEXT PRIMARY KEY,
@@ -96,7 +150,8 @@ pub fn create_check(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
 /// Creates what a duplicate check needs.
 pub(super) fn create_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     if dedup == Dedup::Constraint {
-        return db.execute_batch(CONSTRAINT);
+        db.execute_batch(CONSTRAINT)?;
+        return db.execute_batch(REMOVED_KEYS_INDEX);
     }
     db.execute_batch(INDEX)?;
     for level in 0..limits::SEGMENT_LEVELS {
@@ -104,26 +159,31 @@ pub(super) fn create_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()
             "CREATE TABLE segment_pages_{level}(id INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;"
         ))?;
     }
-    db.execute(
-        "INSERT INTO meta VALUES ('fingerprint_key', randomblob(16))",
-        [],
-    )
-    .map(|_| ())
+    Ok(())
 }
+
+/// What tables of version 1 may lack.
+pub(super) const SINCE_VERSION_2: [&str; 5] = [
+    "subscriptions",
+    "retention",
+    "removed_times",
+    "removed_keys",
+    "removed_keys_by_fingerprint",
+];
 
 /// Drops what a duplicate check needs, as far as it is there.
 pub(super) fn drop_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     if dedup == Dedup::Constraint {
         return db.execute_batch(
-            "DROP INDEX IF EXISTS events_key; DROP INDEX IF EXISTS events_by_topic;",
+            "DROP INDEX IF EXISTS events_key; DROP INDEX IF EXISTS events_by_topic; \
+             DROP INDEX IF EXISTS removed_keys_by_fingerprint;",
         );
     }
     db.execute_batch("DROP TABLE IF EXISTS segments;")?;
     for level in 0..limits::SEGMENT_LEVELS {
         db.execute_batch(&format!("DROP TABLE IF EXISTS segment_pages_{level};"))?;
     }
-    db.execute("DELETE FROM meta WHERE name = 'fingerprint_key'", [])
-        .map(|_| ())
+    Ok(())
 }
 
 /// Whether the parts of the key index are there. Beside the check `constraint` they are those of a
@@ -140,4 +200,20 @@ pub(super) fn record_check(db: &Connection, dedup: Dedup) -> rusqlite::Result<()
         [dedup.name()],
     )
     .map(|_| ())
+}
+
+/// The duplicate check that the database has.
+pub(super) fn recorded_check(db: &Connection) -> rusqlite::Result<Dedup> {
+    let name: String = db.query_row("SELECT value FROM meta WHERE name = 'dedup'", [], |row| {
+        row.get(0)
+    })?;
+    match [Dedup::Constraint, Dedup::Index]
+        .into_iter()
+        .find(|dedup| dedup.name() == name)
+    {
+        Some(dedup) => Ok(dedup),
+        None => Err(rusqlite::Error::InvalidParameterName(format!(
+            "dedup {name}"
+        ))),
+    }
 }

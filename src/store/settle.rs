@@ -255,7 +255,7 @@ impl Checksum {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Durability, OpenOptions, Outcome};
+    use super::super::{Durability, OpenOptions, Outcome, Retention};
     use super::*;
     use crate::event::{EventSpans, Publication, Span};
 
@@ -292,6 +292,7 @@ mod tests {
             dedup: None,
             filter_memory_bytes: 1 << 20,
             fingerprint_bits: 128,
+            retention: Retention::default(),
         };
         let mut store = Store::open(&options).expect("the folder can be made");
         assert_eq!(

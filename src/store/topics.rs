@@ -11,7 +11,7 @@ use std::rc::Rc;
 /// A topic's `id` in the table `topics`; counts from 1.
 pub type TopicId = u32;
 
-/// One topic.
+/// One topic. Retention may have removed all of its events; the topic stays, because it is part of keys.
 #[derive(Clone, Debug)]
 pub struct Topic {
     pub name: Rc<str>,
@@ -131,6 +131,12 @@ impl Topics {
             topic.stale = true;
             self.stale.push(id);
         }
+    }
+
+    /// So many of a topic's events have been removed, and its row says so.
+    pub(super) fn remove(&mut self, id: TopicId, events: u64) {
+        let topic = &mut self.list[id as usize - 1];
+        topic.events = topic.events.saturating_sub(events);
     }
 
     /// Puts the topics whose rows are behind in the order of their rows, so that writing some of them

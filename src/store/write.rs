@@ -6,6 +6,7 @@ use rusqlite::{CachedStatement, Connection};
 use super::keys::fingerprint::EventParts;
 use super::keys::{Check, KeyIndex};
 use super::maintain::{write_topics, TopicRows};
+use super::retain::{write_removal, Removal, RemovedKeys};
 use super::schema::SCHEMA_VERSION;
 use super::subscriptions::{Change, Changed, Undo};
 use super::topics::TopicId;
@@ -27,11 +28,14 @@ struct Statements<'db> {
     insert: CachedStatement<'db>,
     stored: CachedStatement<'db>,
     topic: CachedStatement<'db>,
+    /// Keys that SQLite's constraint does not know.
+    removed: Option<RemovedKeys>,
 }
 
 impl<'db> Statements<'db> {
-    fn prepare(db: &'db Connection) -> rusqlite::Result<Self> {
+    fn prepare(db: &'db Connection, removed: Option<RemovedKeys>) -> rusqlite::Result<Self> {
         Ok(Self {
+            removed,
             insert: db.prepare_cached(
                 "INSERT OR IGNORE INTO events(seq, topic_id, event_id, timestamp, source, payload, processed_at) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -83,6 +87,11 @@ impl<'db> Statements<'db> {
             }
             return Ok(Outcome::Accepted(seq));
         }
+        if let Some(removed) = &self.removed {
+            if let Some(outcome) = removed.find(db, event)? {
+                return Ok(outcome);
+            }
+        }
         if self.insert(seq, event, processed_at)? {
             return Ok(Outcome::Accepted(seq));
         }
@@ -115,6 +124,7 @@ struct Written {
     counters: Counters,
     last_seq: u64,
     topics: TopicRows,
+    removal: Option<Removal>,
     changed: Vec<Changed>,
 }
 
@@ -122,7 +132,7 @@ impl Store {
     /// Stores the events of all `publications` in one transaction, as [`Store::commit_all`] does.
     pub fn commit<'p>(
         &mut self,
-        publications: impl Iterator<Item = &'p Publication>,
+        publications: impl Iterator<Item = &'p Publication> + Clone,
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), StoreError> {
@@ -135,7 +145,7 @@ impl Store {
     /// After an error nothing is stored, nothing is counted and `outcomes` is as it was.
     pub fn commit_all<'p>(
         &mut self,
-        publications: impl Iterator<Item = &'p Publication>,
+        publications: impl Iterator<Item = &'p Publication> + Clone,
         changes: &[Change],
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
@@ -151,6 +161,9 @@ impl Store {
                     keys.committed();
                 }
                 self.topics_written(written.topics);
+                if let Some(removal) = written.removal {
+                    self.removal_committed(removal);
+                }
                 self.counters = written.counters;
                 self.last_seq = written.last_seq;
                 for (outcome, topic) in outcomes[first..].iter().zip(&self.batch_topics) {
@@ -168,6 +181,7 @@ impl Store {
                 if let Some(keys) = &mut self.keys {
                     keys.rolled_back();
                 }
+                self.removal_rolled_back();
                 self.doubt(&error, false);
                 Err(error.into())
             }
@@ -176,18 +190,21 @@ impl Store {
 
     fn write<'p>(
         &mut self,
-        publications: impl Iterator<Item = &'p Publication>,
+        publications: impl Iterator<Item = &'p Publication> + Clone,
         changes: &[Change],
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
         undo: &mut Undo,
     ) -> rusqlite::Result<Written> {
         self.begin_durable()?;
-        let mut statements = Statements::prepare(&self.db)?;
+        let sizes = publications.clone().map(|p| (p.events.len(), p.body.len()));
+        let removal = self.let_go_along(sizes, processed_at)?;
+        let mut statements = Statements::prepare(&self.db, self.removed_keys(&removal))?;
         let mut written = Written {
             counters: self.counters,
             last_seq: self.last_seq,
             topics: TopicRows::default(),
+            removal,
             changed: Vec::new(),
         };
         for publication in publications {
@@ -224,7 +241,8 @@ impl Store {
         }
         drop(statements);
         let accepted = written.counters.unique_processed - self.counters.unique_processed;
-        if accepted == 0 && changes.is_empty() {
+        let has_removed = written.removal.as_ref().is_some_and(|r| r.has_changed);
+        if accepted == 0 && !has_removed && changes.is_empty() {
             self.commit_counters_alone(&written)?;
             return Ok(written);
         }
@@ -236,9 +254,21 @@ impl Store {
         }
         written.topics = self.topics_due(accepted as usize);
         write_topics(&self.db, &self.topics, written.topics)?;
+        if let Some(removal) = &written.removal {
+            write_removal(&self.db, &self.topics, removal)?;
+        }
         write_counters(&self.db, &written)?;
         commit(&self.db)?;
         Ok(written)
+    }
+
+    /// The keys that SQLite's constraint does not know, as the open transaction has them.
+    fn removed_keys(&self, removal: &Option<Removal>) -> Option<RemovedKeys> {
+        if self.keys.is_some() {
+            return None;
+        }
+        let horizons = removal.as_ref().map_or(self.horizons, Removal::horizons);
+        RemovedKeys::new(self.fingerprinter, horizons)
     }
 
     /// Commits a batch that brought nothing new. What its answers promise has been on disk for long,
@@ -286,10 +316,29 @@ impl Store {
         &mut self,
         work: impl FnOnce(&mut Store) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
-        let result = self
-            .begin_durable()
+        let begun = self.begin_durable();
+        self.transact(begun, work)
+    }
+
+    /// The same where nothing has been promised of it, so that it need not wait for the disk.
+    pub(super) fn in_lazy_transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Store) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let begun = self
+            .set_synchronous(Synchronous::Normal)
+            .and_then(|()| begin(&self.db));
+        self.transact(begun, work)
+    }
+
+    fn transact<T>(
+        &mut self,
+        begun: rusqlite::Result<()>,
+        work: impl FnOnce(&mut Store) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let result = begun
             .and_then(|()| work(self))
-            .and_then(|()| commit(&self.db));
+            .and_then(|done| commit(&self.db).map(|()| done));
         result.map_err(|error| {
             self.rollback();
             self.doubt(&error, false);

@@ -123,7 +123,7 @@ fn a_conversion_may_be_killed_at_any_moment() {
     );
 }
 
-fn kill_conversion(database: &Database, to: &str, moment: Duration) {
+pub fn kill_conversion(database: &Database, to: &str, moment: Duration) {
     let mut child = database
         .conversion(to)
         .stdout(Stdio::null())

@@ -5,9 +5,9 @@ use std::io::{Seek, SeekFrom, Write};
 
 use logagg::limits::GENERATION_ENTRIES;
 use logagg::store::Dedup;
-use rusqlite::Connection;
 
 use crate::databases::{Database, SMALL};
+use crate::pages::edit_page;
 
 const KEY_BYTES: usize = 32;
 const POSTING_BYTES: usize = 12;
@@ -33,39 +33,17 @@ fn pages() -> Pages {
     }
 }
 
-/// The check says that the database is damaged, with these among its problems.
-fn found(database: &Database, problems: &[&str]) {
-    let said = database.check(&["--quick"]);
-    assert_eq!(said.code, 1, "{problems:?}:\n{}", said.output);
-    assert!(said.error.contains("is damaged"), "{}", said.error);
-    for problem in problems {
-        let is_named = said
-            .output
-            .lines()
-            .any(|line| line.starts_with("problem: ") && line.contains(problem));
-        assert!(is_named, "{problem} is not in:\n{}", said.output);
-    }
-}
-
 /// Changes a database by SQL; the check then has each of `problems`.
 fn broken_by(database: Database, sql: &str, problems: &[&str]) {
     database.damage(sql);
-    found(&database, problems);
-}
-
-fn edit_page(db: &Connection, id: i64, edit: impl FnOnce(&mut Vec<u8>)) {
-    let select = "SELECT content FROM segment_pages_0 WHERE id = ?1";
-    let mut content: Vec<u8> = db.query_row(select, [id], |row| row.get(0)).unwrap();
-    edit(&mut content);
-    let update = "UPDATE segment_pages_0 SET content = ?2 WHERE id = ?1";
-    assert_eq!(db.execute(update, (id, content)).unwrap(), 1);
+    database.has_problems(problems);
 }
 
 /// Changes a page of the first segment; the check then has `problem`.
 fn broken_page(id: i64, edit: impl FnOnce(&mut Vec<u8>), problem: &str) {
     let database = Database::small(Dedup::Index);
     edit_page(&database.sql(), id, edit);
-    found(&database, &[problem]);
+    database.has_problems(&[problem]);
 }
 
 #[test]
@@ -324,10 +302,7 @@ fn pages_of_no_segment_are_counted_where_the_server_will_delete_them() {
         said.output
     );
     database.damage("INSERT INTO segment_pages_0 VALUES (0, x'00')");
-    found(
-        &database,
-        &["pages: level 0 has pages in front of the first"],
-    );
+    database.has_problems(&["pages: level 0 has pages in front of the first"]);
 }
 
 /// What SQLite's own check finds is among the problems, and is left out with `--quick`.

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use logagg::event::{EventSpans, Publication, Span};
 use logagg::limits::GENERATION_ENTRIES;
-use logagg::store::{Dedup, Durability, OpenOptions, Store};
+use logagg::store::{Dedup, Durability, OpenOptions, Retention, Store};
 use rusqlite::types::Value;
 use rusqlite::Connection;
 
@@ -57,6 +57,7 @@ pub fn options(path: &Path, dedup: Option<Dedup>) -> OpenOptions {
         dedup,
         filter_memory_bytes: 1 << 28,
         fingerprint_bits: 128,
+        retention: Retention::default(),
     }
 }
 
@@ -192,6 +193,20 @@ impl Database {
         assert_eq!((said.code, said.error.as_str()), (0, ""), "{}", said.output);
         assert!(!said.output.contains("problem:"), "{}", said.output);
         said
+    }
+
+    /// The check says that the database is damaged, with these among its problems.
+    pub fn has_problems(&self, problems: &[&str]) {
+        let said = self.check(&["--quick"]);
+        assert_eq!(said.code, 1, "{problems:?}:\n{}", said.output);
+        assert!(said.error.contains("is damaged"), "{}", said.error);
+        for problem in problems {
+            let is_named = said
+                .output
+                .lines()
+                .any(|line| line.starts_with("problem: ") && line.contains(problem));
+            assert!(is_named, "{problem} is not in:\n{}", said.output);
+        }
     }
 
     /// The command that converts this database.

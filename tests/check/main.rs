@@ -7,5 +7,7 @@ mod damage;
 mod databases;
 #[path = "../server/harness/directory.rs"]
 mod directory;
+mod pages;
 mod refusals;
+mod retention;
 mod whole;

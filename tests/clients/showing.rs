@@ -48,6 +48,8 @@ fn stats_are_lines_or_json_where_nobody_watches() {
         ("duplicate_dropped", 1),
         ("topic_count", 1),
         ("last_seq", 1),
+        ("first_seq", 1),
+        ("events_removed", 0),
         ("queue_capacity", 10_000),
     ] {
         assert_eq!(output.sum(name), value);

@@ -11,7 +11,7 @@ use std::{env, fs, process};
 
 use logagg::event::{EventSpans, Publication, Span};
 use logagg::store::{self, Bound, CheckOptions, Dedup, Durability, OpenOptions, Outcome};
-use logagg::store::{PageQuery, Store};
+use logagg::store::{PageQuery, Retention, Store};
 use rusqlite::Connection;
 
 /// Operations of an input that are carried out.
@@ -135,6 +135,7 @@ pub fn check(input: &[u8]) {
             dedup: Some(Dedup::Index),
             filter_memory_bytes: FILTER_BYTES[usize::from(filter) % FILTER_BYTES.len()],
             fingerprint_bits: FINGERPRINT_BITS[usize::from(bits) % FINGERPRINT_BITS.len()],
+            retention: Retention::default(),
         },
         slots: SLOTS[usize::from(slots) % SLOTS.len()],
         store: None,

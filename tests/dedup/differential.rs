@@ -1,21 +1,22 @@
 //! Two stores, one for each check, in the same random traffic: every answer and every read is equal.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
 use rusqlite::Connection;
 
 use logagg::limits::GENERATION_ENTRIES;
-use logagg::store::{Bound, Dedup, Outcome, PageQuery, Store, StoreError};
+use logagg::store::{Bound, Dedup, Outcome, PageQuery, Retention, Store, StoreError};
 
 use crate::audit::{audit, Audit};
 use crate::harness::{
-    copy, copy_template, idle_until_done, mix, options, publication, seeds, template_event,
-    topic_name, Chance, Event, Folder, TEMPLATE_EVENTS,
+    copy, copy_template, idle_until_done, is_clean, mix, options, publication, seeds,
+    template_event, topic_name, Chance, Event, Folder, TEMPLATE_EVENTS,
 };
 
 /// Where a commit of the store with the index can be made to fail. `{}` is a seq near its end.
-const FAILURES: [&str; 12] = [
+const FAILURES: [&str; 20] = [
     "BEFORE INSERT ON events WHEN new.seq = {}",
     "AFTER INSERT ON events WHEN new.seq = {}",
     "BEFORE INSERT ON topics",
@@ -28,10 +29,18 @@ const FAILURES: [&str; 12] = [
     "BEFORE INSERT ON segment_pages_1 WHEN new.id % 471 = 0",
     "BEFORE INSERT ON segment_pages_1",
     "BEFORE DELETE ON segment_pages_0",
+    "BEFORE DELETE ON events",
+    "AFTER DELETE ON events WHEN old.seq % 100 = 99",
+    "BEFORE UPDATE ON retention",
+    "AFTER UPDATE ON retention",
+    "BEFORE INSERT ON removed_keys",
+    "BEFORE DELETE ON removed_keys",
+    "BEFORE INSERT ON removed_times",
+    "BEFORE UPDATE ON topics",
 ];
 
-struct Pair {
-    chance: Chance,
+pub struct Pair {
+    pub chance: Chance,
     folder: Folder,
     /// Counts the copies, to name them.
     copies: u32,
@@ -43,11 +52,12 @@ struct Pair {
     sent: Vec<Event>,
     next_id: u64,
     clock: i64,
-    failures: u32,
+    pub failures: u32,
+    retention: Retention,
 }
 
 impl Pair {
-    fn new(seed: u64, with_template: bool) -> Self {
+    pub fn new(seed: u64, with_template: bool, retention: Retention) -> Self {
         let folder = Folder::new();
         let paths = ["constraint", "index"].map(|name| folder.file(name));
         if with_template {
@@ -66,6 +76,7 @@ impl Pair {
             next_id: 1 << 40,
             clock: 1_000_000,
             failures: 0,
+            retention,
         };
         pair.open();
         pair
@@ -73,17 +84,23 @@ impl Pair {
 
     fn open(&mut self) {
         let filters = self.chance.pick(&[0, 100_000, usize::MAX]);
-        self.constraint = Some(crate::harness::open(&self.paths[0], Dedup::Constraint));
-        let mut options = options(&self.paths[1], Dedup::Index);
-        options.filter_memory_bytes = filters;
-        self.index = Some(Store::open(&options).unwrap());
+        let open = |path, dedup| {
+            let mut options = options(path, dedup);
+            options.filter_memory_bytes = filters;
+            options.retention = self.retention;
+            let mut store = Store::open(&options).unwrap();
+            store.remove_at_one_pace();
+            Some(store)
+        };
+        self.constraint = open(&self.paths[0], Dedup::Constraint);
+        self.index = open(&self.paths[1], Dedup::Index);
     }
 
     fn both(&mut self) -> [&mut Store; 2] {
         [&mut self.constraint, &mut self.index].map(|store| store.as_mut().unwrap())
     }
 
-    fn index(&mut self) -> &mut Store {
+    pub fn index(&mut self) -> &mut Store {
         self.index.as_mut().unwrap()
     }
 
@@ -135,7 +152,7 @@ impl Pair {
             })
             .collect();
         let publications: Vec<_> = events.iter().map(|events| publication(events)).collect();
-        self.clock += 7;
+        self.clock += self.chance.pick(&[0, 7, 7, 7, 7, 100]);
         let clock = self.clock;
         let commit = |store: &mut Store| {
             let mut outcomes = vec![Outcome::Accepted(99)];
@@ -197,6 +214,23 @@ impl Pair {
                 store.idle_work(true).unwrap();
             }
         }
+        self.clock += self.chance.pick(&[0, 50, 1_000]);
+        self.retain();
+    }
+
+    /// Removes what is due. Both do the same in as many slices as each needs.
+    fn retain(&mut self) {
+        let clock = self.clock;
+        while self.chance.percent(30) {
+            let more = self.with_failure(1, |store| store.retain(clock));
+            if matches!(more, Ok(false)) {
+                break;
+            }
+        }
+        for store in self.both() {
+            while store.retain(clock).unwrap() {}
+        }
+        self.same(state);
     }
 
     fn restart(&mut self) {
@@ -298,7 +332,7 @@ impl Pair {
         }
     }
 
-    fn run(&mut self, events: u64, sizes: &[u64]) {
+    pub fn run(&mut self, events: u64, sizes: &[u64]) {
         let goal = self.index().last_seq() + events;
         while self.index().last_seq() < goal {
             match self.chance.below(20) {
@@ -314,8 +348,34 @@ impl Pair {
         }
     }
 
+    /// How many keys have been sent.
+    pub fn keys(&self) -> u64 {
+        let keys = self.sent.iter().map(|event| (event.topic, event.id));
+        keys.collect::<HashSet<_>>().len() as u64
+    }
+
     /// Compares all that is stored, and audits the segments.
     fn finish(mut self) -> Audit {
+        self.compare_content();
+        let audit = audit(&self.paths[1], 128);
+        assert_eq!(audit.orphans, 0);
+        audit
+    }
+
+    /// The same where retention has removed events.
+    pub fn finish_retained(mut self) {
+        self.compare_content();
+        for store in [self.constraint.take(), self.index.take()] {
+            store.unwrap().close().unwrap();
+        }
+        for path in &self.paths {
+            is_clean(path);
+        }
+    }
+
+    fn compare_content(&mut self) {
+        idle_until_done(self.index());
+        self.retain();
         idle_until_done(self.index());
         self.same(state);
         for key in self
@@ -346,9 +406,6 @@ impl Pair {
             hash
         };
         assert_eq!(content(&self.paths[0]), content(&self.paths[1]));
-        let audit = audit(&self.paths[1], 128);
-        assert_eq!(audit.orphans, 0);
-        audit
     }
 }
 
@@ -363,7 +420,8 @@ fn state(store: &mut Store) -> impl PartialEq + Debug {
             (id, topic.name.to_string(), counts)
         })
         .collect();
-    (store.counters(), store.last_seq(), topics)
+    let seqs = (store.first_seq(), store.last_seq());
+    (store.counters(), seqs, topics)
 }
 
 /// Runs pairs of stores, each with these numbers of events in commits of these sizes, and tells what they
@@ -378,7 +436,7 @@ fn agree(
     let (mut events, mut failures) = (0, 0);
     for seed in &seeds {
         eprintln!("SEED={seed}");
-        let mut pair = Pair::new(*seed, with_template);
+        let mut pair = Pair::new(*seed, with_template, Retention::default());
         for (events, sizes) in runs {
             pair.run(*events, sizes);
         }

@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 
 use logagg::event::{EventSpans, Publication, Span};
 use logagg::limits::MERGE_WIDTH;
-use logagg::store::{Dedup, Durability, OpenOptions, Outcome, Store};
+use logagg::store::{
+    check, CheckOptions, Dedup, Durability, OpenOptions, Outcome, Report, Retention, Store,
+};
 
 use crate::audit::audit;
 
@@ -140,6 +142,7 @@ pub fn options(path: &Path, dedup: Dedup) -> OpenOptions {
         dedup: Some(dedup),
         filter_memory_bytes: usize::MAX,
         fingerprint_bits: 128,
+        retention: Retention::default(),
     }
 }
 
@@ -179,6 +182,17 @@ pub fn idle_until_done(store: &mut Store) -> usize {
         assert!(slices < 100_000, "the idle work has an end");
     }
     slices
+}
+
+/// Asserts that a check finds nothing wrong.
+pub fn is_clean(path: &Path) -> Report {
+    let options = CheckOptions {
+        path: path.to_owned(),
+        quick: false,
+    };
+    let report = check(&options, &mut |_| {}).unwrap();
+    assert!(report.problems.is_empty(), "{report:#?}");
+    report
 }
 
 /// Copies a database as a crash would leave it.

@@ -9,3 +9,4 @@ mod differential;
 mod harness;
 mod interruption;
 mod memory;
+mod retention;

@@ -33,6 +33,7 @@ mod random;
 mod reading;
 mod refusals;
 mod report;
+mod retention;
 mod scenarios;
 mod starting;
 mod subscribe;

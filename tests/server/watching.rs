@@ -4,7 +4,7 @@ use serde_json::{json, Value};
 
 use crate::harness::{event, Server};
 
-const NUMBERS: [&str; 15] = [
+const NUMBERS: [&str; 17] = [
     "received",
     "unique_processed",
     "duplicate_dropped",
@@ -20,6 +20,8 @@ const NUMBERS: [&str; 15] = [
     "database_bytes",
     "wal_bytes",
     "last_seq",
+    "first_seq",
+    "events_removed",
 ];
 
 /// The statistics, after a check of what holds in every answer.

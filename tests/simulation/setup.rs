@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use logagg::app::{self, LogDuplicates};
 use logagg::net;
-use logagg::store::{Dedup, Durability, OpenOptions};
+use logagg::store::{Dedup, Durability, OpenOptions, Retention};
 
 use crate::random::Random;
 
@@ -48,6 +48,7 @@ impl Setup {
                 dedup: Some([Dedup::Index, Dedup::Constraint][pick(&[0, 0, 1]) as usize]),
                 filter_memory_bytes: 1 << 20,
                 fingerprint_bits: 128,
+                retention: Retention::default(),
             },
             steps: pick(&[60, 150, 150, 300]),
             clients: pick(&[1, 2, 5, 12]) as usize,

@@ -40,6 +40,8 @@ impl<P: Platform> Reactor<P> {
     /// turn without a commit it is bounded for the sake of whoever comes meanwhile.
     pub(super) fn feed(&mut self) {
         if self.streams.count == 0 {
+            // Those who have gone may still stand in a queue, and the poll would never sleep again.
+            self.streams.clear();
             return;
         }
         let head = self.app.head();

@@ -9,6 +9,7 @@
 
 mod constraint;
 mod problems;
+mod retention;
 mod rows;
 mod segments;
 mod sum;
@@ -25,7 +26,9 @@ use super::keys::segment::Description;
 use super::keys::stored::have_one_key;
 use super::keys::Collision;
 use super::load::fingerprint_key;
-use super::open::{explain, recorded_dedup};
+use super::open::explain;
+use super::retain::Horizons;
+use super::schema::{recorded_check, version};
 use super::{snapshot, Dedup, OpenError};
 use crate::limits;
 use problems::Problems;
@@ -55,6 +58,8 @@ pub struct Progress {
 pub struct Report {
     pub dedup: Dedup,
     pub events: u64,
+    /// Events that retention has removed.
+    pub removed: u64,
     pub topics: u64,
     pub segments: u64,
     /// Pages of segments that were replaced; the server will delete them.
@@ -75,6 +80,8 @@ struct Run<'a> {
     adder: Adder,
     /// Events that there should be.
     expected: u64,
+    /// What retention has let go.
+    horizons: Horizons,
 }
 
 impl Run<'_> {
@@ -121,8 +128,9 @@ fn check_once(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, String> {
     let mut report = Report {
-        dedup: recorded_dedup(db).map_err(|e| explain(&e))?,
+        dedup: recorded_check(db).map_err(|e| explain(&e))?,
         events: 0,
+        removed: 0,
         topics: 0,
         segments: 0,
         garbage_pages: 0,
@@ -136,6 +144,7 @@ fn check_once(
         progress,
         adder: Adder::new(),
         expected: 0,
+        horizons: Horizons::default(),
     };
     if let Err(error) = check_all(&mut run, quick, &mut report) {
         let why = explain(&error);
@@ -158,21 +167,31 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
     )?;
     report.has_unused_parts = schema.has_unused_parts;
     let counters = tables::counters(run)?;
-    run.expected = counters.unique_processed;
+    let has_retention = version(run.db)? >= 2;
+    if has_retention {
+        run.horizons = retention::horizons(run, &counters)?;
+    }
+    report.removed = run.horizons.removed;
+    run.expected = counters.unique_processed.saturating_sub(report.removed);
     let mut topics = tables::Topics::read(run, &counters)?;
-    let (segments, fingerprinter) = match dedup {
-        Dedup::Index => (
-            segments::read(run, &counters)?,
-            Fingerprinter::new(fingerprint_key(run.db)?, 128),
-        ),
-        Dedup::Constraint => (Vec::new(), Fingerprinter::new(sum::random_key(), 128)),
+    let segments = match dedup {
+        Dedup::Index => segments::read(run, &counters)?,
+        Dedup::Constraint => Vec::new(),
     };
+    let key = match dedup {
+        Dedup::Constraint if !has_retention => sum::random_key(),
+        _ => fingerprint_key(run.db)?,
+    };
+    let fingerprinter = Fingerprinter::new(key, 128);
     report.segments = segments.len() as u64;
     let rows = run.step(
         report,
         "each event has a legal seq and a topic, and the counters equal the events",
         |run| {
             let mut groups = rows::Groups::of(&segments, dedup);
+            if has_retention && dedup == Dedup::Index {
+                retention::add_keys_behind(run, &mut groups)?;
+            }
             let rows = rows::scan(run, &fingerprinter, &counters, &mut topics, &mut groups)?;
             tables::compare_counters(run, &counters, rows);
             Ok((rows, groups))
@@ -185,19 +204,34 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
         topics.judge(run);
         Ok(())
     })?;
+    let keeps_keys = "the keys of removed events are there, as far as they are not forgotten";
     if dedup == Dedup::Constraint {
-        return run.step(
+        run.step(
             report,
             "both indexes hold each event once, and no key is stored twice",
             |run| constraint::compare(run, &fingerprinter, &schema, &groups),
-        );
+        )?;
+        if run.horizons.events == 0 || !schema.is_right("removed_keys_by_fingerprint") {
+            return Ok(());
+        }
+        return run.step(report, keeps_keys, |run| {
+            retention::compare_table(run, &counters, &fingerprinter)
+        });
     }
     let before = run.problems.count();
-    report.garbage_pages = run.step(
+    let (garbage_pages, removed) = run.step(
         report,
         "the segments hold the key and the topic of each event up to the last of them, and nothing else",
         |run| segments::compare_all(run, &fingerprinter, &segments, &groups),
     )?;
+    report.garbage_pages = garbage_pages;
+    if run.horizons.events > 0 {
+        let in_table = groups.removed_behind(&run.horizons);
+        run.step(report, keeps_keys, |run| {
+            retention::compare_count(run, &counters, removed + in_table);
+            Ok(())
+        })?;
+    }
     if run.problems.count() > before || schema.is_damaged {
         return Ok(());
     }
@@ -207,6 +241,7 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
             run.db,
             &segments,
             groups.tail,
+            run.horizons,
             &mut |collision| same.push(collision),
             run.progress,
         );
@@ -226,6 +261,7 @@ pub(super) fn find_same_keys(
     db: &Connection,
     segments: &[Description],
     mut tail: Vec<KeyRecord>,
+    horizons: Horizons,
     found: &mut dyn FnMut(Collision),
     progress: &mut dyn FnMut(Progress),
 ) -> rusqlite::Result<()> {
@@ -245,7 +281,7 @@ pub(super) fn find_same_keys(
                 first: last.seq,
                 second: record.seq,
             };
-            if have_one_key(db, collision)? {
+            if have_one_key(db, collision, horizons)? {
                 found(collision);
             }
         }

@@ -5,6 +5,7 @@ use rusqlite::types::ValueRef;
 use super::super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::super::keys::record::{KeyRecord, Posting};
 use super::super::keys::segment::Description;
+use super::super::retain::Horizons;
 use super::super::{Dedup, TopicId};
 use super::sum::Sum;
 use super::tables::{Counters, Topics};
@@ -51,6 +52,17 @@ impl Groups {
             at: 0,
             tail: Vec::new(),
         }
+    }
+
+    /// Keys behind all groups whose events have been removed, and which are not forgotten.
+    pub fn removed_behind(&self, horizons: &Horizons) -> u64 {
+        let is_removed = |key: &&KeyRecord| key.seq > horizons.keys && key.seq <= horizons.events;
+        self.tail.iter().filter(is_removed).count() as u64
+    }
+
+    /// The last seq of the groups.
+    pub fn mark(&self) -> u64 {
+        self.list.last().map_or(0, |group| group.last_seq)
     }
 
     /// Adds an event; seqs must ascend. An event in a gap between two groups belongs to none.
@@ -101,6 +113,13 @@ pub fn scan(
             run.problems.add(
                 "events",
                 format_args!("there is the seq {seq}, and last_seq is {last}"),
+            );
+        }
+        let horizon = run.horizons.events;
+        if seq >= 1 && seq as u64 <= horizon {
+            run.problems.add(
+                "events",
+                format_args!("there is the seq {seq}, and those up to {horizon} have been removed"),
             );
         }
         let (ValueRef::Integer(topic), ValueRef::Text(event_id), ValueRef::Text(timestamp)) =

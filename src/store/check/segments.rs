@@ -7,6 +7,7 @@ use super::super::keys::filter;
 use super::super::keys::fingerprint::Fingerprinter;
 use super::super::keys::record::{records, KeyRecord, Posting, Record};
 use super::super::keys::segment::{with_page, Description, Layout, Segment};
+use super::super::keys::REMOVED_TOPIC;
 use super::super::load::event_parts;
 use super::super::read::{Bound, TopicRange};
 use super::rows::{Group, Groups};
@@ -23,12 +24,17 @@ pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Descript
     let mut rows = statement.query([])?;
     let mut segments: Vec<Description> = Vec::new();
     let mut next = 1;
+    let forgotten = run.horizons.keys as i64;
     while let Some(row) = rows.next()? {
         let mut values = [0_i64; 5];
         for (at, value) in values.iter_mut().enumerate() {
             *value = row.get(at)?;
         }
         let [level, first, last, entries, first_page] = values;
+        // Those whose keys are all forgotten are dropped, the oldest first.
+        if segments.is_empty() && next < first {
+            next = first.min(forgotten + 1);
+        }
         if first != next {
             let what = if first < next {
                 "overlap"
@@ -68,15 +74,18 @@ pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Descript
     Ok(segments)
 }
 
-/// Compares all segments with the sums of their events. Says how many pages belong to none.
+/// Compares all segments with the sums of their events. Says how many pages belong to none, and how many
+/// keys of removed events are there that are not forgotten.
 pub fn compare_all(
     run: &mut Run,
     fingerprinter: &Fingerprinter,
     segments: &[Description],
     groups: &Groups,
-) -> rusqlite::Result<u64> {
+) -> rusqlite::Result<(u64, u64)> {
+    let mut removed = 0;
     for (about, group) in segments.iter().zip(&groups.list) {
-        if about.entries != group.keys.records {
+        let is_whole = about.first_seq > run.horizons.events;
+        if is_whole && about.entries != group.keys.records {
             run.problems.add(
                 "segments",
                 format_args!(
@@ -94,11 +103,36 @@ pub fn compare_all(
         };
         let keys = pages.sum_keys(run)?;
         let postings = pages.sum_postings(run)?;
-        if keys != Some(group.keys) || postings != Some(group.postings) {
+        let (Some(keys), Some(postings)) = (keys, postings) else {
+            name_differences(run, fingerprinter, about, group)?;
+            continue;
+        };
+        if keys.stored != group.keys || postings.stored != group.postings {
             name_differences(run, fingerprinter, about, group)?;
         }
+        if keys.removed != postings.removed {
+            run.problems.add(
+                "segments",
+                format_args!(
+                    "{} has other removed events as keys than as postings",
+                    Name(about)
+                ),
+            );
+        }
+        removed += keys.kept;
     }
-    garbage_pages(run, segments)
+    Ok((garbage_pages(run, segments)?, removed))
+}
+
+/// What the records of a segment add up to.
+#[derive(Default)]
+struct Sums {
+    /// Those of stored events.
+    stored: Sum,
+    /// The seqs of removed events.
+    removed: Sum,
+    /// How many of these are not forgotten.
+    kept: u64,
 }
 
 /// How a segment is called in a line about it.
@@ -147,7 +181,7 @@ impl Pages<'_> {
         Ok(self.content.len() == bytes)
     }
 
-    /// Reads pages of records. The sum is none where a page is damaged or the records do not ascend.
+    /// Reads pages of records. The sums are none where a page is damaged or the records do not ascend.
     /// `see` gets each record, and whether it is the first of a page.
     fn sum<R: Record>(
         &mut self,
@@ -155,8 +189,10 @@ impl Pages<'_> {
         first: i64,
         count: i64,
         mut see: impl FnMut(&mut Run, R, bool) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<Option<Sum>> {
-        let mut sum = Sum::default();
+    ) -> rusqlite::Result<Option<Sums>> {
+        let horizons = run.horizons;
+        let mut sums = Sums::default();
+        let mut done = 0;
         let mut last: Option<R> = None;
         let mut is_whole = true;
         for at in 0..count {
@@ -179,12 +215,26 @@ impl Pages<'_> {
                     is_whole = false;
                 }
                 last = Some(record);
-                run.adder.add(&mut sum, record);
+                let seq = record.seq();
+                if seq > horizons.events {
+                    run.adder.add(&mut sums.stored, record);
+                } else if self.about.first_seq <= seq && seq <= self.about.last_seq {
+                    let topic = REMOVED_TOPIC;
+                    run.adder.add(&mut sums.removed, Posting { topic, seq });
+                    sums.kept += u64::from(seq > horizons.keys);
+                } else {
+                    let name = Name(self.about);
+                    let what =
+                        format_args!("{name} has the seq {seq}, which is not one of its own");
+                    run.problems.add(R::PART, what);
+                    is_whole = false;
+                }
                 see(run, record, place == 0)?;
+                done += 1;
             }
-            run.progress("reading segments", sum.records);
+            run.progress("reading segments", done);
         }
-        Ok(is_whole.then_some(sum))
+        Ok(is_whole.then_some(sums))
     }
 
     /// Compares pages with what they must hold.
@@ -210,7 +260,7 @@ impl Pages<'_> {
     }
 
     /// Reads the keys, and compares the filter and the fences with them.
-    fn sum_keys(&mut self, run: &mut Run) -> rusqlite::Result<Option<Sum>> {
+    fn sum_keys(&mut self, run: &mut Run) -> rusqlite::Result<Option<Sums>> {
         let layout = self.layout;
         let mut fences = Vec::new();
         let mut filter = FilterPages::of(*self.about);
@@ -241,7 +291,7 @@ impl Pages<'_> {
     }
 
     /// Reads the postings, and compares their fences with them.
-    fn sum_postings(&mut self, run: &mut Run) -> rusqlite::Result<Option<Sum>> {
+    fn sum_postings(&mut self, run: &mut Run) -> rusqlite::Result<Option<Sums>> {
         let layout = self.layout;
         let mut fences = Vec::new();
         let sum = self.sum::<Posting>(
@@ -347,6 +397,9 @@ fn name_differences(
                 break;
             }
             let seq = key.seq;
+            if seq <= run.horizons.events {
+                continue;
+            }
             match record_of(run.db, fingerprinter, seq)? {
                 Some(stored) if stored == key => {}
                 Some(_) => run.problems.add(
@@ -366,6 +419,9 @@ fn name_differences(
                 break;
             }
             let Posting { topic, seq } = posting;
+            if seq <= run.horizons.events {
+                continue;
+            }
             let sql = "SELECT 1 FROM events WHERE seq = ?1 AND topic_id = ?2";
             let mut statement = run.db.prepare_cached(sql)?;
             if !statement.exists((seq as i64, topic))? {
@@ -410,6 +466,7 @@ fn name_missing(
         let range = TopicRange {
             topic,
             bound: Bound::After(seq - 1),
+            removed: 0,
             limit: 1,
         };
         let list = segment.seqs_of(run.db, &range, &mut found);

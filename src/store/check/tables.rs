@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::super::schema::{create_tables, has_index_parts};
+use super::super::schema::{create_tables, has_index_parts, version, SINCE_VERSION_2};
 use super::super::Dedup;
 use super::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
@@ -47,10 +47,12 @@ pub fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
     let new = Connection::open_in_memory()?;
     create_tables(&new, dedup)?;
     let found = read_definitions(run.db)?;
+    let is_old = version(run.db)? < 2;
     let mut damaged = Vec::new();
     for (name, wanted) in read_definitions(&new)? {
         match found.get(&name) {
             Some(found) if *found == wanted => continue,
+            None if is_old && SINCE_VERSION_2.contains(&name.as_str()) => continue,
             Some(_) => run
                 .problems
                 .add("schema", format_args!("{name} is defined otherwise")),
@@ -130,10 +132,21 @@ pub fn counters(run: &mut Run) -> rusqlite::Result<Counters> {
 /// Compares the counters with the number of events.
 pub fn compare_counters(run: &mut Run, counters: &Counters, events: u64) {
     let unique = counters.unique_processed;
-    if unique != events {
+    let removed = run.horizons.removed;
+    if unique == events + removed {
+        return;
+    }
+    if removed == 0 {
         run.problems.add(
             "counters",
             format_args!("unique_processed is {unique}, but there are {events} events"),
+        );
+    } else {
+        run.problems.add(
+            "counters",
+            format_args!(
+                "unique_processed is {unique}, but there are {events} events and {removed} were removed"
+            ),
         );
     }
 }
@@ -224,9 +237,11 @@ impl Topics {
 
     /// Compares the rows with the events, once all of them are counted.
     pub fn judge(&self, run: &mut Run) {
+        let horizon = run.horizons.events;
         let mut problem = |what: std::fmt::Arguments| run.problems.add("topics", what);
         for (at, topic) in self.rows.iter().enumerate() {
             let id = at + 1;
+            let is_removed = topic.last_seq > 0 && topic.last_seq <= horizon;
             let Topic {
                 events,
                 last_seq,
@@ -245,13 +260,13 @@ impl Topics {
                     self.mark
                 ));
             }
-            if *last_seq > 0 && !topic.is_last_right {
+            if *last_seq > 0 && !topic.is_last_right && !is_removed {
                 problem(format_args!(
                     "topic {id} has last_seq {last_seq} and last_processed_at {}, which no event of it has",
                     topic.last_processed_at
                 ));
             }
-            if !topic.has_events {
+            if !topic.has_events && !is_removed {
                 problem(format_args!("topic {id} has no event"));
             }
         }

@@ -172,6 +172,11 @@ impl Build {
         self.about.first_page..self.layout.end()
     }
 
+    /// How many it has written.
+    pub fn pages_written(&self) -> i64 {
+        self.next_page - self.about.first_page
+    }
+
     pub fn is_complete(&self) -> bool {
         matches!(self.phase, Phase::Complete)
     }
@@ -340,7 +345,7 @@ impl Build {
     }
 
     /// The segment, once it is complete and its last transaction is committed.
-    pub fn into_segment(self) -> Segment {
+    pub fn into_segment(self, newest_at: i64) -> Segment {
         assert!(self.is_complete(), "only a complete build is a segment");
         Segment {
             about: self.about,
@@ -348,6 +353,7 @@ impl Build {
             filter: self.filter,
             key_fences: self.key_fences,
             posting_fences: self.posting_fences,
+            newest_at,
         }
     }
 }

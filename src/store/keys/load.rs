@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use super::super::{damaged, unsigned};
 use super::fingerprint::Fingerprinter;
 use super::generation::Generation;
-use super::segment::{last_page, Description, Segment};
-use super::{filter, Garbage, KeyIndex};
+use super::segment::{last_page, time_of, Description, Segment};
+use super::{filter, Garbage, Horizons, KeyIndex, MergeBound};
 use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS, MERGE_WIDTH, SEGMENT_LEVELS};
 
 impl KeyIndex {
@@ -19,6 +19,7 @@ impl KeyIndex {
         db: &Connection,
         fingerprinter: Fingerprinter,
         filter_memory_max: usize,
+        horizons: Horizons,
     ) -> rusqlite::Result<Self> {
         let mut statement =
             db.prepare("SELECT level, first_seq, last_seq, entries, first_page FROM segments ORDER BY first_seq")?;
@@ -32,7 +33,7 @@ impl KeyIndex {
             })
         })?;
         let described = described.collect::<rusqlite::Result<Vec<_>>>()?;
-        check(&described)?;
+        check(&described, horizons)?;
         let mut index = Self {
             fingerprinter,
             filter_memory_max,
@@ -45,11 +46,17 @@ impl KeyIndex {
             garbage: Vec::new(),
             garbage_left: None,
             added: 0,
+            horizons,
+            dropped: 0,
+            merge_bound: MergeBound::None,
         };
         for about in described {
             index.segments.push(Segment::load(db, about, false)?);
         }
         index.load_filters(db)?;
+        for segment in &mut index.segments {
+            segment.newest_at = time_of(db, segment.about.last_seq)?;
+        }
         index.find_garbage(db)?;
         Ok(index)
     }
@@ -112,9 +119,12 @@ impl KeyIndex {
 }
 
 /// Whether the segments follow each other without a gap, the higher levels first, and have the sizes that
-/// builds give them. What else a damaged file says of them then has a bound.
-fn check(described: &[Description]) -> rusqlite::Result<()> {
-    let (mut covered, mut level) = (0, SEGMENT_LEVELS - 1);
+/// builds give them. What else a damaged file says of them then has a bound. Those in front whose keys
+/// are all forgotten may be missing.
+fn check(described: &[Description], horizons: Horizons) -> rusqlite::Result<()> {
+    let first_seq = described.first().map_or(1, |about| about.first_seq);
+    let mut covered = first_seq.saturating_sub(1).min(horizons.keys);
+    let mut level = SEGMENT_LEVELS - 1;
     for about in described {
         let seqs = about.last_seq.saturating_sub(covered);
         let is_sound = about.first_seq == covered + 1

@@ -13,6 +13,7 @@
 pub mod build;
 pub mod filter;
 pub mod fingerprint;
+mod forget;
 pub mod generation;
 mod load;
 pub mod record;
@@ -27,14 +28,20 @@ use std::collections::VecDeque;
 use rusqlite::Connection;
 
 use super::read::{Bound, TopicRange};
+use super::retain::Horizons;
 use super::{damaged, TopicId};
 use crate::limits::SEGMENT_LEVELS;
 use build::Build;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
+pub use forget::MergeBound;
 use generation::Generation;
 use record::KeyRecord;
 use segment::Segment;
 use stored::{compare, has_key, Compared};
+
+/// The topic under which an event stands that was removed before its segment was made. No topic has this
+/// id.
+pub const REMOVED_TOPIC: TopicId = 0;
 
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +79,22 @@ struct Garbage {
     end: i64,
 }
 
+impl Garbage {
+    /// The pages of a segment that is none any more.
+    fn of(segment: &Segment) -> Self {
+        Self {
+            level: segment.about.level,
+            first: segment.layout.first_page,
+            end: segment.layout.end(),
+        }
+    }
+}
+
 /// A build, and what the open transaction has to do with it.
 struct Running {
     build: Build,
+    /// About when the last of its events was processed.
+    newest_at: i64,
     /// The open transaction has written some of it.
     touched: bool,
     /// Earlier transactions, which were committed, have written some of it.
@@ -103,6 +123,12 @@ pub struct KeyIndex {
     garbage_left: Option<Vec<Garbage>>,
     /// Entries added by the open transaction.
     added: usize,
+    /// What retention has let go, the open transaction included: an event may have gone, and its key be
+    /// still known.
+    horizons: Horizons,
+    /// The first segments, as many as the open transaction has dropped.
+    dropped: usize,
+    merge_bound: MergeBound,
 }
 
 impl KeyIndex {
@@ -111,6 +137,16 @@ impl KeyIndex {
         self.segments
             .last()
             .map_or(0, |segment| segment.about.last_seq)
+    }
+
+    /// From now on these events have been removed and these keys forgotten.
+    pub fn set_horizons(&mut self, horizons: Horizons) {
+        self.horizons = horizons;
+    }
+
+    /// What has been let go.
+    pub fn horizons(&self) -> Horizons {
+        self.horizons
     }
 
     /// The segments, by seq.
@@ -135,11 +171,21 @@ impl KeyIndex {
     /// Adds a stored event from behind the mark, at start. A seq that is not greater than the one before
     /// is an error: the file is damaged.
     pub fn restore(&mut self, event: &EventParts, seq: u64) -> rusqlite::Result<()> {
+        let record = self.fingerprinter.record(event, seq);
+        self.restore_record(record, event.topic)
+    }
+
+    /// The same of an event that has been removed. Nobody asks for its topic any more.
+    pub fn restore_removed(&mut self, record: KeyRecord) -> rusqlite::Result<()> {
+        self.restore_record(record, REMOVED_TOPIC)
+    }
+
+    fn restore_record(&mut self, record: KeyRecord, topic: TopicId) -> rusqlite::Result<()> {
         let newest = self.generations.iter().map(Generation::last_seq).max();
-        if seq <= newest.unwrap_or(0) {
+        if record.seq <= newest.unwrap_or(0) {
             return Err(damaged("the events are not in the order of their seqs"));
         }
-        self.push(self.fingerprinter.record(event, seq), event.topic);
+        self.push(record, topic);
         Ok(())
     }
 
@@ -148,33 +194,49 @@ impl KeyIndex {
         let new = self.fingerprinter.record(event, 0);
         for generation in self.generations.iter().rev() {
             for entry in generation.find(new.fingerprint) {
-                if entry.event_hash == new.event_hash {
-                    return Ok(Check::Same(entry.seq));
-                }
-                match compare(db, entry.seq, event)? {
-                    Compared::OtherKey => {}
-                    Compared::Same => return Ok(Check::Same(entry.seq)),
-                    Compared::Differs => return Ok(Check::Differs(entry.seq)),
+                let told = self.tell(db, event, entry.seq, entry.event_hash == new.event_hash)?;
+                if let Some(check) = told {
+                    return Ok(check);
                 }
             }
         }
         let mut found = Check::New(new);
         self.find_in_segments(db, new.fingerprint, |record| {
-            found = if record.event_hash == new.event_hash {
-                Check::Same(record.seq)
-            } else {
-                match compare(db, record.seq, event)? {
-                    Compared::OtherKey => return Ok(false),
-                    Compared::Same => Check::Same(record.seq),
-                    Compared::Differs => Check::Differs(record.seq),
-                }
-            };
-            Ok(true)
+            let told = self.tell(db, event, record.seq, record.event_hash == new.event_hash)?;
+            let is_told = told.is_some();
+            found = told.unwrap_or(found);
+            Ok(is_told)
         })?;
         Ok(found)
     }
 
-    /// The seq of a key, if it is stored.
+    /// What it says of an event that `seq` has its fingerprint, and whether also its hash; none where
+    /// that is another key or one that is forgotten.
+    fn tell(
+        &self,
+        db: &Connection,
+        event: &EventParts,
+        seq: u64,
+        has_its_hash: bool,
+    ) -> rusqlite::Result<Option<Check>> {
+        if seq <= self.horizons.keys {
+            return Ok(None);
+        }
+        if has_its_hash {
+            return Ok(Some(Check::Same(seq)));
+        }
+        if seq <= self.horizons.events {
+            // There is no row to ask any more: the fingerprint decides alone.
+            return Ok(Some(Check::Differs(seq)));
+        }
+        Ok(match compare(db, seq, event)? {
+            Compared::OtherKey => None,
+            Compared::Same => Some(Check::Same(seq)),
+            Compared::Differs => Some(Check::Differs(seq)),
+        })
+    }
+
+    /// The seq of a key, if its event is stored.
     pub fn find(
         &self,
         db: &Connection,
@@ -182,19 +244,24 @@ impl KeyIndex {
         event_id: &[u8],
     ) -> rusqlite::Result<Option<u64>> {
         let fingerprint = self.fingerprinter.of_key(topic, event_id);
+        let removed = self.horizons.events;
+        let is_it = |seq| match seq > removed {
+            true => has_key(db, seq, topic, event_id),
+            false => Ok(false),
+        };
         for entry in self
             .generations
             .iter()
             .rev()
             .flat_map(|g| g.find(fingerprint))
         {
-            if has_key(db, entry.seq, topic, event_id)? {
+            if is_it(entry.seq)? {
                 return Ok(Some(entry.seq));
             }
         }
         let mut found = None;
         self.find_in_segments(db, fingerprint, |record| {
-            found = has_key(db, record.seq, topic, event_id)?.then_some(record.seq);
+            found = is_it(record.seq)?.then_some(record.seq);
             Ok(found.is_some())
         })?;
         Ok(found)
@@ -224,6 +291,7 @@ impl KeyIndex {
         let topic = range.topic;
         match range.bound {
             Bound::After(from) => {
+                let from = from.max(range.removed);
                 let segments = self.segments.iter();
                 for segment in segments.filter(|s| s.about.last_seq > from) {
                     if range.room(out) == 0 {
@@ -240,10 +308,12 @@ impl KeyIndex {
                 for generation in self.generations.iter().rev() {
                     let seqs = generation.seqs_of(topic).rev();
                     let in_front = seqs.filter(|seq| *seq < from);
-                    out.extend(in_front.take(range.room(out)));
+                    let stored = in_front.take_while(|seq| *seq > range.removed);
+                    out.extend(stored.take(range.room(out)));
                 }
                 let segments = self.segments.iter().rev();
-                for segment in segments.filter(|s| s.about.first_seq < from) {
+                let stored = segments.take_while(|s| s.about.last_seq > range.removed);
+                for segment in stored.filter(|s| s.about.first_seq < from) {
                     if range.room(out) == 0 {
                         return Ok(());
                     }

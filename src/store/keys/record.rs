@@ -17,6 +17,7 @@ pub trait Record: Copy + Ord + 'static {
     /// `bytes` is [`Record::BYTES`] long.
     fn read(bytes: &[u8]) -> Self;
     fn fence(self) -> Self::Fence;
+    fn seq(self) -> u64;
     /// Records on a page.
     const PER_PAGE: usize = SEGMENT_PAGE_BYTES / Self::BYTES;
 }
@@ -61,6 +62,10 @@ impl Record for KeyRecord {
     fn fence(self) -> u64 {
         (self.fingerprint >> 64) as u64
     }
+
+    fn seq(self) -> u64 {
+        self.seq
+    }
 }
 
 impl Record for Posting {
@@ -83,6 +88,10 @@ impl Record for Posting {
 
     fn fence(self) -> Posting {
         self
+    }
+
+    fn seq(self) -> u64 {
+        self.seq
     }
 }
 

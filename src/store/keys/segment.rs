@@ -93,6 +93,8 @@ pub struct Segment {
     pub filter: Option<Filter>,
     pub key_fences: Vec<u64>,
     pub posting_fences: Vec<Posting>,
+    /// About when its last event was processed, in microseconds since the epoch.
+    pub newest_at: i64,
 }
 
 impl Segment {
@@ -112,6 +114,7 @@ impl Segment {
             filter: None,
             key_fences,
             posting_fences: records(&posting_fences).collect(),
+            newest_at: 0,
         };
         if with_filter {
             let blocks = read_run(db, level, layout.filter_at(), layout.filter)?;
@@ -213,10 +216,11 @@ impl Segment {
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
         // The postings that are asked for lie between these two, the first within, the second without.
-        let (low, high, ascending) = match range.bound {
-            Bound::After(from) => (from.saturating_add(1), u64::MAX, true),
-            Bound::Before(from) => (0, from, false),
+        let (behind, high, ascending) = match range.bound {
+            Bound::After(from) => (from.max(range.removed), u64::MAX, true),
+            Bound::Before(from) => (range.removed, from, false),
         };
+        let low = behind.saturating_add(1);
         let [low, high] = [low, high].map(|seq| Posting {
             topic: range.topic,
             seq,
@@ -281,6 +285,22 @@ const NEXT_PAGE: [&str; SEGMENT_LEVELS] = for_levels!(
     " WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1"
 );
 const LAST_PAGE: [&str; SEGMENT_LEVELS] = for_levels!("SELECT max(id) FROM segment_pages_", "");
+
+/// About when an event was processed that is stored or has been removed; 0 where nothing tells.
+pub fn time_of(db: &Connection, seq: u64) -> rusqlite::Result<i64> {
+    for sql in [
+        "SELECT processed_at FROM events WHERE seq = ?1",
+        "SELECT processed_at FROM removed_times WHERE last_seq >= ?1 ORDER BY last_seq LIMIT 1",
+    ] {
+        let found = db
+            .prepare_cached(sql)?
+            .query_row([seq as i64], |row| row.get(0));
+        if let Some(processed_at) = found.optional()? {
+            return Ok(processed_at);
+        }
+    }
+    Ok(0)
+}
 
 /// Lends a page to `look`. A page that is missing is an error: the file is damaged.
 pub fn with_page<T>(

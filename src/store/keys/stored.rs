@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::super::retain::Horizons;
 use super::super::{no_event, TopicId};
 use super::fingerprint::EventParts;
 use super::Collision;
@@ -50,8 +51,20 @@ pub fn has_key(
     found.optional()?.ok_or_else(|| no_event(seq))
 }
 
-/// Whether two events have one key, which must never be.
-pub fn have_one_key(db: &Connection, collision: Collision) -> rusqlite::Result<bool> {
+/// Whether two events have one key, which must never be unless the key of the first was forgotten. Where
+/// one of them has been removed, the fingerprint that they share says it.
+pub fn have_one_key(
+    db: &Connection,
+    collision: Collision,
+    horizons: Horizons,
+) -> rusqlite::Result<bool> {
+    let first = collision.first.min(collision.second);
+    if first <= horizons.keys {
+        return Ok(false);
+    }
+    if first <= horizons.events {
+        return Ok(true);
+    }
     let mut statement = db.prepare_cached(
         "SELECT 1 FROM events a JOIN events b ON a.topic_id = b.topic_id AND a.event_id = b.event_id \
          WHERE a.seq = ?1 AND b.seq = ?2",
@@ -61,8 +74,12 @@ pub fn have_one_key(db: &Connection, collision: Collision) -> rusqlite::Result<b
 
 /// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice;
 /// the rows tell.
-pub fn report_collision(db: &Connection, collision: Collision) -> rusqlite::Result<()> {
-    if have_one_key(db, collision)? {
+pub fn report_collision(
+    db: &Connection,
+    collision: Collision,
+    horizons: Horizons,
+) -> rusqlite::Result<()> {
+    if have_one_key(db, collision, horizons)? {
         let Collision { first, second } = collision;
         log::error!(
             "the database is damaged: the events with seq {first} and {second} have one key"

@@ -74,7 +74,7 @@ fn run(db: &Connection, mut build: Build, budget: usize) -> (Segment, Vec<Collis
             })
             .unwrap();
     }
-    (build.into_segment(), collisions)
+    (build.into_segment(0), collisions)
 }
 
 fn segment_of(db: &Connection, seqs: std::ops::Range<u64>, first_page: i64) -> Segment {
@@ -188,18 +188,22 @@ fn the_seqs_of_a_topic_come_in_order_and_within_their_bounds() {
         let edges = [0, 99, 100, 101, 4_999, 5_000, u64::MAX];
         for from in edges.into_iter().chain((100..5_000).step_by(331)) {
             for limit in [0, 1, 64, 335, 336, 337, 10_000] {
-                for bound in [Bound::After(from), Bound::Before(from)] {
+                let bounds = [Bound::After(from), Bound::Before(from)];
+                let ranges = bounds.map(|bound| [0, 1_000, 4_999].map(|removed| (bound, removed)));
+                for (bound, removed) in ranges.into_iter().flatten() {
+                    let stored = all.iter().filter(|seq| **seq > removed);
                     let expected: Vec<u64> = if bound == Bound::After(from) {
-                        let behind = all.iter().filter(|seq| **seq > from);
+                        let behind = stored.filter(|seq| **seq > from);
                         behind.take(limit).copied().collect()
                     } else {
-                        let before = all.iter().rev().filter(|seq| **seq < from);
+                        let before = stored.rev().filter(|seq| **seq < from);
                         before.take(limit).copied().collect()
                     };
                     let mut seqs = vec![1, 2, 3];
                     let range = TopicRange {
                         topic,
                         bound,
+                        removed,
                         limit: limit + seqs.len(),
                     };
                     segment.seqs_of(&db, &range, &mut seqs).unwrap();

@@ -6,11 +6,11 @@ use rusqlite::Connection;
 use super::build::{Build, Source};
 use super::filter::bytes_for;
 use super::record::{KeyRecord, Record};
-use super::segment::{delete_pages, Description, Segment};
+use super::segment::{delete_pages, time_of, Description, Segment};
 use super::stored::report_collision;
 use super::{Garbage, KeyIndex, Running};
 use crate::limits::{
-    GENERATIONS_MAX, MERGE_WIDTH, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES, SEGMENT_ROWS_DELETED_AT_ONCE,
+    GENERATIONS_MAX, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES, SEGMENT_ROWS_DELETED_AT_ONCE,
 };
 
 impl KeyIndex {
@@ -19,15 +19,7 @@ impl KeyIndex {
         self.generations.len() > 1
             || !self.garbage.is_empty()
             || self.builds.iter().any(Option::is_some)
-            || (1..SEGMENT_LEVELS).any(|level| self.is_merge_due(level))
-    }
-
-    fn is_merge_due(&self, level: usize) -> bool {
-        self.segments
-            .iter()
-            .filter(|segment| segment.about.level == level - 1)
-            .count()
-            >= MERGE_WIDTH
+            || (1..SEGMENT_LEVELS).any(|level| self.merge_inputs(level, 0).is_some())
     }
 
     /// Does work of about `budget` records inside the open transaction, lowest level first: what waits
@@ -43,14 +35,15 @@ impl KeyIndex {
                 if left == 0 && !urgent {
                     break;
                 }
-                self.plan(level);
+                self.plan(db, level)?;
                 let Some(running) = &mut self.builds[level] else {
                     break;
                 };
                 running.touched = true;
                 let records = if urgent { usize::MAX } else { left };
+                let horizons = self.horizons;
                 let done = running.build.step(db, records, &mut |collision| {
-                    report_collision(db, collision)
+                    report_collision(db, collision, horizons)
                 })?;
                 left = left.saturating_sub(done);
                 if running.build.is_complete() {
@@ -69,20 +62,24 @@ impl KeyIndex {
     }
 
     /// Begins the build of a level if none is running and one is due.
-    fn plan(&mut self, level: usize) {
+    fn plan(&mut self, db: &Connection, level: usize) -> rusqlite::Result<()> {
         if self.builds[level].is_some() {
-            return;
+            return Ok(());
         }
         let build = if level == 0 {
             self.plan_flush()
         } else {
             self.plan_merge(level)
         };
-        self.builds[level] = build.map(|build| Running {
-            build,
-            touched: false,
-            kept: false,
-        });
+        if let Some(build) = build {
+            self.builds[level] = Some(Running {
+                newest_at: time_of(db, build.about.last_seq)?,
+                build,
+                touched: false,
+                kept: false,
+            });
+        }
+        Ok(())
     }
 
     fn plan_flush(&self) -> Option<Build> {
@@ -107,25 +104,17 @@ impl KeyIndex {
     fn plan_merge(&self, level: usize) -> Option<Build> {
         let before = self.finished_of(level).next_back();
         let merged = before.map_or(0, |build| build.about.last_seq);
-        let inputs: Vec<&Segment> = self
-            .segments
-            .iter()
-            .filter(|s| s.about.level == level - 1 && s.about.first_seq > merged)
-            .take(MERGE_WIDTH)
-            .collect();
-        if inputs.len() < MERGE_WIDTH {
-            return None;
-        }
+        let inputs = self.merge_inputs(level, merged)?;
         let about = Description {
             level,
             first_seq: inputs[0].about.first_seq,
-            last_seq: inputs[MERGE_WIDTH - 1].about.last_seq,
+            last_seq: inputs[inputs.len() - 1].about.last_seq,
             entries: inputs.iter().map(|segment| segment.about.entries).sum(),
             first_page: before.map_or(self.next_page[level], |build| build.pages().end),
         };
-        let keys = |s: &&Segment| Source::pages(level - 1, s.layout.first_page, s.layout.keys);
+        let keys = |s: &Segment| Source::pages(level - 1, s.layout.first_page, s.layout.keys);
         let postings =
-            |s: &&Segment| Source::pages(level - 1, s.layout.postings_at(), s.layout.postings);
+            |s: &Segment| Source::pages(level - 1, s.layout.postings_at(), s.layout.postings);
         Some(Build::new(
             about,
             inputs.iter().map(keys).collect(),
@@ -155,8 +144,11 @@ impl KeyIndex {
         if let Some(left) = self.garbage_left.take() {
             self.garbage = left;
         }
+        for dropped in self.segments.drain(..std::mem::take(&mut self.dropped)) {
+            self.garbage.push(Garbage::of(&dropped));
+        }
         for running in std::mem::take(&mut self.finished) {
-            self.install(running.build);
+            self.install(running.build, running.newest_at);
         }
         for running in self.builds.iter_mut().flatten() {
             running.kept |= running.touched;
@@ -165,8 +157,8 @@ impl KeyIndex {
     }
 
     /// Puts a finished segment in the place of what it was made of.
-    fn install(&mut self, build: Build) {
-        let segment = build.into_segment();
+    fn install(&mut self, build: Build, newest_at: i64) {
+        let segment = build.into_segment(newest_at);
         let about = segment.about;
         self.next_page[about.level] = segment.layout.end();
         if about.level == 0 {
@@ -180,12 +172,7 @@ impl KeyIndex {
                 .segments
                 .partition_point(|s| s.about.last_seq <= about.last_seq);
             for input in self.segments.splice(from..to, [segment]) {
-                let (first, end) = (input.layout.first_page, input.layout.end());
-                self.garbage.push(Garbage {
-                    level: input.about.level,
-                    first,
-                    end,
-                });
+                self.garbage.push(Garbage::of(&input));
             }
         }
         self.keep_filters_within_bound();
@@ -228,6 +215,7 @@ impl KeyIndex {
             }
         }
         self.garbage_left = None;
+        self.dropped = 0;
         let touched = |build: &mut Option<Running>| build.take_if(|running| running.touched);
         let touched: Vec<_> = self.builds.iter_mut().filter_map(touched).collect();
         for Running { build, kept, .. } in self.finished.drain(..).chain(touched) {

@@ -54,9 +54,11 @@ fn every_statistic_is_there_with_its_value() {
         "subscribers",
         "database_bytes",
         "last_seq",
+        "first_seq",
     ] {
         assert_eq!(Some(value(&page, name)), stats[name].as_f64(), "{name}");
     }
+    assert_eq!(value(&page, "events_removed_total"), 0.0);
     assert_eq!(value(&page, "topics"), 2.0);
     assert_eq!(value(&page, "healthy"), 1.0);
     assert_eq!(value(&page, "log_lines_dropped_total"), 0.0);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use logagg::event::{EventSpans, Publication, Span};
-use logagg::store::{Durability, OpenOptions, Outcome, Store};
+use logagg::store::{CheckOptions, Durability, OpenOptions, Outcome, Retention, Store};
 use rusqlite::Connection;
 
 use super::promise::{rows, Promise, Rest};
@@ -20,6 +20,7 @@ pub fn check(folder: &Path, promise: &Promise, promised: u64) -> Result<u64, Str
         dedup: None,
         filter_memory_bytes: 64 * 1024 * 1024,
         fingerprint_bits: 128,
+        retention: Retention::default(),
     };
     let mut store = Store::open(&options).map_err(|error| error.to_string())?;
     let counters = store.counters();
@@ -34,23 +35,33 @@ pub fn check(folder: &Path, promise: &Promise, promised: u64) -> Result<u64, Str
         let ids: Vec<_> = topics.sorted().to_vec();
         ids.into_iter().map(|id| topics.get(id).events).sum()
     };
-    if sum != stored {
-        return Err(format!("{stored} events, but the topics have {sum}"));
+    let left = store.last_seq() + 1 - store.first_seq();
+    if sum != left {
+        return Err(format!("{left} events, but the topics have {sum}"));
     }
     publish_all_again(&mut store, promise, stored)?;
     let counters = store.counters();
     store.close().map_err(|error| error.to_string())?;
+    let whole = CheckOptions {
+        path: options.path.clone(),
+        quick: true,
+    };
+    let report = logagg::store::check(&whole, &mut |_| {}).map_err(|error| error.to_string())?;
+    if let Some(problem) = report.problems.first() {
+        return Err(format!("check finds: {problem}"));
+    }
     let database = Connection::open(&options.path).map_err(|error| error.to_string())?;
     let whole = rows(&database)?;
-    let distinct: HashSet<&[String]> = whole.iter().map(|row| &row[..2]).collect();
-    let count = whole.len() as u64;
-    if distinct.len() != whole.len() || counters.unique_processed != count {
+    let distinct: HashSet<&[String]> = whole.rows.iter().map(|row| &row[..2]).collect();
+    let count = whole.last_seq();
+    if distinct.len() != whole.rows.len() || counters.unique_processed != count {
         return Err(format!(
             "{} keys, {count} events, {counters:?}",
             distinct.len()
         ));
     }
-    if promise.rest == Rest::Known && whole != promise.rows {
+    let removed = whole.removed as usize;
+    if promise.rest == Rest::Known && whole.rows != promise.rows[removed..] {
         return Err("in the end the events are others".into());
     }
     Ok(stored)
@@ -88,19 +99,25 @@ fn check_rows(path: &Path, promise: &Promise, promised: u64) -> Result<u64, Stri
         };
     }
     let found = rows(&database)?;
-    let stored = found.len() as u64;
+    let stored = found.last_seq();
     if stored < promised {
         return Err(format!("lost: {promised} events promised, {stored} stored"));
     }
     let known = match promise.rest {
-        Rest::Known => found.len(),
+        Rest::Known => stored as usize,
         Rest::MayBeRefused => promised as usize,
     };
-    if let Some(at) = (0..known).find(|at| found.get(*at) != promise.rows.get(*at)) {
-        return Err(format!("event {} is {:?}", at + 1, found[at]));
+    let removed = found.removed as usize;
+    let is_other = |at: &usize| found.rows.get(at - removed) != promise.rows.get(*at);
+    if let Some(at) = (removed..known).find(is_other) {
+        return Err(format!(
+            "event {} is {:?}",
+            at + 1,
+            found.rows[at - removed]
+        ));
     }
     if number("SELECT count(*) FROM (SELECT DISTINCT topic_id, event_id FROM events)")?
-        != stored as i64
+        != found.rows.len() as i64
     {
         return Err("a key is stored twice".into());
     }

@@ -271,6 +271,29 @@ fn full_durability_loses_nothing_while_segments_are_written() {
     cut_with("power-segments", &flags, LARGE, cuts(6), true);
 }
 
+/// Retention removes events along with the commits and, without a sync, in between.
+#[test]
+fn full_durability_loses_nothing_while_events_are_removed() {
+    let size = Size {
+        requests: 30,
+        batches: 1,
+    };
+    for (key, dedup) in [
+        ("power-retention-index", "index"),
+        ("power-retention-constraint", "constraint"),
+    ] {
+        let flags = [
+            "--durability",
+            "full",
+            "--dedup",
+            dedup,
+            "--retain-events",
+            "1MB",
+        ];
+        cut_with(key, &flags, size, cuts(30), true);
+    }
+}
+
 #[test]
 #[ignore = "takes minutes: make torture"]
 fn full_durability_loses_nothing_while_segments_are_merged() {

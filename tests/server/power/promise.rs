@@ -51,7 +51,7 @@ impl Promise {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let database = Connection::open_with_flags(&session.database, flags).unwrap();
-        let rows = rows(&database).unwrap();
+        let rows = rows(&database).unwrap().with_removed(session);
         let count = rows.len() as u64;
         assert!(unique <= count, "the run itself lost {unique} - {count}");
         assert!(unique == count || rest == Rest::MayBeRefused);
@@ -119,18 +119,46 @@ fn bodies(entries: &[Entry]) -> Vec<(usize, Value)> {
     bodies
 }
 
-/// All events in the order of their seqs, which begin with 1 and have no gaps.
-pub fn rows(database: &Connection) -> Result<Vec<Row>, String> {
+/// The events that are there.
+#[derive(PartialEq, Eq)]
+pub struct Stored {
+    /// How many retention has removed in front of them.
+    pub removed: u64,
+    pub rows: Vec<Row>,
+}
+
+impl Stored {
+    /// The greatest seq.
+    pub fn last_seq(&self) -> u64 {
+        self.removed + self.rows.len() as u64
+    }
+
+    /// All events that there have been.
+    fn with_removed(self, session: &Session) -> Vec<Row> {
+        let removed = (1..=self.removed).map(|seq| session.accepted[&seq].clone());
+        removed.chain(self.rows).collect()
+    }
+}
+
+/// All events in the order of their seqs, which have no gaps and begin with 1 or behind what has been
+/// removed.
+pub fn rows(database: &Connection) -> Result<Stored, String> {
     let explain = |error: rusqlite::Error| format!("the events cannot be read: {error}");
     let sql = "SELECT seq, topics.name, event_id, timestamp, source, payload
                FROM events JOIN topics ON topics.id = events.topic_id ORDER BY seq";
     let mut statement = database.prepare(sql).map_err(explain)?;
     let mut found = statement.query([]).map_err(explain)?;
+    let horizon = "SELECT events_horizon FROM retention";
+    let horizon: i64 = database
+        .query_row(horizon, [], |row| row.get(0))
+        .map_err(explain)?;
+    let removed = horizon as u64;
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(explain)? {
         let seq: i64 = row.get(0).map_err(explain)?;
-        if seq != rows.len() as i64 + 1 {
-            return Err(format!("seq {seq} stands where {} should", rows.len() + 1));
+        let expected = horizon + rows.len() as i64 + 1;
+        if seq != expected {
+            return Err(format!("seq {seq} stands where {expected} should"));
         }
         let mut texts = Row::default();
         for (at, text) in texts.iter_mut().enumerate() {
@@ -138,5 +166,5 @@ pub fn rows(database: &Connection) -> Result<Vec<Row>, String> {
         }
         rows.push(texts);
     }
-    Ok(rows)
+    Ok(Stored { removed, rows })
 }

@@ -1,5 +1,6 @@
 //! What is recorded: a server, or several one after another, with publishers on real sockets.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,8 +10,9 @@ use rustix::io::Errno;
 
 use serde_json::{json, Value};
 
+use super::promise::Row;
 use crate::disk::{Call, Disk, Entry, File};
-use crate::harness::{Server, Setup};
+use crate::harness::{Client, Server, Setup};
 use crate::random::Random;
 
 /// Publishers at the same time.
@@ -31,6 +33,9 @@ pub struct Size {
 pub struct Session {
     pub entries: Vec<Entry>,
     pub database: PathBuf,
+    /// What was answered as accepted, by its seq, as far as anyone has listened: retention may have removed
+    /// it from the database.
+    pub accepted: BTreeMap<u64, Row>,
     /// Its folder stays as long as this.
     _setup: Setup,
 }
@@ -40,6 +45,7 @@ impl Session {
         Session {
             database: setup.database_path().to_owned(),
             entries: disk.entries(),
+            accepted: BTreeMap::new(),
             _setup: setup,
         }
     }
@@ -54,21 +60,30 @@ pub fn record(flags: &[&str], size: Size, seed: u64) -> Session {
         .flags(["--log-duplicates", "off"])
         .flags(flags.iter().copied());
 
+    let mut accepted = BTreeMap::new();
     let server = disk.recorded(&setup, 0).start();
-    publish(&server, "first", size.requests, &mut random);
+    accepted.append(&mut publish(&server, "first", size.requests, &mut random));
     kill(server);
     let server = disk.recorded(&setup, 1).start();
     for batch in 0..size.batches {
-        publish_batch(&server, batch);
-        publish(&server, &format!("batch {batch}"), 3, &mut random);
+        accepted.append(&mut publish_batch(&server, batch));
+        let round = format!("batch {batch}");
+        accepted.append(&mut publish(&server, &round, 3, &mut random));
     }
-    publish(&server, "second", size.requests, &mut random);
+    accepted.append(&mut publish(&server, "second", size.requests, &mut random));
     server.stop();
     let server = disk.recorded(&setup, 2).start();
-    publish(&server, "third", size.requests / 4, &mut random);
+    accepted.append(&mut publish(
+        &server,
+        "third",
+        size.requests / 4,
+        &mut random,
+    ));
     kill(server);
 
-    Session::of(&disk, setup)
+    let mut session = Session::of(&disk, setup);
+    session.accepted = accepted;
+    session
 }
 
 /// Runs two servers whose disk is in trouble again and again: syncs and writes fail for a moment, and what
@@ -133,36 +148,70 @@ pub fn kill(server: Server) {
     server.kill();
 }
 
-fn publish(server: &Server, round: &str, requests: u64, random: &mut Random) {
-    thread::scope(|scope| {
-        for number in 0..PUBLISHERS {
-            let mut random = random.fork();
-            let mut client = server.client();
-            scope.spawn(move || {
-                let mut last = Vec::new();
-                for request in 0..requests {
-                    // Every third request only repeats: its counts are committed without a sync.
-                    let events = if request % 3 == 2 && !last.is_empty() {
-                        std::mem::take(&mut last)
-                    } else {
-                        events(round, number, request, &mut random)
-                    };
-                    let body = Value::from(events.clone()).to_string();
-                    // What a disk in trouble has refused is sent again.
-                    let mut answer = client.publish(&body);
-                    crate::wait::wait_until("an answer", || {
-                        if answer.status == 503 {
-                            answer = client.publish(&body);
-                        }
-                        answer.status != 503
-                    });
-                    let answer = answer.expect(200);
-                    assert_eq!(answer["received"], events.len());
-                    last = events;
-                }
-            });
+/// Publishes from several connections; returns what was accepted.
+fn publish(server: &Server, round: &str, requests: u64, random: &mut Random) -> BTreeMap<u64, Row> {
+    let publisher = |number: u64, mut random: Random, mut client: Client| {
+        move || {
+            let mut accepted = BTreeMap::new();
+            let mut last = Vec::new();
+            for request in 0..requests {
+                // Every third request only repeats: its counts are committed without a sync.
+                let events = if request % 3 == 2 && !last.is_empty() {
+                    std::mem::take(&mut last)
+                } else {
+                    events(round, number, request, &mut random)
+                };
+                let body = Value::from(events.clone()).to_string();
+                // What a disk in trouble has refused is sent again.
+                let target = "/publish?results=true";
+                let mut answer = client.publish_to(target, &body);
+                crate::wait::wait_until("an answer", || {
+                    if answer.status == 503 {
+                        answer = client.publish_to(target, &body);
+                    }
+                    answer.status != 503
+                });
+                let answer = answer.expect(200);
+                assert_eq!(answer["received"], events.len());
+                accepted.append(&mut accepted_of(&events, &answer));
+                last = events;
+            }
+            accepted
         }
-    });
+    };
+    thread::scope(|scope| {
+        let publishers: Vec<_> = (0..PUBLISHERS)
+            .map(|number| scope.spawn(publisher(number, random.fork(), server.client())))
+            .collect();
+        let joined = publishers
+            .into_iter()
+            .flat_map(|publisher| publisher.join().unwrap());
+        joined.collect()
+    })
+}
+
+/// The events that an answer with results calls accepted, as they are stored.
+fn accepted_of(events: &[Value], answer: &Value) -> BTreeMap<u64, Row> {
+    let results = answer["results"].as_array().expect("they were asked for");
+    let accepted = events
+        .iter()
+        .zip(results)
+        .filter(|(_, result)| result["status"] == "accepted");
+    let row = |(event, result): (&Value, &Value)| {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        let payload = event
+            .get("payload")
+            .map_or("{}".to_owned(), Value::to_string);
+        let row = [
+            text("topic"),
+            text("event_id"),
+            text("timestamp"),
+            text("source"),
+            payload,
+        ];
+        (result["seq"].as_u64().expect("an event has a seq"), row)
+    };
+    accepted.map(row).collect()
 }
 
 fn events(round: &str, publisher: u64, request: u64, random: &mut Random) -> Vec<Value> {
@@ -190,7 +239,7 @@ fn events(round: &str, publisher: u64, request: u64, random: &mut Random) -> Vec
     (0..count).map(event).collect()
 }
 
-fn publish_batch(server: &Server, batch: u64) {
+fn publish_batch(server: &Server, batch: u64) -> BTreeMap<u64, Row> {
     let event = |at: u64| {
         json!({
             "topic": format!("topic {}", at % 7),
@@ -200,6 +249,9 @@ fn publish_batch(server: &Server, batch: u64) {
         })
     };
     let events: Vec<Value> = (0..8_000).map(event).collect();
-    let answer = server.publish(&Value::from(events)).expect(200);
+    let body = Value::from(&events[..]).to_string();
+    let mut client = server.client();
+    let answer = client.publish_to("/publish?results=true", body).expect(200);
     assert_eq!(answer["accepted"], 8_000);
+    accepted_of(&events, &answer)
 }

@@ -10,7 +10,7 @@ use crate::harness::{event, seqs_of, Server};
 /// Changes the file as another program does.
 fn touch(server: &Server) {
     let other = Connection::open(server.setup().database_path()).unwrap();
-    other.execute_batch("PRAGMA user_version = 1").unwrap();
+    other.execute_batch("PRAGMA user_version = 2").unwrap();
 }
 
 fn reads_fail(dedup: &str, in_log: bool) {

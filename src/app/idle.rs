@@ -1,0 +1,59 @@
+//! What waits for idle moments, and when something is due again.
+
+use std::path::Path;
+
+use super::{App, LogDuplicates};
+use crate::clock::Now;
+use crate::limits;
+use crate::store::{Help, StoreError};
+
+impl App {
+    /// One slice of the work that waits for an idle moment; says whether there is more.
+    pub fn idle_work(&mut self, now: Now) -> bool {
+        if now.mono_ms < self.idle_at {
+            return false;
+        }
+        let quiet = !std::mem::take(&mut self.has_committed);
+        self.idle_slice(quiet, now).unwrap_or_else(|error| {
+            log::warn!("work that waits for idle moments has to wait on: {error}");
+            self.idle_at = now.mono_ms + limits::RETRY_MS;
+            false
+        })
+    }
+
+    /// In quiet turns retention and all else take turns: merges need room that retention makes, and
+    /// retention fills a log that has to be checkpointed.
+    fn idle_slice(&mut self, quiet: bool, now: Now) -> Result<bool, StoreError> {
+        if !quiet {
+            // What a commit has brought may have made something else too much.
+            return Ok(self.store.idle_work(false)? || self.store.retains());
+        }
+        self.retains_first = !self.retains_first;
+        if self.retains_first && self.store.retain(now.unix_us)? {
+            return Ok(true);
+        }
+        Ok(self.store.idle_work(true)? || !self.retains_first && self.store.retain(now.unix_us)?)
+    }
+
+    /// The database whose write-ahead log another process is to copy, if that is needed.
+    pub fn wants_help(&self) -> Option<&Path> {
+        self.store.wants_help().then(|| self.store.path())
+    }
+
+    /// What became of [`App::wants_help`].
+    pub fn helped(&mut self, help: Help) {
+        self.store.helped(help);
+    }
+
+    /// When [`App::tick`], [`App::drain`] or [`App::idle_work`] has something to do next, in `mono_ms`.
+    pub fn deadline(&self, now: Now) -> Option<u64> {
+        let retry = (self.fault.is_some() || self.locked_since.is_some()).then_some(self.retry_at);
+        let summarises = self.options.log_duplicates == LogDuplicates::Summary;
+        let summary = (summarises && self.summary.0 > 0).then_some(self.summary.1);
+        let retention = self.store.retention_due().map(|due| {
+            let wait = u64::try_from(due.saturating_sub(now.unix_us)).unwrap_or(0);
+            (now.mono_ms + wait.div_ceil(1_000)).max(self.idle_at)
+        });
+        [retry, summary, retention].into_iter().flatten().min()
+    }
+}

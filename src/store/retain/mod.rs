@@ -1,0 +1,409 @@
+//! Retention: removes the oldest events and forgets the oldest keys, in slices.
+//!
+//! What has gone is always what stands in front of a seq, the horizon. The horizon of the keys never
+//! passes that of the events: the key of a stored event is known. A transaction that moves a horizon
+//! does all that belongs to it, so a kill at any moment leaves a database that is right.
+//!
+//! While events come, this rides along with the commits, in front of their inserts, which then take the
+//! pages that it frees; idle moments do the rest, in transactions that need no fsync of their own:
+//! nothing was promised of them.
+
+mod keys;
+mod remove;
+mod space;
+mod times;
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use keys::Keep;
+pub(super) use keys::{removed_behind, RemovedKeys};
+use times::Times;
+
+use super::keys::MergeBound;
+use super::maintain::{write_topic, CheckpointPlan};
+use super::topics::{TopicId, Topics};
+use super::{damaged, unsigned, Store, StoreError};
+use crate::limits;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Microseconds.
+    Age(i64),
+    /// Bytes.
+    Size(u64),
+}
+
+impl Limit {
+    /// The units of ages, in microseconds, the smallest first.
+    pub const AGES: [(&str, u64); 4] = [
+        ("s", 1_000_000),
+        ("m", 60_000_000),
+        ("h", 3_600_000_000),
+        ("d", 86_400_000_000),
+    ];
+    /// The units of sizes, in bytes, the smallest first.
+    pub const SIZES: [(&str, u64); 2] = [("MB", 1_000_000), ("GB", 1_000_000_000)];
+}
+
+impl std::fmt::Display for Limit {
+    /// As it is set: `7d`, `50GB`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (value, units) = match *self {
+            Limit::Age(age) => (age as u64, &Self::AGES[..]),
+            Limit::Size(bytes) => (bytes, &Self::SIZES[..]),
+        };
+        let is_whole = |unit: &&(&str, u64)| value.is_multiple_of(unit.1);
+        match units.iter().rfind(is_whole) {
+            Some((name, unit)) => write!(f, "{}{name}", value / unit),
+            None => write!(f, "{value}"),
+        }
+    }
+}
+
+/// What is kept; none means all of it, for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Of events. A size is that of the pages that the whole database uses.
+    pub events: Option<Limit>,
+    /// Of keys. A size is that of the pages that the keys use.
+    pub keys: Option<Limit>,
+}
+
+/// What retention has let go, by seq.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Horizons {
+    /// The events up to this seq have been removed.
+    pub events: u64,
+    /// How many events these were.
+    pub removed: u64,
+    /// The keys up to this seq have been forgotten; at most that of the events.
+    pub keys: u64,
+}
+
+impl Horizons {
+    pub fn load(db: &Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT events_horizon, events_removed, keys_horizon FROM retention";
+        db.query_row(sql, [], |row| {
+            Ok(Self {
+                events: unsigned(row, 0)?,
+                removed: unsigned(row, 1)?,
+                keys: unsigned(row, 2)?,
+            })
+        })
+    }
+}
+
+/// What has to be known between two slices.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retainer {
+    retention: Retention,
+    /// When the oldest event, and the oldest key of one that has been removed, may be too old, in
+    /// microseconds since the epoch.
+    events_due: i64,
+    keys_due: i64,
+    times: Times,
+    /// The table `removed_keys` has no row in front of this seq.
+    removed_keys_from: u64,
+    page_bytes: u64,
+    /// Whether the file has the map of its pages that giving some back needs.
+    can_give_back: bool,
+    is_giving_back: bool,
+    /// The log has been told that the keys leave the events less than their share.
+    has_told_of_keys: bool,
+    /// The log has been told that space cannot be given back.
+    has_told_of_space: bool,
+    /// An event counts the same with either check.
+    has_one_pace: bool,
+}
+
+impl Retainer {
+    pub fn new(retention: Retention) -> Self {
+        Self {
+            retention,
+            events_due: i64::MIN,
+            keys_due: i64::MIN,
+            times: Times::default(),
+            removed_keys_from: 0,
+            page_bytes: 1,
+            can_give_back: false,
+            is_giving_back: false,
+            has_told_of_keys: false,
+            has_told_of_space: false,
+            has_one_pace: false,
+        }
+    }
+}
+
+/// How much a transaction may let go.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    rows: usize,
+    bytes: u64,
+    /// Topics whose counts change.
+    topics: usize,
+    /// Bytes that the transaction will bring.
+    incoming: u64,
+}
+
+impl Budget {
+    fn has_room(&self) -> bool {
+        self.rows > 0 && self.bytes > 0 && self.topics > 0
+    }
+}
+
+/// What the open transaction lets go.
+pub(super) struct Removal {
+    horizons: Horizons,
+    retainer: Retainer,
+    /// When the first of the events was processed that it removes.
+    oldest_at: Option<i64>,
+    /// Events that it removes of each topic.
+    topics: BTreeMap<TopicId, u64>,
+    /// Whether it has written anything.
+    pub has_changed: bool,
+}
+
+impl Removal {
+    pub fn horizons(&self) -> Horizons {
+        self.horizons
+    }
+}
+
+impl Store {
+    /// Reads what has been let go.
+    pub(super) fn load_retention(&mut self) -> rusqlite::Result<()> {
+        let horizons = Horizons::load(&self.db)?;
+        let oldest = "SELECT ifnull(min(seq), 0) FROM events";
+        let oldest: i64 = self.db.query_row(oldest, [], |row| row.get(0))?;
+        let are_sound = horizons.keys <= horizons.events
+            && horizons.events <= self.last_seq
+            && horizons.removed <= horizons.events
+            && (oldest == 0 || oldest > horizons.events as i64);
+        if !are_sound {
+            return Err(damaged(
+                "the table retention does not agree with the events",
+            ));
+        }
+        self.horizons = horizons;
+        let mut retainer = Retainer::new(self.options.retention);
+        retainer.times = Times::load(&self.db, horizons, retainer.retention.keys)?;
+        let number = |sql: &str| self.db.query_row(sql, [], |row| unsigned(row, 0));
+        retainer.page_bytes = number("PRAGMA page_size")?.max(1);
+        retainer.can_give_back = number("PRAGMA auto_vacuum")? == 2;
+        self.retainer = retainer;
+        Ok(())
+    }
+
+    /// What the segments that merges make may span.
+    pub(super) fn merge_bound(&self) -> MergeBound {
+        match self.options.retention.keys {
+            None => MergeBound::None,
+            Some(Limit::Age(age)) => MergeBound::Age(age),
+            Some(Limit::Size(bytes)) => MergeBound::Entries(bytes / limits::SEGMENT_BYTES_PER_KEY),
+        }
+    }
+
+    /// Lets a transaction remove as many events with the check `constraint` as with `index`, until the
+    /// database is opened anew: for tests that compare the two.
+    pub fn remove_at_one_pace(&mut self) {
+        self.retainer.has_one_pace = true;
+    }
+
+    /// Whether anything is ever let go.
+    pub fn retains(&self) -> bool {
+        self.retainer.retention != Retention::default()
+    }
+
+    /// When something becomes too old, in microseconds since the epoch; none where age does not count.
+    pub fn retention_due(&self) -> Option<i64> {
+        let Retention { events, keys } = self.retainer.retention;
+        let has_age = |limit| matches!(limit, Some(Limit::Age(_)));
+        let has_events = self.last_seq > self.horizons.events;
+        let has_keys = self.horizons.events > self.horizons.keys;
+        let events = (has_age(events) && has_events).then_some(self.retainer.events_due);
+        let keys = (has_age(keys) && has_keys).then_some(self.retainer.keys_due);
+        [events, keys].into_iter().flatten().min()
+    }
+
+    /// One slice, of a few milliseconds, of what retention has to do in a quiet turn. Says whether there
+    /// may be more.
+    pub fn retain(&mut self, unix_us: i64) -> Result<bool, StoreError> {
+        if !self.retains() {
+            return Ok(false);
+        }
+        let space = self.space()?;
+        let was_giving_back = self.retainer.is_giving_back;
+        self.judge_space(space);
+        if was_giving_back && !self.retainer.is_giving_back {
+            // Only a checkpoint makes the file itself shorter.
+            self.checkpoint_plan = CheckpointPlan::default();
+            return Ok(true);
+        }
+        let removes = self.is_due(space, unix_us);
+        // Pages that are given back while few are free are found soon.
+        let gives_back = self.retainer.is_giving_back
+            && (space.free >= limits::GIVE_BACK_FREE_PAGES || !removes);
+        if !removes && !gives_back {
+            return Ok(false);
+        }
+        self.settle_log()?;
+        if gives_back {
+            self.in_lazy_transaction(|store| space::give_back(&store.db))?;
+            return Ok(true);
+        }
+        let budget = Budget {
+            rows: limits::RETAIN_ROWS_PER_SLICE / self.row_cost(),
+            bytes: limits::RETAIN_BYTES_PER_SLICE,
+            topics: limits::RETAIN_TOPICS_PER_SLICE,
+            incoming: 0,
+        };
+        let result = self.in_lazy_transaction(|store| {
+            let removal = store.let_go(unix_us, budget)?;
+            write_removal(&store.db, &store.topics, &removal)?;
+            Ok(removal)
+        });
+        match result {
+            Ok(removal) => {
+                if let Some(keys) = &mut self.keys {
+                    keys.committed();
+                }
+                self.removal_committed(removal);
+                Ok(true)
+            }
+            Err(error) => {
+                if let Some(keys) = &mut self.keys {
+                    keys.rolled_back();
+                }
+                self.removal_rolled_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// What rides along with a commit of these events, in front of them. None where nothing is ever let
+    /// go.
+    pub(super) fn let_go_along(
+        &mut self,
+        incoming: impl Iterator<Item = (usize, usize)>,
+        unix_us: i64,
+    ) -> rusqlite::Result<Option<Removal>> {
+        if !self.retains() {
+            return Ok(None);
+        }
+        let (mut events, mut bytes) = (0, 0);
+        for (of_events, of_bytes) in incoming {
+            events += of_events;
+            bytes += of_bytes as u64;
+        }
+        let many = limits::RETAIN_ROWS_PER_EVENT * events;
+        let budget = Budget {
+            rows: many.max(limits::RETAIN_ROWS_PER_COMMIT / self.row_cost()),
+            bytes: limits::RETAIN_BYTES_PER_SLICE.max(limits::RETAIN_ROWS_PER_EVENT as u64 * bytes),
+            topics: many.max(limits::RETAIN_TOPICS_PER_SLICE),
+            incoming: bytes,
+        };
+        self.let_go(unix_us, budget).map(Some)
+    }
+
+    /// How much dearer it is to remove an event than where all of it stands in the order of the seqs.
+    fn row_cost(&self) -> usize {
+        if self.keys.is_some() || self.retainer.has_one_pace {
+            1
+        } else {
+            limits::RETAIN_CONSTRAINT_COST
+        }
+    }
+
+    /// Lets go what is due, inside the open transaction.
+    fn let_go(&mut self, unix_us: i64, budget: Budget) -> rusqlite::Result<Removal> {
+        let mut removal = Removal {
+            horizons: self.horizons,
+            retainer: self.retainer,
+            oldest_at: None,
+            topics: BTreeMap::new(),
+            has_changed: false,
+        };
+        self.forget_keys(&mut removal, unix_us)?;
+        self.remove_events(&mut removal, unix_us, budget)?;
+        self.clear_removed_keys(&mut removal, budget.rows)?;
+        if let Some(keys) = &mut self.keys {
+            keys.set_horizons(removal.horizons);
+            removal.has_changed |= keys.has_forgotten();
+            keys.drop_forgotten(&self.db)?;
+        }
+        Ok(removal)
+    }
+
+    /// The transaction has been committed.
+    pub(super) fn removal_committed(&mut self, removal: Removal) {
+        self.horizons = removal.horizons;
+        self.retainer = removal.retainer;
+        for (topic, events) in removal.topics {
+            self.topics.remove(topic, events);
+        }
+    }
+
+    /// The transaction has failed.
+    pub(super) fn removal_rolled_back(&mut self) {
+        if let Some(keys) = &mut self.keys {
+            keys.set_horizons(self.horizons);
+        }
+    }
+
+    /// Whether something is to be let go now.
+    fn is_due(&self, space: space::Space, unix_us: i64) -> bool {
+        let Retention { events, keys } = self.retainer.retention;
+        let has_events = self.last_seq > self.horizons.events;
+        let events_due = match events {
+            Some(Limit::Age(_)) => unix_us >= self.retainer.events_due,
+            Some(Limit::Size(size)) => space.used > self.pages_allowed(size, self.horizons),
+            None => false,
+        };
+        let keys_due = match keys {
+            Some(Limit::Age(_)) => {
+                self.horizons.events > self.horizons.keys && unix_us >= self.retainer.keys_due
+            }
+            Some(Limit::Size(size)) => self.keys_beyond(size, self.horizons) > self.horizons.keys,
+            None => false,
+        };
+        has_events && events_due
+            || keys_due
+            || self.keys.as_ref().is_some_and(|keys| keys.has_forgotten())
+            || self.retainer.removed_keys_from <= self.cleared_up_to(self.horizons)
+    }
+}
+
+/// How much older than `age` something may become before it is looked for: not each for itself.
+fn pause(age: i64) -> i64 {
+    limits::RETAIN_PAUSE_US.min(age / 8)
+}
+
+/// Writes what a removal means for the tables, at the end of its transaction: behind whatever else
+/// writes the counts of topics.
+pub(super) fn write_removal(
+    db: &Connection,
+    topics: &Topics,
+    removal: &Removal,
+) -> rusqlite::Result<()> {
+    if !removal.has_changed {
+        return Ok(());
+    }
+    for (id, removed) in &removal.topics {
+        let mut topic = topics.get(*id).clone();
+        topic.events = topic.events.saturating_sub(*removed);
+        write_topic(db, *id, &topic)?;
+    }
+    let Horizons {
+        events,
+        removed,
+        keys,
+    } = removal.horizons;
+    db.prepare_cached(
+        "UPDATE retention SET events_horizon = ?1, events_removed = ?2, keys_horizon = ?3",
+    )?
+    .execute((events as i64, removed as i64, keys as i64))
+    .map(|_| ())
+}

@@ -1,0 +1,119 @@
+//! The pages of the file: how many are used, how many are free, and giving free ones back.
+//!
+//! What is removed leaves free pages, which whatever is stored next takes: a database that retention
+//! holds at a size has few of them. Many are free only when a limit is set for the first time, or
+//! traffic has fallen off; then quiet turns move pages from the end of the file into free ones and cut
+//! the end off, a few at a time (SQLite's `PRAGMA incremental_vacuum`).
+
+use rusqlite::Connection;
+
+use super::super::Store;
+use super::{Horizons, Limit};
+use crate::limits;
+
+/// Pages of the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Space {
+    pub used: u64,
+    pub free: u64,
+}
+
+fn number(db: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    db.prepare_cached(sql)?
+        .query_row([], |row| super::unsigned(row, 0))
+}
+
+/// Pages of the file that are not free, the open transaction included.
+pub(super) fn used_pages(db: &Connection) -> rusqlite::Result<u64> {
+    let free = number(db, "PRAGMA freelist_count")?;
+    Ok(number(db, "PRAGMA page_count")?.saturating_sub(free))
+}
+
+/// Gives some pages back, inside the open transaction. The file becomes shorter with the checkpoint that
+/// follows.
+pub(super) fn give_back(db: &Connection) -> rusqlite::Result<()> {
+    let sql = format!("PRAGMA incremental_vacuum({})", limits::GIVE_BACK_PAGES);
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    // Each row is a page.
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+impl Store {
+    pub(super) fn space(&self) -> rusqlite::Result<Space> {
+        let free = number(&self.db, "PRAGMA freelist_count")?;
+        let used = number(&self.db, "PRAGMA page_count")?.saturating_sub(free);
+        Ok(Space { used, free })
+    }
+
+    /// Pages that the whole database may use where events are kept up to `size` bytes. Keys that are
+    /// kept for longer than their events leave these a share in any case.
+    pub(super) fn pages_allowed(&self, size: u64, horizons: Horizons) -> u64 {
+        let size = size / self.retainer.page_bytes;
+        size.max(self.key_pages(horizons) + size / limits::EVENTS_SHARE)
+    }
+
+    /// Pages that keys take, about.
+    fn key_pages(&self, horizons: Horizons) -> u64 {
+        let in_table = horizons.events - self.cleared_up_to(horizons).min(horizons.events);
+        let (pages, row_bytes) = match &self.keys {
+            Some(keys) => (keys.pages(), limits::SEGMENT_BYTES_PER_KEY),
+            None => (0, limits::REMOVED_KEY_BYTES),
+        };
+        pages + in_table * row_bytes / self.retainer.page_bytes
+    }
+
+    /// Notes what the pages say: whether some are to be given back, and whether the keys crowd the events
+    /// out.
+    pub(super) fn judge_space(&mut self, space: Space) {
+        let total = space.used + space.free;
+        let (spare, slack) = match self.retainer.retention.events {
+            None => return,
+            // What is free within the size will be wanted again.
+            Some(Limit::Size(size)) => {
+                let allowed = self.pages_allowed(size, self.horizons);
+                let spare = total.saturating_sub(allowed).min(space.free);
+                (spare, allowed / limits::SPARE_SHARE_OF_SIZE)
+            }
+            Some(Limit::Age(_)) => {
+                let share = total / limits::SPARE_SHARE_OF_FILE;
+                (space.free, share.min(limits::SPARE_PAGES_MAX))
+            }
+        };
+        let slack = slack.max(limits::SPARE_PAGES_MIN);
+        let most = if self.retainer.is_giving_back {
+            slack / 2
+        } else {
+            slack
+        };
+        let can_give_back = self.retainer.can_give_back;
+        self.retainer.is_giving_back = can_give_back && spare > most;
+        if spare > most && !can_give_back && !self.retainer.has_told_of_space {
+            self.retainer.has_told_of_space = true;
+            log::info!(
+                "an older version made this file: the space of what is removed is used again, \
+                 but the file does not become shorter"
+            );
+        }
+        self.judge_keys();
+    }
+
+    fn judge_keys(&mut self) {
+        let Some(Limit::Size(size)) = self.retainer.retention.events else {
+            return;
+        };
+        let pages = size / self.retainer.page_bytes;
+        let keys = self.key_pages(self.horizons);
+        let is_crowded = keys + pages / limits::EVENTS_SHARE > pages;
+        if is_crowded && !self.retainer.has_told_of_keys {
+            self.retainer.has_told_of_keys = true;
+            log::warn!(
+                "the keys take {} MB of the {} of --retain-events, and events keep a quarter of these: \
+                 --retain-keys would bound the keys",
+                keys * self.retainer.page_bytes / 1_000_000,
+                Limit::Size(size)
+            );
+        }
+    }
+}
