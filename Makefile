@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For each target of `fuzz`.
 SECONDS ?= 60
 
-.PHONY: build run test torture reliability check deny bench bench-subscribers bench-peers \
+.PHONY: build run test torture reliability check deny deb bench bench-subscribers bench-peers \
 	bench-scale bench-stalls load clean bench-overload fuzz
 
 build:
@@ -39,6 +39,15 @@ check:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --test tidy
 
+# A package for Debian in target/debian/: the program, its manual, completions and units. Needs cargo-deb.
+deb: build
+	target/release/logagg man --folder target/package/man
+	mkdir -p target/package/completions
+	for shell in bash zsh fish; do \
+		target/release/logagg completions $$shell > target/package/completions/$$shell || exit 1; \
+	done
+	$(CARGO) deb --no-build
+
 # Licences, duplicate versions and sources of the dependencies, as deny.toml has them, and their known
 # weaknesses where the database of those can be fetched. Needs cargo-deny.
 deny:
@@ -49,10 +58,11 @@ deny:
 		echo 'SKIPPED deny advisories: the database of known weaknesses cannot be fetched'; \
 	fi
 
-# Measures the server beside nginx and SQLite alone in some four minutes. Arguments go in ARGS, as in
-# make bench ARGS=--help; each of these writes its section of bench/RESULTS.md.
+# Measures the server beside nginx and SQLite alone, and with subscribers, in some eight minutes. Arguments for
+# the first go in ARGS, as in make bench ARGS=--help; each of these writes its section of bench/RESULTS.md.
 bench:
 	$(CARGO) run --release -p logagg-bench -- $(ARGS)
+	$(if $(ARGS),,$(CARGO) run --release -p logagg-bench -- subscribers)
 
 # What subscribers cost the publishers, and what they get.
 bench-subscribers:

@@ -364,6 +364,22 @@ pub const SHIP_SAVE_MS: u64 = 1_000;
 /// Milliseconds for which what is there is still shipped behind a signal.
 pub const SHIP_FLUSH_MS: u64 = 5_000;
 
+// Of `simulate` and `bench`.
+/// Events of a load that is simulated.
+pub const SIMULATED_MAX_EVENTS: u64 = 100_000_000;
+/// Connections of a load that is simulated, each with a thread of its own.
+pub const SIMULATED_MAX_CONNECTIONS: u64 = 256;
+/// Connections of a load that is measured.
+pub const LOAD_MAX_CONNECTIONS: u64 = 10_000;
+/// Topics that the events of a load are spread over.
+pub const LOAD_MAX_TOPICS: u64 = 1_000_000;
+/// Bytes of the payload of each event of a load that is measured.
+pub const LOAD_MAX_PAYLOAD_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of such an event besides its payload, at the most.
+pub const LOAD_EVENT_BYTES: u64 = 192;
+/// Bytes of the requests of all connections together.
+pub const LOAD_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
 const _: () = assert!(SHIP_TAIL_BYTES < SHIP_READ_BYTES && SHIP_READ_BYTES <= SHIP_LINE_MAX_BYTES);
 
 // Of retention.

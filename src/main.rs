@@ -27,6 +27,10 @@ fn main() -> ExitCode {
         Ok(Command::Export(arguments)) => cli::export::run(arguments),
         Ok(Command::Import(arguments)) => cli::import::run(arguments),
         Ok(Command::Ship(arguments)) => cli::ship::run(arguments),
+        Ok(Command::Simulate(arguments)) => cli::simulate::run(arguments),
+        Ok(Command::Bench(arguments)) => cli::bench::run(arguments),
+        Ok(Command::Completions(arguments)) => cli::completions::run(arguments),
+        Ok(Command::Man(arguments)) => cli::manual::run(arguments),
         Err(refusal) => return refusal.report(),
     };
     match done {

@@ -47,7 +47,10 @@ struct Layer {
 
 /// Where a crate may be named, as the start of a path.
 const CRATE_ROOMS: [(&str, &[&str]); 5] = [
-    ("mio", &["src/net/", "src/net.rs", "bench/"]),
+    (
+        "mio",
+        &["src/net/", "src/net.rs", "src/client/load/", "bench/"],
+    ),
     ("slab", &["src/net/", "src/net.rs", "bench/"]),
     ("httparse", &["src/http/head.rs"]),
     ("rusqlite", &["src/store/", "src/store.rs", "bench/"]),

@@ -66,13 +66,14 @@ impl Contender {
                     pace: None,
                     checks: remote.checks,
                 };
-                let outcome = load::run(&plan, &mut remote.traffic)?;
+                let (outcome, allocations) = load::run_counted(&plan, &mut remote.traffic)?;
                 if let Some((before, after)) = before.zip(cpu()?) {
                     let micros = (after - before).as_secs_f64() * 1e6;
                     rounds
                         .cpu_micros
                         .push(micros / outcome.answers.max(1) as f64);
                 }
+                rounds.allocations += allocations;
                 rounds.add(outcome);
             }
             Contender::Loop { table, cores } => {
@@ -90,7 +91,6 @@ impl Rounds {
     fn add(&mut self, outcome: Outcome) {
         self.rates.push(outcome.rate());
         self.requests += outcome.answers;
-        self.allocations += outcome.allocations;
         self.errors += outcome.errors;
         self.first_error = self.first_error.take().or(outcome.first_error);
         match &mut self.latency {

@@ -10,7 +10,7 @@ use rusqlite::{params, Connection};
 
 use crate::kind::new_seed;
 use crate::load::events::{EventStream, IdOrder, Repeats, ID_BYTES, TOPICS};
-use crate::load::request::{payload, topic_name, SOURCE, TIMESTAMP};
+use crate::load::request::{payload, topic_name, PAYLOAD_BYTES, SOURCE, TIMESTAMP};
 use crate::schema;
 
 /// Rows in a transaction that fills a table before it is measured.
@@ -82,7 +82,7 @@ impl Table {
             directory,
             batch: what.batch,
             stream: EventStream::new(what.order, Repeats::Never, TOPICS, new_seed()),
-            payload: payload(),
+            payload: payload(PAYLOAD_BYTES),
         };
         table.fill(what.rows_before).map_err(io::Error::other)?;
         Ok(table)

@@ -65,7 +65,7 @@ impl Kind {
             Kind::RareTopic => Template::read_topic(&host, self.topics()),
             _ => {
                 let batch = batch.unwrap_or_else(|| self.default_batch());
-                Template::publish(protocol, batch, &host, self.topics())
+                protocol.publish(batch, &host, self.topics())
             }
         };
         let (order, repeats) = match self {
@@ -78,7 +78,7 @@ impl Kind {
             | Kind::ManyTopics
             | Kind::RareTopic => (IdOrder::Random, Repeats::Never),
             Kind::Same => (IdOrder::Ordered, Repeats::Always),
-            Kind::HalfNear => (IdOrder::Random, Repeats::HalfNear),
+            Kind::HalfNear => (IdOrder::Random, Repeats::Near { per_mille: 500 }),
             Kind::HalfFar => (IdOrder::Random, Repeats::HalfFar),
         };
         Traffic {

@@ -72,7 +72,7 @@ fn generate_load(args: &LoadArgs) -> io::Result<bool> {
     let batch = args.batch.map(|batch| batch as usize);
     let mut traffic = args.kind.traffic(address, Protocol::Http, batch);
     if args.fill > 0 {
-        load::fill(address, &mut traffic, args.fill)?;
+        load::fill(address, Protocol::Http, &mut traffic, args.fill)?;
     }
     let plan = Plan {
         address,
@@ -87,14 +87,14 @@ fn generate_load(args: &LoadArgs) -> io::Result<bool> {
         },
     };
     let cpu_before = process::cpu_time(std::process::id())?;
-    let outcome = load::run(&plan, &mut traffic)?;
+    let (outcome, allocations) = load::run_counted(&plan, &mut traffic)?;
     let cpu = process::cpu_time(std::process::id())? - cpu_before;
     let micros = |quantile| outcome.latency.value_at_quantile(quantile) as f64 / 1e3;
     println!("{}", cores.describe());
     println!(
         "{} requests/s, {} events/s, {} connections, {} s",
         report::grouped(outcome.request_rate()),
-        report::grouped(outcome.events as f64 / outcome.elapsed.as_secs_f64()),
+        report::grouped(outcome.event_rate()),
         args.connections,
         args.seconds
     );
@@ -109,7 +109,7 @@ fn generate_load(args: &LoadArgs) -> io::Result<bool> {
     println!(
         "generator: {:.2} us of processor time and {:.4} allocations a request",
         cpu.as_secs_f64() * 1e6 / outcome.answers.max(1) as f64,
-        outcome.allocations as f64 / outcome.answers.max(1) as f64
+        allocations as f64 / outcome.answers.max(1) as f64
     );
     println!(
         "accepted {}, duplicates {}, errors {}{}",

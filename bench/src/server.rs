@@ -251,7 +251,10 @@ fn health_status(address: SocketAddr) -> io::Result<u16> {
 }
 
 /// The whole answer to a `GET`.
-fn get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// Where there is none.
+pub fn get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(READY_WITHIN))?;
     write!(

@@ -146,7 +146,8 @@ impl Suite {
                 let tested = self.start_server(scenario.name)?;
                 let mut ours = self.under_load(&tested, kind, connections);
                 if let (Contender::Remote(remote), 1..) = (&mut ours, events_before) {
-                    load::fill(remote.address, &mut remote.traffic, events_before)?;
+                    let (address, traffic) = (remote.address, &mut remote.traffic);
+                    load::fill(address, Protocol::Http, traffic, events_before)?;
                 }
                 self.run_server(scenario, tested, ours, connections)?
             }

@@ -8,8 +8,10 @@ use crate::http::{Request, Response};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 macro_rules! file {
-    ($name:literal, $media_type:literal) => {
+    ($name:literal, $media_type:expr) => {
         File::plain(
             $name,
             $media_type,
@@ -19,10 +21,18 @@ macro_rules! file {
 }
 
 static PAGE: File = file!("page.html", "text/html; charset=utf-8");
-static ASSETS: [File; 3] = [
+static ASSETS: [File; 11] = [
+    file!("ask.js", SCRIPT),
     file!("dashboard.css", "text/css; charset=utf-8"),
-    file!("dashboard.js", "text/javascript; charset=utf-8"),
+    file!("dashboard.js", SCRIPT),
+    file!("event.js", SCRIPT),
+    file!("figures.js", SCRIPT),
     file!("icon.svg", "image/svg+xml"),
+    file!("plot.js", SCRIPT),
+    file!("publish.js", SCRIPT),
+    file!("tail.js", SCRIPT),
+    file!("text.js", SCRIPT),
+    file!("topics.js", SCRIPT),
 ];
 
 /// Whether a request prefers a page to JSON: it names HTML, and does not name JSON before it.
@@ -55,6 +65,22 @@ mod tests {
         assert!(bytes < 60_000, "{bytes} bytes gzipped");
     }
 
+    /// A module that is not compiled in would show in a browser alone.
+    #[test]
+    fn every_module_that_a_script_names_is_compiled_in() {
+        let mut named = 0;
+        for file in &ASSETS {
+            let text = std::str::from_utf8(file.content()).expect("files are UTF-8");
+            for line in text.lines().filter(|line| line.starts_with("import ")) {
+                let module = line.split("\"./").nth(1).expect("it stands beside it");
+                let module = module.trim_end_matches("\";");
+                assert!(asset(module).is_some(), "{}: {module}", file.name);
+                named += 1;
+            }
+        }
+        assert!(named > ASSETS.len(), "{named}");
+    }
+
     #[test]
     fn nothing_is_loaded_from_elsewhere_and_no_script_stands_in_the_page() {
         for file in std::iter::once(&PAGE).chain(&ASSETS) {
@@ -70,7 +96,8 @@ mod tests {
         assert!(!page.contains("onclick") && !page.contains("style=") && !page.contains("<style"));
         assert_eq!(
             page.matches("<script").count(),
-            page.matches("<script src=\"/assets/").count()
+            page.matches("<script type=\"module\" src=\"/assets/")
+                .count()
         );
     }
 }

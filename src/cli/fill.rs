@@ -158,7 +158,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn now() -> String {
+/// The time now as RFC 3339 has it.
+pub fn now() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let micros = since.map_or(0, |since| since.as_micros());
     rfc3339(i64::try_from(micros).unwrap_or(i64::MAX))

@@ -2,19 +2,24 @@
 //! wrong. It must never write outside standard output and standard error, and never panic on them.
 
 pub mod backup;
+pub mod bench;
 pub mod check;
 pub mod checkpoint;
+pub mod completions;
 pub mod convert;
 pub mod export;
 mod fill;
 pub mod healthcheck;
 pub mod import;
 mod input;
+pub mod manual;
 mod meter;
+mod numbers;
 mod progress;
 pub mod publish;
 pub mod serve;
 pub mod ship;
+pub mod simulate;
 pub mod stats;
 pub mod tail;
 mod terminal;
@@ -31,14 +36,18 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use backup::{BackupArgs, RestoreArgs};
+use bench::BenchArgs;
 use check::CheckArgs;
 use checkpoint::CheckpointArgs;
+use completions::CompletionsArgs;
 use convert::ConvertArgs;
 use export::ExportArgs;
 use healthcheck::HealthcheckArgs;
 use import::ImportArgs;
+use manual::ManArgs;
 use publish::PublishArgs;
 use ship::ShipArgs;
+use simulate::SimulateArgs;
 use stats::StatsArgs;
 use tail::TailArgs;
 use topics::TopicsArgs;
@@ -63,6 +72,10 @@ pub enum Command {
     Export(ExportArgs),
     Import(ImportArgs),
     Ship(ShipArgs),
+    Simulate(SimulateArgs),
+    Bench(BenchArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Every event stored once, on disk before the answer.
@@ -89,6 +102,10 @@ enum CliSubcommand {
     Export(ExportArgs),
     Import(ImportArgs),
     Ship(ShipArgs),
+    Simulate(SimulateArgs),
+    Bench(BenchArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
@@ -153,6 +170,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         CliSubcommand::Export(export) => Ok(Command::Export(export)),
         CliSubcommand::Import(import) => Ok(Command::Import(import)),
         CliSubcommand::Ship(ship) => Ok(Command::Ship(ship)),
+        CliSubcommand::Simulate(simulate) => Ok(Command::Simulate(simulate)),
+        CliSubcommand::Bench(bench) => Ok(Command::Bench(bench)),
+        CliSubcommand::Completions(completions) => Ok(Command::Completions(completions)),
+        CliSubcommand::Man(man) => Ok(Command::Man(man)),
     }
 }
 
@@ -196,9 +217,14 @@ impl Failure {
 
 /// The client of a command that has one, and the signals taken over. Once a process.
 fn client_of(arguments: &ClientArgs, give_up: GiveUp) -> Result<Client, Failure> {
-    let interrupt = Interrupt::install()
-        .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?;
-    Client::new(arguments, give_up, Arc::new(interrupt)).map_err(Failure::Setting)
+    Client::new(arguments, give_up, interrupt()?).map_err(Failure::Setting)
+}
+
+/// Takes the signals over. Once a process.
+fn interrupt() -> Result<Arc<Interrupt>, Failure> {
+    Interrupt::install()
+        .map(Arc::new)
+        .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
 }
 
 /// Removes the variables of the subcommands' flags that are set to nothing.

@@ -5,26 +5,26 @@ use std::io::{stdout, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use clap::Args;
 
 use super::fill::Fill;
 use super::input::{Input, Next, Place};
 use super::meter::Meter;
+use super::numbers::within;
 use super::{client_of, Failure};
 use crate::client::text::escaped;
 use crate::client::{publish, time, Batch, Client, ClientArgs, GiveUp, Outcome};
 use crate::limits;
 
 /// How long it goes on without a server where the arguments do not say.
-const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
+pub const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
 
 /// How lines are put together
 #[derive(Debug, Args)]
 pub struct Pace {
     /// Most events in one request
     #[arg(long, value_name = "EVENTS", default_value = "500")]
-    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..=limits::RING_CAPACITY_MAX).map(|n| n as usize))]
+    #[arg(value_parser = within(1..=limits::RING_CAPACITY_MAX))]
     batch: usize,
 
     /// How long the first event of a batch waits for the others

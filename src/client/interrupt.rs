@@ -45,8 +45,8 @@ pub struct Interrupt {
     /// Readable once a signal has come, and never read.
     signalled: UnixStream,
     watches_output: AtomicBool,
-    /// Whether what is under way may be finished in spite of a signal.
-    has_grace: AtomicBool,
+    /// How much is under way that may be finished in spite of a signal.
+    with_grace: AtomicUsize,
 }
 
 impl Interrupt {
@@ -69,7 +69,7 @@ impl Interrupt {
             signal,
             signalled,
             watches_output: AtomicBool::new(false),
-            has_grace: AtomicBool::new(false),
+            with_grace: AtomicUsize::new(0),
         })
     }
 
@@ -116,9 +116,9 @@ impl Interrupt {
 
     /// Runs what a signal should not cut off: it then still has [`CLIENT_GRACE_MS`] for each of its waits.
     pub fn with_grace<T>(&self, run: impl FnOnce() -> T) -> T {
-        self.has_grace.store(true, Ordering::Relaxed);
+        self.with_grace.fetch_add(1, Ordering::Relaxed);
         let result = run();
-        self.has_grace.store(false, Ordering::Relaxed);
+        self.with_grace.fetch_sub(1, Ordering::Relaxed);
         result
     }
 
@@ -135,7 +135,7 @@ impl Interrupt {
         wanted: Option<(BorrowedFd, PollFlags)>,
         time: Option<Duration>,
     ) -> Result<bool, Stop> {
-        let has_grace = self.has_grace.load(Ordering::Relaxed);
+        let has_grace = self.with_grace.load(Ordering::Relaxed) > 0;
         let (time, signal_flags) = match self.signal() {
             None => (time, PollFlags::IN),
             Some(number) if !has_grace => return Err(Stop::Signal(number)),

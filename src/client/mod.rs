@@ -25,6 +25,7 @@
 //! - [`publish`] publishes a batch exactly once and says what became of each event.
 //! - [`Subscription`] reads events in order, without a gap or a repetition, over as many connections as
 //!   that takes.
+//! - [`load`] keeps a server busy and measures it.
 //! - [`Interrupt`] is for the waits that are the command's own.
 //! - [`text::escaped`] is for what else comes from elsewhere and is shown.
 //!
@@ -33,6 +34,7 @@
 
 mod error;
 mod interrupt;
+pub mod load;
 mod patience;
 mod publish;
 mod settings;
@@ -43,10 +45,11 @@ mod transport;
 use std::cell::Cell;
 use std::io::{stderr, Read, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned};
 use ureq::config::Config;
 use ureq::http::{header, HeaderValue, Method, Request, Response};
 use ureq::unversioned::resolver::DefaultResolver;
@@ -55,8 +58,8 @@ use ureq::{Agent, Body, BodyReader};
 pub use error::{Error, Fault, Refusal};
 pub use interrupt::{Interrupt, Stop};
 pub use patience::{Patience, Verdict};
-pub use publish::{publish, Batch, Outcome};
-pub use settings::{time, Address, ClientArgs, GiveUp};
+pub use publish::{publish, publish_unanswered, Batch, Outcome};
+pub use settings::{time, Address, ClientArgs, Endpoint, GiveUp};
 pub use subscription::{percent_encoded, Item, Subscription};
 
 use crate::limits::CLIENT_ANSWER_MAX_BYTES;
@@ -70,6 +73,7 @@ pub struct Client {
     base: String,
     authorization: Option<HeaderValue>,
     interrupt: Arc<Interrupt>,
+    loses_answer: Arc<AtomicBool>,
     give_up: GiveUp,
     tell: Box<dyn Fn(&str)>,
     retries: Cell<u64>,
@@ -95,10 +99,12 @@ impl Client {
             Address::Url(url) => (url.clone(), None),
             Address::Unix(path) => ("http://127.0.0.1".to_owned(), Some(path.clone())),
         };
+        let loses_answer = Arc::new(AtomicBool::new(false));
         let connector = SocketConnector {
             unix,
             timeout: arguments.timeout,
             interrupt: interrupt.clone(),
+            loses_answer: loses_answer.clone(),
         };
         let config = Config::builder()
             .http_status_as_error(false)
@@ -118,6 +124,7 @@ impl Client {
             base,
             authorization,
             interrupt,
+            loses_answer,
             give_up: arguments.give_up_after.unwrap_or(give_up),
             // Where nobody can read it, the client goes on all the same.
             tell: Box::new(|sentence| drop(writeln!(stderr(), "logagg: {sentence}"))),
@@ -161,7 +168,12 @@ impl Client {
     /// One `GET` whose answer is JSON of this form.
     pub fn json<T: DeserializeOwned>(&self, target: &str) -> Result<T, Error> {
         let body = self.get(target)?;
-        serde_json::from_slice(&body).map_err(|error| self.unexpected(&error.to_string()))
+        self.read_json(&body)
+    }
+
+    /// What an answer holds, as JSON of this form.
+    pub fn read_json<'a, T: Deserialize<'a>>(&self, body: &'a [u8]) -> Result<T, Error> {
+        serde_json::from_slice(body).map_err(|error| self.unexpected(&error.to_string()))
     }
 
     /// One `POST`. A signal meanwhile waits for its answer, for a moment.
@@ -169,6 +181,23 @@ impl Client {
         let headers = [("content-type", content_type)];
         self.interrupt
             .with_grace(|| self.answer(self.request(Method::POST, target, &headers, body)?))
+    }
+
+    /// One `POST` whose connection is closed on purpose as soon as it has been sent. Whether it was carried
+    /// out is not known then, and an error only where it was not sent.
+    pub fn post_unanswered(
+        &self,
+        target: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<(), Error> {
+        self.loses_answer.store(true, Ordering::Relaxed);
+        let result = self.post(target, content_type, body);
+        let was_lost = !self.loses_answer.swap(false, Ordering::Relaxed);
+        match result {
+            Err(Error::Lost(_)) if was_lost => Ok(()),
+            result => result.map(drop),
+        }
     }
 
     /// One `GET` whose answer is read as it comes.
@@ -302,7 +331,8 @@ impl Client {
         }
     }
 
-    fn unexpected(&self, reason: &str) -> Error {
+    /// The error that an answer is none that a server of this kind gives.
+    pub fn unexpected(&self, reason: &str) -> Error {
         let reason = text::escaped(reason);
         Error::Unexpected(format!(
             "{} does not answer as a log aggregator does: {reason}",

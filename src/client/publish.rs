@@ -47,6 +47,10 @@ impl Batch {
     }
 }
 
+/// Where batches go.
+const TARGET: &str = "/publish?results=true&partial=true";
+const CONTENT_TYPE: &str = "application/x-ndjson";
+
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -118,9 +122,17 @@ pub fn publish(
     Ok(())
 }
 
+/// Sends a batch once and loses the answer on purpose. Its events may be stored or not, and publishing them
+/// again stores them once.
+///
+/// # Errors
+/// It was not sent.
+pub fn publish_unanswered(client: &Client, batch: &Batch) -> Result<(), Error> {
+    client.post_unanswered(TARGET, CONTENT_TYPE, &batch.body)
+}
+
 fn send(client: &Client, lines: &[u8], count: usize) -> Result<Vec<Outcome>, Error> {
-    const TARGET: &str = "/publish?results=true&partial=true";
-    let body = client.post(TARGET, "application/x-ndjson", lines)?;
+    let body = client.post(TARGET, CONTENT_TYPE, lines)?;
     outcomes(&body, count).map_err(|reason| client.unexpected(&reason))
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -32,8 +33,8 @@ pub struct ClientArgs {
 
     /// How long to try again while there is no connection or the server answers 503; or never
     ///
-    /// By default tail, ship and the live stats never give up, publish, import and export do after 5m, and the
-    /// others after the first try.
+    /// By default tail, ship and the live stats never give up, publish, import, export and simulate do after 5m, and
+    /// the others after the first try.
     #[arg(long, value_name = "TIME")]
     pub give_up_after: Option<GiveUp>,
 }
@@ -81,6 +82,45 @@ pub enum Address {
     Url(String),
     /// The path of a Unix socket.
     Unix(PathBuf),
+}
+
+/// Where requests without a client are sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub address: SocketAddr,
+    /// The value of `Host` (RFC 9112 §3.2).
+    pub host: String,
+    /// What stands before each path.
+    pub path: String,
+}
+
+impl Address {
+    /// Resolves the name.
+    ///
+    /// # Errors
+    /// One sentence: it is not `http://`, or its name is not known.
+    pub fn endpoint(&self) -> Result<Endpoint, String> {
+        let uri: Option<Uri> = match self {
+            Address::Url(url) => url.parse().ok(),
+            Address::Unix(_) => None,
+        };
+        let uri = uri.filter(|uri| uri.scheme_str() == Some("http"));
+        let uri = uri.ok_or("this needs a server at http://HOST:PORT")?;
+        let host = uri.authority().map_or("", |authority| authority.as_str());
+        let name = match uri.port_u16() {
+            Some(_) => host.to_owned(),
+            None => format!("{host}:80"),
+        };
+        let mut addresses = name
+            .to_socket_addrs()
+            .map_err(|error| format!("the address of {host} is not known: {error}"))?;
+        let address = addresses.next();
+        Ok(Endpoint {
+            address: address.ok_or_else(|| format!("{host} has no address"))?,
+            host: host.to_owned(),
+            path: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
 }
 
 impl fmt::Display for Address {
@@ -210,6 +250,24 @@ mod tests {
             let parsed: Result<Address, _> = text.parse();
             assert!(parsed.is_err(), "{text}: {parsed:?}");
         }
+    }
+
+    #[test]
+    fn endpoints_are_addresses_with_what_a_request_says() {
+        let endpoint = |text: &str| text.parse::<Address>().unwrap().endpoint();
+        let expected = |address: &str, host: &str, path: &str| Endpoint {
+            address: address.parse().unwrap(),
+            host: host.to_owned(),
+            path: path.to_owned(),
+        };
+        for (text, address, host, path) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080", ""),
+            ("http://[::1]/", "[::1]:80", "[::1]", ""),
+            ("http://127.0.0.1/a/b/", "127.0.0.1:80", "127.0.0.1", "/a/b"),
+        ] {
+            assert_eq!(endpoint(text), Ok(expected(address, host, path)));
+        }
+        assert!(endpoint("unix:/run/socket").is_err());
     }
 
     #[test]

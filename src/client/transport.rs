@@ -10,6 +10,7 @@ use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub struct SocketConnector {
     /// How long making a connection may take, and a connection be silent while something is awaited.
     pub timeout: Duration,
     pub interrupt: Arc<Interrupt>,
+    /// Whether the next answer is to be lost: its request is sent, and then the connection closed. Taken back
+    /// when that has happened.
+    pub loses_answer: Arc<AtomicBool>,
 }
 
 impl SocketConnector {
@@ -54,6 +58,7 @@ impl SocketConnector {
             buffers: LazyBuffers::new(CLIENT_BUFFER_BYTES, CLIENT_BUFFER_BYTES),
             timeout: self.timeout,
             interrupt: self.interrupt.clone(),
+            loses_answer: self.loses_answer.clone(),
             unsent: None,
         })
     }
@@ -108,6 +113,7 @@ pub struct SocketTransport {
     buffers: LazyBuffers,
     timeout: Duration,
     interrupt: Arc<Interrupt>,
+    loses_answer: Arc<AtomicBool>,
     /// Why the rest of the request was not sent; then only an answer is awaited.
     unsent: Option<Unsent>,
 }
@@ -174,6 +180,10 @@ impl Transport for SocketTransport {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        if self.loses_answer.swap(false, Ordering::Relaxed) {
+            let reason = "lost on purpose";
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, reason).into());
+        }
         loop {
             let error = match (&self.socket).read(self.buffers.input_append_buf()) {
                 Ok(count) if count > 0 => {

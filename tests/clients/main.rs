@@ -4,10 +4,12 @@
 mod exporting;
 mod failures;
 mod fake;
+mod faulty;
 #[allow(dead_code, unused_imports)]
 #[path = "../server/harness/mod.rs"]
 mod harness;
 mod importing;
+mod measuring;
 mod program;
 mod publishing;
 #[allow(dead_code)]
@@ -18,6 +20,7 @@ mod settings;
 mod shipping;
 mod showing;
 mod signals;
+mod simulating;
 mod tailing;
 mod terminal;
 #[path = "../server/wait.rs"]

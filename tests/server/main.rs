@@ -6,6 +6,7 @@ mod access_log;
 mod backup;
 mod bodies;
 mod checking;
+mod chromium;
 mod dashboard;
 mod disk;
 mod durability;

@@ -363,7 +363,10 @@ fn units() -> (TemporaryDirectory, Vec<PathBuf>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
     let units = ["log-aggregator.service", "log-aggregator.socket"].map(|name| {
         let text = fs::read_to_string(folder.join(name)).unwrap();
-        let text = text.replace("/usr/local/bin/logagg", env!("CARGO_BIN_EXE_logagg"));
+        let text = text.replace(
+            "ExecStart=logagg",
+            concat!("ExecStart=", env!("CARGO_BIN_EXE_logagg")),
+        );
         let path = directory.join(name);
         fs::write(&path, text).unwrap();
         path

@@ -1,162 +1,51 @@
-//! The load generator: one thread that keeps a server busy and costs little itself.
-//!
-//! Requests are made once and only their ids change. Generating, sending, recognising the answer
-//! and recording its latency allocate nothing. Every answer's status is checked, and the counts of
-//! all answers together against what was sent: an event that is lost or stored twice is an error.
+//! The load generator of `logagg::client::load`, and what only measuring needs of it: other protocols than
+//! HTTP, a database filled before a run, and its own allocations.
 
-mod connection;
-mod engine;
-pub mod events;
 pub mod postgres;
 pub mod protocol;
 pub mod redis;
-pub mod request;
-pub mod response;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+pub use logagg::client::load::{
+    events, exchange, new_latency, request, response, run, Checks, Generator, Outcome, Plan, Stop,
+    Traffic,
+};
 
-pub use connection::exchange;
-pub use engine::run;
-use events::EventStream;
-use request::Template;
+use crate::counting;
+use protocol::Protocol;
 
 /// Events in a request that fills a database before a run.
 const FILL_BATCH: u64 = 1_000;
 /// Connections that fill a database.
 const FILL_CONNECTIONS: usize = 2;
-/// Latencies are recorded up to this many nanoseconds, with three significant digits.
-const LATENCY_MAX_NS: u64 = 60_000_000_000;
 
-/// What is sent: the form of the request and the events in it.
-#[derive(Clone, Debug)]
-pub struct Traffic {
-    pub template: Template,
-    pub stream: EventStream,
-}
-
-/// When a run ends.
-#[derive(Clone, Copy, Debug)]
-pub enum Stop {
-    /// This long after the warm-up.
-    After(Duration),
-    /// When this many requests have been sent.
-    Requests(u64),
-}
-
-/// What is checked of each answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checks {
-    /// That the status is 200: all that can be asked of a server that answers with a constant.
-    Status,
-    /// Also that `accepted` and `duplicates` add up to what was sent.
-    StatusAndCounts,
-}
-
-/// How traffic is sent.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    pub address: SocketAddr,
-    /// Connections, each with one request under way.
-    pub connections: usize,
-    /// What is answered this early is checked but not measured.
-    pub warm_up: Duration,
-    pub stop: Stop,
-    /// The time between two requests of all connections together; without it each connection sends
-    /// as fast as it is answered.
-    pub pace: Option<Duration>,
-    pub checks: Checks,
-}
-
-/// What a run measured. `requests`, `events` and `latency` are those between warm-up and end; the
-/// other numbers are of the whole run.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    pub requests: u64,
-    pub events: u64,
-    /// Nanoseconds from when a request was sent, or at a pace from when it was due, to its answer.
-    pub latency: Histogram<u64>,
-    /// The time that `requests` took.
-    pub elapsed: Duration,
-    pub requests_sent: u64,
-    pub answers: u64,
-    pub accepted: u64,
-    pub duplicates: u64,
-    pub errors: u64,
-    /// The first of the errors in words.
-    pub first_error: Option<String>,
-    /// Allocations of the generator itself.
-    pub allocations: u64,
-}
-
-impl Outcome {
-    fn new() -> Outcome {
-        Outcome {
-            requests: 0,
-            events: 0,
-            latency: new_latency(),
-            elapsed: Duration::ZERO,
-            requests_sent: 0,
-            answers: 0,
-            accepted: 0,
-            duplicates: 0,
-            errors: 0,
-            first_error: None,
-            allocations: 0,
-        }
-    }
-
-    /// Requests a second.
-    pub fn request_rate(&self) -> f64 {
-        self.requests as f64 / self.elapsed.as_secs_f64()
-    }
-
-    /// Events a second, or requests where they hold none.
-    pub fn rate(&self) -> f64 {
-        self.events.max(self.requests) as f64 / self.elapsed.as_secs_f64()
-    }
-
-    fn add_errors(&mut self, errors: u64, text: impl FnOnce() -> String) {
-        self.errors += errors;
-        self.first_error.get_or_insert_with(text);
-    }
-
-    /// Each answered event was new or a duplicate, and each distinct event was accepted once.
-    fn check_counts(&mut self, distinct: u64, events_per_request: u64) {
-        let sent = self.requests_sent * events_per_request;
-        let (accepted, duplicates) = (self.accepted, self.duplicates);
-        if accepted != distinct || accepted + duplicates != sent {
-            self.add_errors(accepted.abs_diff(distinct).max(1), || {
-                format!(
-                    "{sent} events sent, {distinct} of them distinct, \
-                     but {accepted} accepted and {duplicates} duplicates"
-                )
-            });
-        }
-    }
-}
-
-/// An empty histogram of latencies in nanoseconds.
-pub fn new_latency() -> Histogram<u64> {
-    Histogram::new_with_max(LATENCY_MAX_NS, 3)
-        .expect("the bounds are constants that hdrhistogram accepts")
+/// [`run`], with the allocations of the generator itself while it sent.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_counted(plan: &Plan, traffic: &mut Traffic) -> io::Result<(Outcome, u64)> {
+    let generator = Generator::open(plan, traffic)?;
+    let before = counting::allocations();
+    let outcome = generator.run(traffic, &mut |_, _| true)?;
+    Ok((outcome, counting::allocations() - before))
 }
 
 /// Stores at least `events` events that `traffic` may then repeat.
 ///
 /// # Errors
 /// Where the server does not accept every one of them.
-pub fn fill(address: SocketAddr, traffic: &mut Traffic, events: u64) -> io::Result<()> {
+pub fn fill(
+    address: SocketAddr,
+    protocol: Protocol,
+    traffic: &mut Traffic,
+    events: u64,
+) -> io::Result<()> {
+    let (host, topics) = (address.to_string(), traffic.stream.topics());
     let mut filler = Traffic {
-        template: Template::publish(
-            traffic.template.protocol,
-            FILL_BATCH as usize,
-            &address.to_string(),
-            traffic.stream.topics(),
-        ),
+        template: protocol.publish(FILL_BATCH as usize, &host, topics),
         stream: traffic.stream.all_new(),
     };
     let plan = Plan {
@@ -172,38 +61,5 @@ pub fn fill(address: SocketAddr, traffic: &mut Traffic, events: u64) -> io::Resu
     match outcome.first_error {
         Some(error) => Err(io::Error::other(format!("filling the database: {error}"))),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Outcome;
-
-    fn outcome(accepted: u64, duplicates: u64) -> Outcome {
-        Outcome {
-            requests_sent: 10,
-            accepted,
-            duplicates,
-            ..Outcome::new()
-        }
-    }
-
-    #[test]
-    fn counts_that_add_up_are_no_error() {
-        let mut outcome = outcome(60, 40);
-        outcome.check_counts(60, 10);
-        assert_eq!((outcome.errors, outcome.first_error), (0, None));
-    }
-
-    #[test]
-    fn a_lost_event_and_one_stored_twice_are_errors() {
-        for (accepted, duplicates, errors) in [(61, 39, 1), (57, 43, 3), (60, 39, 1)] {
-            let mut outcome = outcome(accepted, duplicates);
-            outcome.check_counts(60, 10);
-            assert_eq!(outcome.errors, errors);
-            assert!(outcome
-                .first_error
-                .is_some_and(|text| text.contains("100 events sent")));
-        }
     }
 }

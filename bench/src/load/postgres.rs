@@ -2,8 +2,8 @@
 //! the protocol 3.0 as far as that needs ("Message Formats" in PostgreSQL's manual).
 
 use super::events::ID_BYTES;
-use super::protocol::{Answer, Malformed, Protocol};
-use super::request::{payload, Builder, Template, SOURCE, TIMESTAMP};
+use super::request::{payload, Builder, Template, PAYLOAD_BYTES, SOURCE, TIMESTAMP};
+use super::response::{Answer, Malformed};
 
 /// The user and the database that a connection asks for.
 pub const USER: &str = "bench";
@@ -42,7 +42,7 @@ pub fn create_tables() -> Vec<Vec<u8>> {
 
 /// One insertion of `batch` events, in a transaction of its own.
 pub fn publish(batch: usize, topics: u64) -> Template {
-    let payload = payload();
+    let payload = payload(PAYLOAD_BYTES);
     let mut bind = Builder::new(topics);
     // The unnamed portal of the unnamed statement; all parameters binary.
     bind.push(b"\0\0");
@@ -69,10 +69,10 @@ pub fn publish(batch: usize, topics: u64) -> Template {
     bind.push(message(b'E', &[0; 5]));
     bind.push(message(b'S', b""));
 
-    let parse = [b"\0", INSERT.as_bytes(), b"\0\0\0"].concat();
-    let prepare = [message(b'P', &parse), message(b'S', b"")].concat();
+    let named = [b"\0", INSERT.as_bytes(), b"\0\0\0"].concat();
+    let prepare = [message(b'P', &named), message(b'S', b"")].concat();
     let head = [&b"B"[..], &(length as i32).to_be_bytes()].concat();
-    bind.finish(Protocol::Postgres, vec![startup(), prepare], &head)
+    bind.finish(parse, vec![startup(), prepare], &head)
 }
 
 /// A parameter: a one-dimensional array of texts of equal length.
@@ -113,12 +113,7 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 
 /// The messages that `buffer` begins with, up to the one that says that the server is ready.
 pub fn parse(buffer: &[u8], events: u64) -> Result<Option<Answer>, Malformed> {
-    let mut answer = Answer {
-        total_bytes: 0,
-        accepted: 0,
-        duplicates: 0,
-        failure: None,
-    };
+    let mut answer = Answer::default();
     while let Some((kind, length)) = buffer[answer.total_bytes..]
         .split_first_chunk::<5>()
         .map(|([kind, length @ ..], _)| (*kind, u32::from_be_bytes(*length) as usize))

@@ -6,8 +6,8 @@
 use memchr::memmem;
 
 use super::events::ID_BYTES;
-use super::protocol::{Answer, Malformed, Protocol};
-use super::request::{payload, Builder, Template, SOURCE, TIMESTAMP};
+use super::request::{payload, Builder, Template, PAYLOAD_BYTES, SOURCE, TIMESTAMP};
+use super::response::{Answer, Malformed};
 
 /// Bytes of a SHA-1 in hexadecimal.
 pub const SCRIPT_NAME_BYTES: usize = 40;
@@ -45,7 +45,7 @@ pub fn script_name(answer: &[u8]) -> Option<[u8; SCRIPT_NAME_BYTES]> {
 
 /// `EVALSHA` of the script with `batch` events.
 pub fn publish(script: [u8; SCRIPT_NAME_BYTES], batch: usize, topics: u64) -> Template {
-    let payload = payload();
+    let payload = payload(PAYLOAD_BYTES);
     let mut request = Builder::new(topics);
     request.push(format!("*{}\r\n$7\r\nEVALSHA\r\n$40\r\n", 3 + 5 * batch));
     request.push(script);
@@ -60,7 +60,7 @@ pub fn publish(script: [u8; SCRIPT_NAME_BYTES], batch: usize, topics: u64) -> Te
             request.push(format!("${}\r\n{argument}\r\n", argument.len()));
         }
     }
-    request.finish(Protocol::Redis { script }, Vec::new(), b"")
+    request.finish(parse, Vec::new(), b"")
 }
 
 /// The reply that `buffer` begins with: an integer, a bulk string, a simple string or an error.
@@ -71,9 +71,7 @@ pub fn parse(buffer: &[u8], events: u64) -> Result<Option<Answer>, Malformed> {
     let text = std::str::from_utf8(&buffer[1.min(line)..line]).map_err(|_| Malformed)?;
     let mut answer = Answer {
         total_bytes: line + 2,
-        accepted: 0,
-        duplicates: 0,
-        failure: None,
+        ..Answer::default()
     };
     match buffer[0] {
         b':' => {

@@ -172,10 +172,13 @@ fn run_load(load: &Load, server: &Server, peers: &[Peer], args: &PeersArgs) -> i
     };
     let mut rounds: Vec<Rounds> = contenders.iter().map(|_| Rounds::default()).collect();
 
-    for (number, contender) in contenders.iter_mut().enumerate() {
-        if let (Contender::Remote(remote), 1..) = (contender, load.events_before) {
+    let protocols = [Protocol::Http]
+        .into_iter()
+        .chain(peers.iter().map(|peer| peer.protocol));
+    for ((number, contender), protocol) in contenders.iter_mut().enumerate().zip(protocols) {
+        if let (Contender::Remote(remote), events @ 1..) = (contender, load.events_before) {
             process::while_stopped(&others(number), || {
-                load::fill(remote.address, &mut remote.traffic, load.events_before)
+                load::fill(remote.address, protocol, &mut remote.traffic, events)
             })?;
         }
     }

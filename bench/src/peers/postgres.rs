@@ -86,8 +86,8 @@ pub fn start(directory: PathBuf, cores: &Cores) -> io::Result<Peer> {
         protocol: Protocol::Postgres,
     };
     let parts = postgres::create_tables();
-    peer.wait_until(|address| exchange(address, Protocol::Postgres, &parts[..1]).map(drop))?;
-    exchange(address, Protocol::Postgres, &parts)?;
+    peer.wait_until(|address| exchange(address, postgres::parse, &parts[..1]).map(drop))?;
+    exchange(address, postgres::parse, &parts)?;
     Ok(peer)
 }
 

@@ -38,7 +38,7 @@ pub fn start(directory: PathBuf, cores: &Cores) -> io::Result<Peer> {
     let unnamed = Protocol::Redis {
         script: [0; redis::SCRIPT_NAME_BYTES],
     };
-    let answer = exchange(address, unnamed, &[redis::script_load()])?;
+    let answer = exchange(address, unnamed.parser(), &[redis::script_load()])?;
     let script =
         redis::script_name(&answer).ok_or_else(|| io::Error::other("SCRIPT LOAD gives no name"))?;
     peer.protocol = Protocol::Redis { script };

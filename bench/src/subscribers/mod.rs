@@ -1,6 +1,7 @@
 //! `make bench-subscribers`: what subscribers cost the publishers, and what they get.
 
 mod readers;
+mod tabs;
 
 use std::fmt::Write;
 use std::io;
@@ -18,6 +19,7 @@ use crate::results;
 use crate::server::{Server, DATABASE};
 use crate::setup::{version_of, Setup};
 use readers::Readers;
+use tabs::Tabs;
 
 const WARM_UP: Duration = Duration::from_millis(500);
 /// Events that are there before anybody subscribes, and that a replay begins with.
@@ -28,6 +30,10 @@ const REPLAYED: &str = "?after=0";
 /// Subscribers, how many of them replay from the first event, and the share of the publishers' rate that
 /// is to be left.
 const COMPANIES: [(usize, usize, f64); 2] = [(10, 0, 0.9), (1_000, 100, 0.7)];
+/// Tabs in which the dashboard is open, and the share of the publishers' rate that is to be left.
+const TABS: (u32, f64) = (5, 0.95);
+/// Times the seconds of a round: what is looked for is smaller than the noise of a short one.
+const TABS_ROUND: f64 = 2.0;
 /// Subscribers to whom batches are delivered.
 const AUDIENCES: [usize; 4] = [1, 10, 100, 1_000];
 /// Those who listen while latencies are measured.
@@ -59,10 +65,11 @@ pub fn run(args: &SubscribersArgs) -> io::Result<bool> {
         is_right: true,
     };
     let mut traffic = Kind::BatchRandom.traffic(bench.server.address, Protocol::Http, None);
-    load::fill(bench.server.address, &mut traffic, STORED)?;
+    load::fill(bench.server.address, Protocol::Http, &mut traffic, STORED)?;
     bench.replay(&folder.join(DATABASE))?;
     bench.latency()?;
     bench.companies()?;
+    bench.tabs()?;
     bench.audiences()?;
     println!("{}", bench.text);
     bench.server.stop()?;
@@ -90,12 +97,22 @@ impl Bench<'_> {
         connections: usize,
         pace: Option<f64>,
     ) -> io::Result<Outcome> {
+        self.publish_for(self.args.seconds, kind, connections, pace)
+    }
+
+    fn publish_for(
+        &mut self,
+        seconds: f64,
+        kind: Kind,
+        connections: usize,
+        pace: Option<f64>,
+    ) -> io::Result<Outcome> {
         let mut traffic = kind.traffic(self.server.address, Protocol::Http, None);
         let plan = Plan {
             address: self.server.address,
             connections,
             warm_up: WARM_UP,
-            stop: Stop::After(Duration::from_secs_f64(self.args.seconds)),
+            stop: Stop::After(Duration::from_secs_f64(seconds)),
             pace: pace.map(|rate| Duration::from_secs_f64(1.0 / rate)),
             checks: Checks::StatusAndCounts,
         };
@@ -201,6 +218,30 @@ impl Bench<'_> {
             ]);
         }
         let _ = writeln!(self.text, "\n{}", aligned(&lines, &[]));
+        Ok(())
+    }
+
+    /// The publishers' rate alone and with the dashboard open, by turns.
+    fn tabs(&mut self) -> io::Result<()> {
+        let (number, wanted) = TABS;
+        let seconds = self.args.seconds * TABS_ROUND;
+        let mut ratios = Vec::new();
+        let mut answers = 0;
+        for _ in 0..self.args.rounds {
+            let alone = self.publish_for(seconds, Kind::SingleRandom, 64, None)?;
+            let tabs = Tabs::open(self.server.address, number);
+            let watched = self.publish_for(seconds, Kind::SingleRandom, 64, None)?;
+            answers += tabs.close()?;
+            ratios.push(watched.request_rate() / alone.request_rate());
+        }
+        ratios.sort_by(f64::total_cmp);
+        let ratio = ratios[ratios.len() / 2];
+        let _ = writeln!(
+            self.text,
+            "the dashboard open in {number} tabs, {answers} answers to them: publishers keep {ratio:.3} of \
+             their rate, >= {wanted:.2} {}\n",
+            verdict(ratio >= wanted)
+        );
         Ok(())
     }
 

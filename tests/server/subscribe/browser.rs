@@ -4,12 +4,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{channel, Sender};
 use std::thread;
 
 use super::publish;
+use crate::chromium;
 use crate::harness::{Address, Server, TemporaryDirectory, PATIENCE};
 
 /// Events, and bytes of the stream that the browser gets before its connection breaks.
@@ -24,16 +24,6 @@ source.onmessage = message => {
   if (seqs.length >= 300) { source.close(); fetch("/report?" + seqs.join(",")); }
 };
 </script>"#;
-
-/// Chromium, where it is installed.
-fn browser() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .flat_map(|folder| {
-            ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name))
-        })
-        .find(|program| program.is_file())
-}
 
 /// What the listener tells the test.
 enum Seen {
@@ -101,7 +91,7 @@ impl Drop for Running {
 
 #[test]
 fn an_event_source_gets_every_event_once_though_its_connection_breaks() {
-    let Some(program) = browser() else {
+    let Some(program) = chromium::program() else {
         crate::report::skipped("a browser's EventSource", "chromium is not installed");
         return;
     };

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::protocol::{Answer, Malformed, Protocol};
 use super::request::Template;
+use super::response::{Answer, Malformed, Parse};
 
 /// Room for an answer: those of publishing take some hundred bytes, a page of a rare topic some
 /// thousand.
@@ -20,7 +20,7 @@ const GREETED_WITHIN: Duration = Duration::from_secs(10);
 
 pub struct Connection {
     stream: TcpStream,
-    protocol: Protocol,
+    parse: Parse,
     /// Events in a request.
     events: u64,
     /// The request that this connection sends, patched in place before each sending.
@@ -43,14 +43,14 @@ impl Connection {
     ) -> io::Result<Connection> {
         let mut stream = std::net::TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        greet(&mut stream, template.protocol, &template.greeting)?;
+        greet(&mut stream, template.parse, &template.greeting)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let request = template.request();
         Ok(Connection {
             stream,
-            protocol: template.protocol,
+            parse: template.parse,
             events: template.events(),
             written: request.len(),
             request,
@@ -101,7 +101,7 @@ impl Connection {
             if self.sent_at.is_none() || self.written < self.request.len() {
                 return Err(unreadable("an answer before its request was complete"));
             }
-            return parse(self.protocol, &self.answer[..self.filled], self.events);
+            return parsed(self.parse, &self.answer[..self.filled], self.events);
         }
     }
 }
@@ -111,15 +111,11 @@ impl Connection {
 ///
 /// # Errors
 /// Where the connection fails or an answer says that its part has failed.
-pub fn exchange(address: SocketAddr, protocol: Protocol, parts: &[Vec<u8>]) -> io::Result<Vec<u8>> {
-    greet(&mut std::net::TcpStream::connect(address)?, protocol, parts)
+pub fn exchange(address: SocketAddr, parse: Parse, parts: &[Vec<u8>]) -> io::Result<Vec<u8>> {
+    greet(&mut std::net::TcpStream::connect(address)?, parse, parts)
 }
 
-fn greet(
-    stream: &mut std::net::TcpStream,
-    protocol: Protocol,
-    parts: &[Vec<u8>],
-) -> io::Result<Vec<u8>> {
+fn greet(stream: &mut std::net::TcpStream, parse: Parse, parts: &[Vec<u8>]) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(GREETED_WITHIN))?;
     let mut answer = Vec::new();
     for part in parts {
@@ -132,7 +128,7 @@ fn greet(
                 return Err(closed());
             }
             answer.extend_from_slice(&chunk[..bytes]);
-            match parse(protocol, &answer, 0)? {
+            match parsed(parse, &answer, 0)? {
                 None => {}
                 Some(Answer { failure: None, .. }) => break,
                 Some(Answer {
@@ -145,8 +141,8 @@ fn greet(
     Ok(answer)
 }
 
-fn parse(protocol: Protocol, buffer: &[u8], events: u64) -> io::Result<Option<Answer>> {
-    match protocol.parse(buffer, events) {
+fn parsed(parse: Parse, buffer: &[u8], events: u64) -> io::Result<Option<Answer>> {
+    match parse(buffer, events) {
         Ok(Some(answer)) if answer.total_bytes < buffer.len() => {
             Err(unreadable("bytes behind an answer"))
         }

@@ -1,4 +1,11 @@
-//! The page for browsers, as far as HTTP shows it.
+//! The page for browsers: here as far as HTTP shows it, below as Chromium shows it.
+
+mod hostile;
+mod layout;
+mod live;
+mod publishing;
+mod tail;
+mod token;
 
 use std::io::Read;
 
@@ -45,25 +52,35 @@ fn what_the_page_loads_is_there_and_compressed_where_that_is_taken() {
     let server = Server::start(&[]);
     let mut client = server.client();
     let page = client.request("GET", "/", &[BROWSER], b"").text();
-    let loaded: Vec<&str> = page
-        .split('"')
-        .filter(|part| part.starts_with("/assets/"))
-        .collect();
+    let loaded = page.split('"').filter(|part| part.starts_with("/assets/"));
+    let mut loaded: Vec<String> = loaded.map(str::to_owned).collect();
     assert_eq!(loaded.len(), 3, "{loaded:?}");
-    for target in loaded {
-        let plain = client.get(target);
+    let mut next = 0;
+    while let Some(target) = loaded.get(next).cloned() {
+        next += 1;
+        let plain = client.get(&target);
         assert_eq!(plain.status, 200, "{target}");
         assert_eq!(plain.header("content-encoding"), None);
-        let gzip = client.request("GET", target, &["Accept-Encoding: br, gzip;q=0.8"], b"");
+        let gzip = client.request("GET", &target, &["Accept-Encoding: br, gzip;q=0.8"], b"");
         assert_eq!(gzip.header("content-encoding"), Some("gzip"));
         let mut content = Vec::new();
         GzDecoder::new(&gzip.body[..])
             .read_to_end(&mut content)
             .unwrap();
         assert_eq!(content, plain.body);
-        let refused = client.request("GET", target, &["Accept-Encoding: gzip;q=0"], b"");
+        let refused = client.request("GET", &target, &["Accept-Encoding: gzip;q=0"], b"");
         assert_eq!(refused.header("content-encoding"), None);
+        // The modules that a script names are loaded next.
+        for part in plain.text().split('"') {
+            if let Some(name) = part.strip_prefix("./").filter(|_| target.ends_with(".js")) {
+                let module = format!("/assets/{name}");
+                if !loaded.contains(&module) {
+                    loaded.push(module);
+                }
+            }
+        }
     }
+    assert!(loaded.len() > 8, "{loaded:?}");
     client.get("/assets/other.js").sentence(404);
     client.get("/assets/").sentence(404);
 }

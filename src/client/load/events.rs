@@ -26,8 +26,8 @@ pub enum Repeats {
     Never,
     /// All: the same event again and again.
     Always,
-    /// Every second one repeats one of the last few thousand new events.
-    HalfNear,
+    /// So many of a thousand repeat one of the last few thousand new events, at equal distances.
+    Near { per_mille: u16 },
     /// Every second one repeats one of all that the stream had stored before the run, so that the
     /// repeats lie all over the database.
     HalfFar,
@@ -94,8 +94,9 @@ impl EventStream {
         let repeat_from = match self.repeats {
             Repeats::Never => 0..0,
             Repeats::Always => 0..self.fresh.min(1),
-            Repeats::HalfNear | Repeats::HalfFar if self.turn % 2 == 1 => 0..0,
-            Repeats::HalfNear => self.fresh.saturating_sub(NEAR_EVENTS)..self.fresh,
+            Repeats::Near { per_mille } if !is_nth(self.turn, per_mille) => 0..0,
+            Repeats::Near { .. } => self.fresh.saturating_sub(NEAR_EVENTS)..self.fresh,
+            Repeats::HalfFar if self.turn % 2 == 1 => 0..0,
             Repeats::HalfFar => 0..self.stored_before,
         };
         if repeat_from.is_empty() {
@@ -118,6 +119,12 @@ impl EventStream {
     pub fn topic(&self, event: u64) -> u64 {
         mix(event) % self.topics
     }
+}
+
+/// Whether this turn is one of those that are `per_mille` of a thousand, evenly spread.
+pub fn is_nth(turn: u64, per_mille: u16) -> bool {
+    let before = |turn: u64| u128::from(turn) * u128::from(per_mille) / 1_000;
+    before(turn) > before(turn.saturating_sub(1))
 }
 
 /// The finaliser of SplitMix64: a bijection on 64 bits whose results look random.
@@ -209,9 +216,25 @@ mod tests {
         assert_eq!(stream.distinct(), 1);
     }
 
+    fn near_stream(per_mille: u16) -> EventStream {
+        EventStream::new(IdOrder::Random, Repeats::Near { per_mille }, TOPICS, 1)
+    }
+
+    #[test]
+    fn repeats_are_as_many_as_was_asked_for() {
+        for (per_mille, distinct) in [(0, 10_000), (1, 9_990), (333, 6_670), (999, 10)] {
+            let mut stream = near_stream(per_mille);
+            (0..10_000).for_each(|_| _ = stream.next_event());
+            assert_eq!(stream.distinct(), distinct);
+        }
+        // The first event has none before it.
+        let mut stream = near_stream(1_000);
+        assert!((0..100).all(|_| stream.next_event() == 0));
+    }
+
     #[test]
     fn half_of_the_events_repeat_earlier_ones() {
-        let mut near = EventStream::new(IdOrder::Random, Repeats::HalfNear, TOPICS, 1);
+        let mut near = near_stream(500);
         let events: Vec<u64> = (0..50_000).map(|_| near.next_event()).collect();
         assert_eq!(near.distinct(), 25_000);
         let mut newest = 0;

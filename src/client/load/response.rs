@@ -5,11 +5,48 @@
 
 use memchr::{memchr, memmem};
 
-use super::protocol::Malformed;
+/// Finds the complete answer that a buffer begins with, to a request with so many events; `None` while it is
+/// not complete. Servers of other protocols than HTTP have functions of their own.
+pub type Parse = fn(&[u8], u64) -> Result<Option<Answer>, Malformed>;
 
-/// An answer at the start of a buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A complete answer at the start of a buffer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
+    pub total_bytes: usize,
+    /// The status, where the protocol has one.
+    pub status: Option<u16>,
+    /// Events that were new.
+    pub accepted: u64,
+    pub duplicates: u64,
+    /// What the server says has failed.
+    pub failure: Option<String>,
+}
+
+/// What the buffer holds is not an answer that this program can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// [`Parse`] for HTTP/1.1: any status but 200 is a failure.
+pub fn answer(buffer: &[u8], _: u64) -> Result<Option<Answer>, Malformed> {
+    let Some(head) = parse(buffer)? else {
+        return Ok(None);
+    };
+    let body = &buffer[head.head_bytes..head.total_bytes];
+    let count = |name| count(body, name).unwrap_or(0);
+    let failure = (head.status != 200)
+        .then(|| format!("status {}: {}", head.status, String::from_utf8_lossy(body)));
+    Ok(Some(Answer {
+        total_bytes: head.total_bytes,
+        status: Some(head.status),
+        accepted: count(b"\"accepted\""),
+        duplicates: count(b"\"duplicates\""),
+        failure,
+    }))
+}
+
+/// What is known of an answer of HTTP before its body is looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
     /// The three digits of the status line.
     pub status: u16,
     /// Bytes of the head, its empty line included.
@@ -19,7 +56,7 @@ pub struct Answer {
 }
 
 /// The answer that `buffer` begins with, or `None` while its head or body is not complete.
-pub fn parse(buffer: &[u8]) -> Result<Option<Answer>, Malformed> {
+pub fn parse(buffer: &[u8]) -> Result<Option<Head>, Malformed> {
     let mut at = 0;
     let mut status = None;
     let mut content_length = None;
@@ -37,12 +74,12 @@ pub fn parse(buffer: &[u8]) -> Result<Option<Answer>, Malformed> {
                 return Err(Malformed);
             };
             let total_bytes = at + length as usize;
-            let answer = Answer {
+            let head = Head {
                 status,
                 head_bytes: at,
                 total_bytes,
             };
-            return Ok((buffer.len() >= total_bytes).then_some(answer));
+            return Ok((buffer.len() >= total_bytes).then_some(head));
         }
     }
     Ok(None)
@@ -100,7 +137,7 @@ mod tests {
         for end in 0..ANSWER.len() {
             assert_eq!(parse(&ANSWER[..end]), Ok(None), "{end} bytes");
         }
-        let expected = Answer {
+        let expected = Head {
             status: 200,
             head_bytes: ANSWER.len() - 5,
             total_bytes: ANSWER.len(),
@@ -110,12 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn other_statuses_are_read_too() {
-        let answer = parse(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(
-            answer.map(|answer| answer.map(|answer| answer.status)),
-            Ok(Some(503))
+    fn an_answer_is_its_counts_or_its_failure() {
+        let answer = |bytes| answer(bytes, 3).expect("HTTP").expect("whole");
+        let good = answer(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\n{\"accepted\":2,\"duplicates\":1}",
         );
+        assert_eq!((good.accepted, good.duplicates, good.failure), (2, 1, None));
+        let bad = answer(b"HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nlater");
+        assert_eq!(bad.status, Some(503));
+        assert_eq!(bad.failure.as_deref(), Some("status 503: later"));
     }
 
     #[test]

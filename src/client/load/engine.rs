@@ -8,7 +8,6 @@ use mio::{Events, Poll, Token};
 
 use super::connection::Connection;
 use super::{Checks, Outcome, Plan, Stop, Traffic};
-use crate::counting;
 
 /// How long requests that are under way at the end may take.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -23,73 +22,117 @@ const AWAKE: Duration = Duration::from_millis(2);
 /// Only where no connection can be opened or polling fails; what goes wrong with requests is counted
 /// in the outcome.
 pub fn run(plan: &Plan, traffic: &mut Traffic) -> io::Result<Outcome> {
-    let mut poll = Poll::new()?;
-    let mut connections = Vec::with_capacity(plan.connections);
-    for index in 0..plan.connections {
-        let token = Token(index);
-        let connection = Connection::open(plan.address, &traffic.template, poll.registry(), token)?;
-        connections.push(Some(connection));
+    Generator::open(plan, traffic)?.run(traffic, &mut |_, _| true)
+}
+
+/// Connections that stand and have sent nothing yet but their greetings.
+pub struct Generator<'a> {
+    plan: &'a Plan,
+    poll: Poll,
+    connections: Vec<Option<Connection>>,
+    outcome: Outcome,
+}
+
+impl<'a> Generator<'a> {
+    /// Opens the connections that the plan asks for.
+    ///
+    /// # Errors
+    /// Where one cannot be opened.
+    pub fn open(plan: &'a Plan, traffic: &Traffic) -> io::Result<Generator<'a>> {
+        let poll = Poll::new()?;
+        let mut connections = Vec::with_capacity(plan.connections);
+        for index in 0..plan.connections {
+            let token = Token(index);
+            let registry = poll.registry();
+            let connection = Connection::open(plan.address, &traffic.template, registry, token)?;
+            connections.push(Some(connection));
+        }
+        Ok(Generator {
+            plan,
+            poll,
+            connections,
+            outcome: Outcome::new(),
+        })
     }
 
-    traffic.stream.begin_run();
-    let distinct_before = traffic.stream.distinct();
-    let allocations_before = counting::allocations();
-    let start = Instant::now();
-    let mut run = Run {
-        plan,
-        traffic,
-        connections,
-        free: Vec::with_capacity(plan.connections),
-        under_way: 0,
-        measure_from: start + plan.warm_up,
-        end: match plan.stop {
-            Stop::After(duration) => Some(start + plan.warm_up + duration),
-            Stop::Requests(_) => None,
-        },
-        next_due: start,
-        outcome: Outcome::new(),
-    };
-    run.free.extend(0..plan.connections);
-    run.send_due(start);
-    let mut events = Events::with_capacity(1024);
-    let mut last_answers = (0, start);
-    let mut now = start;
-    while run.goes_on(now) {
-        poll.poll(&mut events, Some(run.nap(now)))?;
-        for event in &events {
-            if event.is_writable() {
-                run.write_on(event.token().0);
+    /// Sends `traffic`, and shows some times a second what has come of it in which time; where that says
+    /// false, nothing further is sent.
+    ///
+    /// # Errors
+    /// Only where polling fails.
+    pub fn run(
+        mut self,
+        traffic: &mut Traffic,
+        goes_on: &mut dyn FnMut(&Outcome, Duration) -> bool,
+    ) -> io::Result<Outcome> {
+        let plan = self.plan;
+        traffic.stream.begin_run();
+        let distinct_before = traffic.stream.distinct();
+        let start = Instant::now();
+        let mut run = Run {
+            plan,
+            traffic,
+            connections: self.connections,
+            free: Vec::with_capacity(plan.connections),
+            under_way: 0,
+            measure_from: start + plan.warm_up,
+            end: match plan.stop {
+                Stop::After(duration) => Some(start + plan.warm_up + duration),
+                Stop::Requests(_) => None,
+            },
+            is_stopped: false,
+            next_due: start,
+            outcome: self.outcome,
+        };
+        run.free.extend(0..plan.connections);
+        run.send_due(start);
+        let mut events = Events::with_capacity(1024);
+        let mut last_answers = (0, start);
+        let mut last_look = start;
+        let mut now = start;
+        while run.goes_on(now) {
+            match self.poll.poll(&mut events, Some(run.nap(now))) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+                result => result?,
             }
-            if event.is_readable() {
-                run.read_on(event.token().0);
+            for event in &events {
+                if event.is_writable() {
+                    run.write_on(event.token().0);
+                }
+                if event.is_readable() {
+                    run.read_on(event.token().0);
+                }
+            }
+            now = Instant::now();
+            if now - last_look >= NAP && !run.is_stopped {
+                last_look = now;
+                if !goes_on(&run.outcome, now - start) {
+                    run.is_stopped = true;
+                    run.end = Some(now);
+                }
+            }
+            run.send_due(now);
+            if run.outcome.answers != last_answers.0 || run.under_way == 0 {
+                last_answers = (run.outcome.answers, now);
+            } else if now - last_answers.1 > DRAIN {
+                let unanswered = run.under_way;
+                run.outcome
+                    .add_errors(unanswered, || format!("no answer in {} s", DRAIN.as_secs()));
+                break;
             }
         }
-        now = Instant::now();
-        run.send_due(now);
-        if run.outcome.answers != last_answers.0 || run.under_way == 0 {
-            last_answers = (run.outcome.answers, now);
-        } else if now - last_answers.1 > DRAIN {
-            let unanswered = run.under_way;
-            run.outcome
-                .add_errors(unanswered, || format!("no answer in {} s", DRAIN.as_secs()));
-            break;
-        }
-    }
 
-    let measure_from = run.measure_from;
-    let mut outcome = run.outcome;
-    outcome.elapsed = match plan.stop {
-        Stop::After(duration) => duration,
-        Stop::Requests(_) => Instant::now() - measure_from,
-    };
-    outcome.allocations = counting::allocations() - allocations_before;
-    if plan.checks == Checks::StatusAndCounts && traffic.template.events() > 0 {
-        outcome.check_counts(
-            traffic.stream.distinct() - distinct_before,
-            traffic.template.events(),
-        );
+        let end = run.end.map_or(now, |end| end.min(now));
+        let mut outcome = run.outcome;
+        outcome.elapsed = end.saturating_duration_since(run.measure_from);
+        // Where an error is known already, the counts do not add up because of it.
+        let has_counts = plan.checks == Checks::StatusAndCounts && outcome.errors == 0;
+        if has_counts && traffic.template.events() > 0 {
+            let distinct = traffic.stream.distinct() - distinct_before;
+            outcome.check_counts(distinct, traffic.template.events());
+        }
+        Ok(outcome)
     }
-    Ok(outcome)
 }
 
 /// What changes while the loop turns.
@@ -103,6 +146,8 @@ struct Run<'a> {
     under_way: u64,
     measure_from: Instant,
     end: Option<Instant>,
+    /// Whether it was told to send nothing more.
+    is_stopped: bool,
     /// When the next request is due, where there is a pace.
     next_due: Instant,
     outcome: Outcome,
@@ -111,10 +156,11 @@ struct Run<'a> {
 impl Run<'_> {
     /// Whether no further request is to be sent.
     fn is_over(&self, now: Instant) -> bool {
-        match self.plan.stop {
-            Stop::After(_) => self.end.is_some_and(|end| now >= end),
+        let is_spent = match self.plan.stop {
+            Stop::After(_) => false,
             Stop::Requests(requests) => self.outcome.requests_sent >= requests,
-        }
+        };
+        is_spent || self.end.is_some_and(|end| now >= end)
     }
 
     fn goes_on(&self, now: Instant) -> bool {
@@ -183,6 +229,9 @@ impl Run<'_> {
         let now = Instant::now();
         self.under_way -= 1;
         self.outcome.answers += 1;
+        if let Some(status) = answer.status {
+            self.outcome.add_status(status);
+        }
         match answer.failure {
             Some(text) => self.outcome.add_errors(1, || text),
             None => {

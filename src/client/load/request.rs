@@ -1,10 +1,9 @@
 //! The bytes of a request, made once; before each sending only ids and topics change, in place.
 
 use super::events::{EventStream, ID_BYTES};
-use super::protocol::Protocol;
-use super::{postgres, redis};
+use super::response::{self, Parse};
 
-/// Bytes of each event's payload, a JSON object.
+/// Bytes of an event's payload, a JSON object, where nothing else is said.
 pub const PAYLOAD_BYTES: usize = 150;
 /// What each topic's name begins with; its number follows.
 pub const TOPIC_PREFIX: &str = "bench.topic-";
@@ -19,7 +18,7 @@ const _: () = assert!(ID_BLANK.len() == ID_BYTES);
 #[derive(Clone, Debug)]
 pub struct Template {
     /// How its answers are read.
-    pub protocol: Protocol,
+    pub parse: Parse,
     /// What a connection sends before its first request, each part with an answer of its own.
     pub greeting: Vec<Vec<u8>>,
     bytes: Vec<u8>,
@@ -29,6 +28,22 @@ pub struct Template {
     topics: Vec<usize>,
     /// Where each event id begins, in the order of `topics`; none in a request that only reads.
     ids: Vec<usize>,
+}
+
+/// What a request that publishes over HTTP is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// The path to publish to.
+    pub target: &'a str,
+    pub host: &'a str,
+    /// Further lines of the head, each with its end.
+    pub headers: &'a str,
+    /// Events in a request.
+    pub batch: usize,
+    /// Topics that the events are spread over.
+    pub topics: u64,
+    /// The payload of every event, a JSON object.
+    pub payload: &'a str,
 }
 
 /// Puts a request together and notes where ids and topics come to lie.
@@ -72,10 +87,10 @@ impl Builder {
     }
 
     /// The request, with `head` before what was pushed.
-    pub fn finish(self, protocol: Protocol, greeting: Vec<Vec<u8>>, head: &[u8]) -> Template {
+    pub fn finish(self, parse: Parse, greeting: Vec<Vec<u8>>, head: &[u8]) -> Template {
         let moved = |places: Vec<usize>| places.into_iter().map(|at| at + head.len()).collect();
         Template {
-            protocol,
+            parse,
             greeting,
             events: self.ids.len() as u64,
             bytes: [head, &self.bytes].concat(),
@@ -90,7 +105,7 @@ impl Template {
     /// `GET` of a path.
     pub fn get(path: &str, host: &str) -> Template {
         let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        Builder::new(0).finish(Protocol::Http, Vec::new(), head.as_bytes())
+        Builder::new(0).finish(response::answer, Vec::new(), head.as_bytes())
     }
 
     /// `GET` of the newest events of one of `topics` topics, another each time.
@@ -99,21 +114,12 @@ impl Template {
         request.push("GET /events?topic=");
         request.push_topic();
         request.push(format!(" HTTP/1.1\r\nHost: {host}\r\n\r\n"));
-        request.finish(Protocol::Http, Vec::new(), b"")
+        request.finish(response::answer, Vec::new(), b"")
     }
 
-    /// A request that has `batch` events of `topics` topics stored, each once.
-    pub fn publish(protocol: Protocol, batch: usize, host: &str, topics: u64) -> Template {
-        match protocol {
-            Protocol::Http => Self::post(batch, host, topics),
-            Protocol::Redis { script } => redis::publish(script, batch, topics),
-            Protocol::Postgres => postgres::publish(batch, topics),
-        }
-    }
-
-    /// `POST /publish` of one event, or of an object with `batch` events where that is more than 1.
-    fn post(batch: usize, host: &str, topics: u64) -> Template {
-        let payload = payload();
+    /// `POST` of one event, or of an object with a batch of events where that is more than 1.
+    pub fn publish(publication: &Publication) -> Template {
+        let Publication { batch, topics, .. } = *publication;
         let mut body = Builder::new(topics);
         if batch > 1 {
             body.push(r#"{"events":["#);
@@ -127,18 +133,22 @@ impl Template {
             body.push(r#"","event_id":""#);
             body.push_id();
             body.push(format!(
-                r#"","timestamp":"{TIMESTAMP}","source":"{SOURCE}","payload":{payload}}}"#
+                r#"","timestamp":"{TIMESTAMP}","source":"{SOURCE}","payload":{}}}"#,
+                publication.payload
             ));
         }
         if batch > 1 {
             body.push("]}");
         }
         let head = format!(
-            "POST /publish HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+            "POST {} HTTP/1.1\r\nHost: {}\r\n{}Content-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",
+            publication.target,
+            publication.host,
+            publication.headers,
             body.bytes.len()
         );
-        body.finish(Protocol::Http, Vec::new(), head.as_bytes())
+        body.finish(response::answer, Vec::new(), head.as_bytes())
     }
 
     /// A copy of the request for one connection to patch and send.
@@ -178,13 +188,17 @@ fn digits_of(topics: u64) -> usize {
     topics.saturating_sub(1).checked_ilog10().unwrap_or(0) as usize + 1
 }
 
-/// The payload of every event: a JSON object of [`PAYLOAD_BYTES`].
-pub fn payload() -> String {
-    let start = r#"{"user":"user-4711","action":"login","ok":true,"attempt":1,"note":""#;
+/// A payload: a JSON object of so many bytes, or as few as it can have.
+pub fn payload(bytes: usize) -> String {
+    let start = match bytes {
+        0..=10 => return "{}".to_owned(),
+        11..PAYLOAD_BYTES => r#"{"note":""#,
+        _ => r#"{"user":"user-4711","action":"login","ok":true,"attempt":1,"note":""#,
+    };
     let end = r#""}"#;
     format!(
         "{start}{}{end}",
-        "x".repeat(PAYLOAD_BYTES - start.len() - end.len())
+        "x".repeat(bytes - start.len() - end.len())
     )
 }
 
@@ -202,16 +216,36 @@ mod tests {
     }
 
     #[test]
-    fn the_payload_is_an_object_of_the_promised_size() {
-        assert_eq!(payload().len(), PAYLOAD_BYTES);
-        assert!(serde_json::from_str::<Value>(&payload())
-            .expect("JSON")
-            .is_object());
+    fn a_payload_is_an_object_of_the_promised_size() {
+        for (asked, bytes) in [
+            (0, 2),
+            (10, 2),
+            (11, 11),
+            (149, 149),
+            (150, 150),
+            (5_000, 5_000),
+        ] {
+            let payload = payload(asked);
+            assert_eq!(payload.len(), bytes);
+            let value: Value = serde_json::from_str(&payload).expect("JSON");
+            assert!(value.is_object());
+        }
+    }
+
+    fn publish(batch: usize, topics: u64) -> Template {
+        Template::publish(&Publication {
+            target: "/publish",
+            host: "h:1",
+            headers: "A: b\r\n",
+            batch,
+            topics,
+            payload: &payload(PAYLOAD_BYTES),
+        })
     }
 
     #[test]
     fn patching_changes_id_and_topic_and_nothing_else() {
-        let template = Template::publish(Protocol::Http, 1, "h:1", 100_000);
+        let template = publish(1, 100_000);
         let mut stream = EventStream::new(IdOrder::Ordered, Repeats::Never, 100_000, 1);
         let mut request = template.request();
         template.patch(&mut request, &mut stream);
@@ -229,7 +263,7 @@ mod tests {
 
     #[test]
     fn each_event_of_a_batch_has_an_id_of_its_own() {
-        let template = Template::publish(Protocol::Http, 12, "h:1", 5);
+        let template = publish(12, 5);
         assert_eq!(template.events(), 12);
         let mut stream = EventStream::new(IdOrder::Random, Repeats::Never, 5, 1);
         let mut request = template.request();

@@ -1,0 +1,78 @@
+//! `man`: the manual, a page for the program and one for each command, made of what `--help` says.
+
+use std::fs;
+use std::io::{self, stdout, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use clap_mangen::Man;
+
+use super::terminal::cannot_write;
+use super::{command, Failure};
+
+/// What the program's own page says besides its help, as roff (groff_man(7)).
+const EXIT_STATUS: &str = "\
+.SH EXIT STATUS
+0 where all was done, 1 where not, 2 where an argument, a variable or a setting is wrong, and for the commands
+that are clients 128 and the number of the signal that ended them.
+";
+
+/// Print the manual page of the program, or of a command
+///
+/// To read it at once: logagg man | man -l -
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command whose page is wanted
+    command: Option<String>,
+
+    /// Write all pages into this folder, as logagg.1, logagg-serve.1 and so on
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    folder: Option<PathBuf>,
+}
+
+/// Prints a page, or writes them all.
+pub fn run(arguments: ManArgs) -> Result<(), Failure> {
+    let mut command = command().disable_help_subcommand(true);
+    // Gives the commands their full names and the options that all have.
+    command.build();
+    if let Some(folder) = arguments.folder {
+        let written = write_all(&command, &folder);
+        let sentence = |error| format!("cannot write the pages to {}: {error}", folder.display());
+        return written.map_err(|error| Failure::Failed(sentence(error)));
+    }
+    let page = match arguments.command {
+        None => page(&command),
+        Some(name) => match command.find_subcommand(&name) {
+            Some(subcommand) => page(subcommand),
+            None => return Err(Failure::Setting(format!("there is no command {name:?}"))),
+        },
+    };
+    stdout().write_all(&page).map_err(cannot_write)
+}
+
+fn write_all(command: &clap::Command, folder: &PathBuf) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for command in [command].into_iter().chain(command.get_subcommands()) {
+        let name = format!("{}.1", full_name(command));
+        fs::write(folder.join(name), page(command))?;
+    }
+    Ok(())
+}
+
+fn page(command: &clap::Command) -> Vec<u8> {
+    let mut page = Vec::new();
+    let man = Man::new(command.clone())
+        .title(full_name(command))
+        .manual("logagg");
+    man.render(&mut page).expect("a buffer takes everything");
+    if command.has_subcommands() {
+        page.extend_from_slice(EXIT_STATUS.as_bytes());
+    }
+    page
+}
+
+/// The name with that of the program, as in `logagg-serve`.
+fn full_name(command: &clap::Command) -> String {
+    let name = command.get_display_name();
+    name.unwrap_or(command.get_name()).to_owned()
+}

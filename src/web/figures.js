@@ -1,0 +1,95 @@
+// Health, counts and rates, the size of the database, and how long commits take.
+import { ask } from "./ask.js";
+import { plot } from "./plot.js";
+import { byId, bytes, count, duration, rate, setText } from "./text.js";
+
+const MINUTE = 60000;
+
+/** Events accepted in the last second. */
+export let acceptedNow = 0;
+/** What the server last said of itself; none before its first answer. */
+export let stats = null;
+let statsAt = 0;
+
+export async function showHealth() {
+  const answer = await fetch("/health", { cache: "no-store" });
+  const health = await answer.json();
+  byId("health").className = `pill ${answer.ok ? "good" : "bad"}`;
+  setText("health", answer.ok ? "healthy" : `unhealthy: ${health.reason}`);
+}
+
+export function showStats(fresh, round) {
+  const rates = { accepted: NaN, duplicates: NaN, conflicts: NaN };
+  if (stats !== null && fresh.received >= stats.received) {
+    const seconds = (round.at - statsAt) / 1000;
+    rates.accepted = (fresh.unique_processed - stats.unique_processed) / seconds;
+    rates.duplicates = (fresh.duplicate_dropped - stats.duplicate_dropped) / seconds;
+    rates.conflicts = (fresh.conflicts - stats.conflicts) / seconds;
+  }
+  [stats, statsAt] = [fresh, round.at];
+  acceptedNow = rates.accepted || 0;
+  Object.assign(round, rates);
+  for (const [name, value] of Object.entries(rates)) setText(`rate-${name}`, Number.isNaN(value) ? "–" : rate(value));
+  setText("total-accepted", `${count(stats.unique_processed)} in all`);
+  setText("total-duplicates", `${count(stats.duplicate_dropped)} in all`);
+  setText("total-conflicts", `${count(stats.conflicts)} in all`);
+  const [size, unit] = bytes(stats.database_bytes);
+  setText("database-size", size);
+  setText("database-unit", unit);
+  setText("database-more", `log ${bytes(stats.wal_bytes).join(" ")}`);
+  setText("clients", count(stats.connections));
+  setText("clients-more", `${count(stats.subscribers)} streaming, ${count(stats.queue_size)} queued`);
+  setText("about", `${stats.version}, up ${stats.uptime_human}`);
+  plot("plot-rates", ["accepted", "duplicates", "conflicts"], 10, count);
+}
+
+/** The cumulative buckets of the time of commits, out of the text of /metrics. */
+function bucketsOf(text) {
+  const pattern = /^log_aggregator_commit_duration_seconds_bucket\{le="([^"]+)"\} (\S+)/gm;
+  const pair = ([, bound, number]) => [bound === "+Inf" ? Infinity : Number(bound), Number(number)];
+  return [...text.matchAll(pattern)].map(pair);
+}
+
+/** Those of the commits between two moments. */
+function between(earlier, later) {
+  return later.map(([bound, number], at) => [bound, number - earlier[at][1]]);
+}
+
+function quantile(buckets, share) {
+  const all = buckets.at(-1)[1];
+  if (all === 0) return NaN;
+  let [lower, below] = [0, 0];
+  for (const [bound, number] of buckets) {
+    if (number >= share * all && number > below) {
+      return bound === Infinity ? lower : lower + (bound - lower) * ((share * all - below) / (number - below));
+    }
+    [lower, below] = [bound, number];
+  }
+  return lower;
+}
+
+/** What each round of the last minute has found. */
+let rounds = [];
+
+export async function showCommits(round) {
+  const answer = await ask("/metrics");
+  if (!answer.ok) return;
+  const buckets = bucketsOf(await answer.text());
+  if (buckets.length === 0) return;
+  // The counts begin anew with the process.
+  if (rounds.length > 0 && rounds.at(-1).buckets.at(-1)[1] > buckets.at(-1)[1]) rounds = [];
+  if (rounds.length > 0) {
+    const fresh = between(rounds.at(-1).buckets, buckets);
+    round.median = quantile(fresh, 0.5) * 1e3;
+    round.slowest = quantile(fresh, 0.99) * 1e3;
+  }
+  rounds = rounds.filter(one => one.at > round.at - MINUTE);
+  rounds.push({ at: round.at, buckets });
+  let [shown, span] = [between(rounds[0].buckets, buckets), ""];
+  if (shown.at(-1)[1] === 0) [shown, span] = [buckets, " since the start"];
+  const [number, unit] = duration(quantile(shown, 0.5));
+  setText("commit-median", number);
+  setText("commit-unit", unit);
+  setText("commit-more", number === "–" ? "none yet" : `99 % in ${duration(quantile(shown, 0.99)).join(" ")}${span}`);
+  plot("plot-commit", ["median", "slowest"], 1, value => String(Number(value.toPrecision(2))));
+}

@@ -1,0 +1,125 @@
+//! `logagg bench`: what it says is what the server counts.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::{json, Value};
+
+use crate::harness::{Server, Setup};
+use crate::program::{command, fixed_address, run, run_at, url, Running};
+use crate::wait::wait_until;
+
+/// A server that does not log its duplicates.
+fn quiet() -> Server {
+    Server::start(&["--log-duplicates", "off"])
+}
+
+#[test]
+fn its_sums_are_those_of_the_server() {
+    let server = quiet();
+    let arguments = [
+        "bench",
+        "--json",
+        "--connections=8",
+        "--duration=300ms",
+        "--batch=10",
+        "--duplicates=30%",
+        "--topics=3",
+        "--payload=64",
+        "--order=ordered",
+    ];
+    let output = run(&server, &arguments, b"").expect(0);
+    let found: Value = serde_json::from_str(&output.stdout).unwrap();
+    let stats = server.json("/stats");
+    assert_eq!(found["accepted"], stats["unique_processed"]);
+    assert_eq!(found["duplicates"], stats["duplicate_dropped"]);
+    assert_eq!(
+        (&found["errors"], &found["first_error"]),
+        (&json!(0), &json!(null))
+    );
+    let requests = found["requests_sent"].as_u64().unwrap();
+    assert_eq!(stats["received"], requests * 10);
+    assert_eq!(found["answers"], json!({ "200": requests }));
+    let repeated = found["duplicates"].as_u64().unwrap();
+    assert_eq!(repeated, requests * 10 * 3 / 10);
+
+    let latency = &found["latency_us"];
+    let quantiles = ["min", "median", "p90", "p99", "p99.9", "max"];
+    let quantiles = quantiles.map(|name| latency[name].as_f64().unwrap());
+    assert!(quantiles[0] > 0.0 && quantiles.is_sorted(), "{latency}");
+    let buckets = found["histogram"].as_array().unwrap();
+    let sum: u64 = buckets
+        .iter()
+        .filter_map(|bucket| bucket["requests"].as_u64())
+        .sum();
+    assert_eq!(found["requests"], sum);
+
+    assert_eq!(server.json("/topics")["count"], 3);
+    let event = &server.json("/events?limit=1")["events"][0];
+    assert_eq!(event["payload"].to_string().len(), 64);
+}
+
+#[test]
+fn people_get_lines_and_bars() {
+    let server = quiet();
+    let arguments = ["bench", "--connections", "2", "--duration", "100ms"];
+    let output = run(&server, &arguments, b"").expect(0);
+    for name in [
+        "requests",
+        "accepted",
+        "answers    200: ",
+        "latency    min ",
+    ] {
+        assert!(output.stdout.contains(name), "{output:?}");
+    }
+    assert!(output.stdout.contains('█'), "{output:?}");
+    assert_eq!(output.stderr, "");
+}
+
+#[test]
+fn a_signal_ends_it_with_what_was_measured() {
+    let server = quiet();
+    let arguments = ["bench", "--json", "--duration", "1h", "--connections", "3"];
+    let running = Running::start(&server, &arguments);
+    wait_until("events", || {
+        server.json("/stats")["received"].as_u64() > Some(100)
+    });
+    running.signal(Signal::INT);
+    let output = running.wait().expect(130);
+    let found: Value = serde_json::from_str(&output.stdout).unwrap();
+    // What was under way has been waited for.
+    assert_eq!(found["accepted"], server.json("/stats")["unique_processed"]);
+}
+
+#[test]
+fn a_refused_load_is_an_error_by_status() {
+    let setup = Setup::new();
+    let tokens = setup.directory().join("tokens");
+    fs::write(&tokens, "writer publish secret-w\nreader read secret-r\n").unwrap();
+    let flags = ["--auth-tokens-file".into(), tokens.into_os_string()];
+    let server = setup.clone().flags(flags).start();
+    for (token, code, status) in [("secret-w", 0, "200"), ("secret-r", 1, "403")] {
+        let arguments = ["bench", "--json", "--duration=50ms", "--connections=2"];
+        let mut command = command(&arguments);
+        command.args(["--server", &url(server.address())]);
+        command.env("LOGAGG_TOKEN", token);
+        let output = Running::spawn(&mut command).finish().expect(code);
+        let found: Value = serde_json::from_str(&output.stdout).unwrap();
+        let statuses: Vec<&String> = found["answers"].as_object().unwrap().keys().collect();
+        assert_eq!(statuses, [status], "{output:?}");
+        assert!(!output.stdout.contains("secret"), "{output:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_said() {
+    let arguments = ["bench", "--duration", "50ms"];
+    let nobody = format!("http://{}", fixed_address());
+    let output = run_at(&nobody, &arguments, b"").expect(1);
+    assert!(output.stderr.contains("no answer from"), "{output:?}");
+    let output = run_at("unix:/run/socket", &arguments, b"").expect(2);
+    assert!(output.stderr.contains("http://HOST:PORT"), "{output:?}");
+    let huge = ["bench", "--payload=1000000", "--batch=10000"];
+    let output = run_at(&nobody, &huge, b"").expect(2);
+    assert!(output.stderr.contains("are sent at a time"), "{output:?}");
+}

@@ -1,0 +1,115 @@
+//! What is made of the command line besides `--help`: completions for shells and the manual. Both must name
+//! all that there is.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// Runs the program and returns its standard output.
+fn said(arguments: &[&str]) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_logagg"));
+    let output = program
+        .env_clear()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The commands that `--help` lists.
+fn commands() -> Vec<String> {
+    let help = said(&["--help"]);
+    let (_, list) = help.split_once("Commands:\n").unwrap();
+    let lines = list.lines().take_while(|line| line.starts_with("  "));
+    let names = lines.filter_map(|line| line.split_whitespace().next());
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    assert!(names.len() > 15, "{names:?}");
+    names
+}
+
+/// The long flags and the variables in the help of a command.
+fn settings(command: &str) -> Vec<String> {
+    let help = said(&[command, "--help"]);
+    let mut found = Vec::new();
+    for line in help.lines().map(str::trim) {
+        let flag = line.split(' ').find(|word| word.starts_with("--"));
+        if let Some(flag) = flag.filter(|_| line.starts_with('-')) {
+            found.push(flag.trim_end_matches(',').to_owned());
+        }
+        if let Some((_, rest)) = line.split_once("[env: ") {
+            found.push(rest.trim_end_matches(['=', ']']).to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn completions_know_every_command() {
+    let commands = commands();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = said(&["completions", shell]);
+        for command in &commands {
+            assert!(script.contains(&command[..]), "{shell}: {command}");
+        }
+        for flag in ["auth-tokens-file", "lost-answers", "give-up-after"] {
+            assert!(script.contains(flag), "{shell}: {flag}");
+        }
+    }
+}
+
+/// Bash loads the script, and completes by it.
+#[test]
+fn bash_completes() {
+    let script = said(&["completions", "bash"]);
+    let complete =
+        "COMP_WORDS=(logagg ser); COMP_CWORD=1; _logagg logagg ser logagg; echo ${COMPREPLY[@]}";
+    let bash = Command::new("bash")
+        .args(["--norc", "-c", &format!("{script}\n{complete}")])
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash can be started");
+    assert_eq!(String::from_utf8_lossy(&bash.stdout), "serve\n", "{bash:?}");
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command_with_all_its_settings() {
+    let folder = std::env::temp_dir().join(format!("logagg-manual-{}", std::process::id()));
+    said(&["man", "--folder", folder.to_str().unwrap()]);
+    let page = |name: &str| {
+        let text = fs::read_to_string(folder.join(format!("{name}.1"))).unwrap();
+        text.replace("\\-", "-")
+    };
+    let first = page("logagg");
+    assert!(first.contains("EXIT STATUS"), "{first}");
+    assert_eq!(first, said(&["man"]).replace("\\-", "-"));
+    let mut count = 0;
+    for command in commands().iter().filter(|command| *command != "help") {
+        assert!(first.contains(&format!("logagg-{command}")), "{command}");
+        let page = page(&format!("logagg-{command}"));
+        assert!(page.contains(&format!("logagg {command}")), "{page}");
+        for setting in settings(command) {
+            assert!(page.contains(&setting), "{command}: {setting}: {page}");
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count} settings were found");
+    for variable in [
+        "DATABASE_PATH",
+        "AUTH_TOKENS_FILE",
+        "LOG_FORMAT",
+        "DURABILITY",
+    ] {
+        assert!(page("logagg-serve").contains(variable), "{variable}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_page_of_nothing_is_refused() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_logagg"));
+    let output = program.args(["man", "nothing"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, "logagg: there is no command \"nothing\"\n");
+}

@@ -1,0 +1,88 @@
+//! The figures, the plots and the topics, which follow what the server does.
+
+use serde_json::{json, Value};
+
+use crate::chromium::{url, Chromium};
+use crate::harness::{event, Server};
+
+fn publish(server: &Server, topic: &str, prefix: &str, count: usize) {
+    let events: Vec<Value> = (0..count)
+        .map(|n| event(topic, &format!("{prefix}{n}")))
+        .collect();
+    server.publish(&json!(events)).expect(200);
+}
+
+/// The rows of the table, each with its cells parted by a bar.
+const ROWS: &str = "[...document.querySelectorAll('#topics tr')].map(row => \
+                    [...row.children].map(cell => cell.innerText).slice(0, 2).join('|')).join(' ')";
+
+#[test]
+fn figures_plots_and_topics_follow_the_server() {
+    let Some(browser) = Chromium::start("the dashboard's figures") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let page = browser.open(&server);
+    page.wait_for_text("#health", "healthy");
+    page.wait_for_text("#total-accepted", "0 in all");
+    page.wait_for_text("#topics-more", "No topic yet.");
+    page.wait_for_text("#commit-more", "none yet");
+    publish(&server, "b.many", "e", 300);
+    publish(&server, "a.few", "e", 20);
+    publish(&server, "a.few", "e", 20);
+    page.wait_for_text("#total-accepted", "320 in all");
+    page.wait_for_text("#total-duplicates", "20 in all");
+    page.wait_for(&format!("{ROWS} === 'b.many|300 a.few|20'"));
+    page.wait_for("/^[0-9.]+$/.test(document.querySelector('#commit-median').innerText)");
+    page.wait_for("/^[0-9.]+$/.test(document.querySelector('#database-size').innerText)");
+    page.wait_for_text("#clients-more", "1 streaming");
+    // A rate that is not nothing has been drawn: its line leaves the ground.
+    let rises = |plot: &str, name: &str| {
+        format!(
+            "(() => {{
+                const line = document.querySelector('#{plot} path.{name}:not(.area)');
+                return line && line.getBBox().height > 3;
+            }})()"
+        )
+    };
+    page.wait_for(&rises("plot-rates", "accepted"));
+    page.wait_for(&rises("plot-rates", "duplicates"));
+    page.wait_for("document.querySelector('#plot-commit path.slowest')");
+
+    page.click("[data-order=topic]");
+    page.wait_for(&format!("{ROWS} === 'a.few|20 b.many|300'"));
+    page.click("[data-order=last]");
+    page.wait_for(&format!("{ROWS} === 'a.few|20 b.many|300'"));
+    publish(&server, "b.many", "f", 1);
+    page.wait_for(&format!("{ROWS} === 'b.many|301 a.few|20'"));
+    page.fill("#topics-filter", "FEW");
+    page.wait_for(&format!("{ROWS} === 'a.few|20'"));
+    page.fill("#topics-filter", "none");
+    page.wait_for_text("#topics-more", "No topic has this in its name.");
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+#[test]
+fn the_page_goes_on_when_the_server_has_been_away() {
+    let Some(browser) = Chromium::start("the dashboard behind a restart") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let page = browser.open(&server);
+    publish(&server, "t", "before", 1);
+    page.wait_for_text("#events", "before0");
+    let address = url(&server);
+    let authority = address.trim_start_matches("http://").trim_end_matches('/');
+    let setup = server.setup().clone().listen([authority]);
+    server.kill();
+    page.wait_for_text("#health", "no answer");
+    let server = setup.start();
+    assert_eq!(url(&server), address);
+    page.wait_for_text("#health", "healthy");
+    page.wait_for("document.querySelector('#notice').hidden");
+    publish(&server, "t", "after", 1);
+    page.wait_for_text("#events", "after0");
+    let rows = page.evaluate("document.querySelectorAll('#events .entry').length");
+    assert_eq!(rows, 2);
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
