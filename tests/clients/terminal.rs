@@ -93,7 +93,7 @@ fn the_view_of_the_stats_renews_itself() {
     client
         .request("POST", "/publish", &headers, body.as_bytes())
         .expect(200);
-    terminal.read_until(&["\x1b[17A\x1b[J", "1,234"]);
+    terminal.read_until(&["\x1b[19A\x1b[J", "1,234"]);
     server.kill();
     terminal.read_until(&["no answer from", "trying again"]);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
