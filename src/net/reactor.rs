@@ -388,7 +388,8 @@ impl<P: Platform> Reactor<P> {
         }
         let waiting = client.conn.output().len();
         // Where memory is short, the next request waits until all answers have left.
-        let goes_on = waiting == 0 && client.conn.has_unread() && client.stream.is_none();
+        let has_more = client.conn.has_unread() || client.conn.has_untold_request();
+        let goes_on = waiting == 0 && has_more && client.stream.is_none();
         if goes_on || (was_full && waiting <= limits::OUTPUT_WAIT_MAX_BYTES) {
             let ticket = client.ticket(key);
             match &mut client.stream {

@@ -131,6 +131,11 @@ impl Conn {
         !self.input.unread().is_empty()
     }
 
+    /// Whether a request is complete of which [`Conn::next`] has not told.
+    pub fn has_untold_request(&self) -> bool {
+        matches!(self.receiving, Receiving::InHand { told: false })
+    }
+
     /// Whether something is still to be done: a request to be received or answered, an answer to be
     /// sent, a close to be brought to its end.
     pub fn is_busy(&self) -> bool {

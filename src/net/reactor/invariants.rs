@@ -70,6 +70,11 @@ impl<S: Wire> Client<S> {
             !has_to_read || self.is_paused || self.on_ready_list || self.on_bulk_list,
             "nobody will read what has arrived"
         );
+        let can_be_handled = conn.has_untold_request() && conn.output().is_empty();
+        assert!(
+            !can_be_handled || self.is_paused || self.on_ready_list,
+            "nobody will handle a request that is complete"
+        );
         let has_to_write = self.writable && !conn.output().is_empty();
         assert!(
             !(has_to_write || conn.wants_shutdown() || conn.is_done()) || self.on_flush_list,
