@@ -15,7 +15,9 @@ impl App {
         }
         let quiet = !std::mem::take(&mut self.has_committed);
         self.idle_slice(quiet, now).unwrap_or_else(|error| {
-            log::warn!("work that waits for idle moments has to wait on: {error}");
+            log::warn!(
+                "a checkpoint, a merge, the counts of topics or retention has to wait: {error}"
+            );
             self.idle_at = now.mono_ms + limits::RETRY_MS;
             false
         })

@@ -76,6 +76,7 @@ fn the_files_name_only_metrics_that_exist() {
         .collect();
     let kept = [
         "log_aggregator_build_info",
+        "log_aggregator_first_seq",
         "log_aggregator_last_seq",
         "log_aggregator_queue_capacity",
         "log_aggregator_queue_size",

@@ -39,7 +39,9 @@ fn a_checkpoint_that_cannot_sync_is_done_again() {
     let server = start(&disk, &[], 1);
     disk.fail(Call::Sync, File::Database, Errno::IO);
     publish(&server, 2..=600);
-    server.log().wait_for(1, "a checkpoint or the counts");
+    server
+        .log()
+        .wait_for(1, "a checkpoint, a merge, the counts");
     disk.heal();
     publish(&server, 601..=1_200);
     assert_eq!(server.json("/health")["status"], "healthy");

@@ -51,7 +51,9 @@ fn a_checkpoint_that_cannot_write() {
     let server = start(&disk, &[], 0);
     disk.fail(Call::Write, File::Database, Errno::IO);
     publish(&server, 1..=600);
-    server.log().wait_for(1, "a checkpoint or the counts");
+    server
+        .log()
+        .wait_for(1, "a checkpoint, a merge, the counts");
     publish(&server, 601..=650);
     assert_eq!(server.json("/health")["status"], "healthy");
     let grown = server.json("/stats")["wal_bytes"].as_u64().unwrap();
