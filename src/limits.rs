@@ -105,6 +105,8 @@ pub const TOPIC_SEQS_BUFFERED: usize = 64;
 pub const GENERATION_SLOTS: usize = 64 * 1024;
 /// Entries at which a generation is sealed: three quarters of its slots.
 pub const GENERATION_ENTRIES: usize = 48 * 1024;
+/// Events for which a filter is asked at once: their blocks fill an eighth of a first-level cache.
+pub const KEYS_ASKED_AT_ONCE: usize = 64;
 /// Generations in memory at the most: one that is filled, and those that wait for their segment.
 pub const GENERATIONS_MAX: usize = 3;
 /// Bytes of a segment's page; with its row's header it fills one page of SQLite's 4 KiB.

@@ -4,7 +4,8 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
 use super::keys::fingerprint::EventParts;
-use super::keys::{Check, KeyIndex};
+use super::keys::record::KeyRecord;
+use super::keys::{Asked, Check, KeyIndex};
 use super::maintain::{write_topics, TopicRows};
 use super::retain::{write_removal, Removal, RemovedKeys};
 use super::schema::SCHEMA_VERSION;
@@ -71,16 +72,20 @@ impl<'db> Statements<'db> {
         db: &Connection,
         keys: &mut Option<KeyIndex>,
         seq: u64,
-        event: &EventParts,
+        asked: &Asked,
         processed_at: i64,
     ) -> rusqlite::Result<Outcome> {
+        let event = &asked.event;
         if let Some(keys) = keys {
-            let mut entry = match keys.check(db, event)? {
-                Check::New(entry) => entry,
+            match keys.check(db, asked)? {
+                Check::New => {}
                 Check::Same(seq) => return Ok(Outcome::Duplicate(seq)),
                 Check::Differs(seq) => return Ok(Outcome::Conflict(seq)),
+            }
+            let entry = KeyRecord {
+                seq,
+                ..asked.record
             };
-            entry.seq = seq;
             keys.add(entry, event.topic);
             if !self.insert(seq, event, processed_at)? {
                 return Err(taken(seq));
@@ -207,9 +212,16 @@ impl Store {
             removal,
             changed: Vec::new(),
         };
-        for publication in publications {
-            let body = &publication.body;
-            for event in &publication.events {
+        let mut events = publications.flat_map(|publication| {
+            publication
+                .events
+                .iter()
+                .map(|event| (event, &publication.body))
+        });
+        let mut asked = Vec::with_capacity(limits::KEYS_ASKED_AT_ONCE);
+        loop {
+            asked.clear();
+            for (event, body) in events.by_ref().take(limits::KEYS_ASKED_AT_ONCE) {
                 let name = std::str::from_utf8(event.topic.of(body))
                     .map_err(|error| rusqlite::Error::Utf8Error(0, error))?;
                 let topic = match self.topics.id(name) {
@@ -220,10 +232,19 @@ impl Store {
                         id
                     }
                 };
-                let parts = parts(topic, event, body);
+                self.batch_topics.push(topic);
+                asked.push(Asked::new(self.keys.as_ref(), parts(topic, event, body)));
+            }
+            if asked.is_empty() {
+                break;
+            }
+            if let Some(keys) = &self.keys {
+                keys.suspect(&mut asked);
+            }
+            for asked in &asked {
                 let seq = written.last_seq + 1;
                 let outcome =
-                    statements.store(&self.db, &mut self.keys, seq, &parts, processed_at)?;
+                    statements.store(&self.db, &mut self.keys, seq, asked, processed_at)?;
                 match outcome {
                     Outcome::Accepted(seq) => {
                         written.last_seq = seq;
@@ -236,7 +257,6 @@ impl Store {
                     }
                 }
                 outcomes.push(outcome);
-                self.batch_topics.push(topic);
             }
         }
         drop(statements);

@@ -15,40 +15,67 @@ const PROBES: u32 = 7;
 const BLOCKS_PER_PAGE: usize = SEGMENT_PAGE_BYTES / BLOCK_BYTES;
 
 /// The filter of one segment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Filter {
-    blocks: Vec<u8>,
+    /// The blocks begin at a multiple of their size in memory: one that is on two cache lines costs two.
+    padded: Vec<u8>,
+    begin: usize,
 }
 
 impl Filter {
     /// An empty filter for `entries` keys.
     pub fn with_entries(entries: u64) -> Self {
-        Self {
-            blocks: vec![0; blocks_for(entries) * BLOCK_BYTES],
-        }
+        let padded = vec![0; bytes_for(entries) + BLOCK_BYTES];
+        let begin = padding_of(&padded);
+        Self { padded, begin }
     }
 
     /// A filter of this content.
-    pub fn from_bytes(blocks: Vec<u8>) -> Self {
-        Self { blocks }
+    pub fn from_bytes(mut blocks: Vec<u8>) -> Self {
+        let bytes = blocks.len();
+        blocks.resize(bytes + BLOCK_BYTES, 0);
+        let begin = padding_of(&blocks);
+        blocks.copy_within(..bytes, begin);
+        Self {
+            padded: blocks,
+            begin,
+        }
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        &self.blocks
+        let end = self.begin + self.padded.len() - BLOCK_BYTES;
+        &self.padded[self.begin..end]
     }
 
     pub fn insert(&mut self, fingerprint: Fingerprint) {
-        let at = block_of(fingerprint, self.blocks.len() / BLOCK_BYTES) * BLOCK_BYTES;
-        insert_on_page(&mut self.blocks, at, fingerprint);
+        let at = block_of(fingerprint, self.as_bytes().len() / BLOCK_BYTES) * BLOCK_BYTES;
+        insert_on_page(&mut self.padded, self.begin + at, fingerprint);
+    }
+
+    /// Reads a byte of each fingerprint's block, so that many are on their way from memory at a time.
+    pub fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+        let bytes = self.as_bytes();
+        let blocks = bytes.len() / BLOCK_BYTES;
+        let read = fingerprints.fold(0, |read, fingerprint| {
+            read | bytes[block_of(fingerprint, blocks) * BLOCK_BYTES]
+        });
+        std::hint::black_box(read);
     }
 
     /// False only if the fingerprint was never inserted.
+    #[inline]
     pub fn may_contain(&self, fingerprint: Fingerprint) -> bool {
-        let at = block_of(fingerprint, self.blocks.len() / BLOCK_BYTES) * BLOCK_BYTES;
-        self.blocks[at..]
+        let bytes = self.as_bytes();
+        let at = block_of(fingerprint, bytes.len() / BLOCK_BYTES) * BLOCK_BYTES;
+        bytes[at..]
             .first_chunk()
             .is_none_or(|block| block_may_contain(block, fingerprint))
     }
+}
+
+/// Bytes from the first one of these to one whose address is a multiple of a block's size.
+fn padding_of(bytes: &[u8]) -> usize {
+    bytes.as_ptr().align_offset(BLOCK_BYTES).min(BLOCK_BYTES)
 }
 
 /// Blocks of the filter for `entries` keys.
@@ -108,7 +135,7 @@ fn bits(fingerprint: Fingerprint) -> impl Iterator<Item = usize> {
 
 /// Looks at all bits before it decides. Whether a single bit is set is a coin's toss, so a branch on each
 /// would be mispredicted, and found out only when the block has come from memory; without one, the
-/// processor fetches the blocks of several segments at a time.
+/// processor asks for several fingerprints at a time.
 fn block_may_contain(block: &[u8; BLOCK_BYTES], fingerprint: Fingerprint) -> bool {
     bits(fingerprint).fold(1, |all, bit| all & block[bit / 8] >> (bit % 8)) & 1 != 0
 }

@@ -63,6 +63,14 @@ impl Generation {
         }
     }
 
+    /// Reads the slot of each fingerprint, so that many are on their way from memory at a time.
+    pub fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+        let read = fingerprints.fold(0, |read, fingerprint| {
+            read | self.slots[self.slot_of(fingerprint)].seq
+        });
+        std::hint::black_box(read);
+    }
+
     /// The entries of a fingerprint.
     pub fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &KeyRecord> {
         let from = self.slot_of(fingerprint);

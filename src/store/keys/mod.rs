@@ -10,6 +10,7 @@
 //! own, in proportion to the events that they store; idle turns do the rest. What a transaction did is
 //! taken into memory by [`KeyIndex::committed`] or undone by [`KeyIndex::rolled_back`].
 
+mod asked;
 pub mod build;
 pub mod filter;
 pub mod fingerprint;
@@ -31,6 +32,8 @@ use super::read::{Bound, TopicRange};
 use super::retain::Horizons;
 use super::{damaged, TopicId};
 use crate::limits::SEGMENT_LEVELS;
+pub use asked::Asked;
+use asked::Suspects;
 use build::Build;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
 pub use forget::MergeBound;
@@ -46,8 +49,8 @@ pub const REMOVED_TOPIC: TopicId = 0;
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// Its key is not stored; the record to be added, still without a seq.
-    New(KeyRecord),
+    /// Its key is not stored.
+    New,
     /// It is stored as this seq, all of it the same.
     Same(u64),
     /// Its key is stored as this seq, with other content.
@@ -189,9 +192,13 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// Whether an event is new, a repeat, or differs from what its key is stored with.
-    pub fn check(&self, db: &Connection, event: &EventParts) -> rusqlite::Result<Check> {
-        let new = self.fingerprinter.record(event, 0);
+    /// Whether an event, whose suspects have been found, is new, a repeat, or differs from what its key is stored with.
+    pub fn check(&self, db: &Connection, asked: &Asked) -> rusqlite::Result<Check> {
+        let Asked {
+            event,
+            record: new,
+            suspects,
+        } = asked;
         for generation in self.generations.iter().rev() {
             for entry in generation.find(new.fingerprint) {
                 let told = self.tell(db, event, entry.seq, entry.event_hash == new.event_hash)?;
@@ -200,8 +207,8 @@ impl KeyIndex {
                 }
             }
         }
-        let mut found = Check::New(new);
-        self.find_in_segments(db, new.fingerprint, |record| {
+        let mut found = Check::New;
+        self.find_in_segments(db, *suspects, new.fingerprint, |record| {
             let told = self.tell(db, event, record.seq, record.event_hash == new.event_hash)?;
             let is_told = told.is_some();
             found = told.unwrap_or(found);
@@ -260,7 +267,8 @@ impl KeyIndex {
             }
         }
         let mut found = None;
-        self.find_in_segments(db, fingerprint, |record| {
+        let suspects = self.suspects_of(fingerprint);
+        self.find_in_segments(db, suspects, fingerprint, |record| {
             found = is_it(record.seq)?.then_some(record.seq);
             Ok(found.is_some())
         })?;
@@ -270,11 +278,12 @@ impl KeyIndex {
     fn find_in_segments(
         &self,
         db: &Connection,
+        suspects: Suspects,
         fingerprint: Fingerprint,
         mut take: impl FnMut(KeyRecord) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<()> {
-        for segment in self.segments.iter().rev() {
-            if segment.find(db, fingerprint, &mut take)? {
+        for at in suspects.newest_first(self.segments.len()) {
+            if self.segments[at].find(db, fingerprint, &mut take)? {
                 break;
             }
         }

@@ -148,27 +148,24 @@ impl Segment {
         self.filter.as_ref().map_or(0, |f| f.as_bytes().len())
     }
 
-    /// Calls `take` with the record of each event that has this fingerprint, until it says true.
+    /// Calls `take` with the record of each event that has this fingerprint, until it says true. A filter
+    /// in memory is not asked: whoever calls has done that.
     pub fn find(
         &self,
         db: &Connection,
         fingerprint: Fingerprint,
         take: &mut impl FnMut(KeyRecord) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<bool> {
-        match &self.filter {
-            Some(filter) if !filter.may_contain(fingerprint) => return Ok(false),
-            Some(_) => {}
-            None => {
-                let (page, offset) = filter::place_of(fingerprint, self.about.entries);
-                let absent = with_page(
-                    db,
-                    self.about.level,
-                    self.layout.filter_at() + page as i64,
-                    |page| !filter::page_may_contain(page, offset, fingerprint),
-                )?;
-                if absent {
-                    return Ok(false);
-                }
+        if self.filter.is_none() {
+            let (page, offset) = filter::place_of(fingerprint, self.about.entries);
+            let absent = with_page(
+                db,
+                self.about.level,
+                self.layout.filter_at() + page as i64,
+                |page| !filter::page_may_contain(page, offset, fingerprint),
+            )?;
+            if absent {
+                return Ok(false);
             }
         }
         let fence = KeyRecord {

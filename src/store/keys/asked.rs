@@ -1,0 +1,111 @@
+//! Events that the index is asked for, many at a time, and the segments that may have their keys.
+//!
+//! Each filter is in another place, so a check waits for a cache line of each, and for the page that this
+//! line is on. Asked one event after the other, a processor has few of them on their way at a time; asked
+//! one filter after the other, for many events, it has as many as it can.
+
+use super::fingerprint::{EventParts, Fingerprint};
+use super::record::KeyRecord;
+use super::KeyIndex;
+
+/// An event that the index is asked for.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub event: EventParts<'a>,
+    /// Its record, without a seq; empty where there is no index.
+    pub record: KeyRecord,
+    pub(super) suspects: Suspects,
+}
+
+/// Segments that may have a key, by their places in the index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Suspects(u128);
+
+/// The first of the segments that are not told apart; an index of many thousand million keys has them.
+const REST: usize = 127;
+
+impl<'a> Asked<'a> {
+    pub fn new(keys: Option<&KeyIndex>, event: EventParts<'a>) -> Self {
+        let record = keys.map(|keys| keys.fingerprinter.record(&event, 0));
+        Self {
+            event,
+            record: record.unwrap_or_default(),
+            suspects: Suspects::default(),
+        }
+    }
+}
+
+impl Suspects {
+    fn add_if(&mut self, is_suspect: bool, at: usize) {
+        self.0 |= u128::from(is_suspect) << at.min(REST);
+    }
+
+    /// The places among `segments` of them, the last first.
+    pub fn newest_first(self, segments: usize) -> impl Iterator<Item = usize> {
+        let has_rest = self.0 >> REST != 0;
+        let rest = if has_rest { REST..segments } else { 0..0 };
+        let mut left = self.0 & !(1 << REST);
+        let others = std::iter::from_fn(move || {
+            let at = left.checked_ilog2()?;
+            left ^= 1 << at;
+            Some(at as usize)
+        });
+        rest.rev().chain(others)
+    }
+}
+
+impl KeyIndex {
+    /// Finds out which segments the checks of these events have to look into. That holds until a
+    /// transaction has ended.
+    pub fn suspect(&self, asked: &mut [Asked]) {
+        for generation in &self.generations {
+            generation.fetch(asked.iter().map(|asked| asked.record.fingerprint));
+        }
+        for (at, segment) in self.segments.iter().enumerate() {
+            let Some(filter) = &segment.filter else {
+                for asked in &mut *asked {
+                    asked.suspects.add_if(true, at);
+                }
+                continue;
+            };
+            filter.fetch(asked.iter().map(|asked| asked.record.fingerprint));
+            for asked in &mut *asked {
+                let is_suspect = filter.may_contain(asked.record.fingerprint);
+                asked.suspects.add_if(is_suspect, at);
+            }
+        }
+    }
+
+    /// The same for one fingerprint.
+    pub(super) fn suspects_of(&self, fingerprint: Fingerprint) -> Suspects {
+        let mut suspects = Suspects::default();
+        for (at, segment) in self.segments.iter().enumerate() {
+            let filter = segment.filter.as_ref();
+            suspects.add_if(filter.is_none_or(|f| f.may_contain(fingerprint)), at);
+        }
+        suspects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suspects_come_newest_first_and_none_is_left_out() {
+        for (added, segments, expected) in [
+            (vec![], 3, vec![]),
+            (vec![0, 2], 3, vec![2, 0]),
+            (vec![5, 126], 127, vec![126, 5]),
+            (vec![1, 127], 128, vec![127, 1]),
+            (vec![1, 129], 131, vec![130, 129, 128, 127, 1]),
+        ] {
+            let mut suspects = Suspects::default();
+            for at in 0..segments {
+                suspects.add_if(added.contains(&at), at);
+            }
+            let found: Vec<usize> = suspects.newest_first(segments).collect();
+            assert_eq!(found, expected);
+        }
+    }
+}
