@@ -193,6 +193,10 @@ impl Store {
         let number = |sql: &str| self.db.query_row(sql, [], |row| unsigned(row, 0));
         retainer.page_bytes = number("PRAGMA page_size")?.max(1);
         retainer.can_give_back = number("PRAGMA auto_vacuum")? == 2;
+        let first: Option<i64> =
+            self.db
+                .query_row("SELECT min(seq) FROM removed_keys", [], |row| row.get(0))?;
+        retainer.removed_keys_from = first.map_or(horizons.events + 1, |seq| seq as u64);
         self.retainer = retainer;
         Ok(())
     }

@@ -56,7 +56,8 @@ impl Store {
 
     /// Pages that keys take, about.
     fn key_pages(&self, horizons: Horizons) -> u64 {
-        let in_table = horizons.events - self.cleared_up_to(horizons).min(horizons.events);
+        // Rows that are in a segment by now take their space until they are cleared too.
+        let in_table = (horizons.events + 1).saturating_sub(self.retainer.removed_keys_from);
         let (pages, row_bytes) = match &self.keys {
             Some(keys) => (keys.pages(), limits::SEGMENT_BYTES_PER_KEY),
             None => (0, limits::REMOVED_KEY_BYTES),
