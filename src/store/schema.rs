@@ -2,13 +2,14 @@
 
 use rusqlite::Connection;
 
+use super::keys::make_filters_anew;
 use super::open::Dedup;
 use crate::limits;
 
 /// `PRAGMA application_id` of our files: "LogA".
 pub const APPLICATION_ID: i32 = 0x4c6f_6741;
 /// `PRAGMA user_version`: the version of the tables. A greater one was written by a newer program.
-pub const SCHEMA_VERSION: i32 = 2;
+pub const SCHEMA_VERSION: i32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta(
@@ -115,12 +116,16 @@ fn create_retention(db: &Connection) -> rusqlite::Result<()> {
 /// written in any case, which proves that the file can be written: unlike a row that is set to what it
 /// is, the header's page is.
 pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
-    if version(db)? < 2 {
+    let version = version(db)?;
+    if version < 2 {
         create_subscriptions(db)?;
         create_retention(db)?;
         if recorded_check(db)? == Dedup::Constraint {
             db.execute_batch(REMOVED_KEYS_INDEX)?;
         }
+    }
+    if version < 3 && has_index_parts(db)? {
+        make_filters_anew(db)?;
     }
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
 }

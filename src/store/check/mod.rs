@@ -8,6 +8,7 @@
 //! with the events behind them; that it is the list of what is stored, its sum shows.
 
 mod constraint;
+mod filter;
 mod problems;
 mod retention;
 mod rows;
@@ -82,6 +83,8 @@ struct Run<'a> {
     expected: u64,
     /// What retention has let go.
     horizons: Horizons,
+    /// The version of the tables.
+    version: i32,
 }
 
 impl Run<'_> {
@@ -145,6 +148,7 @@ fn check_once(
         adder: Adder::new(),
         expected: 0,
         horizons: Horizons::default(),
+        version: version(db).map_err(|e| explain(&e))?,
     };
     if let Err(error) = check_all(&mut run, quick, &mut report) {
         let why = explain(&error);
@@ -167,7 +171,7 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
     )?;
     report.has_unused_parts = schema.has_unused_parts;
     let counters = tables::counters(run)?;
-    let has_retention = version(run.db)? >= 2;
+    let has_retention = run.version >= 2;
     if has_retention {
         run.horizons = retention::horizons(run, &counters)?;
     }
@@ -293,4 +297,13 @@ pub(super) fn find_same_keys(
         }
     }
     Ok(())
+}
+
+/// Nothing where the damage that is looked for stands in the way.
+fn unless_damaged<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => Ok(None),
+        Err(e) => Err(e),
+    }
 }

@@ -3,17 +3,17 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::super::keys::filter;
 use super::super::keys::fingerprint::Fingerprinter;
 use super::super::keys::record::{records, KeyRecord, Posting, Record};
 use super::super::keys::segment::{with_page, Description, Layout, Segment};
 use super::super::keys::REMOVED_TOPIC;
 use super::super::load::event_parts;
 use super::super::read::{Bound, TopicRange};
+use super::filter::FilterPages;
 use super::rows::{Group, Groups};
 use super::sum::Sum;
 use super::tables::Counters;
-use super::Run;
+use super::{unless_damaged, Run};
 use crate::limits::{SEGMENT_LEVELS, SEGMENT_PAGE_BYTES};
 
 /// Reads the table `segments`. What cannot be a segment is reported and left out.
@@ -275,7 +275,9 @@ impl Pages<'_> {
         if sum.is_none() {
             return Ok(None);
         }
-        for (id, what) in filter.wrong {
+        // Filters before version 3 were others. The next start makes them anew.
+        let wrong = filter.wrong.into_iter().filter(|_| run.version >= 3);
+        for (id, what) in wrong {
             let name = Name(self.about);
             run.problems
                 .add("filter", format_args!("page {id} of {name} {what}"));
@@ -316,65 +318,6 @@ impl Pages<'_> {
             )?;
         }
         Ok(sum)
-    }
-}
-
-/// The pages of a segment's filter, made again from the keys: the keys ascend, and so do their places in
-/// the filter, so that one page at a time is enough.
-struct FilterPages {
-    about: Description,
-    /// The page that is being made, counted from the filter's first.
-    at: usize,
-    page: Vec<u8>,
-    /// Ids of pages that are not as they must be, and how they are.
-    wrong: Vec<(i64, &'static str)>,
-}
-
-impl FilterPages {
-    fn of(about: Description) -> Self {
-        let mut pages = Self {
-            about,
-            at: 0,
-            page: Vec::new(),
-            wrong: Vec::new(),
-        };
-        pages.begin();
-        pages
-    }
-
-    fn begin(&mut self) {
-        let bytes = filter::bytes_for(self.about.entries);
-        let rest = bytes.saturating_sub(self.at * SEGMENT_PAGE_BYTES);
-        self.page.clear();
-        self.page.resize(rest.min(SEGMENT_PAGE_BYTES), 0);
-    }
-
-    fn see(&mut self, db: &Connection, key: KeyRecord) -> rusqlite::Result<()> {
-        let (page, offset) = filter::place_of(key.fingerprint, self.about.entries);
-        // A key that is not in order has been reported.
-        if page >= self.at {
-            self.go_to(db, page)?;
-            filter::insert_on_page(&mut self.page, offset, key.fingerprint);
-        }
-        Ok(())
-    }
-
-    /// Compares the pages up to `page`, and begins that one.
-    fn go_to(&mut self, db: &Connection, page: usize) -> rusqlite::Result<()> {
-        while self.at < page {
-            let id = self.about.layout().filter_at() + self.at as i64;
-            let wanted = &self.page;
-            let is_right =
-                unless_damaged(with_page(db, self.about.level, id, |found| found == wanted))?;
-            match is_right {
-                Some(true) => {}
-                Some(false) => self.wrong.push((id, "does not have the bits of the keys")),
-                None => self.wrong.push((id, "is missing")),
-            }
-            self.at += 1;
-            self.begin();
-        }
-        Ok(())
     }
 }
 
@@ -456,7 +399,7 @@ fn name_missing(
         let (seq, topic) = (row.get::<_, i64>(0)? as u64, row.get(1)?);
         let fingerprint = fingerprinter.of_key(topic, row.get_ref(2)?.as_bytes()?);
         let find = segment.find(run.db, fingerprint, &mut |found| Ok(found.seq == seq));
-        if !unless_damaged(find)?.unwrap_or(false) {
+        if run.version >= 3 && !unless_damaged(find)?.unwrap_or(false) {
             run.problems.add(
                 "keys",
                 format_args!("{name} does not find the event with seq {seq}"),
@@ -478,15 +421,6 @@ fn name_missing(
         }
     }
     Ok(())
-}
-
-/// Nothing where the damage that is looked for stands in the way.
-fn unless_damaged<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => Ok(None),
-        Err(e) => Err(e),
-    }
 }
 
 /// The records of a page; none where it is missing, which has been reported.

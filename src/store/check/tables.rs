@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::super::schema::{create_tables, has_index_parts, version, SINCE_VERSION_2};
+use super::super::schema::{create_tables, has_index_parts, SINCE_VERSION_2};
 use super::super::Dedup;
 use super::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
@@ -47,7 +47,7 @@ pub fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
     let new = Connection::open_in_memory()?;
     create_tables(&new, dedup)?;
     let found = read_definitions(run.db)?;
-    let is_old = version(run.db)? < 2;
+    let is_old = run.version < 2;
     let mut damaged = Vec::new();
     for (name, wanted) in read_definitions(&new)? {
         match found.get(&name) {

@@ -8,7 +8,7 @@
 use rusqlite::Connection;
 
 use super::super::damaged;
-use super::filter::{insert_on_page, page_bytes, place_of, Filter};
+use super::filter::{page_bytes, place_of, Filter, Maker};
 use super::record::{records, KeyRecord, Posting, Record};
 use super::segment::{with_page, write_page, Description, Layout, Segment};
 use super::Collision;
@@ -135,6 +135,7 @@ pub struct Build {
     postings: Merge<Posting>,
     /// None where memory has no room for it.
     filter: Option<Filter>,
+    blocks: Maker,
     key_fences: Vec<u64>,
     posting_fences: Vec<Posting>,
     last_key: Option<KeyRecord>,
@@ -159,6 +160,7 @@ impl Build {
             keys: Merge::new(keys),
             postings: Merge::new(postings),
             filter: holds_filter.then(|| Filter::with_entries(about.entries)),
+            blocks: Maker::new(about.entries),
             key_fences: Vec::new(),
             posting_fences: Vec::new(),
             last_key: None,
@@ -223,7 +225,9 @@ impl Build {
                         self.key_fences.push(record.fence());
                     }
                     if let Some(filter) = &mut self.filter {
-                        filter.insert(record.fingerprint);
+                        if let Some(made) = self.blocks.take(record.fingerprint) {
+                            filter.set(made);
+                        }
                     }
                     self.last_key = Some(record);
                     record.write(&mut self.page);
@@ -235,19 +239,9 @@ impl Build {
                 take(filter, at, &mut self.page);
             }
             Phase::FilterOfPages { keys } => {
-                let entries = self.about.entries;
                 let number = (self.next_page - self.layout.filter_at()) as usize;
-                self.page.resize(page_bytes(entries, number), 0);
-                written = 0;
-                while let Some(key) = keys.peek(db)? {
-                    let (page, offset) = place_of(key.fingerprint, entries);
-                    if page != number {
-                        break;
-                    }
-                    insert_on_page(&mut self.page, offset, key.fingerprint);
-                    keys.at += 1;
-                    written += 1;
-                }
+                let entries = self.about.entries;
+                written = fill_filter_page(db, keys, entries, number, &mut self.page)?;
             }
             Phase::KeyFences { at } => {
                 let rest = &self.key_fences[*at..];
@@ -294,6 +288,9 @@ impl Build {
         } else if self.next_page == layout.key_fences_at() {
             self.phase = Phase::KeyFences { at: 0 };
         } else if self.next_page == layout.filter_at() {
+            if let (Some(filter), Some(made)) = (&mut self.filter, self.blocks.finish()) {
+                filter.set(made);
+            }
             let (level, first) = (self.about.level, self.layout.first_page);
             self.phase = match self.filter {
                 Some(_) => Phase::Filter { at: 0 },
@@ -356,6 +353,34 @@ impl Build {
             newest_at,
         }
     }
+}
+
+/// Makes a page of the filter of `entries` keys out of those that are next, and says how many these were.
+pub(super) fn fill_filter_page(
+    db: &Connection,
+    keys: &mut Source<KeyRecord>,
+    entries: u64,
+    number: usize,
+    page: &mut Vec<u8>,
+) -> rusqlite::Result<usize> {
+    page.clear();
+    page.resize(page_bytes(entries, number), 0);
+    let mut blocks = Maker::new(entries);
+    let mut taken = 0;
+    while let Some(key) = keys.peek(db)? {
+        if place_of(key.fingerprint, entries).0 != number {
+            break;
+        }
+        if let Some(made) = blocks.take(key.fingerprint) {
+            made.write(page);
+        }
+        keys.at += 1;
+        taken += 1;
+    }
+    if let Some(made) = blocks.finish() {
+        made.write(page);
+    }
+    Ok(taken)
 }
 
 /// Moves the next page's worth of `content` onto `page`.

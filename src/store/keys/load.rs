@@ -21,18 +21,7 @@ impl KeyIndex {
         filter_memory_max: usize,
         horizons: Horizons,
     ) -> rusqlite::Result<Self> {
-        let mut statement =
-            db.prepare("SELECT level, first_seq, last_seq, entries, first_page FROM segments ORDER BY first_seq")?;
-        let described = statement.query_map([], |row| {
-            Ok(Description {
-                level: row.get::<_, u32>(0)? as usize,
-                first_seq: unsigned(row, 1)?,
-                last_seq: unsigned(row, 2)?,
-                entries: unsigned(row, 3)?,
-                first_page: row.get(4)?,
-            })
-        })?;
-        let described = described.collect::<rusqlite::Result<Vec<_>>>()?;
+        let described = descriptions(db)?;
         check(&described, horizons)?;
         let mut index = Self {
             fingerprinter,
@@ -118,6 +107,23 @@ impl KeyIndex {
     }
 }
 
+/// What the table `segments` says.
+pub(super) fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>> {
+    let mut statement = db.prepare(
+        "SELECT level, first_seq, last_seq, entries, first_page FROM segments ORDER BY first_seq",
+    )?;
+    let described = statement.query_map([], |row| {
+        Ok(Description {
+            level: row.get::<_, u32>(0)? as usize,
+            first_seq: unsigned(row, 1)?,
+            last_seq: unsigned(row, 2)?,
+            entries: unsigned(row, 3)?,
+            first_page: row.get(4)?,
+        })
+    })?;
+    described.collect()
+}
+
 /// Whether the segments follow each other without a gap, the higher levels first, and have the sizes that
 /// builds give them. What else a damaged file says of them then has a bound. Those in front whose keys
 /// are all forgotten may be missing.
@@ -130,15 +136,24 @@ fn check(described: &[Description], horizons: Horizons) -> rusqlite::Result<()> 
         let is_sound = about.first_seq == covered + 1
             && about.level <= level
             && (1..=seqs).contains(&about.entries)
-            && about.entries <= (GENERATION_ENTRIES * MERGE_WIDTH.pow(about.level as u32)) as u64
-            && (1..i64::MAX / 2).contains(&about.first_page);
+            && has_size_of_a_build(about);
         if !is_sound {
-            return Err(damaged(format!(
-                "the segment that begins with the event {} does not fit the others",
-                about.first_seq
-            )));
+            return Err(does_not_fit(about));
         }
         (covered, level) = (about.last_seq, about.level);
     }
     Ok(())
+}
+
+pub(super) fn has_size_of_a_build(about: &Description) -> bool {
+    about.level < SEGMENT_LEVELS
+        && about.entries <= (GENERATION_ENTRIES * MERGE_WIDTH.pow(about.level as u32)) as u64
+        && (1..i64::MAX / 2).contains(&about.first_page)
+}
+
+pub(super) fn does_not_fit(about: &Description) -> rusqlite::Error {
+    damaged(format!(
+        "the segment that begins with the event {} does not fit the others",
+        about.first_seq
+    ))
 }

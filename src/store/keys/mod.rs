@@ -11,6 +11,7 @@
 //! taken into memory by [`KeyIndex::committed`] or undone by [`KeyIndex::rolled_back`].
 
 mod asked;
+mod block;
 pub mod build;
 pub mod filter;
 pub mod fingerprint;
@@ -22,6 +23,7 @@ pub mod segment;
 pub mod stored;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod work;
 
 use std::collections::VecDeque;
@@ -41,6 +43,7 @@ use generation::Generation;
 use record::KeyRecord;
 use segment::Segment;
 use stored::{compare, has_key, Compared};
+pub use upgrade::make_filters_anew;
 
 /// The topic under which an event stands that was removed before its segment was made. No topic has this
 /// id.

@@ -275,6 +275,8 @@ const INSERT_PAGE: [&str; SEGMENT_LEVELS] = for_levels!(
     "INSERT INTO segment_pages_",
     "(id, content) VALUES (?1, ?2)"
 );
+const REPLACE_PAGE: [&str; SEGMENT_LEVELS] =
+    for_levels!("UPDATE segment_pages_", " SET content = ?2 WHERE id = ?1");
 const DELETE_PAGES: [&str; SEGMENT_LEVELS] =
     for_levels!("DELETE FROM segment_pages_", " WHERE id >= ?1 AND id < ?2");
 const NEXT_PAGE: [&str; SEGMENT_LEVELS] = for_levels!(
@@ -330,6 +332,18 @@ fn read_run(db: &Connection, level: usize, first: i64, pages: i64) -> rusqlite::
 /// Writes one page.
 pub fn write_page(db: &Connection, level: usize, id: i64, content: &[u8]) -> rusqlite::Result<()> {
     db.prepare_cached(INSERT_PAGE[level])?
+        .execute((id, content))
+        .map(|_| ())
+}
+
+/// Gives a page that is there another content.
+pub fn replace_page(
+    db: &Connection,
+    level: usize,
+    id: i64,
+    content: &[u8],
+) -> rusqlite::Result<()> {
+    db.prepare_cached(REPLACE_PAGE[level])?
         .execute((id, content))
         .map(|_| ())
 }
