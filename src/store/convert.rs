@@ -14,8 +14,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction};
 
 use super::check::{find_same_keys, Progress};
-use super::keys::build::{Merge, Source};
 use super::keys::fingerprint::Fingerprinter;
+use super::keys::merge::{Merge, Source};
 use super::keys::record::KeyRecord;
 use super::keys::{Collision, KeyIndex};
 use super::load::{event_parts, fingerprint_key, EVENTS_BEHIND};

@@ -310,7 +310,9 @@ fn garble_filters(database: &Database) {
         let [entries, first_page] = [0, 1].map(|column| row.get::<_, i64>(column).unwrap());
         let first = first_page + (entries + 125) / 126;
         for id in first..first + (entries * 13 + 32_255) / 32_256 {
-            edit_page(&sql, id, |page| page.iter_mut().for_each(|byte| *byte = !*byte));
+            edit_page(&sql, id, |page| {
+                page.iter_mut().for_each(|byte| *byte = !*byte)
+            });
         }
     }
 }

@@ -20,8 +20,8 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::keys::build::{Merge, Source};
 use super::keys::fingerprint::Fingerprinter;
+use super::keys::merge::{Merge, Source};
 use super::keys::record::KeyRecord;
 use super::keys::segment::Description;
 use super::keys::stored::have_one_key;
@@ -271,11 +271,12 @@ pub(super) fn find_same_keys(
 ) -> rusqlite::Result<()> {
     tail.sort_unstable();
     let total = segments.iter().map(|about| about.entries).sum::<u64>() + tail.len() as u64;
-    let mut sources = vec![Source::memory(tail)];
+    let mut sources = Vec::with_capacity(segments.len() + 1);
     for about in segments {
         let layout = about.layout();
         sources.push(Source::pages(about.level, layout.first_page, layout.keys));
     }
+    sources.push(Source::memory(tail));
     let mut keys = Merge::new(sources);
     let mut last: Option<KeyRecord> = None;
     let mut done = 0_u64;

@@ -53,14 +53,15 @@ pub fn may_contain(block: &Block, key: u64) -> bool {
 /// The block of these keys.
 pub fn made_of(keys: &[u64]) -> Block {
     let wanted = (keys.len() * SLOTS_PER_100_KEYS / 100).max(1);
+    let mut values = [0; SLOTS_MAX];
     let widest = ((8 * BLOCK_BYTES - HEAD_BITS) / wanted).min(WIDTH_MAX);
     for width in (WIDTH_MIN..=widest).rev() {
         for seed in 0..SEEDS {
-            let values = match SLOTS[width] {
-                ..=64 => solve::<u64>(keys, seed, width),
-                _ => solve::<u128>(keys, seed, width),
+            let is_solved = match SLOTS[width] {
+                ..=64 => solve::<u64, 64>(keys, seed, width, &mut values),
+                _ => solve::<u128, SLOTS_MAX>(keys, seed, width, &mut values),
             };
-            if let Some(values) = values {
+            if is_solved {
                 return packed(&values[..usize::from(SLOTS[width])], seed, width);
             }
         }
@@ -90,11 +91,11 @@ fn read(block: &Block, bit: usize) -> u32 {
 }
 
 /// A set of slots, as bits.
-trait Slots: Copy + BitXorAssign {
+trait Slots: Copy + Eq + BitXorAssign {
     const NONE: Self;
     fn one(slot: usize) -> Self;
-    /// The last slot of the set.
-    fn last(self) -> Option<usize>;
+    /// The last slot of a set that has one.
+    fn last(self) -> usize;
 }
 
 impl Slots for u64 {
@@ -102,8 +103,8 @@ impl Slots for u64 {
     fn one(slot: usize) -> Self {
         1 << slot
     }
-    fn last(self) -> Option<usize> {
-        self.checked_ilog2().map(|slot| slot as usize)
+    fn last(self) -> usize {
+        self.ilog2() as usize
     }
 }
 
@@ -112,15 +113,21 @@ impl Slots for u128 {
     fn one(slot: usize) -> Self {
         1 << slot
     }
-    fn last(self) -> Option<usize> {
-        self.checked_ilog2().map(|slot| slot as usize)
+    fn last(self) -> usize {
+        self.ilog2() as usize
     }
 }
 
-/// Values of the slots with which each key's add up to its own; none where the keys contradict each other.
-fn solve<S: Slots>(keys: &[u64], seed: u64, width: usize) -> Option<[u32; SLOTS_MAX]> {
+/// Finds values of the slots with which each key's add up to its own, unless the keys contradict each other. There
+/// are at most `MAX` slots.
+fn solve<S: Slots, const MAX: usize>(
+    keys: &[u64],
+    seed: u64,
+    width: usize,
+    values: &mut [u32; SLOTS_MAX],
+) -> bool {
     let slots = SLOTS[width];
-    let mut rows = [(S::NONE, 0); SLOTS_MAX];
+    let mut rows = [(S::NONE, 0); MAX];
     for key in keys {
         let mut set = S::NONE;
         for slot in slots_of(*key, seed, slots) {
@@ -128,9 +135,9 @@ fn solve<S: Slots>(keys: &[u64], seed: u64, width: usize) -> Option<[u32; SLOTS_
         }
         let mut value = value_of(*key) & ((1 << width) - 1);
         // A row stands at its last slot, and that is the last of no other row.
-        while let Some(last) = set.last() {
-            let row = &mut rows[last];
-            if row.0.last().is_none() {
+        while set != S::NONE {
+            let row = &mut rows[set.last()];
+            if row.0 == S::NONE {
                 *row = (set, value);
                 value = 0;
                 break;
@@ -138,24 +145,24 @@ fn solve<S: Slots>(keys: &[u64], seed: u64, width: usize) -> Option<[u32; SLOTS_
             set ^= row.0;
             value ^= row.1;
         }
-        if value != 0 && set.last().is_none() {
-            return None;
+        if value != 0 {
+            return false;
         }
     }
     // The other slots of a row are in front of its last, so their values are known.
-    let mut values = [0; SLOTS_MAX];
-    for slot in 0..usize::from(slots) {
-        let (mut others, mut value) = rows[slot];
-        if others.last().is_some() {
+    for (slot, (set, value)) in rows[..usize::from(slots)].iter().enumerate() {
+        let (mut others, mut sum) = (*set, *value);
+        if others != S::NONE {
             others ^= S::one(slot);
         }
-        while let Some(other) = others.last() {
-            value ^= values[other];
+        while others != S::NONE {
+            let other = others.last();
+            sum ^= values[other];
             others ^= S::one(other);
         }
-        values[slot] = value;
+        values[slot] = sum;
     }
-    Some(values)
+    true
 }
 
 fn packed(values: &[u32], seed: u64, width: usize) -> Block {

@@ -9,99 +9,11 @@ use rusqlite::Connection;
 
 use super::super::damaged;
 use super::filter::{page_bytes, place_of, Filter, Maker};
-use super::record::{records, KeyRecord, Posting, Record};
-use super::segment::{with_page, write_page, Description, Layout, Segment};
+use super::merge::{Merge, Source};
+use super::record::{KeyRecord, Posting, Record};
+use super::segment::{write_page, Description, Layout, Segment};
 use super::Collision;
 use crate::limits::SEGMENT_PAGE_BYTES;
-
-/// One sorted input.
-pub struct Source<R> {
-    level: usize,
-    /// Pages still to be read.
-    pages: std::ops::Range<i64>,
-    page: Vec<R>,
-    at: usize,
-}
-
-impl<R: Record> Source<R> {
-    /// Records that are in memory.
-    pub fn memory(records: Vec<R>) -> Self {
-        Self {
-            level: 0,
-            pages: 0..0,
-            page: records,
-            at: 0,
-        }
-    }
-
-    /// The records of these pages.
-    pub fn pages(level: usize, first: i64, pages: i64) -> Self {
-        Self {
-            level,
-            pages: first..first + pages,
-            page: Vec::new(),
-            at: 0,
-        }
-    }
-
-    /// The next record, which stays.
-    fn peek(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
-        if self.at == self.page.len() {
-            let Some(id) = self.pages.next() else {
-                return Ok(None);
-            };
-            self.page.clear();
-            self.at = 0;
-            with_page(db, self.level, id, |page| {
-                self.page.extend(records::<R>(page))
-            })?;
-        }
-        Ok(self.page.get(self.at).copied())
-    }
-}
-
-/// Several sorted inputs as one.
-pub struct Merge<R> {
-    sources: Vec<Source<R>>,
-    /// The next record of each source that has one.
-    heads: Vec<(R, usize)>,
-    begun: bool,
-}
-
-impl<R: Record> Merge<R> {
-    pub fn new(sources: Vec<Source<R>>) -> Self {
-        Self {
-            sources,
-            heads: Vec::new(),
-            begun: false,
-        }
-    }
-
-    /// The least record that has not been taken.
-    pub fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
-        if !self.begun {
-            self.begun = true;
-            for (at, source) in self.sources.iter_mut().enumerate() {
-                if let Some(record) = source.peek(db)? {
-                    self.heads.push((record, at));
-                }
-            }
-        }
-        let Some(least) = (0..self.heads.len()).min_by_key(|head| self.heads[*head].0) else {
-            return Ok(None);
-        };
-        let (record, at) = self.heads[least];
-        let source = &mut self.sources[at];
-        source.at += 1;
-        match source.peek(db)? {
-            Some(next) => self.heads[least].0 = next,
-            None => {
-                self.heads.swap_remove(least);
-            }
-        }
-        Ok(Some(record))
-    }
-}
 
 /// What is written next.
 enum Phase {
@@ -374,7 +286,7 @@ pub(super) fn fill_filter_page(
         if let Some(made) = blocks.take(key.fingerprint) {
             made.write(page);
         }
-        keys.at += 1;
+        keys.skip();
         taken += 1;
     }
     if let Some(made) = blocks.finish() {

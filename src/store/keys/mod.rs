@@ -18,6 +18,7 @@ pub mod fingerprint;
 mod forget;
 pub mod generation;
 mod load;
+pub mod merge;
 pub mod record;
 pub mod segment;
 pub mod stored;

@@ -18,6 +18,9 @@ pub trait Record: Copy + Ord + 'static {
     fn read(bytes: &[u8]) -> Self;
     fn fence(self) -> Self::Fence;
     fn seq(self) -> u64;
+    /// What records are sorted by.
+    type Order: Copy + Ord;
+    fn order(self) -> Self::Order;
     /// Records on a page.
     const PER_PAGE: usize = SEGMENT_PAGE_BYTES / Self::BYTES;
 }
@@ -66,6 +69,12 @@ impl Record for KeyRecord {
     fn seq(self) -> u64 {
         self.seq
     }
+
+    type Order = (Fingerprint, u64);
+
+    fn order(self) -> Self::Order {
+        (self.fingerprint, self.seq)
+    }
 }
 
 impl Record for Posting {
@@ -92,6 +101,12 @@ impl Record for Posting {
 
     fn seq(self) -> u64 {
         self.seq
+    }
+
+    type Order = u128;
+
+    fn order(self) -> Self::Order {
+        u128::from(self.topic) << 64 | u128::from(self.seq)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use rusqlite::Connection;
 
-use super::build::{fill_filter_page, Source};
+use super::build::fill_filter_page;
 use super::load::{descriptions, does_not_fit, has_size_of_a_build};
+use super::merge::Source;
 use super::segment::replace_page;
 use crate::limits::SEGMENT_PAGE_BYTES;
 

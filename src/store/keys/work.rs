@@ -3,8 +3,9 @@
 
 use rusqlite::Connection;
 
-use super::build::{Build, Source};
+use super::build::Build;
 use super::filter::bytes_for;
+use super::merge::Source;
 use super::record::{KeyRecord, Record};
 use super::segment::{delete_pages, time_of, Description, Segment};
 use super::stored::report_collision;
