@@ -111,8 +111,9 @@ pub const KEYS_ASKED_AT_ONCE: usize = 64;
 pub const GENERATIONS_MAX: usize = 3;
 /// Bytes of a segment's page; with its row's header it fills one page of SQLite's 4 KiB.
 pub const SEGMENT_PAGE_BYTES: usize = 4_032;
-/// Bits of filter for each key. One probe in some 250 is a false alarm.
-pub const FILTER_BITS_PER_KEY: u64 = 13;
+/// Bits of filter for each key. One probe in some 2,800 is a false alarm. With the fences it is just under two
+/// bytes a key.
+pub const FILTER_BITS_PER_KEY: u64 = 15;
 /// Segments of one level that are merged into one of the next.
 pub const MERGE_WIDTH: usize = 8;
 /// Levels of segments; the last holds some ten thousand million keys.

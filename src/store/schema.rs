@@ -92,6 +92,10 @@ CREATE TABLE segments(
 ) STRICT;
 ";
 
+/// How large a segment's filter is; since version 3.
+const FILTER_BITS: &str =
+    "ALTER TABLE segments ADD COLUMN filter_bits INTEGER NOT NULL DEFAULT 13;";
+
 /// Creates all tables in an empty database. Must run inside a transaction, so that a file is ours
 /// wholly or not at all.
 pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
@@ -125,6 +129,7 @@ pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
         }
     }
     if version < 3 && has_index_parts(db)? {
+        db.execute_batch(FILTER_BITS)?;
         make_filters_anew(db)?;
     }
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
@@ -159,6 +164,7 @@ pub(super) fn create_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()
         return db.execute_batch(REMOVED_KEYS_INDEX);
     }
     db.execute_batch(INDEX)?;
+    db.execute_batch(FILTER_BITS)?;
     for level in 0..limits::SEGMENT_LEVELS {
         db.execute_batch(&format!(
             "CREATE TABLE segment_pages_{level}(id INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;"

@@ -23,7 +23,7 @@ impl FilterPages {
     pub fn of(about: Description) -> Self {
         let mut pages = Self {
             about,
-            blocks: Maker::new(about.entries),
+            blocks: Maker::new(about.filter_blocks()),
             at: 0,
             page: Vec::new(),
             wrong: Vec::new(),
@@ -34,14 +34,15 @@ impl FilterPages {
 
     fn begin(&mut self) {
         self.page.clear();
-        if self.at < pages_for(self.about.entries) {
-            self.page.resize(page_bytes(self.about.entries, self.at), 0);
+        if self.at < pages_for(self.about.filter_blocks()) {
+            self.page
+                .resize(page_bytes(self.about.filter_blocks(), self.at), 0);
         }
     }
 
     /// Takes the next key.
     pub fn see(&mut self, db: &Connection, key: KeyRecord) -> rusqlite::Result<()> {
-        let (page, _) = place_of(key.fingerprint, self.about.entries);
+        let (page, _) = place_of(key.fingerprint, self.about.filter_blocks());
         // A key that is not in order has been reported.
         if page >= self.at {
             self.go_to(db, page)?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::super::keys::fingerprint::Fingerprinter;
 use super::super::keys::record::{records, KeyRecord, Posting, Record};
 use super::super::keys::segment::{with_page, Description, Layout, Segment};
-use super::super::keys::REMOVED_TOPIC;
+use super::super::keys::{FILTER_BITS, REMOVED_TOPIC};
 use super::super::load::event_parts;
 use super::super::read::{Bound, TopicRange};
 use super::filter::FilterPages;
@@ -18,19 +18,22 @@ use crate::limits::{SEGMENT_LEVELS, SEGMENT_PAGE_BYTES};
 
 /// Reads the table `segments`. What cannot be a segment is reported and left out.
 pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Description>> {
-    let sql =
-        "SELECT level, first_seq, last_seq, entries, first_page FROM segments ORDER BY first_seq";
-    let mut statement = run.db.prepare(sql)?;
+    // Those of older tables have no column for the size of their filter.
+    let filter_bits = if run.version < 3 { "13" } else { "filter_bits" };
+    let sql = format!(
+        "SELECT level, first_seq, last_seq, entries, first_page, {filter_bits} FROM segments ORDER BY first_seq"
+    );
+    let mut statement = run.db.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let mut segments: Vec<Description> = Vec::new();
     let mut next = 1;
     let forgotten = run.horizons.keys as i64;
     while let Some(row) = rows.next()? {
-        let mut values = [0_i64; 5];
+        let mut values = [0_i64; 6];
         for (at, value) in values.iter_mut().enumerate() {
             *value = row.get(at)?;
         }
-        let [level, first, last, entries, first_page] = values;
+        let [level, first, last, entries, first_page, filter_bits] = values;
         // Those whose keys are all forgotten are dropped, the oldest first.
         if segments.is_empty() && next < first {
             next = first.min(forgotten + 1);
@@ -52,12 +55,14 @@ pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Descript
             && last as u64 <= counters.last_seq
             && 1 <= entries
             && entries - 1 <= last - first
-            && (1..i64::MAX - last).contains(&first_page);
+            && (1..i64::MAX - last).contains(&first_page)
+            && FILTER_BITS.contains(&(filter_bits as u64));
         if !is_possible {
             run.problems.add(
                 "segments",
                 format_args!(
-                    "there cannot be one of level {level}, seq {first} to {last}, entries {entries}, page {first_page}"
+                    "there cannot be one of level {level}, seq {first} to {last}, entries {entries}, page {first_page}, \
+                     bits {filter_bits}"
                 ),
             );
         } else if first >= next {
@@ -67,6 +72,7 @@ pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Descript
                 last_seq: last as u64,
                 entries: entries as u64,
                 first_page,
+                filter_bits: filter_bits as u64,
             });
         }
         next = next.max(last.saturating_add(1));

@@ -48,10 +48,12 @@ pub fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
     create_tables(&new, dedup)?;
     let found = read_definitions(run.db)?;
     let is_old = run.version < 2;
+    let is_old_segments = |name: &str| run.version < 3 && name == "segments";
     let mut damaged = Vec::new();
     for (name, wanted) in read_definitions(&new)? {
         match found.get(&name) {
             Some(found) if *found == wanted => continue,
+            Some(_) if is_old_segments(&name) => continue,
             None if is_old && SINCE_VERSION_2.contains(&name.as_str()) => continue,
             Some(_) => run
                 .problems

@@ -71,8 +71,8 @@ impl Build {
             next_page: about.first_page,
             keys: Merge::new(keys),
             postings: Merge::new(postings),
-            filter: holds_filter.then(|| Filter::with_entries(about.entries)),
-            blocks: Maker::new(about.entries),
+            filter: holds_filter.then(|| Filter::with_blocks(about.filter_blocks())),
+            blocks: Maker::new(about.filter_blocks()),
             key_fences: Vec::new(),
             posting_fences: Vec::new(),
             last_key: None,
@@ -152,8 +152,8 @@ impl Build {
             }
             Phase::FilterOfPages { keys } => {
                 let number = (self.next_page - self.layout.filter_at()) as usize;
-                let entries = self.about.entries;
-                written = fill_filter_page(db, keys, entries, number, &mut self.page)?;
+                let blocks = self.about.filter_blocks();
+                written = fill_filter_page(db, keys, blocks, number, &mut self.page)?;
             }
             Phase::KeyFences { at } => {
                 let rest = &self.key_fences[*at..];
@@ -267,29 +267,29 @@ impl Build {
     }
 }
 
-/// Makes a page of the filter of `entries` keys out of those that are next, and says how many these were.
+/// Makes a page of a filter of so many blocks out of the keys that are next, and says how many these were.
 pub(super) fn fill_filter_page(
     db: &Connection,
     keys: &mut Source<KeyRecord>,
-    entries: u64,
+    blocks: usize,
     number: usize,
     page: &mut Vec<u8>,
 ) -> rusqlite::Result<usize> {
     page.clear();
-    page.resize(page_bytes(entries, number), 0);
-    let mut blocks = Maker::new(entries);
+    page.resize(page_bytes(blocks, number), 0);
+    let mut maker = Maker::new(blocks);
     let mut taken = 0;
     while let Some(key) = keys.peek(db)? {
-        if place_of(key.fingerprint, entries).0 != number {
+        if place_of(key.fingerprint, blocks).0 != number {
             break;
         }
-        if let Some(made) = blocks.take(key.fingerprint) {
+        if let Some(made) = maker.take(key.fingerprint) {
             made.write(page);
         }
         keys.skip();
         taken += 1;
     }
-    if let Some(made) = blocks.finish() {
+    if let Some(made) = maker.finish() {
         made.write(page);
     }
     Ok(taken)

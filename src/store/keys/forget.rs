@@ -160,6 +160,7 @@ mod tests {
             last_seq: behind + entries,
             entries,
             first_page: behind as i64 + 1,
+            filter_bits: 15,
         };
         Segment {
             about,

@@ -9,7 +9,7 @@ use super::super::{damaged, unsigned};
 use super::fingerprint::Fingerprinter;
 use super::generation::Generation;
 use super::segment::{last_page, time_of, Description, Segment};
-use super::{filter, Garbage, Horizons, KeyIndex, MergeBound};
+use super::{Garbage, Horizons, KeyIndex, MergeBound, FILTER_BITS};
 use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS, MERGE_WIDTH, SEGMENT_LEVELS};
 
 impl KeyIndex {
@@ -58,7 +58,7 @@ impl KeyIndex {
         let mut bytes = 0;
         for at in by_size {
             let about = self.segments[at].about;
-            bytes += filter::bytes_for(about.entries);
+            bytes += about.filter_bytes();
             if bytes > self.filter_memory_max {
                 break;
             }
@@ -110,7 +110,7 @@ impl KeyIndex {
 /// What the table `segments` says.
 pub(super) fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>> {
     let mut statement = db.prepare(
-        "SELECT level, first_seq, last_seq, entries, first_page FROM segments ORDER BY first_seq",
+        "SELECT level, first_seq, last_seq, entries, first_page, filter_bits FROM segments ORDER BY first_seq",
     )?;
     let described = statement.query_map([], |row| {
         Ok(Description {
@@ -119,6 +119,7 @@ pub(super) fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>
             last_seq: unsigned(row, 2)?,
             entries: unsigned(row, 3)?,
             first_page: row.get(4)?,
+            filter_bits: unsigned(row, 5)?,
         })
     })?;
     described.collect()
@@ -149,6 +150,7 @@ pub(super) fn has_size_of_a_build(about: &Description) -> bool {
     about.level < SEGMENT_LEVELS
         && about.entries <= (GENERATION_ENTRIES * MERGE_WIDTH.pow(about.level as u32)) as u64
         && (1..i64::MAX / 2).contains(&about.first_page)
+        && FILTER_BITS.contains(&about.filter_bits)
 }
 
 pub(super) fn does_not_fit(about: &Description) -> rusqlite::Error {

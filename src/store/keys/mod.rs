@@ -34,7 +34,7 @@ use rusqlite::Connection;
 use super::read::{Bound, TopicRange};
 use super::retain::Horizons;
 use super::{damaged, TopicId};
-use crate::limits::SEGMENT_LEVELS;
+use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_LEVELS};
 pub use asked::Asked;
 use asked::Suspects;
 use build::Build;
@@ -49,6 +49,9 @@ pub use upgrade::make_filters_anew;
 /// The topic under which an event stands that was removed before its segment was made. No topic has this
 /// id.
 pub const REMOVED_TOPIC: TopicId = 0;
+
+/// Bits of filter that a key has in the segments of older tables, and in those that are made now.
+pub const FILTER_BITS: [u64; 2] = [13, FILTER_BITS_PER_KEY];
 
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

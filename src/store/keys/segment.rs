@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::super::damaged;
 use super::super::read::{Bound, TopicRange};
+use super::block::BLOCK_BYTES;
 use super::filter::{self, Filter};
 use super::fingerprint::Fingerprint;
 use super::record::{partition, records, KeyRecord, Posting, Record};
@@ -26,8 +27,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout of a segment with so many keys.
-    pub fn for_entries(first_page: i64, entries: u64) -> Self {
+    /// The layout of a segment with so many keys, whose filter has so many blocks.
+    pub fn new(first_page: i64, entries: u64, filter_blocks: usize) -> Self {
         let pages = |records: u64, bytes: usize| {
             records.div_ceil((SEGMENT_PAGE_BYTES / bytes) as u64) as i64
         };
@@ -36,7 +37,7 @@ impl Layout {
         Self {
             first_page,
             keys,
-            filter: filter::pages_for(entries) as i64,
+            filter: filter::pages_for(filter_blocks) as i64,
             key_fences: pages(keys as u64, KEY_FENCE_BYTES),
             postings,
             posting_fences: pages(postings as u64, Posting::BYTES),
@@ -76,11 +77,22 @@ pub struct Description {
     pub last_seq: u64,
     pub entries: u64,
     pub first_page: i64,
+    /// Bits of filter for each key.
+    pub filter_bits: u64,
 }
 
 impl Description {
     pub fn layout(&self) -> Layout {
-        Layout::for_entries(self.first_page, self.entries)
+        Layout::new(self.first_page, self.entries, self.filter_blocks())
+    }
+
+    pub fn filter_blocks(&self) -> usize {
+        filter::blocks_for(self.entries, self.filter_bits)
+    }
+
+    /// Bytes of memory that the filter takes.
+    pub fn filter_bytes(&self) -> usize {
+        self.filter_blocks() * BLOCK_BYTES
     }
 }
 
@@ -125,7 +137,7 @@ impl Segment {
             && segment
                 .filter
                 .as_ref()
-                .is_none_or(|f| f.as_bytes().len() == filter::bytes_for(about.entries));
+                .is_none_or(|f| f.as_bytes().len() == about.filter_bytes());
         if whole {
             Ok(segment)
         } else {
@@ -157,7 +169,7 @@ impl Segment {
         take: &mut impl FnMut(KeyRecord) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<bool> {
         if self.filter.is_none() {
-            let (page, offset) = filter::place_of(fingerprint, self.about.entries);
+            let (page, offset) = filter::place_of(fingerprint, self.about.filter_blocks());
             let absent = with_page(
                 db,
                 self.about.level,

@@ -12,7 +12,7 @@ use super::merge::Source;
 use super::record::{KeyRecord, Posting, Record};
 use super::segment::{with_page, Description, Segment};
 use super::Collision;
-use crate::limits::SEGMENT_PAGE_BYTES;
+use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_PAGE_BYTES};
 
 const TOPICS: u64 = 5;
 
@@ -62,6 +62,7 @@ fn about(level: usize, seqs: &std::ops::Range<u64>, first_page: i64) -> Descript
         last_seq: seqs.end - 1,
         entries: seqs.end - seqs.start,
         first_page,
+        filter_bits: FILTER_BITS_PER_KEY,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Filters as version 3 of the tables has them, in the place of the older ones: both take as many pages.
+//! Filters as version 3 of the tables has them, in the place of the older ones and with as many bits.
 
 use rusqlite::Connection;
 
@@ -18,7 +18,13 @@ pub fn make_filters_anew(db: &Connection) -> rusqlite::Result<()> {
         let layout = about.layout();
         let mut keys = Source::pages(about.level, layout.first_page, layout.keys);
         for number in 0..layout.filter {
-            fill_filter_page(db, &mut keys, about.entries, number as usize, &mut page)?;
+            fill_filter_page(
+                db,
+                &mut keys,
+                about.filter_blocks(),
+                number as usize,
+                &mut page,
+            )?;
             replace_page(db, about.level, layout.filter_at() + number, &page)?;
         }
     }

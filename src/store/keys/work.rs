@@ -4,14 +4,14 @@
 use rusqlite::Connection;
 
 use super::build::Build;
-use super::filter::bytes_for;
 use super::merge::Source;
 use super::record::{KeyRecord, Record};
 use super::segment::{delete_pages, time_of, Description, Segment};
 use super::stored::report_collision;
 use super::{Garbage, KeyIndex, Running};
 use crate::limits::{
-    GENERATIONS_MAX, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES, SEGMENT_ROWS_DELETED_AT_ONCE,
+    FILTER_BITS_PER_KEY, GENERATIONS_MAX, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES,
+    SEGMENT_ROWS_DELETED_AT_ONCE,
 };
 
 impl KeyIndex {
@@ -96,6 +96,7 @@ impl KeyIndex {
             last_seq: sealed.last_seq(),
             entries: sealed.len() as u64,
             first_page: before.map_or(self.next_page[0], |build| build.pages().end),
+            filter_bits: FILTER_BITS_PER_KEY,
         };
         let keys = vec![Source::memory(sealed.sorted_keys())];
         let postings = vec![Source::memory(sealed.sorted_postings())];
@@ -112,6 +113,7 @@ impl KeyIndex {
             last_seq: inputs[inputs.len() - 1].about.last_seq,
             entries: inputs.iter().map(|segment| segment.about.entries).sum(),
             first_page: before.map_or(self.next_page[level], |build| build.pages().end),
+            filter_bits: FILTER_BITS_PER_KEY,
         };
         let keys = |s: &Segment| Source::pages(level - 1, s.layout.first_page, s.layout.keys);
         let postings =
@@ -186,7 +188,7 @@ impl KeyIndex {
         };
         let others = self.segments.iter().filter(is_other);
         let others: usize = others.map(Segment::filter_bytes).sum();
-        others + bytes_for(about.entries) <= self.filter_memory_max
+        others + about.filter_bytes() <= self.filter_memory_max
     }
 
     /// Leaves the filters of the largest segments to the disk where memory may not hold all.
@@ -240,8 +242,16 @@ fn publish(db: &Connection, about: &Description) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM segments WHERE first_seq >= ?1 AND last_seq <= ?2")?
         .execute((first, last))?;
     db.prepare_cached(
-        "INSERT INTO segments(first_seq, last_seq, level, entries, first_page) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO segments(first_seq, last_seq, level, entries, first_page, filter_bits) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute((first, last, about.level as i64, about.entries as i64, about.first_page))
+    .execute((
+        first,
+        last,
+        about.level as i64,
+        about.entries as i64,
+        about.first_page,
+        about.filter_bits as i64,
+    ))
     .map(|_| ())
 }
