@@ -115,7 +115,7 @@ pub const SEGMENT_PAGE_BYTES: usize = 4_032;
 /// bytes a key.
 pub const FILTER_BITS_PER_KEY: u64 = 15;
 /// Segments of one level that are merged into one of the next.
-pub const MERGE_WIDTH: usize = 8;
+pub const MERGE_WIDTH: usize = 16;
 /// Levels of segments; the last holds some ten thousand million keys.
 pub const SEGMENT_LEVELS: usize = 7;
 /// Records of segments written for each event that a commit stores. A key is written once when its

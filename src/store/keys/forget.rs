@@ -181,21 +181,27 @@ mod tests {
 
     #[test]
     fn a_merge_spans_at_most_a_share_of_what_is_kept() {
-        let eight = [(0, 100); 8];
-        assert_eq!(width(&eight[1..], MergeBound::None, 1), 0);
-        assert_eq!(width(&eight, MergeBound::None, 1), 8);
-        for (kept, expected) in [(6_400, 8), (6_399, 7), (2_400, 3), (1_600, 2), (1_599, 0)] {
-            assert_eq!(width(&eight, MergeBound::Entries(kept), 1), expected);
+        const ALL: usize = MERGE_WIDTH;
+        let full = [(0, 100); ALL];
+        assert_eq!(width(&full[1..], MergeBound::None, 1), 0);
+        assert_eq!(width(&full, MergeBound::None, 1), ALL);
+        // What is kept, in segments; a merge spans an eighth of it.
+        for (kept, expected) in [(8 * ALL, ALL), (24, 3), (16, 2)] {
+            let kept = 100 * kept as u64;
+            assert_eq!(width(&full, MergeBound::Entries(kept), 1), expected);
         }
+        let just_less = 100 * 8 * ALL as u64 - 1;
+        assert_eq!(width(&full, MergeBound::Entries(just_less), 1), ALL - 1);
         // The span of the first of all segments is not known.
-        for (kept, expected) in [(5_600, 8), (5_599, 7), (800, 2), (799, 0)] {
-            assert_eq!(width(&eight, MergeBound::Age(kept), 1), expected);
+        for (kept, expected) in [(8 * (ALL - 1), ALL), (24, 4), (8, 2)] {
+            let kept = 100 * kept as i64;
+            assert_eq!(width(&full, MergeBound::Age(kept), 1), expected);
         }
         // What cannot be let go, because its events are there, counts as kept.
-        let mut many = vec![(1, 10_000); 2];
-        many.extend(eight);
-        assert_eq!(width(&many, MergeBound::Entries(1), 1), 8);
-        assert_eq!(width(&many, MergeBound::Age(1), 1), 8);
+        let mut many = vec![(1, 20_000); 2];
+        many.extend(full);
+        assert_eq!(width(&many, MergeBound::Entries(1), 1), ALL);
+        assert_eq!(width(&many, MergeBound::Age(1), 1), ALL);
         assert_eq!(width(&many, MergeBound::None, 2), 0);
     }
 
