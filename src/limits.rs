@@ -73,6 +73,10 @@ pub const LINGER_MS: u64 = 2_000;
 
 /// SQL statements kept prepared; more than the server has.
 pub const STATEMENTS_CACHED: usize = 96;
+/// Events that one statement inserts.
+pub const ROWS_AT_ONCE: usize = 8;
+/// The longest payload of theirs.
+pub const ROWS_AT_ONCE_PAYLOAD_BYTES: usize = 4 * 1024;
 /// Milliseconds that the start waits for another program's lock on the database.
 pub const OPEN_BUSY_MS: u64 = 1_000;
 /// KiB of SQLite's page cache.

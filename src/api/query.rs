@@ -43,7 +43,10 @@ pub fn percent_encode(text: &str, out: &mut String) {
 /// and so ignored; a broken value is an error.
 pub fn values(query: Option<&str>, name: &'static str) -> Result<Vec<String>, Details> {
     let mut found = Vec::new();
-    for pair in query.unwrap_or_default().split('&') {
+    let Some(query) = query else {
+        return Ok(found);
+    };
+    for pair in query.split('&') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         if percent_decode(key, true).as_deref() == Some(name) {
             let value = percent_decode(value, true).ok_or_else(|| {

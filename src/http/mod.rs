@@ -14,7 +14,7 @@ mod response;
 
 pub use conn::{Conn, Step};
 pub use request::Request;
-pub use response::Response;
+pub use response::{write_number, Response};
 
 /// Request methods that this server tells apart (RFC 9110 §9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -142,7 +142,8 @@ pub(super) fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_number(out: &mut Vec<u8>, mut number: usize) {
+/// Writes a number in decimal digits, which formatting would take several times as long for.
+pub fn write_number(out: &mut Vec<u8>, mut number: usize) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {

@@ -5,6 +5,7 @@
 //! Nothing in here waits for another process: a locked database is reported at once, and the caller
 //! decides when to try again.
 
+mod append;
 mod backlog;
 mod backup;
 mod check;

@@ -1,8 +1,8 @@
 //! Writing: one batch, one transaction, and with it a share of what has to be maintained.
 
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
+use super::append::{taken, Rows, Text};
 use super::keys::fingerprint::EventParts;
 use super::keys::record::KeyRecord;
 use super::keys::{Asked, Check, KeyIndex};
@@ -11,59 +11,33 @@ use super::retain::{write_removal, Removal, RemovedKeys};
 use super::schema::SCHEMA_VERSION;
 use super::subscriptions::{Change, Changed, Undo};
 use super::topics::TopicId;
-use super::{damaged, Counters, Durability, Outcome, Store, StoreError};
+use super::{Counters, Durability, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
 use crate::limits;
 
-/// Text that has been checked to be UTF-8 when its body came in.
-struct Text<'a>(&'a [u8]);
-
-impl ToSql for Text<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
-    }
-}
-
 /// The prepared statements of one transaction.
-struct Statements<'db> {
-    insert: CachedStatement<'db>,
+struct Statements<'db, 'p> {
+    rows: Rows<'db, 'p>,
     stored: CachedStatement<'db>,
     topic: CachedStatement<'db>,
     /// Keys that SQLite's constraint does not know.
     removed: Option<RemovedKeys>,
 }
 
-impl<'db> Statements<'db> {
-    fn prepare(db: &'db Connection, removed: Option<RemovedKeys>) -> rusqlite::Result<Self> {
+impl<'db, 'p> Statements<'db, 'p> {
+    fn prepare(
+        db: &'db Connection,
+        processed_at: i64,
+        removed: Option<RemovedKeys>,
+    ) -> rusqlite::Result<Self> {
         Ok(Self {
             removed,
-            insert: db.prepare_cached(
-                "INSERT OR IGNORE INTO events(seq, topic_id, event_id, timestamp, source, payload, processed_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?,
+            rows: Rows::new(db, processed_at)?,
             stored: db.prepare_cached(
                 "SELECT seq, timestamp, source, payload FROM events WHERE topic_id = ?1 AND event_id = ?2",
             )?,
             topic: db.prepare_cached("INSERT INTO topics(id, name) VALUES (?1, ?2)")?,
         })
-    }
-
-    /// Inserts an event as `seq` unless a constraint says that its key is stored.
-    fn insert(
-        &mut self,
-        seq: u64,
-        event: &EventParts,
-        processed_at: i64,
-    ) -> rusqlite::Result<bool> {
-        let insert = &mut self.insert;
-        insert.raw_bind_parameter(1, seq as i64)?;
-        insert.raw_bind_parameter(2, event.topic)?;
-        insert.raw_bind_parameter(3, Text(event.event_id))?;
-        insert.raw_bind_parameter(4, Text(event.timestamp))?;
-        insert.raw_bind_parameter(5, Text(event.source))?;
-        insert.raw_bind_parameter(6, Text(event.payload))?;
-        insert.raw_bind_parameter(7, processed_at)?;
-        Ok(insert.raw_execute()? == 1)
     }
 
     /// Stores an event as `seq` if its key is new.
@@ -72,11 +46,15 @@ impl<'db> Statements<'db> {
         db: &Connection,
         keys: &mut Option<KeyIndex>,
         seq: u64,
-        asked: &Asked,
-        processed_at: i64,
+        asked: &Asked<'p>,
     ) -> rusqlite::Result<Outcome> {
         let event = &asked.event;
         if let Some(keys) = keys {
+            // The check may read what it is compared with.
+            let last_seq = self.rows.waiting_behind();
+            if last_seq.is_some_and(|last_seq| keys.has_behind(last_seq, asked)) {
+                self.rows.flush()?;
+            }
             match keys.check(db, asked)? {
                 Check::New => {}
                 Check::Same(seq) => return Ok(Outcome::Duplicate(seq)),
@@ -87,9 +65,7 @@ impl<'db> Statements<'db> {
                 ..asked.record
             };
             keys.add(entry, event.topic);
-            if !self.insert(seq, event, processed_at)? {
-                return Err(taken(seq));
-            }
+            self.rows.append(seq, event)?;
             return Ok(Outcome::Accepted(seq));
         }
         if let Some(removed) = &self.removed {
@@ -97,7 +73,7 @@ impl<'db> Statements<'db> {
                 return Ok(outcome);
             }
         }
-        if self.insert(seq, event, processed_at)? {
+        if self.rows.insert(seq, event)? {
             return Ok(Outcome::Accepted(seq));
         }
         let stored = &mut self.stored;
@@ -115,13 +91,6 @@ impl<'db> Statements<'db> {
             Outcome::Conflict(seq)
         })
     }
-}
-
-/// The row that an event would get is there already.
-fn taken(seq: u64) -> rusqlite::Error {
-    damaged(format!(
-        "an event with seq {seq} was stored by another program"
-    ))
 }
 
 /// What a transaction will have changed once it is committed.
@@ -204,7 +173,8 @@ impl Store {
         self.begin_durable()?;
         let sizes = publications.clone().map(|p| (p.events.len(), p.body.len()));
         let removal = self.let_go_along(sizes, processed_at)?;
-        let mut statements = Statements::prepare(&self.db, self.removed_keys(&removal))?;
+        let removed = self.removed_keys(&removal);
+        let mut statements = Statements::prepare(&self.db, processed_at, removed)?;
         let mut written = Written {
             counters: self.counters,
             last_seq: self.last_seq,
@@ -243,8 +213,7 @@ impl Store {
             }
             for asked in &asked {
                 let seq = written.last_seq + 1;
-                let outcome =
-                    statements.store(&self.db, &mut self.keys, seq, asked, processed_at)?;
+                let outcome = statements.store(&self.db, &mut self.keys, seq, asked)?;
                 match outcome {
                     Outcome::Accepted(seq) => {
                         written.last_seq = seq;
@@ -259,6 +228,7 @@ impl Store {
                 outcomes.push(outcome);
             }
         }
+        statements.rows.flush()?;
         drop(statements);
         let accepted = written.counters.unique_processed - self.counters.unique_processed;
         let has_removed = written.removal.as_ref().is_some_and(|r| r.has_changed);

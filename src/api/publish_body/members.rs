@@ -37,8 +37,13 @@ impl Member {
             let unescaped: String = serde_json::from_str(key).ok()?;
             Member::of_name(&unescaped)
         } else {
-            Member::of_name(&key[1..key.len() - 1])
+            Member::of_plain_key(key)
         }
+    }
+
+    /// The same for a key that has no escapes.
+    pub(super) fn of_plain_key(key: &str) -> Option<Member> {
+        Member::of_name(&key[1..key.len() - 1])
     }
 
     fn of_name(name: &str) -> Option<Member> {

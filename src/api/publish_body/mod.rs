@@ -1,15 +1,17 @@
 //! The body of `POST /publish`: bytes in, events or a list of what is wrong out.
 //!
-//! One pass over the text, by `serde_json` as far as the grammar goes. Every value is taken as
-//! [`RawValue`](serde_json::value::RawValue), so neither a number's range nor the depth of nesting can
-//! make valid JSON (RFC 8259) look broken, nothing is built as a tree, and each text is a slice of the
-//! body, so that its offset is known. That offset also tells, as serde does not, which kind of value
-//! comes next.
+//! One pass over the text takes a body that is plain and right (`quick`). Whatever else comes is read
+//! again from the front by `serde_json`, as far as the grammar goes (`reader`), which finds all that is
+//! wrong and tells where. There every value is taken as [`RawValue`](serde_json::value::RawValue), so neither
+//! a number's range nor the depth of nesting can make valid JSON (RFC 8259) look broken, nothing is built as
+//! a tree, and each text is a slice of the body, so that its offset is known. That offset also tells, as
+//! serde does not, which kind of value comes next.
 //!
 //! This module counts and refuses; it must never decide what is a duplicate or what is stored.
 
 mod members;
 mod payload;
+mod quick;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -70,7 +72,16 @@ pub fn parse(
         Ok(marked) => {
             let text = marked.strip_prefix('\u{feff}').unwrap_or(marked);
             let text_start = marked.len() - text.len();
-            reader::read(text, text_start, &mut events, max_events)
+            match quick::read(text, text_start, &mut events, max_events) {
+                Some(appended) => Ok(reader::Outcome {
+                    appended,
+                    ..reader::Outcome::default()
+                }),
+                None => {
+                    events.clear();
+                    reader::read(text, text_start, &mut events, max_events)
+                }
+            }
         }
         Err(error) => {
             let msg = format!("body is not UTF-8 at byte {}", error.valid_up_to());

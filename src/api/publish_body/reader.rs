@@ -36,6 +36,7 @@ impl Form {
 }
 
 /// What a whole body held beside its legal events.
+#[derive(Default)]
 pub(super) struct Outcome {
     /// Text that the events point into, to stand behind the body.
     pub(super) appended: Vec<u8>,
@@ -56,7 +57,7 @@ enum Stop {
 type TextDeserializer<'a> = serde_json::Deserializer<serde_json::de::StrRead<'a>>;
 
 /// Reads `text`, which starts `text_start` bytes into the body, and pushes the legal events to
-/// `events`. On refusal, the number with it is that of the statistic `rejected`.
+/// `events`, which is empty. On refusal, the number with it is that of the statistic `rejected`.
 pub(super) fn read(
     text: &str,
     text_start: usize,

@@ -157,6 +157,29 @@ fn every_form_is_taken() {
     assert_eq!(stored(EVENT), [expected.map(String::from)]);
 }
 
+/// Without this a mistake in the short way would only show as processor time.
+#[test]
+fn what_clients_send_goes_the_short_way() {
+    let with_all = with(
+        "payload",
+        Some(
+            r#"{"a":[1,-2.5e+3,0,{}],"b":{"c":[true,false,null,[]]},"d":"\"\\\/\u00e9é","e" : "" }"#,
+        ),
+    );
+    let unknown = EVENT.replacen('{', r#"{"level":{"deep":[[["x"]]]},"#, 1);
+    for body in [
+        EVENT.to_owned(),
+        format!(" {EVENT}\n{EVENT}\r\n"),
+        format!("[{EVENT},\n  {with_all}]"),
+        format!("{{ \"events\": [{EVENT}, {unknown}] }}"),
+        EVENT.replace(",\"", ", \"").replace("\":", "\": "),
+    ] {
+        let mut events = Vec::new();
+        assert!(quick::read(&body, 0, &mut events, 10).is_some(), "{body}");
+        assert_eq!(events, run(&body, false).unwrap().publication.events);
+    }
+}
+
 #[test]
 fn a_wrapper_s_other_members_are_ignored() {
     let wrapper = format!(

@@ -224,6 +224,15 @@ impl KeyIndex {
         Ok(found)
     }
 
+    /// Whether an event with a seq behind `seq` has the fingerprint of this one.
+    pub fn has_behind(&self, seq: u64, asked: &Asked) -> bool {
+        let newest = self.generations.iter().rev();
+        newest
+            .take_while(|generation| generation.last_seq() > seq)
+            .flat_map(|generation| generation.find(asked.record.fingerprint))
+            .any(|entry| entry.seq > seq)
+    }
+
     /// What it says of an event that `seq` has its fingerprint, and whether also its hash; none where
     /// that is another key or one that is forgotten.
     fn tell(

@@ -212,6 +212,19 @@ fn is_json(text: &str) -> Option<bool> {
     Some(count <= 1 || !stands_alone)
 }
 
+/// What the short way takes, the reader takes for the same.
+fn check_short_way(text: &str) -> Result<(), TestCaseError> {
+    let (mut quick, mut slow) = (Vec::new(), Vec::new());
+    if let Some(appended) = quick::read(text, 3, &mut quick, 10) {
+        let outcome = reader::read(text, 3, &mut slow, 10);
+        let outcome =
+            outcome.map_err(|error| TestCaseError::fail(format!("{text:?} {error:?}")))?;
+        prop_assert_eq!((appended, quick), (outcome.appended, slow), "{:?}", text);
+        prop_assert!(outcome.rejected.is_empty(), "{:?}", text);
+    }
+    Ok(())
+}
+
 fn check_grammar(body: &[u8]) -> Result<(), TestCaseError> {
     let result = run(body, false);
     // With partial the same is called not JSON.
@@ -220,6 +233,7 @@ fn check_grammar(body: &[u8]) -> Result<(), TestCaseError> {
         prop_assert!(result.is_err() && partial.is_err());
         return Ok(());
     };
+    check_short_way(text)?;
     let not_json = |result: &Result<Parsed, Refused>| match result {
         Err(Refused {
             refusal: Refusal::Invalid(details),

@@ -1,0 +1,301 @@
+//! The short way over a body: the forms that clients send, as long as nothing is wrong with them.
+//!
+//! Whatever is not plain, and above all whatever breaks a rule, makes it give up; then
+//! [`reader`](super::reader) begins anew and decides. So it says nothing of faults, and must never take a
+//! body that the reader refuses, or take it for other events. It knows the grammar of RFC 8259; the rules
+//! of events are the [`Validator`]'s.
+
+use super::members::{Member, Members, Validator};
+use crate::event::EventSpans;
+
+/// Reads `text`, which starts `text_start` bytes into the body, and pushes its events to `events`. Gives the
+/// text that they point into beside the body, or nothing where the reader has to decide; what has been
+/// pushed means nothing then.
+pub(super) fn read(
+    text: &str,
+    text_start: usize,
+    events: &mut Vec<EventSpans>,
+    max_events: usize,
+) -> Option<Vec<u8>> {
+    let mut quick = Quick {
+        cursor: Cursor { text, at: 0 },
+        validator: Validator::new(text, text_start),
+        events,
+        max_events,
+    };
+    quick.body()?;
+    Some(quick.validator.appended)
+}
+
+struct Quick<'a, 'r> {
+    cursor: Cursor<'a>,
+    validator: Validator<'a>,
+    events: &'r mut Vec<EventSpans>,
+    max_events: usize,
+}
+
+impl Quick<'_, '_> {
+    /// An array of events, an object that holds nothing but one, or events one after another.
+    fn body(&mut self) -> Option<()> {
+        let mut inside = self.cursor;
+        if self.cursor.peek()? == b'[' {
+            self.array()?;
+        } else if inside.pass(b'{').and_then(|()| inside.key()) == Some("\"events\"") {
+            self.cursor = inside;
+            self.array()?;
+            self.cursor.pass(b'}')?;
+        } else {
+            while self.cursor.peek().is_some() {
+                self.event()?;
+            }
+        }
+        self.cursor.peek().is_none().then_some(())
+    }
+
+    fn array(&mut self) -> Option<()> {
+        self.cursor.pass(b'[')?;
+        loop {
+            self.event()?;
+            match self.cursor.next()? {
+                b',' => {}
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    fn event(&mut self) -> Option<()> {
+        let mut members = Members::default();
+        self.cursor.pass(b'{')?;
+        loop {
+            let key = self.cursor.key()?;
+            let value = self.cursor.value()?;
+            match Member::of_plain_key(key) {
+                Some(member) if member == Member::Events || members.has(member) => return None,
+                Some(member) => members.insert(member, value),
+                None => {}
+            }
+            match self.cursor.next()? {
+                b',' => {}
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        if self.events.len() == self.max_events {
+            return None;
+        }
+        self.events.push(self.validator.event(&members, |_, _| {})?);
+        Some(())
+    }
+}
+
+/// Where in the text the next token begins, or white space in front of it.
+#[derive(Clone, Copy)]
+struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// The first byte of the next token.
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.byte()? {
+                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                byte => return Some(byte),
+            }
+        }
+    }
+
+    /// Takes the first byte of the next token.
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn pass(&mut self, expected: u8) -> Option<()> {
+        (self.next()? == expected).then_some(())
+    }
+
+    /// The JSON text of a key without escapes, and the colon behind it.
+    fn key(&mut self) -> Option<&'a str> {
+        self.peek()?;
+        let start = self.at;
+        let is_plain = self.string()?;
+        let key = &self.text[start..self.at];
+        self.pass(b':')?;
+        is_plain.then_some(key)
+    }
+
+    /// The JSON text of a value of any kind.
+    fn value(&mut self) -> Option<&'a str> {
+        self.peek()?;
+        let start = self.at;
+        // A bit for each container around the cursor, the innermost lowest: it is an object.
+        let mut objects = 0_u128;
+        let mut depth = 0;
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    self.string()?;
+                }
+                open @ (b'{' | b'[') => {
+                    self.at += 1;
+                    let is_object = open == b'{';
+                    if !matches!(self.peek()?, b'}' | b']') {
+                        if depth == u128::BITS {
+                            return None;
+                        }
+                        depth += 1;
+                        objects = objects << 1 | u128::from(is_object);
+                        if is_object {
+                            self.key_in_value()?;
+                        }
+                        continue;
+                    }
+                    self.pass(if is_object { b'}' } else { b']' })?;
+                }
+                b'-' | b'0'..=b'9' => self.number()?,
+                b't' => self.literal("true")?,
+                b'f' => self.literal("false")?,
+                b'n' => self.literal("null")?,
+                _ => return None,
+            }
+            // A value has ended, and perhaps what it is in.
+            loop {
+                if depth == 0 {
+                    return Some(&self.text[start..self.at]);
+                }
+                let is_object = objects & 1 == 1;
+                match (self.next()?, is_object) {
+                    (b',', true) => {
+                        self.key_in_value()?;
+                        break;
+                    }
+                    (b',', false) => break,
+                    (b'}', true) | (b']', false) => {
+                        depth -= 1;
+                        objects >>= 1;
+                    }
+                    _ => return None,
+                }
+            }
+        }
+    }
+
+    /// Any key, and the colon behind it.
+    fn key_in_value(&mut self) -> Option<()> {
+        self.peek()?;
+        self.string()?;
+        self.pass(b':')
+    }
+
+    /// Moves behind a string; says whether it has no escapes.
+    fn string(&mut self) -> Option<bool> {
+        if self.byte()? != b'"' {
+            return None;
+        }
+        self.at += 1;
+        let mut is_plain = true;
+        loop {
+            self.at += plain_bytes(&self.text.as_bytes()[self.at..]);
+            let byte = self.byte()?;
+            self.at += 1;
+            match byte {
+                b'"' => return Some(is_plain),
+                b'\\' => {
+                    is_plain = false;
+                    self.escape()?;
+                }
+                // A control character, which a string must not hold.
+                _ => return None,
+            }
+        }
+    }
+
+    /// Moves behind an escape, from behind its backslash on.
+    fn escape(&mut self) -> Option<()> {
+        let kind = self.byte()?;
+        self.at += 1;
+        match kind {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => {
+                let digits = self.text.as_bytes().get(self.at..self.at + 4)?;
+                self.at += 4;
+                digits
+                    .iter()
+                    .all(|digit| digit.is_ascii_hexdigit())
+                    .then_some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn number(&mut self) -> Option<()> {
+        if self.byte()? == b'-' {
+            self.at += 1;
+        }
+        if self.byte()? == b'0' {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.byte() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.byte() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.byte() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    /// At least one digit.
+    fn digits(&mut self) -> Option<()> {
+        let start = self.at;
+        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    fn literal(&mut self, literal: &str) -> Option<()> {
+        let rest = &self.text.as_bytes()[self.at..];
+        self.at += literal.len();
+        rest.starts_with(literal.as_bytes()).then_some(())
+    }
+}
+
+/// How many bytes come before the first that means something in a string: a quote, a backslash or a control
+/// character. Eight at a time: in each byte of a word, the highest bit shows what was looked for.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = ONES << 7;
+    let mut plain = 0;
+    let mut rest = bytes;
+    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        // A borrow only reaches bytes behind one that was found.
+        let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
+        let is_control = word.wrapping_sub(ONES * 0x20) & !word;
+        let quote = is_zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = is_zero(word ^ (ONES * u64::from(b'\\')));
+        let found = (is_control | quote | backslash) & HIGHEST;
+        if found != 0 {
+            return plain + found.trailing_zeros() as usize / 8;
+        }
+        plain += 8;
+        rest = behind;
+    }
+    let means = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    plain + rest.iter().position(means).unwrap_or(rest.len())
+}
