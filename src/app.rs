@@ -18,7 +18,7 @@ pub use feed::{Fed, Stream, Subscriber};
 
 use crate::api::route::{self, Route};
 use crate::api::{access, dashboard, pages, publish, read, subscriptions, watch};
-use crate::clock::Now;
+use crate::clock::{Now, Stamp};
 use crate::event::{EventSpans, Span};
 use crate::http::encoding::Coding;
 use crate::http::{Request, Response};
@@ -89,8 +89,8 @@ pub struct App {
     /// The newest events, while there are subscribers.
     recent: Recent,
     subscribers: usize,
-    /// Kept for its memory.
-    event_text: Vec<u8>,
+    /// Of the event that was written last.
+    stamp: Stamp,
     committed: Vec<Committed>,
     /// Why the store cannot commit; none while it can.
     fault: Option<String>,
@@ -129,7 +129,7 @@ impl App {
             changes: positions::Changes::default(),
             recent: Recent::default(),
             subscribers: 0,
-            event_text: Vec::new(),
+            stamp: Stamp::default(),
             encoded: DecodeQueue::new(options.max_body_bytes),
             committed: Vec::new(),
             fault: None,

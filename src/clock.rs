@@ -1,6 +1,10 @@
 //! The two clocks as one value. The reactor reads them once a turn and hands the reading down;
 //! nothing below `net` may ask the operating system for the time.
 
+mod stamp;
+
+pub use stamp::Stamp;
+
 /// One reading of the monotonic and the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {

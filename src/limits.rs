@@ -150,6 +150,8 @@ pub const FEED_ROWS_MAX: usize = 1_024;
 pub const FEED_TOPICS_MERGED: usize = 16;
 /// Bytes of one slice of a stream, but for a single event that is larger.
 pub const STREAM_SLICE_BYTES: usize = 64 * 1024;
+/// Bytes of one slice in a turn that commits nothing, for a reader who has taken everything.
+pub const STREAM_LONG_SLICE_BYTES: usize = 3 * STREAM_SLICE_BYTES;
 /// Bytes of a stream that may wait for its reader, but for a single event that is larger.
 pub const STREAM_BUFFER_BYTES: usize = 256 * 1024;
 /// Milliseconds of silence after which a stream says that it is still there.
@@ -167,6 +169,7 @@ pub const SUBSCRIPTIONS_MAX: usize = 10_000;
 
 // A buffer that may be refilled takes a slice, and its framing as chunk and lines.
 const _: () = assert!(OUTPUT_WAIT_MAX_BYTES + 2 * STREAM_SLICE_BYTES <= STREAM_BUFFER_BYTES);
+const _: () = assert!(STREAM_LONG_SLICE_BYTES + STREAM_SLICE_BYTES <= STREAM_BUFFER_BYTES);
 const _: () = assert!(HEARTBEAT_MS < WRITE_TIMEOUT_MS);
 
 // Tokens.

@@ -321,6 +321,40 @@ fn a_stream_in_chunks() {
 }
 
 #[test]
+fn a_stream_is_written_into_memory_that_is_lent() {
+    let mut conn = stream_to(GET);
+    take(&mut conn, 0);
+    let mut spare = Vec::with_capacity(100_000);
+    let part = |text: &'static [u8]| {
+        move |out: &mut Vec<u8>| {
+            out.extend_from_slice(text);
+            Ok::<_, ()>(())
+        }
+    };
+    conn.lend(&mut spare);
+    assert!(spare.capacity() < 100_000);
+    assert_eq!(conn.stream_with(part(b"hello"), at(0)), Ok(()));
+    // What fails half-way leaves nothing, and what writes nothing does not end the body.
+    let fails = |out: &mut Vec<u8>| {
+        out.extend_from_slice(b"half");
+        Err::<(), _>("broken")
+    };
+    assert_eq!(conn.stream_with(fails, at(0)), Err("broken"));
+    assert_eq!(conn.stream_with(part(b""), at(0)), Ok(()));
+    conn.give_back(&mut spare);
+    assert!(spare.capacity() < 100_000, "something waits in it");
+    // Behind a part that waits comes the next, also where its line is a longer one.
+    assert_eq!(conn.stream_with(part(&[b'x'; 300]), at(0)), Ok(()));
+    conn.check_invariants();
+    let expected = format!("5\r\nhello\r\n12c\r\n{}\r\n", "x".repeat(300));
+    assert_eq!(take(&mut conn, 0), expected);
+    conn.give_back(&mut spare);
+    assert!(spare.capacity() >= 100_000 && spare.is_empty());
+    conn.end_stream(at(0));
+    assert_eq!(take(&mut conn, 0), "0\r\n\r\n");
+}
+
+#[test]
 fn a_stream_that_closing_ends() {
     let mut conn = stream_to(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     conn.stream(b"hello", at(0));

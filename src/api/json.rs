@@ -8,7 +8,83 @@ pub fn write_to(out: &mut Vec<u8>, text: Arguments) {
     out.write_fmt(text).expect("a Vec takes every write");
 }
 
+/// Appends a number.
+pub fn write_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
 /// Appends a string with its quotes and escapes.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(out, text).expect("a string always serialises into memory");
+    out.push(b'"');
+    write_escaped(out, text.as_bytes());
+    out.push(b'"');
+}
+
+/// Appends what stands between the quotes of a string. `text` is UTF-8.
+pub fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    if !has_escapes(text) {
+        return out.extend_from_slice(text);
+    }
+    let quoted = serde_json::to_vec(&*String::from_utf8_lossy(text))
+        .expect("a string always serialises into memory");
+    out.extend_from_slice(&quoted[1..quoted.len() - 1]);
+}
+
+/// Whether something in a string is written otherwise than it is. Looks at eight bytes at a time, as one
+/// number; the last eight may overlap those before.
+fn has_escapes(text: &[u8]) -> bool {
+    match text.last_chunk::<8>() {
+        Some(last) => {
+            let (blocks, _) = text.as_chunks::<8>();
+            let found = blocks.iter().fold(0, |found, block| found | escapes(block));
+            found | escapes(last) != 0
+        }
+        None => text
+            .iter()
+            .any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')),
+    }
+}
+
+/// Not zero where one of eight bytes is a control character, a quote or a backslash.
+fn escapes(block: &[u8; 8]) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = 0x80 * ONES;
+    let bytes = u64::from_ne_bytes(*block);
+    // A byte that is less than `n` borrows from its highest bit; so may bytes above it, but only then.
+    let less = |bytes: u64, n: u64| bytes.wrapping_sub(n * ONES) & !bytes;
+    let quote = bytes ^ (u64::from(b'"') * ONES);
+    let backslash = bytes ^ (u64::from(b'\\') * ONES);
+    (less(bytes, 0x20) | less(quote, 1) | less(backslash, 1)) & HIGH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_string(&mut out, text);
+        out
+    }
+
+    #[test]
+    fn strings_are_written_as_by_an_independent_writer() {
+        // Every byte that is a character, and some longer ones, at every place of strings of every length.
+        let characters = (0..0x80)
+            .map(char::from)
+            .chain(['\u{80}', 'é', '\u{2028}', '日', '😀']);
+        for character in characters {
+            for length in 0..40 {
+                for at in [0, 1, 7, 8, 9, 15, 16, 17, length] {
+                    let (front, behind) = (at.min(length), length - at.min(length));
+                    let text = format!("{}{character}{}", "x".repeat(front), "~".repeat(behind));
+                    assert_eq!(
+                        written(&text),
+                        serde_json::to_vec(&text).unwrap(),
+                        "{text:?}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::detail::Details;
-use super::json::{write_string, write_to};
+use super::json::{write_escaped, write_number, write_string, write_to};
 use super::query;
 use super::route::unprocessable;
-use crate::clock::{rfc3339, Civil};
+use crate::clock::{rfc3339, Stamp};
 use crate::event::name_error;
 use crate::http::Response;
 use crate::limits;
@@ -90,7 +90,7 @@ pub fn events(store: &mut Store, text: Option<&str>) -> Result<Response, StoreEr
     let limit = query
         .limit
         .map_or(limits::PAGE_DEFAULT_EVENTS, |n| n as usize);
-    let mut list = Vec::new();
+    let (mut list, mut stamp) = (Vec::new(), Stamp::default());
     let page = store.page(
         &PageQuery {
             topics: &query.topics,
@@ -101,7 +101,7 @@ pub fn events(store: &mut Store, text: Option<&str>) -> Result<Response, StoreEr
             if !list.is_empty() {
                 list.push(b',');
             }
-            write_event(&mut list, &event);
+            write_event(&mut list, &event, &mut stamp);
         },
     )?;
     let mut body = Vec::with_capacity(list.len() + 128);
@@ -128,7 +128,7 @@ pub fn events(store: &mut Store, text: Option<&str>) -> Result<Response, StoreEr
 pub fn event(store: &mut Store, topic: &str, event_id: &str) -> Result<Response, StoreError> {
     let mut body = Vec::new();
     let found = store.find(topic, event_id, |event| {
-        write_event(&mut body, &event);
+        write_event(&mut body, &event, &mut Stamp::default());
     })?;
     if found {
         Ok(Response::json(200, body))
@@ -171,22 +171,25 @@ pub fn topics(store: &mut Store) -> Response {
     Response::json(200, body)
 }
 
-/// Appends one event as JSON. Says where in `out` the topic stands, between its quotes.
-pub fn write_event(out: &mut Vec<u8>, event: &StoredEvent) -> Range<usize> {
-    write_to(out, format_args!("{{\"seq\":{},\"topic\":", event.seq));
-    let quoted = out.len();
-    write_string(out, event.topic);
-    let topic = quoted + 1..out.len() - 1;
-    out.extend_from_slice(b",\"event_id\":");
-    write_string(out, event.event_id);
-    out.extend_from_slice(b",\"timestamp\":");
-    write_string(out, event.timestamp);
-    out.extend_from_slice(b",\"source\":");
-    write_string(out, event.source);
-    out.extend_from_slice(b",\"payload\":");
-    out.extend_from_slice(event.payload.as_bytes());
+/// Appends one event as JSON. Says where in `out` the topic stands, between its quotes. `stamp` is what
+/// makes the times of events that follow each other cheap.
+pub fn write_event(out: &mut Vec<u8>, event: &StoredEvent, stamp: &mut Stamp) -> Range<usize> {
+    out.extend_from_slice(b"{\"seq\":");
+    write_number(out, event.seq);
+    out.extend_from_slice(b",\"topic\":\"");
+    let from = out.len();
+    write_escaped(out, event.topic);
+    let topic = from..out.len();
+    out.extend_from_slice(b"\",\"event_id\":\"");
+    write_escaped(out, event.event_id);
+    out.extend_from_slice(b"\",\"timestamp\":\"");
+    write_escaped(out, event.timestamp);
+    out.extend_from_slice(b"\",\"source\":\"");
+    write_escaped(out, event.source);
+    out.extend_from_slice(b"\",\"payload\":");
+    out.extend_from_slice(event.payload);
     out.extend_from_slice(b",\"processed_at\":\"");
-    Civil::from_unix_us(event.processed_at).write_rfc3339(out);
+    out.extend_from_slice(stamp.at(event.processed_at));
     out.extend_from_slice(b"\"}");
     topic
 }

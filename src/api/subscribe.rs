@@ -1,7 +1,7 @@
 //! `GET /subscribe`: what is asked for, and how events look in a stream.
 
 use super::detail::Details;
-use super::json::{write_string, write_to};
+use super::json::{write_escaped, write_number, write_to};
 use super::query;
 use super::read::topic_patterns;
 use crate::event::name_error;
@@ -80,9 +80,9 @@ impl Asked {
     /// What decides whether an event that is kept as JSON is wanted.
     pub fn filter(&self) -> TopicFilter {
         TopicFilter::new(&self.topics, |name| {
-            let mut quoted = Vec::with_capacity(name.len() + 2);
-            write_string(&mut quoted, name);
-            quoted[1..quoted.len() - 1].to_vec()
+            let mut escaped = Vec::with_capacity(name.len());
+            write_escaped(&mut escaped, name.as_bytes());
+            escaped
         })
     }
 }
@@ -137,16 +137,18 @@ impl Format {
             .header("X-Accel-Buffering", "no")
     }
 
-    /// Appends an event whose JSON text has been made.
-    pub fn write_event(self, out: &mut Vec<u8>, seq: u64, json: &[u8]) {
+    /// Appends an event. `json` appends its JSON text.
+    pub fn write_event(self, out: &mut Vec<u8>, seq: u64, json: impl FnOnce(&mut Vec<u8>)) {
         match self {
             Format::EventStream => {
-                write_to(out, format_args!("id: {seq}\ndata: "));
-                out.extend_from_slice(json);
+                out.extend_from_slice(b"id: ");
+                write_number(out, seq);
+                out.extend_from_slice(b"\ndata: ");
+                json(out);
                 out.extend_from_slice(b"\n\n");
             }
             Format::Ndjson => {
-                out.extend_from_slice(json);
+                json(out);
                 out.push(b'\n');
             }
         }

@@ -2,10 +2,10 @@
 //! position; it is served from the newest events in memory where they reach back to it, and from the store
 //! where they do not. Nothing here knows how fast a reader is.
 
-use super::{text_of, Answer, App};
+use super::{Answer, App};
 use crate::api::subscribe::{Asked, Format, Start};
 use crate::api::{read, route, subscriptions};
-use crate::event::Publication;
+use crate::event::{Publication, Span};
 use crate::http::{Request, Response};
 use crate::hub::TopicFilter;
 use crate::limits::STREAM_SLICE_BYTES;
@@ -160,7 +160,7 @@ impl App {
                 if out.len() >= full {
                     return;
                 }
-                format.write_event(out, event.seq, event.json);
+                format.write_event(out, event.seq, |out| out.extend_from_slice(event.json));
             }
             subscriber.after = event.seq;
         }
@@ -178,12 +178,13 @@ impl App {
             topics: &subscriber.topics,
             after: subscriber.after,
             until: end,
+            max_bytes: full.saturating_sub(out.len()),
         };
-        let (format, text) = (subscriber.format, &mut self.event_text);
+        let (format, stamp) = (subscriber.format, &mut self.stamp);
         subscriber.after = self.store.feed(&query, |event| {
-            text.clear();
-            read::write_event(text, &event);
-            format.write_event(out, event.seq, text);
+            format.write_event(out, event.seq, |out| {
+                read::write_event(out, &event, stamp);
+            });
             out.len() < full
         })?;
         Ok(())
@@ -200,7 +201,7 @@ impl App {
             let Outcome::Accepted(seq) = *outcome else {
                 continue;
             };
-            let text = |span| text_of(span, &publication.body);
+            let text = |span: Span| span.of(&publication.body);
             let event = StoredEvent {
                 seq,
                 topic: text(event.topic),
@@ -212,7 +213,7 @@ impl App {
             };
             self.recent.push(seq, |out| {
                 let from = out.len();
-                let topic = read::write_event(out, &event);
+                let topic = read::write_event(out, &event, &mut self.stamp);
                 topic.start - from..topic.end - from
             });
         }

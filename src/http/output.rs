@@ -1,12 +1,16 @@
 //! The answers of a connection that its client has not taken yet.
 
 use super::input::empty;
+use super::response::{write_chunk_size, CHUNK_SIZE_BYTES};
 
 /// Invariant: `0 ≤ sent ≤ bytes.len()`, and both are 0 when nothing waits.
 #[derive(Default)]
 pub(super) struct Output {
     bytes: Vec<u8>,
+    /// So much in front has been taken, or was never meant to be sent.
     sent: usize,
+    /// The memory of `bytes` is to be given back.
+    is_lent: bool,
 }
 
 impl Output {
@@ -27,13 +31,75 @@ impl Output {
         &mut self.bytes
     }
 
+    /// Appends what `write` appends, as it is; where that fails, nothing.
+    pub(super) fn write_plain<T, E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let out = self.tail();
+        let from = out.len();
+        let result = write(out);
+        if result.is_err() {
+            out.truncate(from);
+        }
+        result
+    }
+
+    /// Appends what `write` appends as one chunk (RFC 9112 §7.1); where that is nothing, which would end
+    /// the body, or fails, nothing.
+    pub(super) fn write_chunk<T, E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let out = self.tail();
+        let from = out.len();
+        out.extend_from_slice(&[0; CHUNK_SIZE_BYTES]);
+        let result = write(out);
+        let (front, data) = out[from..].split_at_mut(CHUNK_SIZE_BYTES);
+        if result.is_err() || data.is_empty() {
+            out.truncate(from);
+            return result;
+        }
+        let front = front.try_into().expect("it was split off by this size");
+        let spare = write_chunk_size(front, data.len());
+        out.extend_from_slice(b"\r\n");
+        if from == 0 {
+            self.sent = spare;
+        } else {
+            out.drain(from..from + spare);
+        }
+        result
+    }
+
     /// The client took `n` bytes.
     pub(super) fn take(&mut self, n: usize) {
         self.sent += n;
         assert!(self.sent <= self.bytes.len(), "sent more than waits");
         if self.sent == self.bytes.len() {
             self.sent = 0;
+            if self.is_lent {
+                self.bytes.clear();
+            } else {
+                empty(&mut self.bytes);
+            }
+        }
+    }
+
+    /// Where nothing waits, takes the memory of `spare` until [`Output::give_back`] in exchange for its own.
+    pub(super) fn lend(&mut self, spare: &mut Vec<u8>) {
+        if self.is_empty() && !self.is_lent {
+            std::mem::swap(&mut self.bytes, spare);
+            self.bytes.clear();
+            self.is_lent = true;
+        }
+    }
+
+    /// Where nothing waits any more, gives memory back that was lent.
+    pub(super) fn give_back(&mut self, spare: &mut Vec<u8>) {
+        if self.is_empty() && self.is_lent {
+            std::mem::swap(&mut self.bytes, spare);
             empty(&mut self.bytes);
+            self.is_lent = false;
         }
     }
 

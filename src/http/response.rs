@@ -127,19 +127,21 @@ pub(super) fn write_head(
     out.extend_from_slice(b"\r\n\r\n");
 }
 
-/// Writes one chunk (RFC 9112 §7.1). An empty one would end the body, so nothing is written for it.
-pub(super) fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
-    if data.is_empty() {
-        return;
+/// Bytes that the line in front of a chunk takes at the most.
+pub(super) const CHUNK_SIZE_BYTES: usize = usize::BITS as usize / 4 + 2;
+
+/// Writes the line in front of a chunk of `len` bytes (RFC 9112 §7.1) to the end of `room`. Says how much
+/// of that is left in front of it.
+pub(super) fn write_chunk_size(room: &mut [u8; CHUNK_SIZE_BYTES], len: usize) -> usize {
+    let mut at = CHUNK_SIZE_BYTES - 2;
+    room[at..].copy_from_slice(b"\r\n");
+    let mut rest = len;
+    while rest > 0 {
+        at -= 1;
+        room[at] = b"0123456789abcdef"[rest & 15];
+        rest >>= 4;
     }
-    let mut shift = (usize::BITS - data.len().leading_zeros()).div_ceil(4) * 4;
-    while shift > 0 {
-        shift -= 4;
-        out.push(b"0123456789abcdef"[data.len() >> shift & 15]);
-    }
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\r\n");
+    at
 }
 
 /// Writes a number in decimal digits, which formatting would take several times as long for.
@@ -250,10 +252,11 @@ mod tests {
         write_number(&mut out, 0);
         write_number(&mut out, usize::MAX);
         assert_eq!(out, b"018446744073709551615");
-        out.clear();
-        write_chunk(&mut out, b"");
-        write_chunk(&mut out, &[b'x'; 16]);
-        assert_eq!(out, b"10\r\nxxxxxxxxxxxxxxxx\r\n");
+        for (len, line) in [(16, "10\r\n"), (usize::MAX, "ffffffffffffffff\r\n")] {
+            let mut room = [0; CHUNK_SIZE_BYTES];
+            let at = write_chunk_size(&mut room, len);
+            assert_eq!(&room[at..], line.as_bytes());
+        }
     }
 
     proptest! {

@@ -15,7 +15,6 @@
 mod buffer;
 mod line;
 mod output;
-mod stamp;
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,7 +26,7 @@ use simple_logger::SimpleLogger;
 
 use self::buffer::LineBuffer;
 use self::output::Output;
-use self::stamp::Stamp;
+use crate::clock::Stamp;
 
 /// How a record becomes a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

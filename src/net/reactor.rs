@@ -83,8 +83,8 @@ pub struct Reactor<P: Platform> {
     told: Vec<Told>,
     committed: Vec<Committed>,
     streams: Streams,
-    /// The slice in hand; kept for its memory.
-    slice: Vec<u8>,
+    /// Memory for the slice in hand, lent to its connection until that has been sent.
+    spare_output: Vec<u8>,
     /// When the poll of this turn ended.
     turn_began: Instant,
     journal: Journal,
@@ -115,7 +115,7 @@ impl<P: Platform> Reactor<P> {
             told: Vec::new(),
             committed: Vec::new(),
             streams: Streams::default(),
-            slice: Vec::new(),
+            spare_output: Vec::new(),
             turn_began: started,
             journal: Journal::new(options.access_log, started),
         }
@@ -386,6 +386,9 @@ impl<P: Platform> Reactor<P> {
         if client.write(self.now).is_err() {
             return self.want_close(key);
         }
+        client.conn.give_back(&mut self.spare_output);
+        // One event may have been large; what it took is not kept.
+        self.spare_output.shrink_to(limits::STREAM_BUFFER_BYTES);
         let waiting = client.conn.output().len();
         // Where memory is short, the next request waits until all answers have left.
         let has_more = client.conn.has_unread() || client.conn.has_untold_request();

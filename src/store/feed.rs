@@ -1,6 +1,7 @@
 //! Reading on: the events behind a seq in slices of bounded work, for subscribers that are behind.
 
 use super::read::{clamp, stored_event, Selection, StoredEvent, TopicMerge, COLUMNS};
+use super::topics::TopicId;
 use super::{no_event, Bound, Store, StoreError};
 use crate::limits::{FEED_ROWS_MAX, FEED_TOPICS_MERGED};
 
@@ -13,6 +14,8 @@ pub struct FeedQuery<'a> {
     pub after: u64,
     /// And ends with this one at the latest.
     pub until: u64,
+    /// About how many bytes of JSON the slice is to have.
+    pub max_bytes: usize,
 }
 
 impl Store {
@@ -53,23 +56,30 @@ impl Store {
     fn scan(
         &self,
         query: &FeedQuery,
-        wanted: Option<&[u32]>,
+        wanted: Option<&[TopicId]>,
         mut take: impl FnMut(StoredEvent) -> bool,
     ) -> Result<u64, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq");
-        let mut statement = self.db.prepare_cached(&sql)?;
-        let mut rows = statement.query([clamp(query.after), clamp(query.until)])?;
-        let mut rows_read = 0;
-        while let Some(row) = rows.next()? {
-            let event = stored_event(&self.topics, row)?;
-            let seq = event.seq;
-            let topic = row.get::<_, u32>(1)?;
-            rows_read += 1;
-            let is_wanted = wanted.is_none_or(|ids| ids.binary_search(&topic).is_ok());
-            if (is_wanted && !take(event)) || rows_read == FEED_ROWS_MAX {
-                return Ok(seq);
+        let range = (query.after, query.until);
+        let (slice, is_end) = self.slices.read(&self.db, range, wanted, query.max_bytes)?;
+        for row in slice.rows() {
+            let [event_id, timestamp, source, payload] = row.texts;
+            let event = StoredEvent {
+                seq: row.seq as u64,
+                topic: self.topics.stored(row.topic)?.name.as_bytes(),
+                event_id,
+                timestamp,
+                source,
+                payload,
+                processed_at: row.processed_at,
+            };
+            if !take(event) {
+                return Ok(row.seq as u64);
             }
         }
-        Ok(query.until)
+        Ok(if is_end {
+            query.until
+        } else {
+            slice.last_seq()
+        })
     }
 }

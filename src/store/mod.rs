@@ -19,6 +19,7 @@ mod read;
 mod retain;
 mod schema;
 mod settle;
+mod slice;
 mod snapshot;
 mod subscriptions;
 mod topics;
@@ -156,6 +157,8 @@ pub struct Store {
     batch_topics: Vec<TopicId>,
     /// The duplicate check `index`; none where SQLite's constraint decides.
     keys: Option<keys::KeyIndex>,
+    /// Reads rows by the slice.
+    slices: slice::SliceReader,
     /// SQLite's setting as it is now.
     synchronous: write::Synchronous,
     /// What has to be made sure of before anything is committed or copied.

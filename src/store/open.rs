@@ -14,6 +14,7 @@ use super::maintain::CheckpointPlan;
 use super::retain::{Horizons, Retainer, Retention};
 use super::schema::{create_tables, recorded_check, upgrade, APPLICATION_ID, SCHEMA_VERSION};
 use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
+use super::slice::SliceReader;
 use super::topics::Topics;
 use super::write::Synchronous;
 use super::{Counters, Store};
@@ -113,8 +114,10 @@ impl Store {
         check_content(&db, &path).map_err(&fail)?;
         trust_log(&db, &path).map_err(&fail)?;
 
+        let slices = SliceReader::attach(&db).map_err(sqlite)?;
         let mut store = Store {
             db,
+            slices,
             options: options.clone(),
             path,
             _lock: lock,

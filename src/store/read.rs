@@ -14,12 +14,12 @@ use crate::limits;
 #[derive(Clone, Copy, Debug)]
 pub struct StoredEvent<'a> {
     pub seq: u64,
-    pub topic: &'a str,
-    pub event_id: &'a str,
-    pub timestamp: &'a str,
-    pub source: &'a str,
+    pub topic: &'a [u8],
+    pub event_id: &'a [u8],
+    pub timestamp: &'a [u8],
+    pub source: &'a [u8],
     /// JSON without white space between tokens.
-    pub payload: &'a str,
+    pub payload: &'a [u8],
     /// Microseconds since the epoch.
     pub processed_at: i64,
 }
@@ -344,21 +344,19 @@ pub(super) fn clamp(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
+/// The event of a row with [`COLUMNS`].
 pub(super) fn stored_event<'r>(
     topics: &'r Topics,
     row: &'r Row,
 ) -> rusqlite::Result<StoredEvent<'r>> {
-    let topic = row.get::<_, TopicId>(1)?;
-    if topic == 0 || topic as usize > topics.len() {
-        return Err(rusqlite::Error::IntegralValueOutOfRange(1, topic.into()));
-    }
+    let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?.as_bytes());
     Ok(StoredEvent {
         seq: row.get::<_, i64>(0)? as u64,
-        topic: &topics.get(topic).name,
-        event_id: row.get_ref(2)?.as_str()?,
-        timestamp: row.get_ref(3)?.as_str()?,
-        source: row.get_ref(4)?.as_str()?,
-        payload: row.get_ref(5)?.as_str()?,
+        topic: topics.stored(row.get(1)?)?.name.as_bytes(),
+        event_id: text(2)?,
+        timestamp: text(3)?,
+        source: text(4)?,
+        payload: text(5)?,
         processed_at: row.get(6)?,
     })
 }

@@ -46,6 +46,13 @@ impl Topics {
         &self.list[id as usize - 1]
     }
 
+    /// The topic of an id that a row of the database gave.
+    pub(super) fn stored(&self, id: i64) -> rusqlite::Result<&Topic> {
+        let at = id.checked_sub(1).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.list.get(at))
+            .ok_or(rusqlite::Error::IntegralValueOutOfRange(1, id))
+    }
+
     /// Number of topics.
     pub fn len(&self) -> usize {
         self.list.len()

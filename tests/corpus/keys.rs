@@ -268,9 +268,10 @@ impl Pair {
         let event = Event { key, version: 0 };
         self.store()
             .find(&event.topic(), &event.event_id(), |stored| {
-                assert_eq!(stored.topic, event.topic());
-                assert_eq!(stored.event_id, event.event_id());
-                found = Some((stored.seq, stored.payload.to_owned()));
+                assert_eq!(stored.topic, event.topic().as_bytes());
+                assert_eq!(stored.event_id, event.event_id().as_bytes());
+                let payload = String::from_utf8(stored.payload.to_owned());
+                found = Some((stored.seq, payload.expect("what is stored is UTF-8")));
             })
             .unwrap();
         let expected = expected.map(|(seq, version)| (seq, Event { key, version }.payload()));

@@ -166,8 +166,10 @@ pub fn find(store: &mut Store, event: &Event) -> Option<(u64, String)> {
     let (topic, event_id) = (event.topic_name(), event.event_id());
     let is_there = store
         .find(&topic, &event_id, |stored| {
-            assert_eq!((stored.topic, stored.event_id), (&*topic, &*event_id));
-            found = Some((stored.seq, stored.payload.to_owned()));
+            assert_eq!(stored.topic, topic.as_bytes());
+            assert_eq!(stored.event_id, event_id.as_bytes());
+            let payload = String::from_utf8(stored.payload.to_owned());
+            found = Some((stored.seq, payload.expect("what is stored is UTF-8")));
         })
         .unwrap();
     assert_eq!(is_there, found.is_some());

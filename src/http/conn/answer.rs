@@ -1,10 +1,12 @@
 //! What an answer looks like, given the request that it belongs to and the state of its connection.
 //! Writes to the output; changes no state.
 
+use std::convert::Infallible;
+
 use super::{Conn, Receiving, Sending};
 use crate::clock::Now;
 use crate::http::head::{Expectation, Framing};
-use crate::http::response::{write_chunk, write_head, End, Persistence, Response};
+use crate::http::response::{write_head, End, Persistence, Response};
 use crate::http::{refusal, Method, Refusal, Version};
 use crate::limits::DISCARD_MAX_BYTES;
 
@@ -81,10 +83,44 @@ impl Conn {
 
     /// The next part of a stream.
     pub fn stream(&mut self, part: &[u8], now: Now) {
-        match self.sending {
-            Sending::Streaming { chunked: true } => write_chunk(self.tail(now), part),
-            Sending::Streaming { chunked: false } => self.tail(now).extend_from_slice(part),
-            _ => {}
+        if self.is_streaming() {
+            let write = |out: &mut Vec<u8>| {
+                out.extend_from_slice(part);
+                Ok::<_, Infallible>(())
+            };
+            self.stream_with(write, now)
+                .unwrap_or_else(|none| match none {});
         }
+    }
+
+    /// The next part of a stream is what `write` appends to that which waits; nothing where it fails. Panics
+    /// where there is no stream.
+    pub fn stream_with<T, E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
+        now: Now,
+    ) -> Result<T, E> {
+        let Sending::Streaming { chunked } = self.sending else {
+            panic!("no stream has begun, or it is over");
+        };
+        if self.output.is_empty() {
+            self.taken_at = now.mono_ms;
+        }
+        if chunked {
+            self.output.write_chunk(write)
+        } else {
+            self.output.write_plain(write)
+        }
+    }
+
+    /// Where nothing waits to be sent, what comes is written into the memory of `spare`, until
+    /// [`Conn::give_back`]: connections whose clients keep up share one large buffer.
+    pub fn lend(&mut self, spare: &mut Vec<u8>) {
+        self.output.lend(spare);
+    }
+
+    /// Where everything has been sent, gives the memory back that was lent.
+    pub fn give_back(&mut self, spare: &mut Vec<u8>) {
+        self.output.give_back(spare);
     }
 }

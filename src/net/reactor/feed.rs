@@ -58,7 +58,7 @@ impl<P: Platform> Reactor<P> {
         // Who is near the head comes first, and leaves the others half of the time.
         for (from_memory, until) in [(true, begun + budget / 2), (false, begun + budget)] {
             while let Some(ticket) = self.streams.next(from_memory) {
-                self.feed_one(ticket);
+                self.feed_one(ticket, !has_committed);
                 if self.platform.instant() >= until {
                     break;
                 }
@@ -81,7 +81,8 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    fn feed_one(&mut self, ticket: Ticket) {
+    /// Gives a stream its next slice; a long one where nobody waits meanwhile and its reader keeps up.
+    fn feed_one(&mut self, ticket: Ticket, may_be_long: bool) {
         let key = key_of(ticket);
         let Some(client) = self.clients.get_mut(key) else {
             return;
@@ -98,16 +99,21 @@ impl<P: Platform> Reactor<P> {
             stream.fed = Fed::MoreRecent;
             return;
         }
-        let room = self.memory.stream_room(client.accounted);
+        let mut room = self.memory.stream_room(client.accounted);
         if room == 0 {
             let until = self.now.mono_ms + limits::STREAM_RETRY_MS;
             return self.streams.starve(ticket, stream, until);
         }
-        self.slice.clear();
-        match self.app.feed(&mut stream.subscriber, room, &mut self.slice) {
+        if may_be_long && room == limits::STREAM_SLICE_BYTES && client.conn.output().is_empty() {
+            room = limits::STREAM_LONG_SLICE_BYTES;
+        }
+        let waiting = client.conn.output().len();
+        client.conn.lend(&mut self.spare_output);
+        let subscriber = &mut stream.subscriber;
+        let slice = |out: &mut Vec<u8>| self.app.feed(subscriber, room, out);
+        match client.conn.stream_with(slice, self.now) {
             Ok(fed) => {
-                if !self.slice.is_empty() {
-                    client.conn.stream(&self.slice, self.now);
+                if client.conn.output().len() > waiting {
                     stream.beat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
                 }
                 stream.fed = fed;
@@ -124,8 +130,6 @@ impl<P: Platform> Reactor<P> {
                 self.forget_stream(key);
             }
         }
-        // One event may have been large; what it took is not kept.
-        self.slice.shrink_to(2 * limits::STREAM_SLICE_BYTES);
         self.after_change(key);
         self.flush_client(key);
     }

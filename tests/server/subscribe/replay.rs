@@ -1,5 +1,6 @@
 //! Reading on from a point in the past, and to an end.
 
+use rusqlite::Connection;
 use serde_json::{json, Value};
 
 use super::publish;
@@ -72,6 +73,107 @@ fn without_following_it_is_an_export() {
             // The connection goes on behind it.
             stream.client.get("/health").expect(200);
         }
+    }
+}
+
+/// Events whose text is hard to get right, as they are sent: topic, event id, and payload as JSON text.
+fn tricky_events() -> Vec<(String, String, String)> {
+    let mut names: Vec<String> = [
+        "q\"uote",
+        "back\\slash",
+        "\\",
+        "\"",
+        "\u{80}",
+        "\u{2028}",
+        "日本",
+        "😀",
+    ]
+    .map(String::from)
+    .to_vec();
+    names.extend((1..=20).map(|length| "n".repeat(length)));
+    names.extend(["n".repeat(255), "é".repeat(127), "\"".repeat(255)]);
+    let payloads = [
+        "{}".into(),
+        r#"{"number":123456789012345678901234567890,"small":-0.10e-400,"large":1E+400}"#.into(),
+        r#"{"text":"\u0000\u001f\n\t\"\\\/\u007f\ud83d\ude00 é 日本 😀","":[[],{},null,true]}"#
+            .into(),
+        format!(r#"{{"long":"{}"}}"#, "x".repeat(100_000)),
+    ];
+    let of_name = |(n, name): (usize, String)| {
+        let id: String = name.chars().rev().collect();
+        (name, id, payloads[n % payloads.len()].clone())
+    };
+    names.into_iter().enumerate().map(of_name).collect()
+}
+
+#[test]
+fn every_way_to_an_event_gives_the_same_bytes() {
+    let server = Server::start(&[]);
+    let sent = tricky_events();
+    let text = |value: &str| Value::from(value).to_string();
+    let mut members = Vec::new();
+    for (topic, id, payload) in &sent {
+        let (topic, id) = (text(topic), text(id));
+        let timestamp = text("2026-01-02 03:04:05.678901234+05:30");
+        members.push(format!(
+            r#""topic":{topic},"event_id":{id},"timestamp":{timestamp},"source":{id},"payload":{payload}"#
+        ));
+    }
+    let body = members.iter().map(|event| format!("{{{event}}}"));
+    let body: Vec<String> = body.collect();
+    let answer = server.client().publish(format!("[{}]", body.join(",")));
+    assert_eq!(answer.expect(200)["accepted"], sent.len());
+    // Before and behind the ends of a second, a minute, a day and a year.
+    let times = [
+        (1_767_225_599_999_999_i64, "2025-12-31T23:59:59.999999Z"),
+        (1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z"),
+        (1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z"),
+        (1_767_225_600_123_456, "2026-01-01T00:00:00.123456Z"),
+        (1_767_225_601_000_001, "2026-01-01T00:00:01.000001Z"),
+        (1_767_225_659_999_999, "2026-01-01T00:00:59.999999Z"),
+        (1_767_225_660_000_000, "2026-01-01T00:01:00.000000Z"),
+        (1_767_311_999_999_999, "2026-01-01T23:59:59.999999Z"),
+        (1_767_312_000_000_000, "2026-01-02T00:00:00.000000Z"),
+    ];
+    let db = Connection::open(server.setup().database_path()).unwrap();
+    let mut expected = Vec::new();
+    for (members, seq) in members.iter().zip(1_usize..) {
+        let (unix_us, processed_at) = times[seq % times.len()];
+        let sql = "UPDATE events SET processed_at = ?1 WHERE seq = ?2";
+        assert_eq!(db.execute(sql, (unix_us, seq as i64)), Ok(1));
+        expected.push(format!(
+            r#"{{"seq":{seq},{members},"processed_at":"{processed_at}"}}"#
+        ));
+    }
+
+    let page = server.client().get("/events?after=0&limit=1000");
+    let list = format!(r#""events":[{}]"#, expected.join(","));
+    assert!(page.text().contains(&list), "{}", page.text());
+    let mut client = server.client();
+    let mut stream_of = |query: &str, accept: &str| {
+        let accept = format!("Accept: {accept}");
+        let target = format!("/subscribe?follow=false{query}");
+        client.request("GET", &target, &[&accept], b"").text()
+    };
+    let lines = |events: &[String]| -> String { events.iter().map(|e| format!("{e}\n")).collect() };
+    assert_eq!(stream_of("", "application/x-ndjson"), lines(&expected));
+    let messages = expected.iter().zip(1..);
+    let messages = messages.map(|(event, seq)| format!("id: {seq}\ndata: {event}\n\n"));
+    assert_eq!(
+        stream_of("", "text/event-stream"),
+        messages.collect::<String>()
+    );
+    // One topic is read by its own order, many are picked out of all.
+    let named = |range: std::ops::Range<usize>| -> String {
+        let topic = |(name, _, _): &(String, String, String)| {
+            let name: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            format!("&topic={name}")
+        };
+        sent[range].iter().map(topic).collect()
+    };
+    for range in [1..2, 3..sent.len()] {
+        let got = stream_of(&named(range.clone()), "application/x-ndjson");
+        assert_eq!(got, lines(&expected[range]));
     }
 }
 

@@ -1,45 +1,47 @@
-//! The time at the start of each line, formatted once a second; only the microseconds are patched for
-//! the records between. It knows no clock: the time comes in as an argument.
+//! Times that follow each other closely as text, formatted once a second; only the microseconds are
+//! patched between. It knows no clock: the time comes in as an argument.
 
-use crate::clock::Civil;
+use super::Civil;
 
 const US_PER_SECOND: i64 = 1_000_000;
-/// 9999-12-31T23:59:59Z, the last second that four digits of a year can name.
-const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The text of the last time asked for: `2026-01-02T03:04:05.678901Z`.
+#[derive(Debug)]
 pub struct Stamp {
-    second: i64,
+    unix_us: i64,
     text: [u8; 27],
 }
 
 impl Default for Stamp {
     fn default() -> Self {
         Stamp {
-            second: 0,
+            unix_us: 0,
             text: *b"1970-01-01T00:00:00.000000Z",
         }
     }
 }
 
 impl Stamp {
-    /// The UTC time `unix_us` microseconds after 1970, held within the years 1970 to 9999.
-    pub fn at(&mut self, unix_us: i64) -> &[u8] {
-        let unix_us = unix_us.clamp(0, LAST_SECOND * US_PER_SECOND);
-        let second = unix_us / US_PER_SECOND;
-        if second != self.second {
-            self.second = second;
-            let mut text = Vec::with_capacity(self.text.len());
-            Civil::from_unix_us(unix_us).write_rfc3339(&mut text);
-            self.text.copy_from_slice(&text);
+    /// The UTC time `unix_us` microseconds after 1970, as [`Civil::write_rfc3339`] writes it.
+    pub fn at(&mut self, unix_us: i64) -> &[u8; 27] {
+        if unix_us != self.unix_us {
+            let second = |us: i64| us.div_euclid(US_PER_SECOND);
+            if second(unix_us) == second(self.unix_us) {
+                let micros = unix_us.rem_euclid(US_PER_SECOND);
+                digits(&mut self.text[20..26], micros as u32);
+            } else {
+                let mut text = Vec::with_capacity(self.text.len());
+                Civil::from_unix_us(unix_us).write_rfc3339(&mut text);
+                self.text.copy_from_slice(&text);
+            }
+            self.unix_us = unix_us;
         }
-        digits(&mut self.text[20..26], unix_us % US_PER_SECOND);
         &self.text
     }
 }
 
 /// Writes `number` into all of `out` in decimal, with leading zeros.
-fn digits(out: &mut [u8], mut number: i64) {
+fn digits(out: &mut [u8], mut number: u32) {
     for digit in out.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
@@ -53,6 +55,8 @@ mod tests {
     use time::OffsetDateTime;
 
     const SECONDS_PER_DAY: i64 = 86_400;
+    /// 9999-12-31T23:59:59Z, the last second that four digits of a year can name.
+    const LAST_SECOND: i64 = 253_402_300_799;
 
     #[test]
     fn each_day_agrees_with_an_independent_calendar() {
@@ -89,9 +93,28 @@ mod tests {
     }
 
     #[test]
-    fn times_out_of_range_are_held_at_the_ends() {
+    fn it_is_the_same_text_whatever_was_asked_for_before() {
+        let second = 1_767_323_045 * US_PER_SECOND;
+        let mut times = vec![0, -1, -US_PER_SECOND, i64::MAX, i64::MIN];
+        // Within a second and across the ends of a second, a minute, an hour, a day and a year.
+        for border in [
+            second,
+            1_767_323_100,
+            1_767_324_000,
+            1_767_312_000,
+            1_767_225_600,
+        ]
+        .map(|at| if at == second { at } else { at * US_PER_SECOND })
+        {
+            times.extend([border, border + 1, border - 1, border - 1, border + 999_999]);
+        }
         let mut stamp = Stamp::default();
-        assert_eq!(stamp.at(i64::MAX), b"9999-12-31T23:59:59.000000Z");
-        assert_eq!(stamp.at(-1), b"1970-01-01T00:00:00.000000Z");
+        for from in &times {
+            for to in &times {
+                stamp.at(*from);
+                let text = stamp.at(*to).to_vec();
+                assert_eq!(String::from_utf8(text), Ok(crate::clock::rfc3339(*to)));
+            }
+        }
     }
 }

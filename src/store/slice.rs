@@ -1,0 +1,194 @@
+//! The rows of a slice of the table, taken out of SQLite while it goes through them.
+//!
+//! Asking a statement for its columns one by one costs several calls each, and more than SQLite needs to
+//! find them. An SQL function gets them all at once: `take_row` copies a row into memory of its own and
+//! says whether it has enough, so that a slice is one step of one statement.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::ValueRef;
+use rusqlite::Connection;
+
+use super::read::{clamp, COLUMNS};
+use super::topics::TopicId;
+use crate::limits::{FEED_ROWS_MAX, STREAM_BUFFER_BYTES};
+
+/// Bytes that the names of an event's members, and its numbers, are counted as.
+const FRAME_BYTES: usize = 128;
+const TEXTS: usize = 4;
+
+/// One row as it is kept.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    seq: i64,
+    topic: i64,
+    processed_at: i64,
+    /// Where its texts begin in the memory of all.
+    start: usize,
+    /// Where each of them ends.
+    ends: [usize; TEXTS],
+}
+
+/// One row as it is lent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TakenRow<'a> {
+    pub seq: i64,
+    pub topic: i64,
+    pub processed_at: i64,
+    /// `event_id`, `timestamp`, `source` and `payload`; UTF-8.
+    pub texts: [&'a [u8]; TEXTS],
+}
+
+/// The rows that have been taken.
+#[derive(Debug, Default)]
+pub(super) struct Slice {
+    rows: Vec<Kept>,
+    bytes: Vec<u8>,
+    /// What the rows count for.
+    size: usize,
+    max_size: usize,
+    /// Sorted; none means all.
+    wanted: Option<Vec<TopicId>>,
+    rows_read: usize,
+    last_seq: i64,
+}
+
+impl Slice {
+    /// The rows, in order.
+    pub(super) fn rows(&self) -> impl Iterator<Item = TakenRow<'_>> {
+        self.rows.iter().map(|kept| {
+            let mut from = kept.start;
+            TakenRow {
+                seq: kept.seq,
+                topic: kept.topic,
+                processed_at: kept.processed_at,
+                texts: kept
+                    .ends
+                    .map(|end| &self.bytes[std::mem::replace(&mut from, end)..end]),
+            }
+        })
+    }
+
+    /// The seq of the last row that was looked at.
+    pub(super) fn last_seq(&self) -> u64 {
+        self.last_seq as u64
+    }
+
+    fn begin(&mut self, max_size: usize, wanted: Option<&[TopicId]>) {
+        self.rows.clear();
+        self.bytes.clear();
+        // One event may have been large; what it took is not kept.
+        self.bytes.shrink_to(STREAM_BUFFER_BYTES);
+        self.size = 0;
+        self.max_size = max_size;
+        self.wanted = wanted.map(<[TopicId]>::to_vec);
+        self.rows_read = 0;
+    }
+
+    /// Takes the row that the function was called with. Says whether that is enough.
+    fn take(&mut self, row: &Context) -> rusqlite::Result<bool> {
+        let (seq, topic) = (integer(row, 0)?, integer(row, 1)?);
+        self.rows_read += 1;
+        self.last_seq = seq;
+        let is_wanted = |ids: &Vec<TopicId>| {
+            TopicId::try_from(topic).is_ok_and(|topic| ids.binary_search(&topic).is_ok())
+        };
+        if self.wanted.as_ref().is_none_or(is_wanted) {
+            let start = self.bytes.len();
+            let mut ends = [0; TEXTS];
+            for (end, column) in ends.iter_mut().zip(2..) {
+                self.bytes.extend_from_slice(text(row, column)?);
+                *end = self.bytes.len();
+            }
+            // One look at all of them is cheaper than one at each, and nearly all events are ASCII.
+            if !self.bytes[start..].is_ascii() {
+                self.check_texts(start, ends)?;
+            }
+            self.rows.push(Kept {
+                seq,
+                topic,
+                processed_at: integer(row, 6)?,
+                start,
+                ends,
+            });
+            self.size += self.bytes.len() - start + FRAME_BYTES;
+        }
+        Ok(self.size >= self.max_size || self.rows_read == FEED_ROWS_MAX)
+    }
+
+    /// Whether the texts of a row are UTF-8, each by itself.
+    fn check_texts(&self, start: usize, ends: [usize; TEXTS]) -> rusqlite::Result<()> {
+        let mut from = start;
+        for (end, column) in ends.into_iter().zip(2..) {
+            std::str::from_utf8(&self.bytes[from..end])
+                .map_err(|error| rusqlite::Error::Utf8Error(column, error))?;
+            from = end;
+        }
+        Ok(())
+    }
+}
+
+/// The function `take_row` of a connection.
+pub(super) struct SliceReader {
+    slice: Arc<Mutex<Slice>>,
+    sql: String,
+}
+
+impl SliceReader {
+    /// Gives the connection its function.
+    pub(super) fn attach(db: &Connection) -> rusqlite::Result<Self> {
+        let slice = Arc::new(Mutex::new(Slice::default()));
+        let taken = Arc::clone(&slice);
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
+        let columns = COLUMNS.split(", ").count() as i32;
+        db.create_scalar_function("take_row", columns, flags, move |row| {
+            lock(&taken).take(row)
+        })?;
+        Ok(Self {
+            slice,
+            sql: format!(
+                "SELECT 1 FROM events WHERE seq > ?1 AND seq <= ?2 AND take_row({COLUMNS}) ORDER BY seq LIMIT 1"
+            ),
+        })
+    }
+
+    /// Takes the rows behind the seq `after` and up to `until` in their order, those of the topics `wanted`,
+    /// which are sorted, or all, until they fill about `max_size` bytes or [`FEED_ROWS_MAX`] have been looked
+    /// at. Says whether it has gone through all of them.
+    pub(super) fn read(
+        &self,
+        db: &Connection,
+        (after, until): (u64, u64),
+        wanted: Option<&[TopicId]>,
+        max_size: usize,
+    ) -> rusqlite::Result<(MutexGuard<'_, Slice>, bool)> {
+        lock(&self.slice).begin(max_size, wanted);
+        let mut statement = db.prepare_cached(&self.sql)?;
+        let has_enough = statement.exists([clamp(after), clamp(until)])?;
+        Ok((lock(&self.slice), !has_enough))
+    }
+}
+
+/// Nothing panics while it holds the lock, and if it did, the next slice would begin anew.
+fn lock(slice: &Mutex<Slice>) -> MutexGuard<'_, Slice> {
+    slice.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn integer(row: &Context, column: usize) -> rusqlite::Result<i64> {
+    match row.get_raw(column) {
+        ValueRef::Integer(number) => Ok(number),
+        other => Err(mistyped(column, other)),
+    }
+}
+
+fn text<'r>(row: &'r Context, column: usize) -> rusqlite::Result<&'r [u8]> {
+    match row.get_raw(column) {
+        ValueRef::Text(text) => Ok(text),
+        other => Err(mistyped(column, other)),
+    }
+}
+
+fn mistyped(column: usize, value: ValueRef) -> rusqlite::Error {
+    rusqlite::Error::InvalidParameterType(column, value.data_type())
+}
