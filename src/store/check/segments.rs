@@ -61,8 +61,8 @@ pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Descript
             run.problems.add(
                 "segments",
                 format_args!(
-                    "there cannot be one of level {level}, seq {first} to {last}, entries {entries}, page {first_page}, \
-                     bits {filter_bits}"
+                    "there cannot be one of level {level}, seq {first} to {last}, entries {entries}, \
+                     page {first_page}, bits {filter_bits}"
                 ),
             );
         } else if first >= next {

@@ -75,7 +75,7 @@ fn slots_of(key: u64, seed: u64, slots: u8) -> [usize; 3] {
     let seeded =
         (key ^ seed.wrapping_mul(0xA24B_AED4_963E_E407)).wrapping_mul(0x9FB2_1C65_1E98_DF25);
     let mixed = seeded ^ seeded >> 32;
-    [0, 16, 32].map(|shift| ((mixed >> shift & 0xFFFF) * u64::from(slots) >> 16) as usize)
+    [0, 16, 32].map(|shift| (((mixed >> shift & 0xFFFF) * u64::from(slots)) >> 16) as usize)
 }
 
 /// What the slots of a key add up to, in as many of its bits as a slot has.
