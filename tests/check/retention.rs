@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use logagg::limits::GENERATION_ENTRIES;
+use logagg::limits::{FILTER_BITS_PER_KEY, GENERATION_ENTRIES};
 use logagg::store::{Dedup, Limit, Outcome, Retention, Store};
 
 use crate::conversions::kill_conversion;
@@ -318,8 +318,11 @@ fn make_version_2(database: &Database) {
     for (entries, first_page) in segments {
         let pages = |bits: i64| (entries * bits + 32_255) / 32_256;
         let filter = first_page + (entries + 125) / 126;
-        let (old, new) = (filter + pages(13), filter + pages(15));
-        let end = filter + pages(15) + 1_000;
+        let (old, new) = (
+            filter + pages(13),
+            filter + pages(FILTER_BITS_PER_KEY as i64),
+        );
+        let end = new + 1_000;
         let end = sql
             .query_row(
                 "SELECT coalesce(min(first_page), ?2) FROM segments WHERE first_page > ?1",

@@ -4,7 +4,7 @@ use std::sync::{Mutex, OnceLock};
 
 use rusqlite::Connection;
 
-use logagg::limits::GENERATION_ENTRIES;
+use logagg::limits::{GENERATION_ENTRIES, MERGE_WIDTH};
 use logagg::store::{Bound, Dedup, PageQuery, Store};
 
 use crate::harness::{
@@ -271,5 +271,5 @@ fn a_merge_does_not_lose_the_records_of_a_short_page() {
         }
     };
     assert!(error.contains("do not have the"), "{error}");
-    assert_eq!(store.index_memory().unwrap().segments, 8);
+    assert_eq!(store.index_memory().unwrap().segments, MERGE_WIDTH);
 }

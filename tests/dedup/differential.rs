@@ -471,7 +471,7 @@ fn both_checks_agree_while_segments_merge() {
 
 #[test]
 fn both_checks_agree_on_commits_of_several_generations() {
-    let runs: [(u64, &[u64]); 1] = [(450_000, &[1, 200_000])];
+    let runs: [(u64, &[u64]); 1] = [(850_000, &[1, 400_000])];
     agree("dedup-large", seeds(1), false, &runs, |audit, _| {
         audit.by_level[1] > 0
     });

@@ -1,6 +1,6 @@
 //! What the index takes of memory is bounded.
 
-use logagg::limits::{GENERATIONS_MAX, GENERATION_ENTRIES};
+use logagg::limits::{GENERATIONS_MAX, GENERATION_ENTRIES, MERGE_WIDTH};
 use logagg::store::{Dedup, Outcome};
 
 use crate::audit::audit;
@@ -27,7 +27,7 @@ fn a_million_keys_cost_two_bytes_each() {
     idle_until_done(&mut store);
     let memory = store.index_memory().unwrap();
     let behind = 1_000_000 / GENERATION_ENTRIES;
-    assert_eq!(memory.segments, behind / 8 + behind % 8);
+    assert_eq!(memory.segments, behind / MERGE_WIDTH + behind % MERGE_WIDTH);
     assert!(memory.filter_and_fence_bytes <= 2 * behind * GENERATION_ENTRIES);
     assert!(memory.generations_bytes <= GENERATION_BYTES);
 }
@@ -39,13 +39,13 @@ fn commits_of_many_generations_leave_no_more_of_them_than_small_ones() {
     let folder = Folder::new();
     let path = folder.file("db");
     let mut store = open(&path, Dedup::Index);
-    for (first, count) in [(1, 800_000), (800_001, 400_000)] {
+    for (first, count) in [(1, 1_600_000), (1_600_001, 400_000)] {
         let outcomes = commit(&mut store, &events(first, count));
         assert_eq!(outcomes.last(), Some(&Outcome::Accepted(first + count - 1)));
         let memory = store.index_memory().unwrap();
         assert!(memory.generations_bytes <= GENERATIONS_MAX * GENERATION_BYTES);
     }
-    // The first has left sixteen segments; the second has merged these, and added eight.
+    // The first has left segments for two merges; the second has merged these, and added eight.
     let audit = audit(&path, 128);
     assert_eq!(audit.by_level[..2], [8, 2], "{audit:?}");
 }
