@@ -162,6 +162,8 @@ pub const SPARE_QUIET_US: u64 = 5_000;
 pub const SPARE_LEAST_US: u64 = 200;
 /// The part of a turn that they get otherwise: one of so many.
 pub const SPARE_SHARE: u32 = 4;
+/// Milliseconds between two commits, or groups of them, of which subscribers at the head are told.
+pub const STREAM_PAUSE_MS: u64 = 2;
 /// Milliseconds after which streams are tried again for which there was no memory.
 pub const STREAM_RETRY_MS: u64 = 50;
 /// Named subscriptions.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::app::{Fed, Subscriber, Ticket};
 use crate::clock::Now;
-use crate::limits::HEARTBEAT_MS;
+use crate::limits::{HEARTBEAT_MS, STREAM_PAUSE_MS};
 
 /// A client's stream.
 pub struct Stream {
@@ -47,6 +47,10 @@ pub struct Streams {
     /// Those for whom there is no memory, and when they are tried again.
     starved: Vec<Ticket>,
     starved_until: u64,
+    /// Those at the head have not been told of the last commits yet.
+    is_behind: bool,
+    /// When they may be told again, in `mono_ms`.
+    told_again_at: u64,
 }
 
 impl Streams {
@@ -75,10 +79,15 @@ impl Streams {
         self.starved_until = until;
     }
 
-    /// There is something new behind `head`, or a time has come: whom that concerns is served.
+    /// There is something new behind `head`, or a time has come: whom that concerns is served. Those at the
+    /// head are told at once of the first commit, and of several at a time where one follows the other: each
+    /// costs a write to each of them.
     pub fn wake(&mut self, head: u64, now: Now) {
-        if head != self.head {
-            self.head = head;
+        self.is_behind |= head != self.head;
+        self.head = head;
+        if self.is_behind && now.mono_ms >= self.told_again_at {
+            self.is_behind = false;
+            self.told_again_at = now.mono_ms + STREAM_PAUSE_MS;
             self.recent.extend(self.at_head.drain(..));
         }
         if now.mono_ms >= self.starved_until {
@@ -115,8 +124,10 @@ impl Streams {
         self.starved.clear();
     }
 
-    /// When those for whom there was no memory are tried again.
+    /// When those for whom there was no memory are tried again, or those at the head are told of a commit.
     pub fn deadline(&self) -> Option<u64> {
-        (!self.starved.is_empty()).then_some(self.starved_until)
+        let starved = (!self.starved.is_empty()).then_some(self.starved_until);
+        let behind = (self.is_behind && !self.at_head.is_empty()).then_some(self.told_again_at);
+        starved.into_iter().chain(behind).min()
     }
 }
