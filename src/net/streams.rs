@@ -131,3 +131,37 @@ impl Streams {
         starved.into_iter().chain(behind).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(mono_ms: u64) -> Now {
+        Now {
+            mono_ms,
+            ..Now::default()
+        }
+    }
+
+    #[test]
+    fn those_at_the_head_are_told_at_once_and_then_of_several_commits_at_a_time() {
+        let mut streams = Streams::default();
+        streams.at_head.push(7);
+        streams.wake(1, at(100));
+        assert_eq!((streams.next(true), streams.deadline()), (Some(7), None));
+        // Two commits on its heels wait for each other, and for nothing else.
+        streams.at_head.push(7);
+        for head in [2, 3] {
+            streams.wake(head, at(101));
+            assert_eq!(streams.next(true), None);
+            assert!(!streams.is_any_queued(), "the poll may sleep");
+            assert_eq!(streams.deadline(), Some(100 + STREAM_PAUSE_MS));
+        }
+        streams.wake(3, at(100 + STREAM_PAUSE_MS));
+        assert_eq!((streams.next(true), streams.deadline()), (Some(7), None));
+        // Nothing new, nothing told, however late.
+        streams.at_head.push(7);
+        streams.wake(3, at(1_000));
+        assert_eq!((streams.next(true), streams.deadline()), (None, None));
+    }
+}
