@@ -8,11 +8,6 @@ pub fn write_to(out: &mut Vec<u8>, text: Arguments) {
     out.write_fmt(text).expect("a Vec takes every write");
 }
 
-/// Appends a number.
-pub fn write_number(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
 /// Appends a string with its quotes and escapes.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
@@ -45,11 +40,12 @@ fn has_escapes(text: &[u8]) -> bool {
     }
 }
 
-/// Not zero where one of eight bytes is a control character, a quote or a backslash.
-fn escapes(block: &[u8; 8]) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+/// Not zero where one of eight bytes is a control character, a quote or a backslash. The lowest bit that is set
+/// is the highest of the first of them.
+pub fn escapes(block: &[u8; 8]) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = 0x80 * ONES;
-    let bytes = u64::from_ne_bytes(*block);
+    let bytes = u64::from_le_bytes(*block);
     // A byte that is less than `n` borrows from its highest bit; so may bytes above it, but only then.
     let less = |bytes: u64, n: u64| bytes.wrapping_sub(n * ONES) & !bytes;
     let quote = bytes ^ (u64::from(b'"') * ONES);

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::detail::Details;
-use super::json::{write_escaped, write_number, write_string, write_to};
+use super::json::{write_escaped, write_string, write_to};
 use super::query;
 use super::route::unprocessable;
 use crate::clock::{rfc3339, Stamp};
 use crate::event::name_error;
-use crate::http::Response;
+use crate::http::{write_number, Response};
 use crate::limits;
 use crate::store::{Bound, PageQuery, Store, StoreError, StoredEvent};
 

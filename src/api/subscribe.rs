@@ -1,11 +1,11 @@
 //! `GET /subscribe`: what is asked for, and how events look in a stream.
 
 use super::detail::Details;
-use super::json::{write_escaped, write_number, write_to};
+use super::json::{write_escaped, write_to};
 use super::query;
 use super::read::topic_patterns;
 use crate::event::name_error;
-use crate::http::{Request, Response};
+use crate::http::{write_number, Request, Response};
 use crate::hub::TopicFilter;
 
 /// The media types of one event a line.

@@ -96,7 +96,7 @@ pub(super) fn write_head(
     now: Now,
 ) {
     out.extend_from_slice(b"HTTP/1.1 ");
-    write_number(out, usize::from(answer.status));
+    write_number(out, answer.status);
     out.push(b' ');
     out.extend_from_slice(reason(answer.status).as_bytes());
     out.extend_from_slice(b"\r\nServer: log-aggregator\r\nDate: ");
@@ -144,19 +144,9 @@ pub(super) fn write_chunk_size(room: &mut [u8; CHUNK_SIZE_BYTES], len: usize) ->
     at
 }
 
-/// Writes a number in decimal digits, which formatting would take several times as long for.
-pub fn write_number(out: &mut Vec<u8>, mut number: usize) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+/// Writes a number in decimal digits.
+pub fn write_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// The wall clock as an IMF-fixdate (RFC 9110 §5.6.7), made once a second.
@@ -249,7 +239,7 @@ mod tests {
     #[test]
     fn numbers_and_chunks() {
         let mut out = Vec::new();
-        write_number(&mut out, 0);
+        write_number(&mut out, 0_u16);
         write_number(&mut out, usize::MAX);
         assert_eq!(out, b"018446744073709551615");
         for (len, line) in [(16, "10\r\n"), (usize::MAX, "ffffffffffffffff\r\n")] {

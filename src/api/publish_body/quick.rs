@@ -5,6 +5,7 @@
 //! body that the reader refuses, or take it for other events. It knows the grammar of RFC 8259; the rules
 //! of events are the [`Validator`]'s.
 
+use super::super::json::escapes;
 use super::members::{Member, Members, Validator};
 use crate::event::EventSpans;
 
@@ -276,20 +277,12 @@ impl<'a> Cursor<'a> {
 }
 
 /// How many bytes come before the first that means something in a string: a quote, a backslash or a control
-/// character. Eight at a time: in each byte of a word, the highest bit shows what was looked for.
+/// character.
 fn plain_bytes(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHEST: u64 = ONES << 7;
     let mut plain = 0;
     let mut rest = bytes;
     while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        // A borrow only reaches bytes behind one that was found.
-        let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
-        let is_control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = is_zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = is_zero(word ^ (ONES * u64::from(b'\\')));
-        let found = (is_control | quote | backslash) & HIGHEST;
+        let found = escapes(chunk);
         if found != 0 {
             return plain + found.trailing_zeros() as usize / 8;
         }
