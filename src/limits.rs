@@ -120,7 +120,7 @@ pub const SEGMENT_PAGE_BYTES: usize = 4_032;
 pub const FILTER_BITS_PER_KEY: u64 = 15;
 /// Segments of one level that are merged into one of the next.
 pub const MERGE_WIDTH: usize = 16;
-/// Levels of segments; the last holds some ten thousand million keys.
+/// Levels of segments; the last holds some eight hundred thousand million keys.
 pub const SEGMENT_LEVELS: usize = 7;
 /// Records of segments written for each event that a commit stores. A key is written once when its
 /// generation is sealed and once for each level, so this keeps pace with five levels and a margin.

@@ -1,6 +1,6 @@
 //! Several sorted inputs as one: the records of memory, and those of pages.
 //!
-//! Which of eight inputs has the least record is not to be foreseen, and a processor that guesses wrongly each
+//! Which of many inputs has the least record is not to be foreseen, and a processor that guesses wrongly each
 //! time loses more than all else costs. So the inputs are merged by twos, some hundred records of each at a
 //! time, where taking one or the other is no branch.
 

@@ -2,8 +2,8 @@
 //!
 //! A log-structured merge tree over the table of events, which is the truth: everything in here can
 //! be made again from it. The newest keys are in memory ([`generation`]); a full generation becomes a
-//! sorted, immutable segment on disk ([`segment`]); eight segments of a level become one of the next
-//! ([`build`]). The segments cover the seqs from the first up to a mark without a gap, the generations
+//! sorted, immutable segment on disk ([`segment`]); sixteen segments of a level become one of the
+//! next ([`build`]). The segments cover the seqs from the first up to a mark without a gap, the generations
 //! those behind it, so a start reads only the events behind the mark.
 //!
 //! Work on segments rides along with the commits, in their transaction and so without an fsync of its
