@@ -185,6 +185,7 @@ mod tests {
         push(&mut buffer, "whole");
         buffer.consume(5);
         buffer.discard();
+        buffer.discard();
         push(&mut buffer, "next");
         assert_eq!(buffer.unwritten(), b"\nnext\n");
         assert_eq!(buffer.dropped(), 0);
@@ -233,7 +234,9 @@ mod tests {
                     6..=8 => write(&mut buffer, size, &mut torn, &mut written),
                     _ => {
                         let ends_with_line = written.is_empty() || written.ends_with('\n');
-                        if !torn && !ends_with_line && !buffer.unwritten().starts_with(b"\n") {
+                        let mut lines = buffer.unwritten().split(|&byte| byte == b'\n');
+                        let rest = lines.next().unwrap_or_default();
+                        if !torn && !ends_with_line && !rest.is_empty() {
                             written.truncate(written.rfind('\n').map_or(0, |at| at + 1));
                             torn = true;
                         }
