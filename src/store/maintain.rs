@@ -66,7 +66,7 @@ impl Store {
     /// The rows of `topics` to be written with a commit of so many events: twice as many, so that a
     /// round ends before the next is due.
     pub(super) fn topics_due(&mut self, events: usize) -> TopicRows {
-        if self.sweep.is_none() && self.last_seq - self.topics_mark >= limits::TOPICS_MARK_EVENTS {
+        if self.sweep.is_none() && self.is_sweep_due() {
             self.sweep = Some(TopicSweep {
                 mark: self.last_seq,
                 remaining: self.topics.sort_stale(),
@@ -79,6 +79,14 @@ impl Store {
                 mark: (sweep.remaining <= 2 * events).then_some(sweep.mark),
             },
         }
+    }
+
+    /// Where many rows are behind, each waits for more events to count.
+    fn is_sweep_due(&self) -> bool {
+        let events = self.last_seq - self.topics_mark;
+        let rows = self.topics.stale().len() as u64;
+        events >= limits::TOPICS_MARK_EVENTS
+            && events >= (limits::EVENTS_PER_TOPIC_ROW * rows).min(limits::TOPICS_MARK_MAX_EVENTS)
     }
 
     /// The transaction that wrote these rows has been committed.

@@ -5,8 +5,12 @@
 //! with a seq up to `last_seq`, the topic has `events`. So a row that is behind is still true, and
 //! counting the events behind the mark brings it up to date at start.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
+
+use hashbrown::HashTable;
+
+use crate::limits::KEYS_ASKED_AT_ONCE;
 
 /// A topic's `id` in the table `topics`; counts from 1.
 pub type TopicId = u32;
@@ -26,7 +30,9 @@ pub struct Topic {
 /// All topics.
 #[derive(Debug, Default)]
 pub struct Topics {
-    by_name: HashMap<Rc<str>, TopicId>,
+    /// Ids, found by the hashes of their names.
+    by_name: HashTable<TopicId>,
+    hasher: RandomState,
     /// By id, less one.
     list: Vec<Topic>,
     /// Ids in the order of the names' bytes; the newest ids may be missing until someone asks.
@@ -38,7 +44,42 @@ pub struct Topics {
 impl Topics {
     /// The id of a name, if any event has it.
     pub fn id(&self, name: &str) -> Option<TopicId> {
-        self.by_name.get(name).copied()
+        self.hashed(self.hasher.hash_one(name), name)
+    }
+
+    /// The same of many names. Each look-up waits for the memory of three places; those of many names are
+    /// fetched side by side.
+    pub(super) fn ids(&self, names: &[&str], ids: &mut Vec<Option<TopicId>>) {
+        let mut hashes = [0; KEYS_ASKED_AT_ONCE];
+        for names in names.chunks(hashes.len()) {
+            for (hash, name) in hashes.iter_mut().zip(names) {
+                *hash = self.hasher.hash_one(name);
+            }
+            let of_names = hashes.iter().copied().zip(names);
+            self.fetch(&hashes[..names.len()]);
+            ids.extend(of_names.map(|(hash, name)| self.hashed(hash, name)));
+        }
+    }
+
+    fn hashed(&self, hash: u64, name: &str) -> Option<TopicId> {
+        let is_it = |id: &TopicId| *self.get(*id).name == *name;
+        self.by_name.find(hash, is_it).copied()
+    }
+
+    /// Reads what look-ups of these hashes will read: the places in the table, then the topics, then names.
+    fn fetch(&self, hashes: &[u64]) {
+        let mut found = [0; KEYS_ASKED_AT_ONCE];
+        for (found, hash) in found.iter_mut().zip(hashes) {
+            *found = self.by_name.find(*hash, |_| true).copied().unwrap_or(0);
+        }
+        let topics = || {
+            found
+                .iter()
+                .filter_map(|id| self.list.get((*id as usize).checked_sub(1)?))
+        };
+        std::hint::black_box(topics().fold(0, |read, topic| read | topic.events));
+        let first_byte = |topic: &Topic| topic.name.as_bytes().first().copied();
+        std::hint::black_box(topics().fold(0, |read, topic| read | first_byte(topic).unwrap_or(0)));
     }
 
     /// The topic of an id that this map gave.
@@ -104,11 +145,13 @@ impl Topics {
         last_seq: u64,
         last_processed_at: i64,
     ) -> TopicId {
-        let name: Rc<str> = name.into();
         let id = self.list.len() as TopicId + 1;
-        self.by_name.insert(name.clone(), id);
+        let (list, hasher) = (&self.list, &self.hasher);
+        self.by_name.insert_unique(hasher.hash_one(name), id, |id| {
+            hasher.hash_one(&list[*id as usize - 1].name)
+        });
         self.list.push(Topic {
-            name,
+            name: name.into(),
             events,
             last_seq,
             last_processed_at,
@@ -119,8 +162,13 @@ impl Topics {
 
     /// Forgets the topics behind the first `len`: their transaction failed.
     pub(super) fn truncate(&mut self, len: usize) {
-        for topic in self.list.drain(len.min(self.list.len())..) {
-            self.by_name.remove(&topic.name);
+        while self.list.len() > len {
+            let id = self.list.len() as TopicId;
+            let hash = self.hasher.hash_one(&self.list[id as usize - 1].name);
+            if let Ok(entry) = self.by_name.find_entry(hash, |of| *of == id) {
+                entry.remove();
+            }
+            self.list.pop();
         }
         self.sorted.retain(|id| *id as usize <= len);
     }

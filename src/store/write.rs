@@ -189,12 +189,26 @@ impl Store {
                 .map(|event| (event, &publication.body))
         });
         let mut asked = Vec::with_capacity(limits::KEYS_ASKED_AT_ONCE);
+        let mut taken = Vec::with_capacity(limits::KEYS_ASKED_AT_ONCE);
+        let mut names = Vec::with_capacity(limits::KEYS_ASKED_AT_ONCE);
+        let mut topics = Vec::with_capacity(limits::KEYS_ASKED_AT_ONCE);
         loop {
+            taken.clear();
+            taken.extend(events.by_ref().take(limits::KEYS_ASKED_AT_ONCE));
+            if taken.is_empty() {
+                break;
+            }
+            names.clear();
+            for (event, body) in &taken {
+                let name = std::str::from_utf8(event.topic.of(body));
+                names.push(name.map_err(|error| rusqlite::Error::Utf8Error(0, error))?);
+            }
+            topics.clear();
+            self.topics.ids(&names, &mut topics);
             asked.clear();
-            for (event, body) in events.by_ref().take(limits::KEYS_ASKED_AT_ONCE) {
-                let name = std::str::from_utf8(event.topic.of(body))
-                    .map_err(|error| rusqlite::Error::Utf8Error(0, error))?;
-                let topic = match self.topics.id(name) {
+            for (((event, body), name), topic) in taken.iter().zip(&names).zip(&topics) {
+                // An event in front of it may have brought its topic.
+                let topic = match topic.or_else(|| self.topics.id(name)) {
                     Some(id) => id,
                     None => {
                         let id = self.topics.push(name, 0, 0, 0);
@@ -204,9 +218,6 @@ impl Store {
                 };
                 self.batch_topics.push(topic);
                 asked.push(Asked::new(self.keys.as_ref(), parts(topic, event, body)));
-            }
-            if asked.is_empty() {
-                break;
             }
             if let Some(keys) = &self.keys {
                 keys.suspect(&mut asked);
