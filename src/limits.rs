@@ -84,11 +84,23 @@ pub const PAGE_CACHE_KIB: usize = 8 * 1024;
 /// Bytes of an idle write-ahead log that are kept for reuse.
 pub const WAL_KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes by which a longer one is cut at a time.
-pub const WAL_CUT_BYTES: u64 = 32 * 1024 * 1024;
+pub const WAL_CUT_BYTES: u64 = 8 * 1024 * 1024;
 /// Frames in the write-ahead log at which it is checkpointed, 4 MiB: a slice of a few milliseconds.
 pub const CHECKPOINT_FRAMES: u32 = 1_000;
-/// Frames that are copied at once, 48 MiB, some tenths of a second; more than that another process copies.
-pub const CHECKPOINT_MAX_FRAMES: u64 = 12 * CHECKPOINT_FRAMES as u64;
+/// Frames that are copied at once, 8 MiB, some 10 milliseconds; more than that another process copies.
+pub const CHECKPOINT_MAX_FRAMES: u64 = 2 * CHECKPOINT_FRAMES as u64;
+/// Frames that are copied at once where that process could not keep up with what is committed, 48 MiB, some
+/// tenths of a second.
+pub const CHECKPOINT_LAST_FRAMES: u64 = 12 * CHECKPOINT_FRAMES as u64;
+/// Rounds in which a process that copies the write-ahead log copies also what has been added meanwhile.
+pub const LOG_COPY_ROUNDS: u32 = 16;
+/// Milliseconds for which that process copies before what it has copied is synced.
+pub const LOG_PORTION_MS: u64 = 4;
+/// How many times as long as that took, the sync included, the disk is left to others. In each round behind the
+/// first it is half as many times.
+pub const LOG_REST_SHARE: f64 = 2.0;
+/// Milliseconds for which it is at the most.
+pub const LOG_REST_MAX_MS: u64 = 250;
 /// Milliseconds between two looks at that process.
 pub const HELPER_LOOK_MS: u64 = 20;
 /// Bytes of a database that is checked whole at every start, which takes some 20 ms.
@@ -330,8 +342,6 @@ pub const BACKUP_STEP_PAGES: i32 = 256;
 pub const BACKUP_STEPS_PER_SYNC: u64 = 8;
 /// Milliseconds of one rest at the most.
 pub const BACKUP_REST_MAX_MS: u64 = 1_000;
-/// Times that a reader who has held the write-ahead log back copies what has been added meanwhile.
-pub const LOG_COPY_ROUNDS: u32 = 16;
 
 // Of the program's clients.
 /// Milliseconds of the first pause before something that failed is tried again; each pause is twice the one

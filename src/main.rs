@@ -11,9 +11,7 @@ fn main() -> ExitCode {
     let done = match cli::parse(std::env::args_os()) {
         Ok(Command::Serve(config)) => cli::serve::run(config, inherited),
         Ok(Command::Check(arguments)) => cli::check::run(arguments).map_err(Failure::Failed),
-        Ok(Command::Checkpoint(arguments)) => {
-            cli::checkpoint::run(&arguments).map_err(Failure::Failed)
-        }
+        Ok(Command::Checkpoint(arguments)) => cli::checkpoint::run(&arguments),
         Ok(Command::Convert(arguments)) => cli::convert::run(arguments).map_err(Failure::Failed),
         Ok(Command::Healthcheck(arguments)) => {
             cli::healthcheck::run(arguments).map_err(Failure::Failed)

@@ -2,52 +2,77 @@
 //! and with gigabytes of it that takes many seconds; so another process does it, beside the server, and
 //! the server goes on.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use super::maintain::CheckpointPlan;
 use super::open::{connect, explain, OpenError};
+pub use super::settle::LogCopied;
 use super::settle::{position, Doubt};
 use super::{Durability, Store};
-use crate::limits::{CHECKPOINT_MAX_FRAMES, OPEN_BUSY_MS};
+use crate::limits::{CHECKPOINT_LAST_FRAMES, CHECKPOINT_MAX_FRAMES, OPEN_BUSY_MS};
 
-/// How far the log has been copied, in frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogCopied {
-    /// In the log, up to the last commit.
-    pub frames: u64,
-    /// Those of them that are in the database.
-    pub copied: u64,
+/// The log of a database that a server has open.
+pub struct Backlog {
+    db: Connection,
+    /// The database, for syncs. SQLite's connection ends first: closing any descriptor of a file lets go of
+    /// all locks that the process has on it (fcntl(2)).
+    file: File,
+    path: PathBuf,
 }
 
-/// Copies what it may of the log of a database, beside the server that has it open. The log is not
-/// shortened by it; whoever writes next begins it anew where all of it has been copied.
-pub fn copy_log(path: &Path) -> Result<LogCopied, OpenError> {
-    let fail = |what: String| {
-        let shown = path.display();
-        OpenError(format!(
-            "cannot copy the log of the database {shown}: {what}"
-        ))
-    };
-    if !path.is_file() {
-        return Err(fail("it is not a file".into()));
-    }
-    let frames = Arc::new(AtomicU32::new(0));
-    let patience = Duration::from_millis(OPEN_BUSY_MS);
-    let db = connect(path, Durability::Full, patience, &frames).map_err(&fail)?;
-    db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        Ok(LogCopied {
-            frames: row.get::<_, i64>(1)?.max(0) as u64,
-            copied: row.get::<_, i64>(2)?.max(0) as u64,
+impl Backlog {
+    /// Opens the log of a database, which must be there.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        if !path.is_file() {
+            return Err(fail(path, "it is not a file"));
+        }
+        let frames = Arc::new(AtomicU32::new(0));
+        let patience = Duration::from_millis(OPEN_BUSY_MS);
+        let file = File::open(path).map_err(|error| fail(path, error))?;
+        Ok(Self {
+            db: connect(path, Durability::Full, patience, &frames)
+                .map_err(|error| fail(path, error))?,
+            file,
+            path: path.to_owned(),
         })
-    })
-    .map_err(|error| fail(explain(&error)))
+    }
+
+    /// Copies what it may, in one go. The log is not shortened by it; whoever writes next begins it anew
+    /// where all of it has been copied.
+    pub fn copy(&self) -> Result<(), OpenError> {
+        let pragma = "PRAGMA wal_checkpoint(PASSIVE)";
+        let done = self.db.query_row(pragma, [], |_| Ok(()));
+        done.map_err(|error| fail(&self.path, explain(&error)))
+    }
+
+    /// How far it has been copied.
+    pub fn copied(&self) -> Result<LogCopied, OpenError> {
+        position(&self.db).map_err(|error| fail(&self.path, explain(&error)))
+    }
+
+    /// Brings what anyone has copied so far to the disk.
+    pub fn sync(&self) -> Result<(), OpenError> {
+        let synced = self.file.sync_data();
+        synced.map_err(|error| fail(&self.path, error))
+    }
+}
+
+fn fail(path: &Path, why: impl Display) -> OpenError {
+    let shown = path.display();
+    OpenError(format!(
+        "cannot copy the log of the database {shown}: {why}"
+    ))
 }
 
 impl Store {
-    /// Whether so much of the log is still to be copied that [`copy_log`] should do it, in another process.
+    /// Whether so much of the log is still to be copied that another process should copy it ([`Backlog`]).
     /// Until [`Store::helped`], nothing is copied here.
     pub fn wants_help(&self) -> bool {
         self.needs_help
@@ -60,10 +85,13 @@ impl Store {
 
     /// Decides who copies the log next.
     pub(super) fn wants_to_be_helped(&mut self) -> rusqlite::Result<bool> {
-        let position = position(&self.db)?;
-        let is_long = position.frames.saturating_sub(position.copied) > CHECKPOINT_MAX_FRAMES;
-        let copies_alone = std::mem::take(&mut self.copies_alone);
-        self.needs_help = is_long && !copies_alone && self.doubt == Doubt::default();
+        let copied_here = match self.last_help.take() {
+            None | Some(Help::Failed) => CHECKPOINT_MAX_FRAMES,
+            Some(Help::Given) => CHECKPOINT_LAST_FRAMES,
+            Some(Help::None) => u64::MAX,
+        };
+        let is_long = position(&self.db)?.left() > copied_here;
+        self.needs_help = is_long && self.doubt == Doubt::default();
         Ok(self.needs_help)
     }
 
@@ -72,13 +100,10 @@ impl Store {
     pub fn helped(&mut self, help: Help) {
         self.needs_help = false;
         self.checkpoint_plan = CheckpointPlan::default();
-        match help {
-            Help::Given => {}
-            Help::Failed => {
-                self.doubt.log = true;
-                self.doubt.database = true;
-            }
-            Help::None => self.copies_alone = true,
+        self.last_help = Some(help);
+        if help == Help::Failed {
+            self.doubt.log = true;
+            self.doubt.database = true;
         }
     }
 }

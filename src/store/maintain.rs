@@ -22,23 +22,25 @@ pub(super) struct CheckpointPlan {
     look_at: u32,
     /// Frames when last looked at.
     seen: u32,
+    /// The file of the log is to be shortened further when there is time.
+    is_cutting: bool,
 }
 
 impl CheckpointPlan {
     pub fn new() -> Self {
         Self {
             look_at: limits::CHECKPOINT_FRAMES,
-            seen: 0,
+            ..Self::default()
         }
     }
 
-    fn must_look(&mut self, frames: u32) -> bool {
+    fn must_look(&mut self, frames: u32, quiet: bool) -> bool {
         // Another program has copied all of the log, and it was begun anew.
         if frames < self.seen {
             *self = Self::new();
         }
         self.seen = frames;
-        let must_look = frames >= self.look_at;
+        let must_look = frames >= self.look_at || quiet && self.is_cutting;
         if must_look {
             self.look_at = frames + limits::CHECKPOINT_FRAMES;
         }
@@ -118,12 +120,12 @@ impl Store {
     /// is more for a quiet turn.
     pub fn idle_work(&mut self, quiet: bool) -> Result<bool, StoreError> {
         let frames = self.wal_frames.load(Ordering::Relaxed);
-        if self.checkpoint_plan.must_look(frames) {
+        if self.checkpoint_plan.must_look(frames, quiet) {
             return self.checkpoint().map(|()| true);
         }
         let has_keys = self.keys.as_ref().is_some_and(KeyIndex::has_work);
         if !quiet {
-            return Ok(has_keys || self.sweep.is_some());
+            return Ok(has_keys || self.sweep.is_some() || self.checkpoint_plan.is_cutting);
         }
         if has_keys {
             return self.work_on_keys().map(|()| true);
@@ -178,7 +180,7 @@ impl Store {
 
     /// Cuts a log that has grown beyond what is kept, and of which all has been copied, by a piece: to free
     /// gigabytes at once takes a file system a second. SQLite does it when a commit begins the log anew, so
-    /// there is one of nothing; as long as that helps, the next slice goes on.
+    /// there is one of nothing; as long as that helps, the next checkpoint goes on, or a quiet turn.
     fn cut_log(&mut self) -> Result<(), StoreError> {
         let (_, size) = self.file_sizes();
         let kept = limits::WAL_KEPT_BYTES as u64;
@@ -188,9 +190,8 @@ impl Store {
         let limit = kept.max(size.saturating_sub(limits::WAL_CUT_BYTES));
         limit_log(&self.db, limit)?;
         self.in_transaction(|store| store.db.pragma_update(None, "user_version", SCHEMA_VERSION))?;
-        if self.file_sizes().1 < size {
-            self.checkpoint_plan = CheckpointPlan::default();
-        }
+        let (_, left) = self.file_sizes();
+        self.checkpoint_plan.is_cutting = kept < left && left < size;
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-pub use backlog::{copy_log, Help, LogCopied};
+pub use backlog::{Backlog, Help, LogCopied};
 pub use backup::{backup, restore, Copied, CopyOptions};
 pub use check::{check, CheckOptions, Progress, Report};
 pub use convert::{convert, Converted};
@@ -150,8 +150,8 @@ pub struct Store {
     checkpoint_plan: maintain::CheckpointPlan,
     /// The log is to be copied by another process.
     needs_help: bool,
-    /// Nobody could be found for it.
-    copies_alone: bool,
+    /// What became of the last call for that, until it has been looked what is left.
+    last_help: Option<Help>,
     sweep: Option<maintain::TopicSweep>,
     /// The topic of each event of the batch in hand; kept for its memory.
     batch_topics: Vec<TopicId>,

@@ -132,7 +132,7 @@ impl Store {
             wal_frames,
             checkpoint_plan: CheckpointPlan::new(),
             needs_help: false,
-            copies_alone: false,
+            last_help: None,
             sweep: None,
             batch_topics: Vec::new(),
             keys: None,

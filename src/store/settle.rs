@@ -128,16 +128,24 @@ pub(super) fn checkpoint_on_close(db: &Connection, is_wanted: bool) -> rusqlite:
 }
 
 /// Where SQLite stands in the write-ahead log.
-pub(super) struct Position {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCopied {
     /// Frames up to the last commit.
     pub frames: u64,
     /// Those of them that it takes for copied and synced.
     pub copied: u64,
 }
 
-pub(super) fn position(db: &Connection) -> rusqlite::Result<Position> {
+impl LogCopied {
+    /// Frames that have still to be copied.
+    pub fn left(&self) -> u64 {
+        self.frames.saturating_sub(self.copied)
+    }
+}
+
+pub(super) fn position(db: &Connection) -> rusqlite::Result<LogCopied> {
     db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
-        Ok(Position {
+        Ok(LogCopied {
             frames: row.get::<_, i64>(1)?.max(0) as u64,
             copied: row.get::<_, i64>(2)?.max(0) as u64,
         })

@@ -1,8 +1,7 @@
 //! One moment of a database, read by a connection that changes nothing, also while a server writes to it.
 //!
 //! As long as it is read the server cannot copy its write-ahead log into the database, and the log grows by
-//! all that is committed. The server would have to copy that at once when the reader has gone, and nobody
-//! would be answered meanwhile. So the reader does it ([`copy_log`]), while the server goes on.
+//! all that is committed. Copying it afterwards is the server's affair.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::open::{beside, explain, identify};
-use super::settle::{checkpoint_on_close, data_version, position};
+use super::settle::checkpoint_on_close;
 use crate::limits;
 
 /// Hands `work` a connection to a database of ours that is not empty, with a read transaction open. Work
@@ -32,36 +31,7 @@ pub(super) fn read<T>(
             return result;
         }
     }
-    let db = connect(&path, false)?;
-    let result = work(&db);
-    // The log is the server's affair: where this fails the server copies what it has to.
-    let _ = copy_log(&db);
-    result
-}
-
-/// Ends the transaction, and copies what a server has committed meanwhile from the log into the database.
-/// Whoever publishes is not kept waiting by it, but for the disk.
-///
-/// A log in doubt ([`super::settle`]) must not be copied. Here it is not: a server commits nothing into such
-/// a log, so one that has committed since this connection opened its files had settled it; and of a sync
-/// that failed later this connection's own sync is told, because the kernel tells every descriptor that was
-/// open at the time (fsync(2)).
-fn copy_log(db: &Connection) -> rusqlite::Result<()> {
-    let before = data_version(db)?;
-    db.execute_batch("COMMIT")?;
-    let mut copied = position(db)?.copied;
-    if data_version(db)? == before {
-        return Ok(());
-    }
-    for _ in 0..limits::LOG_COPY_ROUNDS {
-        let waiting = position(db)?.frames.saturating_sub(copied);
-        if waiting < 2 * u64::from(limits::CHECKPOINT_FRAMES) {
-            break;
-        }
-        db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-        copied = position(db)?.copied;
-    }
-    Ok(())
+    connect(&path, false).and_then(|db| work(&db))
 }
 
 /// The file itself, without links on the way.

@@ -1,10 +1,12 @@
 //! The write-ahead log when another program holds a snapshot for long: it grows, and shrinks afterwards,
 //! without a stop of the service.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::process::{kill_process, Pid, Signal};
 use serde_json::json;
 
 use crate::checking::check_beside;
@@ -14,7 +16,7 @@ use crate::wait::wait_until;
 /// Bytes of a log at rest (`WAL_KEPT_BYTES`), and some frames.
 const AT_REST: u64 = 17 * 1024 * 1024;
 /// More than the server copies by itself.
-const LONG: u64 = 96 * 1024 * 1024;
+const LONG: u64 = 64 * 1024 * 1024;
 
 fn wal_bytes(server: &Server) -> u64 {
     let stats = server.json("/stats");
@@ -68,6 +70,69 @@ fn a_snapshot_makes_it_grow_and_another_process_shortens_it() {
     assert_eq!(stats["unique_processed"], 1 + events + 1);
     let log = server.stop();
     assert!(!log.text().contains("WARN  "), "{}", log.text());
+}
+
+/// The processes that a process has started and that have not been waited for.
+fn children(of: Pid) -> Vec<Pid> {
+    let pid = of.as_raw_nonzero();
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let pids = text.split_whitespace().map(|pid| pid.parse().unwrap());
+    pids.filter_map(Pid::from_raw).collect()
+}
+
+fn has_ended(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    stat.map_or(true, |stat| stat.contains(") Z "))
+}
+
+/// Waits for a long log to be copied; the process that paces this, and the one that does it.
+fn helpers(server: &Server) -> (Pid, Pid) {
+    let mut found = None;
+    wait_until("a process that copies and one that paces it", || {
+        let pacer = children(server.pid()).first().copied();
+        found = pacer.and_then(|pacer| Some((pacer, *children(pacer).first()?)));
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// A server whose log is long, and nobody holds it back any more; and how many events it has.
+fn with_a_long_log() -> (Server, u64) {
+    let server = Server::start(&["--durability", "normal"]);
+    server.publish(&event("t", "first")).expect(200);
+    let held = snapshot(server.setup().database_path());
+    let events = grow(&server, LONG);
+    drop(held);
+    (server, 1 + events)
+}
+
+fn expect_a_short_log(server: &Server, events: u64) {
+    wait_until("the log to be short again", || wal_bytes(server) <= AT_REST);
+    check_beside(server);
+    assert_eq!(server.json("/stats")["unique_processed"], events);
+}
+
+#[test]
+fn nobody_copies_it_whom_nobody_paces() {
+    let (server, events) = with_a_long_log();
+    let (pacer, copier) = helpers(&server);
+    kill_process(pacer, Signal::KILL).expect("the server has not waited for it");
+    wait_until("the process that copied to end", || has_ended(copier));
+    expect_a_short_log(&server, events);
+}
+
+#[test]
+fn a_server_may_be_killed_while_it_is_copied() {
+    let (server, events) = with_a_long_log();
+    let (pacer, copier) = helpers(&server);
+    let setup = server.setup().clone();
+    server.kill();
+    let server = setup.start();
+    expect_a_short_log(&server, events);
+    wait_until("the helpers of the killed one to end", || {
+        has_ended(pacer) && has_ended(copier)
+    });
 }
 
 #[test]
