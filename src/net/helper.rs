@@ -16,17 +16,18 @@ const PROGRAM: &str = "/proc/self/exe";
 pub struct Helper {
     child: Option<Child>,
     /// When to look again, in `mono_ms`.
-    at: u64,
+    at: Option<u64>,
 }
 
 impl Helper {
     /// Starts a helper where one is wanted, and tells of one that has ended.
     pub fn turn(&mut self, app: &mut App, now: Now) {
-        if now.mono_ms < self.at {
+        if self.at.is_some_and(|at| now.mono_ms < at) {
             return;
         }
+        self.at = None;
         if let Some(child) = &mut self.child {
-            self.at = now.mono_ms + HELPER_LOOK_MS;
+            self.at = Some(now.mono_ms + HELPER_LOOK_MS);
             match child.try_wait() {
                 Ok(None) => return,
                 Ok(Some(status)) if status.success() => app.helped(Help::Given),
@@ -41,7 +42,7 @@ impl Helper {
             }
             self.child = None;
             // While a reader holds the log back, this is how often it is tried.
-            self.at = now.mono_ms + RETRY_MS;
+            self.at = Some(now.mono_ms + RETRY_MS);
         } else if let Some(path) = app.wants_help() {
             let mut command = Command::new(PROGRAM);
             command.arg("checkpoint").arg(path);
@@ -54,19 +55,19 @@ impl Helper {
                 Ok(child) => {
                     log::debug!("another process copies the write-ahead log");
                     self.child = Some(child);
-                    self.at = now.mono_ms + HELPER_LOOK_MS;
+                    self.at = Some(now.mono_ms + HELPER_LOOK_MS);
                 }
                 Err(error) => {
                     log::warn!("no process can be started to copy the write-ahead log: {error}");
                     app.helped(Help::None);
-                    self.at = now.mono_ms + RETRY_MS;
+                    self.at = Some(now.mono_ms + RETRY_MS);
                 }
             }
         }
     }
 
-    /// When to look at it next.
+    /// When to look at it next, or whether one is wanted again.
     pub fn deadline(&self) -> Option<u64> {
-        self.child.is_some().then_some(self.at)
+        self.at
     }
 }

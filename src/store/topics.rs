@@ -238,6 +238,26 @@ mod tests {
     }
 
     #[test]
+    fn many_names_are_found_at_once() {
+        let mut topics = Topics::default();
+        let names: Vec<String> = (0..3 * KEYS_ASKED_AT_ONCE)
+            .map(|number| format!("topic-{number}"))
+            .collect();
+        for name in names.iter().step_by(2) {
+            topics.push(name, 0, 0, 0);
+        }
+        topics.truncate(topics.len() - 1);
+        let asked: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut ids = Vec::new();
+        topics.ids(&asked, &mut ids);
+        assert_eq!(ids.iter().flatten().count(), topics.len());
+        for (name, id) in asked.iter().zip(ids) {
+            assert_eq!(id, topics.id(name));
+            assert!(id.is_none_or(|id| *topics.get(id).name == **name));
+        }
+    }
+
+    #[test]
     fn a_prefix_selects_a_range() {
         let mut topics = Topics::default();
         for name in ["order.a", "order", "order.b", "orders", "ord"] {
