@@ -4,7 +4,7 @@
 //! of the server waits. So there are two processes. One copies; the other stops it every few milliseconds,
 //! syncs what it has written meanwhile, and leaves the disk to the server for longer than that took.
 
-use std::io::{stdout, Write};
+use std::io::{stdout, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -46,6 +46,8 @@ pub struct CheckpointArgs {
 pub fn run(arguments: &CheckpointArgs) -> Result<(), Failure> {
     if let Some(pacer) = arguments.paced_by {
         end_with(pacer).map_err(Failure::Failed)?;
+        // The pacer waits for this line. One that has ended meanwhile cannot read it any more.
+        let _ = writeln!(stdout(), "ready");
     }
     let path = &arguments.database;
     let log = Backlog::open(path)?;
@@ -113,8 +115,18 @@ impl Copier {
         let this = std::process::id().to_string();
         let mut command = Command::new(PROGRAM);
         command.args(["checkpoint", PACED_BY, &this]).arg(path);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        command.spawn().ok().map(Copier)
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut copier = command.spawn().ok().map(Copier)?;
+        copier.wait_until_ready();
+        Some(copier)
+    }
+
+    /// Stopped before it has seen to its end, it could outlive this process.
+    fn wait_until_ready(&mut self) {
+        if let Some(output) = &mut self.0.stdout {
+            // Where it has ended there is nothing to read, and `ended` says so.
+            let _ = output.read(&mut [0]);
+        }
     }
 
     fn signal(&self, signal: Signal) -> Result<(), String> {
