@@ -221,6 +221,7 @@ impl Store {
             }
             if let Some(keys) = &self.keys {
                 keys.suspect(&mut asked);
+                keys.look(&self.db, &mut asked)?;
             }
             for asked in &asked {
                 let seq = written.last_seq + 1;

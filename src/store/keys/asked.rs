@@ -4,8 +4,11 @@
 //! line is on. Asked one event after the other, a processor has few of them on their way at a time; asked
 //! one filter after the other, for many events, it has as many as it can.
 
+use rusqlite::Connection;
+
 use super::fingerprint::{EventParts, Fingerprint};
 use super::record::KeyRecord;
+use super::segment::{records_of, KeyPages};
 use super::KeyIndex;
 
 /// An event that the index is asked for.
@@ -15,6 +18,8 @@ pub struct Asked<'a> {
     /// Its record, without a seq; empty where there is no index.
     pub record: KeyRecord,
     pub(super) suspects: Suspects,
+    /// What one of the segments has that was a suspect and is none any more.
+    pub(super) found: Option<KeyRecord>,
 }
 
 /// Segments that may have a key, by their places in the index.
@@ -31,11 +36,27 @@ impl<'a> Asked<'a> {
             event,
             record: record.unwrap_or_default(),
             suspects: Suspects::default(),
+            found: None,
         }
     }
 }
 
+/// A page that may have the key of an event.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Probe {
+    level: usize,
+    page: i64,
+    /// Which of the events.
+    asked: usize,
+}
+
 impl Suspects {
+    /// The place of the only one.
+    fn only(self) -> Option<usize> {
+        let is_one = self.0.is_power_of_two() && self.0 >> REST == 0;
+        is_one.then(|| self.0.trailing_zeros() as usize)
+    }
+
     fn add_if(&mut self, is_suspect: bool, at: usize) {
         self.0 |= u128::from(is_suspect) << at.min(REST);
     }
@@ -76,7 +97,38 @@ impl KeyIndex {
         }
     }
 
-    /// The same for one fingerprint.
+    /// Looks into the suspects where an event has one, those of all events in the order of their pages. The
+    /// others are left to the check.
+    pub fn look(&self, db: &Connection, asked: &mut [Asked]) -> rusqlite::Result<()> {
+        let probe = |(number, asked): (usize, &Asked)| {
+            let segment = &self.segments[asked.suspects.only()?];
+            let page = segment.only_page_of(asked.record.fingerprint)?;
+            Some(Probe {
+                level: segment.about.level,
+                page,
+                asked: number,
+            })
+        };
+        let mut probes: Vec<Probe> = asked.iter().enumerate().filter_map(probe).collect();
+        probes.sort_unstable();
+        for probes in probes.chunk_by(|a, b| a.level == b.level) {
+            let mut pages = KeyPages::of_level(db, probes[0].level)?;
+            for probe in probes {
+                let asked = &mut asked[probe.asked];
+                let found = pages.with(probe.page, |page| {
+                    let mut records = records_of(page, asked.record.fingerprint);
+                    (records.next(), records.next().is_some())
+                })?;
+                if let (record, false) = found {
+                    asked.found = record;
+                    asked.suspects = Suspects::default();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The suspects of one fingerprint.
     pub(super) fn suspects_of(&self, fingerprint: Fingerprint) -> Suspects {
         let mut suspects = Suspects::default();
         for (at, segment) in self.segments.iter().enumerate() {

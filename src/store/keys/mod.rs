@@ -205,6 +205,7 @@ impl KeyIndex {
             event,
             record: new,
             suspects,
+            found: read,
         } = asked;
         for generation in self.generations.iter().rev() {
             for entry in generation.find(new.fingerprint) {
@@ -212,6 +213,12 @@ impl KeyIndex {
                 if let Some(check) = told {
                     return Ok(check);
                 }
+            }
+        }
+        if let Some(record) = read {
+            let has_its_hash = record.event_hash == new.event_hash;
+            if let Some(check) = self.tell(db, event, record.seq, has_its_hash)? {
+                return Ok(check);
             }
         }
         let mut found = Check::New;

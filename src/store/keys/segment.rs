@@ -4,7 +4,9 @@
 //! postings, fences of the postings. Memory holds the filter and the fences, so a key that is not in
 //! the segment costs no read in all but a few of a thousand cases, and one that is costs one.
 
-use rusqlite::{Connection, OptionalExtension};
+use std::ops::Range;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::super::damaged;
 use super::super::read::{Bound, TopicRange};
@@ -180,34 +182,11 @@ impl Segment {
                 return Ok(false);
             }
         }
-        let fence = KeyRecord {
-            fingerprint,
-            seq: 0,
-            event_hash: 0,
-        }
-        .fence();
-        let first = self
-            .key_fences
-            .partition_point(|f| *f < fence)
-            .saturating_sub(1);
         let mut found = Vec::new();
-        for page in first..self.key_fences.len() {
-            if self.key_fences[page] > fence {
-                break;
-            }
-            with_page(
-                db,
-                self.about.level,
-                self.layout.first_page + page as i64,
-                |page| {
-                    let from =
-                        partition::<KeyRecord>(page, |record| record.fingerprint < fingerprint);
-                    found.extend(
-                        records::<KeyRecord>(&page[from * KeyRecord::BYTES..])
-                            .take_while(|record| record.fingerprint == fingerprint),
-                    );
-                },
-            )?;
+        for page in self.pages_of(fingerprint) {
+            with_page(db, self.about.level, page, |page| {
+                found.extend(records_of(page, fingerprint));
+            })?;
             for record in found.drain(..) {
                 if take(record)? {
                     return Ok(true);
@@ -215,6 +194,27 @@ impl Segment {
             }
         }
         Ok(false)
+    }
+
+    /// The pages that may have a fingerprint.
+    fn pages_of(&self, fingerprint: Fingerprint) -> Range<i64> {
+        let fence = KeyRecord {
+            fingerprint,
+            seq: 0,
+            event_hash: 0,
+        }
+        .fence();
+        let fences = &self.key_fences;
+        let from = fences.partition_point(|f| *f < fence);
+        let equal = fences[from..].iter().take_while(|f| **f == fence).count();
+        let first = self.layout.first_page;
+        first + from.saturating_sub(1) as i64..first + (from + equal) as i64
+    }
+
+    /// The page that alone may have a fingerprint, in a segment whose filter is in memory.
+    pub fn only_page_of(&self, fingerprint: Fingerprint) -> Option<i64> {
+        let pages = self.pages_of(fingerprint);
+        (self.filter.is_some() && pages.end - pages.start == 1).then_some(pages.start)
     }
 
     /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
@@ -320,14 +320,40 @@ pub fn with_page<T>(
     id: i64,
     look: impl FnOnce(&[u8]) -> T,
 ) -> rusqlite::Result<T> {
-    let mut statement = db.prepare_cached(SELECT_PAGE[level])?;
-    let mut rows = statement.query([id])?;
-    let row = rows.next()?.ok_or_else(|| {
-        damaged(format!(
-            "page {id} of the segments of level {level} is missing"
-        ))
-    })?;
-    Ok(look(row.get_ref(0)?.as_blob()?))
+    KeyPages::of_level(db, level)?.with(id, look)
+}
+
+/// Reads pages of a level, one after the other.
+pub struct KeyPages<'db> {
+    level: usize,
+    statement: CachedStatement<'db>,
+}
+
+impl<'db> KeyPages<'db> {
+    pub fn of_level(db: &'db Connection, level: usize) -> rusqlite::Result<Self> {
+        let statement = db.prepare_cached(SELECT_PAGE[level])?;
+        Ok(Self { level, statement })
+    }
+
+    /// As [`with_page`] does.
+    pub fn with<T>(&mut self, id: i64, look: impl FnOnce(&[u8]) -> T) -> rusqlite::Result<T> {
+        self.statement.raw_bind_parameter(1, id)?;
+        let mut rows = self.statement.raw_query();
+        let row = rows.next()?.ok_or_else(|| {
+            let level = self.level;
+            damaged(format!(
+                "page {id} of the segments of level {level} is missing"
+            ))
+        })?;
+        Ok(look(row.get_ref(0)?.as_blob()?))
+    }
+}
+
+/// The records of a page of keys that have this fingerprint.
+pub fn records_of(page: &[u8], fingerprint: Fingerprint) -> impl Iterator<Item = KeyRecord> + '_ {
+    let from = partition::<KeyRecord>(page, |record| record.fingerprint < fingerprint);
+    records::<KeyRecord>(&page[from * KeyRecord::BYTES..])
+        .take_while(move |record| record.fingerprint == fingerprint)
 }
 
 /// The content of pages that stand behind each other.
