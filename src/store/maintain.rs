@@ -40,7 +40,9 @@ impl CheckpointPlan {
             *self = Self::new();
         }
         self.seen = frames;
-        let must_look = frames >= self.look_at || quiet && self.is_cutting;
+        // Where cutting does not go on, a reader holds the log; then the next checkpoint tries.
+        let cuts = quiet && std::mem::take(&mut self.is_cutting);
+        let must_look = frames >= self.look_at || cuts;
         if must_look {
             self.look_at = frames + limits::CHECKPOINT_FRAMES;
         }
@@ -68,7 +70,8 @@ impl Store {
     /// The rows of `topics` to be written with a commit of so many events: twice as many, so that a
     /// round ends before the next is due.
     pub(super) fn topics_due(&mut self, events: usize) -> TopicRows {
-        if self.sweep.is_none() && self.is_sweep_due() {
+        let behind = self.last_seq - self.topics_mark;
+        if self.sweep.is_none() && is_sweep_due(behind, self.topics.stale().len() as u64) {
             self.sweep = Some(TopicSweep {
                 mark: self.last_seq,
                 remaining: self.topics.sort_stale(),
@@ -81,14 +84,6 @@ impl Store {
                 mark: (sweep.remaining <= 2 * events).then_some(sweep.mark),
             },
         }
-    }
-
-    /// Where many rows are behind, each waits for more events to count.
-    fn is_sweep_due(&self) -> bool {
-        let events = self.last_seq - self.topics_mark;
-        let rows = self.topics.stale().len() as u64;
-        events >= limits::TOPICS_MARK_EVENTS
-            && events >= (limits::EVENTS_PER_TOPIC_ROW * rows).min(limits::TOPICS_MARK_MAX_EVENTS)
     }
 
     /// The transaction that wrote these rows has been committed.
@@ -196,6 +191,13 @@ impl Store {
     }
 }
 
+/// Whether so many rows are to be written that are so many events behind. Where there are many rows, they wait
+/// for more events.
+fn is_sweep_due(events: u64, rows: u64) -> bool {
+    let wanted = limits::EVENTS_PER_TOPIC_ROW * rows;
+    events >= wanted.clamp(limits::TOPICS_MARK_EVENTS, limits::TOPICS_MARK_MAX_EVENTS)
+}
+
 /// Writes what a topic's row has to say.
 pub(super) fn write_topic(db: &Connection, id: TopicId, topic: &Topic) -> rusqlite::Result<()> {
     db.prepare_cached(
@@ -224,4 +226,35 @@ pub(super) fn write_topics(
             .execute([mark as i64])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_cannot_be_cut_further_is_left_until_the_next_checkpoint() {
+        let mut plan = CheckpointPlan::new();
+        plan.is_cutting = true;
+        assert!(!plan.must_look(1, false), "there are commits to be made");
+        assert!(plan.must_look(1, true));
+        assert!(!plan.must_look(1, true), "it was tried, and did not go on");
+        assert!(plan.must_look(1 + limits::CHECKPOINT_FRAMES, false));
+    }
+
+    #[test]
+    fn many_rows_wait_for_more_events_but_not_for_ever() {
+        let (least, most) = (limits::TOPICS_MARK_EVENTS, limits::TOPICS_MARK_MAX_EVENTS);
+        let between = (least + most) / 2;
+        for (events, rows, is_due) in [
+            (least - 1, 1, false),
+            (least, 1, true),
+            (between - 1, between / limits::EVENTS_PER_TOPIC_ROW, false),
+            (between, between / limits::EVENTS_PER_TOPIC_ROW, true),
+            (most - 1, most, false),
+            (most, most, true),
+        ] {
+            assert_eq!(is_sweep_due(events, rows), is_due, "{events} and {rows}");
+        }
+    }
 }
