@@ -99,7 +99,7 @@ pub const LOG_PORTION_MS: u64 = 4;
 /// How many times as long as that took, the sync included, the disk is left to others. In each round behind the
 /// first it is half as many times.
 pub const LOG_REST_SHARE: f64 = 2.0;
-/// Milliseconds for which it is at the most.
+/// Milliseconds of one such rest at the most.
 pub const LOG_REST_MAX_MS: u64 = 250;
 /// Milliseconds between two looks at that process.
 pub const HELPER_LOOK_MS: u64 = 20;

@@ -15,16 +15,9 @@ use rustix::process::{kill_process, Pid, Signal};
 
 use super::Failure;
 use crate::limits;
-use crate::store::{Backlog, OpenError};
+use crate::net::PROGRAM;
+use crate::store::Backlog;
 
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Failure {
-        Failure::Failed(error.to_string())
-    }
-}
-
-/// This program, whatever has become of its file meanwhile.
-const PROGRAM: &str = "/proc/self/exe";
 /// The flag that tells the process that copies which one lets it go on.
 const PACED_BY: &str = "--paced-by";
 
@@ -87,7 +80,7 @@ fn pace(mut copier: Copier, log: &Backlog, share: f64) -> Result<(), Failure> {
     loop {
         let begun = Instant::now();
         thread::sleep(portion);
-        if let Some(status) = copier.ended().map_err(Failure::Failed)? {
+        if let Some(status) = copier.ended()? {
             // It has said by itself what went wrong.
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             return match code {
@@ -96,10 +89,10 @@ fn pace(mut copier: Copier, log: &Backlog, share: f64) -> Result<(), Failure> {
                 None => Err(Failure::Failed(format!("copying was ended: {status}"))),
             };
         }
-        copier.signal(Signal::STOP).map_err(Failure::Failed)?;
+        copier.signal(Signal::STOP)?;
         log.sync()?;
         thread::sleep(begun.elapsed().mul_f64(share).min(rest_max));
-        copier.signal(Signal::CONT).map_err(Failure::Failed)?;
+        copier.signal(Signal::CONT)?;
     }
 }
 
@@ -129,15 +122,17 @@ impl Copier {
         }
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), String> {
-        let result = kill_process(Pid::from_child(&self.0), signal);
-        result.map_err(|error| format!("the process that copies cannot be paced: {error}"))
+    fn signal(&self, signal: Signal) -> Result<(), Failure> {
+        let fail = |error| format!("the process that copies cannot be paced: {error}");
+        let sent = kill_process(Pid::from_child(&self.0), signal);
+        sent.map_err(|error| Failure::Failed(fail(error)))
     }
 
     /// What it has ended with, once it has.
-    fn ended(&mut self) -> Result<Option<ExitStatus>, String> {
+    fn ended(&mut self) -> Result<Option<ExitStatus>, Failure> {
+        let fail = |error| format!("the process that copies cannot be waited for: {error}");
         let status = self.0.try_wait();
-        status.map_err(|error| format!("the process that copies cannot be waited for: {error}"))
+        status.map_err(|error| Failure::Failed(fail(error)))
     }
 }
 

@@ -54,6 +54,7 @@ use topics::TopicsArgs;
 
 use crate::client::{self, Client, ClientArgs, GiveUp, Interrupt};
 use crate::config::{Config, ServeArgs};
+use crate::store::OpenError;
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -133,6 +134,12 @@ impl From<client::Error> for Failure {
             client::Error::Stopped(stop) => Failure::from(stop),
             error => Failure::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        Failure::Failed(error.to_string())
     }
 }
 

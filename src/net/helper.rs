@@ -9,7 +9,7 @@ use crate::limits::{HELPER_LOOK_MS, RETRY_MS};
 use crate::store::Help;
 
 /// This program, whatever has become of its file meanwhile.
-const PROGRAM: &str = "/proc/self/exe";
+pub const PROGRAM: &str = "/proc/self/exe";
 
 /// The helper, and when it is needed next.
 #[derive(Default)]

@@ -20,6 +20,7 @@ mod supervisor;
 mod system;
 mod tokens_file;
 
+pub use helper::PROGRAM;
 pub use inherited::Inherited;
 pub use listener::Listen;
 pub use platform::{Platform, Readiness, Sleep, Told, Wire};

@@ -13,8 +13,7 @@ use rusqlite::Connection;
 
 use super::maintain::CheckpointPlan;
 use super::open::{connect, explain, OpenError};
-pub use super::settle::LogCopied;
-use super::settle::{position, Doubt};
+use super::settle::{position, Doubt, LogCopied};
 use super::{Durability, Store};
 use crate::limits::{CHECKPOINT_LAST_FRAMES, CHECKPOINT_MAX_FRAMES, OPEN_BUSY_MS};
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-pub use backlog::{Backlog, Help, LogCopied};
+pub use backlog::{Backlog, Help};
 pub use backup::{backup, restore, Copied, CopyOptions};
 pub use check::{check, CheckOptions, Progress, Report};
 pub use convert::{convert, Converted};
@@ -43,6 +43,7 @@ pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};
 pub use retain::{Limit, Retention};
 pub use schema::create_tables;
+pub use settle::LogCopied;
 pub use subscriptions::{Change, Changed, Position};
 pub use topics::{Topic, TopicId, Topics};
 

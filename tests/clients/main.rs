@@ -5,14 +5,18 @@ mod exporting;
 mod failures;
 mod fake;
 mod faulty;
-#[allow(dead_code, unused_imports)]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests of the server need the rest"
+)]
 #[path = "../server/harness/mod.rs"]
 mod harness;
 mod importing;
 mod measuring;
 mod program;
 mod publishing;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests of the server need the rest")]
 #[path = "../server/random.rs"]
 mod random;
 mod restarts;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::fingerprint::{EventParts, Fingerprint};
 use super::record::KeyRecord;
-use super::segment::{records_of, KeyPages};
+use super::segment::{records_of, LevelPages};
 use super::KeyIndex;
 
 /// An event that the index is asked for.
@@ -112,7 +112,7 @@ impl KeyIndex {
         let mut probes: Vec<Probe> = asked.iter().enumerate().filter_map(probe).collect();
         probes.sort_unstable();
         for probes in probes.chunk_by(|a, b| a.level == b.level) {
-            let mut pages = KeyPages::of_level(db, probes[0].level)?;
+            let mut pages = LevelPages::of_level(db, probes[0].level)?;
             for probe in probes {
                 let asked = &mut asked[probe.asked];
                 let found = pages.with(probe.page, |page| {
@@ -142,6 +142,21 @@ impl KeyIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_one_suspect_is_looked_into_ahead_of_the_check() {
+        for (added, only) in [
+            (vec![], None),
+            (vec![0], Some(0)),
+            (vec![126], Some(126)),
+            (vec![127], None),
+            (vec![3, 5], None),
+        ] {
+            let mut suspects = Suspects::default();
+            added.iter().for_each(|at| suspects.add_if(true, *at));
+            assert_eq!(suspects.only(), only, "{added:?}");
+        }
+    }
 
     #[test]
     fn suspects_come_newest_first_and_none_is_left_out() {

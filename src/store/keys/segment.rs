@@ -320,16 +320,16 @@ pub fn with_page<T>(
     id: i64,
     look: impl FnOnce(&[u8]) -> T,
 ) -> rusqlite::Result<T> {
-    KeyPages::of_level(db, level)?.with(id, look)
+    LevelPages::of_level(db, level)?.with(id, look)
 }
 
 /// Reads pages of a level, one after the other.
-pub struct KeyPages<'db> {
+pub struct LevelPages<'db> {
     level: usize,
     statement: CachedStatement<'db>,
 }
 
-impl<'db> KeyPages<'db> {
+impl<'db> LevelPages<'db> {
     pub fn of_level(db: &'db Connection, level: usize) -> rusqlite::Result<Self> {
         let statement = db.prepare_cached(SELECT_PAGE[level])?;
         Ok(Self { level, statement })
