@@ -382,7 +382,8 @@ impl App {
             {
                 log::warn!(
                     topic, event_id, source, seq;
-                    "The dropped event differs from the stored one: topic={topic}, event_id={event_id}, seq={seq}"
+                    "Event conflict: the dropped event differs from the stored one: \
+                     topic={topic}, event_id={event_id}, seq={seq}"
                 );
             }
         }

@@ -5,7 +5,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0: the domain | [`event`], [`clock`], [`limits`] |
+//! | 0: the domain | [`event`], [`clock`], [`limits`], [`text`] |
 //! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`], [`tokens`] |
 //! | 2: the service | [`api`], [`metrics`], [`app`] |
 //! | 3: the shell | [`net`] |
@@ -26,4 +26,5 @@ pub mod metrics;
 pub mod net;
 pub mod ring;
 pub mod store;
+pub mod text;
 pub mod tokens;

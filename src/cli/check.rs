@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::progress::Bar;
 use crate::store::{self, CheckOptions, Report};
+use crate::text::escaped;
 
 /// Prove that a database is right, or say what is wrong with it
 ///
@@ -69,7 +70,8 @@ impl fmt::Display for Text<'_> {
             writeln!(f, "proven: {sentence}")?;
         }
         for line in &report.problems {
-            writeln!(f, "problem: {line}")?;
+            // A damaged or foreign file may hold any text.
+            writeln!(f, "problem: {}", escaped(line))?;
         }
         Ok(())
     }

@@ -55,6 +55,7 @@ use topics::TopicsArgs;
 use crate::client::{self, Client, ClientArgs, GiveUp, Interrupt};
 use crate::config::{Config, ServeArgs};
 use crate::store::OpenError;
+use crate::text::escaped;
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -217,7 +218,7 @@ impl Failure {
             Failure::Ended(code) => return ExitCode::from(*code),
         };
         // Where nobody can read the sentence the exit code still tells.
-        let _ = writeln!(std::io::stderr(), "logagg: {sentence}");
+        let _ = writeln!(std::io::stderr(), "logagg: {}", escaped(sentence));
         ExitCode::from(code)
     }
 }

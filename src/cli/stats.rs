@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::terminal::{cannot_write, grouped, table, width};
 use super::{client_of, Failure};
-use crate::client::text::escaped;
 use crate::client::{Client, ClientArgs, Error, GiveUp, Patience, Verdict};
+use crate::text::escaped;
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -12,9 +12,9 @@ use siphasher::sip::SipHasher13;
 
 use super::terminal::{cannot_write, Colour};
 use super::{client_of, Failure};
-use crate::client::text::escaped;
 use crate::client::{percent_encoded, Client, ClientArgs, Error, GiveUp, Item, Subscription};
 use crate::limits::PAGE_MAX_EVENTS;
+use crate::text::escaped;
 
 /// Show the newest events and follow those to come
 ///

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::terminal::table;
 use super::{client_of, Failure};
-use crate::client::text::escaped;
 use crate::client::{ClientArgs, GiveUp};
+use crate::text::escaped;
 
 /// List the topics of a server, and how many events each has
 #[derive(Debug, Args)]

@@ -12,9 +12,9 @@ use super::input::{Input, Next, Place};
 use super::meter::Meter;
 use super::numbers::within;
 use super::{client_of, Failure};
-use crate::client::text::escaped;
 use crate::client::{publish, time, Batch, Client, ClientArgs, GiveUp, Outcome};
 use crate::limits;
+use crate::text::escaped;
 
 /// How long it goes on without a server where the arguments do not say.
 pub const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));

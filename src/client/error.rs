@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::interrupt::Stop;
-use super::text::escaped;
+use crate::text::escaped;
 
 /// Faults that one sentence names.
 const FAULTS_SHOWN: usize = 3;

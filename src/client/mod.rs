@@ -27,7 +27,7 @@
 //!   that takes.
 //! - [`load`] keeps a server busy and measures it.
 //! - [`Interrupt`] is for the waits that are the command's own.
-//! - [`text::escaped`] is for what else comes from elsewhere and is shown.
+//! - [`text::escaped`](crate::text::escaped) is for what else comes from elsewhere and is shown.
 //!
 //! An answer whose end cannot be told from a lost connection is refused: nothing here ever takes a part
 //! for the whole. No proxy is used and no redirection followed, so a token goes where it was meant to go.
@@ -39,7 +39,6 @@ mod patience;
 mod publish;
 mod settings;
 mod subscription;
-pub mod text;
 mod transport;
 
 use std::cell::Cell;
@@ -63,6 +62,7 @@ pub use settings::{time, Address, ClientArgs, Endpoint, GiveUp};
 pub use subscription::{percent_encoded, Item, Subscription};
 
 use crate::limits::CLIENT_ANSWER_MAX_BYTES;
+use crate::text::escaped;
 use transport::SocketConnector;
 
 /// A client of one server.
@@ -333,7 +333,7 @@ impl Client {
 
     /// The error that an answer is none that a server of this kind gives.
     pub fn unexpected(&self, reason: &str) -> Error {
-        let reason = text::escaped(reason);
+        let reason = escaped(reason);
         Error::Unexpected(format!(
             "{} does not answer as a log aggregator does: {reason}",
             self.address

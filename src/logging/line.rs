@@ -1,13 +1,16 @@
 //! One record to one line, in either format, without its line end.
 //!
-//! Whatever a message or a field holds, the line stays one line: control characters (C0, DEL, C1) and
-//! the line separators U+2028 and U+2029 are escaped, so nobody can forge a record by what they send.
+//! Whatever a message or a field holds, the line stays one line and shows all that it holds: what
+//! [`text::is_special`](crate::text::is_special) names is escaped, so nobody can forge a record by what they
+//! send, or make one read as another.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use log::kv::{self, Key, Source, Value, VisitSource, VisitValue};
 use log::Level;
+
+use crate::text::{is_special, Escape};
 
 /// Appends `time  LEVEL message`, the level aligned to the right.
 pub fn text(out: &mut Vec<u8>, time: &[u8], level: Level, message: fmt::Arguments) {
@@ -63,31 +66,16 @@ struct Escaper<'a> {
 
 impl Escaper<'_> {
     fn escape(&mut self, special: char) {
-        let plain = match special {
-            '\n' => "\\n",
-            '\r' => "\\r",
-            '\t' => "\\t",
-            '"' => "\\\"",
-            '\\' => "\\\\",
-            _ => {
-                let code = u32::from(special);
-                // The escape itself is plain text, and writing to a `Vec` cannot fail.
-                let _ = match self.escapes {
-                    Escapes::Text => write!(self.out, "\\u{{{code:x}}}"),
-                    Escapes::Json => write!(self.out, "\\u{code:04x}"),
-                };
-                return;
-            }
-        };
-        self.out.extend_from_slice(plain.as_bytes());
+        match special {
+            '"' | '\\' => self.out.extend_from_slice(&[b'\\', special as u8]),
+            // The escape itself is plain text, and writing to a `Vec` cannot fail.
+            _ => _ = write!(self.out, "{}", Escape(special)),
+        }
     }
 
     fn is_special(&self, character: char) -> bool {
-        match character {
-            '"' | '\\' => self.escapes == Escapes::Json,
-            '\u{2028}' | '\u{2029}' => true,
-            _ => character.is_control(),
-        }
+        let is_syntax = self.escapes == Escapes::Json && matches!(character, '"' | '\\');
+        is_syntax || is_special(character)
     }
 }
 
@@ -226,10 +214,13 @@ mod tests {
 
     #[test]
     fn a_message_cannot_begin_a_line_of_its_own() {
-        let hostile = "a\nb\r\tc\0d\u{7f}e\u{85}f\u{2028}g\u{2029}h\u{1b}[31m";
+        let hostile = "a\nb\r\tc\0d\u{7f}e\u{85}f\u{2028}g\u{2029}h\u{1b}[31m\u{202e}i\u{e0041}";
         assert_eq!(
             as_text(hostile),
-            r"2026-01-02T03:04:05.678901Z  WARN a\nb\r\tc\u{0}d\u{7f}e\u{85}f\u{2028}g\u{2029}h\u{1b}[31m"
+            concat!(
+                r"2026-01-02T03:04:05.678901Z  WARN a\nb\r\tc\u0000d\u007fe\u0085f",
+                r"\u2028g\u2029h\u001b[31m\u202ei\udb40\udc41"
+            )
         );
         let mut out = Vec::new();
         json(
@@ -240,12 +231,7 @@ mod tests {
             &("key\n", hostile),
         );
         let written = String::from_utf8(out).unwrap();
-        assert!(
-            !written
-                .chars()
-                .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')),
-            "{written}"
-        );
+        assert!(!written.chars().any(is_special), "{written}");
         let read: serde_json::Value = serde_json::from_str(&written).unwrap();
         assert_eq!(read["message"], hostile);
         assert_eq!(read["key\n"], hostile);

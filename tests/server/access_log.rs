@@ -250,7 +250,8 @@ fn whatever_is_sent_each_record_is_one_line_of_json() {
     let mut duplicates = Vec::new();
     let mut requests = 0;
     for line in text.split_terminator('\n') {
-        assert!(!line.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')));
+        let is_escaped = |c: char| c.is_control() || "\u{2028}\u{2029}\u{202e}\u{feff}".contains(c);
+        assert!(!line.contains(is_escaped), "{line}");
         let record: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert!(record["level"] != "ERROR", "{line}");
         requests += usize::from(record.get("peer").is_some());

@@ -67,7 +67,7 @@ fn duplicates_can_be_summed_up() {
     assert_eq!(last.len(), 3);
     assert!(last[2].ends_with(" 1"), "{}", last[2]);
     assert!(log.lines_with(DUPLICATE).is_empty());
-    assert_eq!(log.lines_with("differs").len(), 1);
+    assert_eq!(log.lines_with("conflict").len(), 1);
 }
 
 #[test]
@@ -108,6 +108,35 @@ fn json_lines_have_the_fields_by_name() {
         }
     }
     assert!(found);
+}
+
+/// Marks that change the direction of text, and characters that nobody sees, make one record read as another.
+/// They are escaped wherever they come in: by an event, a conflict or the target of a request.
+#[test]
+fn what_reorders_or_hides_text_is_escaped_in_both_formats() {
+    let name =
+        "a\u{202e}b\u{2066}c\u{200f}d\u{61c}e\u{85}f\u{2028}g\u{200b}h\u{feff}i\u{e0041}\u{5d0}";
+    let shown = r"a\u202eb\u2066c\u200fd\u061ce\u0085f\u2028g\u200bh\ufeffi\udb40\udc41\u{5d0}";
+    let shown = shown.replace(r"\u{5d0}", "\u{5d0}");
+    for format in ["text", "json"] {
+        let server = Server::start(&["--access-log", "--log-format", format]);
+        let one = duplicate(name, name, name);
+        let mut other = one.clone();
+        other["payload"] = json!({"another": true});
+        server.publish(&json!([one, other])).expect(200);
+        let mut client = server.client();
+        client.send(format!("GET /events/{name} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        client.response();
+        let text = server.stop().text();
+        for part in [
+            format!("topic={shown}, event_id={shown}, source={shown}"),
+            "conflict".into(),
+        ] {
+            assert!(text.contains(&part), "{format}: {text}");
+        }
+        let hides = |c: char| c != '\n' && !c.is_ascii_graphic() && c != ' ' && c != '\u{5d0}';
+        assert!(!text.contains(hides), "{format}: {text}");
+    }
 }
 
 #[test]

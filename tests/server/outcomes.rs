@@ -117,8 +117,12 @@ fn an_event_that_differs_from_the_stored_one_is_a_conflict() {
             .len(),
         5
     );
-    assert_eq!(log.lines_with("differs from the stored one").len(), 4);
-    assert!(log.lines_with("differs")[0].contains("topic=t, event_id=e, seq=1"));
+    // Each of those that conflict has a second line, with the word that people search for.
+    let conflicts = log.lines_with("conflict");
+    assert_eq!(conflicts.len(), 4, "{conflicts:?}");
+    assert!(conflicts[0].contains(" WARN "), "{conflicts:?}");
+    assert!(conflicts[0].ends_with("topic=t, event_id=e, seq=1"));
+    assert!(conflicts[3].ends_with("topic=t, event_id=f, seq=2"));
 }
 
 #[test]

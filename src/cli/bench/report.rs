@@ -8,7 +8,7 @@ use serde_json::{json, Map, Value};
 use super::super::terminal::{grouped, width};
 use super::BenchArgs;
 use crate::client::load::Outcome;
-use crate::client::text::escaped;
+use crate::text::escaped;
 
 /// Quantiles that are told, by their names.
 const QUANTILES: [(&str, f64); 4] = [

@@ -21,11 +21,12 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args;
 
 use super::{client_of, Failure};
-use crate::client::{publish, text::escaped, Batch, Client, ClientArgs, GiveUp};
+use crate::client::{publish, Batch, Client, ClientArgs, GiveUp};
 use crate::client::{Outcome, Patience};
 use crate::clock::rfc3339;
 use crate::event::name_error;
 use crate::limits;
+use crate::text::escaped;
 use event::Template;
 use follow::{Follower, Look};
 use mark::short_hash;

@@ -1,0 +1,118 @@
+//! Text from elsewhere, made safe to show in the log and on a terminal: nothing in it can move the cursor,
+//! colour the screen, forge a line, reorder what is shown or hide what it says.
+//!
+//! Owns which characters those are, and the one form in which they are written.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+/// `text` with its special characters written as JSON writes them (`\n`, `\u001b`), so that JSON stays
+/// the JSON that it was.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_special) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_special(character) {
+            write!(out, "{}", Escape(character)).expect("a String takes every write");
+        } else {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// One character as JSON escapes it, whether it has to be escaped or not.
+pub struct Escape(pub char);
+
+impl fmt::Display for Escape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            '\n' => f.write_str("\\n"),
+            '\r' => f.write_str("\\r"),
+            '\t' => f.write_str("\\t"),
+            character => {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    write!(f, "\\u{unit:04x}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Control characters (C0, DEL, C1), line and paragraph separators, what changes the direction of other
+/// characters, and what cannot be seen: Unicode's `Default_Ignorable_Code_Point` but for the variation
+/// selectors, which emoji and ideographs need.
+pub fn is_special(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e00ff}'
+                | '\u{e01f0}'..='\u{e0fff}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_drives_a_terminal_is_escaped() {
+        for (text, shown) in [
+            ("plain äöü 日本 🦀", "plain äöü 日本 🦀"),
+            ("\u{1b}[2Jgone", "\\u001b[2Jgone"),
+            ("\u{9b}31m", "\\u009b31m"),
+            ("a\nb\r\tc\u{7f}", "a\\nb\\r\\tc\\u007f"),
+            ("\u{202e}txt.exe", "\\u202etxt.exe"),
+            ("\u{e0041}", "\\udb40\\udc41"),
+        ] {
+            assert_eq!(escaped(text), shown);
+        }
+    }
+
+    /// Unicode's `Bidi_Control`, and samples of what has no shape of its own.
+    #[test]
+    fn what_reorders_or_hides_text_is_escaped() {
+        let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+        let hidden = "\u{ad}\u{34f}\u{115f}\u{180e}\u{200b}\u{200c}\u{200d}\u{2060}\u{3164}\u{feff}\u{ffa0}\u{e0001}";
+        for character in bidi.chars().chain(hidden.chars()) {
+            assert!(is_special(character), "{:x}", u32::from(character));
+        }
+        // What people write stays: emoji with a selector, combining marks, Hebrew and Arabic letters.
+        assert_eq!(
+            escaped("❤\u{fe0f} e\u{301} שלום سلام \u{10ffff}"),
+            "❤\u{fe0f} e\u{301} שלום سلام \u{10ffff}"
+        );
+    }
+
+    #[test]
+    fn an_escape_is_one_of_json() {
+        for code in 0..=u32::from(char::MAX) {
+            let Some(character) = char::from_u32(code).filter(|c| is_special(*c)) else {
+                continue;
+            };
+            let json = format!("\"{}\"", Escape(character));
+            assert!(json.is_ascii());
+            let read: String = serde_json::from_str(&json).unwrap();
+            assert_eq!(read, character.to_string());
+        }
+    }
+}
