@@ -218,19 +218,25 @@ impl ServeArgs {
     }
 }
 
-/// Where these settings make a server listen: at least one address.
-pub fn addresses(host: Option<String>, port: Option<u16>, listen: Vec<Listen>) -> Vec<Listen> {
+/// Where these settings make a server listen: at least one address, each with the flag that names it.
+pub fn addresses(
+    host: Option<String>,
+    port: Option<u16>,
+    listen: Vec<Listen>,
+) -> Vec<(Listen, &'static str)> {
     let mut addresses = Vec::new();
     if listen.is_empty() || host.is_some() || port.is_some() {
-        addresses.push(Listen::Tcp {
+        let address = Listen::Tcp {
             host: host.unwrap_or_else(|| "0.0.0.0".to_owned()),
             port: port.unwrap_or(8080),
-        });
+        };
+        addresses.push((address, "--host"));
     }
     for address in listen {
         // Port 0 asks for another port each time.
-        if matches!(address, Listen::Tcp { port: 0, .. }) || !addresses.contains(&address) {
-            addresses.push(address);
+        let is_new = addresses.iter().all(|(known, _)| *known != address);
+        if is_new || matches!(address, Listen::Tcp { port: 0, .. }) {
+            addresses.push((address, "--listen"));
         }
     }
     addresses

@@ -66,6 +66,12 @@ fn run(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         .unwrap()
 }
 
+/// The addresses without the flags that name them.
+fn addresses(config: Config) -> Vec<Listen> {
+    let listen = config.settings.listen.into_iter();
+    listen.map(|(address, _)| address).collect()
+}
+
 fn tcp(host: &str, port: u16) -> Listen {
     Listen::Tcp {
         host: host.to_owned(),
@@ -79,7 +85,7 @@ fn defaults_are_the_documented_ones() {
         log_level: LevelFilter::Info,
         log_format: Format::Text,
         settings: Settings {
-            listen: vec![tcp("0.0.0.0", 8080)],
+            listen: vec![(tcp("0.0.0.0", 8080), "--host")],
             store: OpenOptions {
                 path: "data/dedup.db".into(),
                 durability: Durability::Full,
@@ -119,13 +125,13 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_default() {
         ("LOG_LEVEL", "DEBUG"),
     ];
     let set = config(&variables, &["--port", "9002", "--log-format", "json"]);
-    assert_eq!(set.settings.listen, [tcp("0.0.0.0", 9002)]);
+    assert_eq!(set.settings.listen, [(tcp("0.0.0.0", 9002), "--host")]);
     assert_eq!(set.settings.store.durability, Durability::Normal);
     assert_eq!(set.log_level, LevelFilter::Debug);
     assert_eq!(set.log_format, Format::Json);
     // The variable is not even looked at where the flag is there.
     assert_eq!(
-        config(&[("PORT", "x")], &["--port=9003"]).settings.listen,
+        addresses(config(&[("PORT", "x")], &["--port=9003"])),
         [tcp("0.0.0.0", 9003)]
     );
 }
@@ -258,7 +264,7 @@ fn listen_replaces_host_and_port_unless_they_are_set() {
     ];
     for (variables, flags, expected) in cases {
         assert_eq!(
-            config(variables, flags).settings.listen,
+            addresses(config(variables, flags)),
             expected,
             "{variables:?} {flags:?}"
         );
@@ -272,7 +278,7 @@ fn ipv6_hosts_are_taken_with_and_without_brackets() {
         ("[::1]", "::1"),
         ("fe80::1%eth0", "fe80::1%eth0"),
     ] {
-        let listen = config(&[], &["--host", host]).settings.listen;
+        let listen = addresses(config(&[], &["--host", host]));
         assert_eq!(listen, [tcp(kept, 8080)]);
         assert_eq!(listen[0].to_string(), format!("[{kept}]:8080"));
     }
@@ -348,12 +354,32 @@ fn a_wrong_setting_ends_the_program_with_2_and_a_sentence_that_names_it() {
         ("--log-level", "LOG_LEVEL", "loud"),
         ("--log-format", "LOG_FORMAT", "xml"),
         ("--log-duplicates", "LOG_DUPLICATES", "some"),
+        ("--filter-memory-bytes", "FILTER_MEMORY_BYTES", "some"),
+        ("--filter-memory-bytes", "FILTER_MEMORY_BYTES", "-1"),
+        ("--port", "PORT", "-1"),
+        ("--ring-capacity", "RING_CAPACITY", "-5"),
+        ("--max-body-bytes", "MAX_BODY_BYTES", "-1e6"),
+        ("--max-buffered-bytes", "MAX_BUFFERED_BYTES", "-"),
+        ("--retain-keys", "RETAIN_KEYS", "-50GB"),
+        ("--log-level", "LOG_LEVEL", "-v"),
+        ("--durability", "DURABILITY", "--full"),
+        // What only using it tells: a name of the kind that conda sets, files.
+        ("--host", "HOST", "x86_64-conda-linux-gnu"),
+        ("--listen", "LISTEN", "x86_64-conda-linux-gnu:0"),
+        ("--auth-tokens-file", "AUTH_TOKENS_FILE", "/nowhere/tokens"),
     ] {
-        let flagged = run(&[], &["serve", &format!("{flag}={value}")]);
-        let said = String::from_utf8(flagged.stderr).unwrap();
-        assert_eq!(flagged.status.code(), Some(2), "{flag}={value}: {said}");
-        assert!(said.contains(flag), "{flag}={value}: {said}");
-        assert!(!said.contains("environment"), "{flag}={value}: {said}");
+        let joined = format!("{flag}={value}");
+        for flags in [&["serve", &joined][..], &["serve", flag, value]] {
+            let flagged = run(&[], flags);
+            let said = String::from_utf8(flagged.stderr).unwrap();
+            assert_eq!(flagged.status.code(), Some(2), "{flag}={value}: {said}");
+            assert!(said.contains(flag), "{flag}={value}: {said}");
+            assert!(!said.contains("environment"), "{flag}={value}: {said}");
+            assert!(
+                !said.contains("unexpected argument"),
+                "{flag}={value}: {said}"
+            );
+        }
 
         let from_variable = run(&[(variable, value)], &["serve"]);
         let said = String::from_utf8(from_variable.stderr).unwrap();
@@ -362,12 +388,103 @@ fn a_wrong_setting_ends_the_program_with_2_and_a_sentence_that_names_it() {
             Some(2),
             "{variable}={value}: {said}"
         );
+        assert!(said.contains(flag), "{said}");
+        let origin = format!("the environment variable {variable}");
         assert!(
-            said.contains(flag) && said.contains(&format!("variable {variable}.")),
+            said.trim_end().trim_end_matches('.').ends_with(&origin),
             "{said}"
         );
         assert!(from_variable.stdout.is_empty());
     }
+}
+
+/// A value that is no text is refused by name as well, wherever it comes from.
+#[test]
+fn a_setting_that_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStringExt;
+    let bad = || OsString::from_vec(b"8\xff".to_vec());
+    for (flag, variable) in [
+        ("--host", "HOST"),
+        ("--port", "PORT"),
+        ("--listen", "LISTEN"),
+        ("--ring-capacity", "RING_CAPACITY"),
+        ("--retain-events", "RETAIN_EVENTS"),
+        ("--durability", "DURABILITY"),
+        ("--access-log", "ACCESS_LOG"),
+    ] {
+        let mut process = Process::new(env!("CARGO_BIN_EXE_logagg"));
+        for name in VARIABLES {
+            process.env_remove(name);
+        }
+        let from_variable = process.arg("serve").env(variable, bad()).output().unwrap();
+        let said = String::from_utf8_lossy(&from_variable.stderr).into_owned();
+        assert_eq!(from_variable.status.code(), Some(2), "{variable}: {said}");
+        assert!(said.contains(flag), "{variable}: {said}");
+        assert!(
+            said.contains(&format!("variable {variable}.")),
+            "{variable}: {said}"
+        );
+        if flag == "--access-log" {
+            continue;
+        }
+        process.env_remove(variable);
+        let flagged = process.arg(flag).arg(bad()).output().unwrap();
+        let said = String::from_utf8_lossy(&flagged.stderr).into_owned();
+        assert_eq!(flagged.status.code(), Some(2), "{flag}: {said}");
+        assert!(
+            said.contains(flag) && !said.contains("environment"),
+            "{flag}: {said}"
+        );
+    }
+}
+
+/// Of all commands, not of `serve` alone: a value with a hyphen in front is a value, and where it is none
+/// the sentence names the option. The options are those that the help of each command lists.
+#[test]
+fn every_option_of_every_command_is_named_where_its_value_begins_with_a_hyphen() {
+    let help = |arguments: &[&str]| String::from_utf8(run(&[], arguments).stdout).unwrap();
+    let commands = help(&["--help"]);
+    let commands = commands.split("Commands:\n").nth(1).unwrap();
+    let commands: Vec<&str> = commands
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty() && *name != "help")
+        .collect();
+    assert!(commands.len() > 15, "{commands:?}");
+    let mut options = 0;
+    for command in commands {
+        for line in help(&[command, "--help"]).lines() {
+            let Some(at) = line
+                .find("--")
+                .filter(|_| line.trim_start().starts_with('-'))
+            else {
+                continue;
+            };
+            let Some((flag, _)) = line[at..]
+                .split_once(' ')
+                .filter(|(_, v)| v.starts_with('<'))
+            else {
+                continue;
+            };
+            // Help comes before a command does anything, but after its options have been read.
+            let refused = run(&[], &[command, flag, "-1", "--help"]);
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert!(
+                !said.contains("unexpected argument"),
+                "{command} {flag}: {said}"
+            );
+            options += 1;
+            if !said.is_empty() {
+                assert_eq!(refused.status.code(), Some(2), "{command} {flag}");
+                assert!(
+                    said.contains(&format!("for '{flag} <")),
+                    "{command} {flag}: {said}"
+                );
+            }
+        }
+    }
+    assert!(options > 60, "{options}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use clap::Args;
 use serde::Deserialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::settings;
 use crate::config;
 use crate::limits;
 use crate::net::Listen;
@@ -59,11 +60,15 @@ struct Health {
 
 /// Asks. The error is one sentence: why the server does not count as healthy.
 pub fn run(arguments: HealthcheckArgs) -> Result<(), String> {
-    let url = arguments.url.unwrap_or_else(|| {
-        let addresses = config::addresses(arguments.host, arguments.port, arguments.listen);
-        let address = addresses.into_iter().next();
-        Url::of_server(address.expect("there is at least one address"))
-    });
+    let (url, flag) = match arguments.url {
+        Some(url) => (url, "--url"),
+        None => {
+            let addresses = config::addresses(arguments.host, arguments.port, arguments.listen);
+            let first = addresses.into_iter().next();
+            let (address, flag) = first.expect("there is at least one address");
+            (Url::of_server(address), flag)
+        }
+    };
     let until = Instant::now() + Duration::from_millis(arguments.timeout);
     let answer = ask(&url, until).map_err(|e| {
         let why = match e.kind() {
@@ -72,7 +77,7 @@ pub fn run(arguments: HealthcheckArgs) -> Result<(), String> {
             }
             _ => e.to_string(),
         };
-        format!("{url} cannot be asked: {why}")
+        format!("{url} cannot be asked: {why}{}", settings::origin_of(flag))
     })?;
     judge(&answer).map_err(|why| format!("{url} is not healthy: {why}"))?;
     // Where nobody can read the sentence the exit code still tells.

@@ -18,6 +18,7 @@ mod numbers;
 mod progress;
 pub mod publish;
 pub mod serve;
+mod settings;
 pub mod ship;
 pub mod simulate;
 pub mod stats;
@@ -32,7 +33,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use backup::{BackupArgs, RestoreArgs};
@@ -114,6 +115,8 @@ enum CliSubcommand {
 #[derive(Debug)]
 pub struct Refusal {
     error: clap::Error,
+    /// The flag whose value is wrong.
+    flag: Option<String>,
     /// The environment variable that the wrong value came from.
     variable: Option<String>,
 }
@@ -160,8 +163,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
         .try_get_matches_from(&arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let refuse = |error: clap::Error| {
-        let variable = variable_of(&error, &arguments);
-        Refusal { error, variable }
+        let flag = settings::flag_of(&error, &arguments);
+        let variable = flag
+            .as_ref()
+            .and_then(|flag| settings::variable_of(flag, &arguments));
+        Refusal {
+            error,
+            flag,
+            variable,
+        }
     };
     match cli.map_err(refuse)?.subcommand {
         CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
@@ -188,7 +198,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, R
 /// The command line; help names the variables and does not show what they hold.
 fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
-        subcommand.mut_args(|argument| argument.hide_env_values(true))
+        subcommand.mut_args(|argument| settings::with_hyphens(argument.hide_env_values(true)))
     })
 }
 
@@ -197,7 +207,16 @@ impl Refusal {
     /// is wrong, else 0.
     pub fn report(&self) -> ExitCode {
         // Where nobody can read the sentence the exit code still tells.
-        let _ = self.error.print();
+        let _ = match (&self.flag, self.error.kind()) {
+            // The library does not say where.
+            (Some(flag), ErrorKind::InvalidUtf8) => {
+                writeln!(
+                    std::io::stderr(),
+                    "error: the value of '{flag}' is not UTF-8"
+                )
+            }
+            _ => self.error.print(),
+        };
         if let Some(variable) = &self.variable {
             let _ = writeln!(
                 std::io::stderr(),
@@ -225,7 +244,8 @@ impl Failure {
 
 /// The client of a command that has one, and the signals taken over. Once a process.
 fn client_of(arguments: &ClientArgs, give_up: GiveUp) -> Result<Client, Failure> {
-    Client::new(arguments, give_up, interrupt()?).map_err(Failure::Setting)
+    Client::new(arguments, give_up, interrupt()?)
+        .map_err(|sentence| settings::token_failure(arguments, &sentence))
 }
 
 /// Takes the signals over. Once a process.
@@ -249,32 +269,4 @@ fn remove_empty_variables() {
             }
         }
     }
-}
-
-/// The variable that gave the value that `error` complains about, if its flag is not in `arguments`.
-fn variable_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
-    let ContextValue::String(usage) = error.get(ContextKind::InvalidArg)? else {
-        return None;
-    };
-    let flag = usage.split([' ', '=']).next()?;
-    let is_given = arguments.iter().any(|argument| {
-        argument
-            .to_string_lossy()
-            .strip_prefix(flag)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    });
-    if is_given {
-        return None;
-    }
-    let command = command();
-    let name = command
-        .get_subcommands()
-        .flat_map(|subcommand| subcommand.get_arguments())
-        .find(|argument| {
-            argument
-                .get_long()
-                .is_some_and(|long| flag.strip_prefix("--") == Some(long))
-        })?
-        .get_env()?;
-    env::var_os(name).map(|_| name.to_string_lossy().into_owned())
 }

@@ -1,6 +1,6 @@
 //! `serve`: sets the log up and runs the server.
 
-use super::Failure;
+use super::{settings, Failure};
 use crate::config::Config;
 use crate::net::{Inherited, ServeError};
 use crate::{logging, net};
@@ -9,7 +9,9 @@ use crate::{logging, net};
 pub fn run(config: Config, inherited: Inherited) -> Result<(), Failure> {
     let logger = logging::install(config.log_level, config.log_format);
     net::serve(config.settings, inherited, logger).map_err(|error| match error {
-        ServeError::Setting(sentence) => Failure::Setting(sentence),
+        ServeError::Setting { flag, .. } => {
+            Failure::Setting(format!("{error}{}", settings::origin_of(flag)))
+        }
         ServeError::Failed(sentence) => Failure::Failed(sentence),
     })
 }

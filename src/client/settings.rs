@@ -48,7 +48,7 @@ impl ClientArgs {
     pub fn token(&self) -> Result<Option<String>, String> {
         let (text, origin) = match &self.token_file {
             Some(path) => {
-                let origin = format!("the token file {}", path.display());
+                let origin = format!("the token file {} (--token-file)", path.display());
                 let text = fs::read_to_string(path)
                     .map_err(|error| format!("cannot read {origin}: {error}"))?;
                 (text, origin)

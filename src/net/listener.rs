@@ -33,6 +33,15 @@ impl fmt::Display for Listen {
     }
 }
 
+/// Why an address cannot be listened on.
+#[derive(Debug)]
+pub enum BindError {
+    /// Its name has no address.
+    Name(io::Error),
+    /// The system does not let this program have it, now at least.
+    Socket(io::Error),
+}
+
 /// A socket that listens.
 pub struct Listener {
     socket: Socket,
@@ -49,22 +58,24 @@ enum Socket {
 
 impl Listener {
     /// Binds and listens, with a backlog of [`limits::BACKLOG`].
-    pub fn bind(listen: &Listen) -> io::Result<Listener> {
+    pub fn bind(listen: &Listen) -> Result<Listener, BindError> {
         let socket = match listen {
             Listen::Tcp { host, port } => {
-                let mut result = Err(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    "the name has no address",
-                ));
-                for address in (host.as_str(), *port).to_socket_addrs()? {
-                    result = bind_tcp(address);
+                let missing = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+                let mut result = Err(BindError::Name(missing));
+                let addresses = (host.as_str(), *port).to_socket_addrs();
+                for address in addresses.map_err(BindError::Name)? {
+                    result = bind_tcp(address).map_err(BindError::Socket);
                     if result.is_ok() {
                         break;
                     }
                 }
                 Socket::Tcp(result?)
             }
-            Listen::Unix(path) => Socket::Unix(bind_unix(path)?, path.clone()),
+            Listen::Unix(path) => {
+                let socket = bind_unix(path).map_err(BindError::Socket)?;
+                Socket::Unix(socket, path.clone())
+            }
         };
         Ok(Listener {
             socket,

@@ -11,7 +11,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use super::clocks::read_clocks;
 use super::inherited::Inherited;
-use super::listener::{Listen, Listener};
+use super::listener::{BindError, Listen, Listener};
 use super::reactor::{self, Reactor};
 use super::system::System;
 use super::tokens_file;
@@ -23,9 +23,9 @@ use crate::store::{self, Limit, Retention, Store};
 /// What a server is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// At least one address, at most [`limits::LISTENERS_MAX`]. Sockets that were inherited take the place
-    /// of them all.
-    pub listen: Vec<Listen>,
+    /// At least one address, at most [`limits::LISTENERS_MAX`], each with the flag that names it. Sockets
+    /// that were inherited take the place of them all.
+    pub listen: Vec<(Listen, &'static str)>,
     pub store: store::OpenOptions,
     pub app: app::Options,
     pub reactor: reactor::Options,
@@ -36,16 +36,21 @@ pub struct Settings {
 /// Why the server could not start, or had to stop: one sentence.
 #[derive(Debug)]
 pub enum ServeError {
-    /// What a setting names is wrong.
-    Setting(String),
+    /// What the flag names, or its variable, is wrong.
+    Setting {
+        flag: &'static str,
+        sentence: String,
+    },
     /// Anything else.
     Failed(String),
 }
 
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ServeError::Setting(sentence) | ServeError::Failed(sentence)) = self;
-        f.write_str(sentence)
+        match self {
+            ServeError::Setting { flag, sentence } => write!(f, "{flag}: {sentence}"),
+            ServeError::Failed(sentence) => f.write_str(sentence),
+        }
     }
 }
 
@@ -63,15 +68,20 @@ pub fn serve(
         .map_err(|e| ServeError::Failed(format!("signals cannot be received: {e}")))?;
     let tokens_file = settings.tokens_file;
     let tokens = tokens_file.as_deref().map(tokens_file::load).transpose();
-    let tokens = tokens
-        .map_err(|e| ServeError::Setting(format!("--auth-tokens-file (AUTH_TOKENS_FILE): {e}")))?;
+    let tokens = tokens.map_err(|sentence| ServeError::Setting {
+        flag: "--auth-tokens-file",
+        sentence,
+    })?;
     let mut options = settings.reactor;
     let asked = options.max_connections;
     options.max_connections = asked.min(descriptors_for_connections());
     // Binding comes first: whoever connects while the database is opened waits in the backlog.
     let mut listeners = inherited.into_listeners().map_err(ServeError::Failed)?;
     if listeners.is_empty() {
-        let bound = settings.listen.iter().map(bind);
+        let bound = settings
+            .listen
+            .iter()
+            .map(|(listen, flag)| bind(listen, flag));
         listeners = bound.collect::<Result<_, _>>()?;
     }
     let store = Store::open(&settings.store).map_err(|e| ServeError::Failed(e.to_string()))?;
@@ -139,13 +149,19 @@ fn tell_retention(retention: Retention) {
     }
 }
 
-fn bind(listen: &Listen) -> Result<Listener, ServeError> {
-    Listener::bind(listen).map_err(|e| {
-        let why = match e.kind() {
-            std::io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
-            _ => e.to_string(),
-        };
-        ServeError::Failed(format!("cannot listen on {listen}: {why}"))
+fn bind(listen: &Listen, flag: &'static str) -> Result<Listener, ServeError> {
+    Listener::bind(listen).map_err(|error| match error {
+        BindError::Name(why) => ServeError::Setting {
+            flag,
+            sentence: format!("cannot listen on {listen}: {why}"),
+        },
+        BindError::Socket(error) => {
+            let why = match error.kind() {
+                std::io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
+                _ => error.to_string(),
+            };
+            ServeError::Failed(format!("cannot listen on {listen}: {why}"))
+        }
     })
 }
 

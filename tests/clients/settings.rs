@@ -40,13 +40,14 @@ fn a_token_that_is_none_is_refused_and_not_shown() {
     );
     let said = refused(&[], &["--token-file", "/no/such"]);
     assert!(
-        said.starts_with("logagg: cannot read the token file /no/such: "),
+        said.starts_with("logagg: cannot read the token file /no/such (--token-file): "),
         "{said}"
     );
     let said = refused(&[("LOGAGG_TOKEN_FILE", "/dev/null")], &[]);
     assert_eq!(
         said,
-        "logagg: the token file /dev/null does not hold a token\n"
+        "logagg: the token file /dev/null (--token-file) does not hold a token; \
+         the value came from the environment variable LOGAGG_TOKEN_FILE\n"
     );
 }
 

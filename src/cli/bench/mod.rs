@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::meter::Meter;
 use super::numbers::{share, within, Share};
 use super::terminal::cannot_write;
-use super::{interrupt, Failure};
+use super::{interrupt, settings, Failure};
 use crate::client::load::events::{EventStream, IdOrder, Repeats};
 use crate::client::load::request::{payload, Publication, Template};
 use crate::client::load::{Checks, Generator, Outcome, Plan, Stop, Traffic};
@@ -102,7 +102,10 @@ pub fn run(arguments: BenchArgs) -> Result<(), Failure> {
 fn traffic(arguments: &BenchArgs) -> Result<Traffic, Failure> {
     let endpoint = arguments.client.server.endpoint();
     let endpoint = endpoint.map_err(Failure::Setting)?;
-    let token = arguments.client.token().map_err(Failure::Setting)?;
+    let token = arguments
+        .client
+        .token()
+        .map_err(|sentence| settings::token_failure(&arguments.client, &sentence))?;
     let headers = token.map_or_else(String::new, |token| {
         format!("Authorization: Bearer {token}\r\n")
     });
