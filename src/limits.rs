@@ -33,6 +33,12 @@ pub const HEAD_MAX_BYTES: usize = 16 * 1024;
 pub const HEADERS_MAX: usize = 100;
 /// Bytes in a chunk's size line, extensions included; more is 400.
 pub const CHUNK_LINE_MAX_BYTES: usize = 4 * 1024;
+/// Bytes of framing that each chunk may have, and further ones for each byte of its data. Framing is what is
+/// not data: size lines with their extensions and leading zeros, and line ends.
+pub const CHUNK_FRAMING_BYTES: u64 = 16;
+pub const CHUNK_FRAMING_PER_BYTE: u64 = 2;
+/// Bytes of framing beyond that in a body so far; more is 400. What chunks leave of theirs makes up for it.
+pub const CHUNK_EXCESS_MAX_BYTES: u64 = 16 * 1024;
 /// Bytes in the trailer section of a chunked body; more is 431.
 pub const TRAILERS_MAX_BYTES: usize = 8 * 1024;
 /// Greatest `Content-Length` that is taken for a number at all; more is 400 (RFC 9110 §8.6).
@@ -279,6 +285,9 @@ const _: () = assert!(2 * BODY_CEILING_BYTES + 2 <= u32::MAX as usize);
 const _: () = assert!(BODY_LIMIT_MIN_BYTES < BODY_CEILING_BYTES as u64);
 const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES);
 const _: () = assert!(CHUNK_LINE_MAX_BYTES < HEAD_MAX_BYTES && TRAILERS_MAX_BYTES < HEAD_MAX_BYTES);
+// No single line is refused for its length as framing, and no plain chunk of one byte has an excess.
+const _: () = assert!((CHUNK_LINE_MAX_BYTES as u64) < CHUNK_EXCESS_MAX_BYTES);
+const _: () = assert!(CHUNK_FRAMING_BYTES >= "1\r\n\r\n".len() as u64);
 const _: () =
     assert!(HEAD_MAX_BYTES <= READ_AHEAD_MAX_BYTES && HEAD_MAX_BYTES <= u16::MAX as usize);
 const _: () = assert!(BUFFER_KEEP_BYTES <= BODY_RESERVE_BYTES && HEADERS_MAX < u8::MAX as usize);

@@ -2,7 +2,8 @@
 
 mod machine;
 
-use machine::{chunked, post, refused, taken, LIMIT};
+use logagg::http::{Conn, Step};
+use machine::{at, chunked, post, refused, taken, LIMIT};
 
 #[test]
 fn content_length() {
@@ -180,4 +181,61 @@ fn chunks_have_bounds() {
         b"",
     );
     refused(chunked(&format!("0\r\n{}", "A: b\r\n".repeat(101))), 431);
+}
+
+/// Twenty megabytes of one-byte chunks with long extensions, or with leading zeros, are not read to their end.
+#[test]
+fn framing_without_data_is_refused_early() {
+    for size in [
+        format!("1;{}", "x".repeat(999)),
+        format!("{}1", "0".repeat(1_000)),
+    ] {
+        let chunk = format!("{size}\r\nx\r\n");
+        let mut conn = Conn::new(20 << 20, at(0));
+        conn.receive(chunked("").as_bytes(), at(0));
+        assert_eq!(conn.next(at(0)), Step::Head);
+        conn.admit(at(0));
+        let mut read = 0;
+        let status = loop {
+            conn.receive(chunk.as_bytes(), at(0));
+            read += chunk.len();
+            match conn.next(at(0)) {
+                Step::Idle => assert!(read < 20 << 20, "all of it was read"),
+                Step::Refused(status) => break status,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(status, 400);
+        assert!(read < 20 * 1024, "{read} bytes");
+    }
+}
+
+/// What small chunks are sent with stays legal: no extension, a short one, or a long one with much data.
+#[test]
+fn framing_in_proportion_to_data_is_taken() {
+    for (size, data, count) in [
+        ("1", "x".to_owned(), 1000),
+        ("001", "x".to_owned(), 1000),
+        ("1;a=b", "x".to_owned(), 1000),
+        ("0001 ; name=val", "x".to_owned(), 850),
+    ] {
+        let chunk = format!("{size}\r\n{data}\r\n");
+        let body = format!("{}0\r\n\r\n", chunk.repeat(count));
+        taken(
+            chunked(&body),
+            "Post /p None",
+            data.repeat(count).as_bytes(),
+        );
+    }
+    // The signature that some clients of object stores send with each chunk.
+    let signed = format!(
+        "3e8;chunk-signature={}\r\n{}\r\n",
+        "a".repeat(64),
+        "x".repeat(1000)
+    );
+    taken(
+        chunked(&format!("{signed}0\r\n\r\n")),
+        "Post /p None",
+        "x".repeat(1000).as_bytes(),
+    );
 }

@@ -55,6 +55,35 @@ proptest! {
         prop_assert_eq!(run([&bytes[..]], true), run_late(pieces(&bytes, &cuts), true));
     }
 
+    /// By a count of its own: all bytes that are not data, less 16 for each chunk and two for each byte of
+    /// data, never below nothing, and at most 16 KiB.
+    #[test]
+    fn framing_is_bounded_by_data(
+        chunks in prop::collection::vec((1_usize..60, 0_usize..12, 0_usize..2_500), 1..40),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        let (mut body, mut data, mut over, mut is_over) = (String::new(), 0, 0, false);
+        for (size, zeros, extension) in chunks {
+            if data + size > machine::LIMIT {
+                break;
+            }
+            let name = ";".repeat(usize::from(extension > 0)) + &"e".repeat(extension);
+            let chunk = format!("{}{size:x}{name}\r\n{}\r\n", "0".repeat(zeros), "d".repeat(size));
+            over = (over + chunk.len() - size).saturating_sub(16 + 2 * size);
+            is_over |= over > 16_384;
+            data += size;
+            body += &chunk;
+        }
+        body += "0\r\n\r\n";
+        let bytes = chunked(&body).into_bytes();
+        let seen = run(pieces(&bytes, &cuts), true);
+        if is_over {
+            prop_assert_eq!((seen.requests.len(), &seen.refused[..]), (0, &[400][..]));
+        } else {
+            prop_assert_eq!((seen.requests[0].1.len(), seen.refused.len()), (data, 0));
+        }
+    }
+
     #[test]
     fn damaged_bytes_neither_panic_nor_depend_on_the_cut(
         bytes in requests(),

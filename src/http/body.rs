@@ -4,7 +4,10 @@
 //! to a refused body is the connection's.
 
 use super::{refusal, Refusal};
-use crate::limits::{BODY_RESERVE_BYTES, CHUNK_LINE_MAX_BYTES, HEADERS_MAX, TRAILERS_MAX_BYTES};
+use crate::limits::{
+    BODY_RESERVE_BYTES, CHUNK_EXCESS_MAX_BYTES, CHUNK_FRAMING_BYTES, CHUNK_FRAMING_PER_BYTE,
+    CHUNK_LINE_MAX_BYTES, HEADERS_MAX, TRAILERS_MAX_BYTES,
+};
 
 pub(super) const TOO_LARGE: Refusal = refusal(
     413,
@@ -19,6 +22,10 @@ const BAD_LINE: Refusal = refusal(
     "A chunk's size line holds a control character; end it with CRLF.",
 );
 const LONG_LINE: Refusal = refusal(400, "A chunk's size line is longer than 4 KiB; shorten it.");
+const TOO_MUCH_FRAMING: Refusal = refusal(
+    400,
+    "The chunks have far more framing than data; send larger chunks, without extensions.",
+);
 const BAD_END: Refusal = refusal(
     400,
     "A chunk is not followed by CRLF; send as many bytes as its size says.",
@@ -50,6 +57,7 @@ impl Decoder {
             at: At::Size,
             size: 0,
             line_bytes: 0,
+            excess: 0,
             lines: 0,
             room: limit as u64,
         })
@@ -113,6 +121,8 @@ pub(super) struct Chunked {
     size: u64,
     /// Bytes of the size line, or of the whole trailer section.
     line_bytes: usize,
+    /// Bytes of framing beyond what the chunks so far may have.
+    excess: u64,
     /// Trailer fields so far.
     lines: usize,
     /// Bytes of data that the body limit still allows.
@@ -166,18 +176,7 @@ impl Chunked {
             // is not one must not hide in them.
             (At::Extension, b'\t' | b' '..=b'~' | 0x80..) => self.in_size_line(At::Extension)?,
             (At::Extension, _) => return Err(BAD_LINE),
-            (At::SizeLf, b'\n') => {
-                if self.size > self.room {
-                    return Err(TOO_LARGE);
-                }
-                self.room -= self.size;
-                self.line_bytes = 0;
-                if self.size == 0 {
-                    At::TrailerStart
-                } else {
-                    At::Data
-                }
-            }
+            (At::SizeLf, b'\n') => self.end_size_line()?,
             (At::SizeLf, _) => return Err(BAD_LINE),
             (At::DataCr, b'\r') => At::DataLf,
             (At::DataLf, b'\n') => At::Size,
@@ -203,6 +202,28 @@ impl Chunked {
             (At::Data, _) => unreachable!("data is copied, not stepped through"),
         };
         Ok(false)
+    }
+
+    /// Judges a size by the limits: that of the data, and that of the framing, without which a body could go
+    /// on for ever and bring nothing.
+    fn end_size_line(&mut self) -> Result<At, Refusal> {
+        if self.size > self.room {
+            return Err(TOO_LARGE);
+        }
+        self.room -= self.size;
+        // The LF, and the CRLF behind the data.
+        let framing = self.line_bytes as u64 + 3;
+        let allowed = CHUNK_FRAMING_BYTES + self.size * CHUNK_FRAMING_PER_BYTE;
+        self.excess = (self.excess + framing).saturating_sub(allowed);
+        if self.excess > CHUNK_EXCESS_MAX_BYTES {
+            return Err(TOO_MUCH_FRAMING);
+        }
+        self.line_bytes = 0;
+        Ok(if self.size == 0 {
+            At::TrailerStart
+        } else {
+            At::Data
+        })
     }
 
     /// Counts a byte of a size line.

@@ -2,8 +2,8 @@
 //! the documents, without the server's parts and without `httparse`, and as strict as the interface is.
 
 use logagg::limits::{
-    CHUNK_LINE_MAX_BYTES, CONTENT_LENGTH_MAX, HEADERS_MAX, HEAD_MAX_BYTES, TARGET_MAX_BYTES,
-    TRAILERS_MAX_BYTES,
+    CHUNK_EXCESS_MAX_BYTES, CHUNK_FRAMING_BYTES, CHUNK_FRAMING_PER_BYTE, CHUNK_LINE_MAX_BYTES,
+    CONTENT_LENGTH_MAX, HEADERS_MAX, HEAD_MAX_BYTES, TARGET_MAX_BYTES, TRAILERS_MAX_BYTES,
 };
 
 /// What a connection that got these bytes and then the end must have made of them.
@@ -271,6 +271,7 @@ fn framing(lengths: &[&[u8]], codings: &[&[u8]], minor: u8) -> Read<Framing> {
 /// A chunked body (RFC 9112 §7.1), its trailer section included.
 fn chunks(rest: &mut &[u8], body_max: usize) -> Read<Vec<u8>> {
     let mut body = Vec::new();
+    let mut excess = 0_i64;
     loop {
         let line = line(rest)?;
         let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
@@ -286,6 +287,12 @@ fn chunks(rest: &mut &[u8], body_max: usize) -> Read<Vec<u8>> {
         let size = std::str::from_utf8(size).map_err(|_| Refused)?;
         let size = usize::from_str_radix(size, 16).map_err(|_| Refused)?;
         if size > body_max - body.len() {
+            return Err(Refused);
+        }
+        // Line, line end and the line end behind the data, less what is allowed for them.
+        let allowed = CHUNK_FRAMING_BYTES + CHUNK_FRAMING_PER_BYTE * size as u64;
+        excess = (excess + line.len() as i64 + 4 - allowed as i64).max(0);
+        if excess > CHUNK_EXCESS_MAX_BYTES as i64 {
             return Err(Refused);
         }
         if size == 0 {

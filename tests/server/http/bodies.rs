@@ -43,6 +43,37 @@ fn chunks_extensions_and_trailers() {
     assert_eq!(stats["conflicts"], 0);
 }
 
+/// What is not data is bounded by what is: a body that is nearly all framing is refused before its end, and
+/// one of as small chunks as there are is taken.
+#[test]
+fn the_framing_of_a_chunked_body_is_bounded_by_its_data() {
+    let server = Server::start(&[]);
+    for size in [
+        format!("1;{}", "x".repeat(999)),
+        format!("{}1", "0".repeat(999)),
+    ] {
+        let mut client = server.client();
+        client.send(format!("{PUBLISH}Transfer-Encoding: chunked\r\n\r\n"));
+        client.send(format!("{size}\r\n \r\n").repeat(500));
+        let answer = client.response();
+        assert!(answer.sentence(400).contains("framing"));
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    let mut large = event("small-chunks", "1");
+    large["payload"]["text"] = "x".repeat(1_000_000).into();
+    let mut body = String::new();
+    for letter in large.to_string().chars() {
+        body.extend(["1\r\n", letter.encode_utf8(&mut [0; 4]), "\r\n"]);
+    }
+    let mut client = server.client();
+    client.send(format!(
+        "{PUBLISH}Transfer-Encoding: chunked\r\n\r\n{body}0\r\n\r\n"
+    ));
+    assert_eq!(client.response().expect(200)["accepted"], 1);
+    let stored = client.get("/events/small-chunks/1").expect(200);
+    assert_eq!(stored["payload"], large["payload"]);
+}
+
 /// The coding's name is case-insensitive, and an empty chunked body is an empty body.
 #[test]
 fn an_empty_chunked_body_is_no_event() {
