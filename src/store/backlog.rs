@@ -5,15 +5,12 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU32;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
+use super::connection::{position, Connection, LogCopied};
 use super::maintain::CheckpointPlan;
-use super::open::{connect, explain, OpenError};
-use super::settle::{position, Doubt, LogCopied};
+use super::open::{explain, OpenError};
+use super::settle::Doubt;
 use super::{Durability, Store};
 use crate::limits::{CHECKPOINT_LAST_FRAMES, CHECKPOINT_MAX_FRAMES, OPEN_BUSY_MS};
 
@@ -32,11 +29,10 @@ impl Backlog {
         if !path.is_file() {
             return Err(fail(path, "it is not a file"));
         }
-        let frames = Arc::new(AtomicU32::new(0));
         let patience = Duration::from_millis(OPEN_BUSY_MS);
         let file = File::open(path).map_err(|error| fail(path, error))?;
         Ok(Self {
-            db: connect(path, Durability::Full, patience, &frames)
+            db: Connection::open(path, Durability::Full, patience)
                 .map_err(|error| fail(path, error))?,
             file,
             path: path.to_owned(),

@@ -9,7 +9,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction};
 
@@ -86,8 +85,7 @@ pub fn convert(
     if fs::metadata(&path).is_ok_and(|about| about.len() == 0) {
         return Err(fail(&"it is empty"));
     }
-    let (mut db, _lock) =
-        connect_alone(&path, Durability::Full, &Arc::default()).map_err(|e| fail(&e))?;
+    let (mut db, _lock) = connect_alone(&path, Durability::Full).map_err(|e| fail(&e))?;
     trust_log(&db, &path).map_err(|e| fail(&e))?;
     let mut work = || {
         // The sorting of a large index must not be held in memory.
@@ -110,7 +108,7 @@ pub fn convert(
         Ok(converted)
     };
     let converted = work().map_err(|e: Failure| fail(&e))?;
-    db.close().map_err(|(_, e)| fail(&explain(&e)))?;
+    db.close().map_err(|e| fail(&explain(&e)))?;
     Ok(converted)
 }
 

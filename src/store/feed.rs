@@ -60,7 +60,10 @@ impl Store {
         mut take: impl FnMut(StoredEvent) -> bool,
     ) -> Result<u64, StoreError> {
         let range = (query.after, query.until);
-        let (slice, is_end) = self.slices.read(&self.db, range, wanted, query.max_bytes)?;
+        let (slice, is_end) = self
+            .db
+            .slices()
+            .read(&self.db, range, wanted, query.max_bytes)?;
         for row in slice.rows() {
             let [event_id, timestamp, source, payload] = row.texts;
             let event = StoredEvent {

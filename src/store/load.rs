@@ -1,14 +1,23 @@
 //! What memory holds of the database, read at start: the counters, the topics, the key index. Costs
 //! what lies behind the marks, not what the database holds.
 
-use rusqlite::{Connection, Row};
+use std::fs::File;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
 
+use rusqlite::Row;
+
+use super::connection::Connection;
 use super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::keys::KeyIndex;
+use super::maintain::CheckpointPlan;
 use super::open::{Dedup, OpenOptions};
-use super::retain::removed_behind;
+use super::retain::{removed_behind, Horizons, Retainer};
 use super::schema::recorded_check;
-use super::topics::TopicId;
+use super::settle::Doubt;
+use super::subscriptions::Positions;
+use super::topics::{TopicId, Topics};
 use super::{damaged, unsigned, Counters, Store};
 
 /// The events behind a seq, in order.
@@ -16,17 +25,47 @@ pub(super) const EVENTS_BEHIND: &str =
     "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq > ?1 ORDER BY seq";
 
 impl Store {
-    pub(super) fn load(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
-        self.load_counters()?;
-        self.load_retention()?;
-        self.load_topics()?;
-        self.load_subscriptions()?;
-        self.fingerprinter =
-            Fingerprinter::new(fingerprint_key(&self.db)?, options.fingerprint_bits);
-        if recorded_check(&self.db)? == Dedup::Index {
-            self.load_keys(options)?;
+    /// Makes the store of a connection whose tables are there and whose log is trusted. The one way to make
+    /// one, at the start and after a fault.
+    pub(super) fn load(
+        db: Connection,
+        options: OpenOptions,
+        path: PathBuf,
+        lock: Rc<File>,
+    ) -> rusqlite::Result<Store> {
+        let key = fingerprint_key(&db)?;
+        let mut store = Store {
+            db,
+            path,
+            lock,
+            topics: Topics::default(),
+            counters: Counters::default(),
+            last_seq: 0,
+            positions: Positions::default(),
+            horizons: Horizons::default(),
+            retainer: Retainer::new(options.retention),
+            fingerprinter: Fingerprinter::new(key, options.fingerprint_bits),
+            topics_mark: 0,
+            checkpoint_plan: CheckpointPlan::new(),
+            needs_help: false,
+            last_help: None,
+            sweep: None,
+            batch_topics: Vec::new(),
+            keys: None,
+            doubt: Doubt::default(),
+            options,
+        };
+        store.load_counters()?;
+        store.load_retention()?;
+        store.load_topics()?;
+        store.load_subscriptions()?;
+        if recorded_check(&store.db)? == Dedup::Index {
+            store.load_keys()?;
         }
-        Ok(())
+        store.db.count_wal_frames()?;
+        // From here on nothing waits for another program: the caller decides when to try again.
+        store.db.busy_timeout(Duration::ZERO)?;
+        Ok(store)
     }
 
     fn load_counters(&mut self) -> rusqlite::Result<()> {
@@ -82,8 +121,8 @@ impl Store {
     }
 
     /// Reads the segments, and fills the generations from the events behind them.
-    fn load_keys(&mut self, options: &OpenOptions) -> rusqlite::Result<()> {
-        let (memory, horizons) = (options.filter_memory_bytes, self.horizons);
+    fn load_keys(&mut self) -> rusqlite::Result<()> {
+        let (memory, horizons) = (self.options.filter_memory_bytes, self.horizons);
         let mut keys = KeyIndex::load(&self.db, self.fingerprinter, memory, horizons)?;
         keys.set_merge_bound(self.merge_bound());
         if keys.mark() > self.last_seq {
@@ -102,7 +141,7 @@ impl Store {
 }
 
 /// The key of the hashes of this database.
-pub(super) fn fingerprint_key(db: &Connection) -> rusqlite::Result<[u8; 16]> {
+pub(super) fn fingerprint_key(db: &rusqlite::Connection) -> rusqlite::Result<[u8; 16]> {
     let sql = "SELECT value FROM meta WHERE name = 'fingerprint_key'";
     db.query_row(sql, [], |row| row.get(0))
 }

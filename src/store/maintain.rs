@@ -4,12 +4,10 @@
 //! fsync of their own and cannot fall behind; idle moments do the rest. A checkpoint always waits until
 //! the answers of its turn are out.
 
-use std::sync::atomic::Ordering;
-
 use rusqlite::Connection;
 
+use super::connection::limit_log;
 use super::keys::KeyIndex;
-use super::open::limit_log;
 use super::schema::SCHEMA_VERSION;
 use super::topics::{Topic, TopicId, Topics};
 use super::{Store, StoreError};
@@ -114,7 +112,7 @@ impl Store {
     /// nothing, that is all of it; else only what cannot ride along with a commit. Says whether there
     /// is more for a quiet turn.
     pub fn idle_work(&mut self, quiet: bool) -> Result<bool, StoreError> {
-        let frames = self.wal_frames.load(Ordering::Relaxed);
+        let frames = self.db.wal_frames();
         if self.checkpoint_plan.must_look(frames, quiet) {
             return self.checkpoint().map(|()| true);
         }
@@ -125,11 +123,13 @@ impl Store {
         if has_keys {
             return self.work_on_keys().map(|()| true);
         }
+        // Before anything is planned: the database may be opened again in here, and with it all that a plan
+        // relies on.
+        self.settle_log()?;
         let rows = self.topics_due(limits::TOPICS_WRITTEN_AT_ONCE);
         if self.sweep.is_none() {
             return Ok(false);
         }
-        self.settle_log()?;
         self.in_transaction(|store| write_topics(&store.db, &store.topics, rows))?;
         self.topics_written(rows);
         Ok(self.sweep.is_some())
@@ -166,7 +166,7 @@ impl Store {
             });
         let is_all_copied = done.inspect_err(|error| self.doubt(error, true))?;
         if is_all_copied {
-            self.wal_frames.store(0, Ordering::Relaxed);
+            self.db.forget_wal_frames();
             self.checkpoint_plan = CheckpointPlan::new();
             self.cut_log()?;
         }

@@ -9,6 +9,7 @@ mod append;
 mod backlog;
 mod backup;
 mod check;
+mod connection;
 mod convert;
 mod feed;
 mod keys;
@@ -27,14 +28,13 @@ mod write;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU32;
-use std::sync::Arc;
-
-use rusqlite::Connection;
+use std::rc::Rc;
 
 pub use backlog::{Backlog, Help};
 pub use backup::{backup, restore, Copied, CopyOptions};
 pub use check::{check, CheckOptions, Progress, Report};
+use connection::Connection;
+pub use connection::LogCopied;
 pub use convert::{convert, Converted};
 pub use feed::FeedQuery;
 use keys::fingerprint::Fingerprinter;
@@ -43,7 +43,6 @@ pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use read::{Bound, Page, PageQuery, StoredEvent};
 pub use retain::{Limit, Retention};
 pub use schema::create_tables;
-pub use settle::LogCopied;
 pub use subscriptions::{Change, Changed, Position};
 pub use topics::{Topic, TopicId, Topics};
 
@@ -124,7 +123,8 @@ fn unsigned(row: &rusqlite::Row, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
-/// The open database.
+/// The open database. All that is read from the file is made together by [`Store::load`], at the start and
+/// after a fault, and replaces what was there before as a whole.
 pub struct Store {
     db: Connection,
     /// What it was opened with.
@@ -132,7 +132,7 @@ pub struct Store {
     /// The file itself, without links on the way.
     path: PathBuf,
     /// Held for the life of the store: a second server on the same file fails to take it.
-    _lock: File,
+    lock: Rc<File>,
     topics: Topics,
     counters: Counters,
     /// The greatest seq in use; 0 in an empty database.
@@ -146,8 +146,6 @@ pub struct Store {
     fingerprinter: Fingerprinter,
     /// Every event up to this seq is counted in the table `topics`.
     topics_mark: u64,
-    /// Frames in the write-ahead log, as SQLite told at the last commit.
-    wal_frames: Arc<AtomicU32>,
     checkpoint_plan: maintain::CheckpointPlan,
     /// The log is to be copied by another process.
     needs_help: bool,
@@ -158,10 +156,6 @@ pub struct Store {
     batch_topics: Vec<TopicId>,
     /// The duplicate check `index`; none where SQLite's constraint decides.
     keys: Option<keys::KeyIndex>,
-    /// Reads rows by the slice.
-    slices: slice::SliceReader,
-    /// SQLite's setting as it is now.
-    synchronous: write::Synchronous,
     /// What has to be made sure of before anything is committed or copied.
     doubt: settle::Doubt,
 }

@@ -3,21 +3,16 @@
 use std::fs::{self, File, TryLockError};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection as Sqlite;
 
-use super::keys::fingerprint::Fingerprinter;
-use super::maintain::CheckpointPlan;
-use super::retain::{Horizons, Retainer, Retention};
+use super::connection::{checkpoint_on_close, Connection};
+use super::retain::Retention;
 use super::schema::{create_tables, recorded_check, upgrade, APPLICATION_ID, SCHEMA_VERSION};
-use super::settle::{checkpoint_on_close, rewrite_log, Doubt};
-use super::slice::SliceReader;
-use super::topics::Topics;
-use super::write::Synchronous;
-use super::{Counters, Store};
+use super::settle::rewrite_log;
+use super::Store;
 use crate::limits;
 
 /// When a commit counts as done.
@@ -107,41 +102,12 @@ impl Store {
             })
             .map_err(|e| fail(format!("the file cannot be opened or made: {e}")))?;
         let sqlite = |e: rusqlite::Error| fail(explain(&e));
-        let wal_frames = Arc::new(AtomicU32::new(0));
-        let (mut db, lock) =
-            connect_alone(&path, options.durability, &wal_frames).map_err(&fail)?;
+        let (mut db, lock) = connect_alone(&path, options.durability).map_err(&fail)?;
         prepare_tables(&mut db, options.dedup).map_err(&fail)?;
         check_content(&db, &path).map_err(&fail)?;
         trust_log(&db, &path).map_err(&fail)?;
 
-        let slices = SliceReader::attach(&db).map_err(sqlite)?;
-        let mut store = Store {
-            db,
-            slices,
-            options: options.clone(),
-            path,
-            _lock: lock,
-            topics: Topics::default(),
-            counters: Counters::default(),
-            last_seq: 0,
-            positions: Default::default(),
-            horizons: Horizons::default(),
-            retainer: Retainer::new(options.retention),
-            fingerprinter: Fingerprinter::new([0; 16], options.fingerprint_bits),
-            topics_mark: 0,
-            wal_frames,
-            checkpoint_plan: CheckpointPlan::new(),
-            needs_help: false,
-            last_help: None,
-            sweep: None,
-            batch_topics: Vec::new(),
-            keys: None,
-            synchronous: options.durability.into(),
-            doubt: Doubt::default(),
-        };
-        store.load(options).map_err(sqlite)?;
-        store.db.busy_timeout(Duration::ZERO).map_err(sqlite)?;
-        Ok(store)
+        Store::load(db, options.clone(), path, Rc::new(lock)).map_err(sqlite)
     }
 }
 
@@ -150,13 +116,12 @@ impl Store {
 pub(super) fn connect_alone(
     path: &Path,
     durability: Durability,
-    wal_frames: &Arc<AtomicU32>,
 ) -> Result<(Connection, File), String> {
     let lock = take_lock(path)?;
     check_size(path)?;
     // Another program's lock may be short: at start, and only there, it is waited for.
     let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
-    let db = connect(path, durability, patience, wal_frames)?;
+    let db = Connection::open(path, durability, patience)?;
     Ok((db, lock))
 }
 
@@ -168,33 +133,6 @@ pub(super) fn trust_log(db: &Connection, path: &Path) -> Result<(), String> {
         Ok(false) => Err("its write-ahead log is damaged".into()),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// Opens a connection to a database that is ours or empty. As long as the log is in doubt, closing it
-/// copies nothing.
-pub(super) fn connect(
-    path: &Path,
-    durability: Durability,
-    patience: Duration,
-    wal_frames: &Arc<AtomicU32>,
-) -> Result<Connection, String> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags).map_err(|e| explain(&e))?;
-    db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
-    db.busy_timeout(patience).map_err(|e| explain(&e))?;
-    checkpoint_on_close(&db, false).map_err(|e| explain(&e))?;
-    identify(&db)?;
-    configure(&db, durability).map_err(|e| explain(&e))?;
-    let counter = wal_frames.clone();
-    // Replaces SQLite's own checkpoint inside a commit: ours runs when nobody waits for an answer.
-    db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, frames| {
-        counter.store(frames as u32, Ordering::Relaxed);
-        Ok(())
-    }))
-    .map_err(|e| explain(&e))?;
-    Ok(db)
 }
 
 /// Makes a folder, and the folders above it that are missing, as durable as the files in them will be.
@@ -271,7 +209,7 @@ fn check_size(path: &Path) -> Result<(), String> {
 }
 
 /// Whether the file is ours, and of a version that this program knows.
-pub(super) fn identify(db: &Connection) -> Result<(), String> {
+pub(super) fn identify(db: &Sqlite) -> Result<(), String> {
     let int = |sql: &str| {
         db.query_row(sql, [], |row| row.get::<_, i32>(0))
             .map_err(|e| explain(&e))
@@ -292,25 +230,6 @@ pub(super) fn identify(db: &Connection) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-fn configure(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
-    let pages: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-    if pages == 0 {
-        // Only a file that is still empty can get the map of its pages without which none can be given
-        // back. The journal's mode makes the first page.
-        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    }
-    db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    Synchronous::from(durability).apply(db)?;
-    db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
-    db.pragma_update(None, "temp_store", "MEMORY")?;
-    limit_log(db, limits::WAL_KEPT_BYTES as u64)
-}
-
-/// Has SQLite cut the write-ahead log to so many bytes when it begins it anew.
-pub(super) fn limit_log(db: &Connection, bytes: u64) -> rusqlite::Result<()> {
-    db.pragma_update_and_check(None, "journal_size_limit", bytes as i64, |_| Ok(()))
 }
 
 /// Creates the tables of a new database, and proves that the file can be written.
@@ -341,7 +260,7 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
 }
 
 /// Looks for damage as far as a start may take: a small database is read whole.
-fn check_content(db: &Connection, path: &Path) -> Result<(), String> {
+fn check_content(db: &Sqlite, path: &Path) -> Result<(), String> {
     let size = fs::metadata(path).map_or(0, |m| m.len());
     if size > limits::CHECKED_AT_START_BYTES {
         return Ok(());

@@ -11,13 +11,13 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::Connection;
+use rusqlite::Connection as Sqlite;
 
-use super::open::{beside, connect};
-use super::topics::Topics;
+use super::connection::{checkpoint_on_close, data_version, position, Connection};
+use super::open::beside;
 use super::{Store, StoreError};
 
 /// What cannot be relied on.
@@ -87,79 +87,55 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the database anew, so that SQLite builds its index of the log from the log itself and
-    /// forgets how much of it has been copied.
+    /// Opens the database again, so that SQLite builds its index of the log from the log itself and
+    /// forgets how much of it has been copied. What memory holds of the database stays as it is, unread,
+    /// until all of the new state is there.
     fn reopen(&mut self) -> Result<(), StoreError> {
         checkpoint_on_close(&self.db, false)?;
         self.doubt.connection = true;
-        self.db = Connection::open_in_memory()?;
-        let (path, durability) = (&self.path, self.options.durability);
-        self.db = connect(path, durability, Duration::ZERO, &self.wal_frames)
+        // SQLite keeps its index as long as any connection of this process is open.
+        self.db = Connection::placeholder()?;
+        let db = Connection::open(&self.path, self.options.durability, Duration::ZERO)
             .map_err(StoreError::Failed)?;
-        self.synchronous = durability.into();
-        if !rewrite_log(&self.db, &self.path)? {
+        if !rewrite_log(&db, &self.path)? {
             return Err(held("the disk has lost the end of the write-ahead log"));
         }
-        self.topics = Topics::default();
-        self.keys = None;
-        self.sweep = None;
-        let options = self.options.clone();
-        self.load(&options)?;
-        self.doubt.log = false;
-        self.doubt.connection = false;
+        let (options, path) = (self.options.clone(), self.path.clone());
+        let mut fresh = Store::load(db, options, path, Rc::clone(&self.lock))?;
+        // Seqs that were shown to a reader are not given again, also where the disk has lost their events.
+        fresh.last_seq = fresh.last_seq.max(self.last_seq);
+        fresh.needs_help = self.needs_help;
+        fresh.doubt.database = self.doubt.database;
+        *self = fresh;
+        log::info!("the database has been opened again");
         if position(&self.db)?.copied > 0 {
             return Err(held("a checkpoint failed and cannot be done again"));
         }
         self.doubt.database = false;
         self.settled()
     }
+
+    /// Whether what the store knows can be relied on. While the database is being opened again after a
+    /// fault there is no connection, and what memory holds may be what the disk has lost.
+    pub fn readable(&self) -> Result<(), StoreError> {
+        if self.doubt.connection {
+            let why = "it has to be opened again after an I/O error";
+            return Err(StoreError::Failed(why.into()));
+        }
+        Ok(())
+    }
 }
 
-/// SQLite builds its index anew only when no other program has the database open.
+/// SQLite builds its index again only when no other program has the database open.
 fn held(what: &str) -> StoreError {
     let advice = "as long as another program has the database open";
     StoreError::Failed(format!("{what} {advice}"))
 }
 
-/// Whether closing the last connection copies the log into the database and removes it.
-pub(super) fn checkpoint_on_close(db: &Connection, is_wanted: bool) -> rusqlite::Result<()> {
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted)
-        .map(|_| ())
-}
-
-/// Where SQLite stands in the write-ahead log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogCopied {
-    /// Frames up to the last commit.
-    pub frames: u64,
-    /// Those of them that it takes for copied and synced.
-    pub copied: u64,
-}
-
-impl LogCopied {
-    /// Frames that have still to be copied.
-    pub fn left(&self) -> u64 {
-        self.frames.saturating_sub(self.copied)
-    }
-}
-
-pub(super) fn position(db: &Connection) -> rusqlite::Result<LogCopied> {
-    db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
-        Ok(LogCopied {
-            frames: row.get::<_, i64>(1)?.max(0) as u64,
-            copied: row.get::<_, i64>(2)?.max(0) as u64,
-        })
-    })
-}
-
-pub(super) fn data_version(db: &Connection) -> rusqlite::Result<i64> {
-    db.query_row("PRAGMA data_version", [], |row| row.get(0))
-}
-
 /// Writes the log of a database again as it is, up to its last commit, and syncs it. What a refused
 /// transaction has left behind that is made invalid. Says whether the log was whole; where it was not,
 /// it is as before.
-pub(super) fn rewrite_log(db: &Connection, path: &Path) -> Result<bool, StoreError> {
+pub(super) fn rewrite_log(db: &Sqlite, path: &Path) -> Result<bool, StoreError> {
     let version = data_version(db)?;
     let frames = position(db)?.frames;
     // The write lock keeps other programs from beginning the log anew meanwhile.

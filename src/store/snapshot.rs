@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::connection::checkpoint_on_close;
 use super::open::{beside, explain, identify};
-use super::settle::checkpoint_on_close;
 use crate::limits;
 
 /// Hands `work` a connection to a database of ours that is not empty, with a read transaction open. Work

@@ -3,6 +3,7 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::append::{taken, Rows, Text};
+use super::connection::{begin, commit, Synchronous};
 use super::keys::fingerprint::EventParts;
 use super::keys::record::KeyRecord;
 use super::keys::{Asked, Check, KeyIndex};
@@ -11,7 +12,7 @@ use super::retain::{write_removal, Removal, RemovedKeys};
 use super::schema::SCHEMA_VERSION;
 use super::subscriptions::{Change, Changed, Undo};
 use super::topics::TopicId;
-use super::{Counters, Durability, Outcome, Store, StoreError};
+use super::{Counters, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
 use crate::limits;
 
@@ -278,24 +279,15 @@ impl Store {
     /// power can only take the newest of them.
     fn commit_counters_alone(&mut self, written: &Written) -> rusqlite::Result<()> {
         self.db.prepare_cached("ROLLBACK")?.execute([])?;
-        self.set_synchronous(Synchronous::Normal)?;
+        self.db.set_synchronous(Synchronous::Normal)?;
         begin(&self.db)?;
         write_counters(&self.db, written)?;
         commit(&self.db)
     }
 
-    /// Whether the next commits wait for the disk. SQLite takes a change only between transactions.
-    fn set_synchronous(&mut self, wanted: Synchronous) -> rusqlite::Result<()> {
-        if self.synchronous != wanted {
-            wanted.apply(&self.db)?;
-            self.synchronous = wanted;
-        }
-        Ok(())
-    }
-
     /// Begins a transaction whose commit is as durable as the configuration says.
     fn begin_durable(&mut self) -> rusqlite::Result<()> {
-        self.set_synchronous(self.options.durability.into())?;
+        self.db.set_synchronous(self.options.durability.into())?;
         begin(&self.db)
     }
 
@@ -310,8 +302,7 @@ impl Store {
     pub fn close(mut self) -> Result<(), StoreError> {
         self.settle_database()?;
         self.write_all_topics()?;
-        let Store { db, .. } = self;
-        db.close().map_err(|(_, error)| error.into())
+        self.db.close().map_err(StoreError::from)
     }
 
     pub(super) fn in_transaction(
@@ -328,6 +319,7 @@ impl Store {
         work: impl FnOnce(&mut Store) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let begun = self
+            .db
             .set_synchronous(Synchronous::Normal)
             .and_then(|()| begin(&self.db));
         self.transact(begun, work)
@@ -358,34 +350,6 @@ impl Store {
     }
 }
 
-/// SQLite's `synchronous`, as far as it is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Synchronous {
-    Full,
-    Normal,
-}
-
-impl Synchronous {
-    /// Makes it the connection's setting. SQLite does this when it prepares the statement and not when
-    /// it runs it (PRAGMA statements in its documentation), so a kept statement would do nothing.
-    pub(super) fn apply(self, db: &Connection) -> rusqlite::Result<()> {
-        let level = match self {
-            Synchronous::Full => "FULL",
-            Synchronous::Normal => "NORMAL",
-        };
-        db.pragma_update(None, "synchronous", level)
-    }
-}
-
-impl From<Durability> for Synchronous {
-    fn from(durability: Durability) -> Self {
-        match durability {
-            Durability::Full => Synchronous::Full,
-            Durability::Normal => Synchronous::Normal,
-        }
-    }
-}
-
 /// The parts of an event that came in as spans.
 fn parts<'b>(topic: TopicId, event: &EventSpans, body: &'b [u8]) -> EventParts<'b> {
     EventParts {
@@ -409,34 +373,4 @@ fn write_counters(db: &Connection, written: &Written) -> rusqlite::Result<()> {
         counters.conflicts as i64,
     ))
     .map(|_| ())
-}
-
-fn begin(db: &Connection) -> rusqlite::Result<()> {
-    db.prepare_cached("BEGIN IMMEDIATE")?
-        .execute([])
-        .map(|_| ())
-}
-
-fn commit(db: &Connection) -> rusqlite::Result<()> {
-    db.prepare_cached("COMMIT")?.execute([]).map(|_| ())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Kept statements did this once and never again, so every batch of duplicates waited for the disk.
-    #[test]
-    fn the_durability_of_commits_changes_each_time() {
-        let db = Connection::open_in_memory().unwrap();
-        for _ in 0..3 {
-            for (setting, number) in [(Synchronous::Normal, 1), (Synchronous::Full, 2)] {
-                setting.apply(&db).unwrap();
-                let level: i64 = db
-                    .query_row("PRAGMA synchronous", [], |row| row.get(0))
-                    .unwrap();
-                assert_eq!(level, number);
-            }
-        }
-    }
 }

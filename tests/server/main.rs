@@ -35,6 +35,7 @@ mod refusals;
 mod report;
 mod retention;
 mod scenarios;
+mod serving;
 mod starting;
 mod subscribe;
 mod systemd;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::checking::check_beside;
 use crate::harness::{event, Server};
+use crate::serving::assert_serves_everything;
 use crate::wait::wait_until;
 
 /// Bytes of a log at rest (`WAL_KEPT_BYTES`), and some frames.
@@ -116,6 +117,7 @@ fn expect_a_short_log(server: &Server, events: u64) {
     wait_until("the log to be short again", || wal_bytes(server) <= AT_REST);
     check_beside(server);
     assert_eq!(server.json("/stats")["unique_processed"], events);
+    assert_serves_everything(server);
 }
 
 #[test]

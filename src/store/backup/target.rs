@@ -6,12 +6,12 @@ use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Purpose;
 use crate::limits;
-use crate::store::open::{beside, connect, make_folder, sync_folder, take_lock, trust_log};
+use crate::store::connection::Connection;
+use crate::store::open::{beside, make_folder, sync_folder, take_lock, trust_log};
 use crate::store::Durability;
 
 /// What SQLite may have left beside a database.
@@ -180,8 +180,8 @@ fn remove_companions(path: &Path) -> std::io::Result<()> {
     if path.exists() && beside(path, "-wal").exists() {
         let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
         // Closing copies the log. What is damaged or another program's is given up with its log.
-        let _ = connect(path, Durability::Full, patience, &Arc::default())
-            .and_then(|db| trust_log(&db, path));
+        let _ =
+            Connection::open(path, Durability::Full, patience).and_then(|db| trust_log(&db, path));
     }
     for companion in COMPANIONS {
         match fs::remove_file(beside(path, companion)) {

@@ -238,6 +238,8 @@ impl Store {
         if !self.retains() {
             return Ok(false);
         }
+        // Before anything is planned: the database may be opened again in here.
+        self.settle_log()?;
         let space = self.space()?;
         let was_giving_back = self.retainer.is_giving_back;
         self.judge_space(space);
@@ -253,7 +255,6 @@ impl Store {
         if !removes && !gives_back {
             return Ok(false);
         }
-        self.settle_log()?;
         if gives_back {
             self.in_lazy_transaction(|store| space::give_back(&store.db))?;
             return Ok(true);

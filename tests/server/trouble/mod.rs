@@ -2,6 +2,7 @@
 //! what can be read is read, and the service resumes by itself when the trouble is over.
 
 mod reads;
+mod recovery;
 mod space;
 mod standard_error;
 mod syncs;
@@ -15,6 +16,7 @@ use serde_json::json;
 use crate::disk::{Call, Disk, File};
 use crate::harness::{event, seqs_of, Response, Server, Setup};
 use crate::report::Tally;
+use crate::serving::assert_serves_everything;
 
 static TROUBLES: Tally = Tally::new(
     "disk-trouble",
@@ -60,8 +62,10 @@ fn assert_unhealthy(server: &Server) {
     );
 }
 
+/// Waits until the trouble is over; then everything is served.
 fn wait_until_healthy(server: &Server) {
     crate::wait::wait_until("health", || server.get("/health").status == 200);
+    assert_serves_everything(server);
 }
 
 /// Open descriptors, and KiB of memory.

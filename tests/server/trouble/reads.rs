@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use super::{assert_refused, assert_unhealthy, publish, start, wait_until_healthy};
 use crate::disk::{Call, Disk, File};
 use crate::harness::{event, seqs_of, Server};
+use crate::serving::assert_serves_everything;
 
 /// Changes the file as another program does.
 fn touch(server: &Server) {
@@ -45,6 +46,7 @@ fn reads_fail(dedup: &str, in_log: bool) {
     assert_eq!(server.json("/events/t/7")["seq"], 7);
     assert_eq!(server.get("/events/t/new").status, 404);
     publish(&server, 41..=42);
+    assert_serves_everything(&server);
     drop(other);
     let server = server.restart();
     assert_eq!(seqs_of(&server.json("/events?limit=3")), [42, 41, 40]);

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use super::{publish, start, trouble};
 use crate::disk::{Call, Disk, File};
 use crate::harness::{seqs_of, Setup};
+use crate::serving::assert_serves_everything;
 
 #[test]
 fn a_log_that_cannot_be_written() {
@@ -59,6 +60,7 @@ fn a_checkpoint_that_cannot_write() {
     let grown = server.json("/stats")["wal_bytes"].as_u64().unwrap();
     disk.heal();
     publish(&server, 651..=1_000);
+    assert_serves_everything(&server);
     let server = server.restart();
     assert_eq!(server.json("/stats")["unique_processed"], 1_000);
     assert!(server.json("/stats")["wal_bytes"].as_u64().unwrap() < grown);

@@ -1,0 +1,238 @@
+//! The server's connection to SQLite. There is one function that makes it, for the start and for every
+//! recovery alike, so that a later connection cannot lack what the first one had: flags, settings, the hook
+//! that counts the frames of the write-ahead log, SQL functions.
+//!
+//! Knows nothing of what the tables hold, but for whose they are.
+
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::OpenFlags;
+
+use super::open::{explain, identify};
+use super::slice::SliceReader;
+use super::Durability;
+use crate::limits;
+
+/// A connection that is ready for use. Dereferences to SQLite's own.
+pub(super) struct Connection {
+    db: rusqlite::Connection,
+    /// Frames in the write-ahead log, as SQLite said at the last commit.
+    wal_frames: Arc<AtomicU32>,
+    /// SQLite's setting as it is now.
+    synchronous: Synchronous,
+    /// The function `take_row` of this connection.
+    slices: SliceReader,
+}
+
+impl Deref for Connection {
+    type Target = rusqlite::Connection;
+
+    fn deref(&self) -> &rusqlite::Connection {
+        &self.db
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut rusqlite::Connection {
+        &mut self.db
+    }
+}
+
+impl Connection {
+    /// Connects to a file that is there, and that is a database of ours or empty. Another program's lock is
+    /// waited for up to `patience`. Until [`checkpoint_on_close`] allows it, closing the connection copies
+    /// nothing. The error is a clause of a sentence.
+    pub fn open(path: &Path, durability: Durability, patience: Duration) -> Result<Self, String> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = rusqlite::Connection::open_with_flags(path, flags).map_err(|e| explain(&e))?;
+        db.busy_timeout(patience).map_err(|e| explain(&e))?;
+        checkpoint_on_close(&db, false).map_err(|e| explain(&e))?;
+        // Nothing is set in a database of another program: the journal's mode is kept in the file.
+        identify(&db)?;
+        Self::prepare(db, durability).map_err(|e| explain(&e))
+    }
+
+    fn prepare(mut db: rusqlite::Connection, durability: Durability) -> rusqlite::Result<Self> {
+        db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
+        configure(&db, durability)?;
+        let wal_frames = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&wal_frames);
+        // Replaces SQLite's own checkpoint inside a commit: ours runs when nobody waits for an answer.
+        db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, frames| {
+            counter.store(frames as u32, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self {
+            wal_frames,
+            synchronous: durability.into(),
+            slices: SliceReader::attach(&db)?,
+            db,
+        })
+    }
+
+    /// A connection to a database in memory that has no tables, so that nothing is read from it or
+    /// written to it. It takes the place of one that has to be closed first.
+    pub fn placeholder() -> rusqlite::Result<Self> {
+        Self::prepare(rusqlite::Connection::open_in_memory()?, Durability::Full)
+    }
+
+    /// Frames in the write-ahead log, as SQLite said at the last commit.
+    pub fn wal_frames(&self) -> u32 {
+        self.wal_frames.load(Ordering::Relaxed)
+    }
+
+    /// The write-ahead log has been copied whole, and the next commit begins it anew.
+    pub fn forget_wal_frames(&self) {
+        self.wal_frames.store(0, Ordering::Relaxed);
+    }
+
+    /// Counts the frames that the log has now, where no commit has said so yet.
+    pub fn count_wal_frames(&self) -> rusqlite::Result<()> {
+        let frames = u32::try_from(position(&self.db)?.frames).unwrap_or(u32::MAX);
+        self.wal_frames.store(frames, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Reads rows by the slice.
+    pub fn slices(&self) -> &SliceReader {
+        &self.slices
+    }
+
+    /// Whether the next commits wait for the disk. SQLite takes a change only between transactions.
+    pub fn set_synchronous(&mut self, wanted: Synchronous) -> rusqlite::Result<()> {
+        if self.synchronous != wanted {
+            wanted.apply(&self.db)?;
+            self.synchronous = wanted;
+        }
+        Ok(())
+    }
+
+    /// Closes it, and says what went wrong, which dropping it does not.
+    pub fn close(self) -> rusqlite::Result<()> {
+        self.db.close().map_err(|(_, error)| error)
+    }
+}
+
+fn configure(db: &rusqlite::Connection, durability: Durability) -> rusqlite::Result<()> {
+    let pages: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    if pages == 0 {
+        // Only a file that is still empty can get the map of its pages without which none can be given
+        // back. The journal's mode makes the first page.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    Synchronous::from(durability).apply(db)?;
+    db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    limit_log(db, limits::WAL_KEPT_BYTES as u64)
+}
+
+/// Has SQLite cut the write-ahead log to this many bytes when it begins it anew.
+pub(super) fn limit_log(db: &rusqlite::Connection, bytes: u64) -> rusqlite::Result<()> {
+    db.pragma_update_and_check(None, "journal_size_limit", bytes as i64, |_| Ok(()))
+}
+
+/// Whether closing the last connection copies the log into the database and removes it.
+pub(super) fn checkpoint_on_close(
+    db: &rusqlite::Connection,
+    is_wanted: bool,
+) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted)
+        .map(|_| ())
+}
+
+/// Where SQLite stands in the write-ahead log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCopied {
+    /// Frames up to the last commit.
+    pub frames: u64,
+    /// Those of them that it takes for copied.
+    pub copied: u64,
+}
+
+impl LogCopied {
+    /// Frames that have still to be copied.
+    pub fn left(&self) -> u64 {
+        self.frames.saturating_sub(self.copied)
+    }
+}
+
+/// Asks SQLite where it stands; copies nothing.
+pub(super) fn position(db: &rusqlite::Connection) -> rusqlite::Result<LogCopied> {
+    db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+        Ok(LogCopied {
+            frames: row.get::<_, i64>(1)?.max(0) as u64,
+            copied: row.get::<_, i64>(2)?.max(0) as u64,
+        })
+    })
+}
+
+/// A number that changes when another connection commits.
+pub(super) fn data_version(db: &rusqlite::Connection) -> rusqlite::Result<i64> {
+    db.query_row("PRAGMA data_version", [], |row| row.get(0))
+}
+
+/// Begins a transaction that may write.
+pub(super) fn begin(db: &rusqlite::Connection) -> rusqlite::Result<()> {
+    db.prepare_cached("BEGIN IMMEDIATE")?
+        .execute([])
+        .map(|_| ())
+}
+
+/// Commits the open transaction.
+pub(super) fn commit(db: &rusqlite::Connection) -> rusqlite::Result<()> {
+    db.prepare_cached("COMMIT")?.execute([]).map(|_| ())
+}
+
+/// SQLite's `synchronous`, as far as it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Synchronous {
+    Full,
+    Normal,
+}
+
+impl Synchronous {
+    /// Makes it the connection's setting. SQLite does this when it prepares the statement and not when
+    /// it runs it (PRAGMA statements in its documentation), so a kept statement would do nothing.
+    fn apply(self, db: &rusqlite::Connection) -> rusqlite::Result<()> {
+        let level = match self {
+            Synchronous::Full => "FULL",
+            Synchronous::Normal => "NORMAL",
+        };
+        db.pragma_update(None, "synchronous", level)
+    }
+}
+
+impl From<Durability> for Synchronous {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Full => Synchronous::Full,
+            Durability::Normal => Synchronous::Normal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kept statements did this once and never again, so every batch of duplicates waited for the disk.
+    #[test]
+    fn the_durability_of_commits_changes_each_time() {
+        let mut db = Connection::placeholder().unwrap();
+        for _ in 0..3 {
+            for (setting, number) in [(Synchronous::Normal, 1), (Synchronous::Full, 2)] {
+                db.set_synchronous(setting).unwrap();
+                let level: i64 = db
+                    .query_row("PRAGMA synchronous", [], |row| row.get(0))
+                    .unwrap();
+                assert_eq!(level, number);
+            }
+        }
+    }
+}
