@@ -383,6 +383,8 @@ pub const SHIP_LINE_MAX_BYTES: usize = 1024 * 1024;
 pub const SHIP_READ_BYTES: usize = 256 * 1024;
 /// Bytes before a mark by which a file is known again.
 pub const SHIP_TAIL_BYTES: usize = 1024;
+/// Bytes of NULs that are looked at in one go for what comes after them.
+pub const SHIP_HOLE_BYTES: u64 = 16 * 1024 * 1024;
 /// Events in one request.
 pub const SHIP_BATCH_EVENTS: usize = 1_000;
 /// Requests with lines of one file before the next file has its turn.

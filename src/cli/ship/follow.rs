@@ -10,16 +10,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::event::Template;
-use super::lines::{self, Next};
 use super::mark::{Identity, Mark};
 use super::siblings::{open, siblings};
 use super::state::{Entry, Pending, State};
+use super::tracked::{without_nuls, Look, Reading, Source, Tracked};
 use crate::client::Batch;
-use crate::limits::{
-    CLIENT_BATCH_BYTES, SHIP_BATCH_EVENTS, SHIP_DONE_MS, SHIP_FILES_MAX, SHIP_LINE_MAX_BYTES,
-    SHIP_READ_BYTES, SHIP_SAVE_MS, SHIP_TAIL_BYTES,
-};
+use crate::limits::{SHIP_DONE_MS, SHIP_FILES_MAX, SHIP_READ_BYTES, SHIP_SAVE_MS};
 
 /// How much older than a look a copy may claim to be that was made behind it: clocks of files are coarse.
 const CLOCK_SLACK: Duration = Duration::from_secs(1);
@@ -43,67 +39,6 @@ pub struct Follower {
     newest: Option<u64>,
 }
 
-/// A file that is read.
-struct Tracked {
-    file: File,
-    entry: Entry,
-    /// Whether the path names it.
-    is_current: bool,
-    /// Its length and time of change when all of it had been read.
-    read_at: Option<(u64, SystemTime)>,
-    /// When it was last found to hold what was read of it.
-    known_at: SystemTime,
-}
-
-/// What a look at a file came to.
-pub enum Look {
-    /// There is nothing new.
-    Nothing,
-    /// It was truncated, and is to be looked at again.
-    Truncated,
-    Lines(Reading),
-}
-
-/// Lines that have been read and are to be published.
-pub struct Reading {
-    mark: Mark,
-    /// The time of reading, where events have it.
-    time: Option<String>,
-}
-
-impl Tracked {
-    fn new(file: File, entry: Entry, is_current: bool, known_at: SystemTime) -> Tracked {
-        Tracked {
-            file,
-            entry,
-            is_current,
-            read_at: None,
-            known_at,
-        }
-    }
-
-    /// Reads into `buffer` from the tail of the mark on; true where it comes to the file's end.
-    fn read(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<bool> {
-        buffer.resize(SHIP_TAIL_BYTES + most, 0);
-        let from = self.entry.mark.read_from();
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match self
-                .file
-                .read_at(&mut buffer[filled..], from + filled as u64)
-            {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let is_end = filled < buffer.len();
-        buffer.truncate(filled);
-        Ok(is_end)
-    }
-}
-
 impl Follower {
     /// Goes on where the state says, or begins.
     ///
@@ -119,7 +54,7 @@ impl Follower {
         let known = state.load()?;
         let is_begun = known
             .as_ref()
-            .is_some_and(|(entries, _)| !entries.is_empty());
+            .is_some_and(|loaded| !loaded.files.is_empty());
         let mut follower = Follower {
             path,
             source: source.to_owned(),
@@ -140,9 +75,9 @@ impl Follower {
                     format!("cannot write the state {path}: {error}; --state keeps it elsewhere")
                 })?;
             }
-            Some((entries, written)) => {
-                for entry in entries {
-                    follower.resume(entry, written, tell);
+            Some(loaded) => {
+                for entry in loaded.files {
+                    follower.resume(entry, (loaded.version, loaded.written), tell);
                 }
             }
         }
@@ -159,7 +94,12 @@ impl Follower {
     }
 
     /// Finds a file again that was being read.
-    fn resume(&mut self, entry: Entry, written: SystemTime, tell: &dyn Fn(&str)) {
+    fn resume(
+        &mut self,
+        mut entry: Entry,
+        (version, written): (u32, SystemTime),
+        tell: &dyn Fn(&str),
+    ) {
         self.newest = self.newest.max(entry.identity.born);
         let is_it = |path: &Path| -> Option<File> {
             let (file, about) = open(path).ok()?;
@@ -173,6 +113,11 @@ impl Follower {
         });
         match found {
             Some((file, is_current)) => {
+                if version == 1 {
+                    // Where it cannot be read that shows when it is read on.
+                    let mark = without_nuls(&file, &entry, &self.source).ok().flatten();
+                    entry.mark = mark.unwrap_or(entry.mark);
+                }
                 let tracked = Tracked::new(file, entry, is_current, written);
                 self.files.push(tracked);
             }
@@ -227,7 +172,8 @@ impl Follower {
             mark,
             pending: None,
         };
-        let tracked = Tracked::new(file, entry, false, SystemTime::now());
+        let mut tracked = Tracked::new(file, entry, false, SystemTime::now());
+        tracked.is_begun_at_end = self.from_end;
         self.files.push(tracked);
         self.must_save = true;
     }
@@ -268,10 +214,7 @@ impl Follower {
             end -= length as u64;
         }
         let mut mark = Mark::start(Identity::of(about), 0, &self.source, end);
-        let length = end.min(SHIP_TAIL_BYTES as u64);
-        let mut tail = vec![0; length as usize];
-        file.read_exact_at(&mut tail, end - length)?;
-        mark.remember_tail(&tail);
+        mark.read_tail(file)?;
         Ok(mark)
     }
 
@@ -279,75 +222,20 @@ impl Follower {
     pub fn read(
         &mut self,
         index: usize,
-        template: &Template,
-        now: &str,
+        source: &Source,
         buffer: &mut Vec<u8>,
         batch: &mut Batch,
     ) -> io::Result<Look> {
-        let is_complete = self.is_complete(index)?;
-        let tracked = &mut self.files[index];
-        let about = tracked.file.metadata()?;
-        let state = (about.len(), about.modified()?);
-        let rest = about.len().checked_sub(tracked.entry.mark.offset);
-        if tracked.read_at == Some(state) && (!is_complete || rest == Some(0)) {
-            tracked.known_at = SystemTime::now();
-            return Ok(Look::Nothing);
+        let is_complete = source.is_complete && !self.files[index].is_begun_at_end;
+        let source = Source {
+            is_complete: is_complete || self.is_complete(index)?,
+            ..*source
+        };
+        let look = self.files[index].read(&source, buffer, batch)?;
+        if matches!(look, Look::Truncated) {
+            self.truncated(index);
         }
-        let mut most = SHIP_READ_BYTES;
-        loop {
-            let is_end = tracked.read(buffer, most)?;
-            let mut mark = tracked.entry.mark.clone();
-            let Some(bytes) = mark.behind_tail(buffer).filter(|_| rest.is_some()) else {
-                self.truncated(index);
-                return Ok(Look::Truncated);
-            };
-            tracked.known_at = SystemTime::now();
-            let tail = buffer.len() - bytes.len();
-            let pending = tracked.entry.pending.as_ref();
-            let pending = pending.filter(|pending| mark.offset < pending.until);
-            let time = pending.map_or(now, |pending| &pending.read_at).to_owned();
-            let until = pending.map_or(u64::MAX, |pending| pending.until);
-            let (mut at, mut has_read_time, mut is_unfinished) = (0, false, false);
-            while mark.offset < until
-                && batch.len() < SHIP_BATCH_EVENTS
-                && batch.size() < CLIENT_BATCH_BYTES
-                && !is_unfinished
-            {
-                match lines::next(&bytes[at..], mark.part, is_complete && is_end) {
-                    Next::Hole(length) => {
-                        at += length;
-                        mark.skip(length);
-                    }
-                    Next::Line(line) => {
-                        let event_id = mark.pass(&line);
-                        let event = template.event(&event_id, &line, &time);
-                        has_read_time |= event.has_read_time;
-                        batch.push(event.json.as_bytes());
-                        at += line.length;
-                    }
-                    Next::Unfinished => is_unfinished = true,
-                }
-            }
-            if is_unfinished && is_end {
-                tracked.read_at = Some(state);
-            }
-            mark.remember_tail(&buffer[..tail + at]);
-            if batch.is_empty() {
-                tracked.entry.mark = mark;
-                if is_end {
-                    return Ok(Look::Nothing);
-                }
-                // A hole, or the beginning of a line that is longer than what was read.
-                if at == 0 {
-                    most = SHIP_LINE_MAX_BYTES + 1;
-                }
-                continue;
-            }
-            return Ok(Look::Lines(Reading {
-                mark,
-                time: has_read_time.then_some(time),
-            }));
-        }
+        Ok(look)
     }
 
     /// Whether nobody will write to a file any more, as far as can be told.
@@ -383,13 +271,7 @@ impl Follower {
             };
             Tracked::new(file, entry, false, tracked.known_at)
         });
-        let tracked = &mut self.files[index];
-        tracked.read_at = None;
-        tracked.known_at = SystemTime::now();
-        let entry = &mut tracked.entry;
-        entry.generation += 1;
-        entry.mark = Mark::start(entry.identity, entry.generation, &self.source, 0);
-        entry.pending = None;
+        self.files[index].restart(&self.source);
         self.must_save = true;
         if let Some(copy) = copy {
             self.files.insert(index, copy);
@@ -399,14 +281,11 @@ impl Follower {
     /// What has been read is about to be published.
     pub fn announce(&mut self, index: usize, reading: &Reading) -> io::Result<()> {
         let entry = &mut self.files[index].entry;
-        if let Some(time) = &reading.time {
-            let until = reading.mark.offset;
-            let is_known = |pending: &Pending| pending.until >= until && pending.read_at == *time;
+        if let Some(pending) = reading.pending() {
+            let is_known =
+                |known: &Pending| known.until >= pending.until && known.read_at == pending.read_at;
             if !entry.pending.as_ref().is_some_and(is_known) {
-                entry.pending = Some(Pending {
-                    until,
-                    read_at: time.clone(),
-                });
+                entry.pending = Some(pending);
                 self.must_save = true;
             }
         }
@@ -420,11 +299,7 @@ impl Follower {
     pub fn commit(&mut self, index: usize, reading: Reading) {
         let entry = &mut self.files[index].entry;
         entry.mark = reading.mark;
-        let offset = entry.mark.offset;
-        entry.pending = entry
-            .pending
-            .take()
-            .filter(|pending| pending.until > offset);
+        entry.drop_pending();
     }
 
     /// Forgets the files that are done with.
@@ -437,6 +312,14 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// Sentences about what the files hold that is not shipped.
+    pub fn leftovers(&self) -> Vec<String> {
+        let rests = self.files.iter().filter_map(Tracked::rest);
+        rests
+            .map(|rest| format!("{}: {rest}", self.path.display()))
+            .collect()
     }
 
     /// Writes the state if it has changed; unless `now`, at most once a second.

@@ -147,6 +147,26 @@ impl Mark {
         };
     }
 
+    /// Takes the tail from a file that holds what was read of it.
+    pub fn read_tail(&mut self, file: &File) -> io::Result<()> {
+        let length = self.offset.min(SHIP_TAIL_BYTES as u64);
+        let mut tail = vec![0; length as usize];
+        file.read_exact_at(&mut tail, self.offset - length)?;
+        self.remember_tail(&tail);
+        Ok(())
+    }
+
+    /// Whether what is before the mark is nothing but NULs, as far as it is remembered.
+    pub fn has_tail_of_nuls(&self) -> bool {
+        let nuls = vec![0; self.tail.length];
+        self.tail.length > 0 && self.behind_tail(&nuls).is_some()
+    }
+
+    /// Whether the same lines were read before both marks.
+    pub fn has_read_the_same(&self, other: &Mark) -> bool {
+        self.chain == other.chain
+    }
+
     /// Whether a file holds, before the mark, what was read there.
     pub fn fits(&self, file: &File) -> io::Result<bool> {
         let mut tail = vec![0; self.tail.length];

@@ -11,6 +11,7 @@ mod lines;
 mod mark;
 mod siblings;
 mod state;
+mod tracked;
 
 use std::fmt;
 use std::fs;
@@ -28,9 +29,10 @@ use crate::event::name_error;
 use crate::limits;
 use crate::text::escaped;
 use event::Template;
-use follow::{Follower, Look};
+use follow::Follower;
 use mark::short_hash;
 use state::State;
+use tracked::{Look, Source};
 
 /// Follow log files and publish each line as an event
 ///
@@ -55,7 +57,7 @@ pub struct ShipArgs {
     #[arg(long)]
     from_end: bool,
 
-    /// Ship what is there, and end
+    /// Ship what is there, and end; the last line counts without its line end
     #[arg(long)]
     once: bool,
 
@@ -196,11 +198,19 @@ impl Shipper {
         while index < self.followers[number].files() && batches < limits::SHIP_BATCHES_PER_TURN {
             self.batch.clear();
             let follower = &mut self.followers[number];
-            let (buffer, batch) = (&mut self.buffer, &mut self.batch);
-            let reading = follower.read(index, &self.template, &now(), buffer, batch);
+            let source = Source {
+                template: &self.template,
+                now: &now(),
+                is_complete: self.once,
+            };
+            let reading = follower.read(index, &source, &mut self.buffer, &mut self.batch);
             let reading = match reading {
                 Ok(Look::Lines(reading)) => reading,
                 Ok(Look::Truncated) => continue,
+                Ok(Look::More) => {
+                    batches += 1;
+                    continue;
+                }
                 Ok(Look::Nothing) => {
                     index += 1;
                     continue;
@@ -286,6 +296,11 @@ impl Shipper {
             .iter_mut()
             .map(|follower| follower.save(true));
         let failure = saves.filter_map(Result::err).last();
+        if is_stopped || ended.is_ok() {
+            for sentence in self.followers.iter().flat_map(Follower::leftovers) {
+                self.client.tell(&escaped(&sentence));
+            }
+        }
         // Where nobody can read the sums the exit code still tells.
         let _ = write!(stdout(), "{}", self.sums);
         match ended {

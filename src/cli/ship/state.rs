@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mark::{Identity, Mark};
 
-/// The version of the form.
-const VERSION: u32 = 1;
+/// The version of the form. Version 1 could stand after NULs at the end of a file.
+const VERSION: u32 = 2;
 
 /// One file that is being read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,11 +34,28 @@ pub struct Pending {
     pub read_at: String,
 }
 
+impl Entry {
+    /// Forgets what was pending once the mark is after it; true where it was.
+    pub fn drop_pending(&mut self) -> bool {
+        let offset = self.mark.offset;
+        let is_done = |pending: &mut Pending| pending.until <= offset;
+        self.pending.take_if(is_done).is_some()
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Content {
     version: u32,
     /// The files that are being read, oldest first.
     files: Vec<Entry>,
+}
+
+/// What a state says.
+pub struct Loaded {
+    pub files: Vec<Entry>,
+    pub version: u32,
+    /// When it was written.
+    pub written: SystemTime,
 }
 
 /// The file.
@@ -55,11 +72,11 @@ impl State {
         &self.path
     }
 
-    /// What it says, and when that was written; none where there is no file yet.
+    /// What it says; none where there is no file yet.
     ///
     /// # Errors
     /// One sentence.
-    pub fn load(&self) -> Result<Option<(Vec<Entry>, SystemTime)>, String> {
+    pub fn load(&self) -> Result<Option<Loaded>, String> {
         let fail = |what: &dyn std::fmt::Display| {
             let path = self.path.display();
             format!("cannot use the state {path}: {what}")
@@ -70,17 +87,18 @@ impl State {
             Err(error) => return Err(fail(&error)),
         };
         let content: Content = serde_json::from_slice(&text).map_err(|error| fail(&error))?;
-        if content.version != VERSION {
+        if !(1..=VERSION).contains(&content.version) {
             return Err(fail(&"it was written by another version of this program"));
         }
         if !content.files.iter().all(|entry| entry.mark.is_sound()) {
             return Err(fail(&"its numbers do not go together"));
         }
         let written = fs::metadata(&self.path).and_then(|about| about.modified());
-        Ok(Some((
-            content.files,
-            written.map_err(|error| fail(&error))?,
-        )))
+        Ok(Some(Loaded {
+            files: content.files,
+            version: content.version,
+            written: written.map_err(|error| fail(&error))?,
+        }))
     }
 
     /// Writes it anew: whoever is interrupted leaves the old one.

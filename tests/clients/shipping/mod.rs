@@ -4,6 +4,7 @@ mod content;
 mod interruptions;
 mod refusals;
 mod rotation;
+mod unfinished;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

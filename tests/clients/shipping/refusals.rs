@@ -53,7 +53,7 @@ fn files_and_folders_that_cannot_be_used_are_named() {
     for (broken, sentence) in [
         (String::new(), "cannot use the state"),
         (
-            whole.replace("\"version\":1", "\"version\":9"),
+            whole.replace("\"version\":2", "\"version\":9"),
             "another version",
         ),
         (

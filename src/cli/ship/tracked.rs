@@ -1,0 +1,420 @@
+//! A file that is open and read: from its mark on, as far as what it holds cannot change any more.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::time::SystemTime;
+
+use rustix::fs::{seek, SeekFrom};
+use rustix::io::Errno;
+
+use super::event::Template;
+use super::lines::{self, Bounds, Line, Next};
+use super::mark::Mark;
+use super::state::{Entry, Pending};
+use crate::client::Batch;
+use crate::limits::{
+    CLIENT_BATCH_BYTES, SHIP_BATCH_EVENTS, SHIP_HOLE_BYTES, SHIP_LINE_MAX_BYTES, SHIP_READ_BYTES,
+    SHIP_TAIL_BYTES,
+};
+
+/// A file that is read.
+pub struct Tracked {
+    pub file: File,
+    pub entry: Entry,
+    /// Whether the path names it.
+    pub is_current: bool,
+    /// Whether what was before its end was left out in this run. Its last line was begun there, and is not
+    /// taken for a whole one.
+    pub is_begun_at_end: bool,
+    /// When it was last found to hold what was read of it.
+    pub known_at: SystemTime,
+    /// What it was when all had been read that can be.
+    read_at: Option<Version>,
+    /// Whether it was read twice since then. Times of change are coarse, so that once is not enough.
+    is_settled: bool,
+    hole: Option<Hole>,
+}
+
+/// What shows that a file has changed, and how it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Version {
+    length: u64,
+    modified: SystemTime,
+    is_complete: bool,
+}
+
+/// NULs that have been looked at.
+struct Hole {
+    from: u64,
+    to: u64,
+    version: Version,
+}
+
+/// What comes after NULs.
+enum AfterHole {
+    /// Other bytes, from here on.
+    Bytes(u64),
+    EndOfFile,
+    /// It takes another look to tell.
+    Unknown,
+}
+
+/// What a look at a file came to.
+pub enum Look {
+    /// There is nothing new.
+    Nothing,
+    /// It was truncated, and is to be looked at again.
+    Truncated,
+    /// There were no lines yet.
+    More,
+    Lines(Reading),
+}
+
+/// Lines that have been read and are to be published.
+pub struct Reading {
+    pub mark: Mark,
+    /// The time of reading, where what is read again depends on it.
+    time: Option<String>,
+}
+
+/// Where the lines of a batch come from.
+pub struct Source<'a> {
+    pub template: &'a Template,
+    pub now: &'a str,
+    /// The last line of the file counts without its line end.
+    pub is_complete: bool,
+}
+
+/// What was read of a file.
+struct View<'a> {
+    /// From the mark on.
+    bytes: &'a [u8],
+    /// The file ends with them.
+    is_end: bool,
+    is_complete: bool,
+    has_holes: bool,
+}
+
+/// The lines of one batch as they are put together.
+struct Lines<'a> {
+    template: &'a Template,
+    time: String,
+    mark: Mark,
+    needs_time: bool,
+    batch: &'a mut Batch,
+}
+
+impl Tracked {
+    pub fn new(file: File, entry: Entry, is_current: bool, known_at: SystemTime) -> Tracked {
+        Tracked {
+            file,
+            entry,
+            is_current,
+            is_begun_at_end: false,
+            known_at,
+            read_at: None,
+            is_settled: false,
+            hole: None,
+        }
+    }
+
+    /// Reads lines into a batch.
+    pub fn read(
+        &mut self,
+        source: &Source,
+        buffer: &mut Vec<u8>,
+        batch: &mut Batch,
+    ) -> io::Result<Look> {
+        let version = self.version(source.is_complete)?;
+        if version.length < self.entry.mark.offset {
+            return Ok(Look::Truncated);
+        }
+        if self.read_at == Some(version) && self.is_settled {
+            self.known_at = SystemTime::now();
+            return Ok(Look::Nothing);
+        }
+        let has_holes = !self.is_wide()?;
+        let mut most = SHIP_READ_BYTES;
+        loop {
+            let is_end = self.fill(buffer, most)?;
+            let Some(bytes) = self.entry.mark.behind_tail(buffer) else {
+                return Ok(Look::Truncated);
+            };
+            self.known_at = SystemTime::now();
+            let mut view = View {
+                bytes,
+                is_end,
+                is_complete: source.is_complete && is_end,
+                has_holes,
+            };
+            let mut lines = Lines::new(source, &self.entry, &mut view, batch);
+            let (at, written) = lines.take(&view);
+            let tail = buffer.len() - bytes.len();
+            lines.mark.remember_tail(&buffer[..tail + at]);
+            if !lines.batch.is_empty() {
+                return Ok(lines.reading());
+            }
+            self.entry.mark = lines.mark.clone();
+            if self.entry.drop_pending() {
+                continue;
+            }
+            if view.is_end {
+                let is_all = at + written == bytes.len();
+                self.is_settled = self.read_at == Some(version) && is_all;
+                self.read_at = Some(version);
+                return Ok(Look::Nothing);
+            }
+            if at > 0 {
+                continue;
+            }
+            if most <= SHIP_LINE_MAX_BYTES && written > 0 {
+                most = SHIP_LINE_MAX_BYTES + 1;
+                continue;
+            }
+            let is_between_lines = written == 0 && lines.mark.part == 0;
+            match self.after_hole(lines.mark.offset + written as u64, version)? {
+                AfterHole::Unknown => return Ok(Look::More),
+                AfterHole::Bytes(at) if is_between_lines => self.skip_to(at)?,
+                AfterHole::EndOfFile if written == 0 || !source.is_complete => {
+                    return Ok(Look::Nothing);
+                }
+                AfterHole::Bytes(_) | AfterHole::EndOfFile => {
+                    lines.push_unended(&lines::unended(bytes, written, lines.mark.part));
+                    lines.mark.remember_tail(&buffer[..tail + written]);
+                    return Ok(lines.reading());
+                }
+            }
+        }
+    }
+
+    /// Begins again in a file that was truncated.
+    pub fn restart(&mut self, source: &str) {
+        let entry = &mut self.entry;
+        entry.generation += 1;
+        entry.mark = Mark::start(entry.identity, entry.generation, source, 0);
+        entry.pending = None;
+        self.read_at = None;
+        self.hole = None;
+        self.known_at = SystemTime::now();
+    }
+
+    fn version(&self, is_complete: bool) -> io::Result<Version> {
+        let about = self.file.metadata()?;
+        Ok(Version {
+            length: about.len(),
+            modified: about.modified()?,
+            is_complete,
+        })
+    }
+
+    /// What it holds after the mark, as a sentence; none where that is nothing.
+    pub fn rest(&self) -> Option<String> {
+        let offset = self.entry.mark.offset;
+        let length = self.file.metadata().ok()?.len().checked_sub(offset)?;
+        let mut head = vec![0; SHIP_READ_BYTES];
+        let count = read_at(&self.file, &mut head, offset).ok()?;
+        let is_nul = head[..count].iter().all(|byte| *byte == 0);
+        match (length, is_nul) {
+            (0, _) => None,
+            (_, true) => Some(format!(
+                "{length} bytes of NUL at its end are not shipped; a later run ships what is written there"
+            )),
+            (_, false) => Some(format!(
+                "{length} bytes at its end are not shipped; a later run goes on with them"
+            )),
+        }
+    }
+
+    /// Whether its characters have two bytes: it begins with a byte order mark of UTF-16.
+    fn is_wide(&self) -> io::Result<bool> {
+        let mut head = [0; 2];
+        let count = read_at(&self.file, &mut head, 0)?;
+        Ok(matches!(&head[..count], [0xff, 0xfe] | [0xfe, 0xff]))
+    }
+
+    /// Reads into `buffer` from the tail of the mark on; true where it comes to the file's end.
+    fn fill(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<bool> {
+        buffer.resize(SHIP_TAIL_BYTES + most, 0);
+        let count = read_at(&self.file, buffer, self.entry.mark.read_from())?;
+        buffer.truncate(count);
+        Ok(count < SHIP_TAIL_BYTES + most)
+    }
+
+    /// Looks what comes after NULs that begin at `from`, at a bounded number of bytes.
+    fn after_hole(&mut self, from: u64, version: Version) -> io::Result<AfterHole> {
+        let known = self.hole.as_ref();
+        let known = known.filter(|hole| hole.from == from && hole.version == version);
+        let mut at = known.map_or(from, |hole| hole.to);
+        // Most are holes of the file system as well, which need not be read.
+        match seek(&self.file, SeekFrom::Data(at)) {
+            Ok(data) => at = data,
+            Err(Errno::NXIO) => at = version.length,
+            Err(_) => {}
+        }
+        let until = at.saturating_add(SHIP_HOLE_BYTES);
+        let mut piece = vec![0; SHIP_READ_BYTES];
+        while at < version.length.min(until) {
+            let count = read_at(&self.file, &mut piece, at)?;
+            if let Some(length) = piece[..count].iter().position(|byte| *byte != 0) {
+                return Ok(AfterHole::Bytes(at + length as u64));
+            }
+            at += count as u64;
+            if count == 0 {
+                at = version.length;
+            }
+        }
+        let to = at.min(version.length);
+        self.hole = Some(Hole { from, to, version });
+        Ok(match to == version.length {
+            true => AfterHole::EndOfFile,
+            false => AfterHole::Unknown,
+        })
+    }
+
+    /// Moves the mark over NULs.
+    fn skip_to(&mut self, offset: u64) -> io::Result<()> {
+        let mark = &mut self.entry.mark;
+        mark.skip((offset - mark.offset) as usize);
+        mark.read_tail(&self.file)
+    }
+}
+
+impl View<'_> {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            is_complete: self.is_complete,
+            has_holes: self.has_holes,
+        }
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// What has perhaps been published is read with the time that it had, and no further.
+    fn new(source: &Source<'a>, entry: &Entry, view: &mut View, batch: &'a mut Batch) -> Lines<'a> {
+        let mut time = source.now;
+        if let Some(pending) = &entry.pending {
+            time = &pending.read_at;
+            let rest = pending.until.saturating_sub(entry.mark.offset);
+            if rest <= view.bytes.len() as u64 {
+                view.bytes = &view.bytes[..rest as usize];
+                (view.is_end, view.is_complete) = (false, true);
+            }
+        }
+        Lines {
+            template: source.template,
+            time: time.to_owned(),
+            mark: entry.mark.clone(),
+            needs_time: false,
+            batch,
+        }
+    }
+
+    /// Takes lines until the batch is full or the next one has no end. Returns the number of bytes taken, and
+    /// how many that one has.
+    fn take(&mut self, view: &View) -> (usize, usize) {
+        let mut at = 0;
+        while self.batch.len() < SHIP_BATCH_EVENTS && self.batch.size() < CLIENT_BATCH_BYTES {
+            match lines::next(&view.bytes[at..], self.mark.part, view.bounds()) {
+                Next::Hole(length) => {
+                    at += length;
+                    self.mark.skip(length);
+                }
+                Next::Line(line) => {
+                    at += line.length;
+                    match line.has_more || view.bytes[..at].ends_with(b"\n") {
+                        true => self.push(&line),
+                        false => self.push_unended(&line),
+                    }
+                }
+                Next::Unfinished(written) => return (at, written),
+            }
+        }
+        (at, 0)
+    }
+
+    fn push(&mut self, line: &Line) {
+        let event_id = self.mark.pass(line);
+        let event = self.template.event(&event_id, line, &self.time);
+        self.needs_time |= event.has_read_time;
+        self.batch.push(event.json.as_bytes());
+    }
+
+    /// Where it was cut is remembered with the time: it is cut there when it is read again.
+    fn push_unended(&mut self, line: &Line) {
+        self.push(line);
+        self.needs_time = true;
+    }
+
+    fn reading(self) -> Look {
+        Look::Lines(Reading {
+            mark: self.mark,
+            time: self.needs_time.then_some(self.time),
+        })
+    }
+}
+
+impl Reading {
+    /// What is remembered before it is published; none where nothing need be.
+    pub fn pending(&self) -> Option<Pending> {
+        self.time.as_ref().map(|time| Pending {
+            until: self.mark.offset,
+            read_at: time.clone(),
+        })
+    }
+}
+
+/// Fills `buffer` as far as the file goes. Returns the number of bytes.
+pub fn read_at(file: &File, buffer: &mut [u8], from: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], from + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The mark of a state of the first version, which passed over NULs at the end of a file: where its lines
+/// end. None where that cannot be found.
+pub fn without_nuls(file: &File, entry: &Entry, source: &str) -> io::Result<Option<Mark>> {
+    let mut last = [1];
+    if let Some(at) = entry.mark.offset.checked_sub(1) {
+        read_at(file, &mut last, at)?;
+    }
+    if last != [0] && !entry.mark.has_tail_of_nuls() {
+        return Ok(None);
+    }
+    let bounds = Bounds {
+        is_complete: false,
+        has_holes: true,
+    };
+    let mut mark = Mark::start(entry.identity, entry.generation, source, 0);
+    let mut buffer = vec![0; SHIP_LINE_MAX_BYTES + 1];
+    while !mark.has_read_the_same(&entry.mark) {
+        let from = mark.offset;
+        let count = read_at(file, &mut buffer, from)?;
+        let mut at = 0;
+        while !mark.has_read_the_same(&entry.mark) {
+            match lines::next(&buffer[at..count], mark.part, bounds) {
+                Next::Hole(length) => {
+                    at += length;
+                    mark.skip(length);
+                }
+                Next::Line(line) => {
+                    at += line.length;
+                    mark.pass(&line);
+                }
+                Next::Unfinished(_) => break,
+            }
+        }
+        if mark.offset == from || mark.offset > entry.mark.offset {
+            return Ok(None);
+        }
+    }
+    mark.read_tail(file)?;
+    Ok(Some(mark))
+}
