@@ -18,7 +18,7 @@ pub use feed::{Fed, Stream, Subscriber};
 
 use crate::api::route::{self, Route};
 use crate::api::{access, dashboard, pages, publish, read, subscriptions, watch};
-use crate::clock::{Now, Stamp};
+use crate::clock::{Now, Stamp, SteadyClock};
 use crate::event::{EventSpans, Span};
 use crate::http::encoding::Coding;
 use crate::http::{Request, Response};
@@ -100,6 +100,8 @@ pub struct App {
     locked_since: Option<u64>,
     draining: bool,
     started: Now,
+    /// What retention goes by.
+    steady: SteadyClock,
     rejected: u64,
     batches: u64,
     /// This turn has committed events.
@@ -137,6 +139,7 @@ impl App {
             locked_since: None,
             draining: false,
             started: now,
+            steady: SteadyClock::new(now),
             rejected: 0,
             batches: 0,
             has_committed: false,
@@ -296,12 +299,14 @@ impl App {
             return;
         }
         self.outcomes.clear();
+        let retain_at = self.steady_time(now);
         let (events, begun) = (self.ring.len(), self.clock.map(|clock| clock()));
         let publications = self.ring.slots().map(|slot| &slot.publication);
         match self.store.commit_all(
             publications,
             self.changes.list(),
             now.unix_us,
+            retain_at,
             &mut self.outcomes,
         ) {
             Ok(changed) => {

@@ -2,8 +2,10 @@
 //! nothing below `net` may ask the operating system for the time.
 
 mod stamp;
+mod steady;
 
 pub use stamp::Stamp;
+pub use steady::SteadyClock;
 
 /// One reading of the monotonic and the wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -31,10 +31,23 @@ impl App {
             return Ok(self.store.idle_work(false)? || self.store.retains());
         }
         self.retains_first = !self.retains_first;
-        if self.retains_first && self.store.retain(now.unix_us)? {
+        let retain_at = self.steady_time(now);
+        if self.retains_first && self.store.retain(retain_at)? {
             return Ok(true);
         }
-        Ok(self.store.idle_work(true)? || !self.retains_first && self.store.retain(now.unix_us)?)
+        Ok(self.store.idle_work(true)? || !self.retains_first && self.store.retain(retain_at)?)
+    }
+
+    /// What time it is for retention, in microseconds since the epoch.
+    pub(super) fn steady_time(&mut self, now: Now) -> i64 {
+        let jump = self.steady.see(now).filter(|_| self.store.retains());
+        if let Some(ahead_us) = jump {
+            log::warn!(
+                "the wall clock went ahead by {} s: retention follows it when that has lasted an hour",
+                ahead_us / 1_000_000
+            );
+        }
+        self.steady.at(now)
     }
 
     /// The database whose write-ahead log another process is to copy, if that is needed.
@@ -53,8 +66,9 @@ impl App {
         let summarises = self.options.log_duplicates == LogDuplicates::Summary;
         let summary = (summarises && self.summary.0 > 0).then_some(self.summary.1);
         let retention = self.store.retention_due().map(|due| {
-            let wait = u64::try_from(due.saturating_sub(now.unix_us)).unwrap_or(0);
-            (now.mono_ms + wait.div_ceil(1_000)).max(self.idle_at)
+            let wait = u64::try_from(due.saturating_sub(self.steady.at(now))).unwrap_or(0);
+            let wait = wait.div_ceil(1_000);
+            now.mono_ms.saturating_add(wait).max(self.idle_at)
         });
         [retry, summary, retention].into_iter().flatten().min()
     }

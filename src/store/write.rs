@@ -111,18 +111,21 @@ impl Store {
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), StoreError> {
-        self.commit_all(publications, &[], processed_at, outcomes)
+        self.commit_all(publications, &[], processed_at, processed_at, outcomes)
             .map(|_| ())
     }
 
     /// Stores the events of all `publications` and makes the `changes` behind them in one transaction.
     /// Appends the outcome of each event, in order, to `outcomes`, and says what became of each change.
+    /// `processed_at` is what the events are stored with, `retain_at` the time that retention goes by, both
+    /// in microseconds since the epoch.
     /// After an error nothing is stored, nothing is counted and `outcomes` is as it was.
     pub fn commit_all<'p>(
         &mut self,
         publications: impl Iterator<Item = &'p Publication> + Clone,
         changes: &[Change],
         processed_at: i64,
+        retain_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Vec<Changed>, StoreError> {
         self.settle_log()?;
@@ -130,7 +133,8 @@ impl Store {
         let topics_before = self.topics.len();
         self.batch_topics.clear();
         let mut undo = Undo::default();
-        match self.write(publications, changes, processed_at, outcomes, &mut undo) {
+        let at = (processed_at, retain_at);
+        match self.write(publications, changes, at, outcomes, &mut undo) {
             Ok(written) => {
                 if let Some(keys) = &mut self.keys {
                     keys.committed();
@@ -167,13 +171,13 @@ impl Store {
         &mut self,
         publications: impl Iterator<Item = &'p Publication> + Clone,
         changes: &[Change],
-        processed_at: i64,
+        (processed_at, retain_at): (i64, i64),
         outcomes: &mut Vec<Outcome>,
         undo: &mut Undo,
     ) -> rusqlite::Result<Written> {
         self.begin_durable()?;
         let sizes = publications.clone().map(|p| (p.events.len(), p.body.len()));
-        let removal = self.let_go_along(sizes, processed_at)?;
+        let removal = self.let_go_along(sizes, retain_at)?;
         let removed = self.removed_keys(&removal);
         let mut statements = Statements::prepare(&self.db, processed_at, removed)?;
         let mut written = Written {

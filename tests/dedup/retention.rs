@@ -133,3 +133,68 @@ fn nothing_goes_before_its_time_and_all_of_it_soon_behind() {
         assert!(again > 100, "{again}");
     }
 }
+
+/// A clock that is ahead again and again, and right in between: nothing goes before its time, and nothing
+/// stays much longer than it would by a right clock.
+#[test]
+fn times_ahead_of_the_clock_hold_up_nothing() {
+    const EVENTS: i64 = 1_000_000_000;
+    const KEYS: i64 = 2 * EVENTS;
+    const PAUSE: i64 = 1_000_000;
+    for (seed, dedup) in seeds(1)
+        .into_iter()
+        .flat_map(|s| [(s, Dedup::Index), (s, Dedup::Constraint)])
+    {
+        eprintln!("SEED={seed} {dedup:?}");
+        let folder = Folder::new();
+        let mut options = options(&folder.file("db"), dedup);
+        options.retention = ages(EVENTS, Some(KEYS));
+        let mut store = Store::open(&options).unwrap();
+        let mut chance = Chance::new(seed);
+        let reader = rusqlite::Connection::open(folder.file("db")).unwrap();
+        let (mut clock, mut ahead, mut steps_ahead) = (EVENTS, 0, 0);
+        // When events were stored by a right clock, by seq.
+        let mut stored = vec![0];
+        for id in 0..800 {
+            clock += chance.pick(&[0, EVENTS / 300, EVENTS / 30, EVENTS / 10]);
+            if steps_ahead == 0 && chance.percent(5) {
+                steps_ahead = 1 + chance.below(5);
+                ahead = chance.pick(&[EVENTS / 2, 3 * EVENTS, 10_000 * EVENTS]);
+            }
+            let wrong = if steps_ahead > 0 { ahead } else { 0 };
+            steps_ahead = steps_ahead.saturating_sub(1);
+            let batch = publication(&[Event {
+                topic: 1,
+                id,
+                version: 0,
+            }]);
+            let mut outcomes = Vec::new();
+            store
+                .commit_all(
+                    [&batch].into_iter(),
+                    &[],
+                    clock + wrong,
+                    clock,
+                    &mut outcomes,
+                )
+                .unwrap();
+            stored.push(clock);
+            if chance.percent(1) {
+                drop(store);
+                store = Store::open(&options).unwrap();
+            }
+            while store.retain(clock).unwrap() {}
+            let age = |seq: u64| clock - stored[seq as usize];
+            let sql = "SELECT keys_horizon FROM retention";
+            let keys = reader
+                .query_row(sql, [], |row| row.get::<_, i64>(0))
+                .unwrap() as u64;
+            let first = store.first_seq();
+            assert!(first == 1 || age(first - 1) >= EVENTS);
+            assert!(age(first) <= 2 * EVENTS + EVENTS / 4, "{}", age(first));
+            assert!(keys == 0 || age(keys) >= KEYS);
+            let oldest_key = age(keys + 1);
+            assert!(oldest_key <= 2 * KEYS + KEYS / 4 + PAUSE, "{oldest_key}");
+        }
+    }
+}

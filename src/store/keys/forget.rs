@@ -111,14 +111,15 @@ impl KeyIndex {
                 inputs.iter().take_while(fits).count()
             }
             MergeBound::Age(age) => {
-                let first_at = kept[0].newest_at;
-                let total = kept[kept.len() - 1].newest_at.saturating_sub(first_at);
+                // What a clock that was ahead has dated is not newer than what came after it.
+                let newest = |at: usize| kept[at..].iter().map(|s| s.newest_at).min();
+                let newest_at = |at: usize| newest(at).unwrap_or(i64::MIN);
+                let first_at = newest_at(0);
+                let total = newest_at(kept.len() - 1).saturating_sub(first_at);
                 let most = age.max(total) / KEYS_SPAN_SHARE as i64;
-                let since = from
-                    .checked_sub(1)
-                    .map_or(first_at, |at| kept[at].newest_at);
-                let fits = |s: &&Segment| s.newest_at.saturating_sub(since) <= most;
-                inputs.iter().take_while(fits).count()
+                let since = from.checked_sub(1).map_or(first_at, newest_at);
+                let fits = |at: &usize| newest_at(from + at).saturating_sub(since) <= most;
+                (0..inputs.len()).take_while(fits).count()
             }
         };
         (width > 1).then(|| &inputs[..width])
@@ -203,6 +204,19 @@ mod tests {
         assert_eq!(width(&many, MergeBound::Entries(1), 1), ALL);
         assert_eq!(width(&many, MergeBound::Age(1), 1), ALL);
         assert_eq!(width(&many, MergeBound::None, 2), 0);
+    }
+
+    #[test]
+    fn a_time_that_was_ahead_of_the_clock_does_not_make_merges_larger() {
+        let full = [(0, 100); MERGE_WIDTH + 1];
+        for wrong in 0..MERGE_WIDTH {
+            let (_, mut index) = index(&full);
+            index.set_merge_bound(MergeBound::Age(2_400));
+            index.segments[wrong].newest_at = 1_000_000_000;
+            let merged = index.merge_inputs(1, 0).map_or(0, <[Segment]>::len);
+            // It counts as the time of the segment after it.
+            assert!((3..=5).contains(&merged), "{wrong}: {merged}");
+        }
     }
 
     /// However long it goes on: what is kept is in few segments, and forgetting drops them one by one.

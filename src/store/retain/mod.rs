@@ -7,7 +7,11 @@
 //! While events come, this rides along with the commits, in front of their inserts, which then take the
 //! pages that it frees; idle moments do the rest, in transactions that need no fsync of their own:
 //! nothing was promised of them.
+//!
+//! `unix_us` is the time that ages are counted to. The caller takes it from a clock that does not jump
+//! ahead; where it goes back, what has been planned by it is planned again.
 
+mod ahead;
 mod keys;
 mod remove;
 mod space;
@@ -17,6 +21,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use ahead::Ahead;
 use keys::Keep;
 pub(super) use keys::{removed_behind, RemovedKeys};
 use times::Times;
@@ -104,6 +109,12 @@ pub(super) struct Retainer {
     /// microseconds since the epoch.
     events_due: i64,
     keys_due: i64,
+    /// The time that the last look was taken at.
+    seen_at: i64,
+    /// Events that are dated ahead of the clock.
+    ahead: Option<Ahead>,
+    /// The log has been told that there are such times.
+    has_told_of_times: bool,
     times: Times,
     /// The table `removed_keys` has no row in front of this seq.
     removed_keys_from: u64,
@@ -125,6 +136,9 @@ impl Retainer {
             retention,
             events_due: i64::MIN,
             keys_due: i64::MIN,
+            seen_at: i64::MIN,
+            ahead: None,
+            has_told_of_times: false,
             times: Times::default(),
             removed_keys_from: 0,
             page_bytes: 1,
@@ -240,6 +254,7 @@ impl Store {
         }
         // Before anything is planned: the database may be opened again in here.
         self.settle_log()?;
+        self.retainer.see(unix_us);
         let space = self.space()?;
         let was_giving_back = self.retainer.is_giving_back;
         self.judge_space(space);
@@ -298,6 +313,7 @@ impl Store {
         if !self.retains() {
             return Ok(None);
         }
+        self.retainer.see(unix_us);
         let (mut events, mut bytes) = (0, 0);
         for (of_events, of_bytes) in incoming {
             events += of_events;
@@ -331,6 +347,7 @@ impl Store {
             topics: BTreeMap::new(),
             has_changed: false,
         };
+        removal.correct_times(&self.db, unix_us)?;
         self.forget_keys(&mut removal, unix_us)?;
         self.remove_events(&mut removal, unix_us, budget)?;
         self.clear_removed_keys(&mut removal, budget.rows)?;
@@ -376,6 +393,7 @@ impl Store {
         };
         has_events && events_due
             || keys_due
+            || self.retainer.times.is_ahead(unix_us)
             || self.keys.as_ref().is_some_and(|keys| keys.has_forgotten())
             || self.retainer.removed_keys_from <= self.cleared_up_to(self.horizons)
     }

@@ -33,12 +33,12 @@ impl Store {
                     return Ok(());
                 }
                 while budget.has_room() {
-                    let oldest =
-                        match self.remove_chunk(removal, &mut budget, Some(unix_us - age))? {
-                            End::Full => continue,
-                            End::Young(processed_at) => processed_at,
-                            End::Empty => unix_us,
-                        };
+                    let until = unix_us.saturating_sub(age);
+                    let oldest = match self.remove_chunk(removal, &mut budget, unix_us, until)? {
+                        End::Full => continue,
+                        End::Young(at) => at,
+                        End::Empty => unix_us,
+                    };
                     removal.retainer.events_due = oldest.saturating_add(age + pause(age));
                     break;
                 }
@@ -49,7 +49,8 @@ impl Store {
                 let incoming = budget.incoming / removal.retainer.page_bytes;
                 let incoming = incoming.min(allowed / limits::INCOMING_SHARE);
                 while budget.has_room() && used_pages(&self.db)? + incoming > allowed {
-                    if self.remove_chunk(removal, &mut budget, None)? == End::Empty {
+                    let end = self.remove_chunk(removal, &mut budget, unix_us, i64::MAX)?;
+                    if end == End::Empty {
                         break;
                     }
                 }
@@ -65,12 +66,14 @@ impl Store {
         removal.retainer.times.write(&self.db)
     }
 
-    /// Removes the oldest events, some at the most, of them those that were processed by `until`.
+    /// Removes the oldest events, some at the most, of them those that were processed by `until`. It is
+    /// `unix_us` now.
     fn remove_chunk(
         &self,
         removal: &mut Removal,
         budget: &mut Budget,
-        until: Option<i64>,
+        unix_us: i64,
+        until: i64,
     ) -> rusqlite::Result<End> {
         let before = removal.horizons.events;
         // A payload of which little fits on its row's page is not read for this.
@@ -88,8 +91,8 @@ impl Store {
                 break End::Empty;
             };
             let (seq, topic) = (row.get::<_, i64>(0)? as u64, row.get::<_, TopicId>(1)?);
-            let processed_at: i64 = row.get(2)?;
-            if until.is_some_and(|until| processed_at > until) {
+            let processed_at = self.counted_at(removal, seq, row.get(2)?, unix_us)?;
+            if processed_at > until {
                 break End::Young(processed_at);
             }
             if seq > self.last_seq || topic == 0 || topic as usize > self.topics.len() {

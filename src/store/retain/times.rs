@@ -4,6 +4,7 @@
 
 use rusqlite::Connection;
 
+use super::ahead::is_ahead;
 use super::{Horizons, Limit};
 use crate::limits;
 
@@ -86,6 +87,33 @@ impl Times {
                 .execute((last_seq, at))?,
         };
         self.row = Some(self.last_seq);
+        Ok(())
+    }
+
+    /// The time of the newest row.
+    pub fn newest(&self) -> i64 {
+        self.at
+    }
+
+    /// Whether the newest row has a time that is ahead of now.
+    pub fn is_ahead(&self, unix_us: i64) -> bool {
+        is_ahead(self.at, unix_us)
+    }
+
+    /// Makes times that are ahead of now to now, the oldest rows first, so that they still ascend. A
+    /// slice of them: afterwards there may be more.
+    pub fn correct(&mut self, db: &Connection, unix_us: i64) -> rusqlite::Result<()> {
+        let most = limits::RETAIN_ROWS_PER_SLICE;
+        let corrected = db
+            .prepare_cached(
+                "UPDATE removed_times SET processed_at = ?1 WHERE last_seq IN \
+                 (SELECT last_seq FROM removed_times WHERE processed_at > ?1 ORDER BY last_seq LIMIT ?2)",
+            )?
+            .execute((unix_us, most as i64))?;
+        if corrected < most {
+            self.at = self.at.min(unix_us);
+            self.begin_at = self.begin_at.map(|at| at.min(unix_us));
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 mod fault;
 mod image;
 mod record;
-mod shim;
+pub mod shim;
 
 pub use fault::{Call, Disk, File};
 pub use image::{Cut, Image};

@@ -1,5 +1,7 @@
 //! Retention: what is removed and forgotten, when, and what a client sees of it.
 
+#[cfg(not(target_feature = "crt-static"))]
+mod clock;
 mod readers;
 
 use std::fs;
