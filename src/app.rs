@@ -450,6 +450,7 @@ impl App {
             self.fault.clone()
         };
         watch::health(reason, self.ring.len(), now.unix_us)
+            .header(read::DATABASE_FIELD, self.store.database_id())
     }
 
     fn stats(&mut self, now: Now) -> Response {
@@ -496,6 +497,7 @@ impl App {
             first_seq: self.store.first_seq(),
             events_removed: self.store.events_removed(),
             version: env!("CARGO_PKG_VERSION"),
+            database_id: self.store.database_id().to_owned(),
         }
     }
 

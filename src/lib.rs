@@ -5,7 +5,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0: the domain | [`event`], [`clock`], [`limits`], [`text`] |
+//! | 0: the domain | [`event`], [`clock`], [`limits`], [`text`], [`uuid`] |
 //! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`], [`tokens`] |
 //! | 2: the service | [`api`], [`metrics`], [`app`] |
 //! | 3: the shell | [`net`] |
@@ -28,3 +28,4 @@ pub mod ring;
 pub mod store;
 pub mod text;
 pub mod tokens;
+pub mod uuid;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// own layer where `knows_its_own` says so.
 const LAYERS: [Layer; 7] = [
     Layer {
-        modules: &["event", "clock", "limits", "text"],
+        modules: &["event", "clock", "limits", "text", "uuid"],
         knows_its_own: true,
     },
     Layer {

@@ -33,7 +33,8 @@ pub struct Detail {
     pub loc: Vec<Step>,
     /// What is wrong, for a person.
     pub msg: Cow<'static, str>,
-    /// `"missing"` for a member that is required and absent, else `"value_error"`.
+    /// `"missing"` for a member that is required and absent, `"unknown_member"` for one of the query that
+    /// the route does not know, else `"value_error"`.
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
@@ -54,6 +55,15 @@ impl Detail {
             loc,
             msg: Cow::Borrowed("field required"),
             kind: "missing",
+        }
+    }
+
+    /// A member of the query that the route does not know.
+    pub fn unknown_member(name: String, msg: String) -> Detail {
+        Detail {
+            loc: vec![Step::from("query"), Step::Name(name.into())],
+            msg: msg.into(),
+            kind: "unknown_member",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The query of a target: pairs, percent-decoding, and the values that several routes share.
 
-use super::detail::Details;
+use super::detail::{Detail, Details};
+use crate::limits;
 
 /// Decodes `%XX`, and with `form` a `+` as a space, as browsers and HTTP libraries encode queries.
 /// `None` where an escape is broken or the result is not UTF-8.
@@ -39,8 +40,69 @@ pub fn percent_encode(text: &str, out: &mut String) {
     }
 }
 
-/// The values of the query member `name`, decoded, in order. Members with broken names are unknown,
-/// and so ignored; a broken value is an error.
+/// Changes of one character that a guess at what was meant may be away.
+const GUESS_MAX_CHANGES: usize = 2;
+
+/// Refuses members whose decoded name is not among `known`: a misspelt filter would otherwise be passed
+/// over, and the answer be unfiltered. Names that begin with `_` pass, for pages that break caches with
+/// them; a name with a broken escape is unknown; an empty piece (`&&`) is no member.
+///
+/// # Errors
+/// One entry for each such member, in the order of the query.
+pub fn check_names(query: Option<&str>, known: &[&str]) -> Result<(), Details> {
+    let mut unknown = Details::default();
+    for pair in query.unwrap_or_default().split('&') {
+        if pair.is_empty() {
+            continue;
+        }
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        let decoded = percent_decode(name, true);
+        let is_legal = |name: &String| name.starts_with('_') || known.contains(&name.as_str());
+        if !decoded.as_ref().is_some_and(is_legal) {
+            let name = decoded.unwrap_or_else(|| name.to_owned());
+            let msg = match guess(&name, known) {
+                Some(meant) => format!("unknown query member; did you mean {meant}?"),
+                None => format!("unknown query member; known are {}", known.join(", ")),
+            };
+            unknown.push(Detail::unknown_member(name, msg));
+        }
+    }
+    match unknown.as_slice() {
+        [] => Ok(()),
+        _ => Err(unknown),
+    }
+}
+
+/// The known name that is the fewest changes away from `name`, if that is not too many.
+fn guess<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let name: Vec<char> = name.chars().take(limits::NAME_MAX_BYTES).collect();
+    let distances = known.iter().map(|known| (changes(&name, known), *known));
+    let (changes, nearest) = distances.min_by_key(|(changes, _)| *changes)?;
+    (changes <= GUESS_MAX_CHANGES).then_some(nearest)
+}
+
+/// How many characters have to be added, removed, replaced or swapped with their neighbour to make one
+/// name of the other (the restricted Damerau-Levenshtein distance).
+fn changes(from: &[char], to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for i in 0..from.len() {
+        let mut row = vec![i + 1];
+        for j in 0..to.len() {
+            let replaced = last[j] + usize::from(from[i] != to[j]);
+            let mut fewest = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && from[i] == to[j - 1] && from[i - 1] == to[j] {
+                fewest = fewest.min(before[j - 1] + 1);
+            }
+            row.push(fewest);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[to.len()]
+}
+
+/// The values of the query member `name`, decoded, in order; a broken value is an error.
 pub fn values(query: Option<&str>, name: &'static str) -> Result<Vec<String>, Details> {
     let mut found = Vec::new();
     let Some(query) = query else {
@@ -133,6 +195,42 @@ mod tests {
         percent_encode(text, &mut encoded);
         assert_eq!(encoded, "a%20b%2F%C3%A4*%25%3F%26%3D%2B~");
         assert_eq!(percent_decode(&encoded, true).as_deref(), Some(text));
+    }
+
+    #[test]
+    fn names_that_are_not_known_are_refused() {
+        let known = ["topic", "limit", "after"];
+        for query in [
+            "",
+            "&",
+            "&&topic=a&",
+            "topic&limit=1",
+            "_=1&_x",
+            "%5f=1",
+            "to%70ic=a",
+        ] {
+            assert_eq!(check_names(Some(query), &known), Ok(()), "{query}");
+        }
+        assert_eq!(check_names(None, &known), Ok(()));
+        for (query, name, msg) in [
+            ("limt=5", "limt", "did you mean limit?"),
+            ("topic=a&Limit=5", "Limit", "did you mean limit?"),
+            ("limti", "limti", "did you mean limit?"),
+            ("tpoics=a", "tpoics", "did you mean topic?"),
+            ("to%20pic=a", "to pic", "did you mean topic?"),
+            ("before=1", "before", "known are topic, limit, after"),
+            ("topi%=a", "topi%", "did you mean topic?"),
+            ("%ff=1", "%ff", "known are topic, limit, after"),
+            ("=1", "", "known are topic, limit, after"),
+        ] {
+            let details = check_names(Some(query), &known).unwrap_err();
+            let wanted =
+                Detail::unknown_member(name.to_owned(), format!("unknown query member; {msg}"));
+            assert_eq!(details.as_slice(), [wanted], "{query}");
+        }
+        let many = "x&".repeat(1_000);
+        let details = check_names(Some(&many), &known).unwrap_err();
+        assert_eq!(details.as_slice().len(), limits::ERRORS_MAX);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::http::{write_number, Response};
 use crate::limits;
 use crate::store::{Bound, PageQuery, Store, StoreError, StoredEvent};
 
+/// The field that names the history of the seqs in an answer ([`Store::database_id`]).
+pub const DATABASE_FIELD: &str = "Log-Aggregator-Database";
+
 /// What `GET /events` asks for.
 struct EventsQuery {
     topics: Vec<String>,
@@ -22,6 +25,7 @@ struct EventsQuery {
 
 impl EventsQuery {
     fn parse(text: Option<&str>) -> Result<Self, Details> {
+        query::check_names(text, &["topic", "limit", "after", "before"])?;
         let topics = topic_patterns(text)?;
         let limit = query::number(text, "limit")?;
         if limit.is_some_and(|n| !(1..=limits::PAGE_MAX_EVENTS as u64).contains(&n)) {
@@ -45,6 +49,17 @@ impl EventsQuery {
             limit,
             bound,
         })
+    }
+
+    /// Refuses a position of another history: `after` a seq that no event has yet.
+    fn check_position(&self, last_seq: u64) -> Result<(), Details> {
+        match self.bound {
+            Bound::After(after) if after > last_seq => Err(Details::query(
+                "after",
+                format!("after is {after}, but the greatest seq of an event is {last_seq}"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The address of the page behind the event with this seq.
@@ -83,7 +98,9 @@ pub(super) fn topic_patterns(text: Option<&str>) -> Result<Vec<String>, Details>
 
 /// Answers `GET /events`.
 pub fn events(store: &mut Store, text: Option<&str>) -> Result<Response, StoreError> {
-    let query = match EventsQuery::parse(text) {
+    let query = EventsQuery::parse(text)
+        .and_then(|query| query.check_position(store.last_seq()).map(|()| query));
+    let query = match query {
         Ok(query) => query,
         Err(details) => return Ok(unprocessable(&details)),
     };
@@ -121,7 +138,7 @@ pub fn events(store: &mut Store, text: Option<&str>) -> Result<Response, StoreEr
         None => body.extend_from_slice(b"null"),
     }
     body.push(b'}');
-    Ok(Response::json(200, body))
+    Ok(Response::json(200, body).header(DATABASE_FIELD, store.database_id()))
 }
 
 /// Answers `GET /events/{topic}/{event_id}`.

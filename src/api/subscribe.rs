@@ -52,6 +52,7 @@ impl Asked {
     /// Reads the query and the fields `Accept` and `Last-Event-ID`.
     pub fn read(request: &Request) -> Result<Self, Details> {
         let text = request.query();
+        query::check_names(text, &["topic", "after", "follow", "subscription"])?;
         let topics = topic_patterns(text)?;
         let after = query::number(text, "after")?;
         let follow = query::flag_or(text, "follow", true)?;
@@ -89,7 +90,8 @@ impl Asked {
 
 fn seq_of(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
+    // One beyond all seqs is ahead of the newest, and its reader is told so.
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 impl Format {
@@ -165,6 +167,19 @@ impl Format {
                 out,
                 format_args!("{{\"gap\":{{\"from\":{from},\"to\":{to}}}}}\n"),
             ),
+        }
+    }
+
+    /// Appends the notice that a reader's position is ahead of the newest event, `last_seq`, behind which
+    /// the stream goes on. The `id` has a browser forget the position (HTML, section 9.2.6).
+    pub fn write_reset(self, out: &mut Vec<u8>, position: u64, last_seq: u64) {
+        let seqs = format_args!("{{\"position\":{position},\"last_seq\":{last_seq}}}");
+        match self {
+            Format::EventStream => write_to(
+                out,
+                format_args!("id: {last_seq}\nevent: reset\ndata: {seqs}\n\n"),
+            ),
+            Format::Ndjson => write_to(out, format_args!("{{\"reset\":{seqs}}}\n")),
         }
     }
 

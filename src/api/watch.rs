@@ -28,6 +28,7 @@ pub struct Stats<'a> {
     pub first_seq: u64,
     pub events_removed: u64,
     pub version: &'static str,
+    pub database_id: String,
 }
 
 /// The state of the service as `GET /health` tells it.

@@ -93,7 +93,10 @@ impl App {
         let mut first = Vec::new();
         let fed = self.feed(&mut subscriber, STREAM_SLICE_BYTES, &mut first)?;
         Ok(Answer::Stream(Box::new(Stream {
-            head: asked.format.head(),
+            head: asked
+                .format
+                .head()
+                .header(read::DATABASE_FIELD, self.store.database_id()),
             first,
             subscriber,
             fed,
@@ -110,6 +113,11 @@ impl App {
         let head = self.store.last_seq();
         let end = subscriber.until.unwrap_or(head);
         let full = out.len() + max_bytes;
+        if subscriber.after > head {
+            // The position is of another history: nothing says which of these events its reader has.
+            subscriber.format.write_reset(out, subscriber.after, head);
+            subscriber.after = head;
+        }
         // What is in memory is sent from there, also where it has just been removed from the store.
         let is_near = self.subscribers > 0 && self.recent.covers(subscriber.after);
         if !is_near {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::Row;
 
 use super::connection::Connection;
+use super::identity;
 use super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::keys::KeyIndex;
 use super::maintain::CheckpointPlan;
@@ -34,8 +35,10 @@ impl Store {
         lock: Rc<File>,
     ) -> rusqlite::Result<Store> {
         let key = fingerprint_key(&db)?;
+        let database_id = identity::read(&db)?;
         let mut store = Store {
             db,
+            database_id,
             path,
             lock,
             topics: Topics::default(),

@@ -12,6 +12,7 @@ mod check;
 mod connection;
 mod convert;
 mod feed;
+mod identity;
 mod keys;
 mod load;
 mod maintain;
@@ -127,6 +128,8 @@ fn unsigned(row: &rusqlite::Row, column: usize) -> rusqlite::Result<u64> {
 /// after a fault, and replaces what was there before as a whole.
 pub struct Store {
     db: Connection,
+    /// The random UUID of this history of events.
+    database_id: String,
     /// What it was opened with.
     options: OpenOptions,
     /// The file itself, without links on the way.
@@ -164,6 +167,11 @@ impl Store {
     /// Counts over the life of the database.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// The random UUID by which clients tell this history of events from others.
+    pub fn database_id(&self) -> &str {
+        &self.database_id
     }
 
     /// The greatest seq in use; 0 in an empty database.

@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::identity;
 use super::keys::make_filters_anew;
 use super::open::Dedup;
 use crate::limits;
@@ -103,6 +104,7 @@ pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     create_subscriptions(db)?;
     create_retention(db)?;
     create_check(db, dedup)?;
+    identity::ensure(db)?;
     db.pragma_update(None, "application_id", APPLICATION_ID)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
 }
@@ -132,6 +134,7 @@ pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
         db.execute_batch(FILTER_BITS)?;
         make_filters_anew(db)?;
     }
+    identity::ensure(db)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
 }
 

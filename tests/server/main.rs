@@ -14,6 +14,7 @@ mod encodings;
 mod event_rules;
 mod harness;
 mod healthcheck;
+mod histories;
 mod http;
 mod lifecycle;
 mod limits;
@@ -29,6 +30,7 @@ mod patience;
 mod payloads;
 #[cfg(not(target_feature = "crt-static"))]
 mod power;
+mod query_members;
 mod random;
 mod reading;
 mod refusals;

@@ -167,12 +167,8 @@ fn the_edges_of_the_seqs_are_empty_pages() {
         "before=0",
         "before=1",
         "after=230",
-        "after=231",
-        "after=9223372036854775807",
-        "after=18446744073709551615",
         "before=0&topic=user",
         "after=230&topic=user",
-        "after=9223372036854775808&topic=order.*",
     ] {
         let page = client.get(&format!("/events?{query}")).expect(200);
         assert_eq!(page["events"], json!([]), "{query}");

@@ -174,7 +174,7 @@ fn bad_queries_are_422_and_name_the_parameter() {
     let both = client.get("/events?after=1&before=9").expect(422);
     assert_eq!(both["detail"][0]["loc"][0], "query");
     // The longest pattern: a prefix of 255 bytes and its star.
-    let longest = format!("/events?topic={}*&unknown=%zz&&=&limit=7", "x".repeat(255));
+    let longest = format!("/events?topic={}*&_unknown=%zz&&limit=7", "x".repeat(255));
     assert_eq!(client.get(&longest).expect(200)["count"], 0);
 }
 

@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use serde::Deserialize;
+
 use crate::answer::Answer;
 use crate::judge::Shown;
 use crate::request::{wants_topic, Subscribe, Wanted};
@@ -20,8 +22,17 @@ pub struct Streaming {
     may_begin_behind: u64,
     /// Without `follow`: it ends between these seqs, with what was committed when it was asked for.
     ends: Option<(u64, u64)>,
+    /// The position that it was asked for is ahead of the newest event.
+    awaits_reset: bool,
     /// The turn in which it was asked for.
     turn: u64,
+}
+
+/// The notice that a position is ahead of the newest event.
+#[derive(Deserialize)]
+struct Reset {
+    position: u64,
+    last_seq: u64,
 }
 
 impl World {
@@ -58,6 +69,8 @@ impl World {
             position,
             may_begin_behind,
             ends: (!subscribe.follow).then_some((least, most)),
+            // Where it came to be the newest event meanwhile, nothing comes of it.
+            awaits_reset: position > most,
             asked: subscribe,
             turn,
         });
@@ -116,11 +129,43 @@ impl World {
             rest = &behind[end.len()..];
             match event_of(item, stream.asked.is_ndjson) {
                 None => self.trace.mark("a heartbeat"),
+                Some(_) if is_reset(item) => {
+                    self.take_reset(&mut stream, item);
+                }
                 Some(json) => self.take_event(id, &mut stream, json),
             }
         }
         stream.text = rest.to_vec();
         self.links[id].stream = Some(stream);
+    }
+
+    fn take_reset(&mut self, stream: &mut Streaming, item: &[u8]) {
+        #[derive(Deserialize)]
+        struct Line {
+            reset: Reset,
+        }
+        let Reset { position, last_seq } = match stream.asked.is_ndjson {
+            true => {
+                let line: Line = serde_json::from_slice(item).expect("a reset");
+                line.reset
+            }
+            false => {
+                let text = std::str::from_utf8(item).expect("a reset");
+                let data = text.split_once("\nevent: reset\ndata: ").expect("a reset");
+                let reset: Reset = serde_json::from_str(data.1).expect("a reset");
+                assert_eq!(data.0, format!("id: {}", reset.last_seq));
+                reset
+            }
+        };
+        assert_eq!(Some(position), stream.asked.after);
+        assert!(position > last_seq, "{position} is not ahead of {last_seq}");
+        let rows = &self.database.rows;
+        let known = rows.partition_point(|row| row.turn < stream.turn);
+        let least = known.checked_sub(1).map_or(0, |at| rows[at].seq);
+        assert!((least..=self.database.newest_seq()).contains(&last_seq));
+        stream.position = last_seq;
+        stream.awaits_reset = false;
+        self.trace.mark("a reset");
     }
 
     fn take_event(&self, id: usize, stream: &mut Streaming, json: &[u8]) {
@@ -134,6 +179,7 @@ impl World {
             json.escape_ascii()
         );
         let seq = shown.seq;
+        assert!(!stream.awaits_reset, "{id} gets seq {seq} before a reset");
         assert!(
             seq > stream.position,
             "{id} gets seq {seq} behind {}",
@@ -173,6 +219,7 @@ impl World {
         let link = &mut self.links[id];
         let stream = link.stream.take().expect("it is over");
         assert!(stream.text.is_empty(), "a stream ends within an item");
+        assert!(!stream.awaits_reset, "{id}'s stream ends without a reset");
         let index = link.answered;
         link.answered += 1;
         // The connection of a server that stops, or of a client that wants so, ends with its stream.
@@ -216,6 +263,10 @@ impl World {
     }
 }
 
+fn is_reset(item: &[u8]) -> bool {
+    item.starts_with(b"{\"reset\":") || item.windows(13).any(|part| part == b"\nevent: reset")
+}
+
 /// The JSON of an event; none of what only says that the stream is there.
 fn event_of(item: &[u8], is_ndjson: bool) -> Option<&[u8]> {
     if is_ndjson {
@@ -226,6 +277,9 @@ fn event_of(item: &[u8], is_ndjson: bool) -> Option<&[u8]> {
     }
     let data = item.windows(7).position(|part| part == b"\ndata: ");
     let data = &item[data.expect("a message has data") + 7..];
+    if is_reset(item) {
+        return Some(data);
+    }
     let shown: Shown = serde_json::from_slice(data).expect("an event");
     assert!(item.starts_with(format!("id: {}\n", shown.seq).as_bytes()));
     Some(data)

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::check::{check, CheckOptions, Progress};
 use super::open::explain;
-use super::{snapshot, OpenError};
+use super::{identity, snapshot, OpenError};
 use crate::limits;
 use target::Target;
 
@@ -84,6 +84,9 @@ fn copy(
     snapshot::read(&from, |db| {
         copy_pages(db, &target, purpose, progress).map_err(|error| explain(&error))
     })?;
+    if purpose == Purpose::Restore {
+        identity::renew(target.partial()).map_err(|error| explain(&error))?;
+    }
     target.sync().map_err(|error| error.to_string())?;
     let events = match options.unverified {
         true => None,

@@ -120,6 +120,7 @@ impl Drop for Target {
         if !self.is_installed {
             // What cannot be removed is in nobody's way: the next copy begins it anew.
             let _ = fs::remove_file(&self.partial);
+            let _ = fs::remove_file(beside(&self.partial, "-wal"));
         }
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use super::super::identity::recorded;
 use super::super::schema::{create_tables, has_index_parts, SINCE_VERSION_2};
 use super::super::Dedup;
 use super::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
+use crate::uuid;
 
 /// SQLite's own check of its file.
 pub fn integrity(run: &mut Run) -> rusqlite::Result<()> {
@@ -76,6 +78,21 @@ fn read_definitions(db: &Connection) -> rusqlite::Result<BTreeMap<String, Option
     let mut statement = db.prepare("SELECT name, sql FROM sqlite_schema")?;
     let definitions = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     definitions.collect()
+}
+
+/// The identity, which a database has from when a program that knows of it has opened it.
+pub fn identity(run: &mut Run) -> rusqlite::Result<()> {
+    match recorded(run.db) {
+        Ok(Some(id)) if !uuid::is_random(&id) => run.problems.add(
+            "meta",
+            format_args!("database_id is {id:?}, which is no random UUID in lower case"),
+        ),
+        Err(rusqlite::Error::InvalidColumnType(..)) => {
+            run.problems.add("meta", "database_id is not text");
+        }
+        recorded => drop(recorded?),
+    }
+    Ok(())
 }
 
 /// The row of the table `counters`.

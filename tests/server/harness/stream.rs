@@ -10,6 +10,8 @@ pub enum Item {
     Event(Value),
     /// Events that were removed before they could be sent.
     Gap(Value),
+    /// The position was ahead of the newest event.
+    Reset(Value),
     Heartbeat,
 }
 
@@ -91,6 +93,7 @@ impl Stream {
                 Item::Event(event) => return event,
                 Item::Heartbeat => {}
                 Item::Gap(gap) => panic!("a gap: {gap}"),
+                Item::Reset(reset) => panic!("a reset: {reset}"),
             }
         }
         panic!("nothing comes but heartbeats");
@@ -123,8 +126,11 @@ fn line(line: &str) -> Item {
         return Item::Heartbeat;
     }
     let mut value: Value = serde_json::from_str(line).expect("a line is JSON");
-    match value.get_mut("gap") {
-        Some(gap) => Item::Gap(gap.take()),
+    if let Some(gap) = value.get_mut("gap") {
+        return Item::Gap(gap.take());
+    }
+    match value.get_mut("reset") {
+        Some(reset) => Item::Reset(reset.take()),
         None => Item::Event(value),
     }
 }
@@ -146,6 +152,11 @@ fn message(block: &str) -> Item {
     let value: Value = serde_json::from_str(data).expect("data is JSON");
     if name == "gap" {
         return Item::Gap(value);
+    }
+    if name == "reset" {
+        let last_seq = value["last_seq"].to_string();
+        assert_eq!(id, Some(last_seq.as_str()), "the id is where it goes on");
+        return Item::Reset(value);
     }
     assert_eq!(name, "message");
     assert_eq!(

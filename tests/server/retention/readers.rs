@@ -137,6 +137,7 @@ impl Reader {
     fn take(&mut self, item: &Item) {
         match item {
             Item::Heartbeat => {}
+            Item::Reset(reset) => panic!("a reset behind {}: {reset}", self.last),
             Item::Event(event) => {
                 let seq = event["seq"].as_u64().expect("an event has a seq");
                 assert!(seq > self.last, "{seq} comes behind {}", self.last);

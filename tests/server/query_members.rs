@@ -1,0 +1,70 @@
+//! Members of a query that a route does not know: a misspelt filter must not give unfiltered events.
+
+use serde_json::{json, Value};
+
+use crate::harness::{event, seqs_of, Server};
+
+const EVENTS: &str = "known are topic, limit, after, before";
+const SUBSCRIBE: &str = "known are topic, after, follow, subscription";
+
+fn entry(name: &str, msg: &str) -> Value {
+    let msg = format!("unknown query member; {msg}");
+    json!({"loc": ["query", name], "msg": msg, "type": "unknown_member"})
+}
+
+#[test]
+fn a_member_that_is_not_known_is_422_with_a_guess() {
+    let server = Server::start(&[]);
+    server.publish(&event("t", "e")).expect(200);
+    let mut client = server.client();
+    for (target, name, msg) in [
+        ("/events?limt=5", "limt", "did you mean limit?"),
+        ("/events?source=web-1", "source", EVENTS),
+        ("/events?follow=false", "follow", EVENTS),
+        ("/events?topic=t&Topic=t", "Topic", "did you mean topic?"),
+        ("/events?%6cimt=5", "limt", "did you mean limit?"),
+        ("/events?limit%=5", "limit%", "did you mean limit?"),
+        ("/events?a+b=5", "a b", EVENTS),
+        ("/events?=5", "", EVENTS),
+        ("/subscribe?limit=5", "limit", SUBSCRIBE),
+        ("/subscribe?fallow=false", "fallow", "did you mean follow?"),
+        ("/subscribe?sorce=x&follow=0", "sorce", SUBSCRIBE),
+    ] {
+        let answer = client.get(target).expect(422);
+        assert_eq!(answer["detail"], json!([entry(name, msg)]), "{target}");
+        let head = client.request("HEAD", target, &[], b"");
+        assert_eq!(head.status, 422, "{target}");
+    }
+    // All of them are named.
+    let answer = client.get("/events?limt=5&a=1&b=2").expect(422);
+    assert_eq!(answer["detail"].as_array().unwrap().len(), 3);
+    assert_eq!(answer["detail"][2], entry("b", EVENTS));
+}
+
+#[test]
+fn what_means_nothing_and_what_breaks_caches_is_passed_over() {
+    let server = Server::start(&[]);
+    server.publish(&event("t", "e")).expect(200);
+    let mut client = server.client();
+    for target in [
+        "/events?",
+        "/events?&&",
+        "/events?_=1",
+        "/events?_limit=x&topic=t&",
+        "/events?%5Fx&to%70ic=t",
+        "/subscribe?&follow=0&_=7",
+    ] {
+        let answer = client.get(target);
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+    }
+    assert_eq!(seqs_of(&client.get("/events?_=1").expect(200)), [1]);
+    // Other routes go on to ignore what they do not know.
+    for target in [
+        "/topics?x=1",
+        "/stats?limt=1",
+        "/health?q",
+        "/events/t/e?x=1",
+    ] {
+        client.get(target).expect(200);
+    }
+}
