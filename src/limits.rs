@@ -223,6 +223,8 @@ pub const STATS_TOPICS_MAX: usize = 1_000;
 pub const LOCKED_RETRY_MS: u64 = 900;
 /// Milliseconds between two tries to commit into a locked database.
 pub const LOCKED_PAUSE_MS: u64 = 10;
+/// How often, [`LOCKED_PAUSE_MS`] apart, a command looks before it calls a database open under another name.
+pub const OTHER_NAME_LOOKS: usize = 20;
 /// Milliseconds between two tries of a store that failed.
 pub const RETRY_MS: u64 = 1_000;
 /// Milliseconds between two summaries of duplicates.

@@ -11,6 +11,7 @@ use super::connection::{position, Connection, LogCopied};
 use super::maintain::CheckpointPlan;
 use super::open::{explain, OpenError};
 use super::settle::Doubt;
+use super::snapshot::file_at;
 use super::{Durability, Store};
 use crate::limits::{CHECKPOINT_LAST_FRAMES, CHECKPOINT_MAX_FRAMES, OPEN_BUSY_MS};
 
@@ -29,6 +30,7 @@ impl Backlog {
         if !path.is_file() {
             return Err(fail(path, "it is not a file"));
         }
+        file_at(path).map_err(|error| fail(path, error))?;
         let patience = Duration::from_millis(OPEN_BUSY_MS);
         let file = File::open(path).map_err(|error| fail(path, error))?;
         Ok(Self {

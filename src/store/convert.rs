@@ -13,6 +13,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction};
 
 use super::check::{find_same_keys, Progress};
+use super::file_kind::require_ordinary;
 use super::keys::fingerprint::Fingerprinter;
 use super::keys::merge::{Merge, Source};
 use super::keys::record::KeyRecord;
@@ -79,13 +80,11 @@ pub fn convert(
         ))
     };
     let path = fs::canonicalize(path).map_err(|e| fail(&e))?;
-    if path.is_dir() {
-        return Err(fail(&"it is a folder"));
-    }
+    require_ordinary(&path).map_err(|e| fail(&e))?;
     if fs::metadata(&path).is_ok_and(|about| about.len() == 0) {
         return Err(fail(&"it is empty"));
     }
-    let (mut db, _lock) = connect_alone(&path, Durability::Full).map_err(|e| fail(&e))?;
+    let (_lock, mut db) = connect_alone(&path, Durability::Full).map_err(|e| fail(&e))?;
     trust_log(&db, &path).map_err(|e| fail(&e))?;
     let mut work = || {
         // The sorting of a large index must not be held in memory.

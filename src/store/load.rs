@@ -1,7 +1,6 @@
 //! What memory holds of the database, read at start: the counters, the topics, the key index. Costs
 //! what lies behind the marks, not what the database holds.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::connection::Connection;
 use super::identity;
 use super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::keys::KeyIndex;
+use super::lock::Lock;
 use super::maintain::CheckpointPlan;
 use super::open::{Dedup, OpenOptions};
 use super::retain::{removed_behind, Horizons, Retainer};
@@ -29,10 +29,11 @@ impl Store {
     /// Makes the store of a connection whose tables are there and whose log is trusted. The one way to make
     /// one, at the start and after a fault.
     pub(super) fn load(
+        // First, so that it is dropped last.
+        lock: Rc<Lock>,
         db: Connection,
         options: OpenOptions,
         path: PathBuf,
-        lock: Rc<File>,
     ) -> rusqlite::Result<Store> {
         let key = fingerprint_key(&db)?;
         let database_id = identity::read(&db)?;

@@ -12,9 +12,11 @@ mod check;
 mod connection;
 mod convert;
 mod feed;
+mod file_kind;
 mod identity;
 mod keys;
 mod load;
+mod lock;
 mod maintain;
 mod open;
 mod read;
@@ -27,7 +29,6 @@ mod subscriptions;
 mod topics;
 mod write;
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -134,8 +135,9 @@ pub struct Store {
     options: OpenOptions,
     /// The file itself, without links on the way.
     path: PathBuf,
-    /// Held for the life of the store: a second server on the same file fails to take it.
-    lock: Rc<File>,
+    /// Held for the life of the store: a second server on the same file fails to take it. Stands after
+    /// the connection, because it must be dropped after it.
+    lock: Rc<lock::Lock>,
     topics: Topics,
     counters: Counters,
     /// The greatest seq in use; 0 in an empty database.

@@ -1,6 +1,6 @@
 //! Opening: the lock, whether the file is ours and whole, the pragmas, and what memory holds of it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -9,6 +9,8 @@ use std::time::Duration;
 use rusqlite::Connection as Sqlite;
 
 use super::connection::{checkpoint_on_close, Connection};
+use super::file_kind::{is_mounted_alone, require_ordinary};
+use super::lock::Lock;
 use super::retain::Retention;
 use super::schema::{create_tables, recorded_check, upgrade, APPLICATION_ID, SCHEMA_VERSION};
 use super::settle::rewrite_log;
@@ -87,9 +89,7 @@ impl Store {
         if let Some(folder) = options.path.parent().filter(|p| !p.as_os_str().is_empty()) {
             make_folder(folder).map_err(|e| fail(format!("the folder cannot be made: {e}")))?;
         }
-        if options.path.is_dir() {
-            return Err(fail("it is a folder".into()));
-        }
+        require_ordinary(&options.path).map_err(&fail)?;
         // Two names of one file must lead to one lock, and a link has its second name only once the file
         // that it leads to is there.
         let path = fs::canonicalize(&options.path)
@@ -102,27 +102,37 @@ impl Store {
             })
             .map_err(|e| fail(format!("the file cannot be opened or made: {e}")))?;
         let sqlite = |e: rusqlite::Error| fail(explain(&e));
-        let (mut db, lock) = connect_alone(&path, options.durability).map_err(&fail)?;
+        let (lock, mut db) = connect_alone(&path, options.durability).map_err(&fail)?;
         prepare_tables(&mut db, options.dedup).map_err(&fail)?;
         check_content(&db, &path).map_err(&fail)?;
         trust_log(&db, &path).map_err(&fail)?;
 
-        Store::load(db, options.clone(), path, Rc::new(lock)).map_err(sqlite)
+        if is_mounted_alone(&path) {
+            log::warn!(
+                "the file {} is mounted by itself, so its write-ahead log is kept apart from it; mount its folder",
+                path.display()
+            );
+        }
+        Store::load(Rc::new(lock), db, options.clone(), path).map_err(sqlite)
     }
 }
 
 /// Opens a file that is there for writing, with the lock that keeps every other writer of ours out. The
-/// file is empty, or ours and of a version that this program knows.
+/// file is empty, or ours and of a version that this program knows. The lock stands first because it must
+/// be dropped last.
 pub(super) fn connect_alone(
     path: &Path,
     durability: Durability,
-) -> Result<(Connection, File), String> {
-    let lock = take_lock(path)?;
+) -> Result<(Lock, Connection), String> {
+    let lock = Lock::take(path)?;
+    if lock.database().is_none() {
+        return Err("it has been removed".into());
+    }
     check_size(path)?;
     // Another program's lock may be short: at start, and only there, it is waited for.
     let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
     let db = Connection::open(path, durability, patience)?;
-    Ok((db, lock))
+    Ok((lock, db))
 }
 
 /// Whoever wrote the log may have ended after a sync that failed, and what memory still shows of it need
@@ -149,26 +159,6 @@ pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
 pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// Takes the lock that a running server holds on its database. It is a file of its own beside the
-/// database, because closing any descriptor of the database would drop SQLite's own locks.
-pub(super) fn take_lock(path: &Path) -> Result<File, String> {
-    let path = beside(path, ".lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| format!("its lock file {} cannot be opened: {e}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err("it is in use by another logagg".into()),
-        Err(TryLockError::Error(e)) => Err(format!(
-            "its lock file {} cannot be locked: {e}",
-            path.display()
-        )),
-    }
 }
 
 /// Compares the size that the file's header states with the size it has. A file cut short would

@@ -101,7 +101,7 @@ impl Store {
             return Err(held("the disk has lost the end of the write-ahead log"));
         }
         let (options, path) = (self.options.clone(), self.path.clone());
-        let mut fresh = Store::load(db, options, path, Rc::clone(&self.lock))?;
+        let mut fresh = Store::load(Rc::clone(&self.lock), db, options, path)?;
         // Seqs that were shown to a reader are not given again, also where the disk has lost their events.
         fresh.last_seq = fresh.last_seq.max(self.last_seq);
         fresh.needs_help = self.needs_help;

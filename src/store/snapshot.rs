@@ -10,6 +10,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::checkpoint_on_close;
+use super::file_kind::require_ordinary;
+use super::lock::refuse_other_name;
 use super::open::{beside, explain, identify};
 use crate::limits;
 
@@ -34,12 +36,11 @@ pub(super) fn read<T>(
     connect(&path, false).and_then(|db| work(&db))
 }
 
-/// The file itself, without links on the way.
+/// The file itself, without links on the way. It is a file, and no server has it open under another name.
 pub(super) fn file_at(path: &Path) -> Result<PathBuf, String> {
     let path = fs::canonicalize(path).map_err(|error| error.to_string())?;
-    if path.is_dir() {
-        return Err("it is a folder".into());
-    }
+    require_ordinary(&path)?;
+    refuse_other_name(&path)?;
     Ok(path)
 }
 

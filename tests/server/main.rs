@@ -12,6 +12,7 @@ mod disk;
 mod durability;
 mod encodings;
 mod event_rules;
+mod files;
 mod harness;
 mod healthcheck;
 mod histories;

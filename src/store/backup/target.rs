@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::Purpose;
 use crate::limits;
 use crate::store::connection::Connection;
-use crate::store::open::{beside, make_folder, sync_folder, take_lock, trust_log};
+use crate::store::file_kind::special_kind;
+use crate::store::lock::{refuse_other_name, Lock};
+use crate::store::open::{beside, make_folder, sync_folder, trust_log};
 use crate::store::Durability;
 
 /// What SQLite may have left beside a database.
@@ -24,7 +26,7 @@ pub(super) struct Target {
     partial: PathBuf,
     file: File,
     /// Keeps servers away from the final name.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
     is_installed: bool,
 }
 
@@ -49,12 +51,7 @@ impl Target {
                 return Err("they are the same file".into());
             }
         }
-        // A server locks before it opens; where there is no lock file yet, only a restored database needs
-        // to be protected from the first one.
-        let lock = match purpose == Purpose::Restore || beside(&path, ".lock").exists() {
-            true => Some(take_lock(&path).map_err(|what| format!("{}: {what}", path.display()))?),
-            false => None,
-        };
+        let lock = lock(&path, purpose).map_err(|what| format!("{}: {what}", path.display()))?;
         // A log without its database would be taken for the log of the copy.
         let is_there = |path: &Path| path.symlink_metadata().is_ok();
         let names = ["", "-wal", "-journal"].map(|suffix| beside(&path, suffix));
@@ -125,6 +122,15 @@ impl Drop for Target {
     }
 }
 
+/// Makes sure that no server has the target open. A server locks before it opens; where there is no lock
+/// file yet, only a restored database needs to be protected from the first one, and a backup leaves none.
+fn lock(path: &Path, purpose: Purpose) -> Result<Option<Lock>, String> {
+    if purpose == Purpose::Restore || beside(path, ".lock").exists() {
+        return Lock::take(path).map(Some);
+    }
+    refuse_other_name(path).map(|()| None)
+}
+
 /// The file's own name, without links on the way where there is one already.
 fn final_name(to: &Path) -> Result<PathBuf, String> {
     match fs::canonicalize(to) {
@@ -147,6 +153,9 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 
 /// Makes the file, or takes over one that somebody who was killed has left behind.
 fn make_file(path: &Path) -> Result<File, String> {
+    if let Some(kind) = special_kind(path) {
+        return Err(format!("{} is {kind}, not a file", path.display()));
+    }
     loop {
         let file = OpenOptions::new()
             .read(true)

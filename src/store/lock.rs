@@ -1,0 +1,149 @@
+//! The lock that keeps every other server, `convert` and `restore` off a database.
+//!
+//! It has two parts. `NAME.lock` is locked before the database is opened or made: it belongs to a name,
+//! and is all that older versions of this program know. One byte of the database itself is locked as
+//! well: it belongs to the file, so a hard link or a mount of the file under another name leads to it.
+//!
+//! That byte has an open file description lock (fcntl(2)): it conflicts with those of other processes and
+//! not with SQLite's own locks, which belong to the process and are on other bytes. Unlike flock(2) it is
+//! one byte on network file systems too. Never close a descriptor of a database that SQLite has open in
+//! this process: the kernel then drops SQLite's locks. So a [`Lock`] must outlive the connection.
+
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{fcntl, FcntlArg};
+use nix::libc;
+
+use super::file_kind::require_ordinary;
+use super::open::beside;
+use crate::limits;
+
+/// The locked byte. SQLite locks the 512 bytes from 2^30 on and keeps content off the page that they are
+/// on (SQLite file format §1.4); this one is on that page, after them.
+const LOCKED_BYTE: libc::off_t = 0x4000_0400;
+
+const IN_USE: &str = "it is in use by another logagg";
+
+/// A lock that is held until this value is dropped, which must be after SQLite's connection.
+pub(super) struct Lock {
+    /// None where there was no database to lock.
+    database: Option<File>,
+    _name: File,
+}
+
+impl Lock {
+    /// Takes the lock of a database, or of the name under which there will be one. `path` has no links on
+    /// its way. The error is a clause of a sentence.
+    pub fn take(path: &Path) -> Result<Lock, String> {
+        require_ordinary(path)?;
+        // First, so that a second try in one process does not open the database, whose closing would
+        // drop the locks of the first.
+        let name = lock_name(path)?;
+        let database = match File::options().read(true).write(true).open(path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(format!("it cannot be written: {error}")),
+        };
+        if let Some(file) = &database {
+            refuse_many_names(file)?;
+            lock_file(file)?;
+        }
+        Ok(Lock {
+            database,
+            _name: name,
+        })
+    }
+
+    /// The database; none where there was none yet.
+    pub fn database(&self) -> Option<&File> {
+        self.database.as_ref()
+    }
+}
+
+fn lock_name(path: &Path) -> Result<File, String> {
+    let path = beside(path, ".lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        // It may have become a FIFO since that was looked at, and opening that would wait.
+        .custom_flags(libc::O_NONBLOCK)
+        .open(&path)
+        .map_err(|e| format!("its lock file {} cannot be opened: {e}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(IN_USE.into()),
+        Err(TryLockError::Error(e)) => Err(format!(
+            "its lock file {} cannot be locked: {e}",
+            path.display()
+        )),
+    }
+}
+
+/// A hard link has a write-ahead log of its own name, so each name shows another database.
+fn refuse_many_names(file: &File) -> Result<(), String> {
+    match file.metadata().map(|about| about.nlink()) {
+        Ok(names @ 2..) => Err(format!(
+            "the file has {names} names (hard links), and its write-ahead log belongs to only one of \
+             them; remove the others, or copy the file with: logagg backup"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// One byte of a file, as a question or as a wish.
+fn locked_byte(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: LOCKED_BYTE,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+fn lock_file(file: &File) -> Result<(), String> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&locked_byte(libc::F_WRLCK))) {
+        Ok(_) => Ok(()),
+        Err(Errno::EAGAIN | Errno::EACCES) => Err(format!("{IN_USE}, under another name")),
+        Err(error) => Err(format!("it cannot be locked: {}", error.desc())),
+    }
+}
+
+/// Refuses to read a database that a server has open under another name: its write-ahead log would be
+/// missed. A server that has it open under this name is right. Must not be called while SQLite has it
+/// open in this process.
+pub(super) fn refuse_other_name(path: &Path) -> Result<(), String> {
+    let pause = Duration::from_millis(limits::LOCKED_PAUSE_MS);
+    for _ in 0..limits::OTHER_NAME_LOOKS {
+        if !is_open_under_another_name(path) {
+            return Ok(());
+        }
+        // A server that is ending lets go of one part of its lock before the other.
+        thread::sleep(pause);
+    }
+    Err(format!("{IN_USE}, under another name"))
+}
+
+fn is_open_under_another_name(path: &Path) -> bool {
+    // What cannot be opened is refused by whoever reads it next.
+    let Ok(file) = File::open(path) else {
+        return false;
+    };
+    let mut byte = locked_byte(libc::F_RDLCK);
+    let asked = fcntl(&file, FcntlArg::F_OFD_GETLK(&mut byte));
+    if asked.is_err() || byte.l_type == libc::F_UNLCK as libc::c_short {
+        return false;
+    }
+    // Somebody has locked the file, and here is nobody who has locked this name of it.
+    match File::open(beside(path, ".lock")) {
+        Ok(name) => name.try_lock_shared().is_ok(),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
+}
