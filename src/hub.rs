@@ -1,4 +1,4 @@
-//! The newest events as JSON, made once for all who want them, and what a subscriber wants of them.
+//! The newest events as JSON, made once for all who want them.
 //!
 //! Owns the copies that spare live subscribers the database. Never the only place where an event is:
 //! whoever has fallen behind what is here reads on in the store.
@@ -7,50 +7,6 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::limits::{RECENT_MAX_BYTES, RECENT_MAX_EVENTS};
-
-/// Which topics a subscriber wants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TopicFilter {
-    /// Sorted.
-    names: Vec<Vec<u8>>,
-    prefixes: Vec<Vec<u8>>,
-    all: bool,
-}
-
-impl TopicFilter {
-    /// A filter of `patterns`: names, or prefixes with a trailing `*`; none means all topics. `escape`
-    /// gives a name as it stands between the quotes of JSON text, which is what
-    /// [`TopicFilter::matches`] is asked with. JSON escapes character by character, so a prefix of the
-    /// name is one of its escaped form too.
-    pub fn new(patterns: &[String], escape: impl Fn(&str) -> Vec<u8>) -> Self {
-        let mut filter = Self {
-            all: patterns.is_empty(),
-            ..Self::default()
-        };
-        for pattern in patterns {
-            match pattern.strip_suffix('*') {
-                Some("") => filter.all = true,
-                Some(prefix) => filter.prefixes.push(escape(prefix)),
-                None => filter.names.push(escape(pattern)),
-            }
-        }
-        filter.names.sort_unstable();
-        filter
-    }
-
-    /// Whether events of this topic are wanted.
-    pub fn matches(&self, escaped: &[u8]) -> bool {
-        self.all
-            || self
-                .names
-                .binary_search_by(|name| name.as_slice().cmp(escaped))
-                .is_ok()
-            || self
-                .prefixes
-                .iter()
-                .any(|prefix| escaped.starts_with(prefix))
-    }
-}
 
 /// One event as it is kept.
 #[derive(Clone, Copy, Debug)]
@@ -149,31 +105,6 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn plain(name: &str) -> Vec<u8> {
-        name.as_bytes().to_vec()
-    }
-
-    fn filter(patterns: &[&str]) -> TopicFilter {
-        let patterns: Vec<String> = patterns.iter().map(|p| p.to_string()).collect();
-        TopicFilter::new(&patterns, plain)
-    }
-
-    #[test]
-    fn a_filter_knows_names_and_prefixes() {
-        for (patterns, wanted, unwanted) in [
-            (&[][..], &["a", "b"][..], &[][..]),
-            (&["*"], &["a"], &[]),
-            (&["a", "c*"], &["a", "c", "cd"], &["b", "ab", "dc"]),
-            (&["order.*"], &["order.", "order.x"], &["order", "orders"]),
-        ] {
-            let filter = filter(patterns);
-            assert!(wanted.iter().all(|topic| filter.matches(topic.as_bytes())));
-            assert!(!unwanted
-                .iter()
-                .any(|topic| filter.matches(topic.as_bytes())));
-        }
-    }
 
     fn push(recent: &mut Recent, seq: u64, text: &[u8]) {
         recent.push(seq, |out| {

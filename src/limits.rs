@@ -119,6 +119,8 @@ pub const EVENTS_PER_TOPIC_ROW: u64 = 16;
 pub const TOPICS_MARK_MAX_EVENTS: u64 = 3 * TOPICS_MARK_EVENTS;
 /// Rows of the table `topics` written in one slice of idle work.
 pub const TOPICS_WRITTEN_AT_ONCE: usize = 1_000;
+/// Topics in one piece of the list that holds them in the order of their names.
+pub const TOPICS_PER_PIECE: usize = 512;
 /// Bytes of payload after which a page of events ends before its `limit`.
 pub const PAGE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Seqs of one topic read ahead while several topics are merged.
@@ -167,6 +169,8 @@ pub const RECENT_MAX_EVENTS: usize = 16 * 1024;
 pub const RECENT_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Rows read for one slice of a subscriber's stream.
 pub const FEED_ROWS_MAX: usize = 1_024;
+/// Bytes read for it, but for a single event that is larger.
+pub const FEED_BYTES_MAX: usize = 256 * 1024;
 /// Topics up to which their own orders are merged for a slice; for more of them the events are gone through.
 pub const FEED_TOPICS_MERGED: usize = 16;
 /// Bytes of one slice of a stream, but for a single event that is larger.

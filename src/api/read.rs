@@ -160,7 +160,7 @@ pub fn event(store: &mut Store, topic: &str, event_id: &str) -> Result<Response,
 /// Answers `GET /topics`.
 pub fn topics(store: &mut Store) -> Response {
     let topics = store.topics();
-    let ids = topics.sorted().to_vec();
+    let ids: Vec<_> = topics.in_order(None).collect();
     let mut body = Vec::with_capacity(32 + 128 * ids.len());
     write_to(
         &mut body,

@@ -4,9 +4,8 @@ use super::detail::Details;
 use super::json::{write_escaped, write_to};
 use super::query;
 use super::read::topic_patterns;
-use crate::event::name_error;
+use crate::event::{name_error, TopicFilter};
 use crate::http::{write_number, Request, Response};
-use crate::hub::TopicFilter;
 
 /// The media types of one event a line.
 const LINES: [&str; 3] = [
@@ -78,13 +77,21 @@ impl Asked {
         })
     }
 
-    /// What decides whether an event that is kept as JSON is wanted.
+    /// Which topics are wanted.
     pub fn filter(&self) -> TopicFilter {
-        TopicFilter::new(&self.topics, |name| {
+        TopicFilter::new(&self.topics)
+    }
+
+    /// The same for topics as they stand in JSON text; none where that makes no difference.
+    pub fn escaped_filter(&self) -> Option<TopicFilter> {
+        let escape = |name: &str| {
             let mut escaped = Vec::with_capacity(name.len());
             write_escaped(&mut escaped, name.as_bytes());
             escaped
-        })
+        };
+        let has_escapes = |name: &String| escape(name) != name.as_bytes();
+        let differs = self.topics.iter().any(has_escapes);
+        differs.then(|| TopicFilter::written(&self.topics, escape))
     }
 }
 

@@ -5,17 +5,17 @@
 use super::{Answer, App};
 use crate::api::subscribe::{Asked, Format, Start};
 use crate::api::{read, route, subscriptions};
-use crate::event::{Publication, Span};
+use crate::event::{Publication, Span, TopicFilter};
 use crate::http::{Request, Response};
-use crate::hub::TopicFilter;
 use crate::limits::STREAM_SLICE_BYTES;
 use crate::store::{FeedQuery, Outcome, StoreError, StoredEvent};
 
 /// Somebody who reads a stream of events.
 #[derive(Debug)]
 pub struct Subscriber {
-    topics: Vec<String>,
     filter: TopicFilter,
+    /// The filter for topics as they stand in JSON text, where that differs.
+    escaped: Option<TopicFilter>,
     format: Format,
     /// Every wanted event up to this seq has been sent.
     after: u64,
@@ -85,7 +85,7 @@ impl App {
         }
         let mut subscriber = Subscriber {
             filter: asked.filter(),
-            topics: asked.topics,
+            escaped: asked.escaped_filter(),
             format: asked.format,
             after,
             until: (!asked.follow).then_some(head),
@@ -159,7 +159,8 @@ impl App {
     }
 
     fn feed_recent(&self, subscriber: &mut Subscriber, end: u64, full: usize, out: &mut Vec<u8>) {
-        let (format, filter) = (subscriber.format, &subscriber.filter);
+        let filter = subscriber.escaped.as_ref().unwrap_or(&subscriber.filter);
+        let format = subscriber.format;
         for event in self.recent.behind(subscriber.after) {
             if event.seq > end {
                 break;
@@ -183,7 +184,7 @@ impl App {
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
         let query = FeedQuery {
-            topics: &subscriber.topics,
+            topics: &subscriber.filter,
             after: subscriber.after,
             until: end,
             max_bytes: full.saturating_sub(out.len()),

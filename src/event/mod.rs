@@ -4,8 +4,10 @@
 //! into the body that brought it ([`Publication::body`]), so a body of a thousand events costs no
 //! allocation per event. This module does no I/O and never panics on what a peer sent.
 
+mod filter;
 mod timestamp;
 
+pub use filter::{Pattern, TopicFilter};
 pub use timestamp::timestamp_is_valid;
 
 use crate::limits::NAME_MAX_BYTES;

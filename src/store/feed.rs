@@ -1,15 +1,14 @@
 //! Reading on: the events behind a seq in slices of bounded work, for subscribers that are behind.
 
-use super::read::{clamp, stored_event, Selection, StoredEvent, TopicMerge, COLUMNS};
-use super::topics::TopicId;
-use super::{no_event, Bound, Store, StoreError};
-use crate::limits::{FEED_ROWS_MAX, FEED_TOPICS_MERGED};
+use super::read::{clamp, stored_event, StoredEvent, TopicMerge, COLUMNS};
+use super::{no_event, Bound, Store, StoreError, TopicId};
+use crate::event::TopicFilter;
+use crate::limits::{FEED_BYTES_MAX, FEED_ROWS_MAX, FEED_TOPICS_MERGED};
 
 /// Which events a slice is to bring.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedQuery<'a> {
-    /// Names or, with a trailing `*`, prefixes; none means all topics.
-    pub topics: &'a [String],
+    pub topics: &'a TopicFilter,
     /// The slice begins with the event behind this seq.
     pub after: u64,
     /// And ends with this one at the latest.
@@ -21,68 +20,87 @@ pub struct FeedQuery<'a> {
 impl Store {
     /// Hands the events of a slice to `take`, in order, until that says that it has enough. Says up to
     /// which seq the subscriber has been served: the last event handed over; or, where none of the wanted
-    /// ones follow it, a later one up to `until`. Reads at most about [`FEED_ROWS_MAX`] rows.
+    /// ones follow it, a later one up to `until`. Reads at most about [`FEED_ROWS_MAX`] rows and
+    /// [`FEED_BYTES_MAX`] bytes.
     pub fn feed(
         &mut self,
         query: &FeedQuery,
         mut take: impl FnMut(StoredEvent) -> bool,
     ) -> Result<u64, StoreError> {
-        match self.select(query.topics) {
-            Selection::All => self.scan(query, None, take),
-            Selection::Topics(ids) if ids.is_empty() => Ok(query.until),
-            Selection::Topics(ids) if ids.len() > FEED_TOPICS_MERGED => {
-                self.scan(query, Some(&ids), take)
-            }
-            Selection::Topics(ids) => {
-                let mut seqs = TopicMerge::new(self, &ids, Bound::After(query.after))?;
-                let sql = format!("SELECT {COLUMNS} FROM events WHERE seq = ?1");
-                let mut statement = self.db.prepare_cached(&sql)?;
-                let mut rows_read = 0;
-                while let Some(seq) = seqs.next()?.filter(|seq| *seq <= query.until) {
-                    let mut rows = statement.query([clamp(seq)])?;
-                    let row = rows.next()?.ok_or_else(|| no_event(seq))?;
-                    rows_read += 1;
-                    if !take(stored_event(&self.topics, row)?) || rows_read == FEED_ROWS_MAX {
-                        return Ok(seq);
-                    }
-                }
-                Ok(query.until)
+        let Some(ids) = self.few_topics(query.topics) else {
+            return self.scan(query, take);
+        };
+        if ids.is_empty() {
+            return Ok(query.until);
+        }
+        let mut seqs = TopicMerge::new(self, &ids, Bound::After(query.after))?;
+        let sql = format!("SELECT {COLUMNS} FROM events WHERE seq = ?1");
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let mut rows_read = 0;
+        while let Some(seq) = seqs.next()?.filter(|seq| *seq <= query.until) {
+            let mut rows = statement.query([clamp(seq)])?;
+            let row = rows.next()?.ok_or_else(|| no_event(seq))?;
+            rows_read += 1;
+            if !take(stored_event(&self.topics, row)?) || rows_read == FEED_ROWS_MAX {
+                return Ok(seq);
             }
         }
+        Ok(query.until)
     }
 
-    /// Goes through the events in the order of their seqs, and hands over those of the topics `wanted`,
-    /// which are sorted.
+    /// The topics that a filter wants, where they are so few that their own orders are merged. None where
+    /// they are more, or all that there are: then going through the events costs less.
+    fn few_topics(&self, filter: &TopicFilter) -> Option<Vec<TopicId>> {
+        if filter.is_all() {
+            return None;
+        }
+        let matching = |pattern| self.topics.matching(pattern, None);
+        let ids = filter.patterns().flat_map(matching);
+        let ids: Vec<TopicId> = ids.take(FEED_TOPICS_MERGED + 1).collect();
+        let is_all = ids.len() > 1 && ids.len() == self.topics.len();
+        (ids.len() <= FEED_TOPICS_MERGED && !is_all).then_some(ids)
+    }
+
+    /// Goes through the events in the order of their seqs, and hands over those that are wanted. Whether one
+    /// is wanted is known by the name of its topic, so a slice costs the same for a prefix of a million
+    /// topics as for one of twenty.
     fn scan(
         &self,
         query: &FeedQuery,
-        wanted: Option<&[TopicId]>,
         mut take: impl FnMut(StoredEvent) -> bool,
     ) -> Result<u64, StoreError> {
-        let range = (query.after, query.until);
-        let (slice, is_end) = self
-            .db
-            .slices()
-            .read(&self.db, range, wanted, query.max_bytes)?;
-        for row in slice.rows() {
-            let [event_id, timestamp, source, payload] = row.texts;
-            let event = StoredEvent {
-                seq: row.seq as u64,
-                topic: self.topics.stored(row.topic)?.name.as_bytes(),
-                event_id,
-                timestamp,
-                source,
-                payload,
-                processed_at: row.processed_at,
-            };
-            if !take(event) {
-                return Ok(row.seq as u64);
+        let mut after = query.after;
+        let (mut rows_read, mut bytes_read) = (0, 0);
+        while rows_read < FEED_ROWS_MAX && bytes_read < FEED_BYTES_MAX {
+            let range = (after, query.until);
+            let slices = self.db.slices();
+            let (slice, is_end) = slices.read(&self.db, range, query.max_bytes)?;
+            for row in slice.rows() {
+                let [event_id, timestamp, source, payload] = row.texts;
+                let topic = self.topics.stored(row.topic)?.name.as_bytes();
+                if !query.topics.matches(topic) {
+                    continue;
+                }
+                let event = StoredEvent {
+                    seq: row.seq as u64,
+                    topic,
+                    event_id,
+                    timestamp,
+                    source,
+                    payload,
+                    processed_at: row.processed_at,
+                };
+                if !take(event) {
+                    return Ok(row.seq as u64);
+                }
             }
+            if is_end {
+                return Ok(query.until);
+            }
+            after = slice.last_seq();
+            rows_read += slice.len();
+            bytes_read += slice.size();
         }
-        Ok(if is_end {
-            query.until
-        } else {
-            slice.last_seq()
-        })
+        Ok(after)
     }
 }

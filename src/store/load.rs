@@ -62,6 +62,7 @@ impl Store {
         store.load_counters()?;
         store.load_retention()?;
         store.load_topics()?;
+        store.load_order_of_topics()?;
         store.load_subscriptions()?;
         if recorded_check(&store.db)? == Dedup::Index {
             store.load_keys()?;
@@ -107,7 +108,7 @@ impl Store {
         while let Some(row) = rows.next()? {
             let (id, name) = (row.get::<_, u32>(0)?, row.get_ref(1)?.as_str()?);
             let (events, last_seq) = (unsigned(row, 2)?, unsigned(row, 3)?);
-            if self.topics.push(name, events, last_seq, row.get(4)?) != id {
+            if self.topics.push_stored(name, events, last_seq, row.get(4)?) != id {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
             }
         }
@@ -121,6 +122,21 @@ impl Store {
             }
             self.topics.count(id, unsigned(row, 1)?, row.get(2)?);
         }
+        Ok(())
+    }
+
+    /// Reads the order of the topics' names out of the index that makes them unique.
+    fn load_order_of_topics(&mut self) -> rusqlite::Result<()> {
+        let mut statement = self.db.prepare("SELECT id FROM topics ORDER BY name")?;
+        let ids = statement.query_map([], |row| row.get::<_, TopicId>(0))?;
+        let ids: Vec<TopicId> = ids.collect::<Result<_, _>>()?;
+        let is_known = |id: &TopicId| (1..=self.topics.len()).contains(&(*id as usize));
+        if ids.len() != self.topics.len() || !ids.iter().all(is_known) {
+            return Err(damaged(
+                "the index of the topics' names is not that of the table",
+            ));
+        }
+        self.topics.set_order(&ids);
         Ok(())
     }
 

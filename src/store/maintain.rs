@@ -52,16 +52,27 @@ impl CheckpointPlan {
 pub(super) struct TopicSweep {
     /// What the mark becomes when the round is done: the last seq when it began.
     mark: u64,
-    /// Rows still to be written.
-    remaining: usize,
+    /// The topics before this one have been looked at.
+    next: TopicId,
 }
 
-/// Rows of `topics` that a transaction writes: the first of those that are behind.
+/// Rows of `topics` that a transaction writes: those of a range of ids that are behind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TopicRows {
-    count: usize,
+    from: TopicId,
+    /// The first id that is not of the range.
+    to: TopicId,
     /// The mark, where the round ends with them.
     mark: Option<u64>,
+}
+
+impl TopicRows {
+    /// The topics whose rows are to be written.
+    fn ids(self, topics: &Topics) -> impl Iterator<Item = TopicId> + '_ {
+        topics
+            .stale_from(self.from)
+            .take_while(move |id| *id < self.to)
+    }
 }
 
 impl Store {
@@ -69,26 +80,28 @@ impl Store {
     /// round ends before the next is due.
     pub(super) fn topics_due(&mut self, events: usize) -> TopicRows {
         let behind = self.last_seq - self.topics_mark;
-        if self.sweep.is_none() && is_sweep_due(behind, self.topics.stale().len() as u64) {
+        if self.sweep.is_none() && is_sweep_due(behind, self.topics.stale_count() as u64) {
             self.sweep = Some(TopicSweep {
                 mark: self.last_seq,
-                remaining: self.topics.sort_stale(),
+                next: 0,
             });
         }
-        match &self.sweep {
-            None => TopicRows::default(),
-            Some(sweep) => TopicRows {
-                count: sweep.remaining.min(2 * events),
-                mark: (sweep.remaining <= 2 * events).then_some(sweep.mark),
-            },
+        let Some(sweep) = &self.sweep else {
+            return TopicRows::default();
+        };
+        let first_left = self.topics.stale_from(sweep.next).nth(2 * events);
+        TopicRows {
+            from: sweep.next,
+            to: first_left.unwrap_or(TopicId::MAX),
+            mark: first_left.is_none().then_some(sweep.mark),
         }
     }
 
     /// The transaction that wrote these rows has been committed.
     pub(super) fn topics_written(&mut self, rows: TopicRows) {
-        self.topics.written(rows.count);
+        self.topics.written(rows.from..rows.to);
         if let Some(sweep) = &mut self.sweep {
-            sweep.remaining -= rows.count;
+            sweep.next = rows.to;
         }
         if let Some(mark) = rows.mark {
             self.topics_mark = mark;
@@ -99,7 +112,8 @@ impl Store {
     /// Brings all rows of `topics` up to date.
     pub(super) fn write_all_topics(&mut self) -> Result<(), StoreError> {
         let rows = TopicRows {
-            count: self.topics.stale().len(),
+            from: 0,
+            to: TopicId::MAX,
             mark: Some(self.last_seq),
         };
         self.sweep = None;
@@ -218,8 +232,8 @@ pub(super) fn write_topics(
     topics: &Topics,
     rows: TopicRows,
 ) -> rusqlite::Result<()> {
-    for id in &topics.stale()[..rows.count] {
-        write_topic(db, *id, topics.get(*id))?;
+    for id in rows.ids(topics) {
+        write_topic(db, id, topics.get(id))?;
     }
     if let Some(mark) = rows.mark {
         db.prepare_cached("UPDATE counters SET topics_mark = ?1")?

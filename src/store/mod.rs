@@ -193,8 +193,8 @@ impl Store {
     }
 
     /// The topics that have had events.
-    pub fn topics(&mut self) -> &mut Topics {
-        &mut self.topics
+    pub fn topics(&self) -> &Topics {
+        &self.topics
     }
 
     /// What the key index takes of memory; none where SQLite's constraint tells duplicates.

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::topics::{TopicId, Topics};
 use super::{no_event, Store, StoreError};
+use crate::event::TopicFilter;
 use crate::limits;
 
 /// One stored event, as borrowed from the row that holds it. The texts are UTF-8.
@@ -196,14 +197,10 @@ impl Store {
             return Selection::All;
         }
         let mut ids = Vec::new();
-        for pattern in patterns {
-            match pattern.strip_suffix('*') {
-                Some(prefix) => ids.extend_from_slice(self.topics.with_prefix(prefix)),
-                None => ids.extend(self.topics.id(pattern)),
-            }
+        for pattern in TopicFilter::new(patterns).patterns() {
+            ids.extend(self.topics.matching(pattern, None));
         }
         ids.sort_unstable();
-        ids.dedup();
         if ids.len() > 1 && ids.len() == self.topics.len() {
             return Selection::All;
         }

@@ -11,7 +11,6 @@ use rusqlite::types::ValueRef;
 use rusqlite::Connection;
 
 use super::read::{clamp, COLUMNS};
-use super::topics::TopicId;
 use crate::limits::{FEED_ROWS_MAX, STREAM_BUFFER_BYTES};
 
 /// Bytes that the names of an event's members, and its numbers, are counted as.
@@ -48,9 +47,6 @@ pub(super) struct Slice {
     /// What the rows count for.
     size: usize,
     max_size: usize,
-    /// Sorted; none means all.
-    wanted: Option<Vec<TopicId>>,
-    rows_read: usize,
     last_seq: i64,
 }
 
@@ -70,51 +66,53 @@ impl Slice {
         })
     }
 
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// About how many bytes of JSON they would be.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
     /// The seq of the last row that was looked at.
     pub(super) fn last_seq(&self) -> u64 {
         self.last_seq as u64
     }
 
-    fn begin(&mut self, max_size: usize, wanted: Option<&[TopicId]>) {
+    fn begin(&mut self, max_size: usize) {
         self.rows.clear();
         self.bytes.clear();
         // One event may have been large; what it took is not kept.
         self.bytes.shrink_to(STREAM_BUFFER_BYTES);
         self.size = 0;
         self.max_size = max_size;
-        self.wanted = wanted.map(<[TopicId]>::to_vec);
-        self.rows_read = 0;
     }
 
     /// Takes the row that the function was called with. Says whether that is enough.
     fn take(&mut self, row: &Context) -> rusqlite::Result<bool> {
         let (seq, topic) = (integer(row, 0)?, integer(row, 1)?);
-        self.rows_read += 1;
         self.last_seq = seq;
-        let is_wanted = |ids: &Vec<TopicId>| {
-            TopicId::try_from(topic).is_ok_and(|topic| ids.binary_search(&topic).is_ok())
-        };
-        if self.wanted.as_ref().is_none_or(is_wanted) {
-            let start = self.bytes.len();
-            let mut ends = [0; TEXTS];
-            for (end, column) in ends.iter_mut().zip(2..) {
-                self.bytes.extend_from_slice(text(row, column)?);
-                *end = self.bytes.len();
-            }
-            // One look at all of them is cheaper than one at each, and nearly all events are ASCII.
-            if !self.bytes[start..].is_ascii() {
-                self.check_texts(start, ends)?;
-            }
-            self.rows.push(Kept {
-                seq,
-                topic,
-                processed_at: integer(row, 6)?,
-                start,
-                ends,
-            });
-            self.size += self.bytes.len() - start + FRAME_BYTES;
+        let start = self.bytes.len();
+        let mut ends = [0; TEXTS];
+        for (end, column) in ends.iter_mut().zip(2..) {
+            self.bytes.extend_from_slice(text(row, column)?);
+            *end = self.bytes.len();
         }
-        Ok(self.size >= self.max_size || self.rows_read == FEED_ROWS_MAX)
+        // One look at all of them is cheaper than one at each, and nearly all events are ASCII.
+        if !self.bytes[start..].is_ascii() {
+            self.check_texts(start, ends)?;
+        }
+        self.rows.push(Kept {
+            seq,
+            topic,
+            processed_at: integer(row, 6)?,
+            start,
+            ends,
+        });
+        self.size += self.bytes.len() - start + FRAME_BYTES;
+        Ok(self.size >= self.max_size || self.rows.len() == FEED_ROWS_MAX)
     }
 
     /// Whether the texts of a row are UTF-8, each by itself.
@@ -153,17 +151,15 @@ impl SliceReader {
         })
     }
 
-    /// Takes the rows behind the seq `after` and up to `until` in their order, those of the topics `wanted`,
-    /// which are sorted, or all, until they fill about `max_size` bytes or [`FEED_ROWS_MAX`] have been looked
-    /// at. Says whether it has gone through all of them.
+    /// Takes the rows after the seq `after` and up to `until` in their order, until they fill about `max_size`
+    /// bytes or are [`FEED_ROWS_MAX`]. Says whether it has gone through all of them.
     pub(super) fn read(
         &self,
         db: &Connection,
         (after, until): (u64, u64),
-        wanted: Option<&[TopicId]>,
         max_size: usize,
     ) -> rusqlite::Result<(MutexGuard<'_, Slice>, bool)> {
-        lock(&self.slice).begin(max_size, wanted);
+        lock(&self.slice).begin(max_size);
         let mut statement = db.prepare_cached(&self.sql)?;
         let has_enough = statement.exists([clamp(after), clamp(until)])?;
         Ok((lock(&self.slice), !has_enough))

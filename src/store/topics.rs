@@ -5,12 +5,19 @@
 //! with a seq up to `last_seq`, the topic has `events`. So a row that is behind is still true, and
 //! counting the events behind the mark brings it up to date at start.
 
+mod order;
+mod stale;
+
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 use std::rc::Rc;
 
 use hashbrown::HashTable;
 
+use crate::event::{Pattern, TopicFilter};
 use crate::limits::KEYS_ASKED_AT_ONCE;
+use order::{Order, Place};
+use stale::Stale;
 
 /// A topic's `id` in the table `topics`; counts from 1.
 pub type TopicId = u32;
@@ -23,8 +30,6 @@ pub struct Topic {
     pub last_seq: u64,
     /// Microseconds since the epoch.
     pub last_processed_at: i64,
-    /// Whether the table's row is behind.
-    stale: bool,
 }
 
 /// All topics.
@@ -35,10 +40,10 @@ pub struct Topics {
     hasher: RandomState,
     /// By id, less one.
     list: Vec<Topic>,
-    /// Ids in the order of the names' bytes; the newest ids may be missing until someone asks.
-    sorted: Vec<TopicId>,
-    /// Ids whose rows are behind, in the order in which they fell behind.
-    stale: Vec<TopicId>,
+    /// Ids in the order of the names' bytes.
+    order: Order,
+    /// Ids whose rows are behind.
+    stale: Stale,
 }
 
 impl Topics {
@@ -104,41 +109,71 @@ impl Topics {
         self.list.is_empty()
     }
 
-    /// All ids in the order of the names' bytes.
-    pub fn sorted(&mut self) -> &[TopicId] {
-        if self.sorted.len() < self.list.len() {
-            let list = &self.list;
-            let name = |id: TopicId| list[id as usize - 1].name.as_bytes();
-            self.sorted
-                .extend(self.sorted.len() as TopicId + 1..=list.len() as TopicId);
-            // The merge sort finds the long sorted run in front, so this costs little more than
-            // sorting what is new.
-            self.sorted.sort_by(|a, b| name(*a).cmp(name(*b)));
-        }
-        &self.sorted
+    /// All ids in the order of the names' bytes, or those after a name. Nothing is held between two calls,
+    /// so whoever goes on after the last name finds also the topics that have come meanwhile.
+    pub fn in_order<'t>(&'t self, after: Option<&str>) -> impl Iterator<Item = TopicId> + 't {
+        let is_before = |name: &[u8]| after.is_some_and(|after| name <= after.as_bytes());
+        self.order.from(self.order.place(&self.list, is_before))
     }
 
     /// All names in the order of their bytes.
-    pub fn names(&mut self) -> impl Iterator<Item = &str> {
-        self.sorted();
-        self.sorted
-            .iter()
-            .map(|id| &*self.list[*id as usize - 1].name)
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.in_order(None).map(|id| &*self.get(id).name)
     }
 
-    /// The ids whose names begin with `prefix`, in the order of the names' bytes.
-    pub fn with_prefix(&mut self, prefix: &str) -> &[TopicId] {
-        self.sorted();
-        let name = |id: &TopicId| self.list[*id as usize - 1].name.as_bytes();
-        let from = self
-            .sorted
-            .partition_point(|id| name(id) < prefix.as_bytes());
-        let len = self.sorted[from..].partition_point(|id| name(id).starts_with(prefix.as_bytes()));
-        &self.sorted[from..from + len]
+    /// The ids of the topics that a pattern wants, in the order of the names' bytes; of those only the ones
+    /// after a name, where one is given.
+    pub fn matching<'t>(
+        &'t self,
+        pattern: Pattern<'t>,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = TopicId> + 't {
+        let (prefix, name) = match pattern {
+            Pattern::Prefix(prefix) => (Some(prefix), None),
+            Pattern::Name(name) => (None, std::str::from_utf8(name).ok()),
+        };
+        let named = name.and_then(|name| self.id(name));
+        let named = named.filter(|id| after.is_none_or(|after| *self.get(*id).name > *after));
+        let with_prefix = prefix.map(|prefix| {
+            let is_before =
+                |name: &[u8]| name < prefix || after.is_some_and(|after| name <= after.as_bytes());
+            let from = self.order.from(self.order.place(&self.list, is_before));
+            from.take_while(move |id| self.get(*id).name.as_bytes().starts_with(prefix))
+        });
+        named.into_iter().chain(with_prefix.into_iter().flatten())
     }
 
-    /// Adds a topic behind the others and gives its id.
-    pub(super) fn push(
+    /// How many topics a filter wants.
+    pub fn count_matching(&self, filter: &TopicFilter) -> usize {
+        if filter.is_all() {
+            return self.len();
+        }
+        let count = |pattern| match pattern {
+            Pattern::Prefix(prefix) => self.count_prefix(prefix),
+            Pattern::Name(_) => self.matching(pattern, None).count(),
+        };
+        filter.patterns().map(count).sum()
+    }
+
+    fn count_prefix(&self, prefix: &[u8]) -> usize {
+        let place = |is_before: &dyn Fn(&[u8]) -> bool| -> Place {
+            self.order.place(&self.list, is_before)
+        };
+        let from = place(&|name| name < prefix);
+        let to = place(&|name| name < prefix || name.starts_with(prefix));
+        self.order.count(from, to)
+    }
+
+    /// Adds a new topic after the others and gives its id.
+    pub(super) fn push(&mut self, name: &str) -> TopicId {
+        let id = self.push_stored(name, 0, 0, 0);
+        self.order.insert(&self.list, id);
+        id
+    }
+
+    /// Adds a topic that the table has, at start. Its place among the names is told by
+    /// [`Topics::set_order`], once for all: to find a place for each takes a second for a million.
+    pub(super) fn push_stored(
         &mut self,
         name: &str,
         events: u64,
@@ -155,9 +190,13 @@ impl Topics {
             events,
             last_seq,
             last_processed_at,
-            stale: false,
         });
         id
+    }
+
+    /// The order of the names' bytes, as all ids that there are.
+    pub(super) fn set_order(&mut self, ids: &[TopicId]) {
+        self.order = Order::known(ids.iter().copied());
     }
 
     /// Forgets the topics behind the first `len`: their transaction failed.
@@ -168,9 +207,10 @@ impl Topics {
             if let Ok(entry) = self.by_name.find_entry(hash, |of| *of == id) {
                 entry.remove();
             }
+            self.order.remove(&self.list, id);
+            self.stale.remove(id..id + 1);
             self.list.pop();
         }
-        self.sorted.retain(|id| *id as usize <= len);
     }
 
     /// Counts a committed event. One that the row has counted already changes nothing.
@@ -182,10 +222,7 @@ impl Topics {
         topic.events += 1;
         topic.last_seq = seq;
         topic.last_processed_at = processed_at;
-        if !topic.stale {
-            topic.stale = true;
-            self.stale.push(id);
-        }
+        self.stale.add(id);
     }
 
     /// So many of a topic's events have been removed, and its row says so.
@@ -194,23 +231,20 @@ impl Topics {
         topic.events = topic.events.saturating_sub(events);
     }
 
-    /// Puts the topics whose rows are behind in the order of their rows, so that writing some of them
-    /// touches few pages, and says how many there are.
-    pub(super) fn sort_stale(&mut self) -> usize {
-        self.stale.sort_unstable();
-        self.stale.len()
+    /// How many topics have rows that are behind.
+    pub(super) fn stale_count(&self) -> usize {
+        self.stale.count()
     }
 
-    /// The topics whose rows are behind.
-    pub(super) fn stale(&self) -> &[TopicId] {
-        &self.stale
+    /// The topics from `from` on whose rows are behind, ascending: in the order of their rows, so that
+    /// writing some of them touches few pages.
+    pub(super) fn stale_from(&self, from: TopicId) -> impl Iterator<Item = TopicId> + '_ {
+        self.stale.from(from)
     }
 
-    /// The first `n` of [`Topics::stale`] have been written.
-    pub(super) fn written(&mut self, n: usize) {
-        for id in self.stale.drain(..n) {
-            self.list[id as usize - 1].stale = false;
-        }
+    /// The rows of these topics have been written.
+    pub(super) fn written(&mut self, ids: Range<TopicId>) {
+        self.stale.remove(ids);
     }
 }
 
@@ -218,23 +252,58 @@ impl Topics {
 mod tests {
     use super::*;
 
-    fn names(topics: &Topics, ids: &[TopicId]) -> Vec<String> {
-        ids.iter()
-            .map(|id| topics.get(*id).name.to_string())
-            .collect()
+    fn with_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Topics {
+        let mut topics = Topics::default();
+        for name in names {
+            topics.push(name);
+        }
+        topics
+    }
+
+    fn names(topics: &Topics) -> Vec<&str> {
+        topics.names().collect()
+    }
+
+    fn matching(topics: &Topics, pattern: Pattern, after: Option<&str>) -> Vec<String> {
+        let ids = topics.matching(pattern, after);
+        ids.map(|id| topics.get(id).name.to_string()).collect()
     }
 
     #[test]
     fn names_are_sorted_by_their_bytes() {
-        let mut topics = Topics::default();
-        for name in ["b", "ä", "B"] {
-            topics.push(name, 0, 0, 0);
-        }
-        let ids = topics.sorted().to_vec();
-        assert_eq!(names(&topics, &ids), ["B", "b", "ä"]);
-        topics.push("a", 0, 0, 0);
-        let ids = topics.sorted().to_vec();
-        assert_eq!(names(&topics, &ids), ["B", "a", "b", "ä"]);
+        let mut topics = with_names(["b", "ä", "B"]);
+        assert_eq!(names(&topics), ["B", "b", "ä"]);
+        topics.push("a");
+        assert_eq!(names(&topics), ["B", "a", "b", "ä"]);
+    }
+
+    #[test]
+    fn many_names_are_sorted_as_sorting_them_does() {
+        // A prime goes through all numbers below another one.
+        let scattered = |number: u32| format!("t{}", number * 7_919 % 10_007);
+        let mut all: Vec<String> = (0..10_007).map(scattered).collect();
+        let mut topics = with_names(all.iter().map(String::as_str));
+        all.sort_unstable();
+        assert_eq!(names(&topics), all);
+        let prefixed = || all.iter().filter(|name| name.starts_with("t12"));
+        let patterns = ["t12*".to_owned(), "t1".to_owned(), "none".to_owned()];
+        let filter = TopicFilter::new(&patterns);
+        assert_eq!(topics.count_matching(&filter), prefixed().count() + 1);
+        let after = prefixed().nth(50).expect("there are more");
+        let found = matching(&topics, Pattern::Prefix(b"t12"), Some(after));
+        assert!(found.iter().eq(prefixed().skip(51)));
+        // Most go again, as those of a failed transaction do.
+        let kept: Vec<String> = topics.list[..100]
+            .iter()
+            .map(|t| t.name.to_string())
+            .collect();
+        topics.truncate(100);
+        let mut sorted = kept.clone();
+        sorted.sort_unstable();
+        assert_eq!(names(&topics), sorted);
+        let ids: Vec<TopicId> = topics.in_order(None).collect();
+        topics.set_order(&ids);
+        assert_eq!(names(&topics), sorted);
     }
 
     #[test]
@@ -244,7 +313,7 @@ mod tests {
             .map(|number| format!("topic-{number}"))
             .collect();
         for name in names.iter().step_by(2) {
-            topics.push(name, 0, 0, 0);
+            topics.push(name);
         }
         topics.truncate(topics.len() - 1);
         let asked: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -258,39 +327,36 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_selects_a_range() {
-        let mut topics = Topics::default();
-        for name in ["order.a", "order", "order.b", "orders", "ord"] {
-            topics.push(name, 0, 0, 0);
-        }
-        let ids = topics.with_prefix("order.").to_vec();
-        assert_eq!(names(&topics, &ids), ["order.a", "order.b"]);
-        assert_eq!(topics.with_prefix("").len(), 5);
-        assert!(topics.with_prefix("z").is_empty());
+    fn a_pattern_selects_a_range_or_one() {
+        let topics = with_names(["order.a", "order", "order.b", "orders", "ord"]);
+        let prefix = Pattern::Prefix(b"order.");
+        assert_eq!(matching(&topics, prefix, None), ["order.a", "order.b"]);
+        assert_eq!(matching(&topics, prefix, Some("order.a")), ["order.b"]);
+        assert_eq!(matching(&topics, Pattern::Name(b"ord"), None), ["ord"]);
+        assert!(matching(&topics, Pattern::Name(b"ord"), Some("ord")).is_empty());
+        assert_eq!(matching(&topics, Pattern::Prefix(b""), None).len(), 5);
+        assert!(matching(&topics, Pattern::Prefix(b"z"), None).is_empty());
     }
 
     #[test]
     fn an_event_is_counted_once() {
         let mut topics = Topics::default();
-        let id = topics.push("t", 5, 10, 100);
+        let id = topics.push_stored("t", 5, 10, 100);
         topics.count(id, 9, 90);
         assert_eq!(topics.get(id).events, 5);
-        assert!(topics.stale().is_empty());
+        assert_eq!(topics.stale_count(), 0);
         topics.count(id, 11, 110);
         assert_eq!((topics.get(id).events, topics.get(id).last_seq), (6, 11));
-        assert_eq!(topics.stale(), [id]);
-        topics.written(1);
-        assert!(topics.stale().is_empty());
+        assert!(topics.stale_from(0).eq([id]));
+        topics.written(id..id + 1);
+        assert_eq!(topics.stale_count(), 0);
     }
 
     #[test]
     fn a_failed_transaction_takes_its_topics_with_it() {
-        let mut topics = Topics::default();
-        topics.push("kept", 0, 0, 0);
-        topics.push("gone", 0, 0, 0);
-        topics.sorted();
+        let mut topics = with_names(["kept", "gone"]);
         topics.truncate(1);
         assert_eq!((topics.id("kept"), topics.id("gone")), (Some(1), None));
-        assert_eq!(topics.sorted(), [1]);
+        assert_eq!(names(&topics), ["kept"]);
     }
 }

@@ -216,7 +216,7 @@ impl Store {
                 let topic = match topic.or_else(|| self.topics.id(name)) {
                     Some(id) => id,
                     None => {
-                        let id = self.topics.push(name, 0, 0, 0);
+                        let id = self.topics.push(name);
                         statements.topic.execute((id, name))?;
                         id
                     }

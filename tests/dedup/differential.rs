@@ -411,9 +411,9 @@ impl Pair {
 
 /// All that a store says of itself.
 fn state(store: &mut Store) -> impl PartialEq + Debug {
-    let ids = store.topics().sorted().to_vec();
-    let topics: Vec<_> = ids
-        .into_iter()
+    let topics: Vec<_> = store
+        .topics()
+        .in_order(None)
         .map(|id| {
             let topic = store.topics().get(id);
             let counts = (topic.events, topic.last_seq, topic.last_processed_at);

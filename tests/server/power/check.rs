@@ -32,8 +32,8 @@ pub fn check(folder: &Path, promise: &Promise, promised: u64) -> Result<u64, Str
     }
     let sum: u64 = {
         let topics = store.topics();
-        let ids: Vec<_> = topics.sorted().to_vec();
-        ids.into_iter().map(|id| topics.get(id).events).sum()
+        let events = |id| topics.get(id).events;
+        topics.in_order(None).map(events).sum()
     };
     let left = store.last_seq() + 1 - store.first_seq();
     if sum != left {

@@ -52,6 +52,45 @@ fn many_topics_are_replayed_in_their_common_order() {
 }
 
 #[test]
+fn hundreds_of_patterns_select_what_each_of_them_selects() {
+    let server = Server::start(&[]);
+    let name = |n: usize| format!("t{}\"{}", n * 37 % 500, n % 7);
+    let events = |from: usize| -> Vec<Value> {
+        let ids = from..from + 2_000;
+        ids.map(|n| crate::harness::event(&name(n), &n.to_string()))
+            .collect()
+    };
+    server.publish(&json!(events(0))).expect(200);
+    let patterns: Vec<String> = (0..600)
+        .map(|n| match n % 3 {
+            0 => format!("t{}*", 20 + n % 10),
+            1 => format!("t{n}%221"),
+            _ => format!("none{n}*"),
+        })
+        .collect();
+    let is_wanted = |seq: &u64| {
+        let topic = name(*seq as usize - 1);
+        patterns
+            .iter()
+            .any(|pattern| match pattern.strip_suffix('*') {
+                Some(prefix) => topic.starts_with(prefix),
+                None => topic == pattern.replace("%22", "\""),
+            })
+    };
+    let expected: Vec<u64> = (1..=4_000).filter(is_wanted).collect();
+    assert!(expected.len() > 500 && expected.len() < 3_000);
+    let mut stream = Stream::lines(
+        &server,
+        &format!("?after=0&topic={}", patterns.join("&topic=")),
+    );
+    // The first half comes from the store, and the second from memory.
+    let stored = expected.partition_point(|seq| *seq <= 2_000);
+    assert_eq!(stream.seqs(stored), expected[..stored]);
+    server.publish(&json!(events(2_000))).expect(200);
+    assert_eq!(stream.seqs(expected.len() - stored), expected[stored..]);
+}
+
+#[test]
 fn without_following_it_is_an_export() {
     let server = Server::start(&[]);
     let mut empty = Stream::lines(&server, "?follow=false");
