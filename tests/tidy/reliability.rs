@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{files, none, project, Source, SOURCES};
+use super::source::{files, none, project, Source, SOURCES};
 
 /// Its own tests print figures that are none.
 const WRITER: &str = "bench/src/reliability.rs";

@@ -1,0 +1,9 @@
+//! The project's rules that a compiler does not know: who may name whom, and what a source file looks
+//! like. Each test lists every place that breaks its rule.
+
+mod circles;
+mod functions;
+mod layers;
+mod reliability;
+mod source;
+mod style;
