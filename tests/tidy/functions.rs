@@ -5,10 +5,9 @@ use super::source::{is_word, none, rust_files, words, Source};
 const FUNCTION_MAX_LINES: usize = 70;
 
 /// Functions that are still longer. The list only gets shorter.
-const LONGER: [&str; 8] = [
+const LONGER: [&str; 7] = [
     "bench/src/overload/table.rs: describe",
     "bench/src/suite.rs: run_server",
-    "src/cli/ship/follow.rs: read",
     "src/client/load/engine.rs: run",
     "src/net/serve.rs: serve",
     "src/store/check/mod.rs: check_all",
