@@ -261,14 +261,11 @@ impl Follower {
                 return None;
             }
             let (file, about) = open(&sibling.path).ok()?;
-            let is_copy = tracked.entry.mark.fits(&file).unwrap_or(false);
+            let is_copy = tracked.entry.fits(&file).unwrap_or(false);
             is_copy.then(|| (file, Identity::of(&about)))
         });
         let copy = copy.map(|(file, identity)| {
-            let entry = Entry {
-                identity,
-                ..tracked.entry.clone()
-            };
+            let entry = tracked.entry.of_copy(&file, identity);
             Tracked::new(file, entry, false, tracked.known_at)
         });
         self.files[index].restart(&self.source);

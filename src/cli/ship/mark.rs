@@ -50,9 +50,44 @@ pub struct Mark {
 /// The bytes before a mark, by which a file is known again: a file that was truncated and has grown
 /// beyond the mark has others there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Tail {
+pub struct Tail {
     length: usize,
     hash: Hash,
+}
+
+impl Tail {
+    /// Of bytes that end at the mark.
+    fn of(bytes: &[u8]) -> Tail {
+        let bytes = &bytes[bytes.len().saturating_sub(SHIP_TAIL_BYTES)..];
+        Tail {
+            length: bytes.len(),
+            hash: Hash::of(&[bytes]),
+        }
+    }
+
+    /// Whether bytes end with it.
+    pub fn is_end_of(&self, bytes: &[u8]) -> bool {
+        let tail = bytes.len().checked_sub(self.length);
+        tail.is_some_and(|at| Hash::of(&[&bytes[at..]]) == self.hash)
+    }
+
+    /// Whether a file has it before `offset`.
+    pub fn is_in(&self, file: &File, offset: u64) -> io::Result<bool> {
+        let mut tail = vec![0; self.length];
+        let Some(from) = offset.checked_sub(self.length as u64) else {
+            return Ok(false);
+        };
+        match file.read_exact_at(&mut tail, from) {
+            Ok(()) => Ok(self.is_end_of(&tail) && file.metadata()?.len() >= offset),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it can have been made at an offset.
+    pub fn is_sound(&self, offset: u64) -> bool {
+        self.length <= SHIP_TAIL_BYTES && self.length as u64 <= offset
+    }
 }
 
 /// The first half of a SHA-256.
@@ -104,10 +139,7 @@ impl Mark {
             offset,
             part: 0,
             chain: Hash::of(&[&numbers.concat(), source.as_bytes()]),
-            tail: Tail {
-                length: 0,
-                hash: Hash::of(&[]),
-            },
+            tail: Tail::of(&[]),
         }
     }
 
@@ -135,16 +167,17 @@ impl Mark {
     /// than those that were there.
     pub fn behind_tail<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (tail, rest) = bytes.split_at_checked(self.tail.length)?;
-        (Hash::of(&[tail]) == self.tail.hash).then_some(rest)
+        self.tail.is_end_of(tail).then_some(rest)
     }
 
     /// Takes the tail from bytes that end at the mark.
     pub fn remember_tail(&mut self, bytes: &[u8]) {
-        let tail = &bytes[bytes.len().saturating_sub(SHIP_TAIL_BYTES)..];
-        self.tail = Tail {
-            length: tail.len(),
-            hash: Hash::of(&[tail]),
-        };
+        self.tail = Tail::of(bytes);
+    }
+
+    /// The bytes before the mark.
+    pub fn tail(&self) -> Tail {
+        self.tail
     }
 
     /// Takes the tail from a file that holds what was read of it.
@@ -167,20 +200,8 @@ impl Mark {
         self.chain == other.chain
     }
 
-    /// Whether a file holds, before the mark, what was read there.
-    pub fn fits(&self, file: &File) -> io::Result<bool> {
-        let mut tail = vec![0; self.tail.length];
-        match file.read_exact_at(&mut tail, self.read_from()) {
-            Ok(()) => {
-                Ok(self.behind_tail(&tail).is_some() && file.metadata()?.len() >= self.offset)
-            }
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Whether the numbers go together, which a file that somebody wrote need not say.
     pub fn is_sound(&self) -> bool {
-        self.tail.length <= SHIP_TAIL_BYTES && self.tail.length as u64 <= self.offset
+        self.tail.is_sound(self.offset)
     }
 }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::mark::{Identity, Mark};
+use super::mark::{Identity, Mark, Tail};
 
 /// The version of the form. Version 1 could stand after NULs at the end of a file.
 const VERSION: u32 = 2;
@@ -29,12 +29,51 @@ pub struct Entry {
 /// Lines that have no time of their own must get the same one when they are published again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// The offset behind the last of them.
+    /// The offset after the last of them.
     pub until: u64,
     pub read_at: String,
+    /// The bytes before it. They tell whether the file was truncated since, and that the last of the lines
+    /// ends there, whatever was written after it. States of the first version do not have it.
+    #[serde(default)]
+    pub tail: Option<Tail>,
 }
 
 impl Entry {
+    /// Whether a file holds what was read of this one. Nothing tells where nothing was read.
+    pub fn fits(&self, file: &File) -> io::Result<bool> {
+        let pending = self.pending.as_ref();
+        let pending = pending.and_then(|pending| Some((pending.tail?, pending.until)));
+        match (self.mark.offset, pending) {
+            (0, Some((tail, until))) => tail.is_in(file, until),
+            (0, None) => Ok(false),
+            (offset, _) => self.mark.tail().is_in(file, offset),
+        }
+    }
+
+    /// The entry of a copy, which goes on where this one is. What was read of this one may not have come into
+    /// the copy.
+    pub fn of_copy(&self, copy: &File, identity: Identity) -> Entry {
+        let mut entry = Entry {
+            identity,
+            ..self.clone()
+        };
+        if let Some(pending) = &mut entry.pending {
+            let until = pending.until;
+            let is_whole = |tail: &Tail| tail.is_in(copy, until).unwrap_or(false);
+            pending.tail = pending.tail.filter(is_whole);
+        }
+        entry
+    }
+
+    /// Whether the numbers go together, which a file that somebody wrote need not say.
+    fn is_sound(&self) -> bool {
+        let is_sound = |pending: &Pending| {
+            let tail = pending.tail;
+            tail.is_none_or(|tail| tail.is_sound(pending.until))
+        };
+        self.mark.is_sound() && self.pending.as_ref().is_none_or(is_sound)
+    }
+
     /// Forgets what was pending once the mark is after it; true where it was.
     pub fn drop_pending(&mut self) -> bool {
         let offset = self.mark.offset;
@@ -90,7 +129,7 @@ impl State {
         if !(1..=VERSION).contains(&content.version) {
             return Err(fail(&"it was written by another version of this program"));
         }
-        if !content.files.iter().all(|entry| entry.mark.is_sound()) {
+        if !content.files.iter().all(Entry::is_sound) {
             return Err(fail(&"its numbers do not go together"));
         }
         let written = fs::metadata(&self.path).and_then(|about| about.modified());

@@ -74,7 +74,7 @@ pub enum Look {
 /// Lines that have been read and are to be published.
 pub struct Reading {
     pub mark: Mark,
-    /// The time of reading, where what is read again depends on it.
+    /// The time of reading, where this is to be remembered before it is published.
     time: Option<String>,
 }
 
@@ -88,6 +88,8 @@ pub struct Source<'a> {
 
 /// What was read of a file.
 struct View<'a> {
+    /// With the tail of the mark.
+    buffer: &'a [u8],
     /// From the mark on.
     bytes: &'a [u8],
     /// The file ends with them.
@@ -101,7 +103,7 @@ struct Lines<'a> {
     template: &'a Template,
     time: String,
     mark: Mark,
-    needs_time: bool,
+    must_announce: bool,
     batch: &'a mut Batch,
 }
 
@@ -143,12 +145,15 @@ impl Tracked {
             };
             self.known_at = SystemTime::now();
             let mut view = View {
+                buffer,
                 bytes,
                 is_end,
                 is_complete: source.is_complete && is_end,
                 has_holes,
             };
-            let mut lines = Lines::new(source, &self.entry, &mut view, batch);
+            let Some(mut lines) = Lines::new(source, &self.entry, &mut view, batch) else {
+                return Ok(Look::Truncated);
+            };
             let (at, written) = lines.take(&view);
             let tail = buffer.len() - bytes.len();
             lines.mark.remember_tail(&buffer[..tail + at]);
@@ -290,24 +295,39 @@ impl View<'_> {
 }
 
 impl<'a> Lines<'a> {
-    /// What has perhaps been published is read with the time that it had, and no further.
-    fn new(source: &Source<'a>, entry: &Entry, view: &mut View, batch: &'a mut Batch) -> Lines<'a> {
+    /// What has perhaps been published is read with the time that it had, and no further; none where
+    /// something else is there.
+    fn new(
+        source: &Source<'a>,
+        entry: &Entry,
+        view: &mut View,
+        batch: &'a mut Batch,
+    ) -> Option<Lines<'a>> {
         let mut time = source.now;
         if let Some(pending) = &entry.pending {
             time = &pending.read_at;
-            let rest = pending.until.saturating_sub(entry.mark.offset);
-            if rest <= view.bytes.len() as u64 {
-                view.bytes = &view.bytes[..rest as usize];
-                (view.is_end, view.is_complete) = (false, true);
+            let rest = pending.until.saturating_sub(entry.mark.offset) as usize;
+            let tail = view.buffer.len() - view.bytes.len();
+            match pending.tail {
+                Some(known) if rest <= view.bytes.len() => {
+                    if !known.is_end_of(&view.buffer[..tail + rest]) {
+                        return None;
+                    }
+                    view.bytes = &view.bytes[..rest];
+                    (view.is_end, view.is_complete) = (false, true);
+                }
+                Some(_) if view.is_end => return None,
+                _ => {}
             }
         }
-        Lines {
+        Some(Lines {
             template: source.template,
             time: time.to_owned(),
             mark: entry.mark.clone(),
-            needs_time: false,
+            // By its first lines a file is known again that is truncated before the state is written.
+            must_announce: entry.mark.offset == 0,
             batch,
-        }
+        })
     }
 
     /// Takes lines until the batch is full or the next one has no end. Returns the number of bytes taken, and
@@ -336,20 +356,20 @@ impl<'a> Lines<'a> {
     fn push(&mut self, line: &Line) {
         let event_id = self.mark.pass(line);
         let event = self.template.event(&event_id, line, &self.time);
-        self.needs_time |= event.has_read_time;
+        self.must_announce |= event.has_read_time;
         self.batch.push(event.json.as_bytes());
     }
 
     /// Where it was cut is remembered with the time: it is cut there when it is read again.
     fn push_unended(&mut self, line: &Line) {
         self.push(line);
-        self.needs_time = true;
+        self.must_announce = true;
     }
 
     fn reading(self) -> Look {
         Look::Lines(Reading {
             mark: self.mark,
-            time: self.needs_time.then_some(self.time),
+            time: self.must_announce.then_some(self.time),
         })
     }
 }
@@ -360,6 +380,7 @@ impl Reading {
         self.time.as_ref().map(|time| Pending {
             until: self.mark.offset,
             read_at: time.clone(),
+            tail: Some(self.mark.tail()),
         })
     }
 }
