@@ -403,6 +403,8 @@ pub const SHIP_DONE_MS: u64 = 60_000;
 pub const SHIP_FILES_MAX: usize = 64;
 /// Milliseconds between two writings of the state while lines with times of their own are shipped.
 pub const SHIP_SAVE_MS: u64 = 1_000;
+/// Bytes of a log file's name that the name of its state begins with; the name of a file has at most 255 bytes.
+pub const SHIP_STATE_PREFIX_BYTES: usize = 230;
 /// Milliseconds for which what is there is still shipped behind a signal.
 pub const SHIP_FLUSH_MS: u64 = 5_000;
 

@@ -48,17 +48,14 @@ impl Follower {
         path: PathBuf,
         source: &str,
         from_end: bool,
-        state: State,
+        mut state: State,
         tell: &dyn Fn(&str),
     ) -> Result<Follower, String> {
         let known = state.load()?;
-        let is_begun = known
-            .as_ref()
-            .is_some_and(|loaded| !loaded.files.is_empty());
         let mut follower = Follower {
             path,
             source: source.to_owned(),
-            from_end: from_end && !is_begun,
+            from_end: from_end && known.files.is_empty(),
             state,
             saved: Vec::new(),
             saved_at: Instant::now(),
@@ -66,20 +63,8 @@ impl Follower {
             files: Vec::new(),
             newest: None,
         };
-        match known {
-            None => {
-                // That it can be kept is found out before anything is shipped.
-                let save = follower.state.save(Vec::new());
-                let path = follower.state.path().display();
-                save.map_err(|error| {
-                    format!("cannot write the state {path}: {error}; --state keeps it elsewhere")
-                })?;
-            }
-            Some(loaded) => {
-                for entry in loaded.files {
-                    follower.resume(entry, (loaded.version, loaded.written), tell);
-                }
-            }
+        for entry in known.files {
+            follower.resume(entry, (known.version, known.written), tell);
         }
         Ok(follower)
     }

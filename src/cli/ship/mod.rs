@@ -13,9 +13,12 @@ mod siblings;
 mod state;
 mod tracked;
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{self, stdout, Write};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -127,12 +130,13 @@ impl Shipper {
         client.give_up_after = Some(GiveUp::After(Duration::ZERO));
         let client = client_of(&client, give_up)?;
         let mut followers: Vec<Follower> = Vec::new();
+        let mut places = BTreeSet::new();
         for path in &arguments.files {
-            if followers.iter().any(|other| other.path() == path) {
+            if !places.insert(place(path)) {
                 let path = path.display();
                 return Err(Failure::Setting(format!("{path} is named twice")));
             }
-            let state = State::new(state_path(path, arguments)?);
+            let state = State::open(state_path(path, arguments)?).map_err(Failure::Failed)?;
             let (source, from_end) = (&arguments.source, arguments.from_end);
             let follower = Follower::new(path.clone(), source, from_end, state, &|text| {
                 client.tell(text)
@@ -324,6 +328,21 @@ fn now() -> String {
     rfc3339(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
+/// The place that a path leads to, whatever it is called.
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
+    let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")));
+    let named = |folder: PathBuf| folder.join(path.file_name().unwrap_or_default());
+    fs::canonicalize(path).unwrap_or_else(|_| folder.map_or(path.to_owned(), named))
+}
+
+/// The first bytes of a name, not ending within a character of UTF-8.
+fn cut(name: &[u8], most: usize) -> &[u8] {
+    let is_boundary = |at: &usize| name[*at] & 0xc0 != 0x80;
+    let end = (most - 3..=most).rev().find(is_boundary);
+    &name[..end.unwrap_or(most)]
+}
+
 /// Where what is remembered of a file is kept: for each server, topic and source a file of its own.
 fn state_path(path: &Path, arguments: &ShipArgs) -> Result<PathBuf, Failure> {
     let wrong = |what: String| Failure::Setting(what);
@@ -338,14 +357,20 @@ fn state_path(path: &Path, arguments: &ShipArgs) -> Result<PathBuf, Failure> {
         let whole = std::path::absolute(path).map_err(|error| wrong(error.to_string()))?;
         texts.push(whole.display().to_string());
     }
-    let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+    let mut texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
     let mut state = match &arguments.state {
-        None => std::ffi::OsString::from("."),
-        Some(_) => std::ffi::OsString::new(),
+        None => b".".to_vec(),
+        Some(_) => Vec::new(),
     };
-    state.push(name);
-    state.push(".ship-");
-    state.push(short_hash(&texts));
+    let mut prefix = name.as_encoded_bytes();
+    if prefix.len() > limits::SHIP_STATE_PREFIX_BYTES {
+        texts.push(prefix);
+        prefix = cut(prefix, limits::SHIP_STATE_PREFIX_BYTES);
+    }
+    state.extend(prefix);
+    state.extend(b".ship-");
+    state.extend(short_hash(&texts).bytes());
+    let state = OsString::from_vec(state);
     let Some(folder) = &arguments.state else {
         return Ok(path.with_file_name(state));
     };

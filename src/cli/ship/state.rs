@@ -1,9 +1,12 @@
 //! What is remembered of a log file between two runs: a small file beside it. It is an order of reading and
 //! not the truth: what was published after it was written is published again, and the server knows it.
+//!
+//! The file is locked while a shipper uses it. It is replaced by each writing, so the new file is locked before
+//! it takes the old one's name: whoever gets the lock of a file that still has the name is the only one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -100,31 +103,39 @@ pub struct Loaded {
 /// The file.
 pub struct State {
     path: PathBuf,
+    /// It, or what it was before it was written, with the lock.
+    locked: File,
 }
 
 impl State {
-    pub fn new(path: PathBuf) -> State {
-        State { path }
+    /// Takes the lock, and makes the file where there is none.
+    ///
+    /// # Errors
+    /// One sentence: it cannot be written, or another shipper uses it.
+    pub fn open(path: PathBuf) -> Result<State, String> {
+        let locked = lock(&path).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => format!(
+                "cannot use the state {}: another shipper uses it, for the same file, topic, source and server",
+                path.display()
+            ),
+            _ => format!(
+                "cannot write the state {}: {error}; --state keeps it elsewhere",
+                path.display()
+            ),
+        })?;
+        Ok(State { path, locked })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What it says; none where there is no file yet.
+    /// What it says.
     ///
     /// # Errors
     /// One sentence.
-    pub fn load(&self) -> Result<Option<Loaded>, String> {
-        let fail = |what: &dyn std::fmt::Display| {
-            let path = self.path.display();
-            format!("cannot use the state {path}: {what}")
-        };
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(fail(&error)),
-        };
+    pub fn load(&mut self) -> Result<Loaded, String> {
+        let path = self.path.display();
+        let fail = |what: &dyn std::fmt::Display| format!("cannot use the state {path}: {what}");
+        let mut text = Vec::new();
+        let read = self.locked.read_to_end(&mut text);
+        read.map_err(|error| fail(&error))?;
         let content: Content = serde_json::from_slice(&text).map_err(|error| fail(&error))?;
         if !(1..=VERSION).contains(&content.version) {
             return Err(fail(&"it was written by another version of this program"));
@@ -132,34 +143,84 @@ impl State {
         if !content.files.iter().all(Entry::is_sound) {
             return Err(fail(&"its numbers do not go together"));
         }
-        let written = fs::metadata(&self.path).and_then(|about| about.modified());
-        Ok(Some(Loaded {
+        let written = self.locked.metadata().and_then(|about| about.modified());
+        Ok(Loaded {
             files: content.files,
             version: content.version,
             written: written.map_err(|error| fail(&error))?,
-        }))
+        })
     }
 
-    /// Writes it anew: whoever is interrupted leaves the old one.
-    pub fn save(&self, files: Vec<Entry>) -> io::Result<()> {
-        let content = Content {
-            version: VERSION,
-            files,
-        };
-        let mut text = serde_json::to_vec(&content)?;
-        text.push(b'\n');
-        let mut partial = self.path.as_os_str().to_owned();
-        partial.push(".partial");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&partial)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&partial, &self.path)?;
-        let folder = self
-            .path
-            .parent()
-            .filter(|path| !path.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    /// Writes it as a new file: a crash leaves the old one.
+    pub fn save(&mut self, files: Vec<Entry>) -> io::Result<()> {
+        self.locked = replace(&self.path, files, false)?;
+        Ok(())
     }
+}
+
+/// Opens the file and locks it, after making it where there is none.
+fn lock(path: &Path) -> io::Result<File> {
+    loop {
+        let file = match File::options().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                replace(path, Vec::new(), true)?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        try_lock(&file)?;
+        if is_named(&file, path)? {
+            return Ok(file);
+        }
+    }
+}
+
+/// Puts a new file in the place of the old one, with the lock. `is_first` leaves one that is there by now.
+fn replace(path: &Path, files: Vec<Entry>, is_first: bool) -> io::Result<File> {
+    let content = Content {
+        version: VERSION,
+        files,
+    };
+    let mut text = serde_json::to_vec(&content)?;
+    text.push(b'\n');
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o600);
+    let mut file = options.open(partial)?;
+    try_lock(&file)?;
+    // Between opening and locking another one may have put it in place.
+    if !is_named(&file, partial)? || is_first && path.try_exists()? {
+        return match is_first {
+            true => Ok(file),
+            false => Err(ErrorKind::WouldBlock.into()),
+        };
+    }
+    file.set_len(0)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    fs::rename(partial, path)?;
+    let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(file)
+}
+
+/// Locks a file. A file system that has no locks does without.
+fn try_lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a path names this file.
+fn is_named(file: &File, path: &Path) -> io::Result<bool> {
+    let (file, named) = match fs::metadata(path) {
+        Ok(named) => (file.metadata()?, named),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok((file.dev(), file.ino()) == (named.dev(), named.ino()))
 }

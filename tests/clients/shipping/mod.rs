@@ -4,6 +4,7 @@ mod content;
 mod interruptions;
 mod refusals;
 mod rotation;
+mod states;
 mod unfinished;
 
 use std::fs::{self, File, OpenOptions};
