@@ -10,6 +10,7 @@ mod http_model;
 mod json_model;
 mod keys;
 mod publish;
+mod times;
 mod timestamp;
 mod tokens;
 
@@ -57,6 +58,11 @@ fn encoding() {
 #[test]
 fn keys() {
     run("keys", keys::check);
+}
+
+#[test]
+fn times() {
+    run("times", times::check);
 }
 
 #[test]

@@ -9,11 +9,21 @@ use serde_json::value::RawValue;
 use serde_json::Value;
 
 use super::lines::Line;
-use crate::event::timestamp_is_valid;
+use super::times::{in_line, in_value, Found};
 use crate::limits::PAYLOAD_MAX_DEPTH;
 
-/// Members of a JSON line that may tell its time, the one that counts most first.
-const TIMES: [&str; 4] = ["timestamp", "@timestamp", "time", "ts"];
+/// Members of a JSON line that may tell its time, the one that counts most first. The last two are those of
+/// Serilog and of systemd's journal.
+const TIMES: [&str; 8] = [
+    "timestamp",
+    "@timestamp",
+    "time",
+    "ts",
+    "date",
+    "datetime",
+    "@t",
+    "__REALTIME_TIMESTAMP",
+];
 
 /// What the events of one command have in common.
 pub struct Template {
@@ -27,7 +37,7 @@ pub struct Template {
 pub struct Event {
     /// As JSON, on one line.
     pub json: String,
-    /// Whether its time is the one at which it was read.
+    /// Whether its time follows from the one at which it was read.
     pub has_read_time: bool,
 }
 
@@ -41,16 +51,20 @@ impl Template {
 
     /// The event of a line. `read_at` is its time where the line itself has none.
     pub fn event(&self, event_id: &str, line: &Line, read_at: &str) -> Event {
-        let (payload, time) = match object(line) {
+        let (payload, time) = match object(line, read_at) {
             Some((text, time)) => (Cow::Borrowed(text), time),
             None => {
                 let (text, is_escaped) = text(line.text);
-                let time = stamp(&text).map(Cow::Owned);
+                let time = match line.part {
+                    0 | 1 => in_line(&text, read_at),
+                    _ => None,
+                };
                 (Cow::Owned(payload(line, &text, is_escaped)), time)
             }
         };
-        let has_read_time = time.is_none();
-        let time = Value::from(time.as_deref().unwrap_or(read_at));
+        let has_read_time = time.as_ref().is_none_or(|time| time.depends_on_now);
+        let time = time.as_ref().map_or(read_at, |time| &time.timestamp);
+        let time = Value::from(time);
         let Template { topic, source } = self;
         Event {
             json: format!(
@@ -63,13 +77,18 @@ impl Template {
 }
 
 /// The text of a line that is an object as a payload may be, and the time that it tells.
-fn object<'a>(line: &Line<'a>) -> Option<(&'a str, Option<Cow<'a, str>>)> {
+fn object<'a>(line: &Line<'a>, read_at: &str) -> Option<(&'a str, Option<Found>)> {
     let text = std::str::from_utf8(line.text).ok()?.trim_ascii();
     if line.part > 0 || !text.starts_with('{') || depth(text) > PAYLOAD_MAX_DEPTH {
         return None;
     }
     let times: Times = serde_json::from_str(text).ok()?;
-    let time = times.0.into_iter().flatten().next();
+    let mut values = times.0.into_iter().flatten();
+    let time = values.find_map(|value| {
+        let text = serde_json::from_str::<Cow<str>>(value.get());
+        // A number is one as it is written.
+        in_value(text.as_deref().unwrap_or(value.get()), read_at)
+    });
     Some((text, time))
 }
 
@@ -91,8 +110,8 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// The legal times of an object, as [`TIMES`] orders them.
-struct Times<'a>([Option<Cow<'a, str>>; TIMES.len()]);
+/// What may be the time of an object, as [`TIMES`] orders it.
+struct Times<'a>([Option<&'a RawValue>; TIMES.len()]);
 
 impl<'de> Deserialize<'de> for Times<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Times<'de>, D::Error> {
@@ -116,11 +135,7 @@ impl<'de> Visitor<'de> for TimesVisitor {
                 members.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let value = members.next_value::<&RawValue>()?;
-            let text = serde_json::from_str::<String>(value.get()).ok();
-            times[at] = text
-                .filter(|text| timestamp_is_valid(text.as_bytes()))
-                .map(Cow::Owned);
+            times[at] = Some(members.next_value::<&RawValue>()?);
         }
         Ok(Times(times))
     }
@@ -158,25 +173,6 @@ fn payload(line: &Line, text: &str, is_escaped: bool) -> String {
         );
     }
     payload + "}"
-}
-
-/// The time at the beginning of a line of text, perhaps in brackets: a date and a time of day in the form
-/// of ISO 8601. Some programs write a comma in front of the fraction.
-fn stamp(text: &str) -> Option<String> {
-    let text = text.strip_prefix('[').unwrap_or(text);
-    let is_end = |character: char| character == ' ' || character == ']' || character == '\t';
-    let first = text.split(is_end).next()?;
-    let stamp = match text[first.len()..].strip_prefix(' ') {
-        Some(rest) if first.len() == "2026-01-02".len() => {
-            let time = rest.split(is_end).next()?;
-            &text[..first.len() + 1 + time.len()]
-        }
-        _ => first,
-    };
-    let has_time =
-        stamp.contains(':') && stamp.len() <= "2026-01-02T03:04:05.123456789+01:00".len();
-    let stamp = stamp.trim_end_matches(':').replace(',', ".");
-    (has_time && timestamp_is_valid(stamp.as_bytes())).then_some(stamp)
 }
 
 #[cfg(test)]
@@ -220,7 +216,7 @@ mod tests {
                 part: 0,
                 has_more: false,
             };
-            object(&line).is_some()
+            object(&line, "2026-05-06").is_some()
         };
         assert!(is_payload(&deep(PAYLOAD_MAX_DEPTH)));
         assert!(!is_payload(&deep(PAYLOAD_MAX_DEPTH + 1)));
@@ -302,7 +298,7 @@ mod tests {
             "2026-01-02 text",
             "2026-13-02 03:04:05 text",
             "03:04:05 text",
-            r#"{"time":1767323045,"a":{"time":"2026-01-02"}}"#,
+            r#"{"time":17673,"a":{"time":"2026-01-02"}}"#,
             "日本語日本語日本語 03:04",
         ] {
             assert!(event(text.as_bytes()).1, "{text}");

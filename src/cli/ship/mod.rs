@@ -11,6 +11,7 @@ mod lines;
 mod mark;
 mod siblings;
 mod state;
+pub mod times;
 mod tracked;
 
 use std::collections::BTreeSet;

@@ -53,6 +53,61 @@ fn lines_become_payloads_with_their_own_times() {
     assert_eq!(scene.once(&[]).expect(0).sum("read"), 0);
 }
 
+/// A time is what the line says, with all that belongs to it, or the time of reading.
+#[test]
+fn times_of_real_loggers_are_understood_or_not_taken() {
+    const LINES: [(&str, Option<&str>); 10] = [
+        (
+            "2026-11-30 01:02:03 +0200 x",
+            Some("2026-11-30 01:02:03+02:00"),
+        ),
+        ("2026-11-30 01:02:03.123 CET [99] LOG:  x", None),
+        ("11/30/2026 01:02:03 PM x", Some("2026-11-30T13:02:03")),
+        ("2026-11-30 04:30:30, x", Some("2026-11-30 04:30:30")),
+        (
+            "2026-11-30 04:30:30,672:DEBUG x",
+            Some("2026-11-30 04:30:30.672"),
+        ),
+        (
+            "::1 - - [30/Nov/2026:01:02:03 +0100] \"GET /\"",
+            Some("2026-11-30T01:02:03+01:00"),
+        ),
+        (
+            "\u{1b}[32m2026/11/30 01:02:03\u{1b}[0m x",
+            Some("2026-11-30 01:02:03"),
+        ),
+        (
+            "level=info ts=2026-11-30T01:02:03Z",
+            Some("2026-11-30T01:02:03Z"),
+        ),
+        ("{\"ts\":1796000523.5}", Some("2026-11-30T01:02:03.5Z")),
+        (
+            "{\"@timestamp\":\"no\",\"time\":1796000523456}",
+            Some("2026-11-30T01:02:03.456Z"),
+        ),
+    ];
+    let scene = Scene::new();
+    let server = scene.setup.start();
+    let now = time::OffsetDateTime::now_utc();
+    for (line, _) in LINES {
+        append(&scene.log(), format!("{line}\n"));
+    }
+    // Today without a year, as syslog writes it: the nearest one is this.
+    let month = &now.month().to_string()[..3];
+    append(
+        &scene.log(),
+        format!("{month} {:2} 01:02:03 host x\n", now.day()),
+    );
+    assert_eq!(scene.once(&[]).expect(0).sum("accepted"), 11);
+    let found = events(&server);
+    let read_at = found[1]["timestamp"].as_str().unwrap();
+    assert!(read_at.ends_with('Z') && read_at.len() == "2026-11-30T01:02:03.456789Z".len());
+    for (event, (line, expected)) in found.iter().zip(LINES) {
+        assert_eq!(event["timestamp"], expected.unwrap_or(read_at), "{line}");
+    }
+    assert_eq!(found[10]["timestamp"], format!("{}T01:02:03", now.date()));
+}
+
 /// What is remembered only saves work: without it the server tells what it has.
 #[test]
 fn without_its_state_a_file_is_shipped_again_and_stored_once() {
