@@ -93,6 +93,21 @@ fn a_slow_head_is_408() {
     lingers_then_ends(&mut conn, 11_000);
 }
 
+/// A request that is all there and was not looked at, because answers before it have to leave, is no slow one.
+#[test]
+fn a_head_that_is_complete_is_never_408() {
+    let mut conn = conn();
+    conn.receive(GET, at(0));
+    assert_eq!(conn.next(at(0)), Step::Request);
+    conn.receive(&[b"\r\n", GET].concat(), at(1_000));
+    conn.respond(&text("first"), at(1_000));
+    // The shell does not ask for the next one while the first answer waits.
+    conn.expire(at(11_000));
+    assert!(conn.deadline() > Some(11_000));
+    assert!(take(&mut conn, 12_000).ends_with("first"));
+    assert_eq!(conn.next(at(12_000)), Step::Request);
+}
+
 #[test]
 fn a_body_has_to_get_on() {
     for body in ["Content-Length: 9000", "Transfer-Encoding: chunked"] {

@@ -100,7 +100,11 @@ fn ask(url: &Url, until: Instant) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {
-        socket.set_read_timeout(Some(left(until)?))?;
+        // This process may have been stopped while the time ran out. What has arrived meanwhile counts.
+        match left(until) {
+            Ok(left) => socket.set_read_timeout(Some(left))?,
+            Err(_) => socket.set_nonblocking(true)?,
+        }
         match socket.read(&mut piece) {
             Ok(0) => return Ok(answer),
             Ok(count) => answer.extend_from_slice(&piece[..count]),

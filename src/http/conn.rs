@@ -500,11 +500,21 @@ impl Conn {
         } else if passed(self.receive_deadline()) {
             match self.receiving {
                 Receiving::Head if self.input.unread().is_empty() => self.give_up(),
-                Receiving::Head => self.turn_away(HEAD_TOO_SLOW, now),
+                Receiving::Head => self.expire_head(now),
                 Receiving::Body(_) => self.turn_away(BODY_TOO_SLOW, now),
                 // The request has its answer already.
                 _ => self.close(),
             }
+        }
+    }
+
+    /// A head had its time. One that is whole, or wrong, has come in time: it waits for the answers before it
+    /// to leave, and not for its client.
+    fn expire_head(&mut self, now: Now) {
+        self.pass_empty_line();
+        match self.scan.end(self.input.unread()) {
+            Ok(None) => self.turn_away(HEAD_TOO_SLOW, now),
+            Ok(Some(_)) | Err(_) => self.wait_from(now),
         }
     }
 

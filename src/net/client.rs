@@ -37,6 +37,9 @@ pub struct Client<S> {
     pub read_closed: bool,
     /// The socket may take bytes.
     pub writable: bool,
+    /// When it was last read from and written to, or tried to be.
+    read_at: u64,
+    written_at: u64,
     /// On the reactor's list of those to be served again without waiting for readiness.
     pub on_ready_list: bool,
     /// On the list of those that are read on one after the other.
@@ -72,6 +75,8 @@ impl<S: Wire> Client<S> {
             readable: true,
             read_closed: false,
             writable: true,
+            read_at: 0,
+            written_at: 0,
             on_ready_list: false,
             on_bulk_list: false,
             on_flush_list: false,
@@ -93,6 +98,7 @@ impl<S: Wire> Client<S> {
 
     /// Reads once from the socket into the connection.
     pub fn read(&mut self, buffer: &mut [u8], now: Now) -> ReadOutcome {
+        self.read_at = now.mono_ms;
         loop {
             match self.socket.read(buffer) {
                 Ok(0) => {
@@ -121,6 +127,7 @@ impl<S: Wire> Client<S> {
     /// Writes what waits, as far as the socket takes it. An error means that the socket is broken.
     pub fn write(&mut self, now: Now) -> io::Result<()> {
         while self.writable && !self.conn.output().is_empty() {
+            self.written_at = now.mono_ms;
             match self.socket.write(self.conn.output()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.conn.sent(n, now),
@@ -162,12 +169,29 @@ impl<S: Wire> Client<S> {
                 .is_some_and(|since| since + pause_ms <= now.mono_ms)
     }
 
+    /// Until when its peer must have sent or taken something. While it waits for memory it is not read, and
+    /// nothing can be said of what it sends.
+    pub fn peer_deadline(&self) -> Option<u64> {
+        if self.is_paused {
+            self.conn.send_deadline()
+        } else {
+            self.conn.deadline()
+        }
+    }
+
+    /// Whether the socket has been tried, at that time or later, for all that the connection waits for.
+    pub fn was_tried_since(&self, at: u64) -> bool {
+        let reads = self.conn.wants_read() && !self.is_paused;
+        let writes = !self.conn.output().is_empty();
+        (!reads || self.read_at >= at) && (!writes || self.written_at >= at)
+    }
+
     /// When it wants to be looked at again.
     pub fn deadline(&self, pause_ms: u64) -> Option<u64> {
         let since = self.paused_since.filter(|_| self.is_paused);
         let paused = since.map(|since| since + pause_ms);
         let beat = self.stream.as_ref().map(|stream| stream.beat_at);
-        [self.conn.deadline(), paused, beat]
+        [self.peer_deadline(), paused, beat]
             .into_iter()
             .flatten()
             .min()

@@ -17,11 +17,13 @@
 //! 8. *flush* is the one place that writes to sockets.
 //! 9. *feed* gives subscribers their next slices. It stands behind *flush*, so that no publisher waits
 //!    for its answer longer because many want to read.
-//! 10. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count.
+//! 10. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count. Nobody is given
+//!     up whose socket has not been tried since.
 //! 11. *close* is the one place that closes, last, so that no phase before it meets a dead key.
 //! 12. *idle* work and the log come when nobody waits for an answer any more.
 
 mod bulk;
+mod expire;
 mod feed;
 mod invariants;
 mod life;
@@ -43,7 +45,7 @@ use super::platform::{Platform, Readiness, Sleep, Told};
 use super::streams::Streams;
 use crate::app::{App, Committed};
 use crate::clock::Now;
-use crate::http::{Conn, Response};
+use crate::http::Conn;
 use crate::limits;
 use crate::tokens::Tokens;
 use life::Life;
@@ -402,39 +404,6 @@ impl<P: Platform> Reactor<P> {
         }
         self.account(key);
         self.settle(key);
-    }
-
-    fn expire(&mut self) {
-        while let Some(due) = self.deadlines.pop_due(self.now.mono_ms) {
-            let key = key_of(due);
-            let Some(client) = self.clients.get_mut(key) else {
-                continue;
-            };
-            if client.ticket(key) != due || client.closing {
-                continue;
-            }
-            client.scheduled = None;
-            if client.is_paused_for(limits::PAUSE_MAX_MS, self.now) {
-                let sentence =
-                    "The server holds as many bytes for its clients as it may; send the request again.";
-                let refusal = Response::error(503, sentence).header("Retry-After", "1");
-                client.is_paused = false;
-                self.journal.answered(client, 503, Some(refusal.body.len()));
-                client.conn.refuse(&refusal, self.now);
-                self.want_service(key);
-            } else if client
-                .conn
-                .deadline()
-                .is_some_and(|at| at <= self.now.mono_ms)
-            {
-                client.conn.expire(self.now);
-                self.want_service(key);
-            }
-            self.drop_given_up(key);
-            self.beat(key);
-            self.after_change(key);
-        }
-        self.app.tick(self.now);
     }
 
     fn close_all(&mut self) {

@@ -97,11 +97,13 @@ impl Platform for System {
 
     fn poll(&mut self, sleep: Sleep, into: &mut Vec<Told>) -> io::Result<(Instant, Now)> {
         let timeout = self.timeout(sleep);
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => self.events.clear(),
-            Err(e) => return Err(e),
+        let mut result = self.poll.poll(&mut self.events, timeout);
+        // A process that was stopped is interrupted, however long that took: what has become ready meanwhile
+        // counts before any deadline.
+        while matches!(&result, Err(e) if e.kind() == io::ErrorKind::Interrupted) {
+            result = self.poll.poll(&mut self.events, Some(Duration::ZERO));
         }
+        result?;
         let instant = Instant::now();
         self.now = now_at(self.started, instant);
         self.logger.set_now(self.now.unix_us);

@@ -1,14 +1,16 @@
 //! `logagg healthcheck`: its exit code and its one sentence, whatever it meets.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use rustix::process::Signal;
+use rustix::process::{kill_process, Pid, Signal};
 
 use crate::harness::{Address, Server, Setup};
+use crate::wait::wait_until;
 
 /// The exit code and what was said, the one line of it.
 fn check(variables: &[(&str, &str)], flags: &[&str]) -> (i32, String) {
@@ -125,7 +127,7 @@ fn an_unhealthy_server_is_named_with_its_reason() {
         "{said}"
     );
     database.execute_batch("ROLLBACK").unwrap();
-    crate::wait::wait_until("health", || check(&[("PORT", &port)], &[]).0 == 0);
+    wait_until("health", || check(&[("PORT", &port)], &[]).0 == 0);
 }
 
 #[test]
@@ -141,6 +143,33 @@ fn a_server_that_is_gone_or_stands_still_is_not_healthy() {
     let (code, said) = check(&[("PORT", &port)], &[]);
     assert_eq!(code, 1);
     assert!(said.contains("cannot be asked"), "{said}");
+}
+
+/// The time runs out while the process is stopped, and the answer has arrived before it goes on.
+#[test]
+fn an_answer_that_came_while_the_check_was_stopped_counts() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logagg"));
+    command.args(["healthcheck", "--timeout", "3000", "--url", &url]);
+    let mut child = command.env_clear().stdout(Stdio::null()).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let (mut stream, _) = listener.accept().unwrap();
+    assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+    let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    wait_until("the check to wait", || {
+        fs::read_to_string(&stat).unwrap().contains(") S ")
+    });
+    kill_process(pid, Signal::STOP).unwrap();
+    let answer = "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"healthy\"}";
+    stream.write_all(answer.as_bytes()).unwrap();
+    drop(stream);
+    // Another check begins now and has the same time.
+    let (mute, serving) = other_service(None);
+    assert_eq!(check(&[], &["--timeout", "3000", "--url", &mute]).0, 1);
+    serving.join().unwrap();
+    kill_process(pid, Signal::CONT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! else, so that all others run beside it. The longer ones run only where they are asked for by name
 //! (`--ignored`). None asserts a time: that something ends is what counts.
 
+use std::fs;
 use std::thread;
 
 use rustix::process::Signal;
@@ -11,10 +12,12 @@ use crate::wait::{wait_until, wait_within};
 
 const PUBLISH: &str = "POST /publish HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
 
-/// Each of the three takes ten seconds. One test, so that it is one wait.
+/// Each of these takes ten seconds. One test, so that it is one wait.
 #[test]
 fn ten_seconds_for_a_head_for_memory_and_for_the_end() {
     thread::scope(|scope| {
+        scope.spawn(what_came_while_the_process_was_stopped_is_answered);
+        scope.spawn(what_came_while_the_end_was_held_up_is_answered);
         scope.spawn(a_head_that_is_not_complete_is_408);
         scope.spawn(waiting_for_memory_ends_with_503);
         scope.spawn(the_end_does_not_wait_for_ever);
@@ -39,6 +42,76 @@ fn a_head_that_is_not_complete_is_408() {
     }
     // Meanwhile nothing has happened to an idle connection, which has more time.
     server.get("/health").expect(200);
+}
+
+/// Stops the process while its poll waits, which this ends without an event.
+fn stop_while_it_waits(server: &Server) {
+    server.get("/health").expect(200);
+    stop_when_asleep(server);
+}
+
+fn stop_when_asleep(server: &Server) {
+    let stat = format!("/proc/{}/stat", server.pid());
+    let is_asleep = || fs::read_to_string(&stat).unwrap().contains(") S ");
+    wait_until("the server to wait", is_asleep);
+    server.signal(Signal::STOP);
+}
+
+/// The deadline passes while the process is stopped, as it does on a machine that is suspended. What arrived
+/// meanwhile is looked at before the deadline is judged.
+fn what_came_while_the_process_was_stopped_is_answered() {
+    let (server, clock) = (Server::start(&[]), Server::start(&[]));
+    let mut halves: Vec<Client> = (0..3).map(|_| server.client()).collect();
+    let body = event("stopped", "1").to_string();
+    let whole = format!("{PUBLISH}Content-Length: {}\r\n\r\n{body}", body.len());
+    let (front, back) = whole.split_at(40);
+    for half in &mut halves {
+        half.send(front);
+    }
+    let mut fresh = server.client();
+    fresh.get("/health").expect(200);
+    stop_while_it_waits(&server);
+    // This begins after the others, so they have had their time when this one is over.
+    let mut slow = clock.client();
+    slow.send(front);
+    for half in &mut halves[..2] {
+        half.send(back);
+    }
+    fresh.send(&whole);
+    slow.response().sentence(408);
+    // It lingers for two seconds more, which is a margin.
+    wait_until("the refused one to be let go", || {
+        clock.json("/stats")["connections"] == 1
+    });
+    server.signal(Signal::CONT);
+    for half in halves[..2].iter_mut().chain([&mut fresh]) {
+        assert_eq!(half.response().expect(200)["received"], 1);
+    }
+    // One that has sent nothing more has had its time.
+    halves[2].response().sentence(408);
+    assert_eq!(server.json("/stats")["unique_processed"], 1);
+}
+
+/// The time to end runs out while the process is stopped, and what was promised an answer has arrived.
+fn what_came_while_the_end_was_held_up_is_answered() {
+    let (server, clock) = (Server::start(&[]), Server::start(&[]));
+    let body = event("held", "1").to_string();
+    let mut held = server.client();
+    held.send(format!(
+        "{PUBLISH}Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    ));
+    assert_eq!(held.response().status, 100);
+    server.signal(Signal::TERM);
+    server.log().wait_for(1, "then stopping");
+    stop_when_asleep(&server);
+    let mut slow = clock.client();
+    slow.send("GET /health HTTP/1.1\r\nHo");
+    held.send(body);
+    slow.response().sentence(408);
+    server.signal(Signal::CONT);
+    assert_eq!(held.response().expect(200)["accepted"], 1);
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 /// Half-sent bodies that stand still hold all the memory. One of them may go on; the others are refused
@@ -109,12 +182,22 @@ fn the_longer_limits() {
 
 fn a_body_that_does_not_get_on_is_408() {
     let server = Server::start(&[]);
+    let stopped = Server::start(&[]);
+    let body = event("stopped", "1").to_string();
+    let head = format!("{PUBLISH}Content-Length: {}\r\n\r\n", body.len());
+    let mut late = stopped.client();
+    late.send(head + &body[..9]);
+    stop_while_it_waits(&stopped);
     let mut slow = server.client();
     slow.send(format!("{PUBLISH}Content-Length: 100\r\n\r\n[ "));
+    late.send(&body[9..]);
     // Within the client's own patience of 30 s.
     slow.response().sentence(408);
     assert!(slow.is_closed());
     assert_eq!(server.json("/stats")["received"], 0);
+    // What has come to a process that was stopped meanwhile has come in time.
+    stopped.signal(Signal::CONT);
+    assert_eq!(late.response().expect(200)["accepted"], 1);
 }
 
 fn an_idle_connection_is_closed() {

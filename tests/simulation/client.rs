@@ -102,6 +102,8 @@ pub struct Link {
     read: usize,
     /// When how much was read.
     pub reads: VecDeque<(u64, usize)>,
+    /// When the server last tried to read.
+    pub looked_at: u64,
     /// How much was written and not taken, and the most that this may be.
     pub outbox: Outbox,
     pub window: usize,
@@ -165,6 +167,7 @@ impl Link {
             edges: Edges::default(),
             inbox: VecDeque::new(),
             told_at: None,
+            looked_at: 0,
             read: 0,
             reads: VecDeque::new(),
             outbox: Outbox::default(),

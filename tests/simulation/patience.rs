@@ -114,9 +114,12 @@ impl World {
         let asked = &link.asked[index];
         let begun = asked.touched_at.expect("something of it was read");
         let head_at = asked.head_at.unwrap_or(now);
+        let has_looked = |patience| link.looked_at >= begun + patience;
         if head_at >= begun + HEAD_TIMEOUT_MS {
+            assert!(has_looked(HEAD_TIMEOUT_MS), "{id} was given up unseen");
             return self.trace.mark("408 for a head");
         }
+        assert!(has_looked(BODY_TIMEOUT_MS), "{id} was given up unseen");
         assert!(asked.was_slow, "{id} had time for its request");
         self.trace.mark("408 for a body");
     }
@@ -191,6 +194,8 @@ impl World {
         }
         // An empty line and half a head do not begin the wait anew.
         let is_idle = is_past(link.moved_at, IDLE_TIMEOUT_MS - HEAD_TIMEOUT_MS);
+        let was_looked_at = link.looked_at + HEAD_TIMEOUT_MS >= link.moved_at + IDLE_TIMEOUT_MS;
+        assert!(was_looked_at, "{id} is closed as idle, unseen");
         // What the server hears of in the turn in which it closes has come too late.
         let was_told = link.told_at.is_some_and(|at| at + 100 < now);
         assert!(is_idle, "{id} is closed for nothing");

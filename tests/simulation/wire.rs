@@ -213,6 +213,7 @@ impl World {
     fn read(&mut self, id: usize, into: &mut [u8]) -> io::Result<usize> {
         self.note_lack_of_memory(id);
         let link = &mut self.links[id];
+        link.looked_at = self.now.mono_ms;
         if self.random.chance(40) {
             return Err(ErrorKind::Interrupted.into());
         }

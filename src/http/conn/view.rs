@@ -63,7 +63,7 @@ impl Conn {
     }
 
     /// Until when a byte of what waits must be taken, or the lingering lasts.
-    pub(super) fn send_deadline(&self) -> Option<u64> {
+    pub fn send_deadline(&self) -> Option<u64> {
         match self.sending {
             Sending::Done => None,
             Sending::Lingering { until } => Some(until),
