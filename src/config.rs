@@ -385,9 +385,14 @@ pub fn parse_host(text: &str) -> Result<String, String> {
     Ok(host.to_owned())
 }
 
-/// Refuses the names to which SQLite gives a meaning other than that of a file.
-fn check_database(path: PathBuf) -> Result<PathBuf, String> {
+/// Refuses the names to which SQLite, or a shell's user, gives a meaning other than that of a file.
+pub fn check_database(path: PathBuf) -> Result<PathBuf, String> {
     let name = path.as_os_str().as_encoded_bytes();
+    if name == b"-" {
+        return Err(
+            "a database cannot be standard input or output (./- is a file of this name)".to_owned(),
+        );
+    }
     if name.starts_with(b":") || name.starts_with(b"file:") {
         return Err(
             "the database must be an ordinary file (./NAME where the name begins like this)"

@@ -3,9 +3,11 @@
 use std::io::{stdout, Write};
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::Args;
 
 use super::progress::Bar;
+use crate::config::check_database;
 use crate::store::{self, Copied, CopyOptions, OpenError, Progress};
 
 /// Copy a database to a file, also beside a running server
@@ -20,7 +22,7 @@ pub struct BackupArgs {
     from: PathBuf,
 
     /// File that is to hold the copy
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(check_database))]
     to: PathBuf,
 
     #[command(flatten)]
@@ -37,7 +39,7 @@ pub struct RestoreArgs {
     from: PathBuf,
 
     /// File that is to hold the database; folders that are missing are made
-    #[arg(long, value_name = "DATABASE")]
+    #[arg(long, value_name = "DATABASE", value_parser = PathBufValueParser::new().try_map(check_database))]
     to: PathBuf,
 
     #[command(flatten)]

@@ -32,7 +32,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "SEQ", default_value = "0")]
     after: u64,
 
-    /// File to write, in place of standard output; it must not exist
+    /// File to write, in place of standard output, which is - here; it must not exist
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -103,7 +103,12 @@ enum Sink {
 impl Sink {
     /// The sink, and the seq behind which to begin.
     fn open(arguments: &ExportArgs) -> Result<(Sink, u64), Failure> {
-        let Some(path) = &arguments.output else {
+        let is_file = |path: &&PathBuf| path.as_os_str() != "-";
+        let Some(path) = arguments.output.as_ref().filter(is_file) else {
+            if arguments.resume {
+                let sentence = "--resume needs a file to go on with, not standard output";
+                return Err(Failure::Setting(sentence.to_owned()));
+            }
             let out = BufWriter::with_capacity(CLIENT_BUFFER_BYTES, stdout().lock());
             return Ok((Sink::Standard(out), arguments.after));
         };

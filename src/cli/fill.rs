@@ -1,5 +1,6 @@
-//! A line to an event that can be published: checks that it is one JSON object, and gives it the members
-//! that it lacks where that was asked for. What a line has is never changed.
+//! A line to an event that can be published: checks that it is one JSON object with the members of an event
+//! and no others, and gives it those that it lacks where that was asked for. An object with none of them is
+//! the payload. What a line has is never changed, and nothing of it is dropped.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
 use crate::clock::rfc3339;
+use crate::text::escaped;
 use crate::uuid;
 
 /// What events get that lack it
@@ -48,7 +50,16 @@ struct Present {
     event_id: bool,
     timestamp: bool,
     source: bool,
-    is_empty: bool,
+    payload: bool,
+    /// The first that is none of an event's, nor one that a server adds to an event.
+    unknown: Option<String>,
+}
+
+impl Present {
+    /// Whether the line is an event, or is to be one.
+    fn is_event(&self) -> bool {
+        self.topic || self.event_id || self.timestamp || self.source || self.payload
+    }
 }
 
 impl<'de> Deserialize<'de> for Present {
@@ -67,17 +78,16 @@ impl<'de> Visitor<'de> for PresentVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Present, A::Error> {
-        let mut present = Present {
-            is_empty: true,
-            ..Present::default()
-        };
+        let mut present = Present::default();
         while let Some(name) = members.next_key::<Cow<str>>()? {
-            present.is_empty = false;
             match &*name {
                 "topic" => present.topic = true,
                 "event_id" => present.event_id = true,
                 "timestamp" => present.timestamp = true,
                 "source" => present.source = true,
+                "payload" => present.payload = true,
+                "seq" | "processed_at" => {}
+                _ if present.unknown.is_none() => present.unknown = Some(name.into_owned()),
                 _ => {}
             }
             members.next_value::<IgnoredAny>()?;
@@ -100,18 +110,24 @@ impl Fill {
             let reason = error.to_string();
             format!("not JSON: {}", reason.replace("line 1 ", ""))
         };
-        let asks = self.topic.is_some() || self.source.is_some() || self.now;
-        if !asks && self.ids.is_none() {
-            serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
-            return Ok(Cow::Borrowed(line));
-        }
         let present: Present = serde_json::from_str(text).map_err(not_json)?;
-        let members = self.missing(&present, text);
+        let mut members = self.missing(&present, text);
+        if !present.is_event() {
+            members.push(format!("\"payload\":{text}"));
+            return Ok(Cow::Owned(
+                format!("{{{}}}", members.join(",")).into_bytes(),
+            ));
+        }
+        if let Some(name) = present.unknown {
+            let name = escaped(&name);
+            return Err(format!(
+                "\"{name}\" is no member of an event; what an event carries belongs into its payload"
+            ));
+        }
         if members.is_empty() {
             return Ok(Cow::Borrowed(line));
         }
-        let comma = if present.is_empty { "" } else { "," };
-        let event = format!("{{{}{comma}{}", members.join(","), &text[1..]);
+        let event = format!("{{{},{}", members.join(","), &text[1..]);
         Ok(Cow::Owned(event.into_bytes()))
     }
 
@@ -202,14 +218,18 @@ mod tests {
             ..Fill::default()
         };
         for (line, filled) in [
-            ("{}", r#"{"topic":"a \"topic\"","source":"s"}"#),
+            ("{}", r#"{"topic":"a \"topic\"","source":"s","payload":{}}"#),
+            (
+                r#"{"msg":1, "seq":2}"#,
+                r#"{"topic":"a \"topic\"","source":"s","payload":{"msg":1, "seq":2}}"#,
+            ),
             (
                 r#"{ "source":null}"#,
                 r#"{"topic":"a \"topic\"", "source":null}"#,
             ),
             (
-                r#"{"topi\u0063":"t","x":1e400}"#,
-                r#"{"source":"s","topi\u0063":"t","x":1e400}"#,
+                r#"{"topi\u0063":"t","seq":1e400}"#,
+                r#"{"source":"s","topi\u0063":"t","seq":1e400}"#,
             ),
             (r#"{"topic":1,"source":2}"#, r#"{"topic":1,"source":2}"#),
             (
@@ -219,6 +239,11 @@ mod tests {
         ] {
             assert_eq!(event(&fill, line), filled);
         }
+        let reason = fill.event(br#"{"source":"s","x":1,"y":2}"#).unwrap_err();
+        assert!(
+            reason.starts_with("\"x\" is no member of an event;"),
+            "{reason}"
+        );
     }
 
     #[test]
@@ -229,10 +254,10 @@ mod tests {
         };
         let random = [0, 1].map(|_| event(&with(Ids::Uuid), "{}"));
         assert_ne!(random[0], random[1]);
-        let id = &random[0][13..random[0].len() - 2];
+        let id = &random[0][13..13 + 36];
         assert!(uuid::is_random(id), "{id}");
         // printf '{}' | sha256sum
-        let hashed = r#"{"event_id":"44136fa355b3678a1146ad16f7e8649e"}"#;
+        let hashed = r#"{"event_id":"44136fa355b3678a1146ad16f7e8649e","payload":{}}"#;
         assert_eq!(event(&with(Ids::Hash), "{}"), hashed);
         assert_eq!(
             event(&with(Ids::Hash), r#"{"event_id":"x"}"#),

@@ -1,20 +1,22 @@
 //! `man`: the manual, a page for the program and one for each command, made of what `--help` says.
 
 use std::fs;
-use std::io::{self, stdout, Write};
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 use clap_mangen::Man;
 
-use super::terminal::cannot_write;
+use super::terminal::print;
 use super::{command, Failure};
 
 /// What the program's own page says besides its help, as roff (groff_man(7)).
 const EXIT_STATUS: &str = "\
 .SH EXIT STATUS
 0 where all was done, 1 where not, 2 where an argument, a variable or a setting is wrong, and for the commands
-that are clients 128 and the number of the signal that ended them.
+that are clients 128 and the number of the signal that ended them. Not all was done where the reader of standard
+output has gone before all was written to it, as in \\fBlogagg export | head\\fR; only a \\fBtail\\fR that follows ends
+with 0 then.
 ";
 
 /// Print the manual page of the program, or of a command
@@ -47,7 +49,7 @@ pub fn run(arguments: ManArgs) -> Result<(), Failure> {
             None => return Err(Failure::Setting(format!("there is no command {name:?}"))),
         },
     };
-    stdout().write_all(&page).map_err(cannot_write)
+    print(&page)
 }
 
 fn write_all(command: &clap::Command, folder: &PathBuf) -> io::Result<()> {

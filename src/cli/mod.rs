@@ -128,6 +128,8 @@ pub enum Failure {
     Setting(String),
     /// Anything else.
     Failed(String),
+    /// Standard output was closed by its reader before all was written.
+    ReaderGone,
     /// What ended it needs no sentence: only the exit code.
     Ended(u8),
 }
@@ -149,7 +151,11 @@ impl From<OpenError> for Failure {
 
 impl From<client::Stop> for Failure {
     fn from(stop: client::Stop) -> Failure {
-        Failure::Ended(stop.exit_code())
+        match stop {
+            // As a shell tells it.
+            client::Stop::Signal(number) => Failure::Ended(128 + number),
+            client::Stop::ReaderGone => Failure::ReaderGone,
+        }
     }
 }
 
@@ -232,8 +238,9 @@ impl Failure {
     /// ended with.
     pub fn report(&self) -> ExitCode {
         let (code, sentence) = match self {
-            Failure::Setting(sentence) => (2, sentence),
-            Failure::Failed(sentence) => (1, sentence),
+            Failure::Setting(sentence) => (2, sentence.as_str()),
+            Failure::Failed(sentence) => (1, sentence.as_str()),
+            Failure::ReaderGone => (1, "standard output was closed before all was written"),
             Failure::Ended(code) => return ExitCode::from(*code),
         };
         // Where nobody can read the sentence the exit code still tells.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Deserialize;
 
-use super::terminal::{cannot_write, grouped, table, width};
+use super::terminal::{cannot_write, grouped, print, table, width};
 use super::{client_of, Failure};
 use crate::client::{Client, ClientArgs, Error, GiveUp, Patience, Verdict};
 use crate::text::escaped;
@@ -50,6 +50,8 @@ struct Stats {
     wal_bytes: u64,
     uptime_human: String,
     version: String,
+    /// None of a server that is older than it.
+    database_id: Option<String>,
 }
 
 /// Numbers with their names; those that only grow come first.
@@ -101,7 +103,7 @@ pub fn run(arguments: StatsArgs) -> Result<(), Failure> {
             once(&stats).into_bytes()
         }
     };
-    stdout().write_all(&text).map_err(cannot_write)
+    print(&text)
 }
 
 /// The numbers as lines `name: value`.
@@ -109,6 +111,9 @@ fn once(stats: &Stats) -> String {
     let mut text = String::new();
     for (name, value) in stats.rows() {
         text += &format!("{name}: {value}\n");
+    }
+    if let Some(id) = &stats.database_id {
+        text += &format!("database_id: {}\n", escaped(id));
     }
     text += &format!("uptime_human: {}\n", escaped(&stats.uptime_human));
     text + &format!("version: {}\n", escaped(&stats.version))

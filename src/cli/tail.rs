@@ -74,6 +74,15 @@ impl FromStr for Begin {
 
 /// Shows events until there are no more to show, standard output has no reader, or a signal comes.
 pub fn run(arguments: TailArgs) -> Result<(), Failure> {
+    let follows = !arguments.no_follow;
+    match show(arguments) {
+        // Nothing else ends one that follows, so its reader has had what it wanted.
+        Err(Failure::ReaderGone) if follows => Ok(()),
+        result => result,
+    }
+}
+
+fn show(arguments: TailArgs) -> Result<(), Failure> {
     let client = client_of(&arguments.client, GiveUp::Never)?;
     client.interrupt().watch_output();
     let mut printer = Printer {

@@ -1,12 +1,11 @@
 //! What the commands show on a terminal: colours where they are wanted, and columns.
 
-use std::io::{self, stdout, IsTerminal};
+use std::io::{self, stdout, IsTerminal, Write};
 
 use clap::ValueEnum;
 use rustix::termios::tcgetwinsize;
 
 use super::Failure;
-use crate::client::Stop;
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -32,10 +31,20 @@ impl Colour {
     }
 }
 
-/// What it means that standard output cannot be written: a reader that has gone had enough.
+/// Writes all that a command prints to standard output.
+///
+/// # Errors
+/// Not all of it could be written.
+pub fn print(text: &[u8]) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    let written = out.write_all(text).and_then(|()| out.flush());
+    written.map_err(cannot_write)
+}
+
+/// What it means that standard output cannot be written.
 pub fn cannot_write(error: io::Error) -> Failure {
     match error.kind() {
-        io::ErrorKind::BrokenPipe => Failure::from(Stop::ReaderGone),
+        io::ErrorKind::BrokenPipe => Failure::ReaderGone,
         _ => Failure::Failed(format!("cannot write standard output: {error}")),
     }
 }

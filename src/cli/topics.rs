@@ -1,12 +1,11 @@
 //! `topics`: which topics a server has.
 
-use std::io::{stdout, Write};
 use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
 
-use super::terminal::table;
+use super::terminal::{print, table};
 use super::{client_of, Failure};
 use crate::client::{ClientArgs, GiveUp};
 use crate::text::escaped;
@@ -38,11 +37,9 @@ struct Topic {
 /// Asks once, or as often as the arguments say, and prints a line for each topic.
 pub fn run(arguments: TopicsArgs) -> Result<(), Failure> {
     let client = client_of(&arguments.client, GiveUp::After(Duration::ZERO))?;
-    // A reader that has gone away needs nothing more.
     if arguments.json {
         let body = client.persist(|| client.get("/topics"))?;
-        let _ = stdout().write_all(&[&body[..], b"\n"].concat());
-        return Ok(());
+        return print(&[&body[..], b"\n"].concat());
     }
     let topics: Topics = client.persist(|| client.json("/topics"))?;
     let mut rows = vec![["EVENTS", "LAST SEQ", "LAST RECEIVED", "TOPIC"].map(str::to_owned)];
@@ -54,6 +51,5 @@ pub fn run(arguments: TopicsArgs) -> Result<(), Failure> {
             escaped(&topic.topic).into_owned(),
         ]
     }));
-    let _ = stdout().write_all(table(&rows).as_bytes());
-    Ok(())
+    print(table(&rows).as_bytes())
 }

@@ -26,17 +26,6 @@ pub enum Stop {
     ReaderGone,
 }
 
-impl Stop {
-    /// The exit code of a program that this stops: 128 and the number of the signal, as a shell tells it,
-    /// or 0 for a reader that had enough.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Stop::Signal(number) => 128 + number,
-            Stop::ReaderGone => 0,
-        }
-    }
-}
-
 /// The signals of this process, and the waits that they end.
 #[derive(Debug)]
 pub struct Interrupt {

@@ -14,6 +14,8 @@ mod faulty;
 mod harness;
 mod importing;
 mod measuring;
+mod members;
+mod outputs;
 mod program;
 mod publishing;
 #[allow(dead_code, reason = "the tests of the server need the rest")]

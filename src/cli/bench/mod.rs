@@ -2,7 +2,6 @@
 
 mod report;
 
-use std::io::{stdout, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::meter::Meter;
 use super::numbers::{share, within, Share};
-use super::terminal::cannot_write;
+use super::terminal::print;
 use super::{interrupt, settings, Failure};
 use crate::client::load::events::{EventStream, IdOrder, Repeats};
 use crate::client::load::request::{payload, Publication, Template};
@@ -90,7 +89,7 @@ pub fn run(arguments: BenchArgs) -> Result<(), Failure> {
         true => report.json(),
         false => report.text(),
     };
-    stdout().write_all(text.as_bytes()).map_err(cannot_write)?;
+    print(text.as_bytes())?;
     interrupt.check()?;
     match outcome.first_error {
         None => Ok(()),
