@@ -96,6 +96,8 @@ pub struct App {
     fault: Option<String>,
     /// When the fault is probed, or a locked database tried again.
     retry_at: u64,
+    /// When the names of the database's files are looked at again.
+    look_at: u64,
     /// Since when the ring has waited for another program's lock.
     locked_since: Option<u64>,
     draining: bool,
@@ -136,6 +138,7 @@ impl App {
             committed: Vec::new(),
             fault: None,
             retry_at: 0,
+            look_at: 0,
             locked_since: None,
             draining: false,
             started: now,
@@ -325,17 +328,23 @@ impl App {
             {
                 self.retry_at = now.mono_ms + limits::LOCKED_PAUSE_MS;
             }
-            Err(error) => {
-                self.failed(&error, now);
-                while let Some(slot) = self.ring.pop() {
-                    let response = unavailable(
-                        "The events could not be stored, none of them was; send them again.",
-                    );
-                    self.finish(slot, response);
-                }
-                self.refuse_changes();
-            }
+            Err(error) => self.refuse_waiting(&error, now),
         }
+    }
+
+    fn refuse_waiting(&mut self, error: &StoreError, now: Now) {
+        self.failed(error, now);
+        let mut sentence = "The events could not be stored, none of them was; send them again.";
+        if matches!(error, StoreError::Replaced(_)) {
+            sentence =
+                "The database's file was replaced, so the events may be lost; send them again.";
+            // What was committed last is not among the newest events in memory.
+            self.recent.restart(self.store.last_seq());
+        }
+        while let Some(slot) = self.ring.pop() {
+            self.finish(slot, unavailable(sentence));
+        }
+        self.refuse_changes();
     }
 
     fn answer_committed(&mut self, processed_at: i64) {
@@ -405,11 +414,12 @@ impl App {
         // would let their time begin anew.
         let probes = self.fault.is_some() && self.locked_since.is_none();
         if probes && now.mono_ms >= self.retry_at {
-            match self.store.probe() {
+            match self.store.probe(now.unix_us) {
                 Ok(()) => self.recovered(),
                 Err(error) => self.failed(&error, now),
             }
         }
+        self.look_at_files(now);
         if now.mono_ms >= self.summary.1 && self.summarise_duplicates() {
             self.summary.1 = now.mono_ms + limits::SUMMARY_MS;
         }

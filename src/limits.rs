@@ -227,6 +227,10 @@ pub const STATS_TOPICS_MAX: usize = 1_000;
 pub const LOCKED_RETRY_MS: u64 = 900;
 /// Milliseconds between two tries to commit into a locked database.
 pub const LOCKED_PAUSE_MS: u64 = 10;
+/// Milliseconds between two looks at the names of the database's files, in which nothing was committed.
+pub const FILES_LOOK_MS: u64 = 1_000;
+/// Microseconds within which a file system may give two changes of a folder the same time: 2 s on FAT.
+pub const FOLDER_TIME_US: i64 = 3_000_000;
 /// How often, [`LOCKED_PAUSE_MS`] apart, a command looks before it calls a database open under another name.
 pub const OTHER_NAME_LOOKS: usize = 20;
 /// Milliseconds between two tries of a store that failed.

@@ -13,6 +13,10 @@ impl App {
         if now.mono_ms < self.idle_at {
             return false;
         }
+        if self.store.is_replaced() {
+            self.idle_at = now.mono_ms + limits::RETRY_MS;
+            return false;
+        }
         let quiet = !std::mem::take(&mut self.has_committed);
         self.idle_slice(quiet, now).unwrap_or_else(|error| {
             log::warn!(
@@ -50,6 +54,18 @@ impl App {
         self.steady.at(now)
     }
 
+    /// Looks at the names of the database's files, where nobody publishes who would make it look. After a
+    /// fault probing does it.
+    pub(super) fn look_at_files(&mut self, now: Now) {
+        if self.fault.is_some() || now.mono_ms < self.look_at {
+            return;
+        }
+        self.look_at = now.mono_ms + limits::FILES_LOOK_MS;
+        if let Err(error) = self.store.look_at_files(now.unix_us) {
+            self.failed(&error, now);
+        }
+    }
+
     /// The database whose write-ahead log another process is to copy, if that is needed.
     pub fn wants_help(&self) -> Option<&Path> {
         self.store.wants_help().then(|| self.store.path())
@@ -70,6 +86,10 @@ impl App {
             let wait = wait.div_ceil(1_000);
             now.mono_ms.saturating_add(wait).max(self.idle_at)
         });
-        [retry, summary, retention].into_iter().flatten().min()
+        let look = self.fault.is_none().then_some(self.look_at);
+        [retry, summary, retention, look]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

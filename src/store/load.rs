@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::Row;
 
 use super::connection::Connection;
+use super::files::OpenedFiles;
 use super::identity;
 use super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::keys::KeyIndex;
@@ -36,12 +37,14 @@ impl Store {
         path: PathBuf,
     ) -> rusqlite::Result<Store> {
         let key = fingerprint_key(&db)?;
+        let files = OpenedFiles::take_down(&options.path, &path, &lock).map_err(cannot_open)?;
         let database_id = identity::read(&db)?;
         let mut store = Store {
             db,
             database_id,
             path,
             lock,
+            files,
             topics: Topics::default(),
             counters: Counters::default(),
             last_seq: 0,
@@ -158,6 +161,12 @@ impl Store {
         self.keys = Some(keys);
         Ok(())
     }
+}
+
+/// The files are not what they must be to be opened.
+fn cannot_open(why: String) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+    rusqlite::Error::SqliteFailure(code, Some(why))
 }
 
 /// The key of the hashes of this database.

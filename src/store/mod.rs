@@ -13,6 +13,7 @@ mod connection;
 mod convert;
 mod feed;
 mod file_kind;
+mod files;
 mod identity;
 mod keys;
 mod load;
@@ -75,20 +76,22 @@ impl Counters {
     }
 }
 
-/// The store could not do what was asked; nothing was changed.
+/// The store could not do what was asked; nothing was changed, unless it says so.
 #[derive(Debug)]
 pub enum StoreError {
     /// Another program holds the lock; trying again soon may succeed.
     Locked,
     /// SQLite's own words: disk full, I/O error, damaged file.
     Failed(String),
+    /// A name leads to another file than the one that is open. What a commit brought may be in that one.
+    Replaced(String),
 }
 
 impl std::fmt::Display for StoreError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             StoreError::Locked => f.write_str("the database is locked by another program"),
-            StoreError::Failed(why) => f.write_str(why),
+            StoreError::Failed(why) | StoreError::Replaced(why) => f.write_str(why),
         }
     }
 }
@@ -138,6 +141,8 @@ pub struct Store {
     /// Held for the life of the store: a second server on the same file fails to take it. Stands after
     /// the connection, because it must be dropped after it.
     lock: Rc<lock::Lock>,
+    /// What SQLite has open, to be compared with what its names lead to.
+    files: files::OpenedFiles,
     topics: Topics,
     counters: Counters,
     /// The greatest seq in use; 0 in an empty database.

@@ -91,6 +91,7 @@ impl Store {
     /// forgets how much of it has been copied. What memory holds of the database stays as it is, unread,
     /// until all of the new state is there.
     fn reopen(&mut self) -> Result<(), StoreError> {
+        self.verify_before_reopening()?;
         checkpoint_on_close(&self.db, false)?;
         self.doubt.connection = true;
         // SQLite keeps its index as long as any connection of this process is open.

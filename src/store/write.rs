@@ -119,7 +119,9 @@ impl Store {
     /// Appends the outcome of each event, in order, to `outcomes`, and says what became of each change.
     /// `processed_at` is what the events are stored with, `retain_at` the time that retention goes by, both
     /// in microseconds since the epoch.
-    /// After an error nothing is stored, nothing is counted and `outcomes` is as it was.
+    ///
+    /// After an error nothing is stored, nothing is counted and `outcomes` is as it was; but after
+    /// [`StoreError::Replaced`] the batch may have been stored in a file that no restart will find.
     pub fn commit_all<'p>(
         &mut self,
         publications: impl Iterator<Item = &'p Publication> + Clone,
@@ -128,6 +130,7 @@ impl Store {
         retain_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Vec<Changed>, StoreError> {
+        self.require_files(processed_at)?;
         self.settle_log()?;
         let first = outcomes.len();
         let topics_before = self.topics.len();
@@ -150,6 +153,9 @@ impl Store {
                         self.topics.count(*topic, *seq, processed_at);
                     }
                 }
+                // Not before the commit: the file may be replaced while the disk is waited for.
+                self.verify_files(processed_at)
+                    .inspect_err(|_| outcomes.truncate(first))?;
                 Ok(written.changed)
             }
             Err(error) => {
@@ -297,13 +303,19 @@ impl Store {
 
     /// Commits a change of nothing, to find out whether the store can commit. A row that is set to what
     /// it is would not be written at all; the header's page is.
-    pub fn probe(&mut self) -> Result<(), StoreError> {
+    pub fn probe(&mut self, now_us: i64) -> Result<(), StoreError> {
+        self.require_files(now_us)?;
         self.settle_log()?;
-        self.in_transaction(|store| store.db.pragma_update(None, "user_version", SCHEMA_VERSION))
+        self.in_transaction(|store| store.db.pragma_update(None, "user_version", SCHEMA_VERSION))?;
+        self.look_at_files(now_us)
     }
 
     /// Brings the table of topics up to date and closes the file; SQLite then empties its log.
     pub fn close(mut self) -> Result<(), StoreError> {
+        if let Err(error) = self.require_files_to_close() {
+            self.close_replaced()?;
+            return Err(error);
+        }
         self.settle_database()?;
         self.write_all_topics()?;
         self.db.close().map_err(StoreError::from)

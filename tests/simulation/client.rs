@@ -454,7 +454,9 @@ impl World {
             if is_silent {
                 continue;
             }
-            let leaves = link.is_satisfied();
+            // After a stream began the server reads nothing, so what fills the wire is never sent.
+            let waits_behind_stream = link.stream.is_some() && link.outbox.is_empty() && n == 0;
+            let leaves = link.is_satisfied() || waits_behind_stream;
             has_moved |= n > 0 || leaves;
             self.send(id, n);
             if leaves {

@@ -2,6 +2,7 @@
 //! a server runs.
 
 mod names;
+mod replaced;
 mod special;
 
 use std::ffi::OsStr;
