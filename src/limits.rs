@@ -405,6 +405,14 @@ pub const SHIP_POLL_MS: u64 = 200;
 pub const SHIP_DONE_MS: u64 = 60_000;
 /// Files that one log file can have become and that are still read.
 pub const SHIP_FILES_MAX: usize = 64;
+/// Files that one log file was and that are looked at although they have been read to their ends.
+pub const SHIP_PARKED_MAX: usize = 256;
+/// Milliseconds between two looks at them.
+pub const SHIP_PARKED_MS: u64 = 1_000;
+/// Files beside a log file that are remembered as none of its own.
+pub const SHIP_OTHERS_MAX: usize = 1_024;
+/// Links that are followed on the way to a log file.
+pub const SHIP_LINKS_MAX: usize = 8;
 /// Milliseconds between two writings of the state while lines with times of their own are shipped.
 pub const SHIP_SAVE_MS: u64 = 1_000;
 /// Bytes of a log file's name that the name of its state begins with; the name of a file has at most 255 bytes.

@@ -4,21 +4,28 @@
 //! system and for files that are yet to be made, and misses nothing: what a notification would say is
 //! there to be seen.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
+use super::folders::{compressed, listings, open, places, siblings, Folders, Sibling};
 use super::mark::{Identity, Mark};
-use super::siblings::{open, siblings};
-use super::state::{Entry, Pending, State};
-use super::tracked::{without_nuls, Look, Reading, Source, Tracked};
+use super::parked::Parked;
+use super::state::{Entry, Memory, Pending, State};
+use super::tracked::{Look, Reading, Source, Tracked};
 use crate::client::Batch;
 use crate::limits::{SHIP_DONE_MS, SHIP_FILES_MAX, SHIP_READ_BYTES, SHIP_SAVE_MS};
 
-/// How much older than a look a copy may claim to be that was made behind it: clocks of files are coarse.
-const CLOCK_SLACK: Duration = Duration::from_secs(1);
+/// What the log files of one command share.
+pub struct Around<'a> {
+    pub folders: &'a mut Folders,
+    /// The places of the log files that are followed by their own names.
+    pub followed: &'a BTreeSet<PathBuf>,
+    pub tell: &'a dyn Fn(&str),
+}
 
 /// A log file by its name.
 pub struct Follower {
@@ -28,15 +35,21 @@ pub struct Follower {
     from_end: bool,
     state: State,
     /// What the state holds on the disk, and since when.
-    saved: Vec<Entry>,
+    saved: Memory,
     saved_at: Instant,
     /// Whether it must be written before anything else is published: else a file could be missed that is
     /// renamed, and what is published could get other ids or times when it is read again.
-    must_save: bool,
+    pub(super) must_save: bool,
     /// The files that are still read, the oldest first.
-    files: Vec<Tracked>,
-    /// When the newest file was born that has been read.
-    newest: Option<u64>,
+    pub(super) files: Vec<Tracked>,
+    /// Those that have been read, and lie there.
+    pub(super) parked: Parked,
+    /// What is remembered besides the files.
+    pub(super) memory: Memory,
+    /// The places where the path leads.
+    places: Vec<PathBuf>,
+    /// The listings in which the files beside it were looked at last.
+    listed: Vec<u64>,
 }
 
 impl Follower {
@@ -49,22 +62,38 @@ impl Follower {
         source: &str,
         from_end: bool,
         mut state: State,
-        tell: &dyn Fn(&str),
+        around: &mut Around,
     ) -> Result<Follower, String> {
         let known = state.load()?;
+        let entries = known.memory.files.clone();
         let mut follower = Follower {
-            path,
             source: source.to_owned(),
-            from_end: from_end && known.files.is_empty(),
+            from_end: from_end && entries.is_empty(),
             state,
-            saved: Vec::new(),
+            saved: known.memory.clone(),
             saved_at: Instant::now(),
             must_save: false,
             files: Vec::new(),
-            newest: None,
+            parked: Parked::default(),
+            memory: Memory {
+                files: Vec::new(),
+                ..known.memory
+            },
+            places: places(&path),
+            listed: Vec::new(),
+            path,
         };
-        for entry in known.files {
-            follower.resume(entry, (known.version, known.written), tell);
+        let beside = follower.siblings(around, true);
+        if entries.is_empty() {
+            // What was there before the log file was followed is no part of it.
+            follower.note_others(&beside);
+        }
+        let births = entries.iter().map(|entry| entry.identity.born);
+        follower.memory.newest = births.fold(follower.memory.newest, Option::max);
+        let identities: Vec<Identity> = entries.iter().map(|entry| entry.identity).collect();
+        for entry in entries {
+            let written = (known.version, known.written);
+            follower.resume(entry, written, &beside, &identities, around);
         }
         Ok(follower)
     }
@@ -73,50 +102,48 @@ impl Follower {
         &self.path
     }
 
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
     /// The number of files that are still read.
     pub fn files(&self) -> usize {
         self.files.len()
     }
 
-    /// Finds a file again that was being read.
-    fn resume(
-        &mut self,
-        mut entry: Entry,
-        (version, written): (u32, SystemTime),
-        tell: &dyn Fn(&str),
-    ) {
-        self.newest = self.newest.max(entry.identity.born);
-        let is_it = |path: &Path| -> Option<File> {
-            let (file, about) = open(path).ok()?;
-            (Identity::of(&about) == entry.identity).then_some(file)
-        };
-        let current = is_it(&self.path).map(|file| (file, true));
-        let found = current.or_else(|| {
-            let siblings = siblings(&self.path);
-            let file = siblings.iter().find_map(|sibling| is_it(&sibling.path));
-            file.map(|file| (file, false))
-        });
-        match found {
-            Some((file, is_current)) => {
-                if version == 1 {
-                    // Where it cannot be read that shows when it is read on.
-                    let mark = without_nuls(&file, &entry, &self.source).ok().flatten();
-                    entry.mark = mark.unwrap_or(entry.mark);
-                }
-                let tracked = Tracked::new(file, entry, is_current, written);
-                self.files.push(tracked);
-            }
-            None => tell(&format!(
-                "a file that {} was is gone; what it held behind byte {} is not shipped",
-                self.path.display(),
-                entry.mark.offset
-            )),
-        }
+    /// The files that this log file may have been, as they are now.
+    pub(super) fn siblings(&mut self, around: &mut Around, is_fresh: bool) -> Vec<Sibling> {
+        let listings = listings(&self.places, around.folders, is_fresh);
+        self.listed = listings.iter().map(|listing| listing.number).collect();
+        let before = self
+            .files
+            .last()
+            .and_then(|file| file.entry.path.as_deref());
+        let before = before.or(self.parked.last_path()).map(Path::new);
+        // Only a link leads to files of several names.
+        let before = before.filter(|_| self.places.len() > 1);
+        siblings(&self.places, &listings, before)
+    }
+
+    /// The compressed files that this log file may have been.
+    pub(super) fn compressed(&self, around: &mut Around) -> Vec<PathBuf> {
+        let listings = listings(&self.places, around.folders, false);
+        compressed(&self.places, &listings)
     }
 
     /// Looks which file the path names, and takes up those that it has named meanwhile. False where there
     /// is none.
-    pub fn refresh(&mut self) -> io::Result<bool> {
+    pub fn refresh(&mut self, around: &mut Around) -> io::Result<bool> {
+        self.places = places(&self.path);
+        let listings = listings(&self.places, around.folders, false);
+        let has_changed = !listings
+            .iter()
+            .map(|listing| &listing.number)
+            .eq(&self.listed);
+        // They are looked at before the path: a file that is there while the path still names the same one
+        // as before is none that it has named meanwhile.
+        let beside = has_changed.then(|| self.siblings(around, false));
+        self.look_at_parked(beside.as_deref(), around)?;
         let about = match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.from_end = false;
@@ -124,67 +151,67 @@ impl Follower {
             }
             about => about?,
         };
-        if !self.is_read(Identity::of(&about)) {
-            let (file, about) = open(&self.path)?;
-            self.take_up_missed(Identity::of(&about))?;
-            let (identity, from_end) = (Identity::of(&about), self.from_end);
-            let mark = match from_end {
-                true => self.mark_at_end(&file, &about)?,
-                false => Mark::start(identity, 0, &self.source, 0),
-            };
-            self.take_up(file, identity, mark);
+        let identity = Identity::of(&about);
+        if self.is_read(identity) || self.revive(identity)? {
+            if let Some(beside) = beside {
+                self.note_others(&beside);
+            }
+        } else {
+            self.take_up_current(around)?;
         }
         self.from_end = false;
         let current = fs::metadata(&self.path).map(|about| Identity::of(&about));
+        let place = self.places.last().and_then(|place| place.to_str());
         for tracked in &mut self.files {
-            tracked.is_current = current
-                .as_ref()
-                .is_ok_and(|it| *it == tracked.entry.identity);
+            let identity = tracked.entry.identity;
+            tracked.is_current = current.as_ref().is_ok_and(|it| *it == identity);
+            if tracked.is_current && tracked.entry.path.as_deref() != place {
+                tracked.entry.path = place.map(str::to_owned);
+            }
         }
         Ok(true)
     }
 
-    fn is_read(&self, identity: Identity) -> bool {
+    /// Takes up the file that the path names now, after those that it named meanwhile.
+    fn take_up_current(&mut self, around: &mut Around) -> io::Result<()> {
+        let (file, about) = open(&self.path)?;
+        let identity = Identity::of(&about);
+        let end = self.files.len();
+        self.take_up_missed(end, identity, around)?;
+        if self.is_read(identity) {
+            return Ok(());
+        }
+        let mark = match self.from_end {
+            true => self.mark_at_end(&file, &about)?,
+            false => Mark::start(identity, 0, &self.source, 0),
+        };
+        let end = self.files.len();
+        self.take_up(end, file, identity, mark);
+        self.files[end].is_begun_at_end = self.from_end;
+        Ok(())
+    }
+
+    pub(super) fn is_read(&self, identity: Identity) -> bool {
         let mut files = self.files.iter();
         files.any(|tracked| tracked.entry.identity == identity)
     }
 
-    fn take_up(&mut self, file: File, identity: Identity, mark: Mark) {
-        self.newest = self.newest.max(identity.born);
+    pub(super) fn take_up(&mut self, at: usize, file: File, identity: Identity, mark: Mark) {
+        self.memory.newest = self.memory.newest.max(identity.born);
         let entry = Entry {
             identity,
             generation: 0,
             mark,
             pending: None,
+            path: None,
+            is_done: false,
         };
-        let mut tracked = Tracked::new(file, entry, false, SystemTime::now());
-        tracked.is_begun_at_end = self.from_end;
-        self.files.push(tracked);
+        let tracked = Tracked::new(file, entry, false, SystemTime::now());
+        self.files.insert(at, tracked);
         self.must_save = true;
     }
 
-    /// Takes up the files that the path named, behind the newest that is known, while nobody looked.
-    fn take_up_missed(&mut self, current: Identity) -> io::Result<()> {
-        let Some(newest) = self.newest else {
-            return Ok(());
-        };
-        for sibling in siblings(&self.path) {
-            let is_newer = sibling.identity.born.is_some_and(|born| born > newest);
-            if !is_newer || sibling.identity == current || self.is_read(sibling.identity) {
-                continue;
-            }
-            let (file, about) = open(&sibling.path)?;
-            let identity = Identity::of(&about);
-            // It may have been renamed in this very moment; then it is there under its next name.
-            if identity == sibling.identity {
-                let mark = Mark::start(identity, 0, &self.source, 0);
-                self.take_up(file, identity, mark);
-            }
-        }
-        Ok(())
-    }
-
-    /// A mark behind the last line end of a file.
+    /// A mark after the last line end of a file.
     fn mark_at_end(&self, file: &File, about: &Metadata) -> io::Result<Mark> {
         let mut end = about.len();
         let mut piece = vec![0; SHIP_READ_BYTES];
@@ -210,6 +237,7 @@ impl Follower {
         source: &Source,
         buffer: &mut Vec<u8>,
         batch: &mut Batch,
+        around: &mut Around,
     ) -> io::Result<Look> {
         let is_complete = source.is_complete && !self.files[index].is_begun_at_end;
         let source = Source {
@@ -218,7 +246,7 @@ impl Follower {
         };
         let look = self.files[index].read(&source, buffer, batch)?;
         if matches!(look, Look::Truncated) {
-            self.truncated(index);
+            self.truncated(index, around)?;
         }
         Ok(look)
     }
@@ -232,32 +260,6 @@ impl Follower {
         let age = tracked.file.metadata()?.modified()?.elapsed();
         let is_old = age.is_ok_and(|age| age >= Duration::from_millis(SHIP_DONE_MS));
         Ok(is_old || index + SHIP_FILES_MAX < self.files.len())
-    }
-
-    /// A file does not hold what was read of it any more. What it held beyond that may be in a copy that
-    /// was made before.
-    fn truncated(&mut self, index: usize) {
-        let tracked = &self.files[index];
-        let since = tracked.known_at - CLOCK_SLACK;
-        let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let copy = siblings(&self.path).into_iter().rev().find_map(|sibling| {
-            let born = Duration::from_nanos(sibling.identity.born?);
-            if born < since || self.is_read(sibling.identity) {
-                return None;
-            }
-            let (file, about) = open(&sibling.path).ok()?;
-            let is_copy = tracked.entry.fits(&file).unwrap_or(false);
-            is_copy.then(|| (file, Identity::of(&about)))
-        });
-        let copy = copy.map(|(file, identity)| {
-            let entry = tracked.entry.of_copy(&file, identity);
-            Tracked::new(file, entry, false, tracked.known_at)
-        });
-        self.files[index].restart(&self.source);
-        self.must_save = true;
-        if let Some(copy) = copy {
-            self.files.insert(index, copy);
-        }
     }
 
     /// What has been read is about to be published.
@@ -284,13 +286,19 @@ impl Follower {
         entry.drop_pending();
     }
 
-    /// Forgets the files that are done with.
-    pub fn forget(&mut self) -> io::Result<()> {
-        for index in (0..self.files.len()).rev() {
+    /// Closes the files that are done with. Those that lie there are looked at further.
+    pub fn park(&mut self) -> io::Result<()> {
+        let mut index = 0;
+        while index < self.files.len() {
             let tracked = &self.files[index];
-            let is_read = tracked.file.metadata()?.len() == tracked.entry.mark.offset;
-            if is_read && self.is_complete(index)? {
-                self.files.remove(index);
+            if !self.is_complete(index)? || !tracked.is_exhausted()? {
+                index += 1;
+                continue;
+            }
+            let about = tracked.file.metadata()?;
+            let tracked = self.files.remove(index);
+            if about.nlink() > 0 {
+                self.parked.add(tracked.entry, &about);
             }
         }
         Ok(())
@@ -307,14 +315,18 @@ impl Follower {
     /// Writes the state if it has changed; unless `now`, at most once a second.
     pub fn save(&mut self, now: bool) -> io::Result<()> {
         let is_due = self.saved_at.elapsed() >= Duration::from_millis(SHIP_SAVE_MS);
-        let entries = self.files.iter().map(|tracked| tracked.entry.clone());
-        let entries: Vec<Entry> = entries.collect();
-        if entries != self.saved && (now || is_due) {
-            self.state.save(entries.clone())?;
-            self.saved = entries;
-            self.saved_at = Instant::now();
-            self.must_save = false;
+        if !now && !is_due {
+            return Ok(());
         }
+        let parked = self.parked.entries().cloned();
+        let files = self.files.iter().map(|tracked| tracked.entry.clone());
+        self.memory.files = parked.chain(files).collect();
+        if self.memory != self.saved {
+            self.state.save(&self.memory)?;
+            self.saved = self.memory.clone();
+            self.saved_at = Instant::now();
+        }
+        self.must_save = false;
         Ok(())
     }
 }

@@ -6,10 +6,13 @@
 //! it.
 
 mod event;
+mod folders;
 mod follow;
 mod lines;
 mod mark;
-mod siblings;
+mod names;
+mod parked;
+mod rotated;
 mod state;
 pub mod times;
 mod tracked;
@@ -33,7 +36,8 @@ use crate::event::name_error;
 use crate::limits;
 use crate::text::escaped;
 use event::Template;
-use follow::Follower;
+use folders::Folders;
+use follow::{Around, Follower};
 use mark::short_hash;
 use state::State;
 use tracked::{Look, Source};
@@ -116,6 +120,9 @@ struct Shipper {
     give_up: GiveUp,
     template: Template,
     followers: Vec<Follower>,
+    folders: Folders,
+    /// The places of the files that are followed.
+    followed: BTreeSet<PathBuf>,
     /// What has been told last about each of them.
     told: Vec<String>,
     once: bool,
@@ -131,17 +138,21 @@ impl Shipper {
         client.give_up_after = Some(GiveUp::After(Duration::ZERO));
         let client = client_of(&client, give_up)?;
         let mut followers: Vec<Follower> = Vec::new();
-        let mut places = BTreeSet::new();
+        let mut folders = Folders::default();
+        let mut followed = BTreeSet::new();
         for path in &arguments.files {
-            if !places.insert(place(path)) {
+            if !followed.insert(place(path)) {
                 let path = path.display();
                 return Err(Failure::Setting(format!("{path} is named twice")));
             }
             let state = State::open(state_path(path, arguments)?).map_err(Failure::Failed)?;
             let (source, from_end) = (&arguments.source, arguments.from_end);
-            let follower = Follower::new(path.clone(), source, from_end, state, &|text| {
-                client.tell(text)
-            });
+            let mut around = Around {
+                folders: &mut folders,
+                followed: &followed,
+                tell: &|text| client.tell(&escaped(text)),
+            };
+            let follower = Follower::new(path.clone(), source, from_end, state, &mut around);
             followers.push(follower.map_err(Failure::Failed)?);
         }
         Ok(Shipper {
@@ -150,6 +161,8 @@ impl Shipper {
             client,
             give_up,
             followers,
+            folders,
+            followed,
             once: arguments.once,
             batch: Batch::default(),
             buffer: Vec::new(),
@@ -174,12 +187,13 @@ impl Shipper {
 
     /// Looks at each file once. False where there was nothing to ship.
     fn turn(&mut self) -> Result<bool, Failure> {
+        self.folders.next_turn();
         let mut has_moved = false;
         for number in 0..self.followers.len() {
             self.refresh(number)?;
             let has_lines = self.ship(number)?;
             let follower = &mut self.followers[number];
-            let result = follower.forget().and_then(|()| follower.save(!has_lines));
+            let result = follower.park().and_then(|()| follower.save(!has_lines));
             self.complain(number, result.err())?;
             has_moved |= has_lines;
         }
@@ -188,7 +202,12 @@ impl Shipper {
 
     /// Looks which file a path names now.
     fn refresh(&mut self, number: usize) -> Result<(), Failure> {
-        let error = match self.followers[number].refresh() {
+        let mut around = Around {
+            folders: &mut self.folders,
+            followed: &self.followed,
+            tell: &|text| self.client.tell(&escaped(text)),
+        };
+        let error = match self.followers[number].refresh(&mut around) {
             Ok(true) => return Ok(()),
             Ok(false) if self.followers[number].files() > 0 => return Ok(()),
             Ok(false) => io::Error::new(io::ErrorKind::NotFound, "there is no such file yet"),
@@ -208,7 +227,13 @@ impl Shipper {
                 now: &now(),
                 is_complete: self.once,
             };
-            let reading = follower.read(index, &source, &mut self.buffer, &mut self.batch);
+            let mut around = Around {
+                folders: &mut self.folders,
+                followed: &self.followed,
+                tell: &|text| self.client.tell(&escaped(text)),
+            };
+            let (buffer, batch) = (&mut self.buffer, &mut self.batch);
+            let reading = follower.read(index, &source, buffer, batch, &mut around);
             let reading = match reading {
                 Ok(Look::Lines(reading)) => reading,
                 Ok(Look::Truncated) => continue,
@@ -266,6 +291,7 @@ impl Shipper {
                 }
                 Err(error) => self.client.endure(&mut patience, error)?,
             }
+            self.folders.next_turn();
             for number in 0..self.followers.len() {
                 self.refresh(number)?;
             }

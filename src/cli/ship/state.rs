@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::mark::{Identity, Mark, Tail};
+use super::names::Shape;
 
 /// The version of the form. Version 1 could stand after NULs at the end of a file.
 const VERSION: u32 = 2;
@@ -25,8 +26,14 @@ pub struct Entry {
     pub generation: u64,
     /// Up to here the server has stored it.
     pub mark: Mark,
-    /// What has been read, and perhaps published, behind the mark.
+    /// What has been read, and perhaps published, after the mark.
     pub pending: Option<Pending>,
+    /// Where it was seen last; none where that is not UTF-8.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// It was rotated away and read to its end. It is looked at as long as it lies there.
+    #[serde(default)]
+    pub is_done: bool,
 }
 
 /// Lines that have no time of their own must get the same one when they are published again.
@@ -58,6 +65,7 @@ impl Entry {
     pub fn of_copy(&self, copy: &File, identity: Identity) -> Entry {
         let mut entry = Entry {
             identity,
+            path: None,
             ..self.clone()
         };
         if let Some(pending) = &mut entry.pending {
@@ -85,16 +93,32 @@ impl Entry {
     }
 }
 
+/// What is remembered of a log file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The files that it was and is, as far as they lie there; the oldest first.
+    pub files: Vec<Entry>,
+    /// When the youngest file was born that it was.
+    #[serde(default)]
+    pub newest: Option<u64>,
+    /// Files beside it that are not its own.
+    #[serde(default)]
+    pub others: Vec<Identity>,
+    /// How it was called after its last rotation.
+    #[serde(default)]
+    pub shape: Option<Shape>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Content {
     version: u32,
-    /// The files that are being read, oldest first.
-    files: Vec<Entry>,
+    #[serde(flatten)]
+    memory: Memory,
 }
 
 /// What a state says.
 pub struct Loaded {
-    pub files: Vec<Entry>,
+    pub memory: Memory,
     pub version: u32,
     /// When it was written.
     pub written: SystemTime,
@@ -140,20 +164,20 @@ impl State {
         if !(1..=VERSION).contains(&content.version) {
             return Err(fail(&"it was written by another version of this program"));
         }
-        if !content.files.iter().all(Entry::is_sound) {
+        if !content.memory.files.iter().all(Entry::is_sound) {
             return Err(fail(&"its numbers do not go together"));
         }
         let written = self.locked.metadata().and_then(|about| about.modified());
         Ok(Loaded {
-            files: content.files,
+            memory: content.memory,
             version: content.version,
             written: written.map_err(|error| fail(&error))?,
         })
     }
 
     /// Writes it as a new file: a crash leaves the old one.
-    pub fn save(&mut self, files: Vec<Entry>) -> io::Result<()> {
-        self.locked = replace(&self.path, files, false)?;
+    pub fn save(&mut self, memory: &Memory) -> io::Result<()> {
+        self.locked = replace(&self.path, memory, false)?;
         Ok(())
     }
 }
@@ -164,7 +188,7 @@ fn lock(path: &Path) -> io::Result<File> {
         let file = match File::options().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                replace(path, Vec::new(), true)?;
+                replace(path, &Memory::default(), true)?;
                 continue;
             }
             Err(error) => return Err(error),
@@ -177,10 +201,10 @@ fn lock(path: &Path) -> io::Result<File> {
 }
 
 /// Puts a new file in the place of the old one, with the lock. `is_first` leaves one that is there by now.
-fn replace(path: &Path, files: Vec<Entry>, is_first: bool) -> io::Result<File> {
+fn replace(path: &Path, memory: &Memory, is_first: bool) -> io::Result<File> {
     let content = Content {
         version: VERSION,
-        files,
+        memory: memory.clone(),
     };
     let mut text = serde_json::to_vec(&content)?;
     text.push(b'\n');

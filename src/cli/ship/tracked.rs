@@ -129,12 +129,8 @@ impl Tracked {
         batch: &mut Batch,
     ) -> io::Result<Look> {
         let version = self.version(source.is_complete)?;
-        if version.length < self.entry.mark.offset {
-            return Ok(Look::Truncated);
-        }
-        if self.read_at == Some(version) && self.is_settled {
-            self.known_at = SystemTime::now();
-            return Ok(Look::Nothing);
+        if let Some(look) = self.look_without_reading(version) {
+            return Ok(look);
         }
         let has_holes = !self.is_wide()?;
         let mut most = SHIP_READ_BYTES;
@@ -178,8 +174,11 @@ impl Tracked {
                 continue;
             }
             let is_between_lines = written == 0 && lines.mark.part == 0;
-            match self.after_hole(lines.mark.offset + written as u64, version)? {
+            let hole = lines.mark.offset + written as u64;
+            match self.after_hole(hole, version)? {
                 AfterHole::Unknown => return Ok(Look::More),
+                // It has been written to since it was read.
+                AfterHole::Bytes(at) if at == hole => {}
                 AfterHole::Bytes(at) if is_between_lines => self.skip_to(at)?,
                 AfterHole::EndOfFile if written == 0 || !source.is_complete => {
                     return Ok(Look::Nothing);
@@ -191,6 +190,17 @@ impl Tracked {
                 }
             }
         }
+    }
+
+    fn look_without_reading(&mut self, version: Version) -> Option<Look> {
+        if version.length < self.entry.mark.offset {
+            return Some(Look::Truncated);
+        }
+        let is_known = self.read_at == Some(version) && self.is_settled;
+        is_known.then(|| {
+            self.known_at = SystemTime::now();
+            Look::Nothing
+        })
     }
 
     /// Begins again in a file that was truncated.
@@ -211,6 +221,11 @@ impl Tracked {
             modified: about.modified()?,
             is_complete,
         })
+    }
+
+    /// Whether all was read that is there, with the last line as it is.
+    pub fn is_exhausted(&self) -> io::Result<bool> {
+        Ok(self.read_at == Some(self.version(true)?))
     }
 
     /// What it holds after the mark, as a sentence; none where that is nothing.

@@ -4,6 +4,7 @@ mod content;
 mod interruptions;
 mod refusals;
 mod rotation;
+mod siblings;
 mod states;
 mod unfinished;
 
@@ -117,5 +118,16 @@ fn age(path: &Path) {
     let hour = std::time::Duration::from_secs(3_600);
     let file = File::options().append(true).open(path).unwrap();
     file.set_modified(fs::metadata(path).unwrap().modified().unwrap() - hour)
+        .unwrap();
+}
+
+/// As `logrotate` does with `copytruncate`.
+fn copy_and_truncate(log: &Path, copy: &Path) {
+    fs::copy(log, copy).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(log)
+        .unwrap()
+        .set_len(0)
         .unwrap();
 }

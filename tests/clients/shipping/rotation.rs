@@ -1,21 +1,9 @@
 //! Files that are renamed, replaced, copied and truncated.
 
 use std::fs;
-use std::path::Path;
 
-use super::{age, append, events, lines, stop, wait_for_lines, Scene};
+use super::{age, append, copy_and_truncate, events, lines, stop, wait_for_lines, Scene};
 use crate::wait::wait_until;
-
-/// As `logrotate` does with `copytruncate`.
-fn copy_and_truncate(log: &Path, copy: &Path) {
-    fs::copy(log, copy).unwrap();
-    fs::File::options()
-        .write(true)
-        .open(log)
-        .unwrap()
-        .set_len(0)
-        .unwrap();
-}
 
 #[test]
 fn a_file_that_is_renamed_is_read_to_its_end_and_then_the_new_one() {
@@ -40,15 +28,6 @@ fn a_file_that_is_renamed_is_read_to_its_end_and_then_the_new_one() {
     wait_for_lines(&server, &["1", "2", "3", "new", "4 and the rest", "last"]);
     let output = stop(shipper);
     assert_eq!((output.sum("read"), output.sum("accepted")), (6, 6));
-    let state = fs::read_dir(scene.folder.path())
-        .unwrap()
-        .find_map(|entry| {
-            let path = entry.unwrap().path();
-            let is_state = super::text(&path).contains("/.app.log.ship-");
-            is_state.then(|| fs::read_to_string(&path).unwrap())
-        });
-    let state = state.expect("the state is beside the file");
-    assert_eq!(state.matches("inode").count(), 1, "{state}");
 }
 
 #[test]

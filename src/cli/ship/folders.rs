@@ -1,0 +1,279 @@
+//! The files beside a log file, and behind the links that it is reached by.
+//!
+//! A folder is listed again when it has changed, and asked for that once a turn, however many log files it
+//! holds.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::fs::OFlags;
+
+use super::mark::Identity;
+use super::names::{self, Shape};
+use crate::limits::{SHIP_LINKS_MAX, SHIP_POLL_MS};
+
+/// Turns after which the names in a folder are forgotten that nobody asked for.
+const TURNS_KEPT: u64 = 64;
+
+/// The names in folders.
+#[derive(Default)]
+pub struct Folders {
+    known: BTreeMap<PathBuf, Folder>,
+    turn: u64,
+    listings: u64,
+}
+
+struct Folder {
+    modified: Option<SystemTime>,
+    listed_at: Instant,
+    /// Whether it was listed twice with this time of change. Those times are coarse.
+    is_settled: bool,
+    /// The turn in which it was last asked for.
+    turn: u64,
+    listing: Listing,
+}
+
+/// The names in a folder at some time.
+#[derive(Clone)]
+pub struct Listing {
+    /// Another one for each listing.
+    pub number: u64,
+    /// Sorted.
+    names: Rc<Vec<OsString>>,
+}
+
+impl Listing {
+    /// The names that begin with some bytes.
+    fn beginning_with<'a>(&'a self, stem: &'a [u8]) -> impl Iterator<Item = &'a OsStr> {
+        let first = self.names.partition_point(|name| name.as_bytes() < stem);
+        let names = self.names[first..].iter();
+        names
+            .map(OsString::as_os_str)
+            .take_while(move |name| name.as_bytes().starts_with(stem))
+    }
+}
+
+impl Folders {
+    /// From now on folders are looked at again.
+    pub fn next_turn(&mut self) {
+        self.turn += 1;
+        if self.turn.is_multiple_of(TURNS_KEPT) {
+            let turn = self.turn;
+            self.known
+                .retain(|_, folder| turn - folder.turn < TURNS_KEPT);
+        }
+    }
+
+    /// The names in a folder, as they are now if `is_fresh`. One that cannot be listed has none that could
+    /// be read.
+    fn listing(&mut self, folder: &Path, is_fresh: bool) -> Listing {
+        let turn = self.turn;
+        let known = self.known.get_mut(folder);
+        if let Some(known) = known.filter(|known| known.turn == turn && !is_fresh) {
+            return known.listing.clone();
+        }
+        let modified = fs::metadata(folder).and_then(|about| about.modified()).ok();
+        let pause = Duration::from_millis(SHIP_POLL_MS / 2);
+        let mut is_settled = false;
+        if let Some(known) = self.known.get_mut(folder) {
+            known.turn = turn;
+            let is_same = known.modified == modified && modified.is_some();
+            if is_same && known.is_settled && !is_fresh {
+                return known.listing.clone();
+            }
+            is_settled = is_same && known.listed_at.elapsed() >= pause;
+        }
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+        let mut names: Vec<OsString> = names.collect();
+        names.sort_unstable();
+        let known = self.known.get(folder);
+        let same = known.filter(|known| *known.listing.names == names);
+        let listing = same.map(|known| known.listing.clone());
+        let listing = listing.unwrap_or_else(|| {
+            self.listings += 1;
+            Listing {
+                number: self.listings,
+                names: Rc::new(names),
+            }
+        });
+        let folder_now = Folder {
+            modified,
+            listed_at: Instant::now(),
+            is_settled,
+            turn,
+            listing: listing.clone(),
+        };
+        self.known.insert(folder.to_owned(), folder_now);
+        listing
+    }
+}
+
+/// A file beside a log file.
+pub struct Sibling {
+    pub path: PathBuf,
+    pub kind: Kind,
+    pub identity: Identity,
+    pub length: u64,
+    /// Times in nanoseconds since 1970: when it was last written to, and when anything of it was changed.
+    pub modified: i128,
+    pub changed: i128,
+}
+
+/// Why a file is taken for one that the log file may have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Rotated(Shape),
+    /// It is called like the files that the link leads to before and after.
+    LinkTarget,
+}
+
+impl Sibling {
+    /// What tells it from others where the file system does not tell births.
+    pub fn key(&self) -> Identity {
+        let modified = u64::try_from(self.modified).ok();
+        Identity {
+            born: self.identity.born.or(modified),
+            ..self.identity
+        }
+    }
+}
+
+/// The places where a path leads through links, and itself. The last one is the file.
+pub fn places(path: &Path) -> Vec<PathBuf> {
+    let mut places = vec![path.to_owned()];
+    while let Some(target) = places.last().and_then(|place| fs::read_link(place).ok()) {
+        if places.len() > SHIP_LINKS_MAX {
+            break;
+        }
+        let place = places[places.len() - 1].with_file_name("").join(target);
+        places.push(place);
+    }
+    places
+}
+
+/// The folders of some places as they are listed.
+pub fn listings(places: &[PathBuf], folders: &mut Folders, is_fresh: bool) -> Vec<Listing> {
+    let listing = |place: &PathBuf| {
+        let folder = place.parent().filter(|path| !path.as_os_str().is_empty());
+        folders.listing(folder.unwrap_or(Path::new(".")), is_fresh)
+    };
+    places.iter().map(listing).collect()
+}
+
+/// The files that this log file may have been, the oldest first. `before` is the file that the last of the
+/// places was when the log file was another one.
+pub fn siblings(places: &[PathBuf], listings: &[Listing], before: Option<&Path>) -> Vec<Sibling> {
+    let mut found = Vec::new();
+    for (place, listing) in places.iter().zip(listings) {
+        let Some(log) = place.file_name().map(OsStr::as_bytes) else {
+            continue;
+        };
+        for name in listing.beginning_with(names::stem(log)) {
+            let shape = names::rotation(name.as_bytes(), log);
+            found.extend(
+                shape.and_then(|shape| sibling(place.with_file_name(name), Kind::Rotated(shape))),
+            );
+        }
+    }
+    if let (Some(place), Some(listing), Some(before)) = (places.last(), listings.last(), before) {
+        found.extend(link_targets(place, listing, before));
+    }
+    found.sort_by_key(|sibling| {
+        let name = sibling.path.file_name().unwrap_or_default().as_bytes();
+        let born = sibling.identity.born.map(i128::from);
+        (
+            born.unwrap_or(sibling.modified),
+            sibling.modified,
+            Reverse(names::number(name)),
+        )
+    });
+    found
+}
+
+/// The files that this log file may have been, and that are compressed.
+pub fn compressed(places: &[PathBuf], listings: &[Listing]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for (place, listing) in places.iter().zip(listings) {
+        let log = place.file_name().unwrap_or_default().as_bytes();
+        let is_rotated = |name: &&OsStr| {
+            let name = names::uncompressed(name.as_bytes());
+            name.is_some_and(|name| names::rotation(name, log).is_some())
+        };
+        let names = listing.beginning_with(names::stem(log)).filter(is_rotated);
+        found.extend(names.map(|name| place.with_file_name(name)));
+    }
+    found
+}
+
+/// The files that a link may have led to between two.
+fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<Sibling> {
+    let (Some(now_name), Some(before_name)) = (now.file_name(), before.file_name()) else {
+        return Vec::new();
+    };
+    if now.parent() != before.parent()
+        || !names::are_alike(now_name.as_bytes(), before_name.as_bytes())
+    {
+        return Vec::new();
+    }
+    let letters = now_name.as_bytes().iter();
+    let stem = letters.take_while(|byte| !byte.is_ascii_digit()).count();
+    let names = listing.beginning_with(&now_name.as_bytes()[..stem]);
+    let is_alike = |name: &&OsStr| {
+        names::are_alike(name.as_bytes(), before_name.as_bytes())
+            && names::are_alike(name.as_bytes(), now_name.as_bytes())
+    };
+    let age = |sibling: &Sibling| match sibling.identity.born {
+        Some(born) => i128::from(born),
+        None => sibling.modified,
+    };
+    let age_of = |path: &Path| sibling(path.to_owned(), Kind::LinkTarget).map(|at| age(&at));
+    let (first, last) = (age_of(before), age_of(now));
+    // Times are coarse, and of one that is gone the name is all that is left.
+    let is_between = |sibling: &Sibling| {
+        let age = age(sibling);
+        let first = (first.unwrap_or(age), before);
+        let last = (last.unwrap_or(age), now);
+        (first..last).contains(&(age, &sibling.path))
+    };
+    let targets = names.filter(is_alike);
+    let targets = targets.filter_map(|name| sibling(now.with_file_name(name), Kind::LinkTarget));
+    targets.filter(is_between).collect()
+}
+
+fn sibling(path: PathBuf, kind: Kind) -> Option<Sibling> {
+    let about = fs::symlink_metadata(&path).ok()?;
+    let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    about.is_file().then(|| Sibling {
+        path,
+        kind,
+        identity: Identity::of(&about),
+        length: about.len(),
+        modified: nanos(about.mtime(), about.mtime_nsec()),
+        changed: nanos(about.ctime(), about.ctime_nsec()),
+    })
+}
+
+/// Opens a file to read, if it is one.
+pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let mut options = OpenOptions::new();
+    // Opening a pipe would wait for somebody to write to it.
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = options.read(true).custom_flags(flags).open(path)?;
+    let about = file.metadata()?;
+    match about.is_file() {
+        true => Ok((file, about)),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a file",
+        )),
+    }
+}

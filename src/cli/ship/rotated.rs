@@ -1,0 +1,330 @@
+//! Which of the files beside a log file are its own: those that it was, and copies of them.
+//!
+//! A file that was read is known wherever it lies. One that nobody has seen under the log file's name needs
+//! proof, as it may be another log or a copy:
+//! - It was not there when the path was looked at last, and is not older than the newest file that is known.
+//! - Its bytes are not those of a file that is known.
+//! - It is called as rotated files are. Where the mark is before the extension that is not enough, because other
+//!   logs are called like that: a file that is known must have been called so, or it must be a date.
+//!
+//! What remains is taken for a file that the path named while nobody looked. A file whose bytes before the mark
+//! are those that were read goes on where the file does that was truncated or is gone.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::folders::{open, Kind, Sibling};
+use super::follow::{Around, Follower};
+use super::mark::{Identity, Mark};
+use super::state::Entry;
+use super::tracked::{read_at, without_nuls, Tracked};
+use crate::limits::{SHIP_OTHERS_MAX, SHIP_TAIL_BYTES};
+
+/// How much older than a look a copy may claim to be that was made after it: clocks of files are coarse.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
+
+/// Tries to open the files beside a log file while they are being renamed.
+const TRIES: u32 = 5;
+
+/// What a file is that nobody has seen before.
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    /// The log file was it.
+    Missed,
+    Other,
+    /// It has another name by now.
+    Renamed,
+}
+
+impl Follower {
+    fn knows(&self, identity: Identity) -> bool {
+        self.is_read(identity) || self.parked.holds(identity)
+    }
+
+    /// Notes where the files lie that are known.
+    pub(super) fn find_names(&mut self, beside: &[Sibling]) {
+        let files = self.files.iter_mut().map(|tracked| &mut tracked.entry);
+        for entry in files.chain(self.parked.entries_mut()) {
+            let sibling = beside
+                .iter()
+                .find(|sibling| sibling.identity == entry.identity);
+            let Some(sibling) = sibling else {
+                continue;
+            };
+            if entry.path.as_deref().map(Path::new) != Some(&sibling.path) {
+                entry.path = sibling.path.to_str().map(str::to_owned);
+            }
+            if let Kind::Rotated(shape) = sibling.kind {
+                self.memory.shape = Some(shape);
+            }
+        }
+    }
+
+    /// Notes the files that are there and cannot be what the path named since it was looked at last.
+    pub(super) fn note_others(&mut self, beside: &[Sibling]) {
+        let others = beside.iter().rev().filter(|sibling| {
+            let is_known = self.knows(sibling.identity);
+            !is_known && self.is_young(sibling)
+        });
+        let others = others.map(Sibling::key).take(SHIP_OTHERS_MAX);
+        self.memory.others = others.collect();
+    }
+
+    /// Whether a file is not older than all that are known. Where births are not told that is left to what
+    /// was there before.
+    fn is_young(&self, sibling: &Sibling) -> bool {
+        match (sibling.identity.born, self.memory.newest) {
+            (Some(born), Some(newest)) => born >= newest,
+            _ => true,
+        }
+    }
+
+    /// Takes up the files that the path named while nobody looked, before the file at `at`.
+    pub(super) fn take_up_missed(
+        &mut self,
+        mut at: usize,
+        current: Identity,
+        around: &mut Around,
+    ) -> io::Result<()> {
+        for _ in 0..TRIES {
+            let beside = self.siblings(around, true);
+            self.find_names(&beside);
+            let mut others = Vec::new();
+            let mut is_renamed = false;
+            for sibling in beside {
+                let identity = sibling.identity;
+                let is_known = identity == current || self.knows(identity);
+                if is_known || !self.is_young(&sibling) {
+                    continue;
+                }
+                match self.judge(&sibling, around)? {
+                    (Verdict::Missed, Some(file)) => {
+                        let mark = Mark::start(identity, 0, self.source(), 0);
+                        self.take_up(at, file, identity, mark);
+                        self.files[at].entry.path = sibling.path.to_str().map(str::to_owned);
+                        at += 1;
+                    }
+                    (Verdict::Renamed, _) => is_renamed = true,
+                    _ => others.push(sibling.key()),
+                }
+            }
+            others.truncate(SHIP_OTHERS_MAX);
+            self.memory.others = others;
+            if !is_renamed {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&self, sibling: &Sibling, around: &mut Around) -> io::Result<(Verdict, Option<File>)> {
+        let is_target = sibling.kind == Kind::LinkTarget;
+        if !is_target && self.memory.others.contains(&sibling.key()) {
+            return Ok((Verdict::Other, None));
+        }
+        let file = match open(&sibling.path) {
+            Ok((file, about)) if Identity::of(&about) == sibling.identity => file,
+            Ok(_) => return Ok((Verdict::Renamed, None)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((Verdict::Renamed, None));
+            }
+            Err(error) => return Err(error),
+        };
+        let place = fs::canonicalize(&sibling.path);
+        let is_followed = place.is_ok_and(|place| around.followed.contains(&place));
+        if is_followed || self.is_copy(sibling, &file)? {
+            return Ok((Verdict::Other, None));
+        }
+        let is_ours = match sibling.kind {
+            Kind::LinkTarget => true,
+            Kind::Rotated(shape) => match self.memory.shape {
+                _ if !shape.is_infix => true,
+                Some(known) => known == shape,
+                None => shape.is_dated,
+            },
+        };
+        if is_ours {
+            return Ok((Verdict::Missed, Some(file)));
+        }
+        (around.tell)(&format!(
+            "{} is taken for another log than {}, and not shipped with it",
+            sibling.path.display(),
+            self.path().display()
+        ));
+        Ok((Verdict::Other, None))
+    }
+
+    /// Whether all that a file holds is in another one that is known.
+    fn is_copy(&self, sibling: &Sibling, file: &File) -> io::Result<bool> {
+        for tracked in &self.files {
+            if begins_with(&tracked.file, sibling, file)? {
+                return Ok(true);
+            }
+        }
+        for known in self.parked_files() {
+            if begins_with(&known, sibling, file)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A file does not hold what was read of it any more. What it held beyond that may be in a copy that
+    /// was made before, and the files that it was since then in others.
+    pub(super) fn truncated(&mut self, index: usize, around: &mut Around) -> io::Result<()> {
+        let beside = self.siblings(around, true);
+        self.find_names(&beside);
+        let tracked = &self.files[index];
+        let since = tracked.known_at - CLOCK_SLACK;
+        let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
+        let copies = beside.iter().filter(|sibling| sibling.changed >= since);
+        let copy = self.goes_on_in(&tracked.entry, copies, tracked.known_at);
+        let identity = tracked.entry.identity;
+        let source = self.source().to_owned();
+        self.files[index].restart(&source);
+        self.must_save = true;
+        let mut at = index;
+        if let Some(copy) = copy {
+            self.files.insert(at, copy);
+            at += 1;
+        }
+        match self.files[at].is_current {
+            true => self.take_up_missed(at, identity, around),
+            false => Ok(()),
+        }
+    }
+
+    /// The longest file that holds what was read of another.
+    fn goes_on_in<'a>(
+        &self,
+        entry: &Entry,
+        beside: impl Iterator<Item = &'a Sibling>,
+        known_at: SystemTime,
+    ) -> Option<Tracked> {
+        let unknown = beside.filter(|sibling| !self.knows(sibling.identity));
+        let fitting = unknown.filter_map(|sibling| {
+            let (file, about) = open(&sibling.path).ok()?;
+            let is_it = Identity::of(&about) == sibling.identity;
+            (is_it && entry.fits(&file).unwrap_or(false)).then_some((sibling, file))
+        });
+        let (sibling, file) = fitting.max_by_key(|(sibling, _)| sibling.length)?;
+        let mut entry = entry.of_copy(&file, sibling.identity);
+        entry.path = sibling.path.to_str().map(str::to_owned);
+        Some(Tracked::new(file, entry, false, known_at))
+    }
+
+    /// Finds a file again that was being read.
+    pub(super) fn resume(
+        &mut self,
+        mut entry: Entry,
+        (version, written): (u32, SystemTime),
+        beside: &[Sibling],
+        known: &[Identity],
+        around: &mut Around,
+    ) {
+        let is_it = |path: &Path| {
+            let (file, about) = open(path).ok()?;
+            (Identity::of(&about) == entry.identity).then_some((file, about))
+        };
+        let path = self.path().to_owned();
+        let current = is_it(&path);
+        let is_current = current.is_some();
+        let found = current.or_else(|| {
+            let sibling = beside
+                .iter()
+                .find(|sibling| sibling.identity == entry.identity);
+            let path = sibling.map(|sibling| sibling.path.as_path());
+            is_it(path.or(entry.path.as_deref().map(Path::new))?)
+        });
+        let Some((file, about)) = found else {
+            return self.resume_without_file(entry, written, beside, known, around);
+        };
+        if entry.is_done && !is_current && about.len() == entry.mark.offset {
+            self.parked.add(entry, &about);
+            return self.find_names(beside);
+        }
+        entry.is_done = false;
+        if version == 1 {
+            // Where it cannot be read that shows when it is read on.
+            let mark = without_nuls(&file, &entry, self.source()).ok().flatten();
+            entry.mark = mark.unwrap_or(entry.mark);
+        }
+        let tracked = Tracked::new(file, entry, is_current, written);
+        self.files.push(tracked);
+        self.find_names(beside);
+    }
+
+    /// What becomes of a file that is gone: a copy goes on, or it is told.
+    fn resume_without_file(
+        &mut self,
+        entry: Entry,
+        written: SystemTime,
+        beside: &[Sibling],
+        known: &[Identity],
+        around: &mut Around,
+    ) {
+        if entry.is_done {
+            return;
+        }
+        let beside = beside.iter();
+        let copies = beside.filter(|sibling| !known.contains(&sibling.identity));
+        if let Some(copy) = self.goes_on_in(&entry, copies, written) {
+            self.files.push(copy);
+            self.must_save = true;
+            return;
+        }
+        let path = self.path().display();
+        let offset = entry.mark.offset;
+        let compressed = self.compressed(around);
+        if compressed.iter().any(|file| was_length(file, offset)) {
+            return;
+        }
+        let what = match compressed.is_empty() {
+            true => "is gone",
+            false => "was compressed before it was read to its end (logrotate has delaycompress)",
+        };
+        (around.tell)(&format!(
+            "a file that {path} was {what}; what it held after byte {offset} is not shipped"
+        ));
+    }
+}
+
+/// Whether a compressed file was as long as this. Those of gzip end with their length, modulo 2^32.
+fn was_length(compressed: &Path, length: u64) -> bool {
+    let end = File::open(compressed).and_then(|file| {
+        let mut end = [0; 4];
+        let from = file.metadata()?.len().saturating_sub(4);
+        read_at(&file, &mut end, from)?;
+        Ok(u32::from_le_bytes(end))
+    });
+    let is_gzip = compressed.extension().is_some_and(|suffix| suffix == "gz");
+    is_gzip && end.is_ok_and(|end| end == length as u32)
+}
+
+/// Whether a file begins with all that another one holds. One that was born after the last byte was written
+/// to the first is no copy of a part of it.
+fn begins_with(known: &File, sibling: &Sibling, copy: &File) -> io::Result<bool> {
+    let about = known.metadata()?;
+    let length = sibling.length;
+    if length == 0 || length > about.len() {
+        return Ok(false);
+    }
+    let written = about.modified()?.duration_since(UNIX_EPOCH);
+    let written = written.map_or(0, |since| since.as_nanos());
+    let is_later = |born: u64| u128::from(born) > written;
+    if length < about.len() && sibling.identity.born.is_some_and(is_later) {
+        return Ok(false);
+    }
+    let size = length.min(SHIP_TAIL_BYTES as u64);
+    for from in [0, length - size] {
+        let (mut bytes, mut others) = (vec![0; size as usize], vec![0; size as usize]);
+        let count = read_at(known, &mut bytes, from)?;
+        if read_at(copy, &mut others, from)? != count || bytes != others {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
