@@ -209,6 +209,11 @@ impl App {
             Ok(route) => route,
             Err(response) => return Answer::Now(*response),
         };
+        if route.reads_database() {
+            if let Err(error) = self.store.readable() {
+                return Answer::Now(unreadable(&error));
+            }
+        }
         let query = request.query();
         let response = match route {
             Route::Health => Ok(self.health(now)),
@@ -233,10 +238,7 @@ impl App {
             },
             Route::Metrics => Ok(self.page_of_metrics(request, now)),
         };
-        Answer::Now(response.unwrap_or_else(|error| {
-            log::error!("reading the database failed: {error}");
-            unavailable("The database cannot be read now; try again.")
-        }))
+        Answer::Now(response.unwrap_or_else(|error| unreadable(&error)))
     }
 
     /// Whether the answer can be so long that it has to wait until there is memory for it.
@@ -411,12 +413,15 @@ impl App {
     /// What is due by the clock: probing a store that failed, the summary of duplicates.
     pub fn tick(&mut self, now: Now) {
         // While publications wait for a lock, drain is the one that tries; a probe between its tries
-        // would let their time begin anew.
+        // would start their time again.
         let probes = self.fault.is_some() && self.locked_since.is_none();
         if probes && now.mono_ms >= self.retry_at {
             match self.store.probe(now.unix_us) {
                 Ok(()) => self.recovered(),
-                Err(error) => self.failed(&error, now),
+                Err(error) => {
+                    self.failed(&error, now);
+                    self.retry_at = now.mono_ms + limits::RETRY_MS;
+                }
             }
         }
         self.look_at_files(now);
@@ -438,12 +443,15 @@ impl App {
     }
 
     fn failed(&mut self, error: &StoreError, now: Now) {
+        // Publications that fail as well do not put the next probe off.
+        let was_locked = self.locked_since.take().is_some();
+        if self.fault.is_none() || was_locked {
+            self.retry_at = now.mono_ms + limits::RETRY_MS;
+        }
         if self.fault.is_none() {
             log::error!("the store cannot commit: {error}");
         }
         self.fault = Some(error.to_string());
-        self.locked_since = None;
-        self.retry_at = now.mono_ms + limits::RETRY_MS;
     }
 
     fn recovered(&mut self) {
@@ -562,6 +570,11 @@ fn shutting_down() -> Response {
     let mut response = unavailable("The server is shutting down; send the request again.");
     response.close = true;
     response
+}
+
+fn unreadable(error: &StoreError) -> Response {
+    log::error!("reading the database failed: {error}");
+    unavailable("The database cannot be read now; try again.")
 }
 
 fn unavailable(sentence: &str) -> Response {

@@ -93,6 +93,8 @@ pub const WAL_KEPT_BYTES: usize = 16 * 1024 * 1024;
 pub const WAL_CUT_BYTES: u64 = 8 * 1024 * 1024;
 /// Frames in the write-ahead log at which it is checkpointed, 4 MiB: a slice of a few milliseconds.
 pub const CHECKPOINT_FRAMES: u32 = 1_000;
+/// How often the frames between two tries are doubled, to 256 MiB, while another program makes them vain.
+pub const CHECKPOINT_VAIN_TRIES_MAX: u32 = 6;
 /// Frames that are copied at once, 8 MiB, some 10 milliseconds; more than that another process copies.
 pub const CHECKPOINT_MAX_FRAMES: u64 = 2 * CHECKPOINT_FRAMES as u64;
 /// Frames that are copied at once where that process could not keep up with what is committed, 48 MiB, some

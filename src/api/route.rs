@@ -101,6 +101,30 @@ impl Route {
         }
     }
 
+    /// Whether the answer is read from the database, or from what memory holds of it, so that there is none
+    /// while a fault has closed it.
+    pub fn reads_database(&self) -> bool {
+        match self {
+            Route::Events
+            | Route::Event { .. }
+            | Route::Topics
+            | Route::Subscribe
+            | Route::Subscriptions
+            | Route::Subscription { .. }
+            | Route::Acknowledgement { .. }
+            | Route::Stats => true,
+            // Metrics are about the process as well; those of the database are the last known.
+            Route::Root
+            | Route::Asset { .. }
+            | Route::Publish
+            | Route::Health
+            | Route::Metrics
+            | Route::Description
+            | Route::Docs
+            | Route::Redoc => false,
+        }
+    }
+
     /// Who may ask for it. The one place that says so: a new route has to choose.
     pub fn access(&self) -> Access {
         match self {

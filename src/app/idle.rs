@@ -13,7 +13,8 @@ impl App {
         if now.mono_ms < self.idle_at {
             return false;
         }
-        if self.store.is_replaced() {
+        // Without a database there is nothing to do but to open it, which probes do.
+        if self.store.is_replaced() || self.store.readable().is_err() {
             self.idle_at = now.mono_ms + limits::RETRY_MS;
             return false;
         }
@@ -23,6 +24,9 @@ impl App {
                 "a checkpoint, a merge, the counts of topics or retention has to wait: {error}"
             );
             self.idle_at = now.mono_ms + limits::RETRY_MS;
+            if self.store.readable().is_err() {
+                self.failed(&error, now);
+            }
             false
         })
     }

@@ -92,15 +92,20 @@ impl Store {
         Ok(self.needs_help)
     }
 
-    /// What was asked for has been tried. Where it has failed on the disk, nothing more is copied before
-    /// that is settled; where there was nobody to do it, it is done here, however long that takes.
+    /// What was asked for has been tried. Where a process has failed, and may have been killed before it could
+    /// say why, nothing more is copied before it is certain that the disk has what it wrote; where there was
+    /// nobody to do it, it is done here, however long that takes.
     pub fn helped(&mut self, help: Help) {
         self.needs_help = false;
         self.checkpoint_plan = CheckpointPlan::default();
         self.last_help = Some(help);
+        self.db.forget_synced_frames();
         if help == Help::Failed {
-            self.doubt.log = true;
-            self.doubt.database = true;
+            if let Err(error) = self.db.prove_synced() {
+                log::warn!("what was copied of the write-ahead log is in doubt: {error}");
+                self.doubt.log = true;
+                self.doubt.database = true;
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 //!
 //! Knows nothing of what the tables hold, but for whose they are.
 
+use std::cell::Cell;
+use std::fs::File;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +15,9 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::OpenFlags;
 
-use super::open::{explain, identify};
+use super::open::{beside, explain, identify};
 use super::slice::SliceReader;
+use super::wal_file::{salts, SyncedFrames};
 use super::Durability;
 use crate::limits;
 
@@ -27,6 +30,19 @@ pub(super) struct Connection {
     synchronous: Synchronous,
     /// The function `take_row` of this connection.
     slices: SliceReader,
+    /// How much of the write-ahead log the last commits have brought to the disk.
+    synced: Cell<SyncedFrames>,
+    /// Declared after `db`, so that they are closed after it.
+    witnesses: Option<Witnesses>,
+}
+
+/// Descriptors of the database and of its log that stay open as long as the connection. The kernel tells
+/// each descriptor of every page that could not be written since it was opened (errseq in the kernel's
+/// documentation), whichever process wrote it, so a sync of these that succeeds proves that nothing is
+/// missing. They must not be closed before SQLite's own: that would let go of its locks (fcntl(2)).
+struct Witnesses {
+    database: File,
+    log: File,
 }
 
 impl Deref for Connection {
@@ -71,6 +87,8 @@ impl Connection {
             wal_frames,
             synchronous: durability.into(),
             slices: SliceReader::attach(&db)?,
+            synced: Cell::default(),
+            witnesses: None,
             db,
         })
     }
@@ -86,9 +104,70 @@ impl Connection {
         self.wal_frames.load(Ordering::Relaxed)
     }
 
-    /// The write-ahead log has been copied whole, and the next commit begins it anew.
+    /// The write-ahead log has been copied whole, and the next commit begins it again.
     pub fn forget_wal_frames(&self) {
         self.wal_frames.store(0, Ordering::Relaxed);
+        self.forget_synced_frames();
+    }
+
+    /// Another process may have copied the log whole, and the next commit then begins it again.
+    pub fn forget_synced_frames(&self) {
+        self.synced.take();
+    }
+
+    /// Opens the descriptors that [`Connection::prove_synced`] needs. The log must be there, as it is after
+    /// the first transaction.
+    pub fn watch_syncs(&mut self, path: &Path) -> std::io::Result<()> {
+        self.witnesses = Some(Witnesses {
+            database: File::open(path)?,
+            log: File::open(beside(path, "-wal"))?,
+        });
+        Ok(())
+    }
+
+    /// Syncs what any process has written to the log and to the database. Where that succeeds, nothing has
+    /// been lost since the connection was made.
+    pub fn prove_synced(&self) -> std::io::Result<()> {
+        let witnesses = self.witnesses.as_ref();
+        let Witnesses { database, log } = witnesses.ok_or(std::io::ErrorKind::NotFound)?;
+        log.sync_data()?;
+        database.sync_data()
+    }
+
+    /// How much of the log is on the disk for certain.
+    pub fn synced_frames(&self) -> SyncedFrames {
+        self.synced.get()
+    }
+
+    /// Commits the open transaction.
+    pub fn commit(&self) -> rusqlite::Result<()> {
+        let before = self.wal_frames();
+        self.db.prepare_cached("COMMIT")?.execute([])?;
+        let frames = self.wal_frames();
+        // A commit that has written nothing has synced nothing either.
+        if self.synchronous == Synchronous::Full && frames != before {
+            self.log_is_synced(frames);
+        }
+        Ok(())
+    }
+
+    /// Syncs the log, where commits do not: so that not all of it has to be written again after a fault
+    /// while a reader holds checkpoints back.
+    pub fn sync_log(&self) -> std::io::Result<()> {
+        if let Some(Witnesses { log, .. }) = &self.witnesses {
+            log.sync_data()?;
+            self.log_is_synced(self.wal_frames());
+        }
+        Ok(())
+    }
+
+    fn log_is_synced(&self, frames: u32) {
+        let log = self.witnesses.as_ref().map(|witnesses| &witnesses.log);
+        let known = self.synced.get().salts;
+        self.synced.set(SyncedFrames {
+            salts: known.or_else(|| log.and_then(salts)),
+            frames: u64::from(frames),
+        });
     }
 
     /// Counts the frames that the log has now, where no commit has said so yet.
@@ -182,11 +261,6 @@ pub(super) fn begin(db: &rusqlite::Connection) -> rusqlite::Result<()> {
     db.prepare_cached("BEGIN IMMEDIATE")?
         .execute([])
         .map(|_| ())
-}
-
-/// Commits the open transaction.
-pub(super) fn commit(db: &rusqlite::Connection) -> rusqlite::Result<()> {
-    db.prepare_cached("COMMIT")?.execute([]).map(|_| ())
 }
 
 /// SQLite's `synchronous`, as far as it is used.

@@ -226,7 +226,7 @@ impl Store {
     /// Refuses what is to be committed into files that were found replaced, unless that is over.
     pub(super) fn require_files(&mut self, now_us: i64) -> Result<(), StoreError> {
         // Without a connection there is only the database to be looked at, before it is opened again.
-        if !self.is_replaced() || self.doubt.connection {
+        if !self.is_replaced() || self.doubt.connection.is_some() {
             return Ok(());
         }
         self.look_at_files(now_us)
@@ -234,7 +234,7 @@ impl Store {
 
     /// Makes sure that what closing writes will be found.
     pub(super) fn require_files_to_close(&mut self) -> Result<(), StoreError> {
-        if self.doubt.connection {
+        if self.doubt.connection.is_some() {
             return Ok(());
         }
         self.look_at_files(0)
@@ -249,8 +249,8 @@ impl Store {
     pub(super) fn verify_before_reopening(&mut self) -> Result<(), StoreError> {
         // While there is no connection, a program that reads the database may remove an empty log.
         let looked = match self.doubt.connection {
-            true => self.files.verify_database(),
-            false => self.files.verify_each(0),
+            Some(_) => self.files.verify_database(),
+            None => self.files.verify_each(0),
         };
         looked.map_err(StoreError::Replaced)
     }

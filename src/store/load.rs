@@ -71,6 +71,8 @@ impl Store {
             store.load_keys()?;
         }
         store.db.count_wal_frames()?;
+        let watched = store.db.watch_syncs(&store.path);
+        watched.map_err(|error| cannot_open(error.to_string()))?;
         // From here on nothing waits for another program: the caller decides when to try again.
         store.db.busy_timeout(Duration::ZERO)?;
         Ok(store)

@@ -9,8 +9,9 @@ use rusqlite::Connection;
 use super::connection::limit_log;
 use super::keys::KeyIndex;
 use super::schema::SCHEMA_VERSION;
+use super::settle::Doubt;
 use super::topics::{Topic, TopicId, Topics};
-use super::{Store, StoreError};
+use super::{Durability, Store, StoreError};
 use crate::limits;
 
 /// When to look how much of the write-ahead log has still to be copied into the database.
@@ -22,6 +23,8 @@ pub(super) struct CheckpointPlan {
     seen: u32,
     /// The file of the log is to be shortened further when there is time.
     is_cutting: bool,
+    /// Tries in a row that another program has made vain.
+    vain_tries: u32,
 }
 
 impl CheckpointPlan {
@@ -30,6 +33,12 @@ impl CheckpointPlan {
             look_at: limits::CHECKPOINT_FRAMES,
             ..Self::default()
         }
+    }
+
+    /// Another program stands in the way. Each further try waits until the log has grown by twice as much.
+    pub fn put_off(&mut self) {
+        self.vain_tries = (self.vain_tries + 1).min(limits::CHECKPOINT_VAIN_TRIES_MAX);
+        self.look_at = self.seen + (limits::CHECKPOINT_FRAMES << self.vain_tries);
     }
 
     fn must_look(&mut self, frames: u32, quiet: bool) -> bool {
@@ -168,6 +177,12 @@ impl Store {
     /// hold some of it back, and another process can be copying it; then the next try waits until the log
     /// has grown on.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
+        if self.options.durability == Durability::Normal && self.doubt == Doubt::default() {
+            if let Err(error) = self.db.sync_log() {
+                self.doubt.log = true;
+                return Err(StoreError::Failed(format!("the write-ahead log: {error}")));
+            }
+        }
         if self.wants_to_be_helped()? {
             return Ok(());
         }

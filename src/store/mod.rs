@@ -28,6 +28,7 @@ mod slice;
 mod snapshot;
 mod subscriptions;
 mod topics;
+mod wal_file;
 mod write;
 
 use std::path::PathBuf;

@@ -13,7 +13,7 @@ use super::file_kind::{is_mounted_alone, require_ordinary};
 use super::lock::Lock;
 use super::retain::Retention;
 use super::schema::{create_tables, recorded_check, upgrade, APPLICATION_ID, SCHEMA_VERSION};
-use super::settle::rewrite_log;
+use super::wal_file::{rewrite_log, SyncedFrames};
 use super::Store;
 use crate::limits;
 
@@ -138,7 +138,7 @@ pub(super) fn connect_alone(
 /// Whoever wrote the log may have ended after a sync that failed, and what memory still shows of it need
 /// not be on the disk. Makes sure that it is; from now on closing may copy it into the database.
 pub(super) fn trust_log(db: &Connection, path: &Path) -> Result<(), String> {
-    match rewrite_log(db, path) {
+    match rewrite_log(db, path, SyncedFrames::default()) {
         Ok(true) => checkpoint_on_close(db, true).map_err(|e| explain(&e)),
         Ok(false) => Err("its write-ahead log is damaged".into()),
         Err(error) => Err(error.to_string()),

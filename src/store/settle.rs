@@ -5,19 +5,15 @@
 //! So whenever a sync may have failed, this program's or that of one that ran before it, what the
 //! write-ahead log holds is read, its checksums are compared, and it is written again and synced before
 //! anything relies on it. Where it cannot be read back whole, or where SQLite has taken pages of the
-//! database for synced, the database is opened anew, so that SQLite recovers from what there is and
+//! database for synced, the database is opened again, so that SQLite recovers from what there is and
 //! copies all of it again.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rusqlite::Connection as Sqlite;
-
-use super::connection::{checkpoint_on_close, data_version, position, Connection};
-use super::open::beside;
+use super::connection::{checkpoint_on_close, position, Connection, LogCopied};
+use super::files::OpenedFiles;
+use super::wal_file::{rewrite_log, SyncedFrames};
 use super::{Store, StoreError};
 
 /// What cannot be relied on.
@@ -27,13 +23,17 @@ pub(super) struct Doubt {
     pub log: bool,
     /// Pages may be missing in the database that SQLite takes for synced: nothing may be copied.
     pub database: bool,
-    /// The connection is gone, and with it what memory holds.
-    pub connection: bool,
+    /// The connection is gone. What memory holds of the database may be what the disk has lost.
+    pub connection: Option<Closed>,
 }
 
-/// Bytes of the log's header, and of a frame's (SQLite file format §4.1).
-const LOG_HEADER: usize = 32;
-const FRAME_HEADER: usize = 24;
+/// How things stood when a connection was closed to be made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closed {
+    /// Frames in the log, where the log was whole: what memory holds is the database as of them.
+    frames: Option<u64>,
+    synced: SyncedFrames,
+}
 
 impl Store {
     /// Notes what an error of a transaction or of a checkpoint may have left behind.
@@ -52,11 +52,9 @@ impl Store {
     /// Makes sure that what has been committed is on the disk, where that is in doubt. An error means
     /// that nothing may be committed yet.
     pub(super) fn settle_log(&mut self) -> Result<(), StoreError> {
-        if self.doubt.connection {
-            return self.reopen();
-        }
+        self.readable()?;
         if self.doubt.log {
-            if !rewrite_log(&self.db, &self.path)? {
+            if !rewrite_log(&self.db, &self.path, self.db.synced_frames())? {
                 log::error!("the disk has lost the end of the write-ahead log");
                 return self.reopen();
             }
@@ -71,11 +69,15 @@ impl Store {
     pub(super) fn settle_database(&mut self) -> Result<(), StoreError> {
         self.settle_log()?;
         if self.doubt.database {
-            if position(&self.db)?.copied > 0 {
-                return self.reopen();
+            if !may_have_lost_pages(&self.db)? {
+                self.doubt.database = false;
+                return self.settled();
             }
-            self.doubt.database = false;
-            return self.settled();
+            self.reopen()?;
+            if may_have_lost_pages(&self.db)? {
+                self.checkpoint_plan.put_off();
+                return Err(held("a checkpoint failed and cannot be done again"));
+            }
         }
         Ok(())
     }
@@ -92,34 +94,68 @@ impl Store {
     /// until all of the new state is there.
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.verify_before_reopening()?;
-        checkpoint_on_close(&self.db, false)?;
-        self.doubt.connection = true;
-        // SQLite keeps its index as long as any connection of this process is open.
-        self.db = Connection::placeholder()?;
-        let db = Connection::open(&self.path, self.options.durability, Duration::ZERO)
-            .map_err(StoreError::Failed)?;
-        if !rewrite_log(&db, &self.path)? {
+        let closed = self.close_connection()?;
+        let durability = self.options.durability;
+        let mut db =
+            Connection::open(&self.path, durability, Duration::ZERO).map_err(StoreError::Failed)?;
+        if self.doubt.log && !rewrite_log(&db, &self.path, closed.synced)? {
             return Err(held("the disk has lost the end of the write-ahead log"));
         }
-        let (options, path) = (self.options.clone(), self.path.clone());
-        let mut fresh = Store::load(Rc::clone(&self.lock), db, options, path)?;
-        // Seqs that were shown to a reader are not given again, also where the disk has lost their events.
-        fresh.last_seq = fresh.last_seq.max(self.last_seq);
-        fresh.needs_help = self.needs_help;
-        fresh.doubt.database = self.doubt.database;
-        *self = fresh;
-        log::info!("the database has been opened again");
-        if position(&self.db)?.copied > 0 {
-            return Err(held("a checkpoint failed and cannot be done again"));
+        let now = position(&db)?;
+        if closed.frames == Some(now.frames) {
+            // The log is the one that it was, so nothing that was read from the database has changed.
+            db.count_wal_frames()?;
+            db.watch_syncs(&self.path)
+                .map_err(|error| StoreError::Failed(error.to_string()))?;
+            self.files = OpenedFiles::take_down(&self.options.path, &self.path, &self.lock)
+                .map_err(StoreError::Failed)?;
+            self.db = db;
+        } else {
+            let (options, path) = (self.options.clone(), self.path.clone());
+            let mut fresh = Store::load(Rc::clone(&self.lock), db, options, path)?;
+            // Seqs that were shown to a reader are not given again, also where the disk has lost their
+            // events.
+            fresh.last_seq = fresh.last_seq.max(self.last_seq);
+            fresh.needs_help = self.needs_help;
+            fresh.doubt.database = self.doubt.database;
+            *self = fresh;
         }
-        self.doubt.database = false;
+        log::info!("the database has been opened again");
+        self.doubt.log = false;
+        self.doubt.connection = None;
+        self.doubt.database &= may_have_lost_pages(&self.db)?;
         self.settled()
+    }
+
+    /// The same where the connection has been closed and could not be made again since.
+    pub(super) fn reopen_if_closed(&mut self) -> Result<(), StoreError> {
+        match self.doubt.connection {
+            Some(_) => self.reopen(),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the connection, if that has not been done: SQLite keeps its index of the log as long as any
+    /// connection is open.
+    fn close_connection(&mut self) -> Result<Closed, StoreError> {
+        if let Some(closed) = self.doubt.connection {
+            return Ok(closed);
+        }
+        checkpoint_on_close(&self.db, false)?;
+        let is_whole = !self.doubt.log;
+        let closed = Closed {
+            frames: is_whole.then_some(position(&self.db)?.frames),
+            synced: self.db.synced_frames(),
+        };
+        self.doubt.connection = Some(closed);
+        self.db = Connection::placeholder()?;
+        Ok(closed)
     }
 
     /// Whether what the store knows can be relied on. While the database is being opened again after a
     /// fault there is no connection, and what memory holds may be what the disk has lost.
     pub fn readable(&self) -> Result<(), StoreError> {
-        if self.doubt.connection {
+        if self.doubt.connection.is_some() {
             let why = "it has to be opened again after an I/O error";
             return Err(StoreError::Failed(why.into()));
         }
@@ -133,113 +169,19 @@ fn held(what: &str) -> StoreError {
     StoreError::Failed(format!("{what} {advice}"))
 }
 
-/// Writes the log of a database again as it is, up to its last commit, and syncs it. What a refused
-/// transaction has left behind that is made invalid. Says whether the log was whole; where it was not,
-/// it is as before.
-pub(super) fn rewrite_log(db: &Sqlite, path: &Path) -> Result<bool, StoreError> {
-    let version = data_version(db)?;
-    let frames = position(db)?.frames;
-    // The write lock keeps other programs from beginning the log anew meanwhile.
-    db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let result = if data_version(db)? == version {
-        rewrite_frames(&beside(path, "-wal"), frames)
-            .map_err(|error| StoreError::Failed(format!("the write-ahead log: {error}")))
-    } else {
-        Err(StoreError::Locked)
-    };
-    db.prepare_cached("ROLLBACK")?.execute([])?;
-    result
-}
-
-fn rewrite_frames(path: &Path, frames: u64) -> std::io::Result<bool> {
-    if frames == 0 {
-        return Ok(true);
-    }
-    let file = File::options().read(true).write(true).open(path)?;
-    let mut header = [0; LOG_HEADER];
-    file.read_exact_at(&mut header, 0)?;
-    let Some(mut sum) = Checksum::of_header(&header) else {
-        return Ok(false);
-    };
-    let mut frame = vec![0; FRAME_HEADER + word(&header, 8) as usize];
-    let offset = |number: u64| LOG_HEADER as u64 + number * frame_length(&header);
-    // All of it is read before any of it is written: what is broken is left to SQLite's recovery.
-    for writes in [false, true] {
-        if writes {
-            file.write_all_at(&header, 0)?;
-        }
-        for number in 0..frames {
-            match file.read_exact_at(&mut frame, offset(number)) {
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                    return Ok(false)
-                }
-                result => result?,
-            }
-            if writes {
-                file.write_all_at(&frame, offset(number))?;
-            } else if !sum.matches(&header, &frame) {
-                return Ok(false);
-            }
-        }
-    }
-    if file.metadata()?.len() > offset(frames) {
-        file.write_all_at(&[0; FRAME_HEADER], offset(frames))?;
-    }
-    file.sync_data()?;
-    Ok(true)
-}
-
-fn frame_length(header: &[u8; LOG_HEADER]) -> u64 {
-    FRAME_HEADER as u64 + u64::from(word(header, 8))
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-/// The log's running checksum (SQLite file format §4.2).
-struct Checksum {
-    big_endian: bool,
-    sums: (u32, u32),
-}
-
-impl Checksum {
-    /// The sum of a log's header; none if that is not one.
-    fn of_header(header: &[u8; LOG_HEADER]) -> Option<Self> {
-        const MAGIC: u32 = 0x377f_0682;
-        let magic = word(header, 0);
-        let mut sum = Self {
-            big_endian: magic & 1 == 1,
-            sums: (0, 0),
-        };
-        sum.add(&header[..24]);
-        let is_header = magic & !1 == MAGIC && sum.sums == (word(header, 24), word(header, 28));
-        (is_header && (512..=65_536).contains(&word(header, 8))).then_some(sum)
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        let (mut first, mut second) = self.sums;
-        for pair in bytes.chunks_exact(8) {
-            let (mut left, mut right) = (word(pair, 0), word(pair, 4));
-            if !self.big_endian {
-                (left, right) = (left.swap_bytes(), right.swap_bytes());
-            }
-            first = first.wrapping_add(left).wrapping_add(second);
-            second = second.wrapping_add(right).wrapping_add(first);
-        }
-        self.sums = (first, second);
-    }
-
-    /// Whether `frame` is the next one of the log with this header.
-    fn matches(&mut self, header: &[u8; LOG_HEADER], frame: &[u8]) -> bool {
-        self.add(&frame[..8]);
-        self.add(&frame[FRAME_HEADER..]);
-        frame[8..16] == header[16..24] && self.sums == (word(frame, 16), word(frame, 20))
-    }
+/// Whether pages that SQLite takes for copied may be missing on the disk, where a sync has failed. It syncs
+/// the database when it has copied all of the log, and not before.
+fn may_have_lost_pages(db: &Connection) -> Result<bool, StoreError> {
+    let LogCopied { frames, copied } = position(db)?;
+    Ok(0 < copied && copied < frames)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use super::super::open::beside;
     use super::super::{Durability, OpenOptions, Outcome, Retention};
     use super::*;
     use crate::event::{EventSpans, Publication, Span};
@@ -290,17 +232,22 @@ mod tests {
             Outcome::Duplicate(1)
         );
         assert_eq!(store.counters().duplicate_dropped, 1);
-        assert!(rewrite_log(&store.db, &store.path).expect("it can be written"));
+        assert!(
+            rewrite_log(&store.db, &store.path, store.db.synced_frames())
+                .expect("it can be written")
+        );
 
         // The kernel has dropped what was not synced.
         let log = File::options()
             .write(true)
             .open(beside(&store.path, "-wal"));
-        let lost = LOG_HEADER as u64 + synced * (FRAME_HEADER as u64 + 4_096);
+        let lost = 32 + synced * (24 + 4_096);
         let log = log.expect("the log is there");
         log.write_all_at(&[0; 4_096], lost)
             .expect("it can be written");
-        assert!(!rewrite_log(&store.db, &store.path).expect("it can be read"));
+        assert!(
+            !rewrite_log(&store.db, &store.path, store.db.synced_frames()).expect("it can be read")
+        );
         store.doubt.log = true;
         assert_eq!(
             commit(&mut store, "b").expect("stored"),

@@ -3,7 +3,7 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::append::{taken, Rows, Text};
-use super::connection::{begin, commit, Synchronous};
+use super::connection::{begin, Synchronous};
 use super::keys::fingerprint::EventParts;
 use super::keys::record::KeyRecord;
 use super::keys::{Asked, Check, KeyIndex};
@@ -271,7 +271,7 @@ impl Store {
             write_removal(&self.db, &self.topics, removal)?;
         }
         write_counters(&self.db, &written)?;
-        commit(&self.db)?;
+        self.db.commit()?;
         Ok(written)
     }
 
@@ -292,7 +292,7 @@ impl Store {
         self.db.set_synchronous(Synchronous::Normal)?;
         begin(&self.db)?;
         write_counters(&self.db, written)?;
-        commit(&self.db)
+        self.db.commit()
     }
 
     /// Begins a transaction whose commit is as durable as the configuration says.
@@ -302,9 +302,11 @@ impl Store {
     }
 
     /// Commits a change of nothing, to find out whether the store can commit. A row that is set to what
-    /// it is would not be written at all; the header's page is.
+    /// it is would not be written at all; the header's page is. Opens the database again where a fault has
+    /// closed it; nothing else does, so that this is not tried with each publication.
     pub fn probe(&mut self, now_us: i64) -> Result<(), StoreError> {
         self.require_files(now_us)?;
+        self.reopen_if_closed()?;
         self.settle_log()?;
         self.in_transaction(|store| store.db.pragma_update(None, "user_version", SCHEMA_VERSION))?;
         self.look_at_files(now_us)
@@ -316,6 +318,7 @@ impl Store {
             self.close_replaced()?;
             return Err(error);
         }
+        self.reopen_if_closed()?;
         self.settle_database()?;
         self.write_all_topics()?;
         self.db.close().map_err(StoreError::from)
@@ -348,7 +351,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let result = begun
             .and_then(|()| work(self))
-            .and_then(|done| commit(&self.db).map(|()| done));
+            .and_then(|done| self.db.commit().map(|()| done));
         result.map_err(|error| {
             self.rollback();
             self.doubt(&error, false);

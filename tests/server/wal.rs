@@ -123,6 +123,9 @@ fn expect_a_short_log(server: &Server, events: u64) {
 #[test]
 fn nobody_copies_it_whom_nobody_paces() {
     let (server, events) = with_a_long_log();
+    let idle = Connection::open(server.setup().database_path()).unwrap();
+    idle.query_row("SELECT count(*) FROM topics", [], |_| Ok(()))
+        .unwrap();
     let (pacer, copier) = helpers(&server);
     // On a machine that is slow to stop it, it may have copied all before, and both be gone.
     wait_until("the process that copies to be stopped", || {
@@ -131,6 +134,14 @@ fn nobody_copies_it_whom_nobody_paces() {
     let _ = kill_process(pacer, Signal::KILL);
     wait_until("the process that copied to end", || has_ended(copier));
     expect_a_short_log(&server, events);
+    // It went on from where it was: nothing was lost that would need the database opened again.
+    let log = server.log();
+    assert_eq!(
+        log.lines_with("the database has been opened again"),
+        [""; 0]
+    );
+    assert_eq!(log.lines_with("has to wait"), [""; 0]);
+    drop(idle);
 }
 
 #[test]
