@@ -7,6 +7,7 @@ use logagg::net::Inherited;
 
 /// 0 for done, 1 for what could not be done, 2 for arguments or variables that are wrong.
 fn main() -> ExitCode {
+    cli::signals::block_file_size_signal();
     let inherited = Inherited::take();
     let done = match cli::parse(std::env::args_os()) {
         Ok(Command::Serve(config)) => cli::serve::run(config, inherited),

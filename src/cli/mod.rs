@@ -20,6 +20,7 @@ pub mod publish;
 pub mod serve;
 mod settings;
 pub mod ship;
+pub mod signals;
 pub mod simulate;
 pub mod stats;
 pub mod tail;

@@ -1,5 +1,6 @@
 //! `serve`: sets the log up and runs the server.
 
+use super::signals::block_terminal_output_signal;
 use super::{settings, Failure};
 use crate::config::Config;
 use crate::net::{Inherited, ServeError};
@@ -7,6 +8,7 @@ use crate::{logging, net};
 
 /// Runs the server until it is told to stop.
 pub fn run(config: Config, inherited: Inherited) -> Result<(), Failure> {
+    block_terminal_output_signal();
     let logger = logging::install(config.log_level, config.log_format);
     net::serve(config.settings, inherited, logger).map_err(|error| match error {
         ServeError::Setting { flag, .. } => {

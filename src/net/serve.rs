@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-use signal_hook::consts::SIGHUP;
+use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
 use super::clocks::read_clocks;
@@ -63,8 +63,9 @@ pub fn serve(
     logger: &'static Logger,
 ) -> Result<(), ServeError> {
     let started = Instant::now();
-    // Until the loop turns, a SIGHUP waits; it must not end a server that is about to start.
-    let signals = Signals::new([SIGHUP])
+    // Until the loop turns, these wait; they must not end a server that is about to start. SIGUSR1 and SIGUSR2
+    // make many servers open their logs again, so they are sent by mistake.
+    let signals = Signals::new([SIGHUP, SIGUSR1, SIGUSR2])
         .map_err(|e| ServeError::Failed(format!("signals cannot be received: {e}")))?;
     let tokens_file = settings.tokens_file;
     let tokens = tokens_file.as_deref().map(tokens_file::load).transpose();

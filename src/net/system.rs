@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use log::Log;
 use mio::{Events, Interest, Poll, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use signal_hook_mio::v1_0::Signals;
 
 use super::acceptor::Acceptor;
@@ -38,8 +38,8 @@ pub struct System {
 }
 
 impl System {
-    /// `signals` must bring SIGHUP; those that end the program are taken over only here, so that they end
-    /// one that does not get so far. The clock counts from `started`.
+    /// `signals` must bring SIGHUP and those that mean nothing; those that end the program are taken over only
+    /// here, so that they end one that does not get so far. The clock counts from `started`.
     pub fn new(
         listeners: Vec<Listener>,
         started: Instant,
@@ -47,8 +47,10 @@ impl System {
         mut signals: Signals,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        signals.add_signal(SIGTERM)?;
-        signals.add_signal(SIGINT)?;
+        // SIGXCPU says that the limit of processor time has come (`ulimit -t`).
+        for signal in [SIGTERM, SIGINT, SIGXCPU] {
+            signals.add_signal(signal)?;
+        }
         let registry = poll.registry();
         registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
         assert!(
@@ -92,6 +94,18 @@ impl System {
     }
 }
 
+/// What a signal asks the loop to do.
+fn told(signal: i32) -> Option<Told> {
+    match signal {
+        SIGHUP => Some(Told::Reload),
+        SIGUSR1 | SIGUSR2 => {
+            log::info!("signal {signal}: it means nothing here");
+            None
+        }
+        signal => Some(Told::Stop(signal)),
+    }
+}
+
 impl Platform for System {
     type Stream = Stream;
 
@@ -110,10 +124,7 @@ impl Platform for System {
         self.acceptor.begin_turn();
         for event in self.events.iter() {
             match event.token() {
-                SIGNALS => into.extend(self.signals.pending().map(|signal| match signal {
-                    SIGHUP => Told::Reload,
-                    signal => Told::Stop(signal),
-                })),
+                SIGNALS => into.extend(self.signals.pending().filter_map(told)),
                 Token(n) if n < FIRST_CLIENT => {
                     self.acceptor.set_ready(n - FIRST_LISTENER);
                     into.push(Told::Connection);

@@ -3,6 +3,7 @@
 
 mod names;
 mod replaced;
+mod signals;
 mod special;
 
 use std::ffi::OsStr;
