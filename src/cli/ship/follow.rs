@@ -15,7 +15,7 @@ use super::folders::{compressed, listings, open, places, siblings, Folders, Sibl
 use super::mark::{Identity, Mark};
 use super::parked::Parked;
 use super::state::{Entry, Memory, Pending, State};
-use super::tracked::{Look, Reading, Source, Tracked};
+use super::tracked::{encoding, Look, Reading, Source, Tracked};
 use crate::client::Batch;
 use crate::limits::{SHIP_DONE_MS, SHIP_FILES_MAX, SHIP_READ_BYTES, SHIP_SAVE_MS};
 
@@ -213,17 +213,19 @@ impl Follower {
 
     /// A mark after the last line end of a file.
     fn mark_at_end(&self, file: &File, about: &Metadata) -> io::Result<Mark> {
+        let encoding = encoding(file)?;
         let mut end = about.len();
         let mut piece = vec![0; SHIP_READ_BYTES];
         while end > 0 {
-            let length = end.min(SHIP_READ_BYTES as u64) as usize;
-            let piece = &mut piece[..length];
-            file.read_exact_at(piece, end - length as u64)?;
-            if let Some(at) = memchr::memrchr(b'\n', piece) {
-                end -= (length - at - 1) as u64;
+            // Each piece begins with a whole character, as the file does.
+            let from = (end - 1) / SHIP_READ_BYTES as u64 * SHIP_READ_BYTES as u64;
+            let piece = &mut piece[..(end - from) as usize];
+            file.read_exact_at(piece, from)?;
+            if let Some(at) = encoding.last_line(piece) {
+                end = from + at as u64;
                 break;
             }
-            end -= length as u64;
+            end = from;
         }
         let mut mark = Mark::start(Identity::of(about), 0, &self.source, end);
         mark.read_tail(file)?;

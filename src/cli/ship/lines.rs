@@ -4,8 +4,7 @@
 //! and so does one that allocates a file before it writes. They are a finished hole once other bytes follow
 //! them. At the end of what can be read they are where data has not arrived yet.
 
-use memchr::memchr;
-
+use super::decoding::Encoding;
 use crate::limits::SHIP_LINE_MAX_BYTES;
 
 /// What stands at a place of a file.
@@ -47,56 +46,53 @@ impl Line<'_> {
 pub struct Bounds {
     /// The last line counts without its line end.
     pub is_complete: bool,
-    /// NULs are where nothing was written. They are text where characters have several bytes.
-    pub has_holes: bool,
+    pub encoding: Encoding,
 }
 
 /// Reads on after the piece `part` of a line, or with 0 at the beginning of one.
 pub fn next(bytes: &[u8], part: u32, bounds: Bounds) -> Next<'_> {
-    if part == 0 && bounds.has_holes && bytes.first() == Some(&0) {
+    let encoding = bounds.encoding;
+    let width = encoding.width();
+    if part == 0 && bytes.len() >= width && bytes[..width].iter().all(|byte| *byte == 0) {
         return match bytes.iter().position(|byte| *byte != 0) {
-            Some(length) => Next::Hole(length),
+            Some(length) => Next::Hole(length - length % width),
             None => Next::Unfinished(0),
         };
     }
-    let within = &bytes[..bytes.len().min(SHIP_LINE_MAX_BYTES + 1)];
-    if let Some(end) = memchr(b'\n', within) {
-        return Next::Line(piece(bytes, end, end + 1, part, false));
+    let within = &bytes[..bytes.len().min(SHIP_LINE_MAX_BYTES + width)];
+    if let Some(end) = encoding.line_end(within) {
+        let text = &bytes[..end];
+        let text = encoding.strip_suffix(text, b'\r').unwrap_or(text);
+        return Next::Line(piece(text, end + width, part, false));
     }
-    let written = match bounds.has_holes {
-        true => written(bytes),
-        false => bytes.len(),
-    };
-    if written > SHIP_LINE_MAX_BYTES {
-        let cut = cut(bytes);
-        return Next::Line(piece(bytes, cut, cut, part, true));
+    let written = written(bytes, width);
+    if written >= SHIP_LINE_MAX_BYTES + width {
+        let cut = encoding.cut(bytes, SHIP_LINE_MAX_BYTES);
+        return Next::Line(piece(&bytes[..cut], cut, part, true));
     }
     match bounds.is_complete && written > 0 {
-        true => Next::Line(unended(bytes, written, part)),
+        true => Next::Line(unended(bytes, written, part, encoding)),
         false => Next::Unfinished(written),
     }
 }
 
 /// The line that takes the first `length` bytes and counts without a line end.
-pub fn unended(bytes: &[u8], length: usize, part: u32) -> Line<'_> {
-    piece(bytes, length, length, part, false)
+pub fn unended(bytes: &[u8], length: usize, part: u32, encoding: Encoding) -> Line<'_> {
+    let text = &bytes[..length];
+    let text = encoding.strip_suffix(text, b'\r').unwrap_or(text);
+    piece(text, length, part, false)
 }
 
 /// The number of bytes without the NULs at the end.
-fn written(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1)
+fn written(bytes: &[u8], width: usize) -> usize {
+    let last = bytes.iter().rposition(|byte| *byte != 0);
+    let written = last.map_or(0, |last| (last + 1).next_multiple_of(width));
+    written.min(bytes.len())
 }
 
-fn piece(bytes: &[u8], end: usize, length: usize, part: u32, has_more: bool) -> Line<'_> {
-    let text = &bytes[..end];
+fn piece(text: &[u8], length: usize, part: u32, has_more: bool) -> Line<'_> {
     Line {
-        text: match has_more {
-            true => text,
-            false => text.strip_suffix(b"\r").unwrap_or(text),
-        },
+        text,
         length,
         part: match part {
             0 if !has_more => 0,
@@ -106,22 +102,13 @@ fn piece(bytes: &[u8], end: usize, length: usize, part: u32, has_more: bool) -> 
     }
 }
 
-/// Where a line that is too long is cut: not within a character of UTF-8, which has at most 4 bytes.
-fn cut(bytes: &[u8]) -> usize {
-    let is_boundary = |at: &usize| bytes[*at] & 0xc0 != 0x80;
-    (SHIP_LINE_MAX_BYTES - 3..=SHIP_LINE_MAX_BYTES)
-        .rev()
-        .find(is_boundary)
-        .unwrap_or(SHIP_LINE_MAX_BYTES)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const GROWING: Bounds = Bounds {
         is_complete: false,
-        has_holes: true,
+        encoding: Encoding::Bytes,
     };
     const COMPLETE: Bounds = Bounds {
         is_complete: true,
@@ -166,13 +153,49 @@ mod tests {
     }
 
     #[test]
-    fn nul_bytes_are_text_where_characters_have_several_bytes() {
-        let text = Bounds {
-            has_holes: false,
-            ..COMPLETE
+    fn characters_of_two_bytes_are_whole() {
+        let (be, le) = (Encoding::Utf16Be, Encoding::Utf16Le);
+        for (bytes, encoding, expected) in [
+            (&b"\0a\0\n"[..], be, line(b"\0a", 4)),
+            (b"a\0\r\0\n\0b\0", le, line(b"a\0", 6)),
+            (b"\x0a\x0a\x0a\0\n\0", le, line(b"\x0a\x0a", 4)),
+            (b"\x0a\x01\0\x0a", be, line(b"\x0a\x01", 4)),
+            (b"a\0\0\0b\0", le, line(b"a\0\0\0b\0", 6)),
+            (b"\x01\0\0\0", be, line(b"\x01\0", 2)),
+            (b"a\0b", le, line(b"a\0b", 3)),
+            (b"\0\0\0a", be, Next::Hole(2)),
+            (b"\0\0\0\0a\0", le, Next::Hole(4)),
+            (b"\0\0\0", le, Next::Unfinished(0)),
+        ] {
+            let complete = Bounds {
+                encoding,
+                ..COMPLETE
+            };
+            assert_eq!(next(bytes, 0, complete), expected, "{bytes:?}");
+        }
+        let growing = Bounds {
+            encoding: le,
+            ..GROWING
         };
-        assert_eq!(next(b"\0a\0\n", 0, text), line(b"\0a\0", 4));
-        assert_eq!(next(b"\0a\0", 0, text), line(b"\0a\0", 3));
+        assert_eq!(next(b"a\0\n", 0, growing), Next::Unfinished(3));
+    }
+
+    /// Wherever the bytes end that have been read, a line is the same.
+    #[test]
+    fn a_surrogate_pair_is_not_cut() {
+        let bounds = Bounds {
+            encoding: Encoding::Utf16Be,
+            ..GROWING
+        };
+        let pair = b"\xd8\x3d\xde\x00";
+        let long = [b"\0a".to_vec(), pair.repeat(SHIP_LINE_MAX_BYTES / 4 + 2)].concat();
+        for length in SHIP_LINE_MAX_BYTES..long.len() {
+            match next(&long[..length], 0, bounds) {
+                Next::Unfinished(_) => assert!(length <= SHIP_LINE_MAX_BYTES + 1),
+                Next::Line(line) => assert_eq!(line.length, SHIP_LINE_MAX_BYTES - 2),
+                Next::Hole(_) => unreachable!(),
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! the notes being new. A line that is read again gets the id that it had ([`mark`]), and the server drops
 //! it.
 
+mod decoding;
 mod event;
 mod folders;
 mod follow;

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use rustix::fs::{seek, SeekFrom};
 use rustix::io::Errno;
 
+use super::decoding::{Encoding, HEAD_BYTES};
 use super::event::Template;
 use super::lines::{self, Bounds, Line, Next};
 use super::mark::Mark;
@@ -95,7 +96,7 @@ struct View<'a> {
     /// The file ends with them.
     is_end: bool,
     is_complete: bool,
-    has_holes: bool,
+    encoding: Encoding,
 }
 
 /// The lines of one batch as they are put together.
@@ -104,6 +105,7 @@ struct Lines<'a> {
     time: String,
     mark: Mark,
     must_announce: bool,
+    encoding: Encoding,
     batch: &'a mut Batch,
 }
 
@@ -132,7 +134,7 @@ impl Tracked {
         if let Some(look) = self.look_without_reading(version) {
             return Ok(look);
         }
-        let has_holes = !self.is_wide()?;
+        let encoding = encoding(&self.file)?;
         let mut most = SHIP_READ_BYTES;
         loop {
             let is_end = self.fill(buffer, most)?;
@@ -145,7 +147,7 @@ impl Tracked {
                 bytes,
                 is_end,
                 is_complete: source.is_complete && is_end,
-                has_holes,
+                encoding,
             };
             let Some(mut lines) = Lines::new(source, &self.entry, &mut view, batch) else {
                 return Ok(Look::Truncated);
@@ -169,23 +171,23 @@ impl Tracked {
             if at > 0 {
                 continue;
             }
-            if most <= SHIP_LINE_MAX_BYTES && written > 0 {
-                most = SHIP_LINE_MAX_BYTES + 1;
+            let longest = SHIP_LINE_MAX_BYTES + encoding.width();
+            if written > 0 && std::mem::replace(&mut most, longest) < longest {
                 continue;
             }
             let is_between_lines = written == 0 && lines.mark.part == 0;
+            let read_to = lines.mark.offset + bytes.len() as u64;
             let hole = lines.mark.offset + written as u64;
             match self.after_hole(hole, version)? {
                 AfterHole::Unknown => return Ok(Look::More),
                 // It has been written to since it was read.
-                AfterHole::Bytes(at) if at == hole => {}
-                AfterHole::Bytes(at) if is_between_lines => self.skip_to(at)?,
+                AfterHole::Bytes(at) if at == hole || at < read_to => {}
+                AfterHole::Bytes(at) if is_between_lines => self.skip_to(at, encoding)?,
                 AfterHole::EndOfFile if written == 0 || !source.is_complete => {
                     return Ok(Look::Nothing);
                 }
                 AfterHole::Bytes(_) | AfterHole::EndOfFile => {
-                    lines.push_unended(&lines::unended(bytes, written, lines.mark.part));
-                    lines.mark.remember_tail(&buffer[..tail + written]);
+                    lines.push_before_hole(&view, tail, written);
                     return Ok(lines.reading());
                 }
             }
@@ -234,9 +236,12 @@ impl Tracked {
         let length = self.file.metadata().ok()?.len().checked_sub(offset)?;
         let mut head = vec![0; SHIP_READ_BYTES];
         let count = read_at(&self.file, &mut head, offset).ok()?;
-        let is_nul = head[..count].iter().all(|byte| *byte == 0);
+        let head = &head[..count];
+        let is_mark = offset == 0 && length as usize == Encoding::of(head).mark_length(head);
+        let is_nul = head.iter().all(|byte| *byte == 0);
         match (length, is_nul) {
             (0, _) => None,
+            _ if is_mark => None,
             (_, true) => Some(format!(
                 "{length} bytes of NUL at its end are not shipped; a later run ships what is written there"
             )),
@@ -244,13 +249,6 @@ impl Tracked {
                 "{length} bytes at its end are not shipped; a later run goes on with them"
             )),
         }
-    }
-
-    /// Whether its characters have two bytes: it begins with a byte order mark of UTF-16.
-    fn is_wide(&self) -> io::Result<bool> {
-        let mut head = [0; 2];
-        let count = read_at(&self.file, &mut head, 0)?;
-        Ok(matches!(&head[..count], [0xff, 0xfe] | [0xfe, 0xff]))
     }
 
     /// Reads into `buffer` from the tail of the mark on; true where it comes to the file's end.
@@ -293,7 +291,8 @@ impl Tracked {
     }
 
     /// Moves the mark over NULs.
-    fn skip_to(&mut self, offset: u64) -> io::Result<()> {
+    fn skip_to(&mut self, offset: u64, encoding: Encoding) -> io::Result<()> {
+        let offset = offset - offset % encoding.width() as u64;
         let mark = &mut self.entry.mark;
         mark.skip((offset - mark.offset) as usize);
         mark.read_tail(&self.file)
@@ -304,7 +303,7 @@ impl View<'_> {
     fn bounds(&self) -> Bounds {
         Bounds {
             is_complete: self.is_complete,
-            has_holes: self.has_holes,
+            encoding: self.encoding,
         }
     }
 }
@@ -341,6 +340,7 @@ impl<'a> Lines<'a> {
             mark: entry.mark.clone(),
             // By its first lines a file is known again that is truncated before the state is written.
             must_announce: entry.mark.offset == 0,
+            encoding: view.encoding,
             batch,
         })
     }
@@ -348,29 +348,57 @@ impl<'a> Lines<'a> {
     /// Takes lines until the batch is full or the next one has no end. Returns the number of bytes taken, and
     /// how many that one has.
     fn take(&mut self, view: &View) -> (usize, usize) {
-        let mut at = 0;
+        let encoding = self.encoding;
+        // The byte order mark is passed together with what follows it.
+        let mut at = self.length_of_mark(view);
         while self.batch.len() < SHIP_BATCH_EVENTS && self.batch.size() < CLIENT_BATCH_BYTES {
-            match lines::next(&view.bytes[at..], self.mark.part, view.bounds()) {
+            let next = lines::next(&view.bytes[at..], self.mark.part, view.bounds());
+            if let Next::Unfinished(written) = next {
+                let begin = self.length_of_mark(view);
+                return (at - begin, begin + written);
+            }
+            self.pass_mark(view);
+            match next {
                 Next::Hole(length) => {
                     at += length;
                     self.mark.skip(length);
                 }
                 Next::Line(line) => {
                     at += line.length;
-                    match line.has_more || view.bytes[..at].ends_with(b"\n") {
+                    let taken = &view.bytes[..at];
+                    match line.has_more || encoding.strip_suffix(taken, b'\n').is_some() {
                         true => self.push(&line),
                         false => self.push_unended(&line),
                     }
                 }
-                Next::Unfinished(written) => return (at, written),
+                Next::Unfinished(_) => {}
             }
         }
         (at, 0)
     }
 
+    /// The length of the byte order mark that is to be passed; 0 where lines have been read.
+    fn length_of_mark(&self, view: &View) -> usize {
+        match self.mark.offset {
+            0 => self.encoding.mark_length(view.bytes),
+            _ => 0,
+        }
+    }
+
+    fn pass_mark(&mut self, view: &View) -> usize {
+        let length = self.length_of_mark(view);
+        self.mark.skip(length);
+        length
+    }
+
     fn push(&mut self, line: &Line) {
         let event_id = self.mark.pass(line);
-        let event = self.template.event(&event_id, line, &self.time);
+        let text = self.encoding.decode(line.text);
+        let decoded = Line {
+            text: &text,
+            ..*line
+        };
+        let event = self.template.event(&event_id, &decoded, &self.time);
         self.must_announce |= event.has_read_time;
         self.batch.push(event.json.as_bytes());
     }
@@ -379,6 +407,15 @@ impl<'a> Lines<'a> {
     fn push_unended(&mut self, line: &Line) {
         self.push(line);
         self.must_announce = true;
+    }
+
+    /// Takes the line before NULs that nothing will be written to any more.
+    fn push_before_hole(&mut self, view: &View, tail: usize, written: usize) {
+        let begin = self.pass_mark(view);
+        let (bytes, length) = (&view.bytes[begin..], written - begin);
+        let line = lines::unended(bytes, length, self.mark.part, self.encoding);
+        self.push_unended(&line);
+        self.mark.remember_tail(&view.buffer[..tail + written]);
     }
 
     fn reading(self) -> Look {
@@ -398,6 +435,13 @@ impl Reading {
             tail: Some(self.mark.tail()),
         })
     }
+}
+
+/// How the characters of a file are written.
+pub fn encoding(file: &File) -> io::Result<Encoding> {
+    let mut head = [0; HEAD_BYTES];
+    let count = read_at(file, &mut head, 0)?;
+    Ok(Encoding::of(&head[..count]))
 }
 
 /// Fills `buffer` as far as the file goes. Returns the number of bytes.
@@ -426,7 +470,7 @@ pub fn without_nuls(file: &File, entry: &Entry, source: &str) -> io::Result<Opti
     }
     let bounds = Bounds {
         is_complete: false,
-        has_holes: true,
+        encoding: Encoding::Bytes,
     };
     let mut mark = Mark::start(entry.identity, entry.generation, source, 0);
     let mut buffer = vec![0; SHIP_LINE_MAX_BYTES + 1];

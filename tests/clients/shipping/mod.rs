@@ -1,6 +1,7 @@
 //! `logagg ship`: lines of log files to events, through all that happens to log files.
 
 mod content;
+mod encodings;
 mod interruptions;
 mod refusals;
 mod rotation;
