@@ -468,7 +468,7 @@ impl App {
             self.fault.clone()
         };
         watch::health(reason, self.ring.len(), now.unix_us)
-            .header(read::DATABASE_FIELD, self.store.database_id())
+            .header(read::DATABASE_FIELD, &self.store.identity().database_id)
     }
 
     fn stats(&mut self, now: Now) -> Response {
@@ -515,7 +515,7 @@ impl App {
             first_seq: self.store.first_seq(),
             events_removed: self.store.events_removed(),
             version: env!("CARGO_PKG_VERSION"),
-            database_id: self.store.database_id().to_owned(),
+            identity: self.store.identity().into(),
         }
     }
 

@@ -5,6 +5,9 @@ use std::io;
 
 use rustix::rand::{getrandom, GetRandomFlags};
 
+/// Characters of one.
+pub const LENGTH: usize = 36;
+
 /// A new one.
 ///
 /// # Errors
@@ -14,7 +17,7 @@ pub fn random() -> io::Result<String> {
     getrandom(&mut bytes, GetRandomFlags::empty())?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let mut text = String::with_capacity(36);
+    let mut text = String::with_capacity(LENGTH);
     for (at, byte) in bytes.iter().enumerate() {
         if [4, 6, 8, 10].contains(&at) {
             text.push('-');
@@ -26,7 +29,7 @@ pub fn random() -> io::Result<String> {
 
 /// Whether a text is one of these.
 pub fn is_random(text: &str) -> bool {
-    text.len() == 36
+    text.len() == LENGTH
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',
             14 => byte == b'4',

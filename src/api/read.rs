@@ -13,7 +13,7 @@ use crate::http::{write_number, Response};
 use crate::limits;
 use crate::store::{Bound, PageQuery, Store, StoreError, StoredEvent};
 
-/// The field that names the history of the seqs in an answer ([`Store::database_id`]).
+/// The field that names the history of the seqs in an answer ([`Store::identity`]).
 pub const DATABASE_FIELD: &str = "Log-Aggregator-Database";
 
 /// What `GET /events` asks for.
@@ -138,7 +138,7 @@ pub fn events(store: &mut Store, text: Option<&str>) -> Result<Response, StoreEr
         None => body.extend_from_slice(b"null"),
     }
     body.push(b'}');
-    Ok(Response::json(200, body).header(DATABASE_FIELD, store.database_id()))
+    Ok(Response::json(200, body).header(DATABASE_FIELD, &store.identity().database_id))
 }
 
 /// Answers `GET /events/{topic}/{event_id}`.

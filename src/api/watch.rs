@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::clock::rfc3339;
 use crate::http::Response;
+use crate::store::{Identity, Origin};
 
 /// The answer of `GET /stats`, in its order.
 #[derive(Serialize)]
@@ -28,7 +29,35 @@ pub struct Stats<'a> {
     pub first_seq: u64,
     pub events_removed: u64,
     pub version: &'static str,
-    pub database_id: String,
+    #[serde(flatten)]
+    pub identity: History,
+}
+
+/// Which history the seqs belong to.
+#[derive(Serialize)]
+pub struct History {
+    database_id: String,
+    restored_from: Option<Restored>,
+}
+
+/// The history up to some seq.
+#[derive(Serialize)]
+struct Restored {
+    database_id: String,
+    last_seq: u64,
+}
+
+impl From<&Identity> for History {
+    fn from(identity: &Identity) -> History {
+        let restored = |origin: &Origin| Restored {
+            database_id: origin.database_id.clone(),
+            last_seq: origin.last_seq,
+        };
+        History {
+            database_id: identity.database_id.clone(),
+            restored_from: identity.restored_from.as_ref().map(restored),
+        }
+    }
 }
 
 /// The state of the service as `GET /health` tells it.

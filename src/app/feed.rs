@@ -96,7 +96,7 @@ impl App {
             head: asked
                 .format
                 .head()
-                .header(read::DATABASE_FIELD, self.store.database_id()),
+                .header(read::DATABASE_FIELD, &self.store.identity().database_id),
             first,
             subscriber,
             fed,

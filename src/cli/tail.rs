@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, BuildHasherDefault};
 use std::io::{self, stdout, BufWriter, IsTerminal, StdoutLock, Write};
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
@@ -12,13 +13,17 @@ use siphasher::sip::SipHasher13;
 
 use super::terminal::{cannot_write, Colour};
 use super::{client_of, Failure};
-use crate::client::{percent_encoded, Client, ClientArgs, Error, GiveUp, Item, Subscription};
+use crate::client::{
+    percent_encoded, Client, ClientArgs, Error, GiveUp, Head, Item, Origin, Reset, Subscription,
+};
 use crate::limits::PAGE_MAX_EVENTS;
 use crate::text::escaped;
 
 /// Show the newest events and follow those to come
 ///
-/// Goes on by itself behind a lost connection; no event is left out and none is shown twice.
+/// Goes on by itself behind a lost connection; no event is left out and none is shown twice. Where the server
+/// has another database then, as after a restore, it says so and goes on with the first event that differs, or
+/// begins again where the two are not known to have anything in common.
 #[derive(Debug, Args)]
 pub struct TailArgs {
     /// Topics to show; with * at the end all that begin so; none means all
@@ -48,6 +53,9 @@ pub struct TailArgs {
     #[command(flatten)]
     client: ClientArgs,
 }
+
+/// Before beginning again: a name that stands for several servers could otherwise keep it busy.
+const BEGIN_AGAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +93,7 @@ pub fn run(arguments: TailArgs) -> Result<(), Failure> {
 fn show(arguments: TailArgs) -> Result<(), Failure> {
     let client = client_of(&arguments.client, GiveUp::Never)?;
     client.interrupt().watch_output();
-    let mut printer = Printer {
+    let printer = Printer {
         out: BufWriter::new(stdout().lock()),
         form: match arguments.json {
             true if stdout().is_terminal() => Form::EscapedJson,
@@ -95,52 +103,104 @@ fn show(arguments: TailArgs) -> Result<(), Failure> {
             },
         },
     };
-    let after = match arguments.from {
-        Some(Begin::Start) => 0,
-        Some(Begin::Now) => last_seq(&client)?,
-        Some(Begin::Seq(seq)) => seq.saturating_sub(1),
-        None => {
-            // Asked before the page: what comes between the two belongs to what follows.
-            let last = last_seq(&client)?;
-            let newest = newest(&client, &arguments.topics, arguments.number)?;
-            let mut after = last;
-            for event in &newest {
-                after = printer.event(event.get().as_bytes())?;
-            }
-            printer.flush()?;
-            if arguments.no_follow {
-                return Ok(());
-            }
-            after
-        }
+    let mut tail = Tail {
+        client: &client,
+        arguments: &arguments,
+        printer,
+        origin: None,
     };
-    let follows = !arguments.no_follow;
-    let mut subscription = Subscription::new(&client, &arguments.topics, after, follows);
-    while subscription.wait()? {
-        while let Some(item) = subscription.take()? {
-            match item {
-                Item::Event { line, .. } => drop(printer.event(line)?),
-                Item::Gap { from, to } => client.tell(&gap(from, to)),
-            }
-        }
-        printer.flush()?;
+    let mut begun = tail.begin(u64::MAX)?;
+    while let Some(after) = begun {
+        let subscription =
+            Subscription::new(&client, &arguments.topics, after, !arguments.no_follow);
+        begun = tail.follow(subscription)?;
     }
     Ok(())
+}
+
+struct Tail<'a> {
+    client: &'a Client,
+    arguments: &'a TailArgs,
+    printer: Printer,
+    /// What the database was restored from that has been looked at last.
+    origin: Option<Origin>,
+}
+
+impl Tail<'_> {
+    /// Shows the newest events, where they are wanted. Returns the seq behind which to go on; none where
+    /// there is nothing to go on with. A seq that was named is no greater than `last_seq`.
+    fn begin(&mut self, last_seq: u64) -> Result<Option<u64>, Failure> {
+        match self.arguments.from {
+            Some(Begin::Start) => Ok(Some(0)),
+            Some(Begin::Now) => Ok(Some(self.look()?.last_seq)),
+            Some(Begin::Seq(seq)) => Ok(Some(seq.saturating_sub(1).min(last_seq))),
+            None => {
+                // Asked before the page: what comes between the two belongs to what follows.
+                let mut after = self.look()?.last_seq;
+                let TailArgs { topics, number, .. } = self.arguments;
+                for event in &newest(self.client, topics, *number)? {
+                    after = self.printer.event(event.get().as_bytes())?;
+                }
+                self.printer.flush()?;
+                Ok(Some(after).filter(|_| !self.arguments.no_follow))
+            }
+        }
+    }
+
+    fn look(&mut self) -> Result<Head, Error> {
+        let head = Head::look(self.client)?;
+        self.origin.clone_from(&head.restored_from);
+        Ok(head)
+    }
+
+    /// Shows what comes. Returns the seq behind which to go on where the server has another history.
+    fn follow(&mut self, mut subscription: Subscription) -> Result<Option<u64>, Failure> {
+        while subscription.wait()? {
+            while let Some(item) = subscription.take()? {
+                match item {
+                    Item::Event { line, .. } => drop(self.printer.event(line)?),
+                    Item::Gap { from, to } => self.client.tell(&gap(from, to)),
+                    Item::Reset(reset) => {
+                        self.printer.flush()?;
+                        let (after, id) = (subscription.after(), subscription.database_id());
+                        return self.begin_again(&reset, after, id);
+                    }
+                }
+            }
+            self.printer.flush()?;
+        }
+        Ok(None)
+    }
+
+    /// Says what has happened, and finds out where to go on: behind the last event that is in both
+    /// histories, or where it began.
+    fn begin_again(
+        &mut self,
+        reset: &Reset,
+        after: u64,
+        database_id: Option<&str>,
+    ) -> Result<Option<u64>, Failure> {
+        let origin = self.origin.take();
+        let head = self.look()?;
+        let shared = database_id.and_then(|id| head.shares(id, origin.as_ref()));
+        // A database with the same id is a copy that was put back, and nothing says of which moment.
+        let shared = shared.filter(|_| head.database_id.as_deref() != database_id);
+        if let Some(shared) = shared {
+            let after = after.min(shared).min(head.last_seq);
+            let what =
+                format!("up to seq {shared} it has the same events; going on behind seq {after}");
+            self.client.tell(&format!("{reset}; {what}"));
+            return Ok(Some(after));
+        }
+        self.client.tell(&format!("{reset}; beginning again"));
+        self.client.interrupt().sleep(BEGIN_AGAIN_PAUSE)?;
+        self.begin(head.last_seq)
+    }
 }
 
 /// The sentence for events that cannot be shown any more.
 pub fn gap(from: u64, to: u64) -> String {
     format!("the events from seq {from} to {to} have been removed by the server")
-}
-
-/// The greatest seq of the server's events.
-pub fn last_seq(client: &Client) -> Result<u64, Error> {
-    #[derive(Deserialize)]
-    struct Stats {
-        last_seq: u64,
-    }
-    let stats: Stats = client.persist(|| client.json("/stats"))?;
-    Ok(stats.last_seq)
 }
 
 /// The newest events, the oldest of them first.

@@ -33,6 +33,7 @@
 //! for the whole. No proxy is used and no redirection followed, so a token goes where it was meant to go.
 
 mod error;
+mod history;
 mod interrupt;
 pub mod load;
 mod patience;
@@ -55,12 +56,14 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, BodyReader};
 
 pub use error::{Error, Fault, Refusal};
+pub use history::{Head, Origin, Reset};
 pub use interrupt::{Interrupt, Stop};
 pub use patience::{Patience, Verdict};
 pub use publish::{publish, publish_unanswered, Batch, Outcome};
 pub use settings::{time, Address, ClientArgs, Endpoint, GiveUp};
 pub use subscription::{percent_encoded, Item, Subscription};
 
+use crate::api::read::DATABASE_FIELD;
 use crate::limits::CLIENT_ANSWER_MAX_BYTES;
 use crate::text::escaped;
 use transport::SocketConnector;
@@ -203,8 +206,10 @@ impl Client {
     /// One `GET` whose answer is read as it comes.
     pub fn stream(&self, target: &str, accept: &str) -> Result<Stream<'_>, Error> {
         let response = self.request(Method::GET, target, &[("accept", accept)], b"")?;
+        let id = response.headers().get(DATABASE_FIELD);
         Ok(Stream {
             client: self,
+            database_id: id.and_then(|id| Some(id.to_str().ok()?.to_owned())),
             reader: response.into_body().into_reader(),
         })
     }
@@ -344,10 +349,17 @@ impl Client {
 /// An answer that is read as it comes.
 pub struct Stream<'c> {
     client: &'c Client,
+    /// The id of the database that it comes from, where the server says it.
+    database_id: Option<String>,
     reader: BodyReader<'static>,
 }
 
 impl Stream<'_> {
+    /// The id of the database that it comes from, where the server says it.
+    pub fn database_id(&self) -> Option<&str> {
+        self.database_id.as_deref()
+    }
+
     /// Waits for the next bytes; 0 only where the answer has come whole.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
         let result = self.reader.read(into).map_err(ureq::Error::from);

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{Client, Error, Patience, Stream};
+use super::{Client, Error, Patience, Reset, Stream};
 use crate::limits::{CLIENT_BUFFER_BYTES, CLIENT_LINE_MAX_BYTES};
 
 /// What a subscription brings.
@@ -13,6 +13,8 @@ pub enum Item<'a> {
     Event { seq: u64, line: &'a [u8] },
     /// The events of these seqs, both included, were removed before they could be read.
     Gap { from: u64, to: u64 },
+    /// The position is of another history. There is nothing more to be had of this subscription.
+    Reset(Reset),
 }
 
 /// A line, as far as it matters here.
@@ -20,6 +22,13 @@ pub enum Item<'a> {
 struct Line {
     seq: Option<u64>,
     gap: Option<Gap>,
+    reset: Option<Ahead>,
+}
+
+#[derive(Deserialize)]
+struct Ahead {
+    position: u64,
+    last_seq: u64,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +45,10 @@ pub struct Subscription<'c> {
     follows: bool,
     /// The last seq that has been handed out.
     after: u64,
+    /// The id of the database that this seq is of, where it is known.
+    database_id: Option<String>,
+    /// The id of another one that the server has now.
+    other_database: Option<String>,
     stream: Option<Stream<'c>>,
     /// Received; what stands before `read` has been handed out.
     received: Vec<u8>,
@@ -59,12 +72,25 @@ impl<'c> Subscription<'c> {
             query,
             follows,
             after,
+            database_id: None,
+            other_database: None,
             stream: None,
             received: Vec::new(),
             read: 0,
             searched: 0,
             patience: Patience::new(client.give_up()),
         }
+    }
+
+    /// The same, and the seq is of this database.
+    pub fn of_database(mut self, database_id: Option<String>) -> Self {
+        self.database_id = database_id;
+        self
+    }
+
+    /// The id of the database that the events are of, where the server has said it.
+    pub fn database_id(&self) -> Option<&str> {
+        self.database_id.as_deref()
     }
 
     /// The last seq that has been handed out, or else where it began.
@@ -94,6 +120,9 @@ impl<'c> Subscription<'c> {
 
     /// The next item of what has come; none where more must be waited for.
     pub fn take(&mut self) -> Result<Option<Item<'_>>, Error> {
+        if let Some(id) = self.other_database.take() {
+            return Ok(Some(Item::Reset(Reset::OtherDatabase(id))));
+        }
         loop {
             let Some(length) = memchr::memchr(b'\n', &self.received[self.searched..]) else {
                 self.searched = self.received.len();
@@ -109,6 +138,12 @@ impl<'c> Subscription<'c> {
             let line: Line = serde_json::from_slice(&self.received[start..end])
                 .map_err(|error| self.client.unexpected(&format!("a line is {error}")))?;
             match line {
+                Line {
+                    reset: Some(Ahead { position, last_seq }),
+                    ..
+                } => {
+                    return Ok(Some(Item::Reset(Reset::Ahead { position, last_seq })));
+                }
                 Line { gap: Some(gap), .. } => {
                     self.after = self.after.max(gap.to);
                     let Gap { from, to } = gap;
@@ -133,7 +168,18 @@ impl<'c> Subscription<'c> {
             Some(stream) => stream,
             none => {
                 let target = format!("/subscribe?{}&after={}", self.query, self.after);
-                none.insert(self.client.stream(&target, "application/x-ndjson")?)
+                let stream = self.client.stream(&target, "application/x-ndjson")?;
+                let id = stream.database_id().map(str::to_owned);
+                match (&self.database_id, id) {
+                    (Some(known), Some(id)) if *known != id => {
+                        let length = id.len();
+                        self.other_database = Some(id);
+                        return Ok(length);
+                    }
+                    (None, id) => self.database_id = id,
+                    _ => {}
+                }
+                none.insert(stream)
             }
         };
         self.received.drain(..self.read);

@@ -3,7 +3,8 @@
 //!
 //! It is made with the database and goes with every copy of it, so a backup has that of its source. A
 //! restored database gets its own, because from then on its seqs stand for other events than those that
-//! the source gives out.
+//! the source gives out. Up to the seq at which it was restored they are the same events, so it keeps the
+//! UUID that it had and that seq.
 
 use std::path::Path;
 
@@ -11,6 +12,22 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::damaged;
 use crate::uuid;
+
+/// Which history a database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub database_id: String,
+    /// None where it has never been restored.
+    pub restored_from: Option<Origin>,
+}
+
+/// The history that a database was part of before it was restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub database_id: String,
+    /// The events up to this seq are those of the other history.
+    pub last_seq: u64,
+}
 
 /// Gives a database its identity where it has none: a new one, or one that is older than this program.
 /// Must run inside a transaction.
@@ -25,28 +42,75 @@ pub(super) fn ensure(db: &Connection) -> rusqlite::Result<()> {
 /// when it returns, and not synced.
 pub(super) fn renew(path: &Path) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
+    let mut db = Connection::open_with_flags(path, flags)?;
     // The index of the write-ahead log then needs no file of its own; closing copies the log and removes it.
     db.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
-    record(&db)?;
+    let transaction = db.transaction()?;
+    transaction.execute_batch(
+        "DELETE FROM meta WHERE name IN ('restored_from', 'restored_seq');
+         INSERT INTO meta SELECT 'restored_from', value FROM meta WHERE name = 'database_id';
+         INSERT INTO meta SELECT 'restored_seq', last_seq FROM counters, meta WHERE name = 'restored_from';",
+    )?;
+    record(&transaction)?;
+    transaction.commit()?;
     db.close().map_err(|(_, error)| error)
 }
 
 /// The identity of a database that has been opened for writing before.
-pub(super) fn read(db: &Connection) -> rusqlite::Result<String> {
+pub(super) fn read(db: &Connection) -> rusqlite::Result<Identity> {
+    let sql = "SELECT last_seq FROM counters";
+    let last_seq = db.query_row(sql, [], |row| super::unsigned(row, 0))?;
     match recorded(db)? {
-        Some(id) if uuid::is_random(&id) => Ok(id),
-        Some(id) => Err(damaged(format!(
-            "database_id is {id:?} in the table meta, which is no random UUID in lower case"
-        ))),
+        Some(identity) => match identity.fault(last_seq) {
+            None => Ok(identity),
+            Some(what) => Err(damaged(format!("in the table meta, {what}"))),
+        },
         None => Err(damaged("database_id is missing in the table meta")),
     }
 }
 
+impl Identity {
+    /// What cannot be, in a database with this greatest seq.
+    pub(super) fn fault(&self, last_seq: u64) -> Option<String> {
+        let wrong = |name: &str, id: &str| {
+            let what = format!("{name} is {id:?}, which is no random UUID in lower case");
+            (!uuid::is_random(id)).then_some(what)
+        };
+        let origin = self.restored_from.as_ref();
+        wrong("database_id", &self.database_id)
+            .or_else(|| wrong("restored_from", &origin?.database_id))
+            .or_else(|| {
+                let seq = origin?.last_seq;
+                let what = format!("restored_seq is {seq}, more than last_seq, {last_seq}");
+                (seq > last_seq).then_some(what)
+            })
+    }
+}
+
 /// The identity as it is written; none in a database that no program has opened yet that knows of it.
-pub(super) fn recorded(db: &Connection) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT value FROM meta WHERE name = 'database_id'";
-    db.query_row(sql, [], |row| row.get(0)).optional()
+pub(super) fn recorded(db: &Connection) -> rusqlite::Result<Option<Identity>> {
+    let text = |name: &str| -> rusqlite::Result<Option<String>> {
+        let sql = "SELECT value FROM meta WHERE name = ?1";
+        db.query_row(sql, [name], |row| row.get(0)).optional()
+    };
+    let Some(database_id) = text("database_id")? else {
+        return Ok(None);
+    };
+    let restored_from = match text("restored_from")? {
+        None => None,
+        Some(database_id) => {
+            let sql = "SELECT value FROM meta WHERE name = 'restored_seq'";
+            let last_seq = db.query_row(sql, [], |row| super::unsigned(row, 0))?;
+            Some(Origin {
+                database_id,
+                last_seq,
+            })
+        }
+    };
+    Ok(Some(Identity {
+        database_id,
+        restored_from,
+    }))
 }
 
 fn record(db: &Connection) -> rusqlite::Result<()> {

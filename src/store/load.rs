@@ -38,10 +38,10 @@ impl Store {
     ) -> rusqlite::Result<Store> {
         let key = fingerprint_key(&db)?;
         let files = OpenedFiles::take_down(&options.path, &path, &lock).map_err(cannot_open)?;
-        let database_id = identity::read(&db)?;
+        let identity = identity::read(&db)?;
         let mut store = Store {
             db,
-            database_id,
+            identity,
             path,
             lock,
             files,

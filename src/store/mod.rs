@@ -41,6 +41,7 @@ use connection::Connection;
 pub use connection::LogCopied;
 pub use convert::{convert, Converted};
 pub use feed::FeedQuery;
+pub use identity::{Identity, Origin};
 use keys::fingerprint::Fingerprinter;
 pub use keys::IndexMemory;
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
@@ -133,8 +134,8 @@ fn unsigned(row: &rusqlite::Row, column: usize) -> rusqlite::Result<u64> {
 /// after a fault, and replaces what was there before as a whole.
 pub struct Store {
     db: Connection,
-    /// The random UUID of this history of events.
-    database_id: String,
+    /// Which history of events it is.
+    identity: Identity,
     /// What it was opened with.
     options: OpenOptions,
     /// The file itself, without links on the way.
@@ -177,9 +178,9 @@ impl Store {
         self.counters
     }
 
-    /// The random UUID by which clients tell this history of events from others.
-    pub fn database_id(&self) -> &str {
-        &self.database_id
+    /// By which clients tell this history of events from others.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The greatest seq in use; 0 in an empty database.

@@ -12,6 +12,7 @@ mod faulty;
 )]
 #[path = "../server/harness/mod.rs"]
 mod harness;
+mod histories;
 mod importing;
 mod measuring;
 mod members;

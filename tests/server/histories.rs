@@ -138,6 +138,7 @@ fn a_database_keeps_its_id_until_it_is_restored() {
     publish(&server, 0..3);
     let id = database_id(&server);
     assert_eq!(id.len(), 36, "{id}");
+    assert_eq!(server.json("/stats")["restored_from"], Value::Null);
     let shape = id.replace(
         |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c),
         "x",
@@ -170,6 +171,8 @@ fn a_database_keeps_its_id_until_it_is_restored() {
         let kept = database_id(&server);
         let server = server.restart();
         assert_eq!(database_id(&server), kept);
+        let origin = json!({"database_id": id, "last_seq": 3});
+        assert_eq!(server.json("/stats")["restored_from"], origin);
         publish(&server, 6..9);
         assert_eq!(seqs_of(&server.json("/events?after=0")), [1, 2, 3, 4, 5, 6]);
         server.stop();
@@ -213,13 +216,30 @@ fn a_database_without_an_id_gets_one_and_one_that_is_none_is_refused() {
         let output = check.arg("check").arg(path).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let report = String::from_utf8(output.stdout).unwrap();
-        assert!(
-            report.contains("problem: meta: database_id is "),
-            "{report}"
-        );
+        assert!(report.contains("problem: meta: "), "{report}");
         change(&format!(
             "UPDATE meta SET value = '{id}' WHERE name = 'database_id'"
         ));
     }
     assert_eq!(database_id(&setup.start()), id);
+    // Of what it was restored from, likewise.
+    for row in ["('restored_from', 'x')", "('restored_from', '{id}')"] {
+        change(&format!(
+            "INSERT INTO meta VALUES {}",
+            row.replace("{id}", &id)
+        ));
+        assert_eq!(setup.fail().0, 1);
+        change("DELETE FROM meta WHERE name = 'restored_from'");
+    }
+    change(&format!(
+        "INSERT INTO meta VALUES ('restored_from', '{id}'), ('restored_seq', 4)"
+    ));
+    assert!(setup.fail().1.contains("restored_seq is 4"));
+    let mut check = Command::new(env!("CARGO_BIN_EXE_logagg"));
+    let output = check.arg("check").arg(path).output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        report.contains("problem: meta: restored_seq is 4"),
+        "{report}"
+    );
 }

@@ -263,8 +263,8 @@ fn read_back(client: &Client, run: &Run, ledger: &mut Ledger, after: u64) -> Res
     let mut found = Found::default();
     let mut load = Bits::default();
     let pattern = percent_encoded(&format!("{}*", run.prefix));
+    let mut target = format!("/events?topic={pattern}&limit={PAGE_MAX_EVENTS}&after={after}");
     loop {
-        let target = format!("/events?topic={pattern}&limit={PAGE_MAX_EVENTS}&after={after}");
         let body = client.persist(|| client.get(&target))?;
         let page: Page = client.read_json(&body)?;
         for text in &page.events {
@@ -296,8 +296,10 @@ fn read_back(client: &Client, run: &Run, ledger: &mut Ledger, after: u64) -> Res
                 None => found.altered += 1,
             }
         }
-        if page.next.is_none() || page.events.is_empty() {
-            return Ok(found);
+        // A page may hold few events, or none, and still not be the last.
+        match page.next {
+            Some(next) if next.starts_with('/') => target = next,
+            _ => return Ok(found),
         }
     }
 }

@@ -170,8 +170,8 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
         |run| tables::definitions(run, dedup),
     )?;
     report.has_unused_parts = schema.has_unused_parts;
-    tables::identity(run)?;
     let counters = tables::counters(run)?;
+    tables::history(run, &counters)?;
     let has_retention = run.version >= 2;
     if has_retention {
         run.horizons = retention::horizons(run, &counters)?;

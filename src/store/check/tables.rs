@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::super::identity::recorded;
+use super::super::identity;
 use super::super::schema::{create_tables, has_index_parts, SINCE_VERSION_2};
 use super::super::Dedup;
 use super::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
-use crate::uuid;
 
 /// SQLite's own check of its file.
 pub fn integrity(run: &mut Run) -> rusqlite::Result<()> {
@@ -81,16 +80,17 @@ fn read_definitions(db: &Connection) -> rusqlite::Result<BTreeMap<String, Option
 }
 
 /// The identity, which a database has from when a program that knows of it has opened it.
-pub fn identity(run: &mut Run) -> rusqlite::Result<()> {
-    match recorded(run.db) {
-        Ok(Some(id)) if !uuid::is_random(&id) => run.problems.add(
-            "meta",
-            format_args!("database_id is {id:?}, which is no random UUID in lower case"),
-        ),
-        Err(rusqlite::Error::InvalidColumnType(..)) => {
-            run.problems.add("meta", "database_id is not text");
-        }
-        recorded => drop(recorded?),
+pub fn history(run: &mut Run, counters: &Counters) -> rusqlite::Result<()> {
+    use rusqlite::Error::{IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows};
+    let fault = match identity::recorded(run.db) {
+        Ok(identity) => identity.and_then(|identity| identity.fault(counters.last_seq)),
+        Err(
+            error @ (InvalidColumnType(..) | IntegralValueOutOfRange(..) | QueryReturnedNoRows),
+        ) => Some(format!("the identity cannot be read: {error}")),
+        Err(error) => return Err(error),
+    };
+    if let Some(fault) = fault {
+        run.problems.add("meta", fault);
     }
     Ok(())
 }
