@@ -29,7 +29,7 @@ async function look(turn) {
   }
   notice("");
   const fresh = await answer.json();
-  const isAnother = stats !== null && fresh.last_seq < stats.last_seq;
+  const isAnother = stats !== null && (fresh.database_id !== stats.database_id || fresh.last_seq < stats.last_seq);
   showStats(fresh, round);
   if (isAnother) restart();
   await showCommits(round);

@@ -20,17 +20,17 @@ function stringEnd(json, at) {
 /** One event's line: its members, and the text of its payload. */
 export function parseEvent(raw) {
   const event = JSON.parse(raw);
-  if (event.gap) return event;
+  if (event.gap || event.reset) return event;
   // Within a string both would have a backslash in front of their quotes.
   const payload = raw.slice(raw.indexOf(',"payload":') + 11, raw.lastIndexOf(',"processed_at":'));
   return { ...event, payload, raw };
 }
 
-/** The events of a page, from the text of the page. */
-export function eventsOfPage(page) {
+/** The events of a page and the address of the next page, from the text of the page. */
+export function parsePage(page) {
   const events = [];
-  let [depth, from] = [0, 0];
-  for (let at = page.indexOf(',"events":[') + 11; depth >= 0 && at < page.length; at += 1) {
+  let [depth, from, at] = [0, 0, page.indexOf(',"events":[') + 11];
+  for (; depth >= 0 && at < page.length; at += 1) {
     const code = page.charCodeAt(at);
     if (code === QUOTE) at = stringEnd(page, at) - 1;
     else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
@@ -41,7 +41,9 @@ export function eventsOfPage(page) {
       if (depth === 0) events.push(parseEvent(page.slice(from, at + 1)));
     }
   }
-  return events;
+  // Members follow the list, after a comma.
+  const { next } = JSON.parse(`{${page.slice(at + 1)}`);
+  return { events, next };
 }
 
 /** JSON without white space between its tokens, with each member on a line of its own. */

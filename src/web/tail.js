@@ -1,6 +1,6 @@
 // The events as they come, the newest first: of all topics or some, paused or not, searched or not.
 import { ask, reason, TOKEN_CHANGED } from "./ask.js";
-import { eventsOfPage, parseEvent, showEvent } from "./event.js";
+import { parseEvent, parsePage, showEvent } from "./event.js";
 import { acceptedNow, stats } from "./figures.js";
 import { TOPIC_CHOSEN } from "./topics.js";
 import { byId, element, setText, sleep, visible, walkWithArrows, whole } from "./text.js";
@@ -26,6 +26,8 @@ const eventOf = new WeakMap();
 let session = new AbortController();
 let topic = "";
 let lastSeq = 0;
+/** The id of the database that this seq is of; none before an answer has said it. */
+let database = null;
 let state = "";
 
 const paused = { is: false, events: [], count: 0 };
@@ -108,16 +110,42 @@ function query(...more) {
   return [topic && `topic=${encodeURIComponent(topic)}`, ...more].filter(Boolean).join("&");
 }
 
+/** An answer; begins again where it is of another database than what is shown. */
+async function askForEvents(path, options) {
+  const answer = await ask(path, options);
+  if (!answer.ok) throw new Error(await reason(answer));
+  const id = answer.headers.get("Log-Aggregator-Database");
+  if (database !== null && id !== database) restart();
+  else database = id;
+  options.signal.throwIfAborted();
+  return answer;
+}
+
+/** The newest events that have not been shown, the oldest first, and whether there may be others before them. */
+async function newest(signal) {
+  const events = [];
+  let text = 0;
+  let path = `/events?${query(`limit=${PAGE_EVENTS}`)}`;
+  // A page has fewer events where they are large: only `next` says whether there are more.
+  while (path !== null && events.length < PAGE_EVENTS && text < SHOWN_TEXT) {
+    const answer = await askForEvents(path, { signal });
+    const page = parsePage(await answer.text());
+    const fresh = page.events.filter(event => event.seq > lastSeq);
+    events.push(...fresh);
+    for (const { raw } of fresh) text += raw.length;
+    path = fresh.length < page.events.length ? null : page.next;
+  }
+  signal.throwIfAborted();
+  const hasMore = path !== null || events.length > PAGE_EVENTS;
+  return { fresh: events.slice(0, PAGE_EVENTS).reverse(), hasMore };
+}
+
 /** Shows the newest events that have not been shown. */
 async function showNewest(signal) {
-  const answer = await ask(`/events?${query(`limit=${PAGE_EVENTS}`)}`, { signal });
-  if (!answer.ok) throw new Error(await reason(answer));
-  const page = eventsOfPage(await answer.text()).reverse();
-  signal.throwIfAborted();
-  const fresh = page.filter(event => event.seq > lastSeq);
+  const { fresh, hasMore } = await newest(signal);
   if (fresh.length === 0) return;
   const passed = fresh[0].seq - lastSeq - 1;
-  if (lastSeq > 0 && passed > 0 && fresh.length === PAGE_EVENTS) {
+  if (lastSeq > 0 && passed > 0 && hasMore) {
     fresh.unshift({ note: topic ? "… others in between" : `… ${whole.format(passed)} in between` });
   }
   lastSeq = fresh.at(-1).seq;
@@ -127,10 +155,9 @@ async function showNewest(signal) {
 /** Shows events behind a seq as they come, until the stream ends or more come than can be followed. */
 async function follow(after, signal) {
   const reading = new AbortController();
-  const answer = await ask(`/subscribe?${query(`after=${after}`)}`, {
+  const answer = await askForEvents(`/subscribe?${query(`after=${after}`)}`, {
     headers: { Accept: "application/x-ndjson" }, signal: AbortSignal.any([signal, reading.signal]),
   });
-  if (!answer.ok) throw new Error(await reason(answer));
   showState("live");
   const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = [];
@@ -152,6 +179,8 @@ async function follow(after, signal) {
       lines.unshift(rest.join(""));
       rest = [lines.pop()];
       for (const event of lines.filter(Boolean).map(parseEvent)) {
+        // What is shown is of a history that the server does not have any more.
+        if (event.reset) return restart();
         lastSeq = event.seq ?? lastSeq;
         waiting.push(event);
       }
@@ -222,6 +251,7 @@ export function restart() {
   session = new AbortController();
   topic = byId("tail-topic").value.trim();
   lastSeq = 0;
+  database = null;
   [paused.events, paused.count] = [[], 0];
   setPaused(false);
   list.replaceChildren();

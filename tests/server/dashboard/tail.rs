@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::{json, Value};
 
-use crate::chromium::{Chromium, Page};
+use crate::chromium::{url, Chromium, Page};
 use crate::harness::{event, Server};
 
 fn publish(server: &Server, topic: &str, ids: &[&str]) {
@@ -198,4 +198,75 @@ fn a_flood_is_followed_by_its_newest_events() {
     let seqs: Vec<u64> = serde_json::from_value(seqs).unwrap();
     assert!(seqs.len() <= 500 && seqs.windows(2).all(|pair| pair[0] > pair[1]));
     assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+/// A page of events ends where its payloads are large, with fewer rows than were asked for.
+#[test]
+fn the_newest_events_are_shown_although_a_large_one_is_among_them() {
+    let Some(browser) = Chromium::start("large events in the dashboard") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let mut ids: Vec<String> = (0..60).map(|n| format!("e{n}")).collect();
+    for id in &ids {
+        let mut event = event("t", id);
+        // Of two large ones one has more than a page holds, and the other ends its page with what follows.
+        event["payload"] = match id.as_str() {
+            "e57" => json!({"text": "x".repeat(5_000_000)}),
+            "e30" => json!({"text": ",\"next\":\"/none\"".repeat(100_000)}),
+            _ => json!({}),
+        };
+        server.publish(&event).expect(200);
+    }
+    let page = browser.open(&server);
+    ids.reverse();
+    wait_for_shown(&page, &ids[..50].join(" "));
+    publish(&server, "t", &["later"]);
+    page.wait_for_text("#events", "later");
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+/// The same seqs, and more of them, are other events.
+#[test]
+fn a_restored_database_is_shown_from_its_beginning() {
+    let Some(browser) = Chromium::start("the dashboard after a restore") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    publish(&server, "t", &["a", "b"]);
+    let database = server.setup().database_path().to_owned();
+    let copy = server.setup().directory().join("copy");
+    let run = |verb: &str, from: &std::path::Path, to: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_logagg"));
+        command
+            .args([verb, "--force", "--from"])
+            .arg(from)
+            .arg("--to")
+            .arg(to);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    run("backup", &database, &copy);
+    publish(&server, "t", &["c", "d"]);
+    let page = browser.open(&server);
+    wait_for_shown(&page, "d c b a");
+    let authority = url(&server).trim_start_matches("http://").replace('/', "");
+    let setup = server.setup().clone().listen([authority]);
+    let mut server = Some(server);
+    // With more events than before, with as many, and with fewer.
+    for (published, shown) in [
+        (&["e", "f", "g"][..], "g f e b a"),
+        (&["h", "i", "j"], "j i h b a"),
+        (&["k"], "k b a"),
+    ] {
+        server.take().expect("it runs").stop();
+        run("restore", &copy, &database);
+        let next = setup.start();
+        publish(&next, "t", published);
+        server = Some(next);
+        wait_for_shown(&page, shown);
+    }
+    let server = server.expect("it runs");
+    publish(&server, "t", &["l"]);
+    wait_for_shown(&page, "l k b a");
 }
