@@ -10,14 +10,18 @@ mod feed;
 mod idle;
 mod invariants;
 mod positions;
+mod reading;
+mod statistics;
 
 use std::time::Instant;
 
 use decoding::{DecodeQueue, Encoded};
 pub use feed::{Fed, Stream, Subscriber};
+use reading::{unreadable, ReadBudget};
 
+use crate::api::page::PageRequest;
 use crate::api::route::{self, Route};
-use crate::api::{access, dashboard, pages, publish, read, subscriptions, watch};
+use crate::api::{access, dashboard, pages, publish, read, watch};
 use crate::clock::{Now, Stamp, SteadyClock};
 use crate::event::{EventSpans, Span};
 use crate::http::encoding::Coding;
@@ -25,7 +29,7 @@ use crate::http::{Request, Response};
 use crate::hub::Recent;
 use crate::limits;
 use crate::logging;
-use crate::metrics::{Facts, Metrics};
+use crate::metrics::Metrics;
 use crate::ring::{Full, Ring, Slot};
 use crate::store::{Outcome, Store, StoreError};
 use crate::tokens::Tokens;
@@ -51,6 +55,8 @@ pub struct Options {
     /// Bytes of a body after decoding.
     pub max_body_bytes: usize,
     pub log_duplicates: LogDuplicates,
+    /// Units of reading in a slice ([`limits::READ_UNITS_PER_SLICE`]).
+    pub read_units: u64,
 }
 
 /// What became of a request.
@@ -61,6 +67,8 @@ pub enum Answer {
     AfterCommit,
     /// The answer has begun; [`App::feed`] goes on with it.
     Stream(Box<Stream>),
+    /// The answer takes more reading than there is time for in this turn; [`App::read_on`] goes on with it.
+    Reading(Box<PageRequest>),
 }
 
 /// The answer to a publication or to a change of a subscription, and a body buffer to use again.
@@ -109,6 +117,7 @@ pub struct App {
     /// This turn has committed events.
     has_committed: bool,
     connections: usize,
+    reading: ReadBudget,
     metrics: Metrics,
     /// The shell's clock, to time what is done inside one call; without one nothing is timed.
     clock: Option<fn() -> Instant>,
@@ -147,6 +156,7 @@ impl App {
             batches: 0,
             has_committed: false,
             connections: 0,
+            reading: ReadBudget::new(options.read_units),
             metrics: Metrics::default(),
             clock: None,
             summary: (0, 0),
@@ -224,11 +234,14 @@ impl App {
             Route::Description => Ok(pages::description(request)),
             Route::Docs => Ok(pages::docs(request)),
             Route::Redoc => Ok(pages::redoc(request)),
-            Route::Events => read::events(&mut self.store, query),
-            Route::Event { topic, event_id } => read::event(&mut self.store, &topic, &event_id),
-            Route::Topics => Ok(read::topics(&mut self.store)),
+            Route::Events => match self.page(query) {
+                Ok(answer) => return answer,
+                Err(error) => Err(error),
+            },
+            Route::Event { topic, event_id } => read::event(&self.store, &topic, &event_id),
+            Route::Topics => Ok(read::topics(&self.store)),
             Route::Stats => Ok(self.stats(now)),
-            Route::Subscriptions => Ok(subscriptions::list(&self.store)),
+            Route::Subscriptions => Ok(self.subscriptions()),
             Route::Subscription { name } | Route::Acknowledgement { name } => {
                 return self.subscription(ticket, request, body, name)
             }
@@ -238,6 +251,7 @@ impl App {
             },
             Route::Metrics => Ok(self.page_of_metrics(request, now)),
         };
+        self.charge(0);
         Answer::Now(response.unwrap_or_else(|error| unreadable(&error)))
     }
 
@@ -461,64 +475,6 @@ impl App {
         }
     }
 
-    fn health(&self, now: Now) -> Response {
-        let reason = if self.draining {
-            Some("shutting down".into())
-        } else {
-            self.fault.clone()
-        };
-        watch::health(reason, self.ring.len(), now.unix_us)
-            .header(read::DATABASE_FIELD, &self.store.identity().database_id)
-    }
-
-    fn stats(&mut self, now: Now) -> Response {
-        let mut stats: watch::Stats<'_> = self.statistics(now);
-        let topics = self.store.topics();
-        stats.topics = topics.names().take(limits::STATS_TOPICS_MAX).collect();
-        watch::stats(&stats)
-    }
-
-    fn page_of_metrics(&mut self, request: &Request, now: Now) -> Response {
-        let stats = self.statistics(now);
-        let facts = Facts {
-            stats: &stats,
-            is_healthy: self.fault.is_none(),
-            disk_available_bytes: self.store.disk_available_bytes(),
-            started: self.started.unix_us,
-        };
-        self.metrics.answer(request, &facts)
-    }
-
-    /// All statistics but the names of the topics.
-    fn statistics(&mut self, now: Now) -> watch::Stats<'static> {
-        let counters = self.store.counters();
-        let (database_bytes, wal_bytes) = self.store.file_sizes();
-        let uptime_seconds = (now.mono_ms - self.started.mono_ms) / 1_000;
-        watch::Stats {
-            received: counters.received(),
-            unique_processed: counters.unique_processed,
-            duplicate_dropped: counters.duplicate_dropped,
-            topics: Vec::new(),
-            uptime_seconds,
-            uptime_human: watch::uptime_human(uptime_seconds),
-            topic_count: self.store.topics().len(),
-            conflicts: counters.conflicts,
-            rejected: self.rejected,
-            queue_size: self.ring.len(),
-            queue_capacity: self.ring.capacity(),
-            batches: self.batches,
-            connections: self.connections,
-            subscribers: self.subscribers,
-            database_bytes,
-            wal_bytes,
-            last_seq: self.store.last_seq(),
-            first_seq: self.store.first_seq(),
-            events_removed: self.store.events_removed(),
-            version: env!("CARGO_PKG_VERSION"),
-            identity: self.store.identity().into(),
-        }
-    }
-
     /// From now on commits are timed by this clock.
     pub fn set_clock(&mut self, clock: fn() -> Instant) {
         self.clock = Some(clock);
@@ -570,11 +526,6 @@ fn shutting_down() -> Response {
     let mut response = unavailable("The server is shutting down; send the request again.");
     response.close = true;
     response
-}
-
-fn unreadable(error: &StoreError) -> Response {
-    log::error!("reading the database failed: {error}");
-    unavailable("The database cannot be read now; try again.")
 }
 
 fn unavailable(sentence: &str) -> Response {

@@ -201,6 +201,7 @@ impl ServeArgs {
                 ring_capacity: self.ring_capacity,
                 max_body_bytes: self.max_body_bytes,
                 log_duplicates: self.log_duplicates,
+                read_units: limits::READ_UNITS_PER_SLICE,
             },
             reactor: net::Options {
                 max_connections: self.max_connections,

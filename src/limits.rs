@@ -128,6 +128,32 @@ pub const PAGE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Seqs of one topic read ahead while several topics are merged.
 pub const TOPIC_SEQS_BUFFERED: usize = 64;
 
+// Reading, counted in units of about a quarter of a microsecond, so that a turn of the loop reads so much and no
+// more whatever is asked for, on each machine.
+
+/// Units of a slice of reading, some one or two milliseconds.
+pub const READ_UNITS_PER_SLICE: u64 = 4 * 1024;
+/// Slices that requests of a turn take together when they come; then the next ones wait.
+pub const READ_SLICES_AT_ONCE: u64 = 2;
+/// Slices of a turn, those included that go on with what has begun.
+pub const READ_SLICES_PER_TURN: u64 = 6;
+/// Pages that are searched for at a time; more wait until one of them has been found.
+pub const READS_AT_WORK: usize = 64;
+/// Milliseconds that a request waits for its first slice, or its next one, before it is answered 503.
+pub const READ_WAIT_MAX_MS: u64 = 10_000;
+/// Bytes of payload that are read, and written as JSON, in a unit.
+pub const READ_BYTES_PER_UNIT: u64 = 256;
+/// Units that an event takes besides its payload. That of its topic alone takes one.
+pub const EVENT_UNITS: u64 = 8;
+/// Units of a look into an index, or into one segment of the key index.
+pub const LOOK_UP_UNITS: u64 = 16;
+/// Units of a page of statistics, names of topics on it in one more, and units of a line in a list.
+pub const PAGE_UNITS: u64 = 128;
+pub const NAMES_PER_UNIT: u64 = 8;
+pub const LINE_UNITS: u64 = 2;
+/// Keys without a segment that are looked at in a unit.
+pub const ENTRIES_PER_UNIT: u64 = 256;
+
 // The store: the key index.
 
 /// Slots of a generation of recent keys: 2 MiB of 32 bytes each.
@@ -220,6 +246,8 @@ pub const TOKEN_MAX_BYTES: usize = 512;
 pub const PAGE_DEFAULT_EVENTS: usize = 100;
 /// Events on a page at the most.
 pub const PAGE_MAX_EVENTS: usize = 1_000;
+/// Bytes of the address of the next page, so that it fits into a request.
+pub const NEXT_MAX_BYTES: usize = 8_000;
 /// Names in the statistic `topics`.
 pub const STATS_TOPICS_MAX: usize = 1_000;
 
@@ -295,7 +323,7 @@ pub const CONVERT_RECORDS_PER_COMMIT: usize = 1_000_000;
 // Two bytes are for the one `{}` that stands for all absent payloads.
 const _: () = assert!(2 * BODY_CEILING_BYTES + 2 <= u32::MAX as usize);
 const _: () = assert!(BODY_LIMIT_MIN_BYTES < BODY_CEILING_BYTES as u64);
-const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES);
+const _: () = assert!(TARGET_MAX_BYTES < HEAD_MAX_BYTES && NEXT_MAX_BYTES < TARGET_MAX_BYTES);
 const _: () = assert!(CHUNK_LINE_MAX_BYTES < HEAD_MAX_BYTES && TRAILERS_MAX_BYTES < HEAD_MAX_BYTES);
 // No single line is refused for its length as framing, and no plain chunk of one byte has an excess.
 const _: () = assert!((CHUNK_LINE_MAX_BYTES as u64) < CHUNK_EXCESS_MAX_BYTES);

@@ -9,6 +9,7 @@ use log::LevelFilter;
 use logagg::app::{self, LogDuplicates};
 use logagg::cli::{self, Command};
 use logagg::config::Config;
+use logagg::limits;
 use logagg::logging::Format;
 use logagg::net::{self, Listen, Settings};
 use logagg::store::{Durability, Limit, OpenOptions, Retention};
@@ -98,6 +99,7 @@ fn defaults_are_the_documented_ones() {
                 ring_capacity: 10_000,
                 max_body_bytes: 16 << 20,
                 log_duplicates: LogDuplicates::Each,
+                read_units: limits::READ_UNITS_PER_SLICE,
             },
             reactor: net::Options {
                 max_connections: 10_000,

@@ -146,6 +146,7 @@ impl Driven {
             ring_capacity: RING_CAPACITY,
             max_body_bytes: MAX_BODY_BYTES,
             log_duplicates: LogDuplicates::Off,
+            read_units: limits::READ_UNITS_PER_SLICE,
         };
         let nobody = ([127, 0, 0, 1], 0).into();
         let traffic = drive
@@ -210,7 +211,7 @@ fn handle(app: &mut App, ticket: usize, conn: &mut Conn, now: Now) {
                 let body = conn.take_body();
                 match app.handle(ticket as u64, &conn.request(), body, now) {
                     Answer::Now(response) => conn.respond(&response, now),
-                    Answer::AfterCommit | Answer::Stream(_) => return,
+                    Answer::AfterCommit | Answer::Stream(_) | Answer::Reading(_) => return,
                 }
             }
             Step::Refused(_) => return,

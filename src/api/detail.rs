@@ -79,6 +79,11 @@ impl Details {
         Details(vec![Detail::value_error(loc, msg)])
     }
 
+    /// A fault of the query as a whole.
+    pub fn whole_query(msg: impl Into<Cow<'static, str>>) -> Details {
+        Details(vec![Detail::value_error(vec![Step::from("query")], msg)])
+    }
+
     /// A fault of the body as a whole.
     pub fn body(msg: impl Into<Cow<'static, str>>) -> Details {
         Details(vec![Detail::value_error(vec![Step::from("body")], msg)])

@@ -8,6 +8,7 @@ pub mod dashboard;
 pub mod detail;
 pub mod endpoint;
 pub mod json;
+pub mod page;
 pub mod pages;
 pub mod publish;
 pub mod publish_body;

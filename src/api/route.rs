@@ -7,6 +7,15 @@ use crate::event::name_error;
 use crate::http::{Method, Request, Response};
 use crate::tokens::Scope;
 
+/// How much work it is to answer a request that reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// As much whatever is stored.
+    Small,
+    /// Up to a slice, or several.
+    Slice,
+}
+
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -166,6 +175,28 @@ impl Route {
             | Route::Stats
             | Route::Metrics
             | Route::Description => true,
+        }
+    }
+
+    /// How much has to be read for its answer; none where that is nothing worth counting. A new route has to
+    /// choose.
+    pub fn effort(&self) -> Option<Effort> {
+        match self {
+            Route::Health
+            | Route::Publish
+            | Route::Root
+            | Route::Docs
+            | Route::Redoc
+            | Route::Asset { .. }
+            | Route::Description
+            | Route::Subscription { .. }
+            | Route::Acknowledgement { .. } => None,
+            Route::Stats | Route::Metrics => Some(Effort::Small),
+            Route::Events
+            | Route::Event { .. }
+            | Route::Topics
+            | Route::Subscribe
+            | Route::Subscriptions => Some(Effort::Slice),
         }
     }
 

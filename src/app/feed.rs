@@ -91,7 +91,9 @@ impl App {
             until: (!asked.follow).then_some(head),
         };
         let mut first = Vec::new();
-        let fed = self.feed(&mut subscriber, STREAM_SLICE_BYTES, &mut first)?;
+        let fed = self.feed_slice(&mut subscriber, STREAM_SLICE_BYTES, &mut first);
+        self.charge(0);
+        let fed = fed?;
         Ok(Answer::Stream(Box::new(Stream {
             head: asked
                 .format
@@ -105,6 +107,18 @@ impl App {
 
     /// Appends the next slice for a subscriber: `max_bytes` of it, or one event where that is larger.
     pub fn feed(
+        &mut self,
+        subscriber: &mut Subscriber,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Fed, StoreError> {
+        let fed = self.feed_slice(subscriber, max_bytes, out);
+        // Streams have their own part of a turn.
+        self.store.take_work();
+        fed
+    }
+
+    fn feed_slice(
         &mut self,
         subscriber: &mut Subscriber,
         max_bytes: usize,

@@ -3,7 +3,8 @@
 
 use super::{unavailable, Answer, App, Committed, Ticket};
 use crate::api::subscriptions::{self, Member};
-use crate::http::{Method, Request};
+use crate::http::{Method, Request, Response};
+use crate::limits;
 use crate::store::{Change, Changed};
 
 /// Changes that wait for the next commit, and who waits for them.
@@ -49,6 +50,13 @@ impl App {
             }
             Err(refusal) => Answer::Now(*refusal),
         }
+    }
+
+    /// Answers `GET /subscriptions`.
+    pub(super) fn subscriptions(&mut self) -> Response {
+        let count = self.store.subscriptions().len() as u64;
+        self.charge(count * limits::LINE_UNITS);
+        subscriptions::list(&self.store)
     }
 
     /// The waiting changes have been committed.

@@ -127,6 +127,11 @@ impl TopicFilter {
     pub fn patterns(&self) -> impl ExactSizeIterator<Item = Pattern<'_>> {
         self.patterns.iter().map(|entry| self.pattern(entry))
     }
+
+    /// One of them by its place.
+    pub fn pattern_at(&self, at: usize) -> Option<Pattern<'_>> {
+        self.patterns.get(at).map(|entry| self.pattern(entry))
+    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ use std::io;
 use super::journal::{Exchange, Peer};
 use super::memory::Share;
 use super::platform::Wire;
+use super::reads::Read;
 use super::streams::Stream;
 use crate::app::Ticket;
 use crate::clock::Now;
 use crate::http::Conn;
+use crate::limits::READ_WAIT_MAX_MS;
 
 /// What a try to read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub struct Client<S> {
     pub closing: bool,
     /// What its answer in hand is fed from.
     pub stream: Option<Box<Stream>>,
+    /// Its request in hand waits for its turn to read.
+    pub read: Option<Read>,
 }
 
 impl<S: Wire> Client<S> {
@@ -88,6 +92,7 @@ impl<S: Wire> Client<S> {
             accounted: Share::default(),
             closing: false,
             stream: None,
+            read: None,
         }
     }
 
@@ -191,7 +196,9 @@ impl<S: Wire> Client<S> {
         let since = self.paused_since.filter(|_| self.is_paused);
         let paused = since.map(|since| since + pause_ms);
         let beat = self.stream.as_ref().map(|stream| stream.beat_at);
-        [self.peer_deadline(), paused, beat]
+        let read = self.read.as_ref();
+        let read = read.map(|read| read.since + READ_WAIT_MAX_MS);
+        [self.peer_deadline(), paused, beat, read]
             .into_iter()
             .flatten()
             .min()

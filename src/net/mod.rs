@@ -14,6 +14,7 @@ mod listener;
 mod memory;
 mod platform;
 mod reactor;
+mod reads;
 mod serve;
 mod streams;
 mod supervisor;

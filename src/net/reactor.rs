@@ -15,8 +15,8 @@
 //! 7. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
 //!    exists before its events are on disk.
 //! 8. *flush* is the one place that writes to sockets.
-//! 9. *feed* gives subscribers their next slices. It stands behind *flush*, so that no publisher waits
-//!    for its answer longer because many want to read.
+//! 9. *feed* gives subscribers, and pages that take long, their next slices. It comes after *flush*, so that no
+//!    publisher waits for its answer longer because many want to read.
 //! 10. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count. Nobody is given
 //!     up whose socket has not been tried since.
 //! 11. *close* is the one place that closes, last, so that no phase before it meets a dead key.
@@ -27,6 +27,7 @@ mod expire;
 mod feed;
 mod invariants;
 mod life;
+mod reads;
 mod requests;
 mod room;
 
@@ -42,6 +43,7 @@ use super::deadlines::Deadlines;
 use super::journal::Journal;
 use super::memory::{Share, SharedMemory};
 use super::platform::{Platform, Readiness, Sleep, Told};
+use super::reads::Reads;
 use super::streams::Streams;
 use crate::app::{App, Committed};
 use crate::clock::Now;
@@ -85,6 +87,7 @@ pub struct Reactor<P: Platform> {
     told: Vec<Told>,
     committed: Vec<Committed>,
     streams: Streams,
+    reads: Reads,
     /// Memory for the slice in hand, lent to its connection until that has been sent.
     spare_output: Vec<u8>,
     /// When the poll of this turn ended.
@@ -117,6 +120,7 @@ impl<P: Platform> Reactor<P> {
             told: Vec::new(),
             committed: Vec::new(),
             streams: Streams::default(),
+            reads: Reads::default(),
             spare_output: Vec::new(),
             turn_began: started,
             journal: Journal::new(options.access_log, started),
@@ -145,6 +149,7 @@ impl<P: Platform> Reactor<P> {
     pub fn turn(&mut self) -> io::Result<bool> {
         self.poll(self.sleep())?;
         self.turn_began = self.platform.instant();
+        self.app.begin_turn(self.reads.has_new());
         self.accept();
         self.serve_ready();
         self.serve_bulk();
@@ -197,6 +202,7 @@ impl<P: Platform> Reactor<P> {
         client.readable |= told.readable;
         client.read_closed |= told.read_closed;
         let streams = client.stream.is_some();
+        let works = client.read.as_ref().is_some_and(|read| read.page.is_some());
         if told.writable && !client.writable {
             client.writable = true;
             self.want_flush(key);
@@ -204,8 +210,8 @@ impl<P: Platform> Reactor<P> {
         if told.readable {
             self.want_service(key);
         }
-        // A stream is not read meanwhile, so nothing else would tell.
-        if streams && told.gone {
+        // Neither is read meanwhile, so nothing else would tell.
+        if (streams && told.gone) || (works && (told.gone || told.read_closed)) {
             self.want_close(key);
         } else if streams && told.read_closed {
             self.peer_has_finished(key);
@@ -216,7 +222,7 @@ impl<P: Platform> Reactor<P> {
     fn sleep(&self) -> Sleep {
         let queued = !self.ready.is_empty() || !self.flush.is_empty() || !self.bulk.is_empty();
         let has_work = self.more_idle_work || self.app.is_decoding();
-        if queued || self.streams.is_any_queued() || has_work {
+        if queued || self.streams.is_any_queued() || self.can_read() || has_work {
             return Sleep::Not;
         }
         let drain_ends = match self.life {
@@ -420,6 +426,7 @@ impl<P: Platform> Reactor<P> {
             if client.stream.is_some() {
                 self.count_streams(-1);
             }
+            self.forget_read(client.read);
         }
         self.wake_paused();
     }

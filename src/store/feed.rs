@@ -3,7 +3,7 @@
 use super::read::{clamp, stored_event, StoredEvent, TopicMerge, COLUMNS};
 use super::{no_event, Bound, Store, StoreError, TopicId};
 use crate::event::TopicFilter;
-use crate::limits::{FEED_BYTES_MAX, FEED_ROWS_MAX, FEED_TOPICS_MERGED};
+use crate::limits::{EVENT_UNITS, FEED_BYTES_MAX, FEED_ROWS_MAX, FEED_TOPICS_MERGED};
 
 /// Which events a slice is to bring.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,7 @@ impl Store {
             let mut rows = statement.query([clamp(seq)])?;
             let row = rows.next()?.ok_or_else(|| no_event(seq))?;
             rows_read += 1;
+            self.work.add(EVENT_UNITS);
             if !take(stored_event(&self.topics, row)?) || rows_read == FEED_ROWS_MAX {
                 return Ok(seq);
             }
@@ -50,7 +51,7 @@ impl Store {
 
     /// The topics that a filter wants, where they are so few that their own orders are merged. None where
     /// they are more, or all that there are: then going through the events costs less.
-    fn few_topics(&self, filter: &TopicFilter) -> Option<Vec<TopicId>> {
+    pub(super) fn few_topics(&self, filter: &TopicFilter) -> Option<Vec<TopicId>> {
         if filter.is_all() {
             return None;
         }
@@ -100,6 +101,8 @@ impl Store {
             after = slice.last_seq();
             rows_read += slice.len();
             bytes_read += slice.size();
+            self.work.add(slice.len() as u64);
+            self.work.add_bytes(slice.size());
         }
         Ok(after)
     }

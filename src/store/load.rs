@@ -20,6 +20,7 @@ use super::schema::recorded_check;
 use super::settle::Doubt;
 use super::subscriptions::Positions;
 use super::topics::{TopicId, Topics};
+use super::work::Work;
 use super::{damaged, unsigned, Counters, Store};
 
 /// The events behind a seq, in order.
@@ -60,6 +61,7 @@ impl Store {
             batch_topics: Vec::new(),
             keys: None,
             doubt: Doubt::default(),
+            work: Work::default(),
             options,
         };
         store.load_counters()?;

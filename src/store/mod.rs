@@ -20,6 +20,7 @@ mod load;
 mod lock;
 mod maintain;
 mod open;
+mod page;
 mod read;
 mod retain;
 mod schema;
@@ -29,6 +30,7 @@ mod snapshot;
 mod subscriptions;
 mod topics;
 mod wal_file;
+mod work;
 mod write;
 
 use std::path::PathBuf;
@@ -45,7 +47,8 @@ pub use identity::{Identity, Origin};
 use keys::fingerprint::Fingerprinter;
 pub use keys::IndexMemory;
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
-pub use read::{Bound, Page, PageQuery, StoredEvent};
+pub use page::{Page, PageQuery, PageSearch};
+pub use read::{Bound, StoredEvent};
 pub use retain::{Limit, Retention};
 pub use schema::create_tables;
 pub use subscriptions::{Change, Changed, Position};
@@ -170,6 +173,8 @@ pub struct Store {
     keys: Option<keys::KeyIndex>,
     /// What has to be made sure of before anything is committed or copied.
     doubt: settle::Doubt,
+    /// What has been read since it was last asked.
+    work: work::Work,
 }
 
 impl Store {
@@ -202,6 +207,11 @@ impl Store {
     /// The topics that have had events.
     pub fn topics(&self) -> &Topics {
         &self.topics
+    }
+
+    /// How much has been read since the last call, in units ([`crate::limits::READ_UNITS_PER_SLICE`]).
+    pub fn take_work(&self) -> u64 {
+        self.work.take()
     }
 
     /// What the key index takes of memory; none where SQLite's constraint tells duplicates.

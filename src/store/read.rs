@@ -1,4 +1,4 @@
-//! Reading: pages of events and single ones. Nothing is cached here; what is read is what has been
+//! Reading: single events, and the orders of topics. Nothing is cached here; what is read is what has been
 //! committed.
 
 use std::cmp::Reverse;
@@ -8,8 +8,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::topics::{TopicId, Topics};
 use super::{no_event, Store, StoreError};
-use crate::event::TopicFilter;
-use crate::limits;
+use crate::limits::{self, EVENT_UNITS, LOOK_UP_UNITS};
 
 /// One stored event, as borrowed from the row that holds it. The texts are UTF-8.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +34,15 @@ pub enum Bound {
 }
 
 impl Bound {
+    /// The seq.
+    pub(super) fn seq(self) -> u64 {
+        match self {
+            Bound::After(seq) | Bound::Before(seq) => seq,
+        }
+    }
+
     /// Where a page goes on behind this seq.
-    fn behind(self, seq: u64) -> Bound {
+    pub(super) fn behind(self, seq: u64) -> Bound {
         match self {
             Bound::After(_) => Bound::After(seq),
             Bound::Before(_) => Bound::Before(seq),
@@ -44,7 +50,7 @@ impl Bound {
     }
 
     /// A key that grows in the order of the page. The key of the key is the seq again.
-    fn key(self, seq: u64) -> u64 {
+    pub(super) fn key(self, seq: u64) -> u64 {
         match self {
             Bound::After(_) => seq,
             Bound::Before(_) => u64::MAX - seq,
@@ -59,96 +65,45 @@ pub struct TopicRange {
     pub bound: Bound,
     /// The events up to this seq have been removed.
     pub removed: u64,
+    /// No event of the topic has a greater seq.
+    pub newest: u64,
     /// How long the list of seqs may become.
     pub limit: usize,
 }
 
 impl TopicRange {
+    /// Whether a seq is one of those that are asked for.
+    pub fn has(&self, seq: u64) -> bool {
+        self.meets(seq, seq)
+    }
+
+    /// Whether one between these two can be, both included.
+    pub fn meets(&self, first: u64, last: u64) -> bool {
+        let (low, high) = match self.bound {
+            Bound::After(seq) => (seq.max(self.removed), u64::MAX),
+            Bound::Before(seq) => (self.removed, seq),
+        };
+        last > low && first < high && first <= self.newest
+    }
+
     /// How many seqs `list` may still take.
     pub fn room(&self, list: &[u64]) -> usize {
         self.limit.saturating_sub(list.len())
     }
 }
 
-/// Which events a page is to hold.
-#[derive(Clone, Debug)]
-pub struct PageQuery<'a> {
-    /// Names or, with a trailing `*`, prefixes; none means all topics.
-    pub topics: &'a [String],
-    pub bound: Bound,
-    /// Events on the page, at least one.
-    pub limit: usize,
-}
-
-/// What a page held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    pub count: usize,
-    /// The seq of the last event on the page, where more events follow behind it.
-    pub more_behind: Option<u64>,
-}
-
 pub(super) const COLUMNS: &str =
     "seq, topic_id, event_id, timestamp, source, payload, processed_at";
 
 impl Store {
-    /// Hands the events of a page to `take`, in order. A page ends early once it holds
-    /// [`limits::PAGE_MAX_BYTES`]; `more_behind` then says where to go on.
-    pub fn page(
-        &mut self,
-        query: &PageQuery,
-        mut take: impl FnMut(StoredEvent),
-    ) -> Result<Page, StoreError> {
-        let mut page = PageFill {
-            page: Page::default(),
-            bytes: 0,
-            limit: query.limit,
-            last_seq: 0,
-        };
-        match self.select(query.topics) {
-            Selection::All => {
-                let (sql, from) = match query.bound {
-                    Bound::After(seq) => (
-                        format!("SELECT {COLUMNS} FROM events WHERE seq > ?1 ORDER BY seq"),
-                        seq,
-                    ),
-                    Bound::Before(seq) => (
-                        format!("SELECT {COLUMNS} FROM events WHERE seq < ?1 ORDER BY seq DESC"),
-                        seq,
-                    ),
-                };
-                let mut statement = self.db.prepare_cached(&sql)?;
-                let mut rows = statement.query([clamp(from)])?;
-                while let Some(row) = rows.next()? {
-                    if !page.add(stored_event(&self.topics, row)?, &mut take) {
-                        break;
-                    }
-                }
-            }
-            Selection::Topics(ids) => {
-                let mut seqs = TopicMerge::new(self, &ids, query.bound)?;
-                let mut statement = self
-                    .db
-                    .prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE seq = ?1"))?;
-                while let Some(seq) = seqs.next()? {
-                    let mut rows = statement.query([seq as i64])?;
-                    let row = rows.next()?.ok_or_else(|| no_event(seq))?;
-                    if !page.add(stored_event(&self.topics, row)?, &mut take) {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(page.page)
-    }
-
     /// Hands the event of a key to `take`; says whether there is one.
     pub fn find(
-        &mut self,
+        &self,
         topic: &str,
         event_id: &str,
         take: impl FnOnce(StoredEvent),
     ) -> Result<bool, StoreError> {
+        self.work.add(LOOK_UP_UNITS);
         let Some(topic) = self.topics.id(topic) else {
             return Ok(false);
         };
@@ -165,13 +120,22 @@ impl Store {
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query([clamp(seq)])?;
         let row = rows.next()?.ok_or_else(|| no_event(seq))?;
-        take(stored_event(&self.topics, row)?);
+        let event = stored_event(&self.topics, row)?;
+        self.work.add(EVENT_UNITS);
+        self.work.add_bytes(event.payload.len());
+        take(event);
         Ok(true)
     }
 
     /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
-    fn topic_seqs(&self, range: &TopicRange, out: &mut Vec<u64>) -> rusqlite::Result<()> {
+    pub(super) fn topic_seqs(
+        &self,
+        range: &TopicRange,
+        out: &mut Vec<u64>,
+    ) -> rusqlite::Result<()> {
+        self.work.add(LOOK_UP_UNITS);
         if let Some(keys) = &self.keys {
+            self.work.add(keys.look_up_units(range));
             return keys.seqs_of(&self.db, range, out);
         }
         let (sql, from) = match range.bound {
@@ -190,50 +154,6 @@ impl Store {
             out.push(row.get::<_, i64>(0)? as u64);
         }
         Ok(())
-    }
-
-    pub(super) fn select(&mut self, patterns: &[String]) -> Selection {
-        if patterns.is_empty() || patterns.iter().any(|p| p == "*") {
-            return Selection::All;
-        }
-        let mut ids = Vec::new();
-        for pattern in TopicFilter::new(patterns).patterns() {
-            ids.extend(self.topics.matching(pattern, None));
-        }
-        ids.sort_unstable();
-        if ids.len() > 1 && ids.len() == self.topics.len() {
-            return Selection::All;
-        }
-        Selection::Topics(ids)
-    }
-}
-
-/// What patterns come to.
-pub(super) enum Selection {
-    All,
-    Topics(Vec<TopicId>),
-}
-
-/// Fills a page and notices when it is full.
-struct PageFill {
-    page: Page,
-    bytes: usize,
-    limit: usize,
-    last_seq: u64,
-}
-
-impl PageFill {
-    /// Takes an event, or says that the page is full.
-    fn add(&mut self, event: StoredEvent, take: &mut impl FnMut(StoredEvent)) -> bool {
-        if self.page.count == self.limit || self.bytes >= limits::PAGE_MAX_BYTES {
-            self.page.more_behind = Some(self.last_seq);
-            return false;
-        }
-        self.page.count += 1;
-        self.bytes += event.payload.len();
-        self.last_seq = event.seq;
-        take(event);
-        true
     }
 }
 
@@ -303,6 +223,7 @@ impl<'s> TopicMerge<'s> {
                 topic: buffer.topic,
                 bound,
                 removed: self.store.horizons.events,
+                newest: self.store.topics.get(buffer.topic).last_seq,
                 limit: limits::TOPIC_SEQS_BUFFERED,
             };
             self.store.topic_seqs(&range, &mut buffer.seqs)?;

@@ -296,7 +296,12 @@ impl Pair {
             bound,
             limit,
         };
-        let page = self.store().page(&query, |event| found.push(event.seq));
+        let store = self.store();
+        let mut search = store.begin_page(&query);
+        while !search.is_over() {
+            store.search_page(&mut search, 1).unwrap();
+        }
+        let page = store.read_page(&search, |event| found.push(event.seq));
         let page = page.unwrap();
 
         let has_topic = |key: &u16| topics.contains(&topic_name(key % TOPICS));

@@ -8,7 +8,7 @@ use logagg::limits::{GENERATION_ENTRIES, MERGE_WIDTH};
 use logagg::store::{Bound, Dedup, PageQuery, Store};
 
 use crate::harness::{
-    commit, copy, find, idle_until_done, open, options, publication, template_event, Folder,
+    commit, copy, find, idle_until_done, open, options, page, publication, template_event, Folder,
 };
 
 /// Keeps the errors that are logged.
@@ -245,7 +245,7 @@ fn damaged_pages_end_no_program() {
                         bound,
                         limit: 100,
                     };
-                    let _ = store.page(&query, |_| ());
+                    let _ = page(&store, &query, |_| ());
                 }
             }
         }

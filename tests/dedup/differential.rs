@@ -11,7 +11,7 @@ use logagg::store::{Bound, Dedup, Outcome, PageQuery, Retention, Store, StoreErr
 
 use crate::audit::{audit, Audit};
 use crate::harness::{
-    copy, copy_template, idle_until_done, is_clean, mix, options, publication, seeds,
+    copy, copy_template, idle_until_done, is_clean, mix, options, page, publication, seeds,
     template_event, topic_name, Chance, Event, Folder, TEMPLATE_EVENTS,
 };
 
@@ -294,7 +294,7 @@ impl Pair {
             };
             let (page, _) = self.same(|store| {
                 let mut events = Vec::new();
-                let page = store.page(&query, |e| {
+                let page = page(store, &query, |e| {
                     let content = (
                         e.topic.to_owned(),
                         e.event_id.to_owned(),

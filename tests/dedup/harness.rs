@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use logagg::event::{EventSpans, Publication, Span};
 use logagg::limits::MERGE_WIDTH;
 use logagg::store::{
-    check, CheckOptions, Dedup, Durability, OpenOptions, Outcome, Report, Retention, Store,
+    check, CheckOptions, Dedup, Durability, OpenOptions, Outcome, Page, PageQuery, Report,
+    Retention, Store, StoreError, StoredEvent,
 };
 
 use crate::audit::audit;
@@ -243,4 +244,17 @@ pub fn copy_template(path: &Path, dedup: Dedup) {
         fs::read(&path).unwrap()
     });
     fs::write(path, content).unwrap();
+}
+
+/// A page, searched for in small slices.
+pub fn page(
+    store: &Store,
+    query: &PageQuery,
+    take: impl FnMut(StoredEvent),
+) -> Result<Page, StoreError> {
+    let mut search = store.begin_page(query);
+    while !search.is_over() {
+        store.search_page(&mut search, 50)?;
+    }
+    store.read_page(&search, take)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use logagg::store::{Bound, Dedup, Limit, Outcome, PageQuery, Retention, Store};
 
 use crate::differential::Pair;
-use crate::harness::{options, publication, seeds, Chance, Event, Folder};
+use crate::harness::{options, page, publication, seeds, Chance, Event, Folder};
 
 /// Ages in microseconds; a commit moves the clock of the pairs by some twenty.
 fn ages(events: i64, keys: Option<i64>) -> Retention {
@@ -63,7 +63,7 @@ fn oldest(store: &mut Store) -> Option<(u64, i64)> {
     };
     let mut found = None;
     let take = |event: logagg::store::StoredEvent| found = Some((event.seq, event.processed_at));
-    store.page(&query, take).unwrap();
+    page(store, &query, take).unwrap();
     found
 }
 

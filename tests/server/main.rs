@@ -45,6 +45,7 @@ mod systemd;
 mod tokens;
 #[cfg(not(target_feature = "crt-static"))]
 mod trouble;
+mod turns;
 mod wait;
 mod wal;
 mod watching;

@@ -68,3 +68,27 @@ fn what_means_nothing_and_what_breaks_caches_is_passed_over() {
         client.get(target).expect(200);
     }
 }
+
+#[test]
+fn a_page_whose_next_would_not_fit_into_an_address_is_422() {
+    let server = Server::start(&[]);
+    let topic = ":".repeat(200);
+    server
+        .publish(&json!([event(&topic, "1"), event(&topic, "2")]))
+        .expect(200);
+    let mut client = server.client();
+    let mut page = |count: usize| {
+        let topics = format!("topic={topic}&").repeat(count);
+        client.get(&format!("/events?{topics}limit=1"))
+    };
+    // A colon is one byte in this request, and three in an address that is safe everywhere.
+    let next = page(13).expect(200)["next"].clone();
+    let next = next.as_str().expect("there is a second event");
+    assert!((7_500..=8_000).contains(&next.len()), "{}", next.len());
+    let refused = page(14).expect(422);
+    assert_eq!(refused["detail"][0]["loc"], json!(["query"]));
+    assert_eq!(refused["detail"].as_array().map(Vec::len), Some(1));
+    let second = client.get(next).expect(200);
+    assert_eq!(seqs_of(&second), [1]);
+    assert_eq!(second["next"], Value::Null);
+}

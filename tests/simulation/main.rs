@@ -33,7 +33,7 @@ use trace::Tally;
 const SEEDS: u64 = 256;
 
 /// What must have happened in a plain run, or the simulation has gone blind.
-const MARKS: [&str; 26] = [
+const MARKS: [&str; 27] = [
     "100 continue",
     "408 for a body",
     "408 for a head",
@@ -48,6 +48,7 @@ const MARKS: [&str; 26] = [
     "a disk without room",
     "a locked database",
     "a lock that was waited for",
+    "a page that nobody waits for",
     "a partial answer",
     "a reader that stalls for good",
     "a refused framing",

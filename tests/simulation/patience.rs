@@ -181,6 +181,17 @@ impl World {
         {
             return;
         }
+        // A page that takes long is not searched for who has ended its side.
+        let is_page = |asked: &Asked| matches!(asked.wanted, Wanted::Page(_)) && is_open(asked);
+        if link.has_ended
+            && link
+                .asked
+                .iter()
+                .find(|asked| asked.status.is_none())
+                .is_some_and(is_page)
+        {
+            return self.trace.mark("a page that nobody waits for");
+        }
         assert!(
             !has_open,
             "{id} is closed with a request that was not answered"

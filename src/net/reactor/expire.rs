@@ -31,6 +31,7 @@ impl<P: Platform> Reactor<P> {
                 client.conn.expire(self.now);
                 self.want_service(key);
             }
+            self.expire_read(key);
             self.drop_given_up(key);
             self.beat(key);
             self.after_change(key);

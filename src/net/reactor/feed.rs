@@ -42,7 +42,6 @@ impl<P: Platform> Reactor<P> {
         if self.streams.count == 0 {
             // Those who have gone may still stand in a queue, and the poll would never sleep again.
             self.streams.clear();
-            return;
         }
         let head = self.app.head();
         let has_committed = head != self.streams.head;
@@ -50,18 +49,31 @@ impl<P: Platform> Reactor<P> {
         if self.life != Life::Serving {
             self.end_streams(head);
         }
-        if !self.streams.is_any_queued() {
+        if !self.streams.is_any_queued() && !self.can_read() {
             return;
         }
         let begun = self.platform.instant();
         let budget = self.spare_time(has_committed);
         // Who is near the head comes first, and leaves the others half of the time.
-        for (from_memory, until) in [(true, begun + budget / 2), (false, begun + budget)] {
-            while let Some(ticket) = self.streams.next(from_memory) {
+        while let Some(ticket) = self.streams.next(true) {
+            self.feed_one(ticket, !has_committed);
+            if self.platform.instant() >= begun + budget / 2 {
+                break;
+            }
+        }
+        let quiet = Duration::from_micros(limits::SPARE_QUIET_US);
+        let share = budget.as_secs_f32() / quiet.as_secs_f32();
+        let mut slices = 0;
+        loop {
+            let stream = self.streams.next(false);
+            if let Some(ticket) = stream {
                 self.feed_one(ticket, !has_committed);
-                if self.platform.instant() >= until {
-                    break;
-                }
+            }
+            let has_read = self.read_one(share, slices == 0);
+            slices += usize::from(has_read);
+            let is_done = stream.is_none() && !has_read;
+            if is_done || self.platform.instant() >= begun + budget {
+                break;
             }
         }
         // Those who have been written to stand on the list no more, so that the next poll may sleep.

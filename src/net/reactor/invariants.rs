@@ -14,6 +14,12 @@ impl<P: Platform> Reactor<P> {
         assert!(self.closing.is_empty() && self.committed.is_empty() && self.told.is_empty());
         let streams = self.clients.iter().filter(|(_, c)| c.stream.is_some());
         assert_eq!(self.streams.count, streams.count(), "streams");
+        let works = |client: &Client<P::Stream>| {
+            let page = client.read.as_ref().map(|read| read.page.is_some());
+            page.unwrap_or(false)
+        };
+        let working = self.clients.iter().filter(|(_, client)| works(client));
+        assert_eq!(self.reads.working, working.count(), "pages at work");
         for (key, client) in &self.clients {
             client.check_invariants();
             self.check_lists(key, client);
@@ -45,6 +51,10 @@ impl<P: Platform> Reactor<P> {
             !client.is_paused || self.memory.is_waiting(key),
             "client {key} waits for memory and will not be woken"
         );
+        assert!(
+            client.read.is_none() || self.reads.holds(client.ticket(key)),
+            "client {key} waits to read and is in no queue"
+        );
         if let Some(stream) = client.stream.as_ref().filter(|stream| stream.queued) {
             let ticket = client.ticket(key);
             assert!(
@@ -72,7 +82,7 @@ impl<S: Wire> Client<S> {
         );
         let can_be_handled = conn.has_untold_request() && conn.output().is_empty();
         assert!(
-            !can_be_handled || self.is_paused || self.on_ready_list,
+            !can_be_handled || self.is_paused || self.on_ready_list || self.read.is_some(),
             "nobody will handle a request that is complete"
         );
         let has_to_write = self.writable && !conn.output().is_empty();

@@ -8,46 +8,54 @@ use crate::limits;
 impl<P: Platform> Reactor<P> {
     /// Hands every complete request of a client to the application, until one has to wait.
     pub(super) fn handle_requests(&mut self, key: usize) {
-        let now = self.now;
-        loop {
-            let is_short = !self.memory.may_answer();
-            let client = &mut self.clients[key];
-            let output_max = if is_short {
-                0
-            } else {
-                limits::OUTPUT_WAIT_MAX_BYTES
-            };
-            if client.waits_for_commit || client.conn.output().len() > output_max {
-                break;
-            }
-            match client.conn.next(now) {
-                Step::Idle => break,
-                Step::Head => {
-                    self.journal.begin(client);
-                    match self.app.screen(&client.conn.request()) {
-                        None => client.conn.admit(now),
-                        Some(response) => self.journal.respond(client, &response, now),
-                    }
-                }
-                Step::Request if is_short && self.put_off(key) => break,
-                Step::Request => {
-                    let client = &mut self.clients[key];
-                    self.journal.begin(client);
-                    let (ticket, body) = (client.ticket(key), client.conn.take_body());
-                    let held = body.capacity();
-                    client.paused_since = None;
-                    match self.app.handle(ticket, &client.conn.request(), body, now) {
-                        Answer::Now(response) => self.journal.respond(client, &response, now),
-                        Answer::AfterCommit => client.wait_for_commit(held),
-                        Answer::Stream(stream) => self.begin_stream(key, *stream),
-                    }
-                }
-                Step::Refused(status) => self.journal.refused(&mut self.clients[key], status),
-            }
-        }
+        while self.handle_request(key, false) {}
         if self.journal.is_full() {
             let now = self.platform.instant();
             self.settle_journal(now);
         }
+    }
+
+    /// Hands the next request to the application if it is complete. `has_its_turn` where it has waited to
+    /// read, and a place among those at work is kept for it. Says whether there may be another one.
+    pub(super) fn handle_request(&mut self, key: usize, has_its_turn: bool) -> bool {
+        let now = self.now;
+        let is_short = !self.memory.may_answer();
+        let client = &mut self.clients[key];
+        let output_max = if is_short {
+            0
+        } else {
+            limits::OUTPUT_WAIT_MAX_BYTES
+        };
+        let waits = client.waits_for_commit || client.read.is_some();
+        if waits || client.conn.output().len() > output_max {
+            return false;
+        }
+        match client.conn.next(now) {
+            Step::Idle => return false,
+            Step::Head => {
+                self.journal.begin(client);
+                match self.app.screen(&client.conn.request()) {
+                    None => client.conn.admit(now),
+                    Some(response) => self.journal.respond(client, &response, now),
+                }
+            }
+            Step::Request if is_short && self.put_off(key) => return false,
+            Step::Request if self.has_to_wait_to_read(key) => return false,
+            Step::Request => {
+                let client = &mut self.clients[key];
+                self.journal.begin(client);
+                let (ticket, body) = (client.ticket(key), client.conn.take_body());
+                let held = body.capacity();
+                client.paused_since = None;
+                match self.app.handle(ticket, &client.conn.request(), body, now) {
+                    Answer::Now(response) => self.journal.respond(client, &response, now),
+                    Answer::AfterCommit => client.wait_for_commit(held),
+                    Answer::Stream(stream) => self.begin_stream(key, *stream),
+                    Answer::Reading(page) => self.begin_reading(key, page, has_its_turn),
+                }
+            }
+            Step::Refused(status) => self.journal.refused(&mut self.clients[key], status),
+        }
+        true
     }
 }

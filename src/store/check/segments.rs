@@ -416,6 +416,7 @@ fn name_missing(
             topic,
             bound: Bound::After(seq - 1),
             removed: 0,
+            newest: u64::MAX,
             limit: 1,
         };
         let list = segment.seqs_of(run.db, &range, &mut found);

@@ -87,6 +87,13 @@ impl Generation {
             .map_or(0, |(at, _)| self.slots[*at as usize].seq)
     }
 
+    /// The least seq; 0 when empty.
+    pub fn first_seq(&self) -> u64 {
+        self.order
+            .first()
+            .map_or(0, |(at, _)| self.slots[*at as usize].seq)
+    }
+
     /// The seqs of a topic, ascending.
     pub fn seqs_of(&self, topic: TopicId) -> impl DoubleEndedIterator<Item = u64> + '_ {
         self.order

@@ -34,7 +34,7 @@ use rusqlite::Connection;
 use super::read::{Bound, TopicRange};
 use super::retain::Horizons;
 use super::{damaged, TopicId};
-use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_LEVELS};
+use crate::limits::{ENTRIES_PER_UNIT, FILTER_BITS_PER_KEY, LOOK_UP_UNITS, SEGMENT_LEVELS};
 pub use asked::Asked;
 use asked::Suspects;
 use build::Build;
@@ -313,6 +313,33 @@ impl KeyIndex {
         Ok(())
     }
 
+    /// About how many units of work it takes to find a topic's seqs.
+    pub fn look_up_units(&self, range: &TopicRange) -> u64 {
+        let segments = self.segments_in(range).count();
+        let entries: usize = self.generations_in(range).map(Generation::len).sum();
+        segments as u64 * LOOK_UP_UNITS + entries as u64 / ENTRIES_PER_UNIT
+    }
+
+    fn segments_in<'k>(
+        &'k self,
+        range: &'k TopicRange,
+    ) -> impl DoubleEndedIterator<Item = &'k Segment> {
+        let is_in = |segment: &&Segment| {
+            let about = &segment.about;
+            range.meets(about.first_seq, about.last_seq)
+        };
+        self.segments.iter().filter(is_in)
+    }
+
+    fn generations_in<'k>(
+        &'k self,
+        range: &'k TopicRange,
+    ) -> impl DoubleEndedIterator<Item = &'k Generation> {
+        let is_in =
+            |generation: &&Generation| range.meets(generation.first_seq(), generation.last_seq());
+        self.generations.iter().filter(is_in)
+    }
+
     /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
     pub fn seqs_of(
         &self,
@@ -322,30 +349,25 @@ impl KeyIndex {
     ) -> rusqlite::Result<()> {
         let topic = range.topic;
         match range.bound {
-            Bound::After(from) => {
-                let from = from.max(range.removed);
-                let segments = self.segments.iter();
-                for segment in segments.filter(|s| s.about.last_seq > from) {
+            Bound::After(_) => {
+                for segment in self.segments_in(range) {
                     if range.room(out) == 0 {
                         return Ok(());
                     }
                     segment.seqs_of(db, range, out)?;
                 }
-                for generation in self.generations.iter().filter(|g| g.last_seq() > from) {
-                    let behind = generation.seqs_of(topic).filter(|seq| *seq > from);
-                    out.extend(behind.take(range.room(out)));
+                for generation in self.generations_in(range) {
+                    let seqs = generation.seqs_of(topic).filter(|seq| range.has(*seq));
+                    out.extend(seqs.take(range.room(out)));
                 }
             }
-            Bound::Before(from) => {
-                for generation in self.generations.iter().rev() {
+            Bound::Before(_) => {
+                for generation in self.generations_in(range).rev() {
                     let seqs = generation.seqs_of(topic).rev();
-                    let in_front = seqs.filter(|seq| *seq < from);
-                    let stored = in_front.take_while(|seq| *seq > range.removed);
-                    out.extend(stored.take(range.room(out)));
+                    let seqs = seqs.filter(|seq| range.has(*seq));
+                    out.extend(seqs.take(range.room(out)));
                 }
-                let segments = self.segments.iter().rev();
-                let stored = segments.take_while(|s| s.about.last_seq > range.removed);
-                for segment in stored.filter(|s| s.about.first_seq < from) {
+                for segment in self.segments_in(range).rev() {
                     if range.room(out) == 0 {
                         return Ok(());
                     }

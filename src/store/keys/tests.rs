@@ -211,6 +211,7 @@ fn the_seqs_of_a_topic_come_in_order_and_within_their_bounds() {
                         topic,
                         bound,
                         removed,
+                        newest: u64::MAX,
                         limit: limit + seqs.len(),
                     };
                     segment.seqs_of(&db, &range, &mut seqs).unwrap();

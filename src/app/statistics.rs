@@ -1,0 +1,73 @@
+//! What the server says of itself: `GET /health`, `/stats` and `/metrics`.
+
+use super::App;
+use crate::api::{read, watch};
+use crate::clock::Now;
+use crate::http::{Request, Response};
+use crate::limits;
+use crate::metrics::Facts;
+
+impl App {
+    pub(super) fn health(&self, now: Now) -> Response {
+        let reason = if self.draining {
+            Some("shutting down".into())
+        } else {
+            self.fault.clone()
+        };
+        watch::health(reason, self.ring.len(), now.unix_us)
+            .header(read::DATABASE_FIELD, &self.store.identity().database_id)
+    }
+
+    pub(super) fn stats(&mut self, now: Now) -> Response {
+        let mut stats: watch::Stats<'_> = self.statistics(now);
+        let topics = self.store.topics();
+        stats.topics = topics.names().take(limits::STATS_TOPICS_MAX).collect();
+        let units = limits::PAGE_UNITS + stats.topics.len() as u64 / limits::NAMES_PER_UNIT;
+        let response = watch::stats(&stats);
+        self.charge(units);
+        response
+    }
+
+    pub(super) fn page_of_metrics(&mut self, request: &Request, now: Now) -> Response {
+        let stats = self.statistics(now);
+        let facts = Facts {
+            stats: &stats,
+            is_healthy: self.fault.is_none(),
+            disk_available_bytes: self.store.disk_available_bytes(),
+            started: self.started.unix_us,
+        };
+        let page = self.metrics.answer(request, &facts);
+        self.charge(limits::PAGE_UNITS);
+        page
+    }
+
+    /// All statistics but the names of the topics.
+    fn statistics(&mut self, now: Now) -> watch::Stats<'static> {
+        let counters = self.store.counters();
+        let (database_bytes, wal_bytes) = self.store.file_sizes();
+        let uptime_seconds = (now.mono_ms - self.started.mono_ms) / 1_000;
+        watch::Stats {
+            received: counters.received(),
+            unique_processed: counters.unique_processed,
+            duplicate_dropped: counters.duplicate_dropped,
+            topics: Vec::new(),
+            uptime_seconds,
+            uptime_human: watch::uptime_human(uptime_seconds),
+            topic_count: self.store.topics().len(),
+            conflicts: counters.conflicts,
+            rejected: self.rejected,
+            queue_size: self.ring.len(),
+            queue_capacity: self.ring.capacity(),
+            batches: self.batches,
+            connections: self.connections,
+            subscribers: self.subscribers,
+            database_bytes,
+            wal_bytes,
+            last_seq: self.store.last_seq(),
+            first_seq: self.store.first_seq(),
+            events_removed: self.store.events_removed(),
+            version: env!("CARGO_PKG_VERSION"),
+            identity: self.store.identity().into(),
+        }
+    }
+}

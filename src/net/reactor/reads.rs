@@ -1,0 +1,142 @@
+//! Requests that wait for their turn to read: they get it after all answers of the turn are out, in the part of
+//! the turn that streams have too.
+
+use super::{Client, Platform, Reactor};
+use crate::api::page::PageRequest;
+use crate::api::route::Effort;
+use crate::app::Ticket;
+use crate::http::Response;
+use crate::limits;
+use crate::net::client::key_of;
+use crate::net::reads::Read;
+
+impl<P: Platform> Reactor<P> {
+    /// Puts off the request in hand where it reads and this turn has read enough. Says whether it did.
+    pub(super) fn has_to_wait_to_read(&mut self, key: usize) -> bool {
+        let client = &mut self.clients[key];
+        match self.app.has_to_wait(&client.conn.request()) {
+            Some(effort) => {
+                self.wait_to_read(key, effort);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn wait_to_read(&mut self, key: usize, effort: Effort) {
+        let client = &mut self.clients[key];
+        self.journal.begin(client);
+        client.conn.put_off();
+        client.read = Some(Read {
+            page: None,
+            since: self.now.mono_ms,
+        });
+        let ticket = client.ticket(key);
+        self.reads.push_new(ticket, effort);
+    }
+
+    /// A page takes more than the slice that it has had: it goes on in later turns, or waits until there is a
+    /// place for it. Nobody goes on for a client that has ended its side: it has gone, as far as can be known.
+    pub(super) fn begin_reading(&mut self, key: usize, page: Box<PageRequest>, has_place: bool) {
+        let client = &mut self.clients[key];
+        let ticket = client.ticket(key);
+        if client.read_closed {
+            return self.want_close(key);
+        }
+        let has_place = has_place || self.reads.may_begin();
+        if has_place {
+            self.reads.working += 1;
+            self.reads.push_at_work(ticket);
+        } else {
+            // What has been found is let go, so that those who wait hold no memory.
+            client.conn.put_off();
+            self.reads.push_waiting(ticket);
+        }
+        client.read = Some(Read {
+            page: has_place.then_some(page),
+            since: self.now.mono_ms,
+        });
+    }
+
+    /// Whether a request can have its turn now. Where there is no room for answers, none is worked out.
+    pub(super) fn can_read(&self) -> bool {
+        self.reads.is_any_queued() && self.memory.may_answer()
+    }
+
+    /// Gives the request whose turn it is a slice, or the `share` of one. Says whether there was one. The first
+    /// of a turn there always is, or those who come and are answered at once would leave nothing to others.
+    pub(super) fn read_one(&mut self, share: f32, is_first: bool) -> bool {
+        if !self.memory.may_answer() || !(self.app.begin_slice(share) || is_first) {
+            return false;
+        }
+        let Some((ticket, has_place)) = self.reads.next() else {
+            return false;
+        };
+        let key = key_of(ticket);
+        let waits = |client: &&mut Client<P::Stream>| {
+            client.ticket(key) == ticket && !client.closing && client.read.is_some()
+        };
+        let Some(client) = self.clients.get_mut(key).filter(waits) else {
+            return true;
+        };
+        match client.read.take() {
+            Some(Read {
+                page: Some(page), ..
+            }) => self.read_on(key, ticket, page),
+            // Only this one request: what follows it may bring events, and the next turn commits them.
+            Some(Read { since, .. }) => {
+                self.handle_request(key, has_place);
+                if let Some(read) = self.clients[key].read.as_mut().filter(|r| r.page.is_none()) {
+                    read.since = since;
+                }
+            }
+            None => {}
+        }
+        let client = &self.clients[key];
+        if client.read.is_none() && (client.conn.has_unread() || client.readable) {
+            self.want_service(key);
+        }
+        self.after_change(key);
+        self.flush_client(key);
+        true
+    }
+
+    fn read_on(&mut self, key: usize, ticket: Ticket, mut page: Box<PageRequest>) {
+        let client = &mut self.clients[key];
+        match self.app.read_on(&mut page) {
+            Some(response) => {
+                self.reads.working -= 1;
+                self.journal.respond(client, &response, self.now);
+            }
+            None => {
+                client.read = Some(Read {
+                    page: Some(page),
+                    since: self.now.mono_ms,
+                });
+                self.reads.push_at_work(ticket);
+            }
+        }
+    }
+
+    /// A client is closed, or its request is answered otherwise.
+    pub(super) fn forget_read(&mut self, read: Option<Read>) {
+        if read.is_some_and(|read| read.page.is_some()) {
+            self.reads.working -= 1;
+        }
+    }
+
+    /// Answers a request that has waited to read for too long.
+    pub(super) fn expire_read(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        let is_due = |read: &&Read| read.since + limits::READ_WAIT_MAX_MS <= self.now.mono_ms;
+        if client.read.as_ref().filter(is_due).is_none() {
+            return;
+        }
+        let read = client.read.take();
+        let sentence = "The server has more to read for others than there is time for; send the request again.";
+        let refusal = Response::error(503, sentence).header("Retry-After", "1");
+        self.journal.respond(client, &refusal, self.now);
+        self.forget_read(read);
+        self.want_service(key);
+    }
+}

@@ -1,0 +1,148 @@
+//! Requests that wait for their turn to read, and in which order they get it.
+//!
+//! A turn of the loop reads so much and no more for all requests together. A request that comes when that is
+//! spent waits here; one whose page takes more than a slice goes on here, a slice at a time. What is small,
+//! what has just come, and what is at work take turns, so that nobody waits for those who ask for much. Clients
+//! stand here by ticket, so an entry of one that has gone is passed over by who takes it out.
+
+use std::collections::VecDeque;
+
+use crate::api::page::PageRequest;
+use crate::api::route::Effort;
+use crate::app::Ticket;
+use crate::limits::READS_AT_WORK;
+
+/// Queues that take turns.
+const QUEUES: usize = 3;
+
+/// A client's request that waits to read.
+pub struct Read {
+    /// Its page, where it has begun.
+    pub page: Option<Box<PageRequest>>,
+    /// When it came or had its last slice, in `mono_ms`.
+    pub since: u64,
+}
+
+/// The requests of all clients that wait to read.
+#[derive(Default)]
+pub struct Reads {
+    /// Requests that are little work, those that have not begun, and pages at work.
+    small: VecDeque<Ticket>,
+    new: VecDeque<Ticket>,
+    at_work: VecDeque<Ticket>,
+    /// Those that have been tried, take more than a slice, and wait for a place among those at work.
+    waiting: VecDeque<Ticket>,
+    /// Which queue is next.
+    turn: usize,
+    /// Pages at work.
+    pub working: usize,
+}
+
+impl Reads {
+    /// A request that has not begun waits for its turn.
+    pub fn push_new(&mut self, ticket: Ticket, effort: Effort) {
+        match effort {
+            Effort::Small => self.small.push_back(ticket),
+            Effort::Slice => self.new.push_back(ticket),
+        }
+    }
+
+    /// A page at work waits for its next turn.
+    pub fn push_at_work(&mut self, ticket: Ticket) {
+        self.at_work.push_back(ticket);
+    }
+
+    /// A request waits for a place among those at work.
+    pub fn push_waiting(&mut self, ticket: Ticket) {
+        self.waiting.push_back(ticket);
+    }
+
+    fn has_place(&self) -> bool {
+        self.working < READS_AT_WORK
+    }
+
+    /// Whether a page that has just begun may go on: there is a place, and nobody has waited longer for it.
+    pub fn may_begin(&self) -> bool {
+        self.has_place() && self.waiting.is_empty()
+    }
+
+    /// Whose turn it is, and whether a place is kept for it.
+    pub fn next(&mut self) -> Option<(Ticket, bool)> {
+        if self.has_place() {
+            if let Some(ticket) = self.waiting.pop_front() {
+                return Some((ticket, true));
+            }
+        }
+        for _ in 0..QUEUES {
+            let queue = match self.turn {
+                0 => &mut self.small,
+                1 => &mut self.new,
+                _ => &mut self.at_work,
+            };
+            self.turn = (self.turn + 1) % QUEUES;
+            if let Some(ticket) = queue.pop_front() {
+                return Some((ticket, false));
+            }
+        }
+        None
+    }
+
+    /// Whether requests wait that have not begun. Others that come must not overtake them.
+    pub fn has_new(&self) -> bool {
+        !self.small.is_empty() || !self.new.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Whether it is somebody's turn.
+    pub fn is_any_queued(&self) -> bool {
+        let queues = [&self.small, &self.new, &self.at_work];
+        let is_any = queues.iter().any(|queue| !queue.is_empty());
+        is_any || (self.has_place() && !self.waiting.is_empty())
+    }
+
+    /// Whether a client stands in a queue. Looks at all of them, so only for checks.
+    pub fn holds(&self, ticket: Ticket) -> bool {
+        let queues = [&self.small, &self.new, &self.at_work, &self.waiting];
+        queues.iter().any(|queue| queue.contains(&ticket))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(reads: &mut Reads) -> Vec<Ticket> {
+        std::iter::from_fn(|| reads.next().map(|(ticket, _)| ticket)).collect()
+    }
+
+    #[test]
+    fn what_is_small_new_and_at_work_take_turns() {
+        let mut reads = Reads::default();
+        for ticket in 0..3 {
+            reads.push_new(10 + ticket, Effort::Small);
+            reads.push_new(20 + ticket, Effort::Slice);
+            reads.push_at_work(30 + ticket);
+        }
+        reads.push_at_work(33);
+        let expected = [10, 20, 30, 11, 21, 31, 12, 22, 32, 33];
+        assert_eq!(order(&mut reads), expected);
+        assert!(!reads.is_any_queued());
+    }
+
+    #[test]
+    fn a_place_goes_to_who_has_waited_longest() {
+        let mut reads = Reads {
+            working: READS_AT_WORK,
+            ..Reads::default()
+        };
+        reads.push_waiting(7);
+        reads.push_waiting(8);
+        assert!(!reads.is_any_queued(), "the poll may sleep");
+        assert_eq!(reads.next(), None);
+        reads.working -= 1;
+        assert!(reads.is_any_queued() && !reads.may_begin());
+        assert_eq!(reads.next(), Some((7, true)));
+        reads.working += 1;
+        assert_eq!(reads.next(), None);
+        assert!(reads.holds(8));
+    }
+}

@@ -1,0 +1,32 @@
+//! How much has been read, in units. What a turn of the loop may spend on reading is counted in them and
+//! not in time, so that it is the same on each machine and in each test.
+
+use std::cell::Cell;
+
+use crate::limits::READ_BYTES_PER_UNIT;
+
+/// Units of reading, about a quarter of a microsecond each.
+#[derive(Debug, Default)]
+pub(super) struct Work(Cell<u64>);
+
+impl Work {
+    /// Adds units.
+    pub(super) fn add(&self, units: u64) {
+        self.0.set(self.0.get() + units);
+    }
+
+    /// Adds bytes that have been read or written.
+    pub(super) fn add_bytes(&self, bytes: usize) {
+        self.add(bytes as u64 / READ_BYTES_PER_UNIT);
+    }
+
+    /// Units that nobody has taken.
+    pub(super) fn done(&self) -> u64 {
+        self.0.get()
+    }
+
+    /// Takes the units: counting begins with zero again.
+    pub(super) fn take(&self) -> u64 {
+        self.0.take()
+    }
+}
