@@ -449,6 +449,8 @@ pub const SHIP_SAVE_MS: u64 = 1_000;
 pub const SHIP_STATE_PREFIX_BYTES: usize = 230;
 /// Milliseconds for which what is there is still shipped behind a signal.
 pub const SHIP_FLUSH_MS: u64 = 5_000;
+/// Between two looks which database the server has, in milliseconds.
+pub const SHIP_DATABASE_MS: u64 = 10_000;
 
 // Of `simulate` and `bench`.
 /// Events of a load that is simulated.

@@ -168,6 +168,15 @@ impl Client {
         self.answer(self.request(Method::GET, target, &[], b"")?)
     }
 
+    /// The id of the server's database; none where the server does not say it. Needs no token.
+    pub fn database_id(&self) -> Result<Option<String>, Error> {
+        let response = self.request(Method::GET, "/health", &[], b"")?;
+        let id = id_of(&response);
+        // Read to its end, the connection is kept.
+        self.answer(response)?;
+        Ok(id)
+    }
+
     /// One `GET` whose answer is JSON of this form.
     pub fn json<T: DeserializeOwned>(&self, target: &str) -> Result<T, Error> {
         let body = self.get(target)?;
@@ -206,10 +215,9 @@ impl Client {
     /// One `GET` whose answer is read as it comes.
     pub fn stream(&self, target: &str, accept: &str) -> Result<Stream<'_>, Error> {
         let response = self.request(Method::GET, target, &[("accept", accept)], b"")?;
-        let id = response.headers().get(DATABASE_FIELD);
         Ok(Stream {
             client: self,
-            database_id: id.and_then(|id| Some(id.to_str().ok()?.to_owned())),
+            database_id: id_of(&response),
             reader: response.into_body().into_reader(),
         })
     }
@@ -344,6 +352,12 @@ impl Client {
             self.address
         ))
     }
+}
+
+/// The id of the database that an answer is of.
+fn id_of(response: &Response<Body>) -> Option<String> {
+    let id = response.headers().get(DATABASE_FIELD)?;
+    Some(id.to_str().ok()?.to_owned())
 }
 
 /// An answer that is read as it comes.

@@ -29,9 +29,9 @@ async function look(turn) {
   }
   notice("");
   const fresh = await answer.json();
-  const isAnother = stats !== null && (fresh.database_id !== stats.database_id || fresh.last_seq < stats.last_seq);
+  const isOther = stats !== null && (fresh.database_id !== stats.database_id || fresh.last_seq < stats.last_seq);
   showStats(fresh, round);
-  if (isAnother) restart();
+  if (isOther) restart();
   await showCommits(round);
   if (turn % Math.ceil((fresh.topic_count + 1) / TOPICS_A_SECOND) === 0) await loadTopics();
 }

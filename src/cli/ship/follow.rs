@@ -102,6 +102,21 @@ impl Follower {
         &self.path
     }
 
+    pub fn state_path(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Notes which database the lines go to from now on. True where those before went to another one.
+    pub fn goes_to(&mut self, database_id: &str) -> bool {
+        let known = self.memory.database_id.as_deref();
+        if known == Some(database_id) {
+            return false;
+        }
+        let had_another = known.is_some();
+        self.memory.database_id = Some(database_id.to_owned());
+        had_another
+    }
+
     pub(super) fn source(&self) -> &str {
         &self.source
     }

@@ -5,6 +5,7 @@
 //! the notes being new. A line that is read again gets the id that it had ([`mark`]), and the server drops
 //! it.
 
+mod database;
 mod decoding;
 mod event;
 mod folders;
@@ -36,6 +37,7 @@ use crate::clock::rfc3339;
 use crate::event::name_error;
 use crate::limits;
 use crate::text::escaped;
+use database::Watch;
 use event::Template;
 use folders::Folders;
 use follow::{Around, Follower};
@@ -124,6 +126,7 @@ struct Shipper {
     folders: Folders,
     /// The places of the files that are followed.
     followed: BTreeSet<PathBuf>,
+    database: Watch,
     /// What has been told last about each of them.
     told: Vec<String>,
     once: bool,
@@ -161,6 +164,7 @@ impl Shipper {
             told: vec![String::new(); followers.len()],
             client,
             give_up,
+            database: Watch::default(),
             followers,
             folders,
             followed,
@@ -173,6 +177,7 @@ impl Shipper {
 
     /// Ships until it is told to stop, fails for good, or has shipped what is there.
     fn follow(&mut self) -> Result<(), Failure> {
+        self.database.look(&self.client, &mut self.followers);
         loop {
             let has_moved = self.turn()?;
             match (has_moved, self.once) {
@@ -284,13 +289,17 @@ impl Shipper {
                     }
                 }
             };
+            self.database.look(&self.client, &mut self.followers);
             match publish(&self.client, &self.batch, &mut count) {
                 Ok(()) => {
                     self.sums = sums;
                     self.client.recovered(&mut patience);
                     return Ok(());
                 }
-                Err(error) => self.client.endure(&mut patience, error)?,
+                Err(error) => {
+                    self.client.endure(&mut patience, error)?;
+                    self.database.look_again();
+                }
             }
             self.folders.next_turn();
             for number in 0..self.followers.len() {

@@ -104,6 +104,9 @@ pub struct Memory {
     /// Files beside it that are not its own.
     #[serde(default)]
     pub others: Vec<Identity>,
+    /// The id of the database that the lines went to last.
+    #[serde(default)]
+    pub database_id: Option<String>,
     /// How it was called after its last rotation.
     #[serde(default)]
     pub shape: Option<Shape>,
@@ -148,6 +151,10 @@ impl State {
             ),
         })?;
         Ok(State { path, locked })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What it says.

@@ -2,6 +2,7 @@
 
 mod content;
 mod encodings;
+mod histories;
 mod interruptions;
 mod refusals;
 mod rotation;

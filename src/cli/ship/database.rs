@@ -1,0 +1,54 @@
+//! Whether the server still has the database that the lines went to. What a state takes for stored may be
+//! missing in another one, as in a copy that was restored.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::follow::Follower;
+use crate::client::Client;
+use crate::limits::SHIP_DATABASE_MS;
+use crate::text::escaped;
+
+/// When to ask the server for its database.
+#[derive(Default)]
+pub struct Watch {
+    /// None is now.
+    due: Option<Instant>,
+}
+
+impl Watch {
+    /// From now on the server may be another one.
+    pub fn look_again(&mut self) {
+        self.due = None;
+    }
+
+    /// Asks the server, where that is due, and says of which files something may be missing. A server that
+    /// does not answer is the business of whoever publishes.
+    pub fn look(&mut self, client: &Client, followers: &mut [Follower]) {
+        let now = Instant::now();
+        if self.due.is_some_and(|due| now < due) {
+            return;
+        }
+        let Ok(id) = client.database_id() else {
+            return;
+        };
+        self.due = Some(now + Duration::from_millis(SHIP_DATABASE_MS));
+        let Some(id) = id else {
+            return;
+        };
+        for follower in followers {
+            if follower.goes_to(&id) {
+                let [path, state] = [follower.path(), follower.state_path()].map(shown);
+                client.tell(&format!(
+                    "the server has another database now, {}: lines of {path} that were shipped before may be \
+                     missing in it; without its state {state} the file is shipped again",
+                    escaped(&id)
+                ));
+            }
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    escaped(&path.display().to_string()).into_owned()
+}
