@@ -421,6 +421,13 @@ pub const CLIENT_LINES_TOLD: u64 = 100;
 pub const SHIP_LINE_MAX_BYTES: usize = 1024 * 1024;
 /// Bytes of a log file read at a time, where no line is longer.
 pub const SHIP_READ_BYTES: usize = 256 * 1024;
+/// Lines, and bytes in the file, of a record of several lines, if its first line has no more.
+pub const SHIP_RECORD_LINES: usize = 1_000;
+pub const SHIP_RECORD_BYTES: usize = 256 * 1024;
+/// Milliseconds without a change of the file after which its last record counts as whole.
+pub const SHIP_QUIET_MS: u64 = 2_000;
+/// Bytes of a line in which the pattern is looked for that begins a record.
+pub const SHIP_PATTERN_BYTES: usize = 4 * 1024;
 /// Bytes before a mark by which a file is known again.
 pub const SHIP_TAIL_BYTES: usize = 1024;
 /// Bytes of NULs that are looked at in one go for what comes after them.
@@ -468,6 +475,7 @@ pub const LOAD_EVENT_BYTES: u64 = 192;
 /// Bytes of the requests of all connections together.
 pub const LOAD_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 
+const _: () = assert!(SHIP_RECORD_BYTES < SHIP_LINE_MAX_BYTES);
 const _: () = assert!(SHIP_TAIL_BYTES < SHIP_READ_BYTES && SHIP_READ_BYTES <= SHIP_LINE_MAX_BYTES);
 
 // Of retention.

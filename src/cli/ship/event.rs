@@ -52,6 +52,10 @@ impl Template {
     /// The event of a line. `read_at` is its time where the line itself has none.
     pub fn event(&self, event_id: &str, line: &Line, read_at: &str) -> Event {
         let (payload, time) = match object(line, read_at) {
+            // Between its tokens there may be line ends, where it is a record of several lines.
+            Some((text, time)) if text.contains(['\n', '\r']) => {
+                (Cow::Owned(text.replace(['\n', '\r'], " ")), time)
+            }
             Some((text, time)) => (Cow::Borrowed(text), time),
             None => {
                 let (text, is_escaped) = text(line.text);

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 use super::folders::{compressed, listings, open, places, siblings, Folders, Sibling};
 use super::mark::{Identity, Mark};
 use super::parked::Parked;
+use super::records::Source;
 use super::state::{Entry, Memory, Pending, State};
-use super::tracked::{encoding, Look, Reading, Source, Tracked};
+use super::tracked::{encoding, Look, Reading, Tracked};
 use crate::client::Batch;
 use crate::limits::{SHIP_DONE_MS, SHIP_FILES_MAX, SHIP_READ_BYTES, SHIP_SAVE_MS};
 

@@ -12,8 +12,10 @@ mod folders;
 mod follow;
 mod lines;
 mod mark;
+mod multiline;
 mod names;
 mod parked;
+mod records;
 mod rotated;
 mod state;
 pub mod times;
@@ -42,8 +44,10 @@ use event::Template;
 use folders::Folders;
 use follow::{Around, Follower};
 use mark::short_hash;
+use multiline::Multiline;
+use records::Source;
 use state::State;
-use tracked::{Look, Source};
+use tracked::Look;
 
 /// Follow log files and publish each line as an event
 ///
@@ -71,6 +75,15 @@ pub struct ShipArgs {
     /// Ship what is there, and end; the last line counts without its line end
     #[arg(long)]
     once: bool,
+
+    /// Make one event of the lines of a record
+    ///
+    /// Either names (java, python, go, with commas between them, or auto for all): their stack traces become one
+    /// event with the line that was logged before them. Or a regular expression that the first line of each
+    /// record matches, within its first 4,096 bytes. A record ends after two quiet seconds, and has at most 1,000
+    /// lines and 256 KiB.
+    #[arg(long, value_name = "PATTERN", value_parser = Multiline::parse)]
+    multiline: Option<Multiline>,
 
     /// Folder for what is remembered of each file; by default that is the file's own folder
     #[arg(long, value_name = "FOLDER")]
@@ -130,6 +143,7 @@ struct Shipper {
     /// What has been told last about each of them.
     told: Vec<String>,
     once: bool,
+    multiline: Option<Multiline>,
     batch: Batch,
     buffer: Vec<u8>,
     sums: Sums,
@@ -169,6 +183,7 @@ impl Shipper {
             folders,
             followed,
             once: arguments.once,
+            multiline: arguments.multiline.clone(),
             batch: Batch::default(),
             buffer: Vec::new(),
             sums: Sums::default(),
@@ -232,6 +247,7 @@ impl Shipper {
                 template: &self.template,
                 now: &now(),
                 is_complete: self.once,
+                multiline: self.multiline.as_ref(),
             };
             let mut around = Around {
                 folders: &mut self.folders,

@@ -3,20 +3,19 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{seek, SeekFrom};
 use rustix::io::Errno;
 
 use super::decoding::{Encoding, HEAD_BYTES};
-use super::event::Template;
-use super::lines::{self, Bounds, Line, Next};
+use super::lines::{self, Bounds, Next};
 use super::mark::Mark;
+use super::records::{Lines, Source, View};
 use super::state::{Entry, Pending};
 use crate::client::Batch;
 use crate::limits::{
-    CLIENT_BATCH_BYTES, SHIP_BATCH_EVENTS, SHIP_HOLE_BYTES, SHIP_LINE_MAX_BYTES, SHIP_READ_BYTES,
-    SHIP_TAIL_BYTES,
+    SHIP_HOLE_BYTES, SHIP_LINE_MAX_BYTES, SHIP_QUIET_MS, SHIP_READ_BYTES, SHIP_TAIL_BYTES,
 };
 
 /// A file that is read.
@@ -35,6 +34,8 @@ pub struct Tracked {
     /// Whether it was read twice since then. Times of change are coarse, so that once is not enough.
     is_settled: bool,
     hole: Option<Hole>,
+    /// Since when it is as it is.
+    quiet_since: Option<(Version, Instant)>,
 }
 
 /// What shows that a file has changed, and how it is read.
@@ -79,36 +80,6 @@ pub struct Reading {
     time: Option<String>,
 }
 
-/// Where the lines of a batch come from.
-pub struct Source<'a> {
-    pub template: &'a Template,
-    pub now: &'a str,
-    /// The last line of the file counts without its line end.
-    pub is_complete: bool,
-}
-
-/// What was read of a file.
-struct View<'a> {
-    /// With the tail of the mark.
-    buffer: &'a [u8],
-    /// From the mark on.
-    bytes: &'a [u8],
-    /// The file ends with them.
-    is_end: bool,
-    is_complete: bool,
-    encoding: Encoding,
-}
-
-/// The lines of one batch as they are put together.
-struct Lines<'a> {
-    template: &'a Template,
-    time: String,
-    mark: Mark,
-    must_announce: bool,
-    encoding: Encoding,
-    batch: &'a mut Batch,
-}
-
 impl Tracked {
     pub fn new(file: File, entry: Entry, is_current: bool, known_at: SystemTime) -> Tracked {
         Tracked {
@@ -120,6 +91,7 @@ impl Tracked {
             read_at: None,
             is_settled: false,
             hole: None,
+            quiet_since: None,
         }
     }
 
@@ -134,6 +106,7 @@ impl Tracked {
         if let Some(look) = self.look_without_reading(version) {
             return Ok(look);
         }
+        let is_quiet = source.is_complete || self.is_quiet(version);
         let encoding = encoding(&self.file)?;
         let mut most = SHIP_READ_BYTES;
         loop {
@@ -142,13 +115,7 @@ impl Tracked {
                 return Ok(Look::Truncated);
             };
             self.known_at = SystemTime::now();
-            let mut view = View {
-                buffer,
-                bytes,
-                is_end,
-                is_complete: source.is_complete && is_end,
-                encoding,
-            };
+            let mut view = View::new(source, buffer, bytes, (is_end, is_quiet), encoding);
             let Some(mut lines) = Lines::new(source, &self.entry, &mut view, batch) else {
                 return Ok(Look::Truncated);
             };
@@ -156,14 +123,14 @@ impl Tracked {
             let tail = buffer.len() - bytes.len();
             lines.mark.remember_tail(&buffer[..tail + at]);
             if !lines.batch.is_empty() {
-                return Ok(lines.reading());
+                return Ok(reading(lines));
             }
             self.entry.mark = lines.mark.clone();
             if self.entry.drop_pending() {
                 continue;
             }
             if view.is_end {
-                let is_all = at + written == bytes.len();
+                let is_all = at + written == bytes.len() && !lines.is_waiting;
                 self.is_settled = self.read_at == Some(version) && is_all;
                 self.read_at = Some(version);
                 return Ok(Look::Nothing);
@@ -174,6 +141,9 @@ impl Tracked {
             let longest = SHIP_LINE_MAX_BYTES + encoding.width();
             if written > 0 && std::mem::replace(&mut most, longest) < longest {
                 continue;
+            }
+            if lines.is_waiting {
+                return Ok(Look::Nothing);
             }
             let is_between_lines = written == 0 && lines.mark.part == 0;
             let read_to = lines.mark.offset + bytes.len() as u64;
@@ -188,7 +158,7 @@ impl Tracked {
                 }
                 AfterHole::Bytes(_) | AfterHole::EndOfFile => {
                     lines.push_before_hole(&view, tail, written);
-                    return Ok(lines.reading());
+                    return Ok(reading(lines));
                 }
             }
         }
@@ -228,6 +198,15 @@ impl Tracked {
     /// Whether all was read that is there, with the last line as it is.
     pub fn is_exhausted(&self) -> io::Result<bool> {
         Ok(self.read_at == Some(self.version(true)?))
+    }
+
+    /// Whether nobody has written to it for so long that the last record counts as whole.
+    fn is_quiet(&mut self, version: Version) -> bool {
+        let known = self.quiet_since.filter(|(known, _)| *known == version);
+        let (_, since) = *self
+            .quiet_since
+            .insert(known.unwrap_or((version, Instant::now())));
+        since.elapsed() >= Duration::from_millis(SHIP_QUIET_MS)
     }
 
     /// What it holds after the mark, as a sentence; none where that is nothing.
@@ -299,131 +278,12 @@ impl Tracked {
     }
 }
 
-impl View<'_> {
-    fn bounds(&self) -> Bounds {
-        Bounds {
-            is_complete: self.is_complete,
-            encoding: self.encoding,
-        }
-    }
-}
-
-impl<'a> Lines<'a> {
-    /// What has perhaps been published is read with the time that it had, and no further; none where
-    /// something else is there.
-    fn new(
-        source: &Source<'a>,
-        entry: &Entry,
-        view: &mut View,
-        batch: &'a mut Batch,
-    ) -> Option<Lines<'a>> {
-        let mut time = source.now;
-        if let Some(pending) = &entry.pending {
-            time = &pending.read_at;
-            let rest = pending.until.saturating_sub(entry.mark.offset) as usize;
-            let tail = view.buffer.len() - view.bytes.len();
-            match pending.tail {
-                Some(known) if rest <= view.bytes.len() => {
-                    if !known.is_end_of(&view.buffer[..tail + rest]) {
-                        return None;
-                    }
-                    view.bytes = &view.bytes[..rest];
-                    (view.is_end, view.is_complete) = (false, true);
-                }
-                Some(_) if view.is_end => return None,
-                _ => {}
-            }
-        }
-        Some(Lines {
-            template: source.template,
-            time: time.to_owned(),
-            mark: entry.mark.clone(),
-            // By its first lines a file is known again that is truncated before the state is written.
-            must_announce: entry.mark.offset == 0,
-            encoding: view.encoding,
-            batch,
-        })
-    }
-
-    /// Takes lines until the batch is full or the next one has no end. Returns the number of bytes taken, and
-    /// how many that one has.
-    fn take(&mut self, view: &View) -> (usize, usize) {
-        let encoding = self.encoding;
-        // The byte order mark is passed together with what follows it.
-        let mut at = self.length_of_mark(view);
-        while self.batch.len() < SHIP_BATCH_EVENTS && self.batch.size() < CLIENT_BATCH_BYTES {
-            let next = lines::next(&view.bytes[at..], self.mark.part, view.bounds());
-            if let Next::Unfinished(written) = next {
-                let begin = self.length_of_mark(view);
-                return (at - begin, begin + written);
-            }
-            self.pass_mark(view);
-            match next {
-                Next::Hole(length) => {
-                    at += length;
-                    self.mark.skip(length);
-                }
-                Next::Line(line) => {
-                    at += line.length;
-                    let taken = &view.bytes[..at];
-                    match line.has_more || encoding.strip_suffix(taken, b'\n').is_some() {
-                        true => self.push(&line),
-                        false => self.push_unended(&line),
-                    }
-                }
-                Next::Unfinished(_) => {}
-            }
-        }
-        (at, 0)
-    }
-
-    /// The length of the byte order mark that is to be passed; 0 where lines have been read.
-    fn length_of_mark(&self, view: &View) -> usize {
-        match self.mark.offset {
-            0 => self.encoding.mark_length(view.bytes),
-            _ => 0,
-        }
-    }
-
-    fn pass_mark(&mut self, view: &View) -> usize {
-        let length = self.length_of_mark(view);
-        self.mark.skip(length);
-        length
-    }
-
-    fn push(&mut self, line: &Line) {
-        let event_id = self.mark.pass(line);
-        let text = self.encoding.decode(line.text);
-        let decoded = Line {
-            text: &text,
-            ..*line
-        };
-        let event = self.template.event(&event_id, &decoded, &self.time);
-        self.must_announce |= event.has_read_time;
-        self.batch.push(event.json.as_bytes());
-    }
-
-    /// Where it was cut is remembered with the time: it is cut there when it is read again.
-    fn push_unended(&mut self, line: &Line) {
-        self.push(line);
-        self.must_announce = true;
-    }
-
-    /// Takes the line before NULs that nothing will be written to any more.
-    fn push_before_hole(&mut self, view: &View, tail: usize, written: usize) {
-        let begin = self.pass_mark(view);
-        let (bytes, length) = (&view.bytes[begin..], written - begin);
-        let line = lines::unended(bytes, length, self.mark.part, self.encoding);
-        self.push_unended(&line);
-        self.mark.remember_tail(&view.buffer[..tail + written]);
-    }
-
-    fn reading(self) -> Look {
-        Look::Lines(Reading {
-            mark: self.mark,
-            time: self.must_announce.then_some(self.time),
-        })
-    }
+/// Lines that have been put together.
+fn reading(lines: Lines) -> Look {
+    Look::Lines(Reading {
+        mark: lines.mark,
+        time: lines.must_announce.then_some(lines.time),
+    })
 }
 
 impl Reading {

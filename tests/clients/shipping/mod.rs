@@ -4,6 +4,7 @@ mod content;
 mod encodings;
 mod histories;
 mod interruptions;
+mod records;
 mod refusals;
 mod rotation;
 mod siblings;

@@ -54,9 +54,11 @@ const LEVELS: [&str; 23] = [
     "CONFIG",
 ];
 
-/// The time that a line of text tells, or none. `now` is the time of reading, as a timestamp.
+/// The time that a line of text tells, or none; of several lines it is the first. `now` is the time of
+/// reading, as a timestamp.
 pub fn in_line(line: &str, now: &str) -> Option<Found> {
-    let head = without_colours(beginning(line, HEAD_BYTES));
+    let first = line.split('\n').next().unwrap_or_default();
+    let head = without_colours(beginning(first, HEAD_BYTES));
     let head = head.trim_ascii_start();
     let found = at_beginning(head, now)
         .or_else(|| in_access_log(head, now))
