@@ -11,6 +11,7 @@ mod idle;
 mod invariants;
 mod positions;
 mod reading;
+mod repairing;
 mod statistics;
 
 use std::time::Instant;
@@ -106,8 +107,10 @@ pub struct App {
     retry_at: u64,
     /// When the names of the database's files are looked at again.
     look_at: u64,
-    /// Since when the ring has waited for another program's lock.
+    /// Since when the ring has waited for another program's lock, or for a damaged page to be made again.
     locked_since: Option<u64>,
+    /// Since when publications wait for damaged pages.
+    repairing_since: Option<u64>,
     draining: bool,
     started: Now,
     /// What retention goes by.
@@ -149,6 +152,7 @@ impl App {
             retry_at: 0,
             look_at: 0,
             locked_since: None,
+            repairing_since: None,
             draining: false,
             started: now,
             steady: SteadyClock::new(now),
@@ -306,7 +310,7 @@ impl App {
         match self.ring.push(slot) {
             Ok(()) => Answer::AfterCommit,
             Err(Full(_)) => Answer::Now(unavailable(
-                "The database is locked by another program; try again.",
+                "The database is locked by another program, or being repaired; try again.",
             )),
         }
     }
@@ -344,13 +348,14 @@ impl App {
             {
                 self.retry_at = now.mono_ms + limits::LOCKED_PAUSE_MS;
             }
+            Err(StoreError::Repairing) => self.wait_for_repair(now),
             Err(error) => self.refuse_waiting(&error, now),
         }
     }
 
     fn refuse_waiting(&mut self, error: &StoreError, now: Now) {
         self.failed(error, now);
-        let mut sentence = "The events could not be stored, none of them was; send them again.";
+        let mut sentence = NOT_STORED;
         if matches!(error, StoreError::Replaced(_)) {
             sentence =
                 "The database's file was replaced, so the events may be lost; send them again.";
@@ -470,6 +475,7 @@ impl App {
 
     fn recovered(&mut self) {
         self.locked_since = None;
+        self.repaired();
         if self.fault.take().is_some() {
             log::info!("the store commits again");
         }
@@ -527,6 +533,8 @@ fn shutting_down() -> Response {
     response.close = true;
     response
 }
+
+const NOT_STORED: &str = "The events could not be stored, none of them was; send them again.";
 
 fn unavailable(sentence: &str) -> Response {
     Response::error(503, sentence).header("Retry-After", "1")

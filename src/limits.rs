@@ -164,7 +164,8 @@ pub const GENERATION_ENTRIES: usize = 48 * 1024;
 pub const KEYS_ASKED_AT_ONCE: usize = 64;
 /// Generations in memory at the most: one that is filled, and those that wait for their segment.
 pub const GENERATIONS_MAX: usize = 3;
-/// Bytes of a segment's page; with its row's header it fills one page of SQLite's 4 KiB.
+/// Bytes of records on a segment's page; with its checksum and its row's header it fills one page of SQLite's
+/// 4 KiB.
 pub const SEGMENT_PAGE_BYTES: usize = 4_032;
 /// Bits of filter for each key. One probe in some 2,800 is a false alarm. With the fences it is just under two
 /// bytes a key.
@@ -178,6 +179,21 @@ pub const SEGMENT_LEVELS: usize = 7;
 pub const SEGMENT_RECORDS_PER_EVENT: usize = 12;
 /// Records of segments written in a slice of idle work.
 pub const SEGMENT_RECORDS_PER_SLICE: usize = 8 * 1024;
+/// Pages of segments of older tables that get a checksum in a slice of idle work.
+pub const SEGMENT_PAGES_SEALED_AT_ONCE: usize = 64;
+/// Damaged pages that are remembered; others are found again when they are read.
+pub const DAMAGED_PAGES_MAX: usize = 4 * 1024;
+/// Damaged pages that `GET /health` names.
+pub const DAMAGED_PAGES_NAMED: usize = 16;
+/// Rows that are read in a slice while damaged pages are made again, and bytes of those that are read whole.
+pub const REPAIR_ROWS_PER_SLICE: usize = 4 * 1024;
+pub const REPAIR_BYTES_PER_SLICE: usize = 4 * 1024 * 1024;
+/// Records of damaged pages that are collected at a time, 2 MiB at the most.
+pub const REPAIR_RECORDS_MAX: usize = 32 * 1024;
+/// Pages after a damaged one that are looked at for the next that is right.
+pub const REPAIR_PAGES_LOOKED_AT: i64 = 2 * 1024;
+/// Pages of filters and of fences that are made again in one slice.
+pub const REPAIR_PAGES_PER_SLICE: usize = 8;
 /// Rows of dropped segments deleted in one slice.
 pub const SEGMENT_ROWS_DELETED_AT_ONCE: usize = 64;
 
@@ -337,7 +353,7 @@ const _: () = assert!(PAUSE_MAX_MS < BODY_TIMEOUT_MS && DRAIN_MS < 10_000);
 const _: () = assert!(LOCKED_RETRY_MS < RETRY_MS);
 const _: () =
     assert!(GENERATION_ENTRIES * 4 == GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
-const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64) && SEGMENT_PAGE_BYTES <= 4_061);
+const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64));
 const _: () = assert!(LOG_WRITE_BYTES * 4 <= LOG_BUFFER_BYTES);
 const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);
 

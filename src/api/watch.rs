@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::clock::rfc3339;
 use crate::http::Response;
-use crate::store::{Identity, Origin};
+use crate::store::{DamagedPage, Identity, Origin};
 
 /// The answer of `GET /stats`, in its order.
 #[derive(Serialize)]
@@ -69,6 +69,34 @@ pub struct Health {
     timestamp: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damage: Vec<Damage>,
+}
+
+/// A damaged page as `GET /health` names it.
+#[derive(Serialize)]
+struct Damage {
+    table: String,
+    page: i64,
+    part: &'static str,
+    /// The seqs that its segment covers.
+    first_seq: u64,
+    last_seq: u64,
+    /// `repairing`, or `lost` where it cannot be made again.
+    state: &'static str,
+}
+
+impl From<&DamagedPage> for Damage {
+    fn from(page: &DamagedPage) -> Self {
+        Self {
+            table: page.table(),
+            page: page.id,
+            part: page.part(),
+            first_seq: page.first_seq,
+            last_seq: page.last_seq,
+            state: if page.is_lost { "lost" } else { "repairing" },
+        }
+    }
 }
 
 /// Seconds as the original service wrote them: `1h 1m 5s`.
@@ -86,8 +114,14 @@ pub fn stats(stats: &Stats) -> Response {
     json(200, stats)
 }
 
-/// Answers `GET /health`. `reason` says why the service is unhealthy; none means that it is healthy.
-pub fn health(reason: Option<String>, queue_size: usize, unix_us: i64) -> Response {
+/// Answers `GET /health`. `reason` says why the service is unhealthy; none means that it is healthy. Damaged pages
+/// make it not unhealthy: nothing is answered from one.
+pub fn health(
+    reason: Option<String>,
+    queue_size: usize,
+    damage: &[DamagedPage],
+    unix_us: i64,
+) -> Response {
     let healthy = reason.is_none();
     let health = Health {
         status: if healthy { "healthy" } else { "unhealthy" },
@@ -95,6 +129,7 @@ pub fn health(reason: Option<String>, queue_size: usize, unix_us: i64) -> Respon
         queue_size,
         timestamp: rfc3339(unix_us),
         reason,
+        damage: damage.iter().map(Damage::from).collect(),
     };
     json(if healthy { 200 } else { 503 }, &health)
 }

@@ -104,6 +104,9 @@ impl App {
 
 /// The answer where the database cannot be read.
 pub(super) fn unreadable(error: &StoreError) -> Response {
-    log::error!("reading the database failed: {error}");
+    // A damaged page has been named.
+    if !matches!(error, StoreError::Repairing) {
+        log::error!("reading the database failed: {error}");
+    }
     unavailable("The database cannot be read now; try again.")
 }

@@ -14,7 +14,8 @@ impl App {
         } else {
             self.fault.clone()
         };
-        watch::health(reason, self.ring.len(), now.unix_us)
+        let damage = self.store.first_damaged_pages(limits::DAMAGED_PAGES_NAMED);
+        watch::health(reason, self.ring.len(), &damage, now.unix_us)
             .header(read::DATABASE_FIELD, &self.store.identity().database_id)
     }
 
@@ -33,6 +34,8 @@ impl App {
         let facts = Facts {
             stats: &stats,
             is_healthy: self.fault.is_none(),
+            damaged_pages: self.store.damaged_pages(),
+            damaged_pages_found: self.store.damaged_pages_found(),
             disk_available_bytes: self.store.disk_available_bytes(),
             started: self.started.unix_us,
         };

@@ -62,6 +62,13 @@ impl fmt::Display for Text<'_> {
         if report.garbage_pages > 0 {
             writeln!(f, "pages to be deleted: {}", report.garbage_pages)?;
         }
+        if report.lost_keys > 0 {
+            writeln!(
+                f,
+                "keys of removed events lost to damage: {}",
+                report.lost_keys
+            )?;
+        }
         if report.has_unused_parts {
             let rerun = "`logagg convert` finishes it or takes it away";
             writeln!(f, "unused: a conversion that was cut off; {rerun}")?;

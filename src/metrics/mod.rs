@@ -67,6 +67,10 @@ pub struct Facts<'a> {
     /// The names of topics in it are not told: how many there are, only clients know.
     pub stats: &'a Stats<'a>,
     pub is_healthy: bool,
+    /// Pages of the key index that are damaged and have not been made again.
+    pub damaged_pages: usize,
+    /// How many have been found since the start.
+    pub damaged_pages_found: u64,
     /// Bytes that may still be written to the disk of the database.
     pub disk_available_bytes: Option<u64>,
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -110,7 +114,7 @@ impl Metrics {
         let format = format_for(request);
         let mut page = Exposition::new(format);
         self.expose(&mut page);
-        expose_counters(&mut page, facts.stats, self.log_lines_dropped);
+        expose_counters(&mut page, facts, self.log_lines_dropped);
         expose_gauges(&mut page, facts);
         process::expose(&mut page, facts.started);
         Response::new(200, format.content_type(), page.finish())
@@ -143,7 +147,8 @@ impl Metrics {
 }
 
 /// What only grows, by the names of `/stats`.
-fn expose_counters(page: &mut Exposition, stats: &Stats, log_lines_dropped: u64) {
+fn expose_counters(page: &mut Exposition, facts: &Facts, log_lines_dropped: u64) {
+    let stats = facts.stats;
     for (name, help, value) in [
         (
             "received",
@@ -181,6 +186,11 @@ fn expose_counters(page: &mut Exposition, stats: &Stats, log_lines_dropped: u64)
             stats.batches,
         ),
         (
+            "damaged_pages_found",
+            "Damaged pages of the key index that have been found since the start.",
+            facts.damaged_pages_found,
+        ),
+        (
             "log_lines_dropped",
             "Lines of the log that nobody took in time, since the start.",
             log_lines_dropped,
@@ -198,6 +208,11 @@ fn expose_gauges(page: &mut Exposition, facts: &Facts) {
             "healthy",
             "Whether events can be stored (1) or not (0).",
             u64::from(facts.is_healthy),
+        ),
+        (
+            "damaged_pages",
+            "Pages of the key index that are damaged and have not been made again.",
+            facts.damaged_pages as u64,
         ),
         (
             "topics",

@@ -183,9 +183,7 @@ fn keep_removed_keys(db: &Connection, keys: &KeyIndex, horizons: Horizons) -> ru
     )?;
     let mut insert = db.prepare("INSERT INTO unsorted VALUES (?1, ?2, ?3)")?;
     for segment in keys.segments() {
-        let layout = segment.layout;
-        let first = Source::pages(segment.about.level, layout.first_page, layout.keys);
-        let mut records = Merge::new(vec![first]);
+        let mut records = Merge::new(vec![Source::<KeyRecord>::of(&segment.pages)]);
         while let Some(key) = records.next(db)? {
             let KeyRecord {
                 fingerprint,

@@ -139,12 +139,19 @@ impl Store {
         if self.checkpoint_plan.must_look(frames, quiet) {
             return self.checkpoint().map(|()| true);
         }
+        // Also under load: what needs a damaged page waits for it.
+        if self.needs_repair() {
+            return self.repair_keys().map(|()| true);
+        }
         let has_keys = self.keys.as_ref().is_some_and(KeyIndex::has_work);
         if !quiet {
             return Ok(has_keys || self.sweep.is_some() || self.checkpoint_plan.is_cutting);
         }
         if has_keys {
             return self.work_on_keys().map(|()| true);
+        }
+        if self.keys.as_ref().is_some_and(KeyIndex::needs_checksums) {
+            return self.seal_keys().map(|()| true);
         }
         // Before anything is planned: the database may be opened again in here, and with it all that a plan
         // relies on.
@@ -170,7 +177,11 @@ impl Store {
                 Err(_) => keys.rolled_back(),
             }
         }
-        result
+        match result {
+            // The next slice begins to make it again.
+            Err(StoreError::Repairing) => Ok(()),
+            result => result,
+        }
     }
 
     /// Copies what it may of the write-ahead log into the database. A reader in another process can

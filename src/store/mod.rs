@@ -21,7 +21,9 @@ mod lock;
 mod maintain;
 mod open;
 mod page;
+mod page_checksum;
 mod read;
+mod repair;
 mod retain;
 mod schema;
 mod settle;
@@ -45,7 +47,8 @@ pub use convert::{convert, Converted};
 pub use feed::FeedQuery;
 pub use identity::{Identity, Origin};
 use keys::fingerprint::Fingerprinter;
-pub use keys::IndexMemory;
+use keys::pages::is_damaged_page;
+pub use keys::{DamagedPage, IndexMemory};
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use page::{Page, PageQuery, PageSearch};
 pub use read::{Bound, StoredEvent};
@@ -86,6 +89,8 @@ impl Counters {
 pub enum StoreError {
     /// Another program holds the lock; trying again soon may succeed.
     Locked,
+    /// A page of the key index that has to be read is damaged. It is made again, where that is possible.
+    Repairing,
     /// SQLite's own words: disk full, I/O error, damaged file.
     Failed(String),
     /// A name leads to another file than the one that is open. What a commit brought may be in that one.
@@ -96,6 +101,9 @@ impl std::fmt::Display for StoreError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             StoreError::Locked => f.write_str("the database is locked by another program"),
+            StoreError::Repairing => {
+                f.write_str("a page of the key index is damaged, and is made again")
+            }
             StoreError::Failed(why) | StoreError::Replaced(why) => f.write_str(why),
         }
     }
@@ -109,6 +117,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
                 StoreError::Locked
             }
+            _ if is_damaged_page(&error) => StoreError::Repairing,
             _ => StoreError::Failed(error.to_string()),
         }
     }

@@ -12,7 +12,9 @@ use super::connection::{checkpoint_on_close, Connection};
 use super::file_kind::{is_mounted_alone, require_ordinary};
 use super::lock::Lock;
 use super::retain::Retention;
-use super::schema::{create_tables, recorded_check, upgrade, APPLICATION_ID, SCHEMA_VERSION};
+use super::schema::{
+    create_tables, recorded_check, upgrade, APPLICATION_ID, SCHEMA_VERSION, SCHEMA_VERSION_MIN,
+};
 use super::wal_file::{rewrite_log, SyncedFrames};
 use super::Store;
 use crate::limits;
@@ -217,6 +219,12 @@ pub(super) fn identify(db: &Sqlite) -> Result<(), String> {
         return Err(format!(
             "it was written by a newer version of this program (its tables have version {version}, \
              this program knows up to {SCHEMA_VERSION})"
+        ));
+    }
+    if version < SCHEMA_VERSION_MIN {
+        return Err(format!(
+            "it was written by a version of this program before its first release (its tables have \
+             version {version}, this program knows them from {SCHEMA_VERSION_MIN} on)"
         ));
     }
     Ok(())

@@ -3,14 +3,15 @@
 use rusqlite::Connection;
 
 use super::identity;
-use super::keys::make_filters_anew;
 use super::open::Dedup;
 use crate::limits;
 
 /// `PRAGMA application_id` of our files: "LogA".
 pub const APPLICATION_ID: i32 = 0x4c6f_6741;
 /// `PRAGMA user_version`: the version of the tables. A greater one was written by a newer program.
-pub const SCHEMA_VERSION: i32 = 3;
+pub const SCHEMA_VERSION: i32 = 4;
+/// The oldest version that this program reads. No release has written an older one.
+pub const SCHEMA_VERSION_MIN: i32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta(
@@ -52,7 +53,7 @@ CREATE VIEW event_log AS
   FROM events JOIN topics ON topics.id = events.topic_id;
 ";
 
-/// What retention keeps of the events that it has removed; since version 2.
+/// What retention keeps of the events that it has removed.
 const RETENTION: &str = "
 CREATE TABLE retention(
   id             INTEGER PRIMARY KEY CHECK (id = 1),
@@ -91,11 +92,15 @@ CREATE TABLE segments(
   entries    INTEGER NOT NULL,
   first_page INTEGER NOT NULL
 ) STRICT;
+ALTER TABLE segments ADD COLUMN filter_bits INTEGER NOT NULL DEFAULT 13;
 ";
 
-/// How large a segment's filter is; since version 3.
-const FILTER_BITS: &str =
-    "ALTER TABLE segments ADD COLUMN filter_bits INTEGER NOT NULL DEFAULT 13;";
+/// The checksum of a row, with which those of its segment's pages begin: NULL as long as there are pages without
+/// one. And how many records stand in for lost ones. Since version 4.
+const CHECKSUM: &str = "
+ALTER TABLE segments ADD COLUMN checksum INTEGER;
+ALTER TABLE segments ADD COLUMN lost_records INTEGER NOT NULL DEFAULT 0;
+";
 
 /// Creates all tables in an empty database. Must run inside a transaction, so that a file is ours
 /// wholly or not at all.
@@ -122,17 +127,8 @@ fn create_retention(db: &Connection) -> rusqlite::Result<()> {
 /// written in any case, which proves that the file can be written: unlike a row that is set to what it
 /// is, the header's page is.
 pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
-    let version = version(db)?;
-    if version < 2 {
-        create_subscriptions(db)?;
-        create_retention(db)?;
-        if recorded_check(db)? == Dedup::Constraint {
-            db.execute_batch(REMOVED_KEYS_INDEX)?;
-        }
-    }
-    if version < 3 && has_index_parts(db)? {
-        db.execute_batch(FILTER_BITS)?;
-        make_filters_anew(db)?;
+    if version(db)? < 4 && has_index_parts(db)? {
+        db.execute_batch(CHECKSUM)?;
     }
     identity::ensure(db)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
@@ -143,10 +139,10 @@ pub(super) fn version(db: &Connection) -> rusqlite::Result<i32> {
     db.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Creates the table of named subscriptions, which most databases of version 1 have.
+/// Creates the table of named subscriptions.
 fn create_subscriptions(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(
-        "CREATE TABLE IF NOT EXISTS subscriptions(
+        "CREATE TABLE subscriptions(
            name       TEXT PRIMARY KEY,
            after      INTEGER NOT NULL,
            updated_at INTEGER NOT NULL
@@ -167,7 +163,7 @@ pub(super) fn create_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()
         return db.execute_batch(REMOVED_KEYS_INDEX);
     }
     db.execute_batch(INDEX)?;
-    db.execute_batch(FILTER_BITS)?;
+    db.execute_batch(CHECKSUM)?;
     for level in 0..limits::SEGMENT_LEVELS {
         db.execute_batch(&format!(
             "CREATE TABLE segment_pages_{level}(id INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;"
@@ -175,15 +171,6 @@ pub(super) fn create_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()
     }
     Ok(())
 }
-
-/// What tables of version 1 may lack.
-pub(super) const SINCE_VERSION_2: [&str; 5] = [
-    "subscriptions",
-    "retention",
-    "removed_times",
-    "removed_keys",
-    "removed_keys_by_fingerprint",
-];
 
 /// Drops what a duplicate check needs, as far as it is there.
 pub(super) fn drop_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {

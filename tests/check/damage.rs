@@ -7,7 +7,7 @@ use logagg::limits::{FILTER_BITS_PER_KEY, GENERATION_ENTRIES};
 use logagg::store::Dedup;
 
 use crate::databases::{Database, SMALL};
-use crate::pages::edit_page;
+use crate::pages::{edit_page, edit_stored_page};
 
 const KEY_BYTES: usize = 32;
 const POSTING_BYTES: usize = 12;
@@ -208,7 +208,10 @@ fn the_table_of_segments() {
     );
     broken(
         "UPDATE segments SET first_page = 1",
-        &["pages: page 1 of level 0 is in two segments"],
+        &[
+            "segments: page 1 of level 0 is in two segments",
+            "segments: the row of the segment of seq 49153",
+        ],
     );
     broken(
         "DROP TABLE segment_pages_3",
@@ -275,6 +278,37 @@ fn pages_of_a_segment() {
         |page| page[3] = 0,
         "does not list the event with seq 1 for topic 1",
     );
+}
+
+/// A bit that flips on the disk, in the records or in the checksum itself.
+#[test]
+fn a_flipped_bit_in_any_part_of_a_segment() {
+    let at = pages();
+    let database = Database::small(Dedup::Index);
+    for (id, part) in [
+        (3, "keys"),
+        (at.key_fences, "fences of the keys"),
+        (at.postings + 1, "postings"),
+        (at.posting_fences, "fences of the postings"),
+    ] {
+        let problem = format!(
+            "pages: page {id} of the segment of seq 1 to 49152 (level 0) ({part}) has a wrong checksum or length"
+        );
+        for byte in [0, 11, usize::MAX] {
+            let flip = |page: &mut Vec<u8>| {
+                let byte = byte.min(page.len() - 1);
+                page[byte] ^= 0x40;
+            };
+            edit_stored_page(&database.sql(), id, flip);
+            database.has_problems(&[&problem]);
+            edit_stored_page(&database.sql(), id, flip);
+        }
+    }
+    edit_stored_page(&database.sql(), at.filter, |page| page[70] ^= 1);
+    database.has_problems(&[&format!(
+        "filter: page {} of the segment of seq 1 to 49152 (level 0) is missing or its checksum is wrong",
+        at.filter
+    )]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use logagg::limits::{FILTER_BITS_PER_KEY, GENERATION_ENTRIES};
+use logagg::limits::GENERATION_ENTRIES;
 use logagg::store::{Dedup, Limit, Outcome, Retention, Store};
 
 use crate::conversions::kill_conversion;
@@ -259,110 +259,5 @@ fn a_conversion_that_was_cut_off_goes_on_behind_what_was_removed() {
         if keys.is_none() {
             knows_the_removed(&database, removed);
         }
-    }
-}
-
-/// What a database of version 1 lacks.
-const VERSION_1: &str = "DROP TABLE retention; DROP TABLE removed_times; DROP TABLE removed_keys; \
-                         PRAGMA user_version = 1;";
-const VERSION_2: &str = "ALTER TABLE segments DROP COLUMN filter_bits;";
-
-#[test]
-fn a_database_of_version_1_gets_what_it_lacks() {
-    for dedup in [Dedup::Index, Dedup::Constraint] {
-        let old = || {
-            let database = Database::tiny(dedup);
-            database.damage(VERSION_1);
-            match dedup {
-                Dedup::Index => database.damage(VERSION_2),
-                Dedup::Constraint => {
-                    database.damage("DELETE FROM meta WHERE name = 'fingerprint_key'");
-                }
-            }
-            database.is_clean();
-            assert_eq!(database.number("PRAGMA user_version"), 1);
-            database
-        };
-        let database = old();
-        let mut options = options(&database.path, None);
-        options.retention.events = Some(Limit::Age(SECOND));
-        let mut store = Store::open(&options).unwrap();
-        while store.retain(i64::MAX / 4).unwrap() {}
-        assert_eq!(store.first_seq(), store.last_seq() + 1);
-        store.close().unwrap();
-        assert_eq!(database.number("PRAGMA user_version"), 3);
-        knows_the_removed(&database, TINY);
-
-        let database = old();
-        let other = match dedup {
-            Dedup::Index => "constraint",
-            Dedup::Constraint => "index",
-        };
-        assert_eq!(database.convert(other).code, 0);
-        database.is_clean();
-    }
-}
-
-/// Makes a database of version 2 of one whose segments are of the lowest level: filters of 13 bits a key, which
-/// say nothing to this program.
-fn make_version_2(database: &Database) {
-    let sql = database.sql();
-    let segments: Vec<(i64, i64)> = sql
-        .prepare("SELECT entries, first_page FROM segments WHERE level = 0")
-        .unwrap()
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .collect::<rusqlite::Result<_>>()
-        .unwrap();
-    assert_eq!(segments.len(), 2);
-    for (entries, first_page) in segments {
-        let pages = |bits: i64| (entries * bits + 32_255) / 32_256;
-        let filter = first_page + (entries + 125) / 126;
-        let (old, new) = (
-            filter + pages(13),
-            filter + pages(FILTER_BITS_PER_KEY as i64),
-        );
-        let end = new + 1_000;
-        let end = sql
-            .query_row(
-                "SELECT coalesce(min(first_page), ?2) FROM segments WHERE first_page > ?1",
-                (first_page, end),
-                |row| row.get::<_, i64>(0),
-            )
-            .unwrap();
-        sql.execute(
-            "DELETE FROM segment_pages_0 WHERE id >= ?1 AND id < ?2",
-            (old, new),
-        )
-        .unwrap();
-        sql.execute(
-            "UPDATE segment_pages_0 SET id = id - ?3 WHERE id >= ?1 AND id < ?2",
-            (new, end, new - old),
-        )
-        .unwrap();
-        for id in filter..old {
-            edit_page(&sql, id, |page| {
-                page.iter_mut().for_each(|byte| *byte = !*byte)
-            });
-        }
-    }
-    database.damage(VERSION_2);
-    database.damage("PRAGMA user_version = 2");
-}
-
-#[test]
-fn a_database_of_version_2_gets_filters_that_find_its_keys() {
-    for way in ["server", "convert"] {
-        let database = Database::small(Dedup::Index);
-        make_version_2(&database);
-        database.is_clean();
-        match way {
-            "server" => knows_the_removed(&database, SMALL),
-            _ => {
-                assert_eq!(database.convert("index").code, 0);
-                database.is_clean();
-            }
-        }
-        assert_eq!(database.number("PRAGMA user_version"), 3);
     }
 }

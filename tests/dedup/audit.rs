@@ -10,6 +10,8 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use logagg::limits::{FILTER_BITS_PER_KEY, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES};
 
+const CHECKSUM_BYTES: usize = 4;
+
 /// What an audit has counted.
 #[derive(Debug, Default)]
 pub struct Audit {
@@ -157,7 +159,8 @@ fn read(db: &Connection, level: usize, from: i64, to: i64) -> Vec<u8> {
     let mut content = Vec::new();
     let mut count = 0;
     while let Some(row) = rows.next().unwrap() {
-        content.extend_from_slice(row.get_ref(1).unwrap().as_blob().unwrap());
+        let page = row.get_ref(1).unwrap().as_blob().unwrap();
+        content.extend_from_slice(&page[..page.len() - CHECKSUM_BYTES]);
         count += 1;
     }
     assert_eq!(count, to - from, "all pages are there");

@@ -9,4 +9,6 @@ mod differential;
 mod harness;
 mod interruption;
 mod memory;
+mod repair;
 mod retention;
+mod version_3;

@@ -7,6 +7,7 @@ mod backup;
 mod bodies;
 mod checking;
 mod chromium;
+mod damage;
 mod dashboard;
 mod disk;
 mod durability;

@@ -4,13 +4,15 @@
 use rusqlite::Connection;
 
 use super::super::keys::filter::{page_bytes, pages_for, place_of, Maker};
+use super::super::keys::layout::Description;
+use super::super::keys::pages::Pages;
 use super::super::keys::record::KeyRecord;
-use super::super::keys::segment::{with_page, Description};
 use super::unless_damaged;
 
 /// The pages of one filter.
 pub struct FilterPages {
     about: Description,
+    pages: Pages,
     blocks: Maker,
     /// The page that is being made, counted from the filter's first.
     at: usize,
@@ -20,9 +22,11 @@ pub struct FilterPages {
 }
 
 impl FilterPages {
-    pub fn of(about: Description) -> Self {
+    pub fn of(pages: &Pages) -> Self {
+        let about = pages.about;
         let mut pages = Self {
             about,
+            pages: pages.clone(),
             blocks: Maker::new(about.filter_blocks()),
             at: 0,
             page: Vec::new(),
@@ -61,12 +65,11 @@ impl FilterPages {
             }
             let id = self.about.layout().filter_at() + self.at as i64;
             let wanted = &self.page;
-            let is_right =
-                unless_damaged(with_page(db, self.about.level, id, |found| found == wanted))?;
+            let is_right = unless_damaged(self.pages.with(db, id, |found| found == wanted))?;
             match is_right {
                 Some(true) => {}
                 Some(false) => self.wrong.push((id, "does not have the bits of the keys")),
-                None => self.wrong.push((id, "is missing")),
+                None => self.wrong.push((id, "is missing or its checksum is wrong")),
             }
             self.at += 1;
             self.begin();

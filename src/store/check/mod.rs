@@ -21,11 +21,12 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::keys::fingerprint::Fingerprinter;
+use super::keys::layout::Description;
 use super::keys::merge::{Merge, Source};
+use super::keys::pages::Pages;
 use super::keys::record::KeyRecord;
-use super::keys::segment::Description;
 use super::keys::stored::have_one_key;
-use super::keys::Collision;
+use super::keys::{Collision, Damage};
 use super::load::fingerprint_key;
 use super::open::explain;
 use super::retain::Horizons;
@@ -65,6 +66,8 @@ pub struct Report {
     pub segments: u64,
     /// Pages of segments that were replaced; the server will delete them.
     pub garbage_pages: u64,
+    /// Keys of removed events that damage has taken.
+    pub lost_keys: u64,
     /// A conversion to the key index was cut off; its parts are unused.
     pub has_unused_parts: bool,
     /// What is certain now.
@@ -137,6 +140,7 @@ fn check_once(
         topics: 0,
         segments: 0,
         garbage_pages: 0,
+        lost_keys: 0,
         has_unused_parts: false,
         proven: Vec::new(),
         problems: Vec::new(),
@@ -172,10 +176,7 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
     report.has_unused_parts = schema.has_unused_parts;
     let counters = tables::counters(run)?;
     tables::history(run, &counters)?;
-    let has_retention = run.version >= 2;
-    if has_retention {
-        run.horizons = retention::horizons(run, &counters)?;
-    }
+    run.horizons = retention::horizons(run, &counters)?;
     report.removed = run.horizons.removed;
     run.expected = counters.unique_processed.saturating_sub(report.removed);
     let mut topics = tables::Topics::read(run, &counters)?;
@@ -183,18 +184,14 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
         Dedup::Index => segments::read(run, &counters)?,
         Dedup::Constraint => Vec::new(),
     };
-    let key = match dedup {
-        Dedup::Constraint if !has_retention => sum::random_key(),
-        _ => fingerprint_key(run.db)?,
-    };
-    let fingerprinter = Fingerprinter::new(key, 128);
+    let fingerprinter = Fingerprinter::new(fingerprint_key(run.db)?, 128);
     report.segments = segments.len() as u64;
     let rows = run.step(
         report,
         "each event has a legal seq and a topic, and the counters equal the events",
         |run| {
             let mut groups = rows::Groups::of(&segments, dedup);
-            if has_retention && dedup == Dedup::Index {
+            if dedup == Dedup::Index {
                 retention::add_keys_behind(run, &mut groups)?;
             }
             let rows = rows::scan(run, &fingerprinter, &counters, &mut topics, &mut groups)?;
@@ -224,16 +221,17 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
         });
     }
     let before = run.problems.count();
-    let (garbage_pages, removed) = run.step(
+    let compared = run.step(
         report,
         "the segments hold the key and the topic of each event up to the last of them, and nothing else",
         |run| segments::compare_all(run, &fingerprinter, &segments, &groups),
     )?;
-    report.garbage_pages = garbage_pages;
+    report.garbage_pages = compared.garbage_pages;
+    report.lost_keys = compared.lost;
     if run.horizons.events > 0 {
         let in_table = groups.removed_behind(&run.horizons);
         run.step(report, keeps_keys, |run| {
-            retention::compare_count(run, &counters, removed + in_table);
+            retention::compare_count(run, &counters, compared.kept + in_table, compared.lost);
             Ok(())
         })?;
     }
@@ -272,10 +270,10 @@ pub(super) fn find_same_keys(
 ) -> rusqlite::Result<()> {
     tail.sort_unstable();
     let total = segments.iter().map(|about| about.entries).sum::<u64>() + tail.len() as u64;
+    let damage = Damage::silent();
     let mut sources = Vec::with_capacity(segments.len() + 1);
     for about in segments {
-        let layout = about.layout();
-        sources.push(Source::pages(about.level, layout.first_page, layout.keys));
+        sources.push(Source::of(&Pages::of(*about, &damage)));
     }
     sources.push(Source::memory(tail));
     let mut keys = Merge::new(sources);

@@ -3,8 +3,8 @@
 use rusqlite::types::ValueRef;
 
 use super::super::keys::fingerprint::{EventParts, Fingerprinter};
+use super::super::keys::layout::Description;
 use super::super::keys::record::{KeyRecord, Posting};
-use super::super::keys::segment::Description;
 use super::super::retain::Horizons;
 use super::super::{Dedup, TopicId};
 use super::sum::Sum;

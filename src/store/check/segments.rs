@@ -4,9 +4,11 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::super::keys::fingerprint::Fingerprinter;
-use super::super::keys::record::{records, KeyRecord, Posting, Record};
-use super::super::keys::segment::{with_page, Description, Layout, Segment};
-use super::super::keys::{FILTER_BITS, REMOVED_TOPIC};
+use super::super::keys::layout::{Description, Layout};
+use super::super::keys::pages::Pages as StoredPages;
+use super::super::keys::record::{records, KeyRecord, Part, Posting, Record, LOST_SEQ};
+use super::super::keys::segment::Segment;
+use super::super::keys::{Damage, FILTER_BITS, REMOVED_TOPIC};
 use super::super::load::event_parts;
 use super::super::read::{Bound, TopicRange};
 use super::filter::FilterPages;
@@ -18,10 +20,11 @@ use crate::limits::{SEGMENT_LEVELS, SEGMENT_PAGE_BYTES};
 
 /// Reads the table `segments`. What cannot be a segment is reported and left out.
 pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Description>> {
-    // Those of older tables have no column for the size of their filter.
-    let filter_bits = if run.version < 3 { "13" } else { "filter_bits" };
+    // Those of older tables have no checksums.
+    let checksum = if run.version < 4 { "NULL" } else { "checksum" };
     let sql = format!(
-        "SELECT level, first_seq, last_seq, entries, first_page, {filter_bits} FROM segments ORDER BY first_seq"
+        "SELECT level, first_seq, last_seq, entries, first_page, filter_bits, {checksum} FROM segments \
+         ORDER BY first_seq"
     );
     let mut statement = run.db.prepare(&sql)?;
     let mut rows = statement.query([])?;
@@ -66,29 +69,51 @@ pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Descript
                 ),
             );
         } else if first >= next {
-            segments.push(Description {
+            let checksum: Option<i64> = row.get(6)?;
+            let about = Description {
                 level: level as usize,
                 first_seq: first as u64,
                 last_seq: last as u64,
                 entries: entries as u64,
                 first_page,
                 filter_bits: filter_bits as u64,
-            });
+                has_checksums: checksum.is_some(),
+            };
+            compare_checksum(run, &about, checksum);
+            segments.push(about);
         }
         next = next.max(last.saturating_add(1));
     }
     Ok(segments)
 }
 
-/// Compares all segments with the sums of their events. Says how many pages belong to none, and how many
-/// keys of removed events are there that are not forgotten.
+/// Compares the checksum of a segment's row with what the row says.
+fn compare_checksum(run: &mut Run, about: &Description, checksum: Option<i64>) {
+    if checksum.is_some_and(|checksum| checksum != i64::from(about.owner().number())) {
+        let what = format_args!("the row of {} was changed", Name(about));
+        run.problems.add("segments", what);
+    }
+}
+
+/// What comparing all segments came to.
+#[derive(Default)]
+pub struct Compared {
+    /// Pages that belong to none.
+    pub garbage_pages: u64,
+    /// Keys of removed events that are not forgotten.
+    pub kept: u64,
+    /// Keys that other records stand in for.
+    pub lost: u64,
+}
+
+/// Compares all segments with the sums of their events.
 pub fn compare_all(
     run: &mut Run,
     fingerprinter: &Fingerprinter,
     segments: &[Description],
     groups: &Groups,
-) -> rusqlite::Result<(u64, u64)> {
-    let mut removed = 0;
+) -> rusqlite::Result<Compared> {
+    let mut compared = Compared::default();
     for (about, group) in segments.iter().zip(&groups.list) {
         let is_whole = about.first_seq > run.horizons.events;
         if is_whole && about.entries != group.keys.records {
@@ -105,6 +130,7 @@ pub fn compare_all(
         let mut pages = Pages {
             about,
             layout: about.layout(),
+            stored: StoredPages::of(*about, &Damage::silent()),
             content: Vec::new(),
         };
         let keys = pages.sum_keys(run)?;
@@ -116,7 +142,7 @@ pub fn compare_all(
         if keys.stored != group.keys || postings.stored != group.postings {
             name_differences(run, fingerprinter, about, group)?;
         }
-        if keys.removed != postings.removed {
+        if keys.removed != postings.removed && !has_lost_records(run, about)? {
             run.problems.add(
                 "segments",
                 format_args!(
@@ -125,9 +151,21 @@ pub fn compare_all(
                 ),
             );
         }
-        removed += keys.kept;
+        compared.kept += keys.kept;
+        compared.lost += keys.lost;
     }
-    Ok((garbage_pages(run, segments)?, removed))
+    compared.garbage_pages = garbage_pages(run, segments)?;
+    Ok(compared)
+}
+
+/// Whether records of a segment stand in for lost ones: those of postings then say nothing of removed events.
+fn has_lost_records(run: &Run, about: &Description) -> rusqlite::Result<bool> {
+    if run.version < 4 {
+        return Ok(false);
+    }
+    let sql = "SELECT lost_records > 0 FROM segments WHERE first_seq = ?1";
+    let mut statement = run.db.prepare_cached(sql)?;
+    statement.query_row([about.first_seq as i64], |row| row.get(0))
 }
 
 /// What the records of a segment add up to.
@@ -139,6 +177,8 @@ struct Sums {
     removed: Sum,
     /// How many of these are not forgotten.
     kept: u64,
+    /// Records that stand in for lost keys.
+    lost: u64,
 }
 
 /// How a segment is called in a line about it.
@@ -163,28 +203,33 @@ impl std::fmt::Display for Name<'_> {
 struct Pages<'a> {
     about: &'a Description,
     layout: Layout,
+    stored: StoredPages,
     content: Vec<u8>,
 }
 
 impl Pages<'_> {
-    /// Reads the page at `id`, which must have so many bytes.
-    fn read(&mut self, run: &mut Run, id: i64, bytes: usize) -> rusqlite::Result<bool> {
+    /// Reads the page at `id`. Says whether it is there and its checksum is right.
+    fn read(&mut self, run: &mut Run, id: i64) -> rusqlite::Result<bool> {
         self.content.clear();
-        let found = unless_damaged(with_page(run.db, self.about.level, id, |page| {
-            self.content.extend_from_slice(page);
-        }))?;
+        let content = &mut self.content;
+        let found = self
+            .stored
+            .with(run.db, id, |page| content.extend_from_slice(page));
+        if unless_damaged(found)?.is_some() {
+            return Ok(true);
+        }
         let name = Name(self.about);
-        if found.is_none() {
+        let level = self.about.level;
+        let sql = format!("SELECT 1 FROM segment_pages_{level} WHERE id = ?1");
+        if run.db.prepare_cached(&sql)?.exists([id])? {
+            let part = self.layout.part_of(id).name();
+            let what = format_args!("page {id} of {name} ({part}) has a wrong checksum or length");
+            run.problems.add("pages", what);
+        } else {
             run.problems
                 .add("pages", format_args!("{name} lacks its page {id}"));
-        } else if self.content.len() != bytes {
-            let has = self.content.len();
-            run.problems.add(
-                "pages",
-                format_args!("page {id} of {name} has {has} bytes, not {bytes}"),
-            );
         }
-        Ok(self.content.len() == bytes)
+        Ok(false)
     }
 
     /// Reads pages of records. The sums are none where a page is damaged or the records do not ascend.
@@ -202,9 +247,7 @@ impl Pages<'_> {
         let mut last: Option<R> = None;
         let mut is_whole = true;
         for at in 0..count {
-            let before = at as u64 * R::PER_PAGE as u64;
-            let expected = (self.about.entries - before).min(R::PER_PAGE as u64) as usize;
-            if !self.read(run, first + at, expected * R::BYTES)? {
+            if !self.read(run, first + at)? {
                 is_whole = false;
                 continue;
             }
@@ -212,7 +255,7 @@ impl Pages<'_> {
                 if last.is_some_and(|last| last >= record) {
                     let name = Name(self.about);
                     run.problems.add(
-                        R::PART,
+                        R::PART.name(),
                         format_args!(
                             "page {} of {name} is not sorted at record {place}",
                             first + at
@@ -228,11 +271,13 @@ impl Pages<'_> {
                     let topic = REMOVED_TOPIC;
                     run.adder.add(&mut sums.removed, Posting { topic, seq });
                     sums.kept += u64::from(seq > horizons.keys);
+                } else if seq == LOST_SEQ && R::PART == Part::Keys {
+                    sums.lost += 1;
                 } else {
                     let name = Name(self.about);
                     let what =
                         format_args!("{name} has the seq {seq}, which is not one of its own");
-                    run.problems.add(R::PART, what);
+                    run.problems.add(R::PART.name(), what);
                     is_whole = false;
                 }
                 see(run, record, place == 0)?;
@@ -254,7 +299,7 @@ impl Pages<'_> {
     ) -> rusqlite::Result<()> {
         for (at, wanted) in wanted.chunks(page_bytes).enumerate() {
             let id = first + at as i64;
-            if self.read(run, id, wanted.len())? && self.content != wanted {
+            if self.read(run, id)? && self.content != wanted {
                 let name = Name(self.about);
                 run.problems.add(
                     part,
@@ -269,7 +314,7 @@ impl Pages<'_> {
     fn sum_keys(&mut self, run: &mut Run) -> rusqlite::Result<Option<Sums>> {
         let layout = self.layout;
         let mut fences = Vec::new();
-        let mut filter = FilterPages::of(*self.about);
+        let mut filter = FilterPages::of(&self.stored);
         let sum =
             self.sum::<KeyRecord>(run, layout.first_page, layout.keys, |run, key, is_first| {
                 if is_first {
@@ -281,9 +326,7 @@ impl Pages<'_> {
         if sum.is_none() {
             return Ok(None);
         }
-        // Filters before version 3 were others. The next start makes them anew.
-        let wrong = filter.wrong.into_iter().filter(|_| run.version >= 3);
-        for (id, what) in wrong {
+        for (id, what) in filter.wrong {
             let name = Name(self.about);
             run.problems
                 .add("filter", format_args!("page {id} of {name} {what}"));
@@ -340,8 +383,9 @@ fn name_differences(
         format_args!("{name} does not hold what its events say"),
     );
     let layout = about.layout();
+    let pages = StoredPages::of(*about, &Damage::silent());
     for id in layout.first_page..layout.filter_at() {
-        for key in page_records::<KeyRecord>(run.db, about.level, id)? {
+        for key in page_records::<KeyRecord>(run.db, &pages, id)? {
             if run.problems.is_full("keys") {
                 break;
             }
@@ -363,7 +407,7 @@ fn name_differences(
         }
     }
     for id in layout.postings_at()..layout.posting_fences_at() {
-        for posting in page_records::<Posting>(run.db, about.level, id)? {
+        for posting in page_records::<Posting>(run.db, &pages, id)? {
             if run.problems.is_full("postings") {
                 break;
             }
@@ -391,7 +435,8 @@ fn name_missing(
     about: &Description,
     group: &Group,
 ) -> rusqlite::Result<()> {
-    let Some(segment) = unless_damaged(Segment::load(run.db, *about, false))? else {
+    let Some(segment) = unless_damaged(Segment::load(run.db, *about, false, &Damage::silent()))?
+    else {
         return Ok(());
     };
     let name = Name(about);
@@ -405,7 +450,7 @@ fn name_missing(
         let (seq, topic) = (row.get::<_, i64>(0)? as u64, row.get(1)?);
         let fingerprint = fingerprinter.of_key(topic, row.get_ref(2)?.as_bytes()?);
         let find = segment.find(run.db, fingerprint, &mut |found| Ok(found.seq == seq));
-        if run.version >= 3 && !unless_damaged(find)?.unwrap_or(false) {
+        if !unless_damaged(find)?.unwrap_or(false) {
             run.problems.add(
                 "keys",
                 format_args!("{name} does not find the event with seq {seq}"),
@@ -430,9 +475,13 @@ fn name_missing(
     Ok(())
 }
 
-/// The records of a page; none where it is missing, which has been reported.
-fn page_records<R: Record>(db: &Connection, level: usize, id: i64) -> rusqlite::Result<Vec<R>> {
-    let found = with_page(db, level, id, |page| records::<R>(page).collect());
+/// The records of a page; none where it is damaged, which has been reported.
+fn page_records<R: Record>(
+    db: &Connection,
+    pages: &StoredPages,
+    id: i64,
+) -> rusqlite::Result<Vec<R>> {
+    let found = pages.with(db, id, |page| records::<R>(page).collect());
     Ok(unless_damaged(found)?.unwrap_or_default())
 }
 
@@ -476,7 +525,7 @@ fn garbage_pages(run: &mut Run, segments: &[Description]) -> rusqlite::Result<u6
         for layout in live {
             if layout.first_page < from {
                 run.problems.add(
-                    "pages",
+                    "segments",
                     format_args!(
                         "page {} of level {level} is in two segments",
                         layout.first_page

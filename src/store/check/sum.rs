@@ -40,7 +40,7 @@ impl Adder {
 }
 
 /// Sixteen random bytes.
-pub fn random_key() -> [u8; 16] {
+fn random_key() -> [u8; 16] {
     let half = || u128::from(RandomState::new().build_hasher().finish());
     (half() << 64 | half()).to_le_bytes()
 }

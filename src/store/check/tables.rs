@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 
 use super::super::identity;
-use super::super::schema::{create_tables, has_index_parts, SINCE_VERSION_2};
+use super::super::schema::{create_tables, has_index_parts};
 use super::super::Dedup;
 use super::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
@@ -48,14 +48,12 @@ pub fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
     let new = Connection::open_in_memory()?;
     create_tables(&new, dedup)?;
     let found = read_definitions(run.db)?;
-    let is_old = run.version < 2;
-    let is_old_segments = |name: &str| run.version < 3 && name == "segments";
+    let is_old_segments = |name: &str| run.version < 4 && name == "segments";
     let mut damaged = Vec::new();
     for (name, wanted) in read_definitions(&new)? {
         match found.get(&name) {
             Some(found) if *found == wanted => continue,
             Some(_) if is_old_segments(&name) => continue,
-            None if is_old && SINCE_VERSION_2.contains(&name.as_str()) => continue,
             Some(_) => run
                 .problems
                 .add("schema", format_args!("{name} is defined otherwise")),

@@ -7,8 +7,9 @@
 use rusqlite::Connection;
 
 use super::fingerprint::{EventParts, Fingerprint};
+use super::pages::LevelPages;
 use super::record::KeyRecord;
-use super::segment::{records_of, LevelPages};
+use super::segment::records_of;
 use super::KeyIndex;
 
 /// An event that the index is asked for.
@@ -46,6 +47,8 @@ impl<'a> Asked<'a> {
 struct Probe {
     level: usize,
     page: i64,
+    /// Which of the segments.
+    segment: usize,
     /// Which of the events.
     asked: usize,
 }
@@ -101,11 +104,13 @@ impl KeyIndex {
     /// others are left to the check.
     pub fn look(&self, db: &Connection, asked: &mut [Asked]) -> rusqlite::Result<()> {
         let probe = |(number, asked): (usize, &Asked)| {
-            let segment = &self.segments[asked.suspects.only()?];
+            let only = asked.suspects.only()?;
+            let segment = &self.segments[only];
             let page = segment.only_page_of(asked.record.fingerprint)?;
             Some(Probe {
                 level: segment.about.level,
                 page,
+                segment: only,
                 asked: number,
             })
         };
@@ -115,7 +120,8 @@ impl KeyIndex {
             let mut pages = LevelPages::of_level(db, probes[0].level)?;
             for probe in probes {
                 let asked = &mut asked[probe.asked];
-                let found = pages.with(probe.page, |page| {
+                let segment = &self.segments[probe.segment].pages;
+                let found = pages.with(segment, probe.page, |page| {
                     let mut records = records_of(page, asked.record.fingerprint);
                     (records.next(), records.next().is_some())
                 })?;

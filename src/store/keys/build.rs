@@ -8,10 +8,14 @@
 use rusqlite::Connection;
 
 use super::super::damaged;
+use super::super::page_checksum::CHECKSUM_BYTES;
+use super::damage::Damage;
 use super::filter::{page_bytes, place_of, Filter, Maker};
+use super::layout::{Description, Layout};
 use super::merge::{Merge, Source};
+use super::pages::Pages;
 use super::record::{KeyRecord, Posting, Record};
-use super::segment::{write_page, Description, Layout, Segment};
+use super::segment::Segment;
 use super::Collision;
 use crate::limits::SEGMENT_PAGE_BYTES;
 
@@ -40,6 +44,7 @@ enum Phase {
 pub struct Build {
     pub about: Description,
     layout: Layout,
+    pages: Pages,
     phase: Phase,
     /// The id of the page that is written next.
     next_page: i64,
@@ -63,10 +68,13 @@ impl Build {
         keys: Vec<Source<KeyRecord>>,
         postings: Vec<Source<Posting>>,
         holds_filter: bool,
+        damage: &Damage,
     ) -> Self {
+        let pages = Pages::of(about, damage);
         Self {
             about,
-            layout: about.layout(),
+            layout: pages.layout,
+            pages,
             phase: Phase::Keys,
             next_page: about.first_page,
             keys: Merge::new(keys),
@@ -77,7 +85,7 @@ impl Build {
             posting_fences: Vec::new(),
             last_key: None,
             records: 0,
-            page: Vec::with_capacity(SEGMENT_PAGE_BYTES),
+            page: Vec::with_capacity(SEGMENT_PAGE_BYTES + CHECKSUM_BYTES),
         }
     }
 
@@ -157,10 +165,10 @@ impl Build {
             }
             Phase::KeyFences { at } => {
                 let rest = &self.key_fences[*at..];
-                let fences = &rest[..rest.len().min(SEGMENT_PAGE_BYTES / 8)];
+                let fences = &rest[..rest.len().min(SEGMENT_PAGE_BYTES / KeyRecord::FENCE_BYTES)];
                 fences
                     .iter()
-                    .for_each(|fence| self.page.extend_from_slice(&fence.to_be_bytes()));
+                    .for_each(|fence| KeyRecord::write_fence(*fence, &mut self.page));
                 *at += fences.len();
             }
             Phase::Postings => {
@@ -187,7 +195,7 @@ impl Build {
         if self.page.is_empty() {
             return Err(self.wrong_count());
         }
-        write_page(db, self.about.level, self.next_page, &self.page)?;
+        self.pages.write(db, self.next_page, &mut self.page)?;
         self.next_page += 1;
         self.check_count(db, written as u64)?;
         let layout = &self.layout;
@@ -203,11 +211,10 @@ impl Build {
             if let (Some(filter), Some(made)) = (&mut self.filter, self.blocks.finish()) {
                 filter.set(made);
             }
-            let (level, first) = (self.about.level, self.layout.first_page);
             self.phase = match self.filter {
                 Some(_) => Phase::Filter { at: 0 },
                 None => Phase::FilterOfPages {
-                    keys: Source::pages(level, first, self.layout.keys),
+                    keys: Source::of(&self.pages),
                 },
             };
         }
@@ -259,6 +266,7 @@ impl Build {
         Segment {
             about: self.about,
             layout: self.layout,
+            pages: self.pages,
             filter: self.filter,
             key_fences: self.key_fences,
             posting_fences: self.posting_fences,

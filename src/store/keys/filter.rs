@@ -10,6 +10,9 @@ use crate::limits::SEGMENT_PAGE_BYTES;
 /// Blocks on a page on disk.
 const BLOCKS_PER_PAGE: usize = SEGMENT_PAGE_BYTES / BLOCK_BYTES;
 
+/// Bytes of memory that a filter takes beside its blocks.
+pub const PADDING_BYTES: usize = BLOCK_BYTES;
+
 /// The filter of one segment.
 #[derive(Debug)]
 pub struct Filter {
@@ -47,6 +50,12 @@ impl Filter {
     pub fn set(&mut self, made: Made) {
         let at = self.begin + made.number * BLOCK_BYTES;
         self.padded[at..at + BLOCK_BYTES].copy_from_slice(&made.block);
+    }
+
+    /// Takes the blocks of a page on disk.
+    pub fn set_page(&mut self, number: usize, page: &[u8]) {
+        let at = self.begin + number * BLOCKS_PER_PAGE * BLOCK_BYTES;
+        self.padded[at..at + page.len()].copy_from_slice(page);
     }
 
     /// Reads a byte of each fingerprint's block, so that many are on their way from memory at a time.

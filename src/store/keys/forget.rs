@@ -122,7 +122,9 @@ impl KeyIndex {
                 (0..inputs.len()).take_while(fits).count()
             }
         };
-        (width > 1).then(|| &inputs[..width])
+        let inputs = &inputs[..width];
+        let is_possible = width > 1 && !inputs.iter().any(|segment| self.is_damaged(segment));
+        is_possible.then_some(inputs)
     }
 }
 
@@ -135,8 +137,9 @@ mod tests {
     use super::super::super::open::Dedup;
     use super::super::super::schema::create_tables;
     use super::super::fingerprint::Fingerprinter;
-    use super::super::segment::Description;
-    use super::super::Horizons;
+    use super::super::layout::Description;
+    use super::super::pages::Pages;
+    use super::super::{Damage, Horizons};
     use super::*;
 
     /// An index with segments of these levels and entries, one behind the other, whose last events were
@@ -162,10 +165,12 @@ mod tests {
             entries,
             first_page: behind as i64 + 1,
             filter_bits: 15,
+            has_checksums: true,
         };
         Segment {
             about,
             layout: about.layout(),
+            pages: Pages::of(about, &Damage::silent()),
             filter: None,
             key_fences: Vec::new(),
             posting_fences: Vec::new(),

@@ -8,8 +8,10 @@ use rusqlite::Connection;
 use super::super::{damaged, unsigned};
 use super::fingerprint::Fingerprinter;
 use super::generation::Generation;
-use super::segment::{last_page, time_of, Description, Segment};
-use super::{Garbage, Horizons, KeyIndex, MergeBound, FILTER_BITS};
+use super::layout::Description;
+use super::pages::last_page;
+use super::segment::{time_of, Segment};
+use super::{Damage, Garbage, Horizons, KeyIndex, MergeBound, FILTER_BITS};
 use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS, MERGE_WIDTH, SEGMENT_LEVELS};
 
 impl KeyIndex {
@@ -38,9 +40,13 @@ impl KeyIndex {
             horizons,
             dropped: 0,
             merge_bound: MergeBound::None,
+            damage: Damage::default(),
+            repair: None,
+            sealing: None,
         };
         for about in described {
-            index.segments.push(Segment::load(db, about, false)?);
+            let segment = Segment::load(db, about, false, &index.damage)?;
+            index.segments.push(segment);
         }
         index.load_filters(db)?;
         for segment in &mut index.segments {
@@ -62,7 +68,7 @@ impl KeyIndex {
             if bytes > self.filter_memory_max {
                 break;
             }
-            self.segments[at] = Segment::load(db, about, true)?;
+            self.segments[at] = Segment::load(db, about, true, &self.damage)?;
         }
         Ok(())
     }
@@ -108,19 +114,28 @@ impl KeyIndex {
 }
 
 /// What the table `segments` says.
-pub(super) fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>> {
+fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>> {
     let mut statement = db.prepare(
-        "SELECT level, first_seq, last_seq, entries, first_page, filter_bits FROM segments ORDER BY first_seq",
+        "SELECT level, first_seq, last_seq, entries, first_page, filter_bits, checksum FROM segments \
+         ORDER BY first_seq",
     )?;
     let described = statement.query_map([], |row| {
-        Ok(Description {
+        let checksum: Option<i64> = row.get(6)?;
+        let about = Description {
             level: row.get::<_, u32>(0)? as usize,
             first_seq: unsigned(row, 1)?,
             last_seq: unsigned(row, 2)?,
             entries: unsigned(row, 3)?,
             first_page: row.get(4)?,
             filter_bits: unsigned(row, 5)?,
-        })
+            has_checksums: checksum.is_some(),
+        };
+        match checksum {
+            Some(checksum) if checksum != i64::from(about.owner().number()) => {
+                Err(does_not_fit(&about))
+            }
+            _ => Ok(about),
+        }
     })?;
     described.collect()
 }
@@ -146,14 +161,14 @@ fn check(described: &[Description], horizons: Horizons) -> rusqlite::Result<()> 
     Ok(())
 }
 
-pub(super) fn has_size_of_a_build(about: &Description) -> bool {
+fn has_size_of_a_build(about: &Description) -> bool {
     about.level < SEGMENT_LEVELS
         && about.entries <= (GENERATION_ENTRIES * MERGE_WIDTH.pow(about.level as u32)) as u64
         && (1..i64::MAX / 2).contains(&about.first_page)
         && FILTER_BITS.contains(&about.filter_bits)
 }
 
-pub(super) fn does_not_fit(about: &Description) -> rusqlite::Error {
+fn does_not_fit(about: &Description) -> rusqlite::Error {
     damaged(format!(
         "the segment that begins with the event {} does not fit the others",
         about.first_seq

@@ -6,14 +6,15 @@
 
 use rusqlite::Connection;
 
+use super::pages::Pages;
 use super::record::{records, Record};
-use super::segment::with_page;
 
 /// One sorted input.
 pub struct Source<R> {
-    level: usize,
+    /// Where its pages are; none for records in memory.
+    pages: Option<Pages>,
     /// Pages still to be read.
-    pages: std::ops::Range<i64>,
+    ids: std::ops::Range<i64>,
     page: Vec<R>,
     at: usize,
 }
@@ -22,18 +23,23 @@ impl<R: Record> Source<R> {
     /// Records that are in memory.
     pub fn memory(records: Vec<R>) -> Self {
         Self {
-            level: 0,
-            pages: 0..0,
+            pages: None,
+            ids: 0..0,
             page: records,
             at: 0,
         }
     }
 
-    /// The records of these pages.
-    pub fn pages(level: usize, first: i64, pages: i64) -> Self {
+    /// The records of a segment.
+    pub fn of(pages: &Pages) -> Self {
+        Self::of_pages(pages, pages.layout.pages_of(R::PART))
+    }
+
+    /// The records on some of its pages.
+    pub fn of_pages(pages: &Pages, ids: std::ops::Range<i64>) -> Self {
         Self {
-            level,
-            pages: first..first + pages,
+            pages: Some(pages.clone()),
+            ids,
             page: Vec::new(),
             at: 0,
         }
@@ -42,14 +48,12 @@ impl<R: Record> Source<R> {
     /// The next record, which stays.
     pub fn peek(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
         if self.at == self.page.len() {
-            let Some(id) = self.pages.next() else {
+            let (Some(pages), Some(id)) = (&self.pages, self.ids.next()) else {
                 return Ok(None);
             };
             self.page.clear();
             self.at = 0;
-            with_page(db, self.level, id, |page| {
-                self.page.extend(records::<R>(page))
-            })?;
+            pages.with(db, id, |page| self.page.extend(records::<R>(page)))?;
         }
         Ok(self.page.get(self.at).copied())
     }

@@ -13,18 +13,23 @@
 mod asked;
 mod block;
 pub mod build;
+mod collect;
+mod damage;
 pub mod filter;
 pub mod fingerprint;
 mod forget;
 pub mod generation;
+pub mod layout;
 mod load;
 pub mod merge;
+pub mod pages;
 pub mod record;
+mod repair;
+mod sealing;
 pub mod segment;
 pub mod stored;
 #[cfg(test)]
 mod tests;
-mod upgrade;
 mod work;
 
 use std::collections::VecDeque;
@@ -38,13 +43,15 @@ use crate::limits::{ENTRIES_PER_UNIT, FILTER_BITS_PER_KEY, LOOK_UP_UNITS, SEGMEN
 pub use asked::Asked;
 use asked::Suspects;
 use build::Build;
+pub use damage::{Damage, DamagedPage};
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
 pub use forget::MergeBound;
 use generation::Generation;
 use record::KeyRecord;
+use repair::Repair;
+use sealing::Sealing;
 use segment::Segment;
 use stored::{compare, has_key, Compared};
-pub use upgrade::make_filters_anew;
 
 /// The topic under which an event stands that was removed before its segment was made. No topic has this
 /// id.
@@ -139,6 +146,12 @@ pub struct KeyIndex {
     /// The first segments, as many as the open transaction has dropped.
     dropped: usize,
     merge_bound: MergeBound,
+    /// Pages that have turned out to be damaged.
+    damage: Damage,
+    /// How far making some of them again is.
+    repair: Option<Repair>,
+    /// How far giving checksums to a segment of older tables is.
+    sealing: Option<Sealing>,
 }
 
 impl KeyIndex {

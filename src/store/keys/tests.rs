@@ -8,10 +8,11 @@ use super::super::schema::create_tables;
 use super::build::Build;
 use super::filter::Filter;
 use super::fingerprint::Fingerprint;
+use super::layout::Description;
 use super::merge::Source;
 use super::record::{KeyRecord, Posting, Record};
-use super::segment::{with_page, Description, Segment};
-use super::Collision;
+use super::segment::Segment;
+use super::{Collision, Damage};
 use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_PAGE_BYTES};
 
 const TOPICS: u64 = 5;
@@ -63,6 +64,7 @@ fn about(level: usize, seqs: &std::ops::Range<u64>, first_page: i64) -> Descript
         entries: seqs.end - seqs.start,
         first_page,
         filter_bits: FILTER_BITS_PER_KEY,
+        has_checksums: true,
     }
 }
 
@@ -90,12 +92,13 @@ fn segment_of(db: &Connection, seqs: std::ops::Range<u64>, first_page: i64) -> S
         vec![Source::memory(sorted(seqs.clone(), key))],
         vec![Source::memory(sorted(seqs, posting))],
         true,
+        &Damage::silent(),
     );
     run(db, build, 100).0
 }
 
-fn page(db: &Connection, level: usize, id: i64) -> Vec<u8> {
-    with_page(db, level, id, <[u8]>::to_vec).unwrap()
+fn page(db: &Connection, segment: &Segment, id: i64) -> Vec<u8> {
+    segment.pages.with(db, id, <[u8]>::to_vec).unwrap()
 }
 
 fn find(db: &Connection, segment: &Segment, fingerprint: Fingerprint) -> Vec<u64> {
@@ -127,17 +130,17 @@ fn a_segment_holds_its_records_and_its_fences_are_their_first() {
         for (at, records) in pages.enumerate() {
             let mut bytes = Vec::new();
             records.iter().for_each(|record| record.write(&mut bytes));
-            assert_eq!(page(&db, 0, layout.first_page + at as i64), bytes);
+            assert_eq!(page(&db, &segment, layout.first_page + at as i64), bytes);
             assert!(bytes.len() <= SEGMENT_PAGE_BYTES);
             assert_eq!(segment.key_fences[at], records[0].fence());
         }
         for (at, records) in sorted(seqs, posting).chunks(Posting::PER_PAGE).enumerate() {
             let mut bytes = Vec::new();
             records.iter().for_each(|record| record.write(&mut bytes));
-            assert_eq!(page(&db, 0, layout.postings_at() + at as i64), bytes);
+            assert_eq!(page(&db, &segment, layout.postings_at() + at as i64), bytes);
             assert_eq!(segment.posting_fences[at], records[0]);
         }
-        let loaded = Segment::load(&db, segment.about, true).unwrap();
+        let loaded = Segment::load(&db, segment.about, true, &Damage::silent()).unwrap();
         assert_eq!(loaded.key_fences, segment.key_fences);
         assert_eq!(loaded.posting_fences, segment.posting_fences);
         assert_eq!(filter_of(&loaded), filter_of(&segment));
@@ -232,19 +235,20 @@ fn a_merge_makes_what_one_build_of_all_would() {
         let first_page = inputs.last().map_or(1, |segment| segment.layout.end());
         inputs.push(segment_of(&db, range, first_page));
     }
-    let keys = |s: &Segment| Source::pages(0, s.layout.first_page, s.layout.keys);
-    let postings = |s: &Segment| Source::pages(0, s.layout.postings_at(), s.layout.postings);
+    let keys = |s: &Segment| Source::of(&s.pages);
+    let postings = |s: &Segment| Source::of(&s.pages);
     let build = Build::new(
         about(1, &(1..6_000), 1),
         inputs.iter().map(keys).collect(),
         inputs.iter().map(postings).collect(),
         true,
+        &Damage::silent(),
     );
     let (merged, collisions) = run(&db, build, 1);
     db.execute("DELETE FROM segment_pages_0", []).unwrap();
     let whole = segment_of(&db, 1..6_000, 1);
     for id in whole.layout.first_page..whole.layout.end() {
-        assert_eq!(page(&db, 1, id), page(&db, 0, id));
+        assert_eq!(page(&db, &merged, id), page(&db, &whole, id));
     }
     assert_eq!(merged.key_fences, whole.key_fences);
     assert_eq!(filter_of(&merged), filter_of(&whole));
@@ -276,6 +280,7 @@ fn a_build_whose_inputs_have_other_counts_than_they_said_is_an_error() {
             vec![Source::memory(sorted(1..keys + 1, key))],
             vec![Source::memory(sorted(1..postings + 1, posting))],
             true,
+            &Damage::silent(),
         );
         let result = build.step(&db, usize::MAX, &mut |_| Ok(()));
         assert!(result.is_err(), "{said} {keys} {postings}");
@@ -292,6 +297,7 @@ fn a_filter_that_memory_does_not_hold_is_made_of_the_pages() {
                 vec![Source::memory(sorted(1..entries + 1, key))],
                 vec![Source::memory(sorted(1..entries + 1, posting))],
                 holds_filter,
+                &Damage::silent(),
             );
             let (segment, _) = run(&db, build, 100);
             assert_eq!(segment.filter.is_some(), holds_filter);

@@ -4,9 +4,11 @@
 use rusqlite::Connection;
 
 use super::build::Build;
+use super::layout::Description;
 use super::merge::Source;
+use super::pages::delete_pages;
 use super::record::{KeyRecord, Record};
-use super::segment::{delete_pages, time_of, Description, Segment};
+use super::segment::{time_of, Segment};
 use super::stored::report_collision;
 use super::{Garbage, KeyIndex, Running};
 use crate::limits::{
@@ -97,10 +99,11 @@ impl KeyIndex {
             entries: sealed.len() as u64,
             first_page: before.map_or(self.next_page[0], |build| build.pages().end),
             filter_bits: FILTER_BITS_PER_KEY,
+            has_checksums: true,
         };
         let keys = vec![Source::memory(sealed.sorted_keys())];
         let postings = vec![Source::memory(sealed.sorted_postings())];
-        Some(Build::new(about, keys, postings, true))
+        Some(Build::new(about, keys, postings, true, &self.damage))
     }
 
     fn plan_merge(&self, level: usize) -> Option<Build> {
@@ -114,15 +117,15 @@ impl KeyIndex {
             entries: inputs.iter().map(|segment| segment.about.entries).sum(),
             first_page: before.map_or(self.next_page[level], |build| build.pages().end),
             filter_bits: FILTER_BITS_PER_KEY,
+            has_checksums: true,
         };
-        let keys = |s: &Segment| Source::pages(level - 1, s.layout.first_page, s.layout.keys);
-        let postings =
-            |s: &Segment| Source::pages(level - 1, s.layout.postings_at(), s.layout.postings);
+        let pages = || inputs.iter().map(|segment| &segment.pages);
         Some(Build::new(
             about,
-            inputs.iter().map(keys).collect(),
-            inputs.iter().map(postings).collect(),
+            pages().map(Source::of).collect(),
+            pages().map(Source::of).collect(),
             self.has_room_for_filter(&about),
+            &self.damage,
         ))
     }
 
@@ -239,11 +242,16 @@ impl KeyIndex {
 /// Enters a complete segment into the table, in the place of what it was made of.
 fn publish(db: &Connection, about: &Description) -> rusqlite::Result<()> {
     let (first, last) = (about.first_seq as i64, about.last_seq as i64);
+    let lost: i64 = db
+        .prepare_cached(
+            "SELECT ifnull(sum(lost_records), 0) FROM segments WHERE first_seq >= ?1 AND last_seq <= ?2",
+        )?
+        .query_row((first, last), |row| row.get(0))?;
     db.prepare_cached("DELETE FROM segments WHERE first_seq >= ?1 AND last_seq <= ?2")?
         .execute((first, last))?;
     db.prepare_cached(
-        "INSERT INTO segments(first_seq, last_seq, level, entries, first_page, filter_bits) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO segments(first_seq, last_seq, level, entries, first_page, filter_bits, checksum, \
+         lost_records) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute((
         first,
@@ -252,6 +260,8 @@ fn publish(db: &Connection, about: &Description) -> rusqlite::Result<()> {
         about.entries as i64,
         about.first_page,
         about.filter_bits as i64,
+        about.owner().number(),
+        lost,
     ))
     .map(|_| ())
 }

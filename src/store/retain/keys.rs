@@ -8,6 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::super::keys::record::KeyRecord;
+use super::super::keys::KeyIndex;
 use super::super::{Outcome, Store};
 use super::times::processed_by;
 use super::{pause, Horizons, Limit, Removal};
@@ -133,7 +134,8 @@ impl Store {
 
     /// Up to where the table's rows are of no use: forgotten, or in a segment.
     pub(super) fn cleared_up_to(&self, horizons: Horizons) -> u64 {
-        let mark = self.keys.as_ref().map_or(0, |keys| keys.mark());
+        let in_segments = |keys: &KeyIndex| keys.mark().min(keys.removable_up_to());
+        let mark = self.keys.as_ref().map_or(0, in_segments);
         mark.max(horizons.keys)
     }
 

@@ -1,5 +1,6 @@
 //! Removing events: a range of seqs from the oldest on, a chunk at a time.
 
+use super::super::keys::KeyIndex;
 use super::super::load::event_parts;
 use super::super::topics::TopicId;
 use super::super::{damaged, Store};
@@ -14,7 +15,7 @@ enum End {
     Full,
     /// In front of an event that is too young.
     Young(i64),
-    /// Behind the last event.
+    /// Behind the last event, or the last that may be removed now.
     Empty,
 }
 
@@ -82,6 +83,10 @@ impl Store {
              WHERE seq > ?1 ORDER BY seq",
         )?;
         let mut rows = statement.query([before as i64])?;
+        let removable = self
+            .keys
+            .as_ref()
+            .map_or(u64::MAX, KeyIndex::removable_up_to);
         let (mut count, mut bytes, mut last_seq) = (0, 0, before);
         let end = loop {
             if count == limits::RETAIN_ROWS_AT_ONCE || bytes >= limits::RETAIN_BYTES_AT_ONCE {
@@ -91,6 +96,9 @@ impl Store {
                 break End::Empty;
             };
             let (seq, topic) = (row.get::<_, i64>(0)? as u64, row.get::<_, TopicId>(1)?);
+            if seq > removable {
+                break End::Empty;
+            }
             let processed_at = self.counted_at(removal, seq, row.get(2)?, unix_us)?;
             if processed_at > until {
                 break End::Young(processed_at);

@@ -74,8 +74,11 @@ fn the_files_name_only_metrics_that_exist() {
             !shown.iter().any(|shown| shown.starts_with(family))
         })
         .collect();
+    // An alert tells of damaged pages.
     let kept = [
         "log_aggregator_build_info",
+        "log_aggregator_damaged_pages",
+        "log_aggregator_damaged_pages_found_total",
         "log_aggregator_first_seq",
         "log_aggregator_last_seq",
         "log_aggregator_queue_capacity",

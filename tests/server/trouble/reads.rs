@@ -11,7 +11,7 @@ use crate::serving::assert_serves_everything;
 /// Changes the file as another program does.
 fn touch(server: &Server) {
     let other = Connection::open(server.setup().database_path()).unwrap();
-    other.execute_batch("PRAGMA user_version = 2").unwrap();
+    other.execute_batch("PRAGMA user_version = 3").unwrap();
 }
 
 fn reads_fail(dedup: &str, in_log: bool) {

@@ -1,0 +1,167 @@
+//! The damaged pages that have been found: who reads a page notes it here, and who makes pages again takes it
+//! out. What is noted decides nothing about an answer, because each read looks at its page's checksum itself.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::record::Part;
+use crate::limits::DAMAGED_PAGES_MAX;
+
+/// A page whose checksum is wrong, or that is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DamagedPage {
+    /// The number of the table `segment_pages_N` that it is in.
+    pub level: usize,
+    pub id: i64,
+    pub(super) part: Part,
+    /// The seqs that its segment covers.
+    pub first_seq: u64,
+    pub last_seq: u64,
+    /// It cannot be made again from what the database has.
+    pub is_lost: bool,
+}
+
+impl DamagedPage {
+    /// The table that it is in.
+    pub fn table(&self) -> String {
+        format!("segment_pages_{}", self.level)
+    }
+
+    /// The part of the segment that it belongs to.
+    pub fn part(&self) -> &'static str {
+        self.part.name()
+    }
+}
+
+impl std::fmt::Display for DamagedPage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            level,
+            id,
+            first_seq,
+            last_seq,
+            ..
+        } = self;
+        let part = self.part.name();
+        write!(
+            f,
+            "page {id} of segment_pages_{level} ({part} of the segment of seq {first_seq} to {last_seq})"
+        )
+    }
+}
+
+type Found = BTreeMap<(usize, i64), DamagedPage>;
+
+#[derive(Debug, Default)]
+struct Shared {
+    is_silent: bool,
+    /// Of `found`, for a look that costs nothing.
+    count: AtomicUsize,
+    /// Pages that have ever been in `found`.
+    noted: AtomicU64,
+    found: Mutex<Found>,
+}
+
+/// The list, shared by all who read pages of one index.
+#[derive(Clone, Debug, Default)]
+pub struct Damage(Arc<Shared>);
+
+impl Damage {
+    /// A list that writes nothing to the log, for who has words of its own.
+    pub fn silent() -> Self {
+        Self(Arc::new(Shared {
+            is_silent: true,
+            ..Shared::default()
+        }))
+    }
+
+    /// Notes a page, and names it in the log the first time.
+    pub fn note(&self, page: DamagedPage) {
+        let mut found = self.lock();
+        let key = (page.level, page.id);
+        if found.len() >= DAMAGED_PAGES_MAX || found.contains_key(&key) {
+            return;
+        }
+        found.insert(key, page);
+        self.counted(&found);
+        self.0.noted.fetch_add(1, Ordering::Relaxed);
+        drop(found);
+        if !self.0.is_silent {
+            log::error!("{page} is damaged: it is made again, and nothing is answered from it");
+        }
+    }
+
+    /// Pages noted.
+    pub fn count(&self) -> usize {
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// Pages that have ever been noted.
+    pub fn noted(&self) -> u64 {
+        self.0.noted.load(Ordering::Relaxed)
+    }
+
+    /// Whether there may be damaged pages that are not noted.
+    pub fn is_full(&self) -> bool {
+        self.count() >= DAMAGED_PAGES_MAX
+    }
+
+    /// The first pages noted, at most `limit`.
+    pub fn first(&self, limit: usize) -> Vec<DamagedPage> {
+        self.lock().values().take(limit).copied().collect()
+    }
+
+    /// Pages noted that can be made again.
+    pub fn can_be_repaired(&self) -> bool {
+        self.count() > 0 && self.lock().values().any(|page| !page.is_lost)
+    }
+
+    /// The pages noted among these ids of a level.
+    pub fn among(&self, level: usize, ids: Range<i64>) -> Vec<DamagedPage> {
+        if self.count() == 0 || ids.is_empty() {
+            return Vec::new();
+        }
+        let found = self.lock();
+        let among = found.range((level, ids.start)..(level, ids.end));
+        among.map(|(_, page)| *page).collect()
+    }
+
+    /// Takes pages out that have been made again.
+    pub fn repaired(&self, level: usize, ids: impl Iterator<Item = i64>) {
+        let mut found = self.lock();
+        for id in ids {
+            if let Some(page) = found.remove(&(level, id)) {
+                log::info!("{page} has been made again");
+            }
+        }
+        self.counted(&found);
+    }
+
+    /// Says of pages that they cannot be made again.
+    pub fn give_up(&self, level: usize, ids: impl Iterator<Item = i64>, why: &str) {
+        let mut found = self.lock();
+        for id in ids {
+            if let Some(page) = found.get_mut(&(level, id)) {
+                page.is_lost = true;
+                log::error!("{page} cannot be made again: {why}");
+            }
+        }
+    }
+
+    /// Keeps only the pages of which this is true.
+    pub fn retain(&self, is_kept: impl Fn(&DamagedPage) -> bool) {
+        let mut found = self.lock();
+        found.retain(|_, page| is_kept(page));
+        self.counted(&found);
+    }
+
+    fn counted(&self, found: &Found) {
+        self.0.count.store(found.len(), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.0.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
