@@ -17,7 +17,7 @@ mod statistics;
 use std::time::Instant;
 
 use decoding::{DecodeQueue, Encoded};
-pub use feed::{Fed, Stream, Subscriber};
+pub use feed::{Fed, Source, Stream};
 use reading::{unreadable, ReadBudget};
 
 use crate::api::page::PageRequest;
@@ -243,7 +243,7 @@ impl App {
                 Err(error) => Err(error),
             },
             Route::Event { topic, event_id } => read::event(&self.store, &topic, &event_id),
-            Route::Topics => Ok(read::topics(&self.store)),
+            Route::Topics => return self.topics(),
             Route::Stats => Ok(self.stats(now)),
             Route::Subscriptions => Ok(self.subscriptions()),
             Route::Subscription { name } | Route::Acknowledgement { name } => {

@@ -17,4 +17,5 @@ pub mod read;
 pub mod route;
 pub mod subscribe;
 pub mod subscriptions;
+pub mod topics;
 pub mod watch;

@@ -1,11 +1,11 @@
-//! `GET /events/{topic}/{event_id}` and `GET /topics`, and what all that show events share.
+//! `GET /events/{topic}/{event_id}`, and what all that show events share.
 
 use std::ops::Range;
 
 use super::detail::Details;
-use super::json::{write_escaped, write_string, write_to};
+use super::json::write_escaped;
 use super::query;
-use crate::clock::{rfc3339, Stamp};
+use crate::clock::Stamp;
 use crate::event::name_error;
 use crate::http::{write_number, Response};
 use crate::store::{Store, StoreError, StoredEvent};
@@ -40,37 +40,6 @@ pub fn event(store: &Store, topic: &str, event_id: &str) -> Result<Response, Sto
             "No event of this topic and event_id is stored.",
         ))
     }
-}
-
-/// Answers `GET /topics`.
-pub fn topics(store: &Store) -> Response {
-    let topics = store.topics();
-    let ids: Vec<_> = topics.in_order(None).collect();
-    let mut body = Vec::with_capacity(32 + 128 * ids.len());
-    write_to(
-        &mut body,
-        format_args!("{{\"count\":{},\"topics\":[", ids.len()),
-    );
-    for (at, id) in ids.into_iter().enumerate() {
-        let topic = topics.get(id);
-        body.extend_from_slice(if at > 0 {
-            b",{\"topic\":"
-        } else {
-            b"{\"topic\":"
-        });
-        write_string(&mut body, &topic.name);
-        write_to(
-            &mut body,
-            format_args!(
-                ",\"events\":{},\"last_seq\":{},\"last_processed_at\":\"{}\"}}",
-                topic.events,
-                topic.last_seq,
-                rfc3339(topic.last_processed_at)
-            ),
-        );
-    }
-    body.extend_from_slice(b"]}");
-    Response::json(200, body)
 }
 
 /// Appends one event as JSON. Says where in `out` the topic stands, between its quotes. `stamp` is what

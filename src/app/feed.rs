@@ -4,10 +4,11 @@
 
 use super::{Answer, App};
 use crate::api::subscribe::{Asked, Format, Start};
+use crate::api::topics::TopicList;
 use crate::api::{read, route, subscriptions};
 use crate::event::{Publication, Span, TopicFilter};
 use crate::http::{Request, Response};
-use crate::limits::STREAM_SLICE_BYTES;
+use crate::limits::{FEED_ROWS_MAX, LINE_UNITS, LIST_MAX_LINES, STREAM_SLICE_BYTES};
 use crate::store::{FeedQuery, Outcome, StoreError, StoredEvent};
 
 /// Somebody who reads a stream of events.
@@ -23,15 +24,33 @@ pub struct Subscriber {
     until: Option<u64>,
 }
 
-impl Subscriber {
-    /// What breaks a silence in its stream.
+/// What a stream is made of.
+#[derive(Debug)]
+pub enum Source {
+    Events(Subscriber),
+    Topics(TopicList),
+}
+
+impl Source {
+    /// What breaks a silence in the stream.
     pub fn heartbeat(&self) -> &'static [u8] {
-        self.format.heartbeat()
+        match self {
+            Source::Events(subscriber) => subscriber.format.heartbeat(),
+            // White space between two tokens of JSON text.
+            Source::Topics(_) => b"\n",
+        }
     }
 
-    /// From now on its stream ends with the event of this seq at the latest.
+    /// From now on it ends with the event of this seq at the latest. A list of topics ends by itself.
     pub fn end_at(&mut self, seq: u64) {
-        self.until = Some(self.until.map_or(seq, |until| until.min(seq)));
+        if let Source::Events(subscriber) = self {
+            subscriber.until = Some(subscriber.until.map_or(seq, |until| until.min(seq)));
+        }
+    }
+
+    /// Whether somebody reads events from it.
+    pub fn is_subscriber(&self) -> bool {
+        matches!(self, Source::Events(_))
     }
 }
 
@@ -41,7 +60,7 @@ pub struct Stream {
     pub head: Response,
     /// The first slice of the body.
     pub first: Vec<u8>,
-    pub subscriber: Subscriber,
+    pub source: Source,
     pub fed: Fed,
 }
 
@@ -100,22 +119,64 @@ impl App {
                 .head()
                 .header(read::DATABASE_FIELD, &self.store.identity().database_id),
             first,
-            subscriber,
+            source: Source::Events(subscriber),
             fed,
         })))
     }
 
-    /// Appends the next slice for a subscriber: `max_bytes` of it, or one event where that is larger.
+    /// Answers `GET /topics`: a short list at once, and a long one in slices.
+    pub(super) fn topics(&mut self) -> Answer {
+        let mut first = Vec::new();
+        let mut list = TopicList::begin(&self.store, &mut first);
+        let is_short = list.count() <= LIST_MAX_LINES;
+        let full = if is_short {
+            usize::MAX
+        } else {
+            STREAM_SLICE_BYTES
+        };
+        list.write(&self.store, full, &mut first);
+        let lines = list.count().min(FEED_ROWS_MAX) as u64;
+        self.charge(lines * LINE_UNITS);
+        if list.is_over() {
+            return Answer::Now(Response::json(200, first));
+        }
+        Answer::Stream(Box::new(Stream {
+            head: Response::json(200, Vec::new()),
+            first,
+            source: Source::Topics(list),
+            fed: Fed::MoreStored,
+        }))
+    }
+
+    /// Appends the next slice of a stream: `max_bytes` of it, or one event where that is larger.
     pub fn feed(
         &mut self,
-        subscriber: &mut Subscriber,
+        source: &mut Source,
         max_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Result<Fed, StoreError> {
-        let fed = self.feed_slice(subscriber, max_bytes, out);
+        let fed = match source {
+            Source::Events(subscriber) => self.feed_slice(subscriber, max_bytes, out),
+            Source::Topics(list) => self.feed_topics(list, max_bytes, out),
+        };
         // Streams have their own part of a turn.
         self.store.take_work();
         fed
+    }
+
+    fn feed_topics(
+        &self,
+        list: &mut TopicList,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Fed, StoreError> {
+        self.store.readable()?;
+        list.write(&self.store, out.len() + max_bytes, out);
+        Ok(if list.is_over() {
+            Fed::Ended
+        } else {
+            Fed::MoreStored
+        })
     }
 
     fn feed_slice(
@@ -167,9 +228,12 @@ impl App {
         }
     }
 
-    /// Whether what a subscriber has still to get is in memory.
-    pub fn is_near(&self, subscriber: &Subscriber) -> bool {
-        self.recent.covers(subscriber.after)
+    /// Whether what a stream has still to bring is in memory.
+    pub fn is_near(&self, source: &Source) -> bool {
+        match source {
+            Source::Events(subscriber) => self.recent.covers(subscriber.after),
+            Source::Topics(_) => true,
+        }
     }
 
     fn feed_recent(&self, subscriber: &mut Subscriber, end: u64, full: usize, out: &mut Vec<u8>) {

@@ -423,8 +423,8 @@ impl<P: Platform> Reactor<P> {
                 self.app.forget(client.ticket(key));
             }
             self.app.set_connections(self.clients.len());
-            if client.stream.is_some() {
-                self.count_streams(-1);
+            if let Some(stream) = &client.stream {
+                self.count_stream(stream, -1);
             }
             self.forget_read(client.read);
         }

@@ -6,13 +6,13 @@
 
 use std::collections::VecDeque;
 
-use crate::app::{Fed, Subscriber, Ticket};
+use crate::app::{Fed, Source, Ticket};
 use crate::clock::Now;
 use crate::limits::{HEARTBEAT_MS, STREAM_PAUSE_MS};
 
 /// A client's stream.
 pub struct Stream {
-    pub subscriber: Subscriber,
+    pub source: Source,
     /// It stands in one of the lists of [`Streams`], and its entry there is good.
     pub queued: bool,
     pub fed: Fed,
@@ -21,9 +21,9 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub fn new(subscriber: Subscriber, fed: Fed, now: Now) -> Self {
+    pub fn new(source: Source, fed: Fed, now: Now) -> Self {
         Self {
-            subscriber,
+            source,
             queued: false,
             fed,
             beat_at: now.mono_ms + HEARTBEAT_MS,
@@ -34,8 +34,9 @@ impl Stream {
 /// The streams of all clients.
 #[derive(Default)]
 pub struct Streams {
-    /// How many there are.
+    /// How many there are, and how many of them are streams of events.
     pub count: usize,
+    pub subscribers: usize,
     /// The greatest seq that those at the head have been told of.
     pub head: u64,
     /// Those who are served from memory.

@@ -3,6 +3,7 @@
 use std::thread;
 
 use rusqlite::Connection;
+use serde_json::{json, Value};
 
 use crate::harness::{event, seqs_of, Client, Server, Setup};
 
@@ -132,7 +133,25 @@ fn more_pages_than_there_are_places_for_are_all_found() {
 
 #[test]
 fn pages_of_many_topics_are_complete_in_both_directions() {
-    let server = filled();
+    complete_in_both_directions(&filled());
+    // The same with the key index, whose orders of topics are in generations.
+    let server = Server::start(&["--dedup", "index"]);
+    let topic = |seq| match seq {
+        1..=RARE => format!("rare.{seq:05}"),
+        _ => "common".to_owned(),
+    };
+    let events = |seqs: &[u64]| -> Value {
+        let event = |seq: &u64| event(&topic(*seq), &seq.to_string());
+        seqs.iter().map(event).collect()
+    };
+    let seqs: Vec<u64> = (1..=2 * RARE).collect();
+    for seqs in seqs.chunks(2_000) {
+        server.publish(&events(seqs)).expect(200);
+    }
+    complete_in_both_directions(&server);
+}
+
+fn complete_in_both_directions(server: &Server) {
     let mut client = server.client();
     let mut follow = |first: &str| -> Vec<u64> {
         let mut seqs = Vec::new();
@@ -153,4 +172,41 @@ fn pages_of_many_topics_are_complete_in_both_directions() {
     let mut down = follow(&format!("/events?{patterns}&limit=700"));
     down.reverse();
     assert_eq!(down, wanted);
+}
+
+#[test]
+fn a_long_list_of_topics_is_sent_in_slices_and_has_what_was_there() {
+    let server = filled();
+    let mut reader = server.client();
+    let mut publisher = server.client();
+    reader.send_request("GET", "/topics", &[], b"");
+    let head = reader.head().expect("an answer");
+    assert_eq!(head.header("transfer-encoding"), Some("chunked"));
+    let mut text = Vec::new();
+    let mut slices = 0;
+    while let Some(chunk) = reader.chunk().expect("it ends well") {
+        // Topics that come meanwhile are not on it, wherever their names belong.
+        let names = ["rare.00000", "rare.02000x", "z"].map(|name| event(name, &slices.to_string()));
+        publisher.publish(json!(names).to_string()).expect(200);
+        text.extend(chunk);
+        slices += 1;
+    }
+    assert!(slices > 2, "{slices}");
+    let list: Value = serde_json::from_slice(&text).expect("the whole is JSON");
+    let topics = list["topics"].as_array().expect("a list");
+    assert_eq!(list["count"], topics.len());
+    let names: Vec<&str> = topics
+        .iter()
+        .map(|t| t["topic"].as_str().unwrap())
+        .collect();
+    let rare = (1..=RARE).map(|n| format!("rare.{n:05}"));
+    let expected: Vec<String> = std::iter::once("common".to_owned()).chain(rare).collect();
+    assert_eq!(names, expected);
+    // The connection goes on, and a reader that does not is let go in the middle.
+    assert_eq!(reader.get("/topics").expect(200)["count"], RARE + 4);
+    reader.send_request("GET", "/topics", &[], b"");
+    drop(reader);
+    let old = server.client().request("HEAD", "/topics", &[], b"");
+    assert_eq!((old.status, old.header("content-length")), (200, None));
+    assert_eq!(server.json("/stats")["subscribers"], 0);
 }

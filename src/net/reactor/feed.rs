@@ -20,9 +20,9 @@ impl<P: Platform> Reactor<P> {
         }
         client.conn.stream(&stream.first, self.now);
         let ticket = client.ticket(key);
-        let mut stream = Stream::new(stream.subscriber, stream.fed, self.now);
+        let mut stream = Stream::new(stream.source, stream.fed, self.now);
         if client.read_closed {
-            stream.subscriber.end_at(self.app.head());
+            stream.source.end_at(self.app.head());
             if stream.fed == Fed::AtHead {
                 stream.fed = Fed::Ended;
             }
@@ -31,8 +31,8 @@ impl<P: Platform> Reactor<P> {
             return client.conn.end_stream(self.now);
         }
         self.streams.queue(ticket, &mut stream);
-        client.stream = Some(Box::new(stream));
-        self.count_streams(1);
+        self.count_stream(&stream, 1);
+        self.clients[key].stream = Some(Box::new(stream));
     }
 
     /// Serves those who have something to get. The time that this may take is a part of what the turn has
@@ -121,8 +121,8 @@ impl<P: Platform> Reactor<P> {
         }
         let waiting = client.conn.output().len();
         client.conn.lend(&mut self.spare_output);
-        let subscriber = &mut stream.subscriber;
-        let slice = |out: &mut Vec<u8>| self.app.feed(subscriber, room, out);
+        let source = &mut stream.source;
+        let slice = |out: &mut Vec<u8>| self.app.feed(source, room, out);
         match client.conn.stream_with(slice, self.now) {
             Ok(fed) => {
                 if client.conn.output().len() > waiting {
@@ -148,14 +148,19 @@ impl<P: Platform> Reactor<P> {
 
     /// The stream of a client is over, and its connection may go on.
     fn forget_stream(&mut self, key: usize) {
-        self.clients[key].stream = None;
-        self.count_streams(-1);
+        if let Some(stream) = self.clients[key].stream.take() {
+            self.count_stream(&stream, -1);
+        }
         self.want_service(key);
     }
 
-    pub(super) fn count_streams(&mut self, change: isize) {
-        self.streams.count = self.streams.count.saturating_add_signed(change);
-        self.app.set_subscribers(self.streams.count);
+    pub(super) fn count_stream(&mut self, stream: &Stream, change: isize) {
+        let streams = &mut self.streams;
+        streams.count = streams.count.saturating_add_signed(change);
+        if stream.source.is_subscriber() {
+            streams.subscribers = streams.subscribers.saturating_add_signed(change);
+            self.app.set_subscribers(streams.subscribers);
+        }
     }
 
     /// The peer of a stream has ended its side: it gets what has been committed, and no more.
@@ -163,7 +168,7 @@ impl<P: Platform> Reactor<P> {
         let client = &mut self.clients[key];
         let ticket = client.ticket(key);
         if let Some(stream) = &mut client.stream {
-            stream.subscriber.end_at(self.app.head());
+            stream.source.end_at(self.app.head());
             self.streams.urge(ticket, stream);
         }
     }
@@ -186,7 +191,7 @@ impl<P: Platform> Reactor<P> {
             stream.beat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
             // Where its reader has still to take something, there is no silence.
             if client.conn.output().is_empty() {
-                client.conn.stream(stream.subscriber.heartbeat(), self.now);
+                client.conn.stream(stream.source.heartbeat(), self.now);
             }
         }
     }
@@ -201,8 +206,8 @@ impl<P: Platform> Reactor<P> {
             let client = &mut self.clients[key];
             let ticket = client.ticket(key);
             match &mut client.stream {
-                Some(stream) if self.app.is_near(&stream.subscriber) => {
-                    stream.subscriber.end_at(head);
+                Some(stream) if self.app.is_near(&stream.source) => {
+                    stream.source.end_at(head);
                     self.streams.urge(ticket, stream);
                 }
                 _ => self.break_stream(key),

@@ -1,0 +1,260 @@
+//! A turn of the loop is short with a million topics too: whatever is asked for is answered in slices, each of
+//! which takes a few milliseconds. What is measured is the time of the processor that this thread gets, so that
+//! a machine with other work to do measures the same.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use logagg::app::{Answer, App, Fed, LogDuplicates, Options};
+use logagg::clock::Now;
+use logagg::http::{Conn, Step};
+use logagg::limits::{READ_UNITS_PER_SLICE, SPARE_QUIET_US, STREAM_LONG_SLICE_BYTES};
+use logagg::store::{Dedup, Durability, OpenOptions, Retention, Store};
+use rusqlite::Connection;
+use rustix::time::{clock_gettime, ClockId};
+
+const TOPICS: u64 = 1_000_000;
+
+/// The most that a turn may take. What the compiler has not optimised gets more.
+const TURN_MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 50 } else { 20 });
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// A folder that goes when the test is over.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A database with a million topics of one event each, none of which has been counted.
+fn database(folder: &Folder) -> Store {
+    let options = OpenOptions {
+        path: folder.0.join("events.db"),
+        durability: Durability::Normal,
+        dedup: Some(Dedup::Constraint),
+        filter_memory_bytes: 1 << 20,
+        fingerprint_bits: 128,
+        retention: Retention::default(),
+    };
+    let store = Store::open(&options).expect("a new database");
+    store.close().expect("nothing is in the way of closing");
+    let db = Connection::open(&options.path).unwrap();
+    let at = 1_767_323_045_000_000_u64;
+    let numbers = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {TOPICS})"
+    );
+    db.execute_batch(&format!(
+        "BEGIN;
+        {numbers} INSERT INTO topics SELECT i, printf('t.%07d', i), 0, 0, 0 FROM n;
+        {numbers} INSERT INTO events SELECT i, i, 'e', '2026-01-02', 's', '{{}}', {at} FROM n;
+        UPDATE counters SET last_seq = {TOPICS}, unique_processed = {TOPICS};
+        COMMIT"
+    ))
+    .unwrap();
+    drop(db);
+    Store::open(&options).expect("a database that is right")
+}
+
+/// The application with one connection, turned as the loop turns it, and the longest turn so far.
+struct Desk {
+    app: App,
+    conn: Conn,
+    now: Now,
+    longest: Duration,
+    turns: u64,
+}
+
+impl Desk {
+    /// A turn that takes at least one step, and as many as the loop would take.
+    fn turn<T>(&mut self, mut step: impl FnMut(&mut Self, usize) -> Option<T>) -> Option<T> {
+        let begun = processor_time();
+        self.app.begin_turn(false);
+        let mut done = None;
+        for at in 0.. {
+            done = step(self, at);
+            let took = processor_time() - begun;
+            let has_time = took < Duration::from_micros(SPARE_QUIET_US);
+            if done.is_some() || !has_time || !self.app.begin_slice(1.0) {
+                break;
+            }
+        }
+        self.longest = self.longest.max(processor_time() - begun);
+        self.turns += 1;
+        done
+    }
+
+    /// The answer of the next request.
+    fn handle(&mut self, request: &str) -> Answer {
+        self.conn.receive(request.as_bytes(), self.now);
+        let step = loop {
+            match self.conn.next(self.now) {
+                Step::Head => self.conn.admit(self.now),
+                step => break step,
+            }
+        };
+        assert_eq!(step, Step::Request, "{request}");
+        let body = self.conn.take_body();
+        self.app.handle(0, &self.conn.request(), body, self.now)
+    }
+
+    fn get(&mut self, target: &str) -> Answer {
+        self.handle(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"))
+    }
+
+    /// Asks for a page or statistics. Says how many turns it took.
+    fn ask(&mut self, target: &str) -> (serde_json::Value, u64) {
+        let mut page = None;
+        let turns = self.turns;
+        let response = loop {
+            let answer = self.turn(|desk, _| match &mut page {
+                Some(page) => desk.app.read_on(page),
+                None => match desk.get(target) {
+                    Answer::Now(response) => Some(response),
+                    Answer::Reading(begun) => {
+                        page = Some(*begun);
+                        None
+                    }
+                    answer => panic!("{answer:?} to {target}"),
+                },
+            });
+            if let Some(response) = answer {
+                break response;
+            }
+        };
+        assert_eq!(response.status, 200, "{target}");
+        self.conn.respond(&response, self.now);
+        self.sent();
+        let json = serde_json::from_slice(&response.body).expect("an answer is JSON");
+        (json, self.turns - turns)
+    }
+
+    /// Asks for something that is sent in slices. Says how many bytes came.
+    fn read(&mut self, target: &str) -> usize {
+        let Some(Answer::Stream(mut stream)) = self.turn(|desk, _| Some(desk.get(target))) else {
+            panic!("{target} is no stream");
+        };
+        self.conn.start_stream(&stream.head, self.now);
+        let mut bytes = stream.first.len();
+        while stream.fed != Fed::Ended {
+            self.turn(|desk, _| {
+                let mut out = Vec::new();
+                let fed = desk
+                    .app
+                    .feed(&mut stream.source, STREAM_LONG_SLICE_BYTES, &mut out);
+                stream.fed = fed.expect("the database can be read");
+                bytes += out.len();
+                (stream.fed == Fed::Ended).then_some(())
+            });
+        }
+        self.conn.end_stream(self.now);
+        self.sent();
+        bytes
+    }
+
+    fn sent(&mut self) {
+        let sent = self.conn.output().len();
+        self.conn.sent(sent, self.now);
+    }
+
+    fn publish(&mut self, topic: &str) {
+        let body = format!(
+            r#"{{"topic":"{topic}","event_id":"new","timestamp":"2026-01-02","source":"s"}}"#
+        );
+        let length = body.len();
+        let head = "POST /publish HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n";
+        let answer = self.handle(&format!("{head}Content-Length: {length}\r\n\r\n{body}"));
+        assert!(matches!(answer, Answer::AfterCommit), "{answer:?}");
+        self.app.drain(self.now);
+        let mut committed = Vec::new();
+        self.app.take_committed(&mut committed);
+        self.conn.respond(&committed[0].response, self.now);
+        self.sent();
+    }
+
+    fn check(&self, what: &str) {
+        let longest = self.longest;
+        assert!(longest <= TURN_MAX, "a turn took {longest:?} after {what}");
+    }
+}
+
+#[test]
+fn with_a_million_topics_each_turn_is_short() {
+    let name = format!("logagg-turns-{}", std::process::id());
+    let folder = Folder(std::env::temp_dir().join(name));
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let now = Now {
+        mono_ms: 1_000,
+        unix_us: 1_767_323_046_000_000,
+    };
+    let options = Options {
+        ring_capacity: 10_000,
+        max_body_bytes: 1 << 20,
+        log_duplicates: LogDuplicates::Off,
+        read_units: READ_UNITS_PER_SLICE,
+    };
+    let mut desk = Desk {
+        app: App::new(database(&folder), options, now),
+        conn: Conn::new(1 << 20, now),
+        now,
+        longest: Duration::ZERO,
+        turns: 0,
+    };
+
+    let seqs = |page: &serde_json::Value| -> Vec<u64> {
+        let events = page["events"].as_array().expect("a page has events");
+        events.iter().map(|e| e["seq"].as_u64().unwrap()).collect()
+    };
+    // What is near is found at once, whatever the prefix matches.
+    for (target, first) in [
+        ("/events?topic=t.*&after=0", 1),
+        ("/events?topic=t.*&topic=x*", TOPICS),
+        ("/events?topic=t.0*&after=500000", 500_001),
+    ] {
+        let (page, turns) = desk.ask(target);
+        assert_eq!((seqs(&page)[0], turns), (first, 1), "{target}");
+        desk.check(target);
+    }
+    // What is far takes its turns: the newest event of these topics is in front of 900,000 others.
+    let same = "topic=t.00*&".repeat(600);
+    for target in ["/events?topic=t.00*", &format!("/events?{same}")] {
+        let (page, turns) = desk.ask(target);
+        assert_eq!(seqs(&page)[0], 99_999);
+        assert!(turns > 10, "{turns}");
+        desk.check(target);
+    }
+    let (page, _) = desk.ask("/events?topic=t.09*&topic=t.02*&topic=t.07777*&after=10&limit=3");
+    assert_eq!(seqs(&page), [200_000, 200_001, 200_002]);
+    desk.check("patterns");
+
+    // A new topic costs the next statistics nothing.
+    for topic in ["a", "t.0500000x", "z"] {
+        desk.publish(topic);
+        let (stats, _) = desk.ask("/stats");
+        assert_eq!(stats["topics"][0], "a");
+        desk.check("a new topic");
+    }
+
+    // The whole list, and an export of a prefix.
+    assert!(desk.read("/topics") > 80 * TOPICS as usize);
+    desk.check("the list of topics");
+    assert!(desk.read("/subscribe?follow=false&topic=t.00*") > 9_999_900);
+    desk.check("an export");
+
+    // The rows of all topics are behind, and are brought up to date in quiet turns.
+    for _ in 0..60 {
+        let more = desk.turn(|desk, _| Some(desk.app.idle_work(desk.now)));
+        assert_eq!(more, Some(true));
+    }
+    desk.check("quiet turns");
+    println!(
+        "the longest of {} turns took {:.1} ms",
+        desk.turns,
+        desk.longest.as_secs_f64() * 1_000.0
+    );
+}
