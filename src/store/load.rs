@@ -9,6 +9,7 @@ use rusqlite::Row;
 
 use super::connection::Connection;
 use super::files::OpenedFiles;
+use super::head::Head;
 use super::identity;
 use super::keys::fingerprint::{EventParts, Fingerprinter};
 use super::keys::KeyIndex;
@@ -38,6 +39,7 @@ impl Store {
         path: PathBuf,
     ) -> rusqlite::Result<Store> {
         let key = fingerprint_key(&db)?;
+        let head = Head::of(&path);
         let files = OpenedFiles::take_down(&options.path, &path, &lock).map_err(cannot_open)?;
         let identity = identity::read(&db)?;
         let mut store = Store {
@@ -45,6 +47,7 @@ impl Store {
             identity,
             path,
             lock,
+            head,
             files,
             topics: Topics::default(),
             counters: Counters::default(),

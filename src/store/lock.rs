@@ -34,7 +34,7 @@ const IN_USE: &str = "it is in use by another logagg";
 pub(super) struct Lock {
     /// None where there was no database to lock.
     database: Option<File>,
-    _name: File,
+    name: File,
 }
 
 impl Lock {
@@ -54,10 +54,18 @@ impl Lock {
             refuse_many_names(file)?;
             lock_file(file)?;
         }
-        Ok(Lock {
-            database,
-            _name: name,
-        })
+        Ok(Lock { database, name })
+    }
+
+    /// Forgets what the lock file says of the database: another one has taken its place.
+    pub fn clear(&self) {
+        // What stays is of another file, and so says nothing.
+        let _ = self.name.set_len(0);
+    }
+
+    /// The lock file. What it holds is [`super::head`]'s.
+    pub fn name(&self) -> &File {
+        &self.name
     }
 
     /// The database; none where there was none yet.
@@ -71,6 +79,7 @@ fn lock_name(path: &Path) -> Result<File, String> {
     let file = File::options()
         .create(true)
         .truncate(false)
+        .read(true)
         .write(true)
         // It may have become a FIFO since that was looked at, and opening that would wait.
         .custom_flags(libc::O_NONBLOCK)

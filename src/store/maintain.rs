@@ -208,6 +208,7 @@ impl Store {
         if is_all_copied {
             self.db.forget_wal_frames();
             self.checkpoint_plan = CheckpointPlan::new();
+            self.record_head();
             self.cut_log()?;
         }
         Ok(())

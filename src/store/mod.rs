@@ -14,6 +14,7 @@ mod convert;
 mod feed;
 mod file_kind;
 mod files;
+mod head;
 mod identity;
 mod keys;
 mod load;
@@ -157,6 +158,8 @@ pub struct Store {
     lock: Rc<lock::Lock>,
     /// What SQLite has open, to be compared with what its names lead to.
     files: files::OpenedFiles,
+    /// What the lock file is to say of them.
+    head: Option<head::Head>,
     topics: Topics,
     counters: Counters,
     /// The greatest seq in use; 0 in an empty database.

@@ -10,6 +10,7 @@ use rusqlite::Connection as Sqlite;
 
 use super::connection::{checkpoint_on_close, Connection};
 use super::file_kind::{is_mounted_alone, require_ordinary};
+use super::head::Head;
 use super::lock::Lock;
 use super::retain::Retention;
 use super::schema::{
@@ -115,7 +116,11 @@ impl Store {
                 path.display()
             );
         }
-        Store::load(Rc::new(lock), db, options.clone(), path).map_err(sqlite)
+        let store = Store::load(Rc::new(lock), db, options.clone(), path).map_err(sqlite)?;
+        if let Some(head) = &store.head {
+            head.write(&store.lock);
+        }
+        Ok(store)
     }
 }
 
@@ -131,9 +136,12 @@ pub(super) fn connect_alone(
         return Err("it has been removed".into());
     }
     check_size(path)?;
+    let head = Head::read(path);
+    head.map_or(Ok(()), |head| head.require_own_log(path))?;
     // Another program's lock may be short: at start, and only there, it is waited for.
     let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
     let db = Connection::open(path, durability, patience)?;
+    head.map_or(Ok(()), |head| head.require_newest(path, &db))?;
     Ok((lock, db))
 }
 

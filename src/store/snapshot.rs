@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connection::checkpoint_on_close;
 use super::file_kind::require_ordinary;
+use super::head::Head;
 use super::lock::refuse_other_name;
 use super::open::{beside, explain, identify};
 use crate::limits;
@@ -66,16 +67,20 @@ fn connect(path: &Path, is_closed: bool) -> Result<Connection, String> {
             db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         Ok((db, tables))
     };
+    // Before the transaction: a server may go on meanwhile.
+    let head = Head::read(path);
+    head.map_or(Ok(()), |head| head.require_own_log(path))?;
     let (db, tables) = open().map_err(|e| explain(&e))?;
     identify(&db)?;
     if tables == 0 {
         return Err("it is empty".into());
     }
+    head.map_or(Ok(()), |head| head.require_newest(path, &db))?;
     Ok(db)
 }
 
 /// The URI of a file that does not change (<https://www.sqlite.org/uri.html>).
-fn immutable(path: &Path) -> String {
+pub(super) fn immutable(path: &Path) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {

@@ -4,6 +4,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use super::append::{taken, Rows, Text};
 use super::connection::{begin, Synchronous};
+use super::head::last_seq;
 use super::keys::fingerprint::EventParts;
 use super::keys::record::KeyRecord;
 use super::keys::{Asked, Check, KeyIndex};
@@ -321,7 +322,13 @@ impl Store {
         self.reopen_if_closed()?;
         self.settle_database()?;
         self.write_all_topics()?;
-        self.db.close().map_err(StoreError::from)
+        let last_seq = last_seq(&self.db)?;
+        let Store { db, head, lock, .. } = self;
+        db.close()?;
+        if let Some(mut head) = head {
+            head.record(last_seq, &lock);
+        }
+        Ok(())
     }
 
     pub(super) fn in_transaction(

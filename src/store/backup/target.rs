@@ -26,7 +26,7 @@ pub(super) struct Target {
     partial: PathBuf,
     file: File,
     /// Keeps servers away from the final name.
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
     is_installed: bool,
 }
 
@@ -65,7 +65,7 @@ impl Target {
             path,
             partial,
             file,
-            _lock: lock,
+            lock,
             is_installed: false,
         })
     }
@@ -101,6 +101,7 @@ impl Target {
             self.sync()?;
             remove_companions(&self.path)?;
             fs::rename(&self.partial, &self.path)?;
+            self.lock.iter().for_each(Lock::clear);
             sync_folder(&self.path)?;
             Ok(self.file.metadata()?.len())
         };

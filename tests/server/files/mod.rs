@@ -2,6 +2,7 @@
 //! a server runs.
 
 mod names;
+mod older_log;
 mod replaced;
 mod signals;
 mod special;
