@@ -159,6 +159,23 @@ mod tests {
         panic({0x6b2f40?, 0x7a3f10?})\n\
         \t/usr/local/go/src/runtime/panic.go:785 +0x132";
 
+    const PYTHON_GROUP: &str = "2026-11-30 01:02:03,314 ERROR app group\n\
+        \x20 + Exception Group Traceback (most recent call last):\n\
+        \x20 |   File \"/app/x.py\", line 11, in <module>\n\
+        \x20 |     raise ExceptionGroup(\"many\", [ValueError(1), TypeError(\"x\")])\n\
+        \x20 | ExceptionGroup: many (2 sub-exceptions)\n\
+        \x20 +-+---------------- 1 ----------------\n\
+        \x20   | ValueError: 1\n\
+        \x20   +---------------- 2 ----------------\n\
+        \x20   | TypeError: x\n\
+        \x20   +------------------------------------";
+
+    const JAVA_THREAD: &str =
+        "Exception in thread \"main\" java.lang.RuntimeException: java.lang.Error: x\n\
+        \tat T.main(T.java:10)\n\
+        Caused by: java.lang.Error: x\n\
+        \tat T.main(T.java:10)";
+
     #[test]
     fn traces_are_one_record_with_the_line_before_them() {
         let lines = [
@@ -169,6 +186,8 @@ mod tests {
         ];
         for (multiline, trace) in [
             ("java", JAVA),
+            ("java", JAVA_THREAD),
+            ("python", PYTHON_GROUP),
             ("python", PYTHON),
             ("go", GO),
             ("go", GO_HTTP),
@@ -187,7 +206,7 @@ mod tests {
             &["a", "  indented", "b", "", "c"][..],
             &["a.b.c", "at x", "... 5", "Caused by nothing"],
             &["java.lang.A is fine", "x.Error", "y.Error"][1..],
-            &["{\"a\":1}", "java.lang.Error: x"],
+            &["{\"a\":1}", "java.lang.Error: x", "", "java.lang.Error: y"],
         ] {
             let text = lines.join("\n");
             let found = records("auto", &text);

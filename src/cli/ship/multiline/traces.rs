@@ -1,4 +1,4 @@
-//! Stack traces of Java (and of what else runs on its machine, and of JavaScript), Python and Go, as their
+//! Stack traces of Java (and of what else runs on its machine), Python and Go, as their
 //! own runtimes print them. A trace of Java or Python goes on with the line before it, which is what was logged
 //! with it. A panic of Go begins a record.
 
@@ -15,8 +15,8 @@ pub struct Traces {
 pub enum State {
     #[default]
     Text,
-    /// A JSON object, which is a record by itself.
-    Object,
+    /// A JSON object or an empty line, which is a record by itself.
+    Alone,
     Java,
     /// Within the frames of Python.
     PythonFrames,
@@ -29,6 +29,9 @@ pub enum State {
     /// An empty line after the frames of Go.
     GoBetween,
 }
+
+/// What Java writes before an exception that nobody caught.
+const THREAD: &str = "Exception in thread \"";
 
 impl Traces {
     /// Names of languages, with commas between them; none where a text is anything else.
@@ -54,8 +57,8 @@ impl Traces {
 
     /// What the first line of a record is.
     pub fn begin(self, line: &str) -> State {
-        if line.starts_with('{') {
-            State::Object
+        if line.is_empty() || line.starts_with('{') {
+            State::Alone
         } else if self.java && is_java_exception(line) {
             State::Java
         } else if self.python && is_traceback(line) {
@@ -71,27 +74,30 @@ impl Traces {
 
     /// What a line is that goes on with a record; none where it begins another.
     pub fn next(self, state: State, line: &str) -> Option<State> {
-        if state == State::Object {
+        if state == State::Alone {
             return None;
         }
         if self.java && is_java_frame(line) {
             return Some(State::Java);
         }
         match state {
-            State::Text if self.java && is_java_exception(line) => Some(State::Java),
+            // What ends a thread was not logged with anything.
+            State::Text if self.java && !line.starts_with(THREAD) && is_java_exception(line) => {
+                Some(State::Java)
+            }
             State::Text if self.python && is_traceback(line) => Some(State::PythonFrames),
             State::PythonFrames | State::PythonException | State::PythonBetween => {
                 python_next(state, line)
             }
             State::GoPanic | State::GoFrames | State::GoBetween => go_next(state, line),
-            State::Text | State::Object | State::Java => None,
+            State::Text | State::Alone | State::Java => None,
         }
     }
 }
 
 /// `java.lang.IllegalStateException: message`, perhaps with the thread before it.
 fn is_java_exception(line: &str) -> bool {
-    let line = match line.strip_prefix("Exception in thread \"") {
+    let line = match line.strip_prefix(THREAD) {
         Some(rest) => rest.split_once("\" ").map_or("", |(_, rest)| rest),
         None => line,
     };
@@ -108,7 +114,7 @@ fn is_java_exception(line: &str) -> bool {
     ends && !package.is_empty() && names.iter().any(|name| class.contains(name))
 }
 
-/// A line that only a trace of Java or JavaScript has.
+/// A line that only a trace has.
 fn is_java_frame(line: &str) -> bool {
     let text = line.trim_start_matches(['\t', ' ']);
     let is_indented = text.len() < line.len();
@@ -132,6 +138,7 @@ fn is_traceback(line: &str) -> bool {
 fn python_next(state: State, line: &str) -> Option<State> {
     let is_indented = line.starts_with([' ', '\t']);
     match state {
+        State::PythonFrames if is_end_of_group(line) => Some(State::PythonException),
         State::PythonFrames if is_indented => Some(State::PythonFrames),
         State::PythonFrames if is_python_exception(line) => Some(State::PythonException),
         State::PythonException if is_indented => Some(State::PythonException),
@@ -147,6 +154,12 @@ fn python_next(state: State, line: &str) -> Option<State> {
         }
         _ => None,
     }
+}
+
+/// `    +------------------------------------`, after the last exception of a group.
+fn is_end_of_group(line: &str) -> bool {
+    let dashes = line.trim_start().strip_prefix('+');
+    dashes.is_some_and(|dashes| dashes.len() > 1 && dashes.bytes().all(|byte| byte == b'-'))
 }
 
 /// `app.errors.Failed: message`, or only the name.
