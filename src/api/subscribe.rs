@@ -177,8 +177,8 @@ impl Format {
         }
     }
 
-    /// Appends the notice that a reader's position is ahead of the newest event, `last_seq`, behind which
-    /// the stream goes on. The `id` has a browser forget the position (HTML, section 9.2.6).
+    /// Appends the notice that a reader's position is ahead of the newest event, `last_seq`, and that
+    /// the stream goes on after it. The `id` has a browser forget the position (HTML, section 9.2.6).
     pub fn write_reset(self, out: &mut Vec<u8>, position: u64, last_seq: u64) {
         let seqs = format_args!("{{\"position\":{position},\"last_seq\":{last_seq}}}");
         match self {

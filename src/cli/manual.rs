@@ -28,8 +28,16 @@ pub struct ManArgs {
     command: Option<String>,
 
     /// Write all pages into this folder, as logagg.1, logagg-serve.1 and so on
-    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command", value_parser = folder)]
     folder: Option<PathBuf>,
+}
+
+/// Several pages cannot go to standard output.
+fn folder(name: &str) -> Result<PathBuf, &'static str> {
+    match name {
+        "-" => Err("it must be a folder, not standard output (./- is a folder of this name)"),
+        _ => Ok(PathBuf::from(name)),
+    }
 }
 
 /// Prints a page, or writes them all.

@@ -21,7 +21,7 @@ use crate::text::escaped;
 
 /// Show the newest events and follow those to come
 ///
-/// Goes on by itself behind a lost connection; no event is left out and none is shown twice. Where the server
+/// Goes on by itself after a lost connection; no event is left out and none is shown twice. Where the server
 /// has another database then, as after a restore, it says so and goes on with the first event that differs, or
 /// begins again where the two are not known to have anything in common.
 #[derive(Debug, Args)]
@@ -127,7 +127,7 @@ struct Tail<'a> {
 }
 
 impl Tail<'_> {
-    /// Shows the newest events, where they are wanted. Returns the seq behind which to go on; none where
+    /// Shows the newest events, where they are wanted. Returns the seq after which to go on; none where
     /// there is nothing to go on with. A seq that was named is no greater than `last_seq`.
     fn begin(&mut self, last_seq: u64) -> Result<Option<u64>, Failure> {
         match self.arguments.from {
@@ -153,7 +153,7 @@ impl Tail<'_> {
         Ok(head)
     }
 
-    /// Shows what comes. Returns the seq behind which to go on where the server has another history.
+    /// Shows what comes. Returns the seq after which to go on where the server has another history.
     fn follow(&mut self, mut subscription: Subscription) -> Result<Option<u64>, Failure> {
         while subscription.wait()? {
             while let Some(item) = subscription.take()? {
@@ -172,7 +172,7 @@ impl Tail<'_> {
         Ok(None)
     }
 
-    /// Says what has happened, and finds out where to go on: behind the last event that is in both
+    /// Says what has happened, and finds out where to go on: after the last event that is in both
     /// histories, or where it began.
     fn begin_again(
         &mut self,
@@ -188,7 +188,7 @@ impl Tail<'_> {
         if let Some(shared) = shared {
             let after = after.min(shared).min(head.last_seq);
             let what =
-                format!("up to seq {shared} it has the same events; going on behind seq {after}");
+                format!("up to seq {shared} it has the same events; going on after seq {after}");
             self.client.tell(&format!("{reset}; {what}"));
             return Ok(Some(after));
         }

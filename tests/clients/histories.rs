@@ -93,7 +93,7 @@ fn a_tail_goes_on_with_the_first_event_after_the_restored_copy() {
         let lines = tail.wait_for_lines(first + 25);
         assert_eq!(ids(&lines[first + 10..]), (100..115).collect::<Vec<u32>>());
         tail.wait_for_word("the server has another database now");
-        tail.wait_for_word("up to seq 10 it has the same events; going on behind seq 10\n");
+        tail.wait_for_word("up to seq 10 it has the same events; going on after seq 10\n");
         // Once more from the same copy, with fewer events than before.
         server.stop();
         changing.restore();

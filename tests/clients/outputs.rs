@@ -44,11 +44,12 @@ fn a_dash_is_standard_output_and_no_file() {
     // What cannot go to standard output is refused.
     let database = server.setup().database_path().to_str().unwrap();
     for arguments in [
-        ["backup", "--from", database, "--to", "-"],
-        ["restore", "--from", database, "--to", "-"],
-        ["serve", "--port", "0", "--database", "-"],
+        &["man", "--folder", "-"][..],
+        &["backup", "--from", database, "--to", "-"],
+        &["restore", "--from", database, "--to", "-"],
+        &["serve", "--port", "0", "--database", "-"],
     ] {
-        let mut refused = command(&arguments);
+        let mut refused = command(arguments);
         refused.current_dir(folder.join("."));
         let output = Running::spawn(&mut refused).finish().expect(2);
         assert!(output.stderr.contains("./-"), "{output:?}");

@@ -114,7 +114,7 @@ impl ExportFile {
     }
 
     /// Cuts off half a line at the end, and makes the file ready to be written to. Also returns the seq
-    /// behind which to go on, which is no smaller than `after`.
+    /// after which to go on, which is no smaller than `after`.
     pub fn begin(
         self,
         head: &Head,

@@ -23,7 +23,7 @@ const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
 
 /// Write the events of a server as NDJSON, one JSON object a line
 ///
-/// Writes what is stored when it begins, in the order of the seqs. Goes on by itself behind a lost
+/// Writes what is stored when it begins, in the order of the seqs. Goes on by itself after a lost
 /// connection. `logagg import` reads what it wrote.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -31,7 +31,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
 
-    /// Begin behind this seq
+    /// Begin after this seq
     #[arg(long, value_name = "SEQ", default_value = "0")]
     after: u64,
 
@@ -39,7 +39,9 @@ pub struct ExportArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Go on behind the last event of a file that an export has begun
+    /// Go on after the last event of a file that an export has begun
+    ///
+    /// Only where the server has this event: else the file is of another database, and stays as it is.
     #[arg(long, requires = "output")]
     resume: bool,
 

@@ -9,7 +9,7 @@ use std::sync::mpsc::{channel, Sender};
 use std::thread;
 
 use super::publish;
-use crate::chromium;
+use crate::chromium::{self, Chromium};
 use crate::harness::{Address, Server, TemporaryDirectory, PATIENCE};
 
 /// Events, and bytes of the stream that the browser gets before its connection breaks.
@@ -140,4 +140,32 @@ fn an_event_source_gets_every_event_once_though_its_connection_breaks() {
         !asked[0].contains("Last-Event-ID") && asked[1].contains("Last-Event-ID: "),
         "{asked:?}"
     );
+}
+
+/// The `id` of a reset takes the place of the position that was too large.
+#[test]
+fn a_browser_forgets_a_position_of_another_history() {
+    let Some(browser) = Chromium::start("a reset in a browser") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    publish(&server, "t", "e", 3);
+    let page = browser.open(&server);
+    page.evaluate(
+        "window.seen = []; window.source = new EventSource('/subscribe?after=1000'); \
+         source.addEventListener('reset', reset => seen.push(`${reset.lastEventId} ${reset.data}`)); \
+         source.onmessage = event => seen.push(event.lastEventId); 0",
+    );
+    page.wait_for("seen.join(' ') === '3 {\"position\":1000,\"last_seq\":3}'");
+    let address = chromium::url(&server)
+        .replace("http://", "")
+        .replace('/', "");
+    let setup = server.setup().clone().listen([address]);
+    server.stop();
+    let server = setup.start();
+    // What comes while it is away is after the position that it has now.
+    publish(&server, "t", "f", 2);
+    page.wait_for("seen.slice(1).join(' ') === '4 5'");
+    publish(&server, "t", "g", 1);
+    page.wait_for("seen.slice(1).join(' ') === '4 5 6'");
 }
