@@ -147,6 +147,14 @@ impl Sibling {
     }
 }
 
+/// The place of a path, by whatever way its folder is reached. A link has one of its own.
+pub fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
+    let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")));
+    let named = |folder: PathBuf| folder.join(path.file_name().unwrap_or_default());
+    folder.map_or(path.to_owned(), named)
+}
+
 /// The places where a path leads through links, and itself. The last one is the file.
 pub fn places(path: &Path) -> Vec<PathBuf> {
     let mut places = vec![path.to_owned()];
@@ -177,26 +185,43 @@ pub fn siblings(places: &[PathBuf], listings: &[Listing], before: Option<&Path>)
         let Some(log) = place.file_name().map(OsStr::as_bytes) else {
             continue;
         };
-        for name in listing.beginning_with(names::stem(log)) {
-            let shape = names::rotation(name.as_bytes(), log);
-            found.extend(
-                shape.and_then(|shape| sibling(place.with_file_name(name), Kind::Rotated(shape))),
-            );
-        }
+        found.extend(rotated(place, listing, log));
     }
     if let (Some(place), Some(listing), Some(before)) = (places.last(), listings.last(), before) {
-        found.extend(link_targets(place, listing, before));
+        // Each of them may have been rotated under its own name before the link left it.
+        let targets = link_targets(place, listing, before);
+        let paths = targets.iter().map(|sibling| sibling.path.as_path());
+        for target in paths.chain([before]) {
+            let name = target.file_name().unwrap_or_default().as_bytes();
+            found.extend(rotated(place, listing, name));
+        }
+        found.extend(targets);
     }
-    found.sort_by_key(|sibling| {
+    found.sort_by_cached_key(|sibling| {
         let name = sibling.path.file_name().unwrap_or_default().as_bytes();
         let born = sibling.identity.born.map(i128::from);
         (
             born.unwrap_or(sibling.modified),
             sibling.modified,
             Reverse(names::number(name)),
+            sibling.path.clone(),
         )
     });
+    found.dedup_by(|sibling, before| sibling.path == before.path);
     found
+}
+
+/// The rotated files of a log beside a place.
+fn rotated<'a>(
+    place: &'a Path,
+    listing: &'a Listing,
+    log: &'a [u8],
+) -> impl Iterator<Item = Sibling> + 'a {
+    let names = listing.beginning_with(names::stem(log));
+    names.filter_map(move |name| {
+        let shape = names::rotation(name.as_bytes(), log)?;
+        sibling(place.with_file_name(name), Kind::Rotated(shape))
+    })
 }
 
 /// The files that this log file may have been, and that are compressed.
@@ -228,7 +253,7 @@ fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<Sibling> {
     let stem = letters.take_while(|byte| !byte.is_ascii_digit()).count();
     let names = listing.beginning_with(&now_name.as_bytes()[..stem]);
     let is_alike = |name: &&OsStr| {
-        names::are_alike(name.as_bytes(), before_name.as_bytes())
+        (*name == before_name || names::are_alike(name.as_bytes(), before_name.as_bytes()))
             && names::are_alike(name.as_bytes(), now_name.as_bytes())
     };
     let age = |sibling: &Sibling| match sibling.identity.born {

@@ -45,6 +45,8 @@ pub struct Follower {
     pub(super) files: Vec<Tracked>,
     /// Those that have been read, and lie there.
     pub(super) parked: Parked,
+    /// What is gone of the log file in this run, the youngest last.
+    pub(super) gone: Vec<Entry>,
     /// What is remembered besides the files.
     pub(super) memory: Memory,
     /// The places where the path leads.
@@ -76,6 +78,7 @@ impl Follower {
             must_save: false,
             files: Vec::new(),
             parked: Parked::default(),
+            gone: Vec::new(),
             memory: Memory {
                 files: Vec::new(),
                 ..known.memory
@@ -131,11 +134,7 @@ impl Follower {
     pub(super) fn siblings(&mut self, around: &mut Around, is_fresh: bool) -> Vec<Sibling> {
         let listings = listings(&self.places, around.folders, is_fresh);
         self.listed = listings.iter().map(|listing| listing.number).collect();
-        let before = self
-            .files
-            .last()
-            .and_then(|file| file.entry.path.as_deref());
-        let before = before.or(self.parked.last_path()).map(Path::new);
+        let before = self.memory.place.as_deref().map(Path::new);
         // Only a link leads to files of several names.
         let before = before.filter(|_| self.places.len() > 1);
         siblings(&self.places, &listings, before)
@@ -178,6 +177,9 @@ impl Follower {
         self.from_end = false;
         let current = fs::metadata(&self.path).map(|about| Identity::of(&about));
         let place = self.places.last().and_then(|place| place.to_str());
+        if self.memory.place.as_deref() != place {
+            self.memory.place = place.map(str::to_owned);
+        }
         for tracked in &mut self.files {
             let identity = tracked.entry.identity;
             tracked.is_current = current.as_ref().is_ok_and(|it| *it == identity);
@@ -192,8 +194,10 @@ impl Follower {
     fn take_up_current(&mut self, around: &mut Around) -> io::Result<()> {
         let (file, about) = open(&self.path)?;
         let identity = Identity::of(&about);
+        // A link may lead elsewhere by now.
+        self.places = places(&self.path);
         let end = self.files.len();
-        self.take_up_missed(end, identity, around)?;
+        self.take_up_missed(end, (identity, Some(&file)), around)?;
         if self.is_read(identity) {
             return Ok(());
         }
@@ -219,6 +223,7 @@ impl Follower {
             generation: 0,
             mark,
             pending: None,
+            head: Vec::new(),
             path: None,
             is_done: false,
         };
@@ -283,6 +288,9 @@ impl Follower {
     /// What has been read is about to be published.
     pub fn announce(&mut self, index: usize, reading: &Reading) -> io::Result<()> {
         let entry = &mut self.files[index].entry;
+        if !reading.head.is_empty() {
+            entry.head.clone_from(&reading.head);
+        }
         if let Some(pending) = reading.pending() {
             let is_known =
                 |known: &Pending| known.until >= pending.until && known.read_at == pending.read_at;

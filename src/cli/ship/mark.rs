@@ -65,6 +65,22 @@ impl Tail {
         }
     }
 
+    /// Of the beginning of a file: that of its first line and that of more, as far as it was read.
+    pub fn heads(bytes: &[u8]) -> Vec<Tail> {
+        let bytes = &bytes[..bytes.len().min(SHIP_TAIL_BYTES)];
+        let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+        let mut heads = vec![Tail::of(&bytes[..line])];
+        if line < bytes.len() {
+            heads.push(Tail::of(bytes));
+        }
+        heads
+    }
+
+    /// The number of bytes.
+    pub fn length(&self) -> u64 {
+        self.length as u64
+    }
+
     /// Whether bytes end with it.
     pub fn is_end_of(&self, bytes: &[u8]) -> bool {
         let tail = bytes.len().checked_sub(self.length);

@@ -41,7 +41,7 @@ use crate::limits;
 use crate::text::escaped;
 use database::Watch;
 use event::Template;
-use folders::Folders;
+use folders::{place, Folders};
 use follow::{Around, Follower};
 use mark::short_hash;
 use multiline::Multiline;
@@ -158,8 +158,12 @@ impl Shipper {
         let mut followers: Vec<Follower> = Vec::new();
         let mut folders = Folders::default();
         let mut followed = BTreeSet::new();
+        let mut files = BTreeSet::new();
         for path in &arguments.files {
-            if !followed.insert(place(path)) {
+            let is_new = followed.insert(place(path));
+            // Links are other names, too.
+            let file = fs::canonicalize(path);
+            if !is_new || file.is_ok_and(|file| !files.insert(file)) {
                 let path = path.display();
                 return Err(Failure::Setting(format!("{path} is named twice")));
             }
@@ -379,14 +383,6 @@ fn now() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let micros = since.map_or(0, |since| since.as_micros());
     rfc3339(i64::try_from(micros).unwrap_or(i64::MAX))
-}
-
-/// The place that a path leads to, whatever it is called.
-fn place(path: &Path) -> PathBuf {
-    let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
-    let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")));
-    let named = |folder: PathBuf| folder.join(path.file_name().unwrap_or_default());
-    fs::canonicalize(path).unwrap_or_else(|_| folder.map_or(path.to_owned(), named))
 }
 
 /// The first bytes of a name, not ending within a character of UTF-8.

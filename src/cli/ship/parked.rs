@@ -52,11 +52,6 @@ impl Parked {
         self.files.iter_mut().map(|closed| &mut closed.entry)
     }
 
-    /// The path of the file that was closed last.
-    pub fn last_path(&self) -> Option<&str> {
-        self.files.last()?.entry.path.as_deref()
-    }
-
     pub fn holds(&self, identity: Identity) -> bool {
         self.entries().any(|entry| entry.identity == identity)
     }

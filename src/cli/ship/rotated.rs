@@ -10,17 +10,17 @@
 //! What remains is taken for a file that the path named while nobody looked. A file whose bytes before the mark
 //! are those that were read goes on where the file does that was truncated or is gone.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::folders::{open, Kind, Sibling};
+use super::folders::{open, place, Kind, Sibling};
 use super::follow::{Around, Follower};
 use super::mark::{Identity, Mark};
 use super::state::Entry;
 use super::tracked::{read_at, without_nuls, Tracked};
-use crate::limits::{SHIP_OTHERS_MAX, SHIP_TAIL_BYTES};
+use crate::limits::{SHIP_FILES_MAX, SHIP_OTHERS_MAX, SHIP_READ_BYTES, SHIP_TAIL_BYTES};
 
 /// How much older than a look a copy may claim to be that was made after it: clocks of files are coarse.
 const CLOCK_SLACK: Duration = Duration::from_secs(1);
@@ -28,15 +28,8 @@ const CLOCK_SLACK: Duration = Duration::from_secs(1);
 /// Tries to open the files beside a log file while they are being renamed.
 const TRIES: u32 = 5;
 
-/// What a file is that nobody has seen before.
-#[derive(PartialEq, Eq)]
-enum Verdict {
-    /// The log file was it.
-    Missed,
-    Other,
-    /// It has another name by now.
-    Renamed,
-}
+/// Files that may have been missed, and what tells others from those.
+type Candidates = (Vec<(Sibling, File)>, Vec<Identity>, bool);
 
 impl Follower {
     fn knows(&self, identity: Identity) -> bool {
@@ -81,61 +74,75 @@ impl Follower {
         }
     }
 
-    /// Takes up the files that the path named while nobody looked, before the file at `at`.
+    /// Takes up the files that the path named while nobody looked, before the file at `at`. `current` is the
+    /// one that it names now, with the file itself where that is not among those that are read.
     pub(super) fn take_up_missed(
         &mut self,
         mut at: usize,
-        current: Identity,
+        current: (Identity, Option<&File>),
         around: &mut Around,
     ) -> io::Result<()> {
         for _ in 0..TRIES {
             let beside = self.siblings(around, true);
             self.find_names(&beside);
-            let mut others = Vec::new();
-            let mut is_renamed = false;
-            for sibling in beside {
-                let identity = sibling.identity;
-                let is_known = identity == current || self.knows(identity);
-                if is_known || !self.is_young(&sibling) {
-                    continue;
+            let (candidates, mut others, is_whole) = self.candidates(beside, current.0)?;
+            let mut missed = Vec::new();
+            for (number, candidate) in candidates.iter().enumerate() {
+                let is_copy =
+                    self.is_copy(&candidate.1, current.1)? || is_copy_among(&candidates, number)?;
+                match !is_copy && self.is_called_so(&candidate.0, around) {
+                    true => missed.push(number),
+                    false => others.push(candidate.0.key()),
                 }
-                match self.judge(&sibling, around)? {
-                    (Verdict::Missed, Some(file)) => {
-                        let mark = Mark::start(identity, 0, self.source(), 0);
-                        self.take_up(at, file, identity, mark);
-                        self.files[at].entry.path = sibling.path.to_str().map(str::to_owned);
-                        at += 1;
-                    }
-                    (Verdict::Renamed, _) => is_renamed = true,
-                    _ => others.push(sibling.key()),
+            }
+            for (number, (sibling, file)) in candidates.into_iter().enumerate() {
+                if missed.contains(&number) {
+                    let identity = sibling.identity;
+                    let mark = Mark::start(identity, 0, self.source(), 0);
+                    self.take_up(at, file, identity, mark);
+                    self.files[at].entry.path = sibling.path.to_str().map(str::to_owned);
+                    at += 1;
                 }
             }
             others.truncate(SHIP_OTHERS_MAX);
             self.memory.others = others;
-            if !is_renamed {
+            if is_whole {
                 break;
             }
         }
         Ok(())
     }
 
-    fn judge(&self, sibling: &Sibling, around: &mut Around) -> io::Result<(Verdict, Option<File>)> {
-        let is_target = sibling.kind == Kind::LinkTarget;
-        if !is_target && self.memory.others.contains(&sibling.key()) {
-            return Ok((Verdict::Other, None));
-        }
-        let file = match open(&sibling.path) {
-            Ok((file, about)) if Identity::of(&about) == sibling.identity => file,
-            Ok(_) => return Ok((Verdict::Renamed, None)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok((Verdict::Renamed, None));
+    /// The files that may have been missed, those that were not for sure, and whether none was renamed
+    /// meanwhile.
+    fn candidates(&self, beside: Vec<Sibling>, current: Identity) -> io::Result<Candidates> {
+        let (mut candidates, mut others, mut is_whole) = (Vec::new(), Vec::new(), true);
+        for sibling in beside {
+            let identity = sibling.identity;
+            if identity == current || self.knows(identity) || !self.is_young(&sibling) {
+                continue;
             }
-            Err(error) => return Err(error),
-        };
-        let place = fs::canonicalize(&sibling.path);
-        let is_followed = place.is_ok_and(|place| around.followed.contains(&place));
-        if is_followed || self.is_copy(sibling, &file)? {
-            return Ok((Verdict::Other, None));
+            let is_target = sibling.kind == Kind::LinkTarget;
+            if !is_target && self.memory.others.contains(&sibling.key()) {
+                others.push(sibling.key());
+                continue;
+            }
+            match open(&sibling.path) {
+                Ok((file, about)) if Identity::of(&about) == identity => {
+                    candidates.push((sibling, file));
+                }
+                Ok(_) => is_whole = false,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => is_whole = false,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((candidates, others, is_whole))
+    }
+
+    /// Whether a file is called as one is that the path has named.
+    fn is_called_so(&self, sibling: &Sibling, around: &mut Around) -> bool {
+        if around.followed.contains(&place(&sibling.path)) {
+            return false;
         }
         let is_ours = match sibling.kind {
             Kind::LinkTarget => true,
@@ -145,26 +152,31 @@ impl Follower {
                 None => shape.is_dated,
             },
         };
-        if is_ours {
-            return Ok((Verdict::Missed, Some(file)));
+        if !is_ours {
+            (around.tell)(&format!(
+                "{} is taken for another log than {}, and not shipped with it",
+                sibling.path.display(),
+                self.path().display()
+            ));
         }
-        (around.tell)(&format!(
-            "{} is taken for another log than {}, and not shipped with it",
-            sibling.path.display(),
-            self.path().display()
-        ));
-        Ok((Verdict::Other, None))
+        is_ours
     }
 
-    /// Whether all that a file holds is in another one that is known.
-    fn is_copy(&self, sibling: &Sibling, file: &File) -> io::Result<bool> {
-        for tracked in &self.files {
-            if begins_with(&tracked.file, sibling, file)? {
+    /// Whether all that a file holds is in another one that is known, or that the path names now.
+    fn is_copy(&self, file: &File, current: Option<&File>) -> io::Result<bool> {
+        let open = self.files.iter().map(|tracked| &tracked.file);
+        for known in open.chain(current) {
+            if begins_with(known, file)? {
+                return Ok(true);
+            }
+        }
+        for known in &self.gone {
+            if known.is_begun_like(file)? {
                 return Ok(true);
             }
         }
         for known in self.parked_files() {
-            if begins_with(&known, sibling, file)? {
+            if begins_with(&known, file)? {
                 return Ok(true);
             }
         }
@@ -184,6 +196,7 @@ impl Follower {
         let copy = self.goes_on_in(&tracked.entry, copies, tracked.known_at);
         let identity = tracked.entry.identity;
         let source = self.source().to_owned();
+        self.note_gone(tracked.entry.clone());
         self.files[index].restart(&source);
         self.must_save = true;
         let mut at = index;
@@ -192,8 +205,16 @@ impl Follower {
             at += 1;
         }
         match self.files[at].is_current {
-            true => self.take_up_missed(at, identity, around),
+            true => self.take_up_missed(at, (identity, None), around),
             false => Ok(()),
+        }
+    }
+
+    /// Copies of a file that is gone, of which all was read, are known by its beginning.
+    fn note_gone(&mut self, entry: Entry) {
+        self.gone.push(entry);
+        if self.gone.len() > SHIP_FILES_MAX {
+            self.gone.remove(0);
         }
     }
 
@@ -267,17 +288,18 @@ impl Follower {
         around: &mut Around,
     ) {
         if entry.is_done {
-            return;
+            return self.note_gone(entry);
         }
         let beside = beside.iter();
         let copies = beside.filter(|sibling| !known.contains(&sibling.identity));
         if let Some(copy) = self.goes_on_in(&entry, copies, written) {
             self.files.push(copy);
             self.must_save = true;
-            return;
+            return self.note_gone(entry);
         }
-        let path = self.path().display();
         let offset = entry.mark.offset;
+        self.note_gone(entry);
+        let path = self.path().display();
         let compressed = self.compressed(around);
         if compressed.iter().any(|file| was_length(file, offset)) {
             return;
@@ -304,18 +326,32 @@ fn was_length(compressed: &Path, length: u64) -> bool {
     is_gzip && end.is_ok_and(|end| end == length as u32)
 }
 
+/// Whether all that one of some files holds is in another one of them. Of two that are the same the first one
+/// counts.
+fn is_copy_among(candidates: &[(Sibling, File)], number: usize) -> io::Result<bool> {
+    let file = &candidates[number].1;
+    for (other, (_, known)) in candidates.iter().enumerate() {
+        let is_first = other < number || !begins_with(file, known)?;
+        if other != number && is_first && begins_with(known, file)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether a file begins with all that another one holds. One that was born after the last byte was written
-/// to the first is no copy of a part of it.
-fn begins_with(known: &File, sibling: &Sibling, copy: &File) -> io::Result<bool> {
+/// to the first is no copy of a part of it. NULs at the end are no part.
+fn begins_with(known: &File, copy: &File) -> io::Result<bool> {
     let about = known.metadata()?;
-    let length = sibling.length;
+    let length = written(copy)?;
     if length == 0 || length > about.len() {
         return Ok(false);
     }
-    let written = about.modified()?.duration_since(UNIX_EPOCH);
-    let written = written.map_or(0, |since| since.as_nanos());
-    let is_later = |born: u64| u128::from(born) > written;
-    if length < about.len() && sibling.identity.born.is_some_and(is_later) {
+    let is_later = match (about.modified(), copy.metadata()?.created()) {
+        (Ok(modified), Ok(born)) => born > modified,
+        _ => false,
+    };
+    if is_later && length < written(known)? {
         return Ok(false);
     }
     let size = length.min(SHIP_TAIL_BYTES as u64);
@@ -327,4 +363,19 @@ fn begins_with(known: &File, sibling: &Sibling, copy: &File) -> io::Result<bool>
         }
     }
     Ok(true)
+}
+
+/// The length of a file without the NULs at its end.
+fn written(file: &File) -> io::Result<u64> {
+    let mut end = file.metadata()?.len();
+    let mut piece = vec![0; SHIP_READ_BYTES];
+    while end > 0 {
+        let from = end.saturating_sub(SHIP_READ_BYTES as u64);
+        let count = read_at(file, &mut piece[..(end - from) as usize], from)?;
+        if let Some(last) = piece[..count].iter().rposition(|byte| *byte != 0) {
+            return Ok(from + last as u64 + 1);
+        }
+        end = from;
+    }
+    Ok(0)
 }

@@ -28,6 +28,9 @@ pub struct Entry {
     pub mark: Mark,
     /// What has been read, and perhaps published, after the mark.
     pub pending: Option<Pending>,
+    /// How it began when its first lines were read, by which copies of it are known when it is no more.
+    #[serde(default)]
+    pub head: Vec<Tail>,
     /// Where it was seen last; none where that is not UTF-8.
     #[serde(default)]
     pub path: Option<String>,
@@ -57,6 +60,16 @@ impl Entry {
             (0, Some((tail, until))) => tail.is_in(file, until),
             (0, None) => Ok(false),
             (offset, _) => self.mark.tail().is_in(file, offset),
+        }
+    }
+
+    /// Whether another file begins as this one did.
+    pub fn is_begun_like(&self, file: &File) -> io::Result<bool> {
+        let length = file.metadata()?.len();
+        let mut heads = self.head.iter().rev();
+        match heads.find(|head| head.length() <= length) {
+            Some(head) => head.is_in(file, head.length()),
+            None => Ok(false),
         }
     }
 
@@ -107,6 +120,9 @@ pub struct Memory {
     /// The id of the database that the lines went to last.
     #[serde(default)]
     pub database_id: Option<String>,
+    /// The place that its path led to; none where that is not UTF-8.
+    #[serde(default)]
+    pub place: Option<String>,
     /// How it was called after its last rotation.
     #[serde(default)]
     pub shape: Option<Shape>,

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::decoding::{Encoding, HEAD_BYTES};
 use super::lines::{self, Bounds, Next};
-use super::mark::Mark;
+use super::mark::{Mark, Tail};
 use super::records::{Lines, Source, View};
 use super::state::{Entry, Pending};
 use crate::client::Batch;
@@ -76,6 +76,8 @@ pub enum Look {
 /// Lines that have been read and are to be published.
 pub struct Reading {
     pub mark: Mark,
+    /// How the file begins; empty where this is not its beginning.
+    pub head: Vec<Tail>,
     /// The time of reading, where this is to be remembered before it is published.
     time: Option<String>,
 }
@@ -123,7 +125,7 @@ impl Tracked {
             let tail = buffer.len() - bytes.len();
             lines.mark.remember_tail(&buffer[..tail + at]);
             if !lines.batch.is_empty() {
-                return Ok(reading(lines));
+                return Ok(reading(lines, &bytes[..at]));
             }
             self.entry.mark = lines.mark.clone();
             if self.entry.drop_pending() {
@@ -158,7 +160,7 @@ impl Tracked {
                 }
                 AfterHole::Bytes(_) | AfterHole::EndOfFile => {
                     lines.push_before_hole(&view, tail, written);
-                    return Ok(reading(lines));
+                    return Ok(reading(lines, &bytes[..written]));
                 }
             }
         }
@@ -181,6 +183,7 @@ impl Tracked {
         entry.generation += 1;
         entry.mark = Mark::start(entry.identity, entry.generation, source, 0);
         entry.pending = None;
+        entry.head.clear();
         self.read_at = None;
         self.hole = None;
         self.known_at = SystemTime::now();
@@ -278,9 +281,13 @@ impl Tracked {
     }
 }
 
-/// Lines that have been put together.
-fn reading(lines: Lines) -> Look {
+/// Lines that have been put together, and their bytes.
+fn reading(lines: Lines, bytes: &[u8]) -> Look {
     Look::Lines(Reading {
+        head: match lines.mark.offset == bytes.len() as u64 {
+            true => Tail::heads(bytes),
+            false => Vec::new(),
+        },
         mark: lines.mark,
         time: lines.must_announce.then_some(lines.time),
     })

@@ -9,6 +9,7 @@ mod refusals;
 mod rotation;
 mod siblings;
 mod states;
+mod torture;
 mod unfinished;
 
 use std::fs::{self, File, OpenOptions};

@@ -131,6 +131,29 @@ fn a_copy_is_not_shipped_again() {
     assert_eq!((output.sum("read"), output.stderr.as_str()), (2, ""));
 }
 
+/// What was shipped between the copy and the truncation is not in the copy.
+#[test]
+fn a_copy_that_holds_less_than_was_shipped_is_not_shipped_again() {
+    let scene = Scene::new();
+    let server = scene.setup.start();
+    let log = scene.log();
+    append(&log, "1\n");
+    let shipper = scene.follow(&[]);
+    wait_for_lines(&server, &["1"]);
+    fs::copy(&log, scene.folder.join("app.log.1")).unwrap();
+    append(&log, "2\n");
+    wait_for_lines(&server, &["1", "2"]);
+    fs::write(&log, "3\n4\n5\n").unwrap();
+    wait_for_lines(&server, &["1", "2", "3", "4", "5"]);
+    stop(shipper);
+    fs::copy(&log, scene.folder.join("app.log.0")).unwrap();
+    append(&log, "6\n");
+    scene.once(&[]).expect(0);
+    fs::write(&log, "7\n8\n9\n10\n11\n").unwrap();
+    assert_eq!(scene.once(&[]).expect(0).sum("read"), 5);
+    assert_eq!(lines(&server).len(), 11);
+}
+
 #[test]
 fn each_copy_is_read_that_was_made_while_nobody_looked() {
     let scene = Scene::new();
