@@ -5,9 +5,11 @@
 //! allocation per event. This module does no I/O and never panics on what a peer sent.
 
 mod filter;
+mod payload;
 mod timestamp;
 
 pub use filter::{Pattern, TopicFilter};
+pub use payload::payload_error;
 pub use timestamp::timestamp_is_valid;
 
 use crate::limits::NAME_MAX_BYTES;

@@ -75,6 +75,10 @@ impl Connection {
 
     fn prepare(mut db: rusqlite::Connection, durability: Durability) -> rusqlite::Result<Self> {
         db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
+        // Nothing that other programs have added to the schema changes what is written here: the start
+        // refuses triggers, and those that are made later do not run.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        db.pragma_update(None, "foreign_keys", false)?;
         configure(&db, durability)?;
         let wal_frames = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&wal_frames);

@@ -11,7 +11,7 @@ use super::keys::KeyIndex;
 use super::schema::SCHEMA_VERSION;
 use super::settle::Doubt;
 use super::topics::{Topic, TopicId, Topics};
-use super::{Durability, Store, StoreError};
+use super::{expect_changed, Durability, Store, StoreError};
 use crate::limits;
 
 /// When to look how much of the write-ahead log has still to be copied into the database.
@@ -250,7 +250,7 @@ pub(super) fn write_topic(db: &Connection, id: TopicId, topic: &Topic) -> rusqli
         topic.last_seq as i64,
         topic.last_processed_at,
     ))
-    .map(|_| ())
+    .and_then(|changed| expect_changed(changed, 1, "topics"))
 }
 
 /// Writes these rows, and the mark where the round ends with them.
@@ -263,8 +263,10 @@ pub(super) fn write_topics(
         write_topic(db, id, topics.get(id))?;
     }
     if let Some(mark) = rows.mark {
-        db.prepare_cached("UPDATE counters SET topics_mark = ?1")?
+        let changed = db
+            .prepare_cached("UPDATE counters SET topics_mark = ?1")?
             .execute([mark as i64])?;
+        expect_changed(changed, 1, "counters")?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod backup;
 mod check;
 mod connection;
 mod convert;
+mod definitions;
 mod feed;
 mod file_kind;
 mod files;
@@ -128,6 +129,17 @@ impl From<rusqlite::Error> for StoreError {
 fn damaged(what: impl Into<String>) -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     rusqlite::Error::SqliteFailure(code, Some(what.into()))
+}
+
+/// Makes sure that a statement has changed as many rows as it must. Where it has not, another program has
+/// changed the tables or what is on them, and the transaction must fail.
+fn expect_changed(changed: usize, expected: usize, table: &str) -> rusqlite::Result<()> {
+    if changed == expected {
+        return Ok(());
+    }
+    Err(damaged(format!(
+        "{changed} rows of {table} were written, not {expected}: another program has changed the database"
+    )))
 }
 
 /// The key index names an event that the table does not have.

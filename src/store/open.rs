@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection as Sqlite;
 
 use super::connection::{checkpoint_on_close, Connection};
+use super::definitions::require_ours;
 use super::file_kind::{is_mounted_alone, require_ordinary};
 use super::head::Head;
 use super::lock::Lock;
@@ -108,6 +109,8 @@ impl Store {
         let (lock, mut db) = connect_alone(&path, options.durability).map_err(&fail)?;
         prepare_tables(&mut db, options.dedup).map_err(&fail)?;
         check_content(&db, &path).map_err(&fail)?;
+        let dedup = recorded_check(&db).map_err(sqlite)?;
+        require_ours(&db, dedup).map_err(&fail)?;
         trust_log(&db, &path).map_err(&fail)?;
 
         if is_mounted_alone(&path) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::{damaged, unsigned, Store};
+use super::{damaged, expect_changed, unsigned, Store};
 use crate::limits::SUBSCRIPTIONS_MAX;
 
 /// Where a named subscription stands.
@@ -115,9 +115,11 @@ impl Store {
                     undo.0.push((name.to_owned(), before));
                 }
                 Changed::Removed => {
-                    self.db
+                    let removed = self
+                        .db
                         .prepare_cached("DELETE FROM subscriptions WHERE name = ?1")?
                         .execute([name])?;
+                    expect_changed(removed, 1, "subscriptions")?;
                     self.positions.remove(name);
                     undo.0.push((name.to_owned(), before));
                 }
@@ -184,5 +186,5 @@ fn write_position(db: &Connection, name: &str, position: Position) -> rusqlite::
         "INSERT OR REPLACE INTO subscriptions(name, after, updated_at) VALUES (?1, ?2, ?3)",
     )?
     .execute((name, position.after as i64, position.updated_at))
-    .map(|_| ())
+    .and_then(|changed| expect_changed(changed, 1, "subscriptions"))
 }

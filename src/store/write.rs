@@ -13,7 +13,7 @@ use super::retain::{write_removal, Removal, RemovedKeys};
 use super::schema::SCHEMA_VERSION;
 use super::subscriptions::{Change, Changed, Undo};
 use super::topics::TopicId;
-use super::{Counters, Outcome, Store, StoreError};
+use super::{expect_changed, Counters, Outcome, Store, StoreError};
 use crate::event::{EventSpans, Publication};
 use crate::limits;
 
@@ -224,7 +224,8 @@ impl Store {
                     Some(id) => id,
                     None => {
                         let id = self.topics.push(name);
-                        statements.topic.execute((id, name))?;
+                        let inserted = statements.topic.execute((id, name))?;
+                        expect_changed(inserted, 1, "topics")?;
                         id
                     }
                 };
@@ -398,5 +399,5 @@ fn write_counters(db: &Connection, written: &Written) -> rusqlite::Result<()> {
         counters.duplicate_dropped as i64,
         counters.conflicts as i64,
     ))
-    .map(|_| ())
+    .and_then(|changed| expect_changed(changed, 1, "counters"))
 }

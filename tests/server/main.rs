@@ -3,6 +3,7 @@
 //! underneath the program is left out where programs are linked statically.
 
 mod access_log;
+mod agreement;
 mod backup;
 mod bodies;
 mod checking;

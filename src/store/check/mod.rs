@@ -12,6 +12,7 @@ mod filter;
 mod problems;
 mod retention;
 mod rows;
+mod rules;
 mod segments;
 mod sum;
 mod tables;
@@ -180,6 +181,12 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
     report.removed = run.horizons.removed;
     run.expected = counters.unique_processed.saturating_sub(report.removed);
     let mut topics = tables::Topics::read(run, &counters)?;
+    if !schema.is_damaged {
+        tables::order_of_topics(run, &topics)?;
+    }
+    if schema.is_right("subscriptions") {
+        tables::subscriptions(run, &counters)?;
+    }
     let segments = match dedup {
         Dedup::Index => segments::read(run, &counters)?,
         Dedup::Constraint => Vec::new(),
@@ -188,7 +195,7 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
     report.segments = segments.len() as u64;
     let rows = run.step(
         report,
-        "each event has a legal seq and a topic, and the counters equal the events",
+        "each event keeps the rules and has a legal seq and a topic, and the counters equal the events",
         |run| {
             let mut groups = rows::Groups::of(&segments, dedup);
             if dedup == Dedup::Index {

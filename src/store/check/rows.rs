@@ -7,6 +7,7 @@ use super::super::keys::layout::Description;
 use super::super::keys::record::{KeyRecord, Posting};
 use super::super::retain::Horizons;
 use super::super::{Dedup, TopicId};
+use super::rules::event_problem;
 use super::sum::Sum;
 use super::tables::{Counters, Topics};
 use super::Run;
@@ -108,20 +109,7 @@ pub fn scan(
         count += 1;
         run.progress("reading events", count);
         let seq = row.get::<_, i64>(0)?;
-        if seq < 1 || seq as u64 > counters.last_seq {
-            let last = counters.last_seq;
-            run.problems.add(
-                "events",
-                format_args!("there is the seq {seq}, and last_seq is {last}"),
-            );
-        }
-        let horizon = run.horizons.events;
-        if seq >= 1 && seq as u64 <= horizon {
-            run.problems.add(
-                "events",
-                format_args!("there is the seq {seq}, and those up to {horizon} have been removed"),
-            );
-        }
+        judge_seq(run, counters, seq);
         let (ValueRef::Integer(topic), ValueRef::Text(event_id), ValueRef::Text(timestamp)) =
             (row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?)
         else {
@@ -134,6 +122,12 @@ pub fn scan(
             has_wrong_type(run, seq);
             continue;
         };
+        if let Some((column, what)) = event_problem(event_id, timestamp, source, payload) {
+            run.problems.add(
+                "events",
+                format_args!("the {column} of the event with seq {seq} {what}"),
+            );
+        }
         // A seq below 1 has been reported, and belongs to no topic's count.
         let Ok(seq) = u64::try_from(seq) else {
             continue;
@@ -160,6 +154,24 @@ pub fn scan(
         }
     }
     Ok(count)
+}
+
+/// Whether an event can have this seq.
+fn judge_seq(run: &mut Run, counters: &Counters, seq: i64) {
+    if seq < 1 || seq as u64 > counters.last_seq {
+        let last = counters.last_seq;
+        run.problems.add(
+            "events",
+            format_args!("there is the seq {seq}, and last_seq is {last}"),
+        );
+    }
+    let horizon = run.horizons.events;
+    if seq >= 1 && seq as u64 <= horizon {
+        run.problems.add(
+            "events",
+            format_args!("there is the seq {seq}, and those up to {horizon} have been removed"),
+        );
+    }
 }
 
 fn has_wrong_type(run: &mut Run, seq: i64) {

@@ -1,12 +1,10 @@
 //! The small tables and the definitions of all of them.
 
-use std::collections::BTreeMap;
-
-use rusqlite::Connection;
-
+use super::super::definitions::{interfering, read, wanted};
 use super::super::identity;
-use super::super::schema::{create_tables, has_index_parts};
+use super::super::schema::has_index_parts;
 use super::super::Dedup;
+use super::rules::name_problem;
 use super::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
 
@@ -43,17 +41,16 @@ impl Schema {
     }
 }
 
-/// Compares the definitions with those of a new database. What others have added is left alone.
+/// Compares the definitions with those of a new database. What others have added is left alone unless it can
+/// change a write.
 pub fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
-    let new = Connection::open_in_memory()?;
-    create_tables(&new, dedup)?;
-    let found = read_definitions(run.db)?;
+    let (all_wanted, found) = (wanted(dedup)?, read(run.db)?);
     let is_old_segments = |name: &str| run.version < 4 && name == "segments";
     let mut damaged = Vec::new();
-    for (name, wanted) in read_definitions(&new)? {
-        match found.get(&name) {
-            Some(found) if *found == wanted => continue,
-            Some(_) if is_old_segments(&name) => continue,
+    for (name, wanted) in &all_wanted {
+        match found.get(name) {
+            Some(found) if found == wanted => continue,
+            Some(_) if is_old_segments(name) => continue,
             Some(_) => run
                 .problems
                 .add("schema", format_args!("{name} is defined otherwise")),
@@ -61,20 +58,19 @@ pub fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
                 .problems
                 .add("schema", format_args!("{name} is missing")),
         }
-        damaged.push(name);
+        damaged.push(name.clone());
+    }
+    for what in interfering(run.db, &found, &all_wanted)? {
+        run.problems.add(
+            "schema",
+            format_args!("another program has added {what}; it can change what is stored"),
+        );
     }
     Ok(Schema {
         is_damaged: !damaged.is_empty(),
         damaged,
         has_unused_parts: dedup == Dedup::Constraint && has_index_parts(run.db)?,
     })
-}
-
-/// The statement that made each table, index and view, by name.
-fn read_definitions(db: &Connection) -> rusqlite::Result<BTreeMap<String, Option<String>>> {
-    let mut statement = db.prepare("SELECT name, sql FROM sqlite_schema")?;
-    let definitions = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    definitions.collect()
 }
 
 /// The identity, which a database has from when a program that knows of it has opened it.
@@ -146,6 +142,54 @@ pub fn counters(run: &mut Run) -> rusqlite::Result<Counters> {
     })
 }
 
+/// Compares the named subscriptions with the counters.
+pub fn subscriptions(run: &mut Run, counters: &Counters) -> rusqlite::Result<()> {
+    let mut statement = run.db.prepare("SELECT name, after FROM subscriptions")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(0)?.as_bytes()?;
+        let shown = String::from_utf8_lossy(name);
+        if let Some(what) = name_problem(name) {
+            run.problems.add(
+                "subscriptions",
+                format_args!("the name of {shown:?} {what}"),
+            );
+        }
+        let after = row.get::<_, i64>(1)?;
+        let last_seq = counters.last_seq;
+        if !(0..=last_seq as i64).contains(&after) {
+            run.problems.add(
+                "subscriptions",
+                format_args!("{shown:?} is after seq {after}, and last_seq is {last_seq}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Compares the index of the topics' names, which says their order, with the table.
+pub fn order_of_topics(run: &mut Run, topics: &Topics) -> rusqlite::Result<()> {
+    let sql = "SELECT id, name FROM topics INDEXED BY sqlite_autoindex_topics_1 ORDER BY name";
+    let mut statement = run.db.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut seen = vec![false; topics.len()];
+    let mut last: Option<Vec<u8>> = None;
+    let mut is_right = true;
+    while let Some(row) = rows.next()? {
+        let place = row.get::<_, i64>(0)? - 1;
+        let place = usize::try_from(place).ok().and_then(|at| seen.get_mut(at));
+        is_right &= place.is_some_and(|seen| !std::mem::replace(seen, true));
+        let name = row.get_ref(1)?.as_bytes()?.to_vec();
+        is_right &= last.is_none_or(|last| last < name);
+        last = Some(name);
+    }
+    if !is_right || seen.contains(&false) {
+        let what = "the index of the names does not hold each topic once, in order";
+        run.problems.add("topics", what);
+    }
+    Ok(())
+}
+
 /// Compares the counters with the number of events.
 pub fn compare_counters(run: &mut Run, counters: &Counters, events: u64) {
     let unique = counters.unique_processed;
@@ -191,7 +235,7 @@ pub struct Topics {
 
 impl Topics {
     pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Self> {
-        let sql = "SELECT id, events, last_seq, last_processed_at FROM topics ORDER BY id";
+        let sql = "SELECT id, events, last_seq, last_processed_at, name FROM topics ORDER BY id";
         let mut statement = run.db.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut topics = Self {
@@ -217,6 +261,10 @@ impl Topics {
                     "topics",
                     format_args!("topic {id} has events {events}, last_seq {last_seq}"),
                 );
+            }
+            if let Some(what) = name_problem(row.get_ref(4)?.as_bytes()?) {
+                run.problems
+                    .add("topics", format_args!("the name of topic {id} {what}"));
             }
             topics.rows.push(Topic {
                 events: i64::max(events, 0) as u64,

@@ -29,7 +29,7 @@ use times::Times;
 use super::keys::MergeBound;
 use super::maintain::{write_topic, CheckpointPlan};
 use super::topics::{TopicId, Topics};
-use super::{damaged, unsigned, Store, StoreError};
+use super::{damaged, expect_changed, unsigned, Store, StoreError};
 use crate::limits;
 
 /// How much is kept.
@@ -428,5 +428,5 @@ pub(super) fn write_removal(
         "UPDATE retention SET events_horizon = ?1, events_removed = ?2, keys_horizon = ?3",
     )?
     .execute((events as i64, removed as i64, keys as i64))
-    .map(|_| ())
+    .and_then(|changed| expect_changed(changed, 1, "retention"))
 }
