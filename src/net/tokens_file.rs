@@ -13,26 +13,31 @@ use zeroize::Zeroizing;
 use crate::limits::TOKENS_FILE_MAX_BYTES;
 use crate::tokens::Tokens;
 
+/// What a mode lets the group and all others do.
+const READABLE: u32 = 0o044;
+const WRITABLE: u32 = 0o022;
+
 /// A tokens file as it was read, of which nothing has been said yet.
 pub struct Loaded {
     tokens: Tokens,
-    others_may_read: bool,
+    /// The bits of its mode that let others than its owner read or write it.
+    open_to_others: u32,
 }
 
 /// Reads a tokens file. The error is one sentence with the file's name and, where one line is at fault,
 /// the line's number.
 pub fn load(path: &Path) -> Result<Loaded, String> {
-    let (text, others_may_read) =
+    let (text, open_to_others) =
         read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
     let tokens = Tokens::parse(&text).map_err(|bad| format!("{}, {bad}", path.display()))?;
     Ok(Loaded {
         tokens,
-        others_may_read,
+        open_to_others,
     })
 }
 
-/// The text of an ordinary file, and whether others than its owner may read it.
-fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, bool)> {
+/// The text of an ordinary file, and the bits of its mode that let others than its owner read or write it.
+fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
     // Opening a pipe waits for its writer unless it is told not to, and the whole server would wait.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
@@ -48,7 +53,7 @@ fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, bool)> {
         let sentence = format!("it has more than {TOKENS_FILE_MAX_BYTES} bytes");
         return Err(io::Error::other(sentence));
     }
-    Ok((text, metadata.permissions().mode() & 0o044 != 0))
+    Ok((text, metadata.permissions().mode() & (READABLE | WRITABLE)))
 }
 
 impl Loaded {
@@ -59,8 +64,13 @@ impl Loaded {
         if self.tokens.is_empty() {
             log::warn!("the tokens file {path} has no token in it: nobody may publish or read");
         }
-        if self.others_may_read {
+        if self.open_to_others & READABLE != 0 {
             log::warn!("the tokens file {path} can be read by others than its owner");
+        }
+        if self.open_to_others & WRITABLE != 0 {
+            log::warn!(
+                "the tokens file {path} can be written by others than its owner, who can let anybody in"
+            );
         }
         self.tokens
     }

@@ -25,7 +25,7 @@ use super::schema::{
     create_parts, drop_parts, has_index_parts, record_check, recorded_check, upgrade, version,
     SCHEMA_VERSION,
 };
-use super::{Dedup, Durability, OpenError};
+use super::{temporary, Dedup, Durability, OpenError};
 use crate::limits::{CONVERT_RECORDS_PER_COMMIT, GENERATION_ENTRIES};
 
 /// What a conversion came to.
@@ -56,7 +56,9 @@ impl From<rusqlite::Error> for Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Failure::Sqlite(error) => f.write_str(&explain(error)),
+            Failure::Sqlite(error) => {
+                f.write_str(&temporary::explain(error).unwrap_or_else(|| explain(error)))
+            }
             Failure::Repeated(None) => f.write_str("it is damaged: a key is stored twice"),
             Failure::Repeated(Some(Collision { first, second })) => write!(
                 f,

@@ -32,6 +32,7 @@ mod settle;
 mod slice;
 mod snapshot;
 mod subscriptions;
+mod temporary;
 mod topics;
 mod wal_file;
 mod work;

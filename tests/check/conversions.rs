@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use logagg::limits::GENERATION_ENTRIES;
 use logagg::store::{Dedup, Outcome, Store};
 
-use crate::databases::{options, publication, Database, LARGE};
+use crate::databases::{fill, options, publication, run, Database, LARGE};
 
 /// Conversions that are killed, each way.
 const KILLS: u32 = 6;
 /// Events in the database that they convert: a segment and some behind it.
 const KILLED_EVENTS: u64 = GENERATION_ENTRIES as u64 + 900;
+
+/// Events whose keys take more memory than SQLite sorts in.
+const SORTED_ON_DISK: u64 = 350_000;
 
 /// Opens the database as a server would: it knows what is stored, and takes more.
 fn is_usable(database: &Database, new: u64) {
@@ -133,4 +136,30 @@ pub fn kill_conversion(database: &Database, to: &str, moment: Duration) {
     // It may have come to its end already.
     let _ = child.kill();
     child.wait().expect("the child is ours");
+}
+
+/// The folder of the temporary files is named, and not that of the database.
+#[test]
+fn temporary_files_that_cannot_be_made_are_named() {
+    let database = Database::new();
+    let mut store = Store::open(&options(&database.path, Some(Dedup::Index))).unwrap();
+    fill(&mut store, 0..SORTED_ON_DISK);
+    store.close().unwrap();
+    // Root may write to it, as far as its mode says, and nobody can make a file in it. Nobody else may.
+    let taken = std::fs::File::create("/proc/logagg-test");
+    assert!(taken.is_err(), "nothing can be made in /proc");
+    let is_taken = rustix::fs::access("/proc", rustix::fs::Access::WRITE_OK).is_ok();
+    let said = run(database
+        .conversion("constraint")
+        .env("SQLITE_TMPDIR", "/proc"));
+    if is_taken {
+        assert_eq!(said.code, 1, "{}", said.error);
+        assert_eq!(said.error.lines().count(), 1, "{}", said.error);
+        let folder = "no temporary file can be made in the folder /proc: set SQLITE_TMPDIR";
+        assert!(said.error.contains(folder), "{}", said.error);
+        assert_eq!(database.dedup(), "index");
+        assert_eq!(run(&mut database.conversion("constraint")).code, 0);
+    }
+    assert_eq!(database.dedup(), "constraint");
+    database.is_clean();
 }

@@ -565,7 +565,7 @@ fn a_hangup_does_not_hurry_the_end() {
 }
 
 #[test]
-fn a_file_that_others_may_read_is_warned_of() {
+fn a_file_that_others_may_read_or_write_is_warned_of() {
     let (setup, path) = with_file(FILE);
     let allow = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     allow(0o640);
@@ -578,6 +578,11 @@ fn a_file_that_others_may_read_is_warned_of() {
     assert_eq!(server.log().lines_with(" WARN ").len(), 1);
     allow(0o604);
     reload(&server, 2, " WARN ");
+    // Whoever may write it lets himself in.
+    allow(0o602);
+    reload(&server, 1, "can be written by others");
+    allow(0o620);
+    reload(&server, 2, "can be written by others");
     let log = server.stop();
-    assert_eq!(log.lines_with(" WARN ").len(), 2);
+    assert_eq!(log.lines_with(" WARN ").len(), 4);
 }
