@@ -21,7 +21,7 @@ pub use feed::{Fed, Source, Stream};
 use reading::{unreadable, ReadBudget};
 
 use crate::api::page::PageRequest;
-use crate::api::route::{self, Route};
+use crate::api::route::{self, AnswerSize, Route};
 use crate::api::{access, dashboard, pages, publish, read, watch};
 use crate::clock::{Now, Stamp, SteadyClock};
 use crate::event::{EventSpans, Span};
@@ -259,10 +259,24 @@ impl App {
         Answer::Now(response.unwrap_or_else(|error| unreadable(&error)))
     }
 
-    /// Whether the answer can be so long that it has to wait until there is memory for it.
-    pub fn answers_at_length(&self, request: &Request) -> bool {
+    /// What the size of the answer depends on.
+    pub fn answer_size(&self, request: &Request) -> AnswerSize {
         let route = Route::of(request.path()).filter(|_| !self.draining);
-        route.is_some_and(|route| route.answers_at_length(request.query()))
+        route.map_or(AnswerSize::Fixed, |route| {
+            route.answer_size(request.query())
+        })
+    }
+
+    /// Whether the answer is so long that it is not even made while memory is short. `received` is how many
+    /// bytes the request has brought.
+    pub fn answers_at_length(&self, request: &Request, received: usize) -> bool {
+        match self.answer_size(request) {
+            AnswerSize::Fixed | AnswerSize::AsStored => false,
+            AnswerSize::AsRequest => {
+                let is_coded = request.header("content-encoding").is_some();
+                is_coded || received > limits::ANSWER_SMALL_BYTES
+            }
+        }
     }
 
     fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {

@@ -56,6 +56,8 @@ pub const DISCARD_MAX_BYTES: usize = 64 * 1024;
 pub const READ_AHEAD_MAX_BYTES: usize = 64 * 1024;
 /// Bytes of answers waiting for a client at which its next request is not looked at.
 pub const OUTPUT_WAIT_MAX_BYTES: usize = 64 * 1024;
+/// Bytes from which a part of the program is sent from where it is, and not copied into an output.
+pub const FIXED_MIN_BYTES: usize = 4 * 1024;
 /// Bytes of an empty buffer that a connection keeps for its next request; it has three.
 pub const BUFFER_KEEP_BYTES: usize = 2 * 1024;
 
@@ -315,6 +317,11 @@ pub const GATHER_ROUNDS: usize = 4;
 pub const BUFFERED_LIMIT_MIN_BYTES: u64 = 1024 * 1024;
 /// Bytes below which a client counts as holding little of the memory that all share.
 pub const SMALL_SHARE_BYTES: usize = 16 * 1024;
+/// Bytes up to which an answer counts as small. Beside what is small by its kind, which has all of the memory
+/// for small answers, others may take half of that.
+pub const ANSWER_SMALL_BYTES: usize = 64 * 1024;
+/// The share of the memory of all clients that is for small answers: one of so many.
+pub const ANSWER_SMALL_SHARE: usize = 8;
 /// Milliseconds for which a client waits for memory before it is answered 503.
 pub const PAUSE_MAX_MS: u64 = 10_000;
 /// Milliseconds of idle work from which the log tells of it, at the level `debug`.
@@ -386,6 +393,14 @@ pub const BULK_READS_PER_TURN: usize = 4;
 /// Milliseconds between two lines of the log about accepting that waits.
 pub const ACCEPT_TOLD_MS: u64 = 60_000;
 
+const _: () = assert!(OWN_SHARE_BYTES <= ANSWER_SMALL_BYTES && FIXED_MIN_BYTES <= OWN_SHARE_BYTES);
+// However little memory there is, a small answer fits into the half that others leave.
+const _: () =
+    assert!(2 * ANSWER_SMALL_BYTES <= BUFFERED_LIMIT_MIN_BYTES as usize / ANSWER_SMALL_SHARE);
+// A list of names, each character of which may have to be escaped, fits sixteen times into what is for small
+// answers by default (128 MiB): it is the longest of those that are small by their kind.
+const _: () =
+    assert!(STATS_TOPICS_MAX * (2 * NAME_MAX_BYTES + 3) <= (128 << 20) / ANSWER_SMALL_SHARE / 16);
 const _: () =
     assert!(OWN_SHARE_BYTES <= SMALL_SHARE_BYTES && BODY_RESERVE_BYTES <= OWN_SHARE_BYTES);
 const _: () = assert!(DECODED_PIECE_BYTES <= DECODED_SHORT_BYTES);

@@ -68,6 +68,44 @@ fn continue_comes_when_the_body_is_wanted_and_not_there() {
     );
 }
 
+/// What is a part of the program is sent from where it is, whatever is cut and whatever comes after it.
+#[test]
+fn a_part_of_the_program_takes_no_memory() {
+    static PART: [u8; 200_000] = [b'p'; 200_000];
+    let whole = |length: usize| Response::new(200, "text/plain", &PART[..length]);
+    let mut conn = conn();
+    conn.receive(&GET.repeat(3), at(0));
+    assert_eq!(conn.next(at(0)), Step::Request);
+    conn.respond(&whole(PART.len()), at(0));
+    assert!(conn.to_send() < 1_000 && conn.unsent() > PART.len());
+    // The next request is not looked at while so much waits.
+    assert_eq!(conn.next(at(0)), Step::Idle);
+    let mut sent = Vec::new();
+    while conn.unsent() > 10_000 {
+        let n = conn.output().len().min(7_001);
+        sent.extend_from_slice(&conn.output()[..n]);
+        conn.sent(n, at(0));
+        conn.check_invariants();
+    }
+    // These come after it, and are copied where something else follows.
+    for length in [5_000, 10] {
+        assert_eq!(conn.next(at(0)), Step::Request);
+        conn.respond(&whole(length), at(0));
+    }
+    while conn.unsent() > 0 {
+        let n = conn.output().len();
+        sent.extend_from_slice(conn.output());
+        conn.sent(n, at(0));
+        conn.check_invariants();
+    }
+    assert!(conn.output().is_empty());
+    assert_eq!(conn.to_send(), 0);
+    let count = sent.iter().filter(|byte| **byte == b'p').count();
+    let heads = 3 * "Content-Type: text/plain".matches('p').count();
+    assert_eq!(count, PART.len() + 5_000 + 10 + heads);
+    assert!(sent.ends_with(&[&b"\r\n\r\n"[..], &[b'p'; 10]].concat()));
+}
+
 #[test]
 fn a_slow_head_is_408() {
     let mut conn = conn();

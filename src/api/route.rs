@@ -16,6 +16,17 @@ pub enum Effort {
     Slice,
 }
 
+/// What the size of an answer depends on. Where memory is short, those that can be long wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerSize {
+    /// On nothing: it is small, or a part of the program.
+    Fixed,
+    /// On the size of the request.
+    AsRequest,
+    /// On what is found.
+    AsStored,
+}
+
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -157,24 +168,27 @@ impl Route {
         }
     }
 
-    /// Whether its answers can be long. Then they wait where memory is short; a new route has to choose.
-    pub fn answers_at_length(&self, query: Option<&str>) -> bool {
+    /// How large its answers can be. A new route has to choose.
+    pub fn answer_size(&self, query: Option<&str>) -> AnswerSize {
         match self {
-            Route::Health | Route::Subscription { .. } | Route::Acknowledgement { .. } => false,
-            // Without a query it is one line, or a list of what is wrong, which has a bound.
-            Route::Publish => query.is_some(),
             Route::Root
             | Route::Docs
             | Route::Redoc
             | Route::Asset { .. }
-            | Route::Events
+            | Route::Description
+            | Route::Health
+            | Route::Stats
+            | Route::Metrics
+            | Route::Subscription { .. }
+            | Route::Acknowledgement { .. } => AnswerSize::Fixed,
+            // Without a query it is one line, or a list of what is wrong, which has a bound.
+            Route::Publish if query.is_none() => AnswerSize::Fixed,
+            Route::Publish => AnswerSize::AsRequest,
+            Route::Events
             | Route::Event { .. }
             | Route::Topics
             | Route::Subscribe
-            | Route::Subscriptions
-            | Route::Stats
-            | Route::Metrics
-            | Route::Description => true,
+            | Route::Subscriptions => AnswerSize::AsStored,
         }
     }
 

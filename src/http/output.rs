@@ -2,11 +2,14 @@
 
 use super::input::empty;
 use super::response::{write_chunk_size, CHUNK_SIZE_BYTES};
+use crate::limits::FIXED_MIN_BYTES;
 
-/// Invariant: `0 ≤ sent ≤ bytes.len()`, and both are 0 when nothing waits.
+/// Invariant: `0 ≤ sent ≤ bytes.len()`, and both are 0 when none of `bytes` waits.
 #[derive(Default)]
 pub(super) struct Output {
     bytes: Vec<u8>,
+    /// What comes after `bytes`: a part of the program, which takes no memory of the connection.
+    fixed: &'static [u8],
     /// So much in front has been taken, or was never meant to be sent.
     sent: usize,
     /// The memory of `bytes` is to be given back.
@@ -14,16 +17,42 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// What is to be sent next. There may be more after it.
     pub(super) fn waiting(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+        if self.bytes.is_empty() {
+            self.fixed
+        } else {
+            &self.bytes[self.sent..]
+        }
+    }
+
+    /// Bytes that wait.
+    pub(super) fn unsent(&self) -> usize {
+        self.bytes.len() - self.sent + self.fixed.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && self.fixed.is_empty()
+    }
+
+    /// Appends a part of the program. It is copied only where something else is to come after it.
+    pub(super) fn write_fixed(&mut self, part: &'static [u8]) {
+        if part.len() < FIXED_MIN_BYTES {
+            self.tail().extend_from_slice(part);
+        } else {
+            self.settle_fixed();
+            self.fixed = part;
+        }
+    }
+
+    fn settle_fixed(&mut self) {
+        self.bytes.extend_from_slice(self.fixed);
+        self.fixed = b"";
     }
 
     /// Where answers are written: behind what waits.
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
+        self.settle_fixed();
         if self.sent > 0 && self.sent >= self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);
             self.sent = 0;
@@ -73,6 +102,10 @@ impl Output {
 
     /// The client took `n` bytes.
     pub(super) fn take(&mut self, n: usize) {
+        if self.bytes.is_empty() {
+            self.fixed = &self.fixed[n..];
+            return;
+        }
         self.sent += n;
         assert!(self.sent <= self.bytes.len(), "sent more than waits");
         if self.sent == self.bytes.len() {
@@ -103,7 +136,7 @@ impl Output {
         }
     }
 
-    /// Bytes held.
+    /// Bytes of memory held.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }

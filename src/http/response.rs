@@ -55,6 +55,14 @@ impl Response {
         Response::new(status, "", Vec::new())
     }
 
+    /// Bytes of its body that take memory while it waits to be sent.
+    pub fn held_bytes(&self) -> usize {
+        match &self.body {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(body) => body.len(),
+        }
+    }
+
     /// The same answer with one more field.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         let value = value.into();

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::journal::{Exchange, Peer};
-use super::memory::Share;
+use super::memory::{Answers, Share};
 use super::platform::Wire;
 use super::reads::Read;
 use super::streams::Stream;
@@ -60,6 +60,8 @@ pub struct Client<S> {
     pub scheduled: Option<u64>,
     /// What it counts for in the shared memory limit.
     pub accounted: Share,
+    /// Where its answers count until all of them have left.
+    pub answers: Answers,
     /// To be closed at the end of the turn.
     pub closing: bool,
     /// What its answer in hand is fed from.
@@ -90,6 +92,7 @@ impl<S: Wire> Client<S> {
             paused_since: None,
             scheduled: None,
             accounted: Share::default(),
+            answers: Answers::default(),
             closing: false,
             stream: None,
             read: None,

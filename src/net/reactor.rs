@@ -361,6 +361,8 @@ impl<P: Platform> Reactor<P> {
                 continue;
             }
             client.has_committed();
+            let place = SharedMemory::place_of(done.response.held_bytes());
+            client.answers = client.answers.max(place);
             self.journal.respond(client, &done.response, self.now);
             client.conn.recycle(done.buffer);
             // The next request may have been read ahead, or wait in the socket.
@@ -390,14 +392,14 @@ impl<P: Platform> Reactor<P> {
         if client.closing {
             return;
         }
-        let was_full = client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES;
+        let was_full = client.conn.unsent() > limits::OUTPUT_WAIT_MAX_BYTES;
         if client.write(self.now).is_err() {
             return self.want_close(key);
         }
         client.conn.give_back(&mut self.spare_output);
         // One event may have been large; what it took is not kept.
         self.spare_output.shrink_to(limits::STREAM_BUFFER_BYTES);
-        let waiting = client.conn.output().len();
+        let waiting = client.conn.unsent();
         // Where memory is short, the next request waits until all answers have left.
         let has_more = client.conn.has_unread() || client.conn.has_untold_request();
         let goes_on = waiting == 0 && has_more && client.stream.is_none();

@@ -167,7 +167,12 @@ impl World {
                 .asked
                 .iter()
                 .any(|asked| matches!(asked.wanted, Wanted::Stream(_)));
-        let has_open = !link.says_close && !is_behind_stream && link.asked.iter().any(is_open);
+        // A body that is thrown away and did not get on in time ends the connection; what comes after that is
+        // read, and is no request.
+        let answered = link.answered.checked_sub(1);
+        let is_given_up = answered.is_some_and(|last| link.asked[last].was_slow);
+        let has_open =
+            !link.says_close && !is_behind_stream && !is_given_up && link.asked.iter().any(is_open);
         if link.shut_at.is_some()
             && (link.knows_end || is_past(link.shut_at.unwrap_or(0), LINGER_MS))
         {

@@ -1,6 +1,7 @@
 //! What an answer looks like, given the request that it belongs to and the state of its connection.
 //! Writes to the output; changes no state.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use super::{Conn, Receiving, Sending};
@@ -68,8 +69,12 @@ impl Conn {
         };
         let out = self.tail(now);
         write_head(out, response, end, stays, now);
-        if !to_head && response.status != 204 {
-            out.extend_from_slice(&response.body);
+        if to_head || response.status == 204 {
+            return;
+        }
+        match &response.body {
+            Cow::Borrowed(part) => self.output.write_fixed(part),
+            Cow::Owned(body) => out.extend_from_slice(body),
         }
     }
 

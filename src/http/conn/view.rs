@@ -28,9 +28,14 @@ impl Conn {
         matches!(self.sending, Sending::Streaming { .. })
     }
 
-    /// What is to be sent next.
+    /// What is to be sent next. Where that has left there may be more.
     pub fn output(&self) -> &[u8] {
         self.output.waiting()
+    }
+
+    /// Bytes that wait to be sent.
+    pub fn unsent(&self) -> usize {
+        self.output.unsent()
     }
 
     /// Whether bytes from the peer are of use now. Only what is read can say that the peer has
@@ -50,8 +55,7 @@ impl Conn {
 
     /// So much waits for the client that its next request has to wait too.
     pub(super) fn is_stalled(&self) -> bool {
-        matches!(self.receiving, Receiving::Head)
-            && self.output.waiting().len() > OUTPUT_WAIT_MAX_BYTES
+        matches!(self.receiving, Receiving::Head) && self.output.unsent() > OUTPUT_WAIT_MAX_BYTES
     }
 
     /// When [`Conn::expire`] is to be called, in milliseconds on the monotonic clock.
@@ -104,7 +108,7 @@ impl Conn {
         self.input.len() + body
     }
 
-    /// Bytes held of answers that the client has not taken.
+    /// Bytes held of answers that the client has not taken. What is a part of the program is not held.
     pub fn to_send(&self) -> usize {
         self.output.len()
     }

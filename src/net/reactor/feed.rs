@@ -6,6 +6,7 @@ use super::{Client, Life, Platform, Reactor};
 use crate::app::{self, Fed, Ticket};
 use crate::limits;
 use crate::net::client::key_of;
+use crate::net::memory::Answers;
 use crate::net::streams::Stream;
 
 impl<P: Platform> Reactor<P> {
@@ -13,6 +14,7 @@ impl<P: Platform> Reactor<P> {
     /// nothing follows.
     pub(super) fn begin_stream(&mut self, key: usize, stream: app::Stream) {
         let client = &mut self.clients[key];
+        client.answers = Answers::Long;
         self.journal.answered(client, stream.head.status, None);
         client.conn.start_stream(&stream.head, self.now);
         if !client.conn.is_streaming() {
@@ -106,7 +108,7 @@ impl<P: Platform> Reactor<P> {
             return;
         };
         stream.queued = false;
-        if client.conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES {
+        if client.conn.unsent() > limits::OUTPUT_WAIT_MAX_BYTES {
             // It comes back when its reader has taken some, and then not to wait for a commit.
             stream.fed = Fed::MoreRecent;
             return;
@@ -119,13 +121,13 @@ impl<P: Platform> Reactor<P> {
         if may_be_long && room == limits::STREAM_SLICE_BYTES && client.conn.output().is_empty() {
             room = limits::STREAM_LONG_SLICE_BYTES;
         }
-        let waiting = client.conn.output().len();
+        let waiting = client.conn.unsent();
         client.conn.lend(&mut self.spare_output);
         let source = &mut stream.source;
         let slice = |out: &mut Vec<u8>| self.app.feed(source, room, out);
         match client.conn.stream_with(slice, self.now) {
             Ok(fed) => {
-                if client.conn.output().len() > waiting {
+                if client.conn.unsent() > waiting {
                     stream.beat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
                 }
                 stream.fed = fed;

@@ -90,7 +90,7 @@ impl<S: Wire> Client<S> {
             !(has_to_write || conn.wants_shutdown() || conn.is_done()) || self.on_flush_list,
             "nobody will write what waits, or close"
         );
-        let is_full = conn.output().len() > limits::OUTPUT_WAIT_MAX_BYTES;
+        let is_full = conn.unsent() > limits::OUTPUT_WAIT_MAX_BYTES;
         if let Some(stream) = &self.stream {
             assert!(conn.is_streaming(), "a stream that is no answer");
             assert!(stream.queued || is_full, "nobody will feed the stream");

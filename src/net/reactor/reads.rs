@@ -58,18 +58,20 @@ impl<P: Platform> Reactor<P> {
         });
     }
 
-    /// Whether a request can have its turn now. Where there is no room for answers, none is worked out.
+    /// Whether a request can have its turn now. Where there is no room for long answers, none of those that take
+    /// more than a slice is worked out.
     pub(super) fn can_read(&self) -> bool {
-        self.reads.is_any_queued() && self.memory.may_answer()
+        self.reads.is_any_queued(self.memory.may_answer_at_length())
     }
 
     /// Gives the request whose turn it is a slice, or the `share` of one. Says whether there was one. The first
     /// of a turn there always is, or those who come and are answered at once would leave nothing to others.
     pub(super) fn read_one(&mut self, share: f32, is_first: bool) -> bool {
-        if !self.memory.may_answer() || !(self.app.begin_slice(share) || is_first) {
+        let may_be_long = self.memory.may_answer_at_length();
+        if !(self.app.begin_slice(share) || is_first) {
             return false;
         }
-        let Some((ticket, has_place)) = self.reads.next() else {
+        let Some((ticket, has_place)) = self.reads.next(may_be_long) else {
             return false;
         };
         let key = key_of(ticket);
@@ -106,7 +108,10 @@ impl<P: Platform> Reactor<P> {
         match self.app.read_on(&mut page) {
             Some(response) => {
                 self.reads.working -= 1;
-                self.journal.respond(client, &response, self.now);
+                if self.make_room(key, response.held_bytes()) {
+                    let client = &mut self.clients[key];
+                    self.journal.respond(client, &response, self.now);
+                }
             }
             None => {
                 client.read = Some(Read {

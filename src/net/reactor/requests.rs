@@ -19,7 +19,7 @@ impl<P: Platform> Reactor<P> {
     /// read, and a place among those at work is kept for it. Says whether there may be another one.
     pub(super) fn handle_request(&mut self, key: usize, has_its_turn: bool) -> bool {
         let now = self.now;
-        let is_short = !self.memory.may_answer();
+        let is_short = self.memory.is_short();
         let client = &mut self.clients[key];
         let output_max = if is_short {
             0
@@ -27,7 +27,7 @@ impl<P: Platform> Reactor<P> {
             limits::OUTPUT_WAIT_MAX_BYTES
         };
         let waits = client.waits_for_commit || client.read.is_some();
-        if waits || client.conn.output().len() > output_max {
+        if waits || client.conn.unsent() > output_max {
             return false;
         }
         match client.conn.next(now) {
@@ -39,15 +39,20 @@ impl<P: Platform> Reactor<P> {
                     Some(response) => self.journal.respond(client, &response, now),
                 }
             }
-            Step::Request if is_short && self.put_off(key) => return false,
+            Step::Request if self.put_off(key) => return false,
             Step::Request if self.has_to_wait_to_read(key) => return false,
             Step::Request => {
                 let client = &mut self.clients[key];
                 self.journal.begin(client);
                 let (ticket, body) = (client.ticket(key), client.conn.take_body());
                 let held = body.capacity();
+                let answer = self.app.handle(ticket, &client.conn.request(), body, now);
+                if !self.may_be_answered(key, &answer) {
+                    return false;
+                }
+                let client = &mut self.clients[key];
                 client.paused_since = None;
-                match self.app.handle(ticket, &client.conn.request(), body, now) {
+                match answer {
                     Answer::Now(response) => self.journal.respond(client, &response, now),
                     Answer::AfterCommit => client.wait_for_commit(held),
                     Answer::Stream(stream) => self.begin_stream(key, *stream),

@@ -2,15 +2,23 @@
 //! there is room, and who is served again when there is.
 
 use super::{Platform, Reactor};
-use crate::net::memory::Share;
+use crate::api::route::AnswerSize;
+use crate::app::Answer;
+use crate::http::Method;
+use crate::net::memory::{Answers, Share, SharedMemory};
 
 impl<P: Platform> Reactor<P> {
     /// What a client holds may have changed.
     pub(super) fn account(&mut self, key: usize) {
         let client = &mut self.clients[key];
+        let to_send = client.conn.to_send();
+        if to_send == 0 && client.stream.is_none() {
+            client.answers = Answers::Small;
+        }
         let held = Share {
             received: client.conn.received() + client.in_hand,
-            to_send: client.conn.to_send(),
+            to_send,
+            answers: client.answers,
         };
         self.memory.account(client.accounted, held);
         client.accounted = held;
@@ -28,18 +36,64 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// Puts off the request in hand where its answer can be long, until there is room for answers. Says
-    /// whether it did.
+    /// While there is no room for long answers: puts off the request in hand where its answer can be too long
+    /// even to be made, until there is room. Says whether it did.
     pub(super) fn put_off(&mut self, key: usize) -> bool {
-        let client = &mut self.clients[key];
-        if !self.app.answers_at_length(&client.conn.request()) {
+        if self.memory.may_answer_at_length() {
             return false;
         }
+        let client = &mut self.clients[key];
+        let received = client.accounted.received;
+        let is_long = self.app.answers_at_length(&client.conn.request(), received);
+        if is_long {
+            self.wait_to_answer(key, false);
+        }
+        is_long
+    }
+
+    /// Whether there is room for an answer. Where there is none, its request is put off.
+    pub(super) fn may_be_answered(&mut self, key: usize, answer: &Answer) -> bool {
+        let may = match answer {
+            Answer::Now(response) => return self.make_room(key, response.held_bytes()),
+            Answer::AfterCommit => true,
+            Answer::Stream(stream) => self.memory.may_stream(stream.first.len()),
+            // It takes more than a slice of reading, so it is long.
+            Answer::Reading(_) => self.memory.may_answer_at_length(),
+        };
+        if !may {
+            self.wait_to_answer(key, false);
+        }
+        may
+    }
+
+    /// Finds a place for so many bytes of an answer. Where there is none, the request is put off; says whether
+    /// it may be answered. Only what changes something cannot be put off any more: its answer is small, or
+    /// as its request is.
+    pub(super) fn make_room(&mut self, key: usize, bytes: usize) -> bool {
+        let client = &mut self.clients[key];
+        let usual = SharedMemory::place_of(bytes);
+        let request = client.conn.request();
+        let is_reading = matches!(request.method, Method::Get | Method::Head);
+        let place = if self.memory.is_short() && is_reading {
+            let is_fixed = self.app.answer_size(&request) == AnswerSize::Fixed;
+            let Some(place) = self.memory.place(bytes, is_fixed) else {
+                self.wait_to_answer(key, is_fixed);
+                return false;
+            };
+            place
+        } else {
+            usual
+        };
+        client.answers = client.answers.max(place);
+        true
+    }
+
+    fn wait_to_answer(&mut self, key: usize, is_fixed: bool) {
+        let client = &mut self.clients[key];
         client.conn.put_off();
         if client.pause(self.now) {
-            self.memory.wait_to_answer(key);
+            self.memory.wait_to_answer(key, is_fixed);
         }
-        true
     }
 
     /// Serves those again that waited for memory, behind all phases that give some back.

@@ -253,7 +253,8 @@ impl Client {
         String::from_utf8(line[..end].to_vec()).expect("a line of framing is ASCII")
     }
 
-    fn take(&mut self, length: usize) -> Vec<u8> {
+    /// Reads so many bytes, behind a head that was read alone.
+    pub fn take(&mut self, length: usize) -> Vec<u8> {
         while self.received.len() < length {
             assert!(self.fill(), "the connection closed within a body");
         }

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
+use serde_json::Value;
+
 use super::{
     assert_stored, descriptors, descriptors_at_rest, peak, publish_each, raise_file_limit,
     wait_until_alone,
@@ -117,6 +119,123 @@ fn a_long_answer_waits_for_those_that_are_not_read() {
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2);
         assert_eq!(answers.matches("\"seq\":").count(), 40);
         assert!(answers.contains("\"healthy\""));
+    }
+}
+
+/// What is small is answered while nobody takes what is large, by kind or by chance; what is a part of the
+/// program needs no memory at all.
+#[test]
+fn small_answers_do_not_wait_for_pages_that_nobody_takes() {
+    raise_file_limit();
+    for (deaf, bytes) in [(16, "134217728"), (300, "8388608")] {
+        let server = Server::start(&["--max-buffered-bytes", bytes]);
+        store_large_events(&server);
+        publish_each(&mut server.client(), "small", 10);
+        let page = "GET /events?topic=large&limit=40 HTTP/1.1\r\nHost: test\r\n\r\n";
+        let mut late = server.client();
+        late.send(page);
+        let head = late.head().unwrap();
+        let deaf = crowd(&server, deaf, page);
+        publish_each(&mut server.client(), "meanwhile", 30);
+        // Another page waits: memory is short.
+        let waiting = crowd(&server, 1, page);
+        publish_each(&mut server.client(), "later", 30);
+        waiting[0].set_nonblocking(true).unwrap();
+        assert!(waiting[0].peek(&mut [0]).is_err());
+
+        answers_what_is_small(&server);
+        // Each on a connection of its own, and many of them on one.
+        let mut client = server.client();
+        for _ in 0..20 {
+            client.get("/stats").expect(200);
+            client.get("/metrics");
+        }
+        // Who begins to read now gets all of its page, and when the others have gone there is room again.
+        let length = head.header("content-length").unwrap().parse().unwrap();
+        let page: Value = serde_json::from_slice(&late.take(length)).unwrap();
+        assert_eq!(page["count"], 40);
+        drop((deaf, waiting));
+        assert_eq!(server.json("/events?topic=large&limit=40")["count"], 40);
+    }
+}
+
+/// The same beside a crowd that asks for small answers, again and again, and takes none; and where the names of
+/// topics make the statistics as long as they can be.
+#[test]
+fn small_answers_do_not_wait_for_small_ones_that_nobody_takes() {
+    raise_file_limit();
+    let server = Server::start(&["--max-buffered-bytes", "33554432"]);
+    let name = |number: usize| format!("{number:04}{}", "\"".repeat(251));
+    let events: Vec<Value> = (0..1_200).map(|n| event(&name(n), "1")).collect();
+    server.publish(&Value::from(events)).expect(200);
+    publish_each(&mut server.client(), "small", 10);
+    let asks =
+        |target: &str, times| format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n").repeat(times);
+    let deaf = crowd(&server, 60, &asks("/metrics", 60));
+    let page = crowd(&server, 10, &asks("/events?limit=1000", 20));
+    for stream in deaf.iter().chain(&page) {
+        stream.peek(&mut [0]).unwrap();
+    }
+    publish_each(&mut server.client(), "meanwhile", 30);
+    for _ in 0..5 {
+        let stats = server.json("/stats");
+        assert_eq!(stats["topics"].as_array().unwrap().len(), 1_000);
+        server.get("/metrics");
+    }
+    answers_what_is_small(&server);
+    let peak = peak(&server);
+    assert!(peak < 128 * MIB, "{peak} bytes");
+    drop((deaf, page));
+    assert_eq!(server.json("/events?topic=meanwhile")["count"], 30);
+}
+
+/// Asks for each kind of answer that is small.
+fn answers_what_is_small(server: &Server) {
+    let json = ["Content-Type: application/json"];
+    for (method, target, body, status) in [
+        ("GET", "/", "", 200),
+        ("GET", "/health", "", 200),
+        ("GET", "/stats", "", 200),
+        ("GET", "/metrics", "", 200),
+        ("GET", "/openapi.json", "", 200),
+        ("GET", "/docs", "", 200),
+        ("GET", "/redoc", "", 200),
+        ("GET", "/assets/dashboard.js", "", 200),
+        ("GET", "/assets/dashboard.css", "", 200),
+        ("GET", "/assets/swagger-ui-bundle.js", "", 200),
+        ("GET", "/assets/redoc.standalone.js", "", 200),
+        ("GET", "/events?topic=small", "", 200),
+        ("GET", "/events/small/1", "", 200),
+        ("GET", "/topics", "", 200),
+        ("PUT", "/subscriptions/s", "{\"after\":1}", 200),
+        ("GET", "/subscriptions/s", "", 200),
+        ("GET", "/subscriptions", "", 200),
+        ("POST", "/subscriptions/s/ack", "{\"seq\":2}", 200),
+        ("POST", "/publish?results=true", "[]", 422),
+        ("GET", "/events?limit=0", "", 422),
+        ("GET", "/nothing", "", 404),
+        ("DELETE", "/stats", "", 405),
+        ("OPTIONS", "/publish", "", 204),
+    ] {
+        let mut client = server.client();
+        let answer = client.request(method, target, &json, body.as_bytes());
+        assert_eq!(answer.status, status, "{method} {target}");
+    }
+    let mut client = server.client();
+    let page = client.request("GET", "/", &["Accept: text/html"], b"");
+    assert!(page.body.starts_with(b"<!doctype html>"), "the dashboard");
+    let results = server
+        .client()
+        .publish_to("/publish?results=true", event("small", "new").to_string())
+        .expect(200);
+    assert_eq!(results["results"][0]["status"], "accepted");
+    let mut live = server.client();
+    live.send_request("GET", "/subscribe?topic=small", &[], b"");
+    assert_eq!(live.head().unwrap().status, 200);
+    server.publish(&event("small", "live")).expect(200);
+    let mut text = String::new();
+    while !text.contains("\"live\"") {
+        text += &String::from_utf8(live.chunk().unwrap().unwrap()).unwrap();
     }
 }
 
