@@ -1,6 +1,7 @@
 //! What memory holds of the database, read at start: the counters, the topics, the key index. Costs
 //! what lies behind the marks, not what the database holds.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -112,16 +113,24 @@ impl Store {
 
     /// Reads the topics, and counts the events behind the mark.
     fn load_topics(&mut self) -> rusqlite::Result<()> {
-        let sql = "SELECT id, name, events, last_seq, last_processed_at FROM topics ORDER BY id";
+        let sql = "SELECT id, name, events, last_seq, last_processed_at, checksum FROM topics ORDER BY id";
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([])?;
+        let mut changed = BTreeSet::new();
         while let Some(row) = rows.next()? {
             let (id, name) = (row.get::<_, u32>(0)?, row.get_ref(1)?.as_str()?);
             let (events, last_seq) = (unsigned(row, 2)?, unsigned(row, 3)?);
             if self.topics.push_stored(name, events, last_seq, row.get(4)?) != id {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
             }
+            let checksum: Option<u32> = row.get(5)?;
+            if checksum.is_some_and(|checksum| checksum != self.topics.get(id).checksum(id)) {
+                changed.insert(id);
+            }
         }
+        drop(rows);
+        drop(statement);
+        self.recount_topics(&changed)?;
         let sql = "SELECT topic_id, seq, processed_at FROM events WHERE seq > ?1 ORDER BY seq";
         let mut statement = self.db.prepare(sql)?;
         let mut rows = statement.query([self.topics_mark as i64])?;
@@ -135,13 +144,46 @@ impl Store {
         Ok(())
     }
 
+    /// Counts the events up to the mark again of topics whose rows were changed by something else.
+    fn recount_topics(&mut self, changed: &BTreeSet<TopicId>) -> rusqlite::Result<()> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        for id in changed {
+            log::error!("the counts of topic {id} are damaged: its events are counted again");
+            self.topics.recount(*id);
+        }
+        let sql = "SELECT topic_id, seq, processed_at FROM events WHERE seq <= ?1 ORDER BY seq";
+        let mut statement = self.db.prepare(sql)?;
+        let mut rows = statement.query([self.topics_mark as i64])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get::<_, TopicId>(0)?;
+            if changed.contains(&id) {
+                self.topics.count(id, unsigned(row, 1)?, row.get(2)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the order of the topics' names out of the index that makes them unique.
     fn load_order_of_topics(&mut self) -> rusqlite::Result<()> {
-        let mut statement = self.db.prepare("SELECT id FROM topics ORDER BY name")?;
-        let ids = statement.query_map([], |row| row.get::<_, TopicId>(0))?;
-        let ids: Vec<TopicId> = ids.collect::<Result<_, _>>()?;
-        let is_known = |id: &TopicId| (1..=self.topics.len()).contains(&(*id as usize));
-        if ids.len() != self.topics.len() || !ids.iter().all(is_known) {
+        // The index has a copy of each name, and each is the only check of the other: under a name that was
+        // changed, all its keys would be new.
+        let mut statement = self
+            .db
+            .prepare("SELECT id, name FROM topics ORDER BY name")?;
+        let mut rows = statement.query([])?;
+        let mut ids = Vec::with_capacity(self.topics.len());
+        while let Some(row) = rows.next()? {
+            let (id, name) = (row.get::<_, i64>(0)?, row.get_ref(1)?.as_bytes()?);
+            if self.topics.stored(id)?.name.as_bytes() != name {
+                return Err(damaged(format!(
+                    "the topic with id {id} has another name in the table than in its index"
+                )));
+            }
+            ids.push(id as TopicId);
+        }
+        if ids.len() != self.topics.len() {
             return Err(damaged(
                 "the index of the topics' names is not that of the table",
             ));

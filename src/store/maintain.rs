@@ -242,13 +242,14 @@ fn is_sweep_due(events: u64, rows: u64) -> bool {
 /// Writes what a topic's row has to say.
 pub(super) fn write_topic(db: &Connection, id: TopicId, topic: &Topic) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "UPDATE topics SET events = ?2, last_seq = ?3, last_processed_at = ?4 WHERE id = ?1",
+        "UPDATE topics SET events = ?2, last_seq = ?3, last_processed_at = ?4, checksum = ?5 WHERE id = ?1",
     )?
     .execute((
         id,
         topic.events as i64,
         topic.last_seq as i64,
         topic.last_processed_at,
+        topic.checksum(id),
     ))
     .and_then(|changed| expect_changed(changed, 1, "topics"))
 }

@@ -11,6 +11,15 @@ use crc32fast::Hasher;
 /// Bytes that a checksum adds to a page.
 pub const CHECKSUM_BYTES: usize = 4;
 
+/// The checksum of a row of numbers.
+pub fn of_numbers(numbers: &[u64]) -> u32 {
+    let mut hasher = Hasher::new();
+    numbers
+        .iter()
+        .for_each(|number| hasher.update(&number.to_be_bytes()));
+    hasher.finalize()
+}
+
 /// What a page belongs to, as a number that its checksum begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageOwner(u32);
@@ -19,11 +28,7 @@ impl PageOwner {
     /// The owner that these numbers describe. Two owners that may hold the same page in turn must differ in one
     /// of them.
     pub fn of(numbers: &[u64]) -> Self {
-        let mut hasher = Hasher::new();
-        numbers
-            .iter()
-            .for_each(|number| hasher.update(&number.to_be_bytes()));
-        Self(hasher.finalize())
+        Self(of_numbers(numbers))
     }
 
     /// The number. A row that describes the owner can hold it as its own checksum.

@@ -53,6 +53,9 @@ CREATE VIEW event_log AS
   FROM events JOIN topics ON topics.id = events.topic_id;
 ";
 
+/// The checksum of a topic's counts, NULL until they are written; since version 4.
+const TOPIC_CHECKSUM: &str = "ALTER TABLE topics ADD COLUMN checksum INTEGER;";
+
 /// What retention keeps of the events that it has removed.
 const RETENTION: &str = "
 CREATE TABLE retention(
@@ -97,7 +100,7 @@ ALTER TABLE segments ADD COLUMN filter_bits INTEGER NOT NULL DEFAULT 13;
 
 /// The checksum of a row, with which those of its segment's pages begin: NULL as long as there are pages without
 /// one. And how many records stand in for lost ones. Since version 4.
-const CHECKSUM: &str = "
+const SEGMENT_CHECKSUM: &str = "
 ALTER TABLE segments ADD COLUMN checksum INTEGER;
 ALTER TABLE segments ADD COLUMN lost_records INTEGER NOT NULL DEFAULT 0;
 ";
@@ -106,6 +109,7 @@ ALTER TABLE segments ADD COLUMN lost_records INTEGER NOT NULL DEFAULT 0;
 /// wholly or not at all.
 pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     db.execute_batch(TABLES)?;
+    db.execute_batch(TOPIC_CHECKSUM)?;
     create_subscriptions(db)?;
     create_retention(db)?;
     create_check(db, dedup)?;
@@ -127,8 +131,11 @@ fn create_retention(db: &Connection) -> rusqlite::Result<()> {
 /// written in any case, which proves that the file can be written: unlike a row that is set to what it
 /// is, the header's page is.
 pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
-    if version(db)? < 4 && has_index_parts(db)? {
-        db.execute_batch(CHECKSUM)?;
+    if version(db)? < 4 {
+        db.execute_batch(TOPIC_CHECKSUM)?;
+        if has_index_parts(db)? {
+            db.execute_batch(SEGMENT_CHECKSUM)?;
+        }
     }
     identity::ensure(db)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
@@ -163,7 +170,7 @@ pub(super) fn create_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()
         return db.execute_batch(REMOVED_KEYS_INDEX);
     }
     db.execute_batch(INDEX)?;
-    db.execute_batch(CHECKSUM)?;
+    db.execute_batch(SEGMENT_CHECKSUM)?;
     for level in 0..limits::SEGMENT_LEVELS {
         db.execute_batch(&format!(
             "CREATE TABLE segment_pages_{level}(id INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;"

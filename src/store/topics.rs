@@ -19,6 +19,8 @@ use crate::limits::KEYS_ASKED_AT_ONCE;
 use order::{Order, Place};
 use stale::Stale;
 
+use super::page_checksum::of_numbers;
+
 /// A topic's `id` in the table `topics`; counts from 1.
 pub type TopicId = u32;
 
@@ -30,6 +32,18 @@ pub struct Topic {
     pub last_seq: u64,
     /// Microseconds since the epoch.
     pub last_processed_at: i64,
+}
+
+impl Topic {
+    /// The checksum of its counts, as its row has it.
+    pub(super) fn checksum(&self, id: TopicId) -> u32 {
+        of_numbers(&[
+            u64::from(id),
+            self.events,
+            self.last_seq,
+            self.last_processed_at as u64,
+        ])
+    }
 }
 
 /// All topics.
@@ -240,6 +254,13 @@ impl Topics {
     /// writing some of them touches few pages.
     pub(super) fn stale_from(&self, from: TopicId) -> impl Iterator<Item = TopicId> + '_ {
         self.stale.from(from)
+    }
+
+    /// Begins to count a topic's events again, because its row was changed.
+    pub(super) fn recount(&mut self, id: TopicId) {
+        let topic = &mut self.list[id as usize - 1];
+        (topic.events, topic.last_seq, topic.last_processed_at) = (0, 0, 0);
+        self.stale.add(id);
     }
 
     /// The rows of these topics have been written.

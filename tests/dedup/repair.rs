@@ -438,3 +438,83 @@ fn a_row_of_a_segment_that_was_changed_is_refused() {
             .unwrap();
     }
 }
+
+/// What a row of `topics` says was believed: a page of the topic passed over events behind a `last_seq` that was too
+/// small.
+#[test]
+fn counts_of_a_topic_that_were_changed_are_counted_again() {
+    const EVENTS: u64 = 3_000;
+    let event = |id: u64| Event {
+        topic: (id % TOPICS) as u32,
+        id,
+        version: 0,
+    };
+    for change in ["last_seq = 128", "events = events - 64", "checksum = 7"] {
+        for dedup in [Dedup::Index, Dedup::Constraint] {
+            let folder = Folder::new();
+            let options = options(&folder.file("db"), dedup);
+            let mut store = Store::open(&options).unwrap();
+            commit(&mut store, &(0..EVENTS).map(event).collect::<Vec<_>>());
+            store.close().unwrap();
+            let db = Connection::open(&options.path).unwrap();
+            let sql = format!("UPDATE topics SET {change} WHERE name = ?1");
+            assert_eq!(db.execute(&sql, [topic_name(2)]).unwrap(), 1);
+            drop(db);
+            let mut store = Store::open(&options).unwrap();
+            let topics = [topic_name(2)];
+            let query = PageQuery {
+                topics: &topics,
+                bound: Bound::After(1_000),
+                limit: 1_000,
+            };
+            let mut seqs = Vec::new();
+            page(&store, &query, |event| seqs.push(event.seq)).unwrap();
+            let expected = (1_000..EVENTS).filter(|id| id % TOPICS == 2);
+            assert_eq!(seqs, expected.map(|id| id + 1).collect::<Vec<_>>());
+            let id = store.topics().id(&topics[0]).unwrap();
+            assert_eq!(store.topics().get(id).events, EVENTS / TOPICS);
+            commit(&mut store, &[event(EVENTS)]);
+            store.close().unwrap();
+            is_clean(&options.path);
+        }
+    }
+}
+
+/// Under a name that was changed, all keys of a topic would be new.
+#[test]
+fn a_name_of_a_topic_that_was_changed_is_refused() {
+    let folder = Folder::new();
+    let options = options(&folder.file("db"), Dedup::Index);
+    let event = Event {
+        topic: 2,
+        id: 1,
+        version: 0,
+    };
+    let mut store = Store::open(&options).unwrap();
+    commit(&mut store, &[event]);
+    store.close().unwrap();
+    let whole = std::fs::read(&options.path).unwrap();
+    let name = topic_name(2).into_bytes();
+    let mut places = Vec::new();
+    for (at, bytes) in whole.windows(name.len()).enumerate() {
+        if bytes == name {
+            places.push(at);
+        }
+    }
+    assert_eq!(places.len(), 2, "the table and its index have a copy each");
+    for at in places {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        std::fs::write(&options.path, changed).unwrap();
+        let error = Store::open(&options).err().expect("it is refused");
+        assert!(
+            error
+                .to_string()
+                .contains("it is damaged: the topic with id 1 has another name"),
+            "{error}"
+        );
+    }
+    std::fs::write(&options.path, &whole).unwrap();
+    let mut store = Store::open(&options).unwrap();
+    assert_eq!(commit(&mut store, &[event]), [Outcome::Duplicate(1)]);
+}

@@ -37,7 +37,7 @@ fn make_version_3(path: &Path) {
     }
     db.execute_batch(
         "ALTER TABLE segments DROP COLUMN checksum; ALTER TABLE segments DROP COLUMN lost_records; \
-         PRAGMA user_version = 3",
+         ALTER TABLE topics DROP COLUMN checksum; PRAGMA user_version = 3",
     )
     .unwrap();
 }

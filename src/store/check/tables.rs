@@ -45,12 +45,12 @@ impl Schema {
 /// change a write.
 pub fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
     let (all_wanted, found) = (wanted(dedup)?, read(run.db)?);
-    let is_old_segments = |name: &str| run.version < 4 && name == "segments";
+    let is_old = |name: &str| run.version < 4 && ["segments", "topics"].contains(&name);
     let mut damaged = Vec::new();
     for (name, wanted) in &all_wanted {
         match found.get(name) {
             Some(found) if found == wanted => continue,
-            Some(_) if is_old_segments(name) => continue,
+            Some(_) if is_old(name) => continue,
             Some(_) => run
                 .problems
                 .add("schema", format_args!("{name} is defined otherwise")),
