@@ -254,6 +254,8 @@ pub const TOKENS_FILE_MAX_BYTES: usize = 1024 * 1024;
 pub const TOKEN_LINE_MAX_BYTES: usize = 1024;
 /// Tokens in it. Each request is compared with all of them.
 pub const TOKENS_MAX: usize = 1_000;
+/// Answers under way whose tokens are looked at in one turn after the file has been read again.
+pub const TOKENS_CHECKED_PER_TURN: usize = 100;
 /// Bytes of a token's name.
 pub const TOKEN_NAME_MAX_BYTES: usize = 255;
 /// Bytes of a token.

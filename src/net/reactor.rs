@@ -45,7 +45,7 @@ use super::memory::{Share, SharedMemory};
 use super::platform::{Platform, Readiness, Sleep, Told};
 use super::reads::Reads;
 use super::streams::Streams;
-use crate::app::{App, Committed};
+use crate::app::{App, Committed, Ticket};
 use crate::clock::Now;
 use crate::http::Conn;
 use crate::limits;
@@ -88,6 +88,8 @@ pub struct Reactor<P: Platform> {
     committed: Vec<Committed>,
     streams: Streams,
     reads: Reads,
+    /// Clients with an answer that goes on, whose tokens have still to be looked at after SIGHUP.
+    unchecked: Vec<Ticket>,
     /// Memory for the slice in hand, lent to its connection until that has been sent.
     spare_output: Vec<u8>,
     /// When the poll of this turn ended.
@@ -121,6 +123,7 @@ impl<P: Platform> Reactor<P> {
             committed: Vec::new(),
             streams: Streams::default(),
             reads: Reads::default(),
+            unchecked: Vec::new(),
             spare_output: Vec::new(),
             turn_began: started,
             journal: Journal::new(options.access_log, started),
@@ -150,6 +153,7 @@ impl<P: Platform> Reactor<P> {
         self.poll(self.sleep())?;
         self.turn_began = self.platform.instant();
         self.app.begin_turn(self.reads.has_new());
+        self.check_tokens();
         self.accept();
         self.serve_ready();
         self.serve_bulk();
@@ -221,7 +225,7 @@ impl<P: Platform> Reactor<P> {
     /// How long the poll may sleep.
     fn sleep(&self) -> Sleep {
         let queued = !self.ready.is_empty() || !self.flush.is_empty() || !self.bulk.is_empty();
-        let has_work = self.more_idle_work || self.app.is_decoding();
+        let has_work = self.more_idle_work || self.app.is_decoding() || !self.unchecked.is_empty();
         if queued || self.streams.is_any_queued() || self.can_read() || has_work {
             return Sleep::Not;
         }

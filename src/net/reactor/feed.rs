@@ -217,20 +217,7 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// Ends the streams whose tokens are good no more.
-    pub(super) fn check_streams(&mut self) {
-        let app = &self.app;
-        let refused = |(key, client): (usize, &Client<P::Stream>)| {
-            let refused = client.stream.is_some() && !app.may_go_on(&client.conn.request());
-            refused.then_some(key)
-        };
-        let keys: Vec<usize> = self.clients.iter().filter_map(refused).collect();
-        for key in keys {
-            self.break_stream(key);
-        }
-    }
-
-    fn break_stream(&mut self, key: usize) {
+    pub(super) fn break_stream(&mut self, key: usize) {
         self.clients[key].conn.break_stream();
         self.forget_stream(key);
         self.after_change(key);

@@ -123,6 +123,13 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
+    /// A page at work is let go, and its request handled as if it had just come.
+    pub(super) fn begin_again(&mut self, key: usize) {
+        let read = self.clients[key].read.take();
+        self.forget_read(read);
+        self.wait_to_read(key, Effort::Slice);
+    }
+
     /// A client is closed, or its request is answered otherwise.
     pub(super) fn forget_read(&mut self, read: Option<Read>) {
         if read.is_some_and(|read| read.page.is_some()) {
