@@ -23,8 +23,10 @@ fn filled() -> Server {
     let last = RARE + COMMON;
     db.execute_batch(&format!(
         "BEGIN;
-        {numbers} {RARE}) INSERT INTO topics SELECT i, printf('rare.%05d', i), 1, i, {at} FROM n;
-        INSERT INTO topics VALUES ({RARE} + 1, 'common', {COMMON}, {last}, {at});
+        {numbers} {RARE}) INSERT INTO topics(id, name, events, last_seq, last_processed_at)
+            SELECT i, printf('rare.%05d', i), 1, i, {at} FROM n;
+        INSERT INTO topics(id, name, events, last_seq, last_processed_at)
+            VALUES ({RARE} + 1, 'common', {COMMON}, {last}, {at});
         {numbers} {last}) INSERT INTO events
             SELECT i, min(i, {RARE} + 1), 'e' || i, '2026-01-02', 's', '{{}}', {at} FROM n;
         UPDATE counters SET last_seq = {last}, unique_processed = {last}, topics_mark = {last};

@@ -51,7 +51,8 @@ fn database(folder: &Folder) -> Store {
     );
     db.execute_batch(&format!(
         "BEGIN;
-        {numbers} INSERT INTO topics SELECT i, printf('t.%07d', i), 0, 0, 0 FROM n;
+        {numbers} INSERT INTO topics(id, name, events, last_seq, last_processed_at)
+            SELECT i, printf('t.%07d', i), 0, 0, 0 FROM n;
         {numbers} INSERT INTO events SELECT i, i, 'e', '2026-01-02', 's', '{{}}', {at} FROM n;
         UPDATE counters SET last_seq = {TOPICS}, unique_processed = {TOPICS};
         COMMIT"
