@@ -239,6 +239,11 @@ pub fn compressed(places: &[PathBuf], listings: &[Listing]) -> Vec<PathBuf> {
     found
 }
 
+/// Orders names that differ in their numbers alone.
+fn by_number(path: &Path) -> (usize, &Path) {
+    (path.as_os_str().len(), path)
+}
+
 /// The files that a link may have led to between two.
 fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<Sibling> {
     let (Some(now_name), Some(before_name)) = (now.file_name(), before.file_name()) else {
@@ -265,9 +270,9 @@ fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<Sibling> {
     // Times are coarse, and of one that is gone the name is all that is left.
     let is_between = |sibling: &Sibling| {
         let age = age(sibling);
-        let first = (first.unwrap_or(age), before);
-        let last = (last.unwrap_or(age), now);
-        (first..last).contains(&(age, &sibling.path))
+        let first = (first.unwrap_or(age), by_number(before));
+        let last = (last.unwrap_or(age), by_number(now));
+        (first..last).contains(&(age, by_number(&sibling.path)))
     };
     let targets = names.filter(is_alike);
     let targets = targets.filter_map(|name| sibling(now.with_file_name(name), Kind::LinkTarget));
