@@ -5,7 +5,7 @@ CARGO ?= cargo
 SECONDS ?= 60
 
 .PHONY: build run test torture reliability check deny deb bench bench-subscribers bench-peers \
-	bench-scale bench-stalls load clean bench-overload fuzz
+	bench-scale bench-stalls load clean bench-overload bench-builds fuzz
 
 build:
 	$(CARGO) build --release
@@ -83,6 +83,11 @@ bench-stalls:
 # Publishes while thousands of clients idle, trickle, do not read, or send bombs; takes some three minutes.
 bench-overload:
 	$(CARGO) run --release -p logagg-bench -- overload $(ARGS)
+
+# The same loads on this build and on another binary, as in make bench-builds BEFORE=/usr/bin/logagg: whether a
+# change has made the server slower.
+bench-builds:
+	$(CARGO) run --release -p logagg-bench -- builds --before $(BEFORE) $(ARGS)
 
 # Drives a server on port 8080 with hey, ab and wrk; starts one if none answers.
 load:

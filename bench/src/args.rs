@@ -33,6 +33,8 @@ pub enum Command {
     Reliability(ReliabilityArgs),
     /// Publish while thousands of clients do not behave
     Overload(OverloadArgs),
+    /// Put the same loads on two builds of the server, round by round
+    Builds(BuildsArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -172,6 +174,24 @@ pub struct OverloadArgs {
     pub server: ServerArgs,
     #[command(flatten)]
     pub results: ResultsArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct BuildsArgs {
+    /// The binary to compare with, as a release before has it
+    #[arg(long, value_name = "PATH")]
+    pub before: PathBuf,
+    /// Only scenarios whose name contains this; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// Seconds that each round measures
+    #[arg(long, default_value_t = 1.0, value_parser = parse_time)]
+    pub seconds: f64,
+    /// Rounds of each scenario, alternating between the builds
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,10 +3,11 @@
 //! load generator as a sub-command, and what writes the figures of the tests into `RELIABILITY.md`.
 //!
 //! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`,
-//! `stalls`, `subscribers` and `overload` are measurements of their own.
+//! `stalls`, `subscribers`, `overload` and `builds` are measurements of their own.
 
 mod allocations;
 mod args;
+mod builds;
 mod cleanup;
 mod contender;
 mod cores;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Some(Command::Subscribers(args)) => subscribers::run(args),
         Some(Command::Reliability(args)) => reliability::run(args),
         Some(Command::Overload(args)) => overload::run(args),
+        Some(Command::Builds(args)) => builds::run(args),
         None => suite::run(&args.suite),
     };
     match result {
