@@ -183,6 +183,8 @@ pub const SEGMENT_RECORDS_PER_EVENT: usize = 12;
 pub const SEGMENT_RECORDS_PER_SLICE: usize = 8 * 1024;
 /// Pages of segments of older tables that get a checksum in a slice of idle work.
 pub const SEGMENT_PAGES_SEALED_AT_ONCE: usize = 64;
+/// Records of such segments that are compared with their events in a slice, each of which costs a look-up.
+pub const COMPARED_RECORDS_PER_SLICE: usize = 512;
 /// Damaged pages that are remembered; others are found again when they are read.
 pub const DAMAGED_PAGES_MAX: usize = 4 * 1024;
 /// Damaged pages that `GET /health` names.

@@ -14,6 +14,7 @@ mod asked;
 mod block;
 pub mod build;
 mod collect;
+mod comparison;
 mod damage;
 pub mod filter;
 pub mod fingerprint;

@@ -1,9 +1,11 @@
 //! Segments of tables before version 4, whose pages have no checksums, get them where they are: a few pages in each
-//! quiet turn, until the segment's row says that all have one. Filters and fences are made again from the keys and
-//! postings, which must be in order; whether these are what was once written nothing can tell any more.
+//! quiet turn, until the segment's row says that all have one. Keys and postings are compared with the events first:
+//! a page that was damaged before there were checksums is made again and does not get one for what is wrong.
+//! Filters and fences are made again from the keys and postings. What is known of removed events is taken as it is.
 
 use rusqlite::Connection;
 
+use super::comparison::{key_is_right, posting_is_right, Comparison};
 use super::layout::Description;
 use super::pages::Pages;
 use super::record::{records, KeyRecord, Part, Posting, Record};
@@ -17,6 +19,8 @@ pub struct Sealing {
     about: Description,
     /// The page that is next.
     next: i64,
+    /// Records of that page that have been compared with their events.
+    compared: usize,
     keys: Fences<KeyRecord>,
     postings: Fences<Posting>,
     /// Pages of the filter that the open transaction has written, counted from its first.
@@ -63,22 +67,34 @@ impl KeyIndex {
             _ => Sealing {
                 about,
                 next: segment.layout.first_page,
+                compared: 0,
                 keys: Fences::default(),
                 postings: Fences::default(),
                 filter: Vec::new(),
             },
         };
+        let mut comparison = Comparison::new(self.fingerprinter, about, self.horizons.events);
         for _ in 0..SEGMENT_PAGES_SEALED_AT_ONCE {
             if sealing.next == segment.layout.end() {
-                let first = about.first_seq as i64;
-                db.prepare_cached("UPDATE segments SET checksum = ?1 WHERE first_seq = ?2")?
-                    .execute((about.owner().number(), first))?;
                 break;
             }
-            // What is damaged is made again before this goes on.
-            if unless_damaged_page(sealing.seal_next(db, &segment.pages))?.is_none() {
-                return Ok(());
+            let sealed = sealing.seal_next(db, &segment.pages, &mut comparison);
+            match unless_damaged_page(sealed)? {
+                Some(true) => {}
+                Some(false) => break,
+                None if sealing.reads_records(&segment.pages) => {
+                    // It is made again before this goes on with it.
+                    sealing.compared = 0;
+                    break;
+                }
+                // A page from before is damaged: this begins again when it is not.
+                None => return Ok(()),
             }
+        }
+        if sealing.next == segment.layout.end() {
+            let first = about.first_seq as i64;
+            db.prepare_cached("UPDATE segments SET checksum = ?1 WHERE first_seq = ?2")?
+                .execute((about.owner().number(), first))?;
         }
         self.sealing = Some(sealing);
         Ok(())
@@ -111,14 +127,38 @@ impl KeyIndex {
 }
 
 impl Sealing {
-    fn seal_next(&mut self, db: &Connection, pages: &Pages) -> rusqlite::Result<()> {
+    /// Whether the next page holds records, and not what is made from other pages.
+    fn reads_records(&self, pages: &Pages) -> bool {
+        matches!(pages.layout.part_of(self.next), Part::Keys | Part::Postings)
+    }
+
+    /// Gives the next page its checksum; false where the slice ended before that.
+    fn seal_next(
+        &mut self,
+        db: &Connection,
+        pages: &Pages,
+        comparison: &mut Comparison,
+    ) -> rusqlite::Result<bool> {
         let id = self.next;
         let part = pages.layout.part_of(id);
         let number = (id - pages.layout.pages_of(part).start) as usize;
         let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
         match part {
-            Part::Keys => self.keys.read(db, pages, id, &mut page)?,
-            Part::Postings => self.postings.read(db, pages, id, &mut page)?,
+            Part::Keys => {
+                pages.with(db, id, |content| page.extend_from_slice(content))?;
+                if !comparison.compare(db, pages, id, &page, &mut self.compared, key_is_right)? {
+                    return Ok(false);
+                }
+                self.keys.take(pages, id, &page)?;
+            }
+            Part::Postings => {
+                pages.with(db, id, |content| page.extend_from_slice(content))?;
+                let is_right = posting_is_right;
+                if !comparison.compare(db, pages, id, &page, &mut self.compared, is_right)? {
+                    return Ok(false);
+                }
+                self.postings.take(pages, id, &page)?;
+            }
             Part::Filter => {
                 let made = filter_page(db, pages, &self.keys.first, number)?;
                 page.extend_from_slice(&made);
@@ -131,20 +171,14 @@ impl Sealing {
         }
         pages.replace(db, id, &mut page)?;
         self.next += 1;
-        Ok(())
+        self.compared = 0;
+        Ok(true)
     }
 }
 
 impl<R: Record> Fences<R> {
-    /// Reads a page of records, which must go on where the one before it ended.
-    fn read(
-        &mut self,
-        db: &Connection,
-        pages: &Pages,
-        id: i64,
-        page: &mut Vec<u8>,
-    ) -> rusqlite::Result<()> {
-        pages.with(db, id, |content| page.extend_from_slice(content))?;
+    /// Takes a page of records, which must go on where the one before it ended.
+    fn take(&mut self, pages: &Pages, id: i64, page: &[u8]) -> rusqlite::Result<()> {
         let mut last = self.last;
         for record in records::<R>(page) {
             if last.is_some_and(|last| last >= record) {
