@@ -13,6 +13,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::decoding::Encoding;
 use super::lines::Line;
 use crate::limits::SHIP_TAIL_BYTES;
 
@@ -42,6 +43,9 @@ pub struct Mark {
     pub offset: u64,
     /// The piece of a line that is before it; 0 where a line begins.
     pub part: u32,
+    /// The line before it counted without its line end, which may come yet.
+    #[serde(default)]
+    is_unended: bool,
     /// A hash of all lines before.
     chain: Hash,
     tail: Tail,
@@ -154,6 +158,7 @@ impl Mark {
         Mark {
             offset,
             part: 0,
+            is_unended: false,
             chain: Hash::of(&[&numbers.concat(), source.as_bytes()]),
             tail: Tail::of(&[]),
         }
@@ -166,7 +171,31 @@ impl Mark {
         let event_id = format!("{}-{}", String::from(self.chain), self.offset);
         self.offset += line.length as u64;
         self.part = line.part_before_next();
+        self.is_unended = !line.has_more && line.length == line.text.len();
         event_id
+    }
+
+    /// Goes over the end of a line that was passed without it, where that stands at the beginning of `bytes`:
+    /// it is no line of its own. Returns its length.
+    pub fn pass_late_end(&mut self, bytes: &[u8], encoding: Encoding) -> usize {
+        if !self.is_unended {
+            return 0;
+        }
+        let end = encoding.line_end(&bytes[..bytes.len().min(2 * encoding.width())]);
+        let length = match end {
+            Some(end)
+                if encoding
+                    .strip_suffix(&bytes[..end], b'\r')
+                    .unwrap_or(&bytes[..end])
+                    .is_empty() =>
+            {
+                end + encoding.width()
+            }
+            _ => return 0,
+        };
+        self.is_unended = false;
+        self.skip(length);
+        length
     }
 
     /// Goes over bytes that are no line.

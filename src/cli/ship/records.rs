@@ -137,6 +137,7 @@ impl<'a> Lines<'a> {
     pub fn take(&mut self, view: &View) -> (usize, usize) {
         // The byte order mark is passed together with what follows it.
         let mut at = self.length_of_mark(view);
+        at += self.mark.pass_late_end(view.bytes, self.encoding);
         while self.has_room() {
             match lines::next(&view.bytes[at..], self.mark.part, view.bounds()) {
                 Next::Unfinished(written) => {

@@ -37,6 +37,34 @@ fn with_once_the_last_line_counts_without_its_end() {
     assert_eq!(lines(&server), ["a", "b", "c"]);
 }
 
+/// Its end may come later. That is no line of its own, and the ids are those of a file that was read whole.
+#[test]
+fn the_end_of_a_line_that_counted_without_it_is_no_empty_line() {
+    for end in ["\n", "\r\n"] {
+        let scene = Scene::new();
+        let server = scene.setup.start();
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|line| format!("2026-01-02T03:04:05Z {line}"));
+        append(&scene.log(), format!("{a}{end}{b}"));
+        assert_eq!(scene.once(&[]).expect(0).sum("accepted"), 2);
+        append(&scene.log(), end);
+        let output = scene.once(&[]).expect(0);
+        assert_eq!((output.sum("read"), output.stderr.as_str()), (0, ""));
+        append(&scene.log(), &c);
+        assert_eq!(
+            scene.once(&["--multiline", "auto"]).expect(0).sum("read"),
+            1
+        );
+        append(&scene.log(), format!("{end}{end}{d}{end}"));
+        // The second end is that of an empty line.
+        assert_eq!(scene.once(&[]).expect(0).sum("accepted"), 2);
+        let expected = [&a, &b, &c, "", &d];
+        assert_eq!(lines(&server), expected);
+        fs::remove_file(state(&scene)).unwrap();
+        let output = scene.once(&[]).expect(0);
+        assert_eq!((output.sum("accepted"), output.sum("duplicates")), (0, 5));
+    }
+}
+
 /// A line that was cut once is cut at the same place when it is read again.
 #[test]
 fn a_line_without_its_end_that_was_perhaps_published_stays_the_same_line() {
