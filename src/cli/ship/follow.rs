@@ -15,6 +15,7 @@ use super::folders::{compressed, listings, open, places, siblings, Folders, Sibl
 use super::mark::{Identity, Mark};
 use super::parked::Parked;
 use super::records::Source;
+use super::rotated::Current;
 use super::state::{Entry, Memory, Pending, State};
 use super::tracked::{encoding, Look, Reading, Tracked};
 use crate::client::Batch;
@@ -52,7 +53,7 @@ pub struct Follower {
     /// The places where the path leads.
     places: Vec<PathBuf>,
     /// The listings in which the files beside it were looked at last.
-    listed: Vec<u64>,
+    pub(super) listed: Vec<u64>,
 }
 
 impl Follower {
@@ -167,12 +168,12 @@ impl Follower {
             about => about?,
         };
         let identity = Identity::of(&about);
-        if self.is_read(identity) || self.revive(identity)? {
-            if let Some(beside) = beside {
-                self.note_others(&beside);
-            }
-        } else {
+        if !self.is_read(identity) && !self.revive(identity)? {
             self.take_up_current(around)?;
+        } else if let Some(beside) = beside {
+            self.look_beside(identity, &beside, around)?;
+        } else {
+            self.nothing_beside(identity);
         }
         self.from_end = false;
         let current = fs::metadata(&self.path).map(|about| Identity::of(&about));
@@ -192,12 +193,18 @@ impl Follower {
 
     /// Takes up the file that the path names now, after those that it named meanwhile.
     fn take_up_current(&mut self, around: &mut Around) -> io::Result<()> {
+        self.find_truncated(around)?;
         let (file, about) = open(&self.path)?;
         let identity = Identity::of(&about);
         // A link may lead elsewhere by now.
         self.places = places(&self.path);
         let end = self.files.len();
-        self.take_up_missed(end, (identity, Some(&file)), around)?;
+        let current = Current {
+            identity,
+            file: Some(&file),
+            is_other: true,
+        };
+        self.take_up_missed(end, &current, around)?;
         if self.is_read(identity) {
             return Ok(());
         }

@@ -10,7 +10,7 @@
 //! What remains is taken for a file that the path named while nobody looked. A file whose bytes before the mark
 //! are those that were read goes on where the file does that was truncated or is gone.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,6 +30,16 @@ const TRIES: u32 = 5;
 
 /// Files that may have been missed, and what tells others from those.
 type Candidates = (Vec<(Sibling, File)>, Vec<Identity>, bool);
+
+/// The file that the path names while those are looked for that it named before.
+pub(super) struct Current<'a> {
+    pub identity: Identity,
+    /// None where it is among those that are read.
+    pub file: Option<&'a File>,
+    /// Whether it is certain that it was another file or was truncated. Else a date before the extension is no
+    /// proof.
+    pub is_other: bool,
+}
 
 impl Follower {
     fn knows(&self, identity: Identity) -> bool {
@@ -74,23 +84,22 @@ impl Follower {
         }
     }
 
-    /// Takes up the files that the path named while nobody looked, before the file at `at`. `current` is the
-    /// one that it names now, with the file itself where that is not among those that are read.
+    /// Takes up the files that the path named while nobody looked, before the file at `at`.
     pub(super) fn take_up_missed(
         &mut self,
         mut at: usize,
-        current: (Identity, Option<&File>),
+        current: &Current,
         around: &mut Around,
     ) -> io::Result<()> {
         for _ in 0..TRIES {
             let beside = self.siblings(around, true);
             self.find_names(&beside);
-            let (candidates, mut others, is_whole) = self.candidates(beside, current.0)?;
+            let (candidates, mut others, is_whole) = self.candidates(beside, current.identity)?;
             let mut missed = Vec::new();
             for (number, candidate) in candidates.iter().enumerate() {
-                let is_copy =
-                    self.is_copy(&candidate.1, current.1)? || is_copy_among(&candidates, number)?;
-                match !is_copy && self.is_called_so(&candidate.0, around) {
+                let is_copy = self.is_copy(&candidate.1, current.file)?
+                    || is_copy_among(&candidates, number)?;
+                match !is_copy && self.is_called_so(&candidate.0, current, around) {
                     true => missed.push(number),
                     false => others.push(candidate.0.key()),
                 }
@@ -140,7 +149,7 @@ impl Follower {
     }
 
     /// Whether a file is called as one is that the path has named.
-    fn is_called_so(&self, sibling: &Sibling, around: &mut Around) -> bool {
+    fn is_called_so(&self, sibling: &Sibling, current: &Current, around: &mut Around) -> bool {
         if around.followed.contains(&place(&sibling.path)) {
             return false;
         }
@@ -149,10 +158,10 @@ impl Follower {
             Kind::Rotated(shape) => match self.memory.shape {
                 _ if !shape.is_infix => true,
                 Some(known) => known == shape,
-                None => shape.is_dated,
+                None => shape.is_dated && current.is_other,
             },
         };
-        if !is_ours {
+        if !is_ours && current.is_other {
             (around.tell)(&format!(
                 "{} is taken for another log than {}, and not shipped with it",
                 sibling.path.display(),
@@ -183,6 +192,77 @@ impl Follower {
         Ok(false)
     }
 
+    /// Looks at what has come beside the file that the path still names. Where it holds what was read of it
+    /// before, it was not truncated until `beside` was listed, and nothing there is a copy of what it held
+    /// meanwhile.
+    pub(super) fn look_beside(
+        &mut self,
+        identity: Identity,
+        beside: &[Sibling],
+        around: &mut Around,
+    ) -> io::Result<()> {
+        let mut files = self.files.iter();
+        let Some(index) = files.position(|tracked| tracked.entry.identity == identity) else {
+            return Ok(());
+        };
+        let Tracked {
+            file,
+            entry,
+            is_placed,
+            ..
+        } = &mut self.files[index];
+        let is_read = entry.has_been_read();
+        if is_read && !entry.fits(file)? {
+            // That shows when it is read on.
+            return Ok(());
+        }
+        if std::mem::replace(is_placed, is_read) {
+            self.note_others(beside);
+            return Ok(());
+        }
+        let is_unread = !is_read && file.metadata()?.len() > 0;
+        let others = self.memory.others.clone();
+        let current = Current {
+            identity,
+            file: None,
+            is_other: false,
+        };
+        self.take_up_missed(index, &current, around)?;
+        if is_unread {
+            // What is a copy of it now is to be read if it is truncated before it is read.
+            self.memory.others = others;
+            self.listed.clear();
+        }
+        Ok(())
+    }
+
+    /// Nothing has come beside the file that the path names.
+    pub(super) fn nothing_beside(&mut self, identity: Identity) {
+        let mut files = self.files.iter_mut();
+        if let Some(tracked) = files.find(|tracked| tracked.entry.identity == identity) {
+            tracked.is_placed = tracked.entry.has_been_read();
+        }
+    }
+
+    /// Finds the files that were truncated before they were renamed, once the path names another one: a copy of
+    /// what they held is none that the path has named.
+    pub(super) fn find_truncated(&mut self, around: &mut Around) -> io::Result<()> {
+        let mut index = 0;
+        while index < self.files.len() {
+            let Tracked { file, entry, .. } = &self.files[index];
+            let identity = entry.identity;
+            if entry.has_been_read() && !entry.fits(file)? {
+                self.truncated(index, around)?;
+                // What it held was put before it.
+                let mut files = self.files.iter();
+                let at = files.position(|tracked| tracked.entry.identity == identity);
+                index = at.unwrap_or(index);
+            }
+            index += 1;
+        }
+        Ok(())
+    }
+
     /// A file does not hold what was read of it any more. What it held beyond that may be in a copy that
     /// was made before, and the files that it was since then in others.
     pub(super) fn truncated(&mut self, index: usize, around: &mut Around) -> io::Result<()> {
@@ -204,8 +284,17 @@ impl Follower {
             self.files.insert(at, copy);
             at += 1;
         }
-        match self.files[at].is_current {
-            true => self.take_up_missed(at, (identity, None), around),
+        // What lies there could be a copy of another file that the path names by now.
+        let about = fs::metadata(self.path());
+        match about.is_ok_and(|about| Identity::of(&about) == identity) {
+            true => {
+                let current = Current {
+                    identity,
+                    file: None,
+                    is_other: true,
+                };
+                self.take_up_missed(at, &current, around)
+            }
             false => Ok(()),
         }
     }

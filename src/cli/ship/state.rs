@@ -52,6 +52,12 @@ pub struct Pending {
 }
 
 impl Entry {
+    /// Whether anything was read of it, so that [`Entry::fits`] tells.
+    pub fn has_been_read(&self) -> bool {
+        let pending = self.pending.as_ref();
+        self.mark.offset > 0 || pending.is_some_and(|pending| pending.tail.is_some())
+    }
+
     /// Whether a file holds what was read of this one. Nothing tells where nothing was read.
     pub fn fits(&self, file: &File) -> io::Result<bool> {
         let pending = self.pending.as_ref();

@@ -27,6 +27,9 @@ pub struct Tracked {
     /// Whether what was before its end was left out in this run. Its last line was begun there, and is not
     /// taken for a whole one.
     pub is_begun_at_end: bool,
+    /// Whether what lies beside it was looked at after it was read first. Before that nothing tells whether it
+    /// was truncated.
+    pub is_placed: bool,
     /// When it was last found to hold what was read of it.
     pub known_at: SystemTime,
     /// What it was when all had been read that can be.
@@ -85,6 +88,7 @@ pub struct Reading {
 impl Tracked {
     pub fn new(file: File, entry: Entry, is_current: bool, known_at: SystemTime) -> Tracked {
         Tracked {
+            is_placed: entry.has_been_read(),
             file,
             entry,
             is_current,
@@ -184,6 +188,7 @@ impl Tracked {
         entry.mark = Mark::start(entry.identity, entry.generation, source, 0);
         entry.pending = None;
         entry.head.clear();
+        self.is_placed = false;
         self.read_at = None;
         self.hole = None;
         self.known_at = SystemTime::now();

@@ -2,7 +2,12 @@
 
 use std::fs;
 
+use rustix::process::Signal;
+
+use super::siblings::state;
 use super::{age, append, copy_and_truncate, events, lines, stop, wait_for_lines, Scene};
+use crate::harness::Server;
+use crate::program::Running;
 use crate::wait::wait_until;
 
 #[test]
@@ -120,4 +125,100 @@ fn what_a_copy_holds_beyond_what_was_read_is_shipped_from_it() {
     append(&log, "7\n");
     wait_for_lines(&server, &["1", "2", "3", "4", "5", "6", "7"]);
     stop(shipper);
+}
+
+/// What comes to pass between two looks: the shipper is stopped meanwhile.
+fn meanwhile(shipper: &Running, happens: impl FnOnce()) {
+    shipper.signal(Signal::STOP);
+    let stat = format!("/proc/{}/stat", shipper.pid());
+    wait_until("the shipper to stop", || {
+        fs::read_to_string(&stat).unwrap().contains(") T ")
+    });
+    happens();
+    shipper.signal(Signal::CONT);
+}
+
+#[test]
+fn copies_are_read_that_were_made_between_two_looks() {
+    let scene = Scene::new();
+    let server = scene.setup.start();
+    let log = scene.log();
+    let copy = |number: u32| scene.folder.join(&format!("app.log.{number}"));
+    append(&log, "1\n");
+    let shipper = scene.follow(&[]);
+    wait_for_lines(&server, &["1"]);
+    let mut expected: Vec<String> = vec!["1".to_owned()];
+    let mut line = 1;
+    let mut write = |expected: &mut Vec<String>| {
+        line += 1;
+        append(&log, format!("{line}\n"));
+        expected.push(line.to_string());
+    };
+    for round in 0..3 {
+        // Truncated twice, and the second time nothing of it has been read.
+        meanwhile(&shipper, || {
+            for number in 1..=3 {
+                write(&mut expected);
+                copy_and_truncate(&log, &copy(10 * round + number));
+            }
+            write(&mut expected);
+        });
+        wait_for_lines_in_any_order(&server, &expected);
+        // From now on it is empty.
+        meanwhile(&shipper, || copy_and_truncate(&log, &copy(10 * round + 4)));
+        let state_of_empty = || state(&scene).contains("\"offset\":0,");
+        wait_until("a look at the empty file", state_of_empty);
+        meanwhile(&shipper, || {
+            for number in 5..=6 {
+                write(&mut expected);
+                copy_and_truncate(&log, &copy(10 * round + number));
+            }
+            write(&mut expected);
+        });
+        wait_for_lines_in_any_order(&server, &expected);
+    }
+    stop(shipper);
+    assert_eq!(scene.once(&[]).expect(0).sum("read"), 0);
+    wait_for_lines_in_any_order(&server, &expected);
+}
+
+#[test]
+fn a_copy_of_a_file_that_was_truncated_and_then_renamed_is_not_read_from_its_beginning() {
+    for is_killed in [false, true] {
+        let scene = Scene::new();
+        let server = scene.setup.start();
+        let log = scene.log();
+        append(&log, "1\n2\n");
+        let mut shipper = scene.follow(&[]);
+        wait_for_lines(&server, &["1", "2"]);
+        let change = || {
+            append(&log, "3\n");
+            copy_and_truncate(&log, &scene.folder.join("app.log.2"));
+            append(&log, "4\n");
+            fs::rename(&log, scene.folder.join("app.log.1")).unwrap();
+            append(&log, "5\n");
+            fs::copy(&log, scene.folder.join("app.log-20261130")).unwrap();
+        };
+        if is_killed {
+            stop(shipper);
+            change();
+            shipper = scene.follow(&[]);
+        } else {
+            meanwhile(&shipper, change);
+        }
+        wait_for_lines(&server, &["1", "2", "3", "4", "5"]);
+        assert_eq!(stop(shipper).sum("duplicates"), 0);
+        assert_eq!(scene.once(&[]).expect(0).sum("read"), 0);
+        assert_eq!(lines(&server).len(), 5);
+    }
+}
+
+/// Between a look at what lies beside a file and its first line the file can be truncated: then the copy is
+/// read after it.
+fn wait_for_lines_in_any_order(server: &Server, expected: &[String]) {
+    wait_until("the lines", || lines(server).len() >= expected.len());
+    let [mut found, mut expected] = [lines(server), expected.to_vec()];
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
 }

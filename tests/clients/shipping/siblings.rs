@@ -10,7 +10,7 @@ use super::{age, append, copy_and_truncate, lines, stop, text, wait_for_lines, S
 use crate::wait::wait_until;
 
 /// The text of the state beside the log file.
-fn state(scene: &Scene) -> String {
+pub(super) fn state(scene: &Scene) -> String {
     let entries = fs::read_dir(scene.folder.path()).unwrap();
     let mut paths = entries.map(|entry| entry.unwrap().path());
     let state = paths.find(|path| text(path).contains("/.app.log.ship-"));
