@@ -195,6 +195,7 @@ impl ServeArgs {
                 dedup: self.dedup,
                 filter_memory_bytes: self.filter_memory_bytes,
                 fingerprint_bits: 128,
+                triggers: false,
                 retention,
             },
             app: app::Options {

@@ -93,6 +93,7 @@ fn defaults_are_the_documented_ones() {
                 dedup: None,
                 filter_memory_bytes: 256 << 20,
                 fingerprint_bits: 128,
+                triggers: false,
                 retention: Retention::default(),
             },
             app: app::Options {

@@ -139,6 +139,7 @@ impl Driven {
             dedup: None,
             filter_memory_bytes: FILTER_MEMORY_BYTES,
             fingerprint_bits: 128,
+            triggers: false,
             retention: Retention::default(),
         };
         let store = Store::open(&options).map_err(io::Error::other)?;

@@ -34,7 +34,7 @@ impl Backlog {
         let patience = Duration::from_millis(OPEN_BUSY_MS);
         let file = File::open(path).map_err(|error| fail(path, error))?;
         Ok(Self {
-            db: Connection::open(path, Durability::Full, patience)
+            db: Connection::open(path, Durability::Full, false, patience)
                 .map_err(|error| fail(path, error))?,
             file,
             path: path.to_owned(),

@@ -61,23 +61,33 @@ impl DerefMut for Connection {
 
 impl Connection {
     /// Connects to a file that is there, and that is a database of ours or empty. Another program's lock is
-    /// waited for up to `patience`. Until [`checkpoint_on_close`] allows it, closing the connection copies
-    /// nothing. The error is a clause of a sentence.
-    pub fn open(path: &Path, durability: Durability, patience: Duration) -> Result<Self, String> {
+    /// waited for up to `patience`. Triggers that others have made run only with `triggers`. Until
+    /// [`checkpoint_on_close`] allows it, closing the connection copies nothing. The error is a clause of a
+    /// sentence.
+    pub fn open(
+        path: &Path,
+        durability: Durability,
+        triggers: bool,
+        patience: Duration,
+    ) -> Result<Self, String> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = rusqlite::Connection::open_with_flags(path, flags).map_err(|e| explain(&e))?;
         db.busy_timeout(patience).map_err(|e| explain(&e))?;
         checkpoint_on_close(&db, false).map_err(|e| explain(&e))?;
         // Nothing is set in a database of another program: the journal's mode is kept in the file.
         identify(&db)?;
-        Self::prepare(db, durability).map_err(|e| explain(&e))
+        Self::prepare(db, durability, triggers).map_err(|e| explain(&e))
     }
 
-    fn prepare(mut db: rusqlite::Connection, durability: Durability) -> rusqlite::Result<Self> {
+    fn prepare(
+        mut db: rusqlite::Connection,
+        durability: Durability,
+        triggers: bool,
+    ) -> rusqlite::Result<Self> {
         db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);
         // Nothing that other programs have added to the schema changes what is written here: the start
         // refuses triggers, and those that are made later do not run.
-        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, triggers)?;
         db.pragma_update(None, "foreign_keys", false)?;
         configure(&db, durability)?;
         let wal_frames = Arc::new(AtomicU32::new(0));
@@ -100,7 +110,11 @@ impl Connection {
     /// A connection to a database in memory that has no tables, so that nothing is read from it or
     /// written to it. It takes the place of one that has to be closed first.
     pub fn placeholder() -> rusqlite::Result<Self> {
-        Self::prepare(rusqlite::Connection::open_in_memory()?, Durability::Full)
+        Self::prepare(
+            rusqlite::Connection::open_in_memory()?,
+            Durability::Full,
+            false,
+        )
     }
 
     /// Frames in the write-ahead log, as SQLite said at the last commit.

@@ -86,7 +86,7 @@ pub fn convert(
     if fs::metadata(&path).is_ok_and(|about| about.len() == 0) {
         return Err(fail(&"it is empty"));
     }
-    let (_lock, mut db) = connect_alone(&path, Durability::Full).map_err(|e| fail(&e))?;
+    let (_lock, mut db) = connect_alone(&path, Durability::Full, false).map_err(|e| fail(&e))?;
     trust_log(&db, &path).map_err(|e| fail(&e))?;
     let mut work = || {
         // The sorting of a large index must not be held in memory.

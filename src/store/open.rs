@@ -60,6 +60,8 @@ pub struct OpenOptions {
     pub filter_memory_bytes: usize,
     /// Bits of a fingerprint: 128, but in tests that want collisions.
     pub fingerprint_bits: u32,
+    /// Whether triggers run that others make: no, but in tests that make statements fail by them.
+    pub triggers: bool,
     /// What is removed.
     pub retention: Retention,
 }
@@ -106,7 +108,8 @@ impl Store {
             })
             .map_err(|e| fail(format!("the file cannot be opened or made: {e}")))?;
         let sqlite = |e: rusqlite::Error| fail(explain(&e));
-        let (lock, mut db) = connect_alone(&path, options.durability).map_err(&fail)?;
+        let (lock, mut db) =
+            connect_alone(&path, options.durability, options.triggers).map_err(&fail)?;
         prepare_tables(&mut db, options.dedup).map_err(&fail)?;
         check_content(&db, &path).map_err(&fail)?;
         let dedup = recorded_check(&db).map_err(sqlite)?;
@@ -133,6 +136,7 @@ impl Store {
 pub(super) fn connect_alone(
     path: &Path,
     durability: Durability,
+    triggers: bool,
 ) -> Result<(Lock, Connection), String> {
     let lock = Lock::take(path)?;
     if lock.database().is_none() {
@@ -143,7 +147,7 @@ pub(super) fn connect_alone(
     head.map_or(Ok(()), |head| head.require_own_log(path))?;
     // Another program's lock may be short: at start, and only there, it is waited for.
     let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
-    let db = Connection::open(path, durability, patience)?;
+    let db = Connection::open(path, durability, triggers, patience)?;
     head.map_or(Ok(()), |head| head.require_newest(path, &db))?;
     Ok((lock, db))
 }

@@ -95,9 +95,9 @@ impl Store {
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.verify_before_reopening()?;
         let closed = self.close_connection()?;
-        let durability = self.options.durability;
-        let mut db =
-            Connection::open(&self.path, durability, Duration::ZERO).map_err(StoreError::Failed)?;
+        let (durability, triggers) = (self.options.durability, self.options.triggers);
+        let mut db = Connection::open(&self.path, durability, triggers, Duration::ZERO)
+            .map_err(StoreError::Failed)?;
         if self.doubt.log && !rewrite_log(&db, &self.path, closed.synced)? {
             return Err(held("the disk has lost the end of the write-ahead log"));
         }
@@ -219,6 +219,7 @@ mod tests {
             dedup: None,
             filter_memory_bytes: 1 << 20,
             fingerprint_bits: 128,
+            triggers: false,
             retention: Retention::default(),
         };
         let mut store = Store::open(&options).expect("the folder can be made");

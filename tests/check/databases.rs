@@ -57,6 +57,7 @@ pub fn options(path: &Path, dedup: Option<Dedup>) -> OpenOptions {
         dedup,
         filter_memory_bytes: 1 << 28,
         fingerprint_bits: 128,
+        triggers: false,
         retention: Retention::default(),
     }
 }

@@ -134,6 +134,7 @@ pub fn check(input: &[u8]) {
             durability: Durability::Normal,
             dedup: Some(Dedup::Index),
             filter_memory_bytes: FILTER_BYTES[usize::from(filter) % FILTER_BYTES.len()],
+            triggers: true,
             fingerprint_bits: FINGERPRINT_BITS[usize::from(bits) % FINGERPRINT_BITS.len()],
             retention: Retention::default(),
         },

@@ -143,6 +143,7 @@ pub fn options(path: &Path, dedup: Dedup) -> OpenOptions {
         dedup: Some(dedup),
         filter_memory_bytes: usize::MAX,
         fingerprint_bits: 128,
+        triggers: true,
         retention: Retention::default(),
     }
 }

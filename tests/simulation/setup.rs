@@ -50,6 +50,7 @@ impl Setup {
                 dedup: Some([Dedup::Index, Dedup::Constraint][pick(&[0, 0, 1]) as usize]),
                 filter_memory_bytes: 1 << 20,
                 fingerprint_bits: 128,
+                triggers: true,
                 retention: Retention::default(),
             },
             steps: pick(&[60, 150, 150, 300]),

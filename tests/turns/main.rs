@@ -40,6 +40,7 @@ fn database(folder: &Folder) -> Store {
         dedup: Some(Dedup::Constraint),
         filter_memory_bytes: 1 << 20,
         fingerprint_bits: 128,
+        triggers: false,
         retention: Retention::default(),
     };
     let store = Store::open(&options).expect("a new database");

@@ -191,8 +191,8 @@ fn remove_companions(path: &Path) -> std::io::Result<()> {
     if path.exists() && beside(path, "-wal").exists() {
         let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
         // Closing copies the log. What is damaged or another program's is given up with its log.
-        let _ =
-            Connection::open(path, Durability::Full, patience).and_then(|db| trust_log(&db, path));
+        let _ = Connection::open(path, Durability::Full, false, patience)
+            .and_then(|db| trust_log(&db, path));
     }
     for companion in COMPANIONS {
         match fs::remove_file(beside(path, companion)) {

@@ -20,6 +20,7 @@ pub fn check(folder: &Path, promise: &Promise, promised: u64) -> Result<u64, Str
         dedup: None,
         filter_memory_bytes: 64 * 1024 * 1024,
         fingerprint_bits: 128,
+        triggers: false,
         retention: Retention::default(),
     };
     let mut store = Store::open(&options).map_err(|error| error.to_string())?;
