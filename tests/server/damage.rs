@@ -159,6 +159,24 @@ fn a_flipped_bit_before_the_start_changes_no_answer() {
     }
 }
 
+/// The damage of the keys shows only when they are read to make the page of the filter again.
+#[test]
+fn a_filter_waits_for_keys_that_turn_out_to_be_damaged_as_well() {
+    let setup = setup("268435456");
+    filled(&setup).stop();
+    let [(_, keys), (filter, filter_page), ..] = PARTS;
+    flip(&setup, keys + 9, 100);
+    flip(&setup, filter_page, 100);
+    let server = setup.start();
+    is_whole(&server);
+    for part in ["keys", filter] {
+        is_named_once(server.log(), part);
+    }
+    publish_all_again(&server);
+    read_a_topic(&server);
+    server.restart().stop();
+}
+
 #[test]
 fn a_flipped_bit_under_a_running_server_is_named_and_mended() {
     let setup = setup("0");

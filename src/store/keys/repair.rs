@@ -126,12 +126,7 @@ impl KeyIndex {
 
     fn plan_repair(&self, db: &Connection) -> rusqlite::Result<Option<Repair>> {
         for segment in &self.segments {
-            let level = segment.about.level;
-            let ids_of = |part: Part| -> Vec<i64> {
-                let among = self.damage.among(level, segment.layout.pages_of(part));
-                let open = among.iter().filter(|page| !page.is_lost);
-                open.map(|page| page.id).collect()
-            };
+            let ids_of = |part| self.repairable(segment, part);
             let keys = ids_of(Part::Keys);
             let postings = ids_of(Part::Postings);
             let source = if !keys.is_empty() {
@@ -155,6 +150,14 @@ impl KeyIndex {
             }
         }
         Ok(None)
+    }
+
+    /// Damaged pages of a part of a segment that can be made again.
+    fn repairable(&self, segment: &Segment, part: Part) -> Vec<i64> {
+        let ids = segment.layout.pages_of(part);
+        let among = self.damage.among(segment.about.level, ids);
+        let open = among.iter().filter(|page| !page.is_lost);
+        open.map(|page| page.id).collect()
     }
 
     /// Writes the pages, inside the open transaction, once [`KeyIndex::collect`] says that they can be.
@@ -250,9 +253,12 @@ impl KeyIndex {
             Part::Filter => {
                 let made = filter_page(db, &segment.pages, &segment.key_fences, number);
                 let Some(made) = unless_damaged_page(made)? else {
-                    let why = "the keys are damaged";
-                    self.damage
-                        .give_up(segment.about.level, [id].into_iter(), why);
+                    // The keys may just have turned out to be damaged: they are made again first.
+                    if self.repairable(segment, Part::Keys).is_empty() {
+                        let why = "the keys are damaged";
+                        self.damage
+                            .give_up(segment.about.level, [id].into_iter(), why);
+                    }
                     return Ok(());
                 };
                 page.extend_from_slice(&made);
