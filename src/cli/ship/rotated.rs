@@ -318,7 +318,10 @@ impl Follower {
         let fitting = unknown.filter_map(|sibling| {
             let (file, about) = open(&sibling.path).ok()?;
             let is_it = Identity::of(&about) == sibling.identity;
-            (is_it && entry.fits(&file).unwrap_or(false)).then_some((sibling, file))
+            // Lines that end alike are told apart by how the file begins.
+            let is_copy = entry.fits(&file).unwrap_or(false)
+                && (entry.head.is_empty() || entry.is_begun_like(&file).unwrap_or(false));
+            (is_it && is_copy).then_some((sibling, file))
         });
         let (sibling, file) = fitting.max_by_key(|(sibling, _)| sibling.length)?;
         let mut entry = entry.of_copy(&file, sibling.identity);

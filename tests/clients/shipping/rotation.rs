@@ -213,6 +213,29 @@ fn a_copy_of_a_file_that_was_truncated_and_then_renamed_is_not_read_from_its_beg
     }
 }
 
+/// The bytes before the mark are the same in another file, which is longer than the copy.
+#[test]
+fn a_copy_is_told_from_a_file_with_lines_that_end_alike() {
+    let scene = Scene::new();
+    let server = scene.setup.start();
+    let log = scene.log();
+    let line = |number: u32| format!("{number} {}", "x".repeat(2_000));
+    append(&log, line(1) + "\n");
+    let shipper = scene.follow(&[]);
+    wait_until("the first line", || lines(&server).len() == 1);
+    meanwhile(&shipper, || {
+        append(&log, line(2) + "\n");
+        copy_and_truncate(&log, &scene.folder.join("app.log.2"));
+        append(&log, [line(3), line(4), line(5), String::new()].join("\n"));
+        copy_and_truncate(&log, &scene.folder.join("app.log.1"));
+        append(&log, "6\n");
+    });
+    let mut expected: Vec<String> = (1..=5).map(line).collect();
+    expected.push("6".to_owned());
+    wait_for_lines_in_any_order(&server, &expected);
+    assert_eq!(stop(shipper).sum("duplicates"), 0);
+}
+
 /// Between a look at what lies beside a file and its first line the file can be truncated: then the copy is
 /// read after it.
 fn wait_for_lines_in_any_order(server: &Server, expected: &[String]) {
