@@ -1,21 +1,41 @@
-//! Random UUIDs (RFC 9562 §5.4), as text in lower case.
+//! UUIDs (RFC 9562 §5.4 and §5.7), as text in lower case.
 
 use std::fmt::Write;
 use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::rand::{getrandom, GetRandomFlags};
 
 /// Characters of one.
 pub const LENGTH: usize = 36;
 
-/// A new one.
+/// A new one of version 4, which is random.
 ///
 /// # Errors
 /// The system has no random bytes.
 pub fn random() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom(&mut bytes, GetRandomFlags::empty())?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
+    Ok(text(bytes, 4))
+}
+
+/// A new one of version 7: it begins with a time in milliseconds, and the rest is random. So those that are
+/// made later come later in the order of their texts. A time before 1970 counts as 1970.
+///
+/// # Errors
+/// The system has no random bytes.
+pub fn timed(now: SystemTime) -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom(&mut bytes[6..], GetRandomFlags::empty())?;
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    // The milliseconds have 48 bits, which are enough until the year 10889.
+    bytes[..6].copy_from_slice(&since.as_millis().to_be_bytes()[10..]);
+    Ok(text(bytes, 7))
+}
+
+/// Sets version and variant in place of the bits that stand there.
+fn text(mut bytes: [u8; 16], version: u8) -> String {
+    bytes[6] = bytes[6] & 0x0f | version << 4;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let mut text = String::with_capacity(LENGTH);
     for (at, byte) in bytes.iter().enumerate() {
@@ -24,10 +44,10 @@ pub fn random() -> io::Result<String> {
         }
         write!(text, "{byte:02x}").expect("a String takes every write");
     }
-    Ok(text)
+    text
 }
 
-/// Whether a text is one of these.
+/// Whether a text is one of version 4.
 pub fn is_random(text: &str) -> bool {
     text.len() == LENGTH
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -40,7 +60,25 @@ pub fn is_random(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn one_with_a_time_begins_with_it() {
+        // The example of RFC 9562, A.6.
+        let time = UNIX_EPOCH + Duration::from_millis(1_645_557_742_000);
+        let [one, other] = [0, 1].map(|_| timed(time).unwrap());
+        assert_ne!(one, other);
+        for id in [&one, &other] {
+            assert!(id.starts_with("017f22e2-79b0-7"), "{id}");
+            let as_random = format!("{}4{}", &id[..14], &id[15..]);
+            assert!(!is_random(id) && is_random(&as_random), "{id}");
+        }
+        assert!(timed(time + Duration::from_millis(1)).unwrap() > one.max(other));
+        let early = timed(UNIX_EPOCH - Duration::from_secs(1)).unwrap();
+        assert!(early.starts_with("00000000-0000-7"), "{early}");
+    }
 
     #[test]
     fn each_is_another_and_is_known_for_one() {
