@@ -9,10 +9,10 @@ use super::decoding::Encoding;
 use super::event::Template;
 use super::lines::{self, Bounds, Line, Next};
 use super::mark::Mark;
-use super::multiline::{Multiline, State};
+use super::multiline::{Multiline, Record};
 use super::state::Entry;
 use crate::client::Batch;
-use crate::limits::{CLIENT_BATCH_BYTES, SHIP_BATCH_EVENTS, SHIP_RECORD_BYTES, SHIP_RECORD_LINES};
+use crate::limits::{CLIENT_BATCH_BYTES, SHIP_BATCH_EVENTS};
 
 /// Where the lines of a batch come from.
 pub struct Source<'a> {
@@ -56,13 +56,10 @@ pub struct Lines<'a> {
 /// A record that may go on.
 struct Open {
     event_id: String,
-    /// As it becomes an event.
-    text: Vec<u8>,
-    lines: usize,
+    record: Record,
     /// Where it begins, in the bytes of the view and as a mark.
     from: usize,
     before: Mark,
-    state: State,
 }
 
 impl<'a> View<'a> {
@@ -181,37 +178,24 @@ impl<'a> Lines<'a> {
             return true;
         };
         let text = self.encoding.decode(line.text);
-        let known = String::from_utf8_lossy(&text);
-        let goes_on = self.open.as_mut().is_some_and(|open| {
-            let fits = at + line.length - open.from <= SHIP_RECORD_BYTES;
-            fits && open.lines < SHIP_RECORD_LINES && multiline.continues(&mut open.state, &known)
-        });
-        if !goes_on {
-            self.end_record();
-            if !self.has_room() {
-                return false;
+        if let Some(open) = &mut self.open {
+            if open.record.goes_on(multiline, &text, line.length) {
+                self.mark.pass(line);
+                return true;
             }
+        }
+        self.end_record();
+        if !self.has_room() {
+            return false;
         }
         let before = self.mark.clone();
-        let from = at - self.pass_mark(view);
-        let event_id = self.mark.pass(line);
-        match &mut self.open {
-            Some(open) => {
-                open.text.push(b'\n');
-                open.text.extend_from_slice(&text);
-                open.lines += 1;
-            }
-            None => {
-                self.open = Some(Open {
-                    event_id,
-                    lines: 1,
-                    from,
-                    before,
-                    state: multiline.begin(&known),
-                    text: text.into_owned(),
-                });
-            }
-        }
+        let skipped = self.pass_mark(view);
+        self.open = Some(Open {
+            event_id: self.mark.pass(line),
+            record: Record::begin(multiline, text, line.length + skipped),
+            from: at - skipped,
+            before,
+        });
         true
     }
 
@@ -220,7 +204,7 @@ impl<'a> Lines<'a> {
         let Some(open) = &self.open else {
             return;
         };
-        if at + written - open.from > SHIP_RECORD_BYTES {
+        if !open.record.has_room_for(written) {
             return self.end_record();
         }
         let is_before_nuls = at + written < view.bytes.len();
@@ -235,7 +219,7 @@ impl<'a> Lines<'a> {
     fn end_record(&mut self) {
         if let Some(open) = self.open.take() {
             let line = Line {
-                text: &open.text,
+                text: &open.record.text,
                 length: 0,
                 part: 0,
                 has_more: false,

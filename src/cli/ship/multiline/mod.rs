@@ -3,13 +3,14 @@
 //! Only what was read of a record decides that, and never when it was read: so its lines are the same when it
 //! is read again.
 
+mod record;
 mod traces;
 
 use regex_lite::Regex;
 
 use crate::limits::SHIP_PATTERN_BYTES;
-pub use traces::State;
-use traces::Traces;
+pub use record::Record;
+use traces::{State, Traces};
 
 /// How lines become records.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ impl Multiline {
     }
 
     /// What is known after the first line of a record.
-    pub fn begin(&self, line: &str) -> State {
+    fn begin(&self, line: &str) -> State {
         match self {
             Multiline::Begin(_) => State::default(),
             Multiline::Traces(traces) => traces.begin(line),
@@ -45,7 +46,7 @@ impl Multiline {
     }
 
     /// Whether a line goes on with the record.
-    pub fn continues(&self, state: &mut State, line: &str) -> bool {
+    fn continues(&self, state: &mut State, line: &str) -> bool {
         match self {
             Multiline::Begin(pattern) => !pattern.is_match(head(line)),
             Multiline::Traces(traces) => match traces.next(*state, line) {
