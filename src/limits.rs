@@ -492,6 +492,8 @@ pub const SHIP_LINKS_MAX: usize = 8;
 pub const SHIP_SAVE_MS: u64 = 1_000;
 /// Bytes of a log file's name that the name of its state begins with; the name of a file has at most 255 bytes.
 pub const SHIP_STATE_PREFIX_BYTES: usize = 230;
+/// Milliseconds that the first line of a batch from standard input waits for others.
+pub const SHIP_LINGER_MS: u64 = 100;
 /// Milliseconds for which what is there is still shipped behind a signal.
 pub const SHIP_FLUSH_MS: u64 = 5_000;
 /// Between two looks which database the server has, in milliseconds.

@@ -1,15 +1,15 @@
 //! A line to an event: what its payload is, and its timestamp.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt::Write;
+use std::time::SystemTime;
 
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use serde_json::Value;
 
 use super::lines::Line;
+use super::members::members;
 use super::times::{in_line, in_value, Found};
+use crate::clock::rfc3339;
 use crate::limits::PAYLOAD_MAX_DEPTH;
 
 /// Members of a JSON line that may tell its time, the one that counts most first. The last two are those of
@@ -69,15 +69,23 @@ impl Template {
         let has_read_time = time.as_ref().is_none_or(|time| time.depends_on_now);
         let time = time.as_ref().map_or(read_at, |time| &time.timestamp);
         let time = Value::from(time);
+        let event_id = Value::from(event_id);
         let Template { topic, source } = self;
         Event {
             json: format!(
-                "{{\"topic\":{topic},\"event_id\":\"{event_id}\",\"timestamp\":{time},\
+                "{{\"topic\":{topic},\"event_id\":{event_id},\"timestamp\":{time},\
                  \"source\":{source},\"payload\":{payload}}}"
             ),
             has_read_time,
         }
     }
+}
+
+/// The time of reading, as events have it.
+pub fn now() -> String {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let micros = since.map_or(0, |since| since.as_micros());
+    rfc3339(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 /// The text of a line that is an object as a payload may be, and the time that it tells.
@@ -86,8 +94,8 @@ fn object<'a>(line: &Line<'a>, read_at: &str) -> Option<(&'a str, Option<Found>)
     if line.part > 0 || !text.starts_with('{') || depth(text) > PAYLOAD_MAX_DEPTH {
         return None;
     }
-    let times: Times = serde_json::from_str(text).ok()?;
-    let mut values = times.0.into_iter().flatten();
+    let times = members(text, TIMES)?;
+    let mut values = times.into_iter().flatten();
     let time = values.find_map(|value| {
         let text = serde_json::from_str::<Cow<str>>(value.get());
         // A number is one as it is written.
@@ -112,37 +120,6 @@ fn depth(text: &str) -> usize {
         deepest = deepest.max(depth);
     }
     deepest
-}
-
-/// What may be the time of an object, as [`TIMES`] orders it.
-struct Times<'a>([Option<&'a RawValue>; TIMES.len()]);
-
-impl<'de> Deserialize<'de> for Times<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Times<'de>, D::Error> {
-        deserializer.deserialize_map(TimesVisitor)
-    }
-}
-
-struct TimesVisitor;
-
-impl<'de> Visitor<'de> for TimesVisitor {
-    type Value = Times<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Times<'de>, A::Error> {
-        let mut times = [const { None }; TIMES.len()];
-        while let Some(name) = members.next_key::<Cow<str>>()? {
-            let Some(at) = TIMES.iter().position(|time| *time == name) else {
-                members.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            times[at] = Some(members.next_value::<&RawValue>()?);
-        }
-        Ok(Times(times))
-    }
 }
 
 /// A line as text, and whether it had to be escaped: where it is not UTF-8 its other bytes are written as

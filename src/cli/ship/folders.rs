@@ -303,7 +303,7 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
         true => Ok((file, about)),
         false => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "it is not a file",
+            "it is no ordinary file; a pipe is read with: logagg ship - < PIPE",
         )),
     }
 }

@@ -12,61 +12,68 @@ mod folders;
 mod follow;
 mod lines;
 mod mark;
+mod members;
 mod multiline;
 mod names;
 mod parked;
 mod records;
 mod rotated;
 mod state;
+mod stdin;
+mod stream;
+mod sums;
 pub mod times;
 mod tracked;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fmt;
 use std::fs;
 use std::io::{self, stdout, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::{client_of, Failure};
-use crate::client::{publish, Batch, Client, ClientArgs, GiveUp};
-use crate::client::{Outcome, Patience};
-use crate::clock::rfc3339;
+use crate::client::{publish, Batch, Client, ClientArgs, GiveUp, Patience};
 use crate::event::name_error;
 use crate::limits;
 use crate::text::escaped;
 use database::Watch;
-use event::Template;
+use event::{now, Template};
 use folders::{place, Folders};
 use follow::{Around, Follower};
 use mark::short_hash;
 use multiline::Multiline;
 use records::Source;
 use state::State;
+use stream::Records;
+use sums::Sums;
 use tracked::Look;
 
-/// Follow log files and publish each line as an event
+/// Follow log files, or read standard input, and publish each line as an event
 ///
 /// Reads FILE as `tail -F` does, through rotation and truncation, from its beginning. A line that is a JSON
 /// object becomes the payload, any other becomes {"line":"…"}. Each line is stored once, whatever is killed
 /// or restarted meanwhile; while the server cannot be reached the lines wait in their files.
+///
+/// With - as the only FILE it reads standard input to its end, as in journalctl -f -o json | logagg ship -. While
+/// the server cannot be reached the pipe is not read, and its writer waits. Nothing is remembered of it: without
+/// --id-member each line gets a new id, and one that is piped in again is stored again.
 #[derive(Debug, Args)]
 pub struct ShipArgs {
-    /// Files to follow; one that is not there yet is waited for
+    /// Files to follow; one that is not there yet is waited for. - is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
-    /// Topic of the events
+    /// Topic of the events; of those from standard input it is stdin by default
     #[arg(long, value_parser = name)]
-    topic: String,
+    topic: Option<String>,
 
-    /// Source of the events
+    /// Source of the events; of those from standard input it is the host's name by default
     #[arg(long, value_parser = name)]
-    source: String,
+    source: Option<String>,
 
     /// Begin at the end of files that have not been followed before
     #[arg(long)]
@@ -89,6 +96,13 @@ pub struct ShipArgs {
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
 
+    /// Of standard input: member of each JSON line that holds its event id, such as __CURSOR of journalctl
+    ///
+    /// A text of 1 to 255 bytes, or a number. A line that comes again, also in another run, then is a duplicate.
+    /// Other lines get a new id.
+    #[arg(long, value_name = "NAME")]
+    id_member: Option<String>,
+
     #[command(flatten)]
     client: ClientArgs,
 }
@@ -102,32 +116,55 @@ fn name(text: &str) -> Result<String, &'static str> {
 
 /// Ships, and prints the sums.
 pub fn run(arguments: ShipArgs) -> Result<(), Failure> {
+    if arguments.files.iter().any(|path| stdin::is_standard(path)) {
+        return run_standard_input(&arguments);
+    }
+    if arguments.id_member.is_some() {
+        let sentence = "--id-member is for standard input, -; lines of files have ids of their own";
+        return Err(Failure::Setting(sentence.to_owned()));
+    }
     let mut shipper = Shipper::new(&arguments)?;
     let ended = shipper.follow();
     shipper.end(ended)
 }
 
-/// What became of the lines.
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    accepted: u64,
-    duplicates: u64,
-    /// Of the duplicates, those with another content.
-    conflicts: u64,
-    rejected: u64,
+/// Ships standard input, without what only files have.
+fn run_standard_input(arguments: &ShipArgs) -> Result<(), Failure> {
+    if arguments.files.len() > 1 {
+        let sentence = "standard input, -, cannot be shipped together with other files";
+        return Err(Failure::Setting(sentence.to_owned()));
+    }
+    for (is_set, flag) in [
+        (arguments.state.is_some(), "--state"),
+        (arguments.once, "--once"),
+        (arguments.from_end, "--from-end"),
+    ] {
+        if is_set {
+            let sentence = format!("{flag} is for files, and standard input, -, is none");
+            return Err(Failure::Setting(sentence));
+        }
+    }
+    let topic = arguments.topic.as_deref().unwrap_or(stdin::TOPIC);
+    let source = arguments.source.clone().unwrap_or_else(stdin::source);
+    let template = Template::new(topic, &source);
+    let id_member = arguments.id_member.as_deref();
+    let records = Records::new(&template, arguments.multiline.as_ref(), id_member);
+    let (client, give_up) = client_and_patience(arguments)?;
+    stdin::Shipper::new(&client, give_up, records, id_member)?.run()
 }
 
-impl fmt::Display for Sums {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = self.accepted + self.duplicates + self.rejected;
-        writeln!(f, "read: {lines}")?;
-        writeln!(f, "accepted: {}", self.accepted)?;
-        writeln!(f, "duplicates: {}", self.duplicates)?;
-        if self.conflicts > 0 {
-            writeln!(f, "of these with another content: {}", self.conflicts)?;
-        }
-        writeln!(f, "rejected: {}", self.rejected)
-    }
+/// A client that tries once, and how long to try again.
+fn client_and_patience(arguments: &ShipArgs) -> Result<(Client, GiveUp), Failure> {
+    let mut client = arguments.client.clone();
+    let give_up = client.give_up_after.unwrap_or(GiveUp::Never);
+    client.give_up_after = Some(GiveUp::After(Duration::ZERO));
+    Ok((client_of(&client, give_up)?, give_up))
+}
+
+/// A setting that only standard input can do without.
+fn needed<'a>(value: &'a Option<String>, flag: &str) -> Result<&'a str, Failure> {
+    let missing = || Failure::Setting(format!("{flag} is missing, which files need"));
+    value.as_deref().ok_or_else(missing)
 }
 
 struct Shipper {
@@ -151,15 +188,15 @@ struct Shipper {
 
 impl Shipper {
     fn new(arguments: &ShipArgs) -> Result<Shipper, Failure> {
-        let mut client = arguments.client.clone();
-        let give_up = client.give_up_after.unwrap_or(GiveUp::Never);
-        client.give_up_after = Some(GiveUp::After(Duration::ZERO));
-        let client = client_of(&client, give_up)?;
+        let topic = needed(&arguments.topic, "--topic")?;
+        let source = needed(&arguments.source, "--source")?;
+        let (client, give_up) = client_and_patience(arguments)?;
         let mut followers: Vec<Follower> = Vec::new();
         let mut folders = Folders::default();
         let mut followed = BTreeSet::new();
         let mut files = BTreeSet::new();
         for path in &arguments.files {
+            stdin::refuse_pipe(path)?;
             let is_new = followed.insert(place(path));
             // Links are other names, too.
             let file = fs::canonicalize(path);
@@ -167,8 +204,9 @@ impl Shipper {
                 let path = path.display();
                 return Err(Failure::Setting(format!("{path} is named twice")));
             }
-            let state = State::open(state_path(path, arguments)?).map_err(Failure::Failed)?;
-            let (source, from_end) = (&arguments.source, arguments.from_end);
+            let state = State::open(state_path(path, topic, source, arguments)?)
+                .map_err(Failure::Failed)?;
+            let from_end = arguments.from_end;
             let mut around = Around {
                 folders: &mut folders,
                 followed: &followed,
@@ -178,7 +216,7 @@ impl Shipper {
             followers.push(follower.map_err(Failure::Failed)?);
         }
         Ok(Shipper {
-            template: Template::new(&arguments.topic, &arguments.source),
+            template: Template::new(topic, source),
             told: vec![String::new(); followers.len()],
             client,
             give_up,
@@ -294,19 +332,10 @@ impl Shipper {
         loop {
             let mut sums = self.sums;
             let path = self.followers[number].path().display().to_string();
-            let mut count = |_, outcome| match outcome {
-                Outcome::Accepted => sums.accepted += 1,
-                Outcome::Duplicate => sums.duplicates += 1,
-                Outcome::Conflict => {
-                    sums.duplicates += 1;
-                    sums.conflicts += 1;
-                }
-                Outcome::Rejected(reason) => {
-                    sums.rejected += 1;
-                    if sums.rejected <= limits::CLIENT_LINES_TOLD {
-                        let sentence = format!("a line of {path} is refused: {reason}");
-                        self.client.tell(&sentence);
-                    }
+            let mut count = |_, outcome| {
+                if let Some(reason) = sums.count(outcome) {
+                    let sentence = format!("a line of {path} is refused: {reason}");
+                    self.client.tell(&sentence);
                 }
             };
             self.database.look(&self.client, &mut self.followers);
@@ -372,17 +401,11 @@ impl Shipper {
         if let Some(error) = failure {
             return Err(Failure::Failed(format!("cannot write the state: {error}")));
         }
-        match self.sums.rejected {
-            0 => Ok(()),
-            rejected => Err(Failure::Failed(format!("{rejected} lines are not stored"))),
+        match self.sums.failure() {
+            None => Ok(()),
+            Some(sentence) => Err(Failure::Failed(sentence)),
         }
     }
-}
-
-fn now() -> String {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let micros = since.map_or(0, |since| since.as_micros());
-    rfc3339(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 /// The first bytes of a name, not ending within a character of UTF-8.
@@ -393,7 +416,12 @@ fn cut(name: &[u8], most: usize) -> &[u8] {
 }
 
 /// Where what is remembered of a file is kept: for each server, topic and source a file of its own.
-fn state_path(path: &Path, arguments: &ShipArgs) -> Result<PathBuf, Failure> {
+fn state_path(
+    path: &Path,
+    topic: &str,
+    source: &str,
+    arguments: &ShipArgs,
+) -> Result<PathBuf, Failure> {
     let wrong = |what: String| Failure::Setting(what);
     let name = path.file_name();
     let name = name.ok_or_else(|| wrong(format!("{} names no file", path.display())))?;
@@ -401,7 +429,7 @@ fn state_path(path: &Path, arguments: &ShipArgs) -> Result<PathBuf, Failure> {
         return Err(wrong(format!("{} is a folder", path.display())));
     }
     let server = arguments.client.server.to_string();
-    let mut texts = vec![server, arguments.topic.clone(), arguments.source.clone()];
+    let mut texts = vec![server, topic.to_owned(), source.to_owned()];
     if arguments.state.is_some() {
         let whole = std::path::absolute(path).map_err(|error| wrong(error.to_string()))?;
         texts.push(whole.display().to_string());

@@ -9,6 +9,7 @@ mod refusals;
 mod rotation;
 mod siblings;
 mod states;
+mod stdin;
 mod torture;
 mod unfinished;
 

@@ -1,0 +1,54 @@
+//! What became of the lines, as it is printed at the end.
+
+use std::fmt;
+
+use crate::client::Outcome;
+use crate::limits::CLIENT_LINES_TOLD;
+
+/// What became of the lines.
+#[derive(Clone, Copy, Default)]
+pub struct Sums {
+    accepted: u64,
+    duplicates: u64,
+    /// Of the duplicates, those with another content.
+    conflicts: u64,
+    rejected: u64,
+}
+
+impl Sums {
+    /// Counts a line. Returns why it is refused, where that is to be told.
+    pub fn count(&mut self, outcome: Outcome) -> Option<String> {
+        match outcome {
+            Outcome::Accepted => self.accepted += 1,
+            Outcome::Duplicate => self.duplicates += 1,
+            Outcome::Conflict => {
+                self.duplicates += 1;
+                self.conflicts += 1;
+            }
+            Outcome::Rejected(reason) => {
+                self.rejected += 1;
+                return (self.rejected <= CLIENT_LINES_TOLD).then_some(reason);
+            }
+        }
+        None
+    }
+
+    /// What keeps the whole from being a success.
+    pub fn failure(&self) -> Option<String> {
+        let rejected = self.rejected;
+        (rejected > 0).then(|| format!("{rejected} lines are not stored"))
+    }
+}
+
+impl fmt::Display for Sums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.accepted + self.duplicates + self.rejected;
+        writeln!(f, "read: {lines}")?;
+        writeln!(f, "accepted: {}", self.accepted)?;
+        writeln!(f, "duplicates: {}", self.duplicates)?;
+        if self.conflicts > 0 {
+            writeln!(f, "of these with another content: {}", self.conflicts)?;
+        }
+        writeln!(f, "rejected: {}", self.rejected)
+    }
+}
