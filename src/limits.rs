@@ -486,6 +486,10 @@ pub const SHIP_PARKED_MAX: usize = 256;
 pub const SHIP_PARKED_MS: u64 = 1_000;
 /// Files beside a log file that are remembered as none of its own.
 pub const SHIP_OTHERS_MAX: usize = 1_024;
+/// Files that are followed because they match a pattern, together with those that are named.
+pub const SHIP_PATTERN_FILES_MAX: usize = 4_096;
+/// Milliseconds between two looks at the folders of patterns.
+pub const SHIP_PATTERN_LOOK_MS: u64 = 1_000;
 /// Links that are followed on the way to a log file.
 pub const SHIP_LINKS_MAX: usize = 8;
 /// Milliseconds between two writings of the state while lines with times of their own are shipped.

@@ -118,6 +118,7 @@ impl Folders {
 }
 
 /// A file beside a log file.
+#[derive(Clone)]
 pub struct Sibling {
     pub path: PathBuf,
     pub kind: Kind,

@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::folders::{compressed, listings, open, places, siblings, Folders, Sibling};
+use super::folders::{compressed, listings, open, places, siblings, Folders, Kind, Sibling};
 use super::mark::{Identity, Mark};
 use super::parked::Parked;
 use super::records::Source;
@@ -27,12 +27,23 @@ pub struct Around<'a> {
     /// The places of the log files that are followed by their own names.
     pub followed: &'a BTreeSet<PathBuf>,
     pub tell: &'a dyn Fn(&str),
+    /// The other log files, where one of them may own what this one is about to take up.
+    pub others: [&'a [Follower]; 2],
+    /// The number of the look at all files.
+    pub turn: u64,
 }
 
 /// A log file by its name.
 pub struct Follower {
     path: PathBuf,
     source: String,
+    /// It matches a pattern, and is forgotten when it is gone.
+    is_of_pattern: bool,
+    /// Its name leads to nothing, for one of a pattern.
+    pub(super) is_gone: bool,
+    /// The file that waits until others have been looked at, and since which turn.
+    pub(super) held: Option<(Identity, u64)>,
+    pub(super) is_held: bool,
     /// Begin at the end of the file that is there first.
     from_end: bool,
     state: State,
@@ -65,13 +76,44 @@ impl Follower {
         path: PathBuf,
         source: &str,
         from_end: bool,
+        state: State,
+        around: &mut Around,
+    ) -> Result<Follower, String> {
+        Follower::begin(path, source, from_end, state, None, around)
+    }
+
+    /// As [`Follower::new`], for a file that matches a pattern. What it was before counts as far as `is_match`
+    /// says so.
+    ///
+    /// # Errors
+    /// One sentence: the state cannot be used.
+    pub fn of_match(
+        path: PathBuf,
+        source: &str,
+        from_end: bool,
+        state: State,
+        is_match: &dyn Fn(&Path) -> bool,
+        around: &mut Around,
+    ) -> Result<Follower, String> {
+        Follower::begin(path, source, from_end, state, Some(is_match), around)
+    }
+
+    fn begin(
+        path: PathBuf,
+        source: &str,
+        from_end: bool,
         mut state: State,
+        is_match: Option<&dyn Fn(&Path) -> bool>,
         around: &mut Around,
     ) -> Result<Follower, String> {
         let known = state.load()?;
         let entries = known.memory.files.clone();
         let mut follower = Follower {
             source: source.to_owned(),
+            is_of_pattern: is_match.is_some(),
+            is_gone: false,
+            held: None,
+            is_held: false,
             from_end: from_end && entries.is_empty(),
             state,
             saved: known.memory.clone(),
@@ -89,9 +131,21 @@ impl Follower {
             path,
         };
         let beside = follower.siblings(around, true);
+        let is_ours = |sibling: &Sibling| {
+            let is_called_so = match sibling.kind {
+                Kind::Rotated(shape) => !shape.is_infix || shape.is_dated,
+                Kind::LinkTarget => false,
+            };
+            is_called_so && is_match.is_some_and(|is_match| is_match(&sibling.path))
+        };
         if entries.is_empty() {
             // What was there before the log file was followed is no part of it.
-            follower.note_others(&beside);
+            let before: Vec<Sibling> = beside
+                .iter()
+                .filter(|sibling| !is_ours(sibling))
+                .cloned()
+                .collect();
+            follower.note_others(&before);
         }
         let births = entries.iter().map(|entry| entry.identity.born);
         follower.memory.newest = births.fold(follower.memory.newest, Option::max);
@@ -101,6 +155,15 @@ impl Follower {
             follower.resume(entry, written, &beside, &identities, around);
         }
         Ok(follower)
+    }
+
+    pub fn is_of_pattern(&self) -> bool {
+        self.is_of_pattern
+    }
+
+    /// Whether it is gone and all that it was has been read.
+    pub fn is_over(&self) -> bool {
+        self.is_gone && self.files.is_empty() && self.parked.entries().next().is_none()
     }
 
     pub fn path(&self) -> &Path {
@@ -163,13 +226,17 @@ impl Follower {
         let about = match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.from_end = false;
+                self.is_gone = self.is_of_pattern;
                 return Ok(false);
             }
             about => about?,
         };
+        self.is_gone = false;
         let identity = Identity::of(&about);
         if !self.is_read(identity) && !self.revive(identity)? {
-            self.take_up_current(around)?;
+            if !self.take_up_current(around)? {
+                return Ok(true);
+            }
         } else if let Some(beside) = beside {
             self.look_beside(identity, &beside, around)?;
         } else {
@@ -191,11 +258,15 @@ impl Follower {
         Ok(true)
     }
 
-    /// Takes up the file that the path names now, after those that it named meanwhile.
-    fn take_up_current(&mut self, around: &mut Around) -> io::Result<()> {
+    /// Takes up the file that the path names now, after those that it named meanwhile. False where it is left
+    /// to another log file.
+    fn take_up_current(&mut self, around: &mut Around) -> io::Result<bool> {
         self.find_truncated(around)?;
         let (file, about) = open(&self.path)?;
         let identity = Identity::of(&about);
+        if self.is_left_to_others(identity, &file, around)? {
+            return Ok(false);
+        }
         // A link may lead elsewhere by now.
         self.places = places(&self.path);
         let end = self.files.len();
@@ -206,7 +277,7 @@ impl Follower {
         };
         self.take_up_missed(end, &current, around)?;
         if self.is_read(identity) {
-            return Ok(());
+            return Ok(true);
         }
         let mark = match self.from_end {
             true => self.mark_at_end(&file, &about)?,
@@ -215,7 +286,7 @@ impl Follower {
         let end = self.files.len();
         self.take_up(end, file, identity, mark);
         self.files[end].is_begun_at_end = self.from_end;
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn is_read(&self, identity: Identity) -> bool {
@@ -284,7 +355,8 @@ impl Follower {
     /// Whether nobody will write to a file any more, as far as can be told.
     fn is_complete(&self, index: usize) -> io::Result<bool> {
         let tracked = &self.files[index];
-        if tracked.is_current || index + 1 == self.files.len() {
+        let is_last = tracked.is_current || index + 1 == self.files.len();
+        if is_last && !self.is_gone {
             return Ok(false);
         }
         let age = tracked.file.metadata()?.modified()?.elapsed();

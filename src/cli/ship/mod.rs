@@ -16,6 +16,7 @@ mod members;
 mod multiline;
 mod names;
 mod parked;
+mod patterns;
 mod records;
 mod rotated;
 mod state;
@@ -46,6 +47,7 @@ use folders::{place, Folders};
 use follow::{Around, Follower};
 use mark::short_hash;
 use multiline::Multiline;
+use patterns::{is_pattern, Patterns};
 use records::Source;
 use state::State;
 use stream::Records;
@@ -61,9 +63,12 @@ use tracked::Look;
 /// With - as the only FILE it reads standard input to its end, as in journalctl -f -o json | logagg ship -. While
 /// the server cannot be reached the pipe is not read, and its writer waits. Nothing is remembered of it: without
 /// --id-member each line gets a new id, and one that is piped in again is stored again.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ShipArgs {
     /// Files to follow; one that is not there yet is waited for. - is standard input
+    ///
+    /// One with *, ? or [ that names no file is a pattern (quote it): what matches is followed, also when it
+    /// appears later.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -173,6 +178,10 @@ struct Shipper {
     give_up: GiveUp,
     template: Template,
     followers: Vec<Follower>,
+    patterns: Patterns,
+    arguments: ShipArgs,
+    /// Looks at all files.
+    turn: u64,
     folders: Folders,
     /// The places of the files that are followed.
     followed: BTreeSet<PathBuf>,
@@ -191,11 +200,12 @@ impl Shipper {
         let topic = needed(&arguments.topic, "--topic")?;
         let source = needed(&arguments.source, "--source")?;
         let (client, give_up) = client_and_patience(arguments)?;
+        let patterns = Patterns::new(arguments)?;
         let mut followers: Vec<Follower> = Vec::new();
         let mut folders = Folders::default();
         let mut followed = BTreeSet::new();
         let mut files = BTreeSet::new();
-        for path in &arguments.files {
+        for path in arguments.files.iter().filter(|path| !is_pattern(path)) {
             stdin::refuse_pipe(path)?;
             let is_new = followed.insert(place(path));
             // Links are other names, too.
@@ -211,6 +221,8 @@ impl Shipper {
                 folders: &mut folders,
                 followed: &followed,
                 tell: &|text| client.tell(&escaped(text)),
+                others: [&[], &[]],
+                turn: 0,
             };
             let follower = Follower::new(path.clone(), source, from_end, state, &mut around);
             followers.push(follower.map_err(Failure::Failed)?);
@@ -222,6 +234,9 @@ impl Shipper {
             give_up,
             database: Watch::default(),
             followers,
+            patterns,
+            arguments: arguments.clone(),
+            turn: 0,
             folders,
             followed,
             once: arguments.once,
@@ -234,6 +249,7 @@ impl Shipper {
 
     /// Ships until it is told to stop, fails for good, or has shipped what is there.
     fn follow(&mut self) -> Result<(), Failure> {
+        self.look_at_patterns()?;
         self.database.look(&self.client, &mut self.followers);
         loop {
             let has_moved = self.turn()?;
@@ -251,6 +267,8 @@ impl Shipper {
     /// Looks at each file once. False where there was nothing to ship.
     fn turn(&mut self) -> Result<bool, Failure> {
         self.folders.next_turn();
+        self.turn += 1;
+        self.look_at_patterns()?;
         let mut has_moved = false;
         for number in 0..self.followers.len() {
             self.refresh(number)?;
@@ -258,21 +276,32 @@ impl Shipper {
             let follower = &mut self.followers[number];
             let result = follower.park().and_then(|()| follower.save(!has_lines));
             self.complain(number, result.err())?;
-            has_moved |= has_lines;
+            has_moved |= has_lines || self.once && self.followers[number].is_held;
         }
         Ok(has_moved)
     }
 
     /// Looks which file a path names now.
     fn refresh(&mut self, number: usize) -> Result<(), Failure> {
+        let (before, rest) = self.followers.split_at_mut(number);
+        let Some((follower, after)) = rest.split_first_mut() else {
+            return Ok(());
+        };
         let mut around = Around {
             folders: &mut self.folders,
             followed: &self.followed,
             tell: &|text| self.client.tell(&escaped(text)),
+            others: [before, after],
+            turn: self.turn,
         };
-        let error = match self.followers[number].refresh(&mut around) {
+        let was_gone = follower.is_gone;
+        let refreshed = follower.refresh(&mut around);
+        if follower.is_gone && !was_gone {
+            self.patterns.look_at_all();
+        }
+        let error = match refreshed {
             Ok(true) => return Ok(()),
-            Ok(false) if self.followers[number].files() > 0 => return Ok(()),
+            Ok(false) if follower.files() > 0 || follower.is_of_pattern() => return Ok(()),
             Ok(false) => io::Error::new(io::ErrorKind::NotFound, "there is no such file yet"),
             Err(error) => error,
         };
@@ -295,6 +324,8 @@ impl Shipper {
                 folders: &mut self.folders,
                 followed: &self.followed,
                 tell: &|text| self.client.tell(&escaped(text)),
+                others: [&[], &[]],
+                turn: self.turn,
             };
             let (buffer, batch) = (&mut self.buffer, &mut self.batch);
             let reading = follower.read(index, &source, buffer, batch, &mut around);

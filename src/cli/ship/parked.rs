@@ -52,6 +52,12 @@ impl Parked {
         self.files.iter_mut().map(|closed| &mut closed.entry)
     }
 
+    /// Takes a file out.
+    pub fn take(&mut self, identity: Identity) -> Option<Entry> {
+        let at = self.entries().position(|entry| entry.identity == identity);
+        at.map(|at| self.files.remove(at).entry)
+    }
+
     pub fn holds(&self, identity: Identity) -> bool {
         self.entries().any(|entry| entry.identity == identity)
     }
@@ -137,7 +143,7 @@ impl Follower {
         Ok(())
     }
 
-    fn reopened(&mut self, file: File, mut entry: Entry) {
+    pub(super) fn reopened(&mut self, file: File, mut entry: Entry) {
         entry.is_done = false;
         let tracked = Tracked::new(file, entry, false, SystemTime::now());
         self.files.insert(0, tracked);

@@ -42,7 +42,7 @@ pub(super) struct Current<'a> {
 }
 
 impl Follower {
-    fn knows(&self, identity: Identity) -> bool {
+    pub(super) fn knows(&self, identity: Identity) -> bool {
         self.is_read(identity) || self.parked.holds(identity)
     }
 
@@ -169,6 +169,11 @@ impl Follower {
             ));
         }
         is_ours
+    }
+
+    /// Whether all that a file holds is in one of those that are known.
+    pub(super) fn holds_copy(&self, file: &File) -> bool {
+        self.is_copy(file, None).unwrap_or(true)
     }
 
     /// Whether all that a file holds is in another one that is known, or that the path names now.

@@ -4,6 +4,7 @@
 //! The file is locked while a shipper uses it. It is replaced by each writing, so the new file is locked before
 //! it takes the old one's name: whoever gets the lock of a file that still has the name is the only one.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -132,6 +133,9 @@ pub struct Memory {
     /// How it was called after its last rotation.
     #[serde(default)]
     pub shape: Option<Shape>,
+    /// The paths that are followed for a pattern; none where it was not watched, and for a log file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<BTreeSet<String>>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -4,6 +4,7 @@ mod content;
 mod encodings;
 mod histories;
 mod interruptions;
+mod patterns;
 mod records;
 mod refusals;
 mod rotation;
@@ -31,10 +32,16 @@ struct Scene {
     setup: Setup,
     url: String,
     folder: TemporaryDirectory,
+    /// What is followed in it: the log file, or a pattern.
+    argument: &'static str,
 }
 
 impl Scene {
     fn new() -> Scene {
+        Scene::matching("app.log")
+    }
+
+    fn matching(argument: &'static str) -> Scene {
         let address = fixed_address();
         Scene {
             setup: Setup::new()
@@ -42,6 +49,7 @@ impl Scene {
                 .flags(["--log-duplicates", "off"]),
             url: format!("http://{address}"),
             folder: TemporaryDirectory::new(),
+            argument,
         }
     }
 
@@ -57,13 +65,13 @@ impl Scene {
 
     /// A shipper that follows the log file.
     fn follow(&self, flags: &[&str]) -> Running {
-        let log = self.log();
+        let log = self.folder.join(self.argument);
         Running::start_at(&self.url, &self.arguments(text(&log), flags))
     }
 
     /// Ships what is there.
     fn once(&self, flags: &[&str]) -> Output {
-        let log = self.log();
+        let log = self.folder.join(self.argument);
         let arguments = self.arguments(text(&log), flags);
         run_at(&self.url, &[&arguments[..], &["--once"]].concat(), b"")
     }

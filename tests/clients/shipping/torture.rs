@@ -30,9 +30,9 @@ fn each_line_is_stored_once_through_all_that_happens() {
     let mut lines = 0;
     let mut counts: BTreeMap<&'static str, u32> = BTreeMap::new();
     for seed in seed..seed + rounds {
-        for is_link in [false, true] {
-            println!("SHIP_SEED={seed} is_link={is_link}");
-            let mut world = World::new(seed, is_link);
+        for (argument, is_link) in [("app.log", false), ("app.log", true), ("app.log*", false)] {
+            println!("SHIP_SEED={seed} argument={argument} is_link={is_link}");
+            let mut world = World::new(seed, argument, is_link);
             for _ in 0..steps {
                 world.step();
             }
@@ -74,8 +74,8 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, is_link: bool) -> World {
-        let scene = Scene::new();
+    fn new(seed: u64, argument: &'static str, is_link: bool) -> World {
+        let scene = Scene::matching(argument);
         if is_link {
             symlink("file-0.log", scene.log()).unwrap();
         }
