@@ -123,7 +123,7 @@ impl Store {
             if self.topics.push_stored(name, events, last_seq, row.get(4)?) != id {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
             }
-            let checksum: Option<u32> = row.get(5)?;
+            let checksum: Option<i32> = row.get(5)?;
             if checksum.is_some_and(|checksum| checksum != self.topics.get(id).checksum(id)) {
                 changed.insert(id);
             }

@@ -35,14 +35,16 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The checksum of its counts, as its row has it.
-    pub(super) fn checksum(&self, id: TopicId) -> u32 {
-        of_numbers(&[
+    /// The checksum of its counts, as its row has it: with a sign, because then nearly all take four bytes, and
+    /// SQLite overwrites a row in place where its length stays.
+    pub(super) fn checksum(&self, id: TopicId) -> i32 {
+        let sum = of_numbers(&[
             u64::from(id),
             self.events,
             self.last_seq,
             self.last_processed_at as u64,
-        ])
+        ]);
+        sum.cast_signed()
     }
 }
 
