@@ -21,7 +21,7 @@ struct Kept {
 
 /// One event as it is lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecentEvent<'a> {
+pub(crate) struct RecentEvent<'a> {
     pub seq: u64,
     /// Escaped as in JSON, without quotes.
     pub topic: &'a [u8],
@@ -31,7 +31,7 @@ pub struct RecentEvent<'a> {
 /// The newest events. Every event with a seq over the floor is here; the floor rises as the oldest make
 /// room for new ones.
 #[derive(Debug, Default)]
-pub struct Recent {
+pub(crate) struct Recent {
     floor: u64,
     events: VecDeque<Kept>,
     /// The texts, one behind the other; those of dropped events may still stand in front.
@@ -42,7 +42,7 @@ pub struct Recent {
 
 impl Recent {
     /// Forgets everything up to `head`, the greatest seq in use.
-    pub fn restart(&mut self, head: u64) {
+    pub(crate) fn restart(&mut self, head: u64) {
         *self = Self {
             floor: head,
             ..Self::default()
@@ -50,13 +50,13 @@ impl Recent {
     }
 
     /// Whether all events behind `after` are here.
-    pub fn covers(&self, after: u64) -> bool {
+    pub(crate) fn covers(&self, after: u64) -> bool {
         after >= self.floor
     }
 
     /// Keeps a committed event. `write` appends its JSON text and says where in the text the topic
     /// stands, between its quotes. Seqs must grow.
-    pub fn push(&mut self, seq: u64, write: impl FnOnce(&mut Vec<u8>) -> Range<usize>) {
+    pub(crate) fn push(&mut self, seq: u64, write: impl FnOnce(&mut Vec<u8>) -> Range<usize>) {
         let from = self.bytes.len();
         let topic = write(&mut self.bytes);
         self.events.push_back(Kept {
@@ -88,7 +88,7 @@ impl Recent {
     }
 
     /// The events behind a seq that is covered, in order.
-    pub fn behind(&self, after: u64) -> impl Iterator<Item = RecentEvent<'_>> {
+    pub(crate) fn behind(&self, after: u64) -> impl Iterator<Item = RecentEvent<'_>> {
         let from = self.events.partition_point(|kept| kept.seq <= after);
         self.events.range(from..).map(|kept| {
             let start = (kept.start - self.cut) as usize;

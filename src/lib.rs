@@ -11,6 +11,8 @@
 //! | 3: the shell | [`net`] |
 //! | on top | [`config`], [`client`], [`cli`] |
 
+#![warn(unreachable_pub)]
+
 pub mod api;
 pub mod app;
 pub mod cli;
@@ -19,13 +21,13 @@ pub mod clock;
 pub mod config;
 pub mod event;
 pub mod http;
-pub mod hub;
+pub(crate) mod hub;
 pub mod limits;
 pub mod logging;
-pub mod metrics;
+pub(crate) mod metrics;
 pub mod net;
-pub mod ring;
+pub(crate) mod ring;
 pub mod store;
-pub mod text;
+pub(crate) mod text;
 pub mod tokens;
-pub mod uuid;
+pub(crate) mod uuid;

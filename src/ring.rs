@@ -11,7 +11,7 @@ use crate::limits;
 
 /// What a queued publication asked for, and who waits for its outcome.
 #[derive(Debug)]
-pub struct Slot<T> {
+pub(crate) struct Slot<T> {
     /// Names the connection that waits; opaque here.
     pub ticket: T,
     pub publication: Publication,
@@ -19,7 +19,7 @@ pub struct Slot<T> {
 
 /// The ring. `T` is the ticket's type.
 #[derive(Debug)]
-pub struct Ring<T> {
+pub(crate) struct Ring<T> {
     slots: VecDeque<Slot<T>>,
     events: usize,
     bytes: usize,
@@ -28,11 +28,11 @@ pub struct Ring<T> {
 
 /// The ring has no room; the slot comes back.
 #[derive(Debug)]
-pub struct Full<T>(pub Slot<T>);
+pub(crate) struct Full<T>(pub Slot<T>);
 
 impl<T> Ring<T> {
     /// A ring for `capacity` events, at least one.
-    pub fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             slots: VecDeque::new(),
             events: 0,
@@ -42,7 +42,7 @@ impl<T> Ring<T> {
     }
 
     /// Queues a publication behind the others.
-    pub fn push(&mut self, slot: Slot<T>) -> Result<(), Full<T>> {
+    pub(crate) fn push(&mut self, slot: Slot<T>) -> Result<(), Full<T>> {
         let events = slot.publication.events.len();
         let bytes = slot.publication.body.len();
         let fits =
@@ -57,12 +57,12 @@ impl<T> Ring<T> {
     }
 
     /// The queued publications, oldest first.
-    pub fn slots(&self) -> impl Iterator<Item = &Slot<T>> + Clone {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot<T>> + Clone {
         self.slots.iter()
     }
 
     /// Takes out the oldest publication.
-    pub fn pop(&mut self) -> Option<Slot<T>> {
+    pub(crate) fn pop(&mut self) -> Option<Slot<T>> {
         let slot = self.slots.pop_front()?;
         self.events -= slot.publication.events.len();
         self.bytes -= slot.publication.body.len();
@@ -70,22 +70,22 @@ impl<T> Ring<T> {
     }
 
     /// Events queued.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.events
     }
 
     /// Whether no publication waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
     /// Events that fit.
-    pub fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
     /// Panics when a sum is wrong or a bound is passed.
-    pub fn check_invariants(&self) {
+    pub(crate) fn check_invariants(&self) {
         let publications = || self.slots.iter().map(|slot| &slot.publication);
         let events = publications().map(|p| p.events.len()).sum::<usize>();
         let bytes = publications().map(|p| p.body.len()).sum::<usize>();

@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 
 /// `text` with its special characters written as JSON writes them (`\n`, `\u001b`), so that JSON stays
 /// the JSON that it was.
-pub fn escaped(text: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_special) {
         return Cow::Borrowed(text);
     }
@@ -24,7 +24,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 }
 
 /// One character as JSON escapes it, whether it has to be escaped or not.
-pub struct Escape(pub char);
+pub(crate) struct Escape(pub char);
 
 impl fmt::Display for Escape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,7 +46,7 @@ impl fmt::Display for Escape {
 /// Control characters (C0, DEL, C1), line and paragraph separators, what changes the direction of other
 /// characters, and what cannot be seen: Unicode's `Default_Ignorable_Code_Point` but for the variation
 /// selectors, which emoji and ideographs need.
-pub fn is_special(character: char) -> bool {
+pub(crate) fn is_special(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -7,13 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::rand::{getrandom, GetRandomFlags};
 
 /// Characters of one.
-pub const LENGTH: usize = 36;
+pub(crate) const LENGTH: usize = 36;
 
 /// A new one of version 4, which is random.
 ///
 /// # Errors
 /// The system has no random bytes.
-pub fn random() -> io::Result<String> {
+pub(crate) fn random() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom(&mut bytes, GetRandomFlags::empty())?;
     Ok(text(bytes, 4))
@@ -24,7 +24,7 @@ pub fn random() -> io::Result<String> {
 ///
 /// # Errors
 /// The system has no random bytes.
-pub fn timed(now: SystemTime) -> io::Result<String> {
+pub(crate) fn timed(now: SystemTime) -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom(&mut bytes[6..], GetRandomFlags::empty())?;
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -48,7 +48,7 @@ fn text(mut bytes: [u8; 16], version: u8) -> String {
 }
 
 /// Whether a text is one of version 4.
-pub fn is_random(text: &str) -> bool {
+pub(crate) fn is_random(text: &str) -> bool {
     text.len() == LENGTH
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',

@@ -46,11 +46,12 @@ fn config(variables: &[(&str, &str)], flags: &[&str]) -> Config {
         env::set_var(name, value);
     }
     let arguments = ["logagg", "serve"].iter().chain(flags).map(OsString::from);
-    let parsed = cli::parse(arguments).expect("these settings are legal");
-    let Command::Serve(config) = parsed else {
+    let arguments: Vec<OsString> = arguments.collect();
+    let parsed = cli::parse(&arguments).expect("these settings are legal");
+    let Command::Serve(serve) = parsed else {
         panic!("serve was asked for");
     };
-    config
+    serve.into_config().expect("these settings are legal")
 }
 
 /// Runs the program, which is expected to end at once.

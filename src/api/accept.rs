@@ -4,7 +4,7 @@ use crate::http::Request;
 
 /// How welcome a media type is. The greater is the more welcome; the default is not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Welcome {
+pub(crate) struct Welcome {
     /// The weight, in thousandths.
     pub weight: u16,
     /// It is named, and not only among those that a `*` stands for.
@@ -14,7 +14,11 @@ pub struct Welcome {
 /// How welcome a media type without parameters is. `suits` looks at the parameters that the request gives to
 /// that type, in lower case and without quotes, and says whether what is served has them. Without an
 /// `Accept` everything is welcome; elements that are malformed are passed over.
-pub fn welcome(request: &Request, media_type: &str, suits: fn(&str, &str) -> bool) -> Welcome {
+pub(crate) fn welcome(
+    request: &Request,
+    media_type: &str,
+    suits: fn(&str, &str) -> bool,
+) -> Welcome {
     let mut fields = request.headers("accept").peekable();
     if fields.peek().is_none() {
         return Welcome {

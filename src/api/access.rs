@@ -7,7 +7,7 @@ use crate::tokens::{Scope, Tokens, Verdict};
 
 /// Who may ask for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     /// Everybody, with and without a token.
     Open,
     /// Whoever has a token with this scope.
@@ -17,7 +17,7 @@ pub enum Access {
 /// Refuses a request whose token is none of `tokens`, 401, or has not the scope that is needed, 403
 /// (RFC 6750 §3.1). Comes before everything else that is said of a request. Whoever has a token at all
 /// is told that a path does not exist or does not take a method.
-pub fn authorize(request: &Request, tokens: &Tokens) -> Result<(), Box<Response>> {
+pub(crate) fn authorize(request: &Request, tokens: &Tokens) -> Result<(), Box<Response>> {
     if request.method == Method::Options {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use flate2::Compression;
 use crate::http::{Request, Response};
 
 /// A file that is compiled in.
-pub struct File {
+pub(crate) struct File {
     pub name: &'static str,
     media_type: &'static str,
     stored: Stored,
@@ -26,7 +26,7 @@ enum Stored {
 }
 
 impl File {
-    pub const fn plain(
+    pub(crate) const fn plain(
         name: &'static str,
         media_type: &'static str,
         content: &'static [u8],
@@ -35,7 +35,7 @@ impl File {
     }
 
     /// A file of which `gzipped` is the gzip form, made by this project's build.
-    pub const fn gzipped(
+    pub(crate) const fn gzipped(
         name: &'static str,
         media_type: &'static str,
         gzipped: &'static [u8],
@@ -53,7 +53,7 @@ impl File {
     }
 
     /// Answers a request for the file, in gzip where that is taken.
-    pub fn answer(&'static self, request: &Request) -> Response {
+    pub(crate) fn answer(&'static self, request: &Request) -> Response {
         let takes_gzip = request.headers("accept-encoding").any(|field| {
             let codings = std::str::from_utf8(field).unwrap_or_default().split(',');
             codings.map(str::trim).any(|coding| {
@@ -79,7 +79,7 @@ impl File {
     }
 
     /// The file itself.
-    pub fn content(&'static self) -> &'static [u8] {
+    pub(crate) fn content(&'static self) -> &'static [u8] {
         match self.stored {
             Stored::Plain(content) => content,
             Stored::Gzipped(gzipped) => self.other.get_or_init(|| {
@@ -93,7 +93,7 @@ impl File {
     }
 
     /// Its gzip form.
-    pub fn in_gzip(&'static self) -> &'static [u8] {
+    pub(crate) fn in_gzip(&'static self) -> &'static [u8] {
         match self.stored {
             Stored::Gzipped(gzipped) => gzipped,
             Stored::Plain(content) => self.other.get_or_init(|| {

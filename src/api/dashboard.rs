@@ -36,7 +36,7 @@ static ASSETS: [File; 11] = [
 ];
 
 /// Whether a request prefers a page to JSON: it names HTML, and does not name JSON before it.
-pub fn is_wanted(request: &Request) -> bool {
+pub(crate) fn is_wanted(request: &Request) -> bool {
     let accept = request.header("accept").unwrap_or_default();
     let place = |name| accept.find(name).unwrap_or(usize::MAX);
     let page = place("text/html").min(place("application/xhtml+xml"));
@@ -44,13 +44,13 @@ pub fn is_wanted(request: &Request) -> bool {
 }
 
 /// Answers `GET /` for browsers.
-pub fn page(request: &Request) -> Response {
+pub(crate) fn page(request: &Request) -> Response {
     PAGE.answer(request)
         .header("Content-Security-Policy", POLICY)
 }
 
 /// The dashboard's file of this name.
-pub fn asset(name: &str) -> Option<&'static File> {
+pub(crate) fn asset(name: &str) -> Option<&'static File> {
     ASSETS.iter().find(|file| file.name == name)
 }
 

@@ -4,19 +4,19 @@ use std::fmt::Arguments;
 use std::io::Write;
 
 /// Appends formatted text.
-pub fn write_to(out: &mut Vec<u8>, text: Arguments) {
+pub(crate) fn write_to(out: &mut Vec<u8>, text: Arguments) {
     out.write_fmt(text).expect("a Vec takes every write");
 }
 
 /// Appends a string with its quotes and escapes.
-pub fn write_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     write_escaped(out, text.as_bytes());
     out.push(b'"');
 }
 
 /// Appends what stands between the quotes of a string. `text` is UTF-8.
-pub fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     if !has_escapes(text) {
         return out.extend_from_slice(text);
     }
@@ -42,7 +42,7 @@ fn has_escapes(text: &[u8]) -> bool {
 
 /// Not zero where one of eight bytes is a control character, a quote or a backslash. The lowest bit that is set
 /// is the highest of the first of them.
-pub fn escapes(block: &[u8; 8]) -> u64 {
+pub(crate) fn escapes(block: &[u8; 8]) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = 0x80 * ONES;
     let bytes = u64::from_le_bytes(*block);

@@ -1,21 +1,21 @@
 //! Between HTTP and the domain: what a request asks and how an answer is written. No sockets, no
 //! SQL, no clock.
 
-pub mod accept;
-pub mod access;
-pub mod assets;
-pub mod dashboard;
+pub(crate) mod accept;
+pub(crate) mod access;
+pub(crate) mod assets;
+pub(crate) mod dashboard;
 pub mod detail;
-pub mod endpoint;
-pub mod json;
-pub mod page;
-pub mod pages;
-pub mod publish;
+pub(crate) mod endpoint;
+pub(crate) mod json;
+pub(crate) mod page;
+pub(crate) mod pages;
+pub(crate) mod publish;
 pub mod publish_body;
-pub mod query;
-pub mod read;
-pub mod route;
-pub mod subscribe;
-pub mod subscriptions;
-pub mod topics;
-pub mod watch;
+pub(crate) mod query;
+pub(crate) mod read;
+pub(crate) mod route;
+pub(crate) mod subscribe;
+pub(crate) mod subscriptions;
+pub(crate) mod topics;
+pub(crate) mod watch;

@@ -12,12 +12,12 @@ static DESCRIPTION: File = File::plain(
 );
 
 /// Answers `GET /openapi.json`.
-pub fn description(request: &Request) -> Response {
+pub(crate) fn description(request: &Request) -> Response {
     DESCRIPTION.answer(request)
 }
 
 /// Answers `GET /assets/{name}`.
-pub fn asset(request: &Request, name: &str) -> Response {
+pub(crate) fn asset(request: &Request, name: &str) -> Response {
     match dashboard::asset(name).or_else(|| viewers::asset(name)) {
         Some(file) => file.answer(request),
         None => Response::error(404, "There is no file of this name."),
@@ -25,12 +25,12 @@ pub fn asset(request: &Request, name: &str) -> Response {
 }
 
 /// Answers `GET /docs`: Swagger UI.
-pub fn docs(request: &Request) -> Response {
+pub(crate) fn docs(request: &Request) -> Response {
     viewers::docs(request)
 }
 
 /// Answers `GET /redoc`: ReDoc.
-pub fn redoc(request: &Request) -> Response {
+pub(crate) fn redoc(request: &Request) -> Response {
     viewers::redoc(request)
 }
 
@@ -78,11 +78,11 @@ mod viewers {
         theirs!("redoc.standalone.js", SCRIPT),
     ];
 
-    pub fn docs(request: &Request) -> Response {
+    pub(super) fn docs(request: &Request) -> Response {
         page(&DOCS, request)
     }
 
-    pub fn redoc(request: &Request) -> Response {
+    pub(super) fn redoc(request: &Request) -> Response {
         page(&REDOC, request)
     }
 
@@ -91,7 +91,7 @@ mod viewers {
             .header("Content-Security-Policy", POLICY)
     }
 
-    pub fn asset(name: &str) -> Option<&'static File> {
+    pub(super) fn asset(name: &str) -> Option<&'static File> {
         ASSETS.iter().find(|file| file.name == name)
     }
 }

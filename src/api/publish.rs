@@ -13,7 +13,7 @@ use crate::store::Outcome;
 
 /// What the answer needs to know of the request once its events are committed.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub(crate) struct Asked {
     results: bool,
     partial: bool,
     /// Indices of the rejected events, ascending.
@@ -22,7 +22,7 @@ pub struct Asked {
 }
 
 /// A request that was refused.
-pub struct Refused {
+pub(crate) struct Refused {
     pub response: Response,
     /// For the statistic `rejected`.
     pub rejected: u64,
@@ -38,7 +38,7 @@ impl From<Response> for Refused {
 }
 
 /// Refuses a media type or a content coding that is not taken: 415 (RFC 9110 §15.5.16).
-pub fn check_head(request: &Request) -> Result<(), Box<Response>> {
+pub(crate) fn check_head(request: &Request) -> Result<(), Box<Response>> {
     if !request.header("content-type").is_some_and(is_json) {
         let sentence = "Send the body with Content-Type: application/json (or application/…+json, \
                         application/x-ndjson, application/ndjson, application/jsonl).";
@@ -77,7 +77,7 @@ fn is_json(media_type: &str) -> bool {
 
 /// The one content coding of the body; `None` where there are several or an unknown one, which
 /// [`check_head`] has refused.
-pub fn coding_of(request: &Request) -> Option<Coding> {
+pub(crate) fn coding_of(request: &Request) -> Option<Coding> {
     let mut fields = request.headers("content-encoding");
     let first = fields.next();
     if fields.next().is_some() {
@@ -90,7 +90,7 @@ pub fn coding_of(request: &Request) -> Option<Coding> {
 }
 
 /// What a request asks for besides that its events are stored.
-pub fn read_query(request: &Request) -> Result<Asked, Refused> {
+pub(crate) fn read_query(request: &Request) -> Result<Asked, Refused> {
     let query = |name| flag(request.query(), name).map_err(|details| unprocessable(&details));
     Ok(Asked {
         results: query("results")?,
@@ -100,7 +100,7 @@ pub fn read_query(request: &Request) -> Result<Asked, Refused> {
 }
 
 /// The answer to a body whose `coding` cannot be taken off.
-pub fn undecodable(coding: Coding, error: DecodeError, max_body_bytes: usize) -> Refused {
+pub(crate) fn undecodable(coding: Coding, error: DecodeError, max_body_bytes: usize) -> Refused {
     match error {
         DecodeError::TooLarge => Refused::from(too_large(max_body_bytes)),
         DecodeError::Broken => {
@@ -116,7 +116,7 @@ pub fn undecodable(coding: Coding, error: DecodeError, max_body_bytes: usize) ->
 }
 
 /// Turns a decoded body into its events and what the answer needs to know.
-pub fn read(
+pub(crate) fn read(
     asked: Asked,
     body: Vec<u8>,
     events: Vec<EventSpans>,
@@ -177,12 +177,12 @@ fn too_large(limit: usize) -> Response {
 
 impl Asked {
     /// Events of the request that were left out.
-    pub fn rejected(&self) -> u64 {
+    pub(crate) fn rejected(&self) -> u64 {
         self.rejected.len() as u64
     }
 
     /// The answer to a request whose events have been committed with these outcomes.
-    pub fn answer(&self, outcomes: &[Outcome]) -> Response {
+    pub(crate) fn answer(&self, outcomes: &[Outcome]) -> Response {
         let received = outcomes.len();
         let accepted = outcomes
             .iter()

@@ -5,7 +5,7 @@ use crate::limits;
 
 /// Decodes `%XX`, and with `form` a `+` as a space, as browsers and HTTP libraries encode queries.
 /// `None` where an escape is broken or the result is not UTF-8.
-pub fn percent_decode(text: &str, form: bool) -> Option<String> {
+pub(crate) fn percent_decode(text: &str, form: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -23,7 +23,7 @@ pub fn percent_decode(text: &str, form: bool) -> Option<String> {
 }
 
 /// Appends `text` with everything but unreserved characters and `*` as `%XX`.
-pub fn percent_encode(text: &str, out: &mut String) {
+pub(crate) fn percent_encode(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~*".contains(&byte) {
             out.push(byte.into());
@@ -49,7 +49,7 @@ const GUESS_MAX_CHANGES: usize = 2;
 ///
 /// # Errors
 /// One entry for each such member, in the order of the query.
-pub fn check_names(query: Option<&str>, known: &[&str]) -> Result<(), Details> {
+pub(crate) fn check_names(query: Option<&str>, known: &[&str]) -> Result<(), Details> {
     let mut unknown = Details::default();
     for pair in query.unwrap_or_default().split('&') {
         if pair.is_empty() {
@@ -103,7 +103,7 @@ fn changes(from: &[char], to: &str) -> usize {
 }
 
 /// The values of the query member `name`, decoded, in order; a broken value is an error.
-pub fn values(query: Option<&str>, name: &'static str) -> Result<Vec<String>, Details> {
+pub(crate) fn values(query: Option<&str>, name: &'static str) -> Result<Vec<String>, Details> {
     let mut found = Vec::new();
     let Some(query) = query else {
         return Ok(found);
@@ -124,7 +124,7 @@ pub fn values(query: Option<&str>, name: &'static str) -> Result<Vec<String>, De
 }
 
 /// The one value of `name`; two are an error.
-pub fn single(query: Option<&str>, name: &'static str) -> Result<Option<String>, Details> {
+pub(crate) fn single(query: Option<&str>, name: &'static str) -> Result<Option<String>, Details> {
     let mut found = values(query, name)?;
     if found.len() > 1 {
         return Err(Details::query(name, format!("{name} may stand only once")));
@@ -133,12 +133,16 @@ pub fn single(query: Option<&str>, name: &'static str) -> Result<Option<String>,
 }
 
 /// A flag: `true`, `false`, `1` or `0`; false where absent.
-pub fn flag(query: Option<&str>, name: &'static str) -> Result<bool, Details> {
+pub(crate) fn flag(query: Option<&str>, name: &'static str) -> Result<bool, Details> {
     flag_or(query, name, false)
 }
 
 /// A flag, and what it is where absent.
-pub fn flag_or(query: Option<&str>, name: &'static str, absent: bool) -> Result<bool, Details> {
+pub(crate) fn flag_or(
+    query: Option<&str>,
+    name: &'static str,
+    absent: bool,
+) -> Result<bool, Details> {
     match single(query, name)?.as_deref() {
         None => Ok(absent),
         Some("false" | "0") => Ok(false),
@@ -151,7 +155,7 @@ pub fn flag_or(query: Option<&str>, name: &'static str, absent: bool) -> Result<
 }
 
 /// A whole number in decimal digits.
-pub fn number(query: Option<&str>, name: &'static str) -> Result<Option<u64>, Details> {
+pub(crate) fn number(query: Option<&str>, name: &'static str) -> Result<Option<u64>, Details> {
     let Some(value) = single(query, name)? else {
         return Ok(None);
     };

@@ -11,7 +11,7 @@ use crate::http::{write_number, Response};
 use crate::store::{Store, StoreError, StoredEvent};
 
 /// The field that names the history of the seqs in an answer ([`Store::identity`]).
-pub const DATABASE_FIELD: &str = "Log-Aggregator-Database";
+pub(crate) const DATABASE_FIELD: &str = "Log-Aggregator-Database";
 
 /// The topics that a query names, checked: names, or prefixes of names with a trailing `*`.
 pub(super) fn topic_patterns(text: Option<&str>) -> Result<Vec<String>, Details> {
@@ -27,7 +27,7 @@ pub(super) fn topic_patterns(text: Option<&str>) -> Result<Vec<String>, Details>
 }
 
 /// Answers `GET /events/{topic}/{event_id}`.
-pub fn event(store: &Store, topic: &str, event_id: &str) -> Result<Response, StoreError> {
+pub(crate) fn event(store: &Store, topic: &str, event_id: &str) -> Result<Response, StoreError> {
     let mut body = Vec::new();
     let found = store.find(topic, event_id, |event| {
         write_event(&mut body, &event, &mut Stamp::default());
@@ -44,7 +44,11 @@ pub fn event(store: &Store, topic: &str, event_id: &str) -> Result<Response, Sto
 
 /// Appends one event as JSON. Says where in `out` the topic stands, between its quotes. `stamp` is what
 /// makes the times of events that follow each other cheap.
-pub fn write_event(out: &mut Vec<u8>, event: &StoredEvent, stamp: &mut Stamp) -> Range<usize> {
+pub(crate) fn write_event(
+    out: &mut Vec<u8>,
+    event: &StoredEvent,
+    stamp: &mut Stamp,
+) -> Range<usize> {
     out.extend_from_slice(b"{\"seq\":");
     write_number(out, event.seq);
     out.extend_from_slice(b",\"topic\":\"");

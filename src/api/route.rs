@@ -29,7 +29,7 @@ pub enum AnswerSize {
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route {
+pub(crate) enum Route {
     Root,
     /// A file that a page loads.
     Asset {
@@ -64,7 +64,7 @@ pub enum Route {
 impl Route {
     /// The route of a path, which is still percent-encoded. Encoded letters are the letters
     /// (RFC 3986 §6.2.2.2); an encoded slash is part of a name and never ends a segment.
-    pub fn of(path: &str) -> Option<Route> {
+    pub(crate) fn of(path: &str) -> Option<Route> {
         let route = match path {
             // What most requests ask for, without decoding.
             "/publish" => Route::Publish,
@@ -113,7 +113,7 @@ impl Route {
     }
 
     /// The methods of the route, as the field `Allow` lists them.
-    pub fn allow(&self) -> &'static str {
+    pub(crate) fn allow(&self) -> &'static str {
         match self {
             Route::Publish | Route::Acknowledgement { .. } => "POST, OPTIONS",
             Route::Subscription { .. } => "GET, HEAD, PUT, DELETE, OPTIONS",
@@ -123,7 +123,7 @@ impl Route {
 
     /// Whether the answer is read from the database, or from what memory holds of it, so that there is none
     /// while a fault has closed it.
-    pub fn reads_database(&self) -> bool {
+    pub(crate) fn reads_database(&self) -> bool {
         match self {
             Route::Events
             | Route::Event { .. }
@@ -146,7 +146,7 @@ impl Route {
     }
 
     /// Who may ask for it. The one place that says so: a new route has to choose.
-    pub fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         match self {
             // The pages and their files show no data.
             Route::Root
@@ -169,7 +169,7 @@ impl Route {
     }
 
     /// How large its answers can be. A new route has to choose.
-    pub fn answer_size(&self, query: Option<&str>) -> AnswerSize {
+    pub(crate) fn answer_size(&self, query: Option<&str>) -> AnswerSize {
         match self {
             Route::Root
             | Route::Docs
@@ -194,7 +194,7 @@ impl Route {
 
     /// How much has to be read for its answer; none where that is nothing worth counting. A new route has to
     /// choose.
-    pub fn effort(&self) -> Option<Effort> {
+    pub(crate) fn effort(&self) -> Option<Effort> {
         match self {
             Route::Health
             | Route::Publish
@@ -227,7 +227,7 @@ impl Route {
 }
 
 /// The route of a request, or the answer to one that its head alone refuses or answers.
-pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
+pub(crate) fn admit(request: &Request) -> Result<Route, Box<Response>> {
     if request.method == Method::Options && request.path() == "*" {
         return Err(Response::empty(204)
             .header("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
@@ -257,7 +257,7 @@ pub fn admit(request: &Request) -> Result<Route, Box<Response>> {
 }
 
 /// The 422 answer.
-pub fn unprocessable(details: &Details) -> Response {
+pub(crate) fn unprocessable(details: &Details) -> Response {
     Response::json(422, {
         let mut body = Vec::new();
         details.write_body(&mut body);

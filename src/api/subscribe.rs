@@ -16,7 +16,7 @@ const LINES: [&str; 3] = [
 
 /// The form of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// Server-Sent Events (HTML, section 9.2).
     EventStream,
     /// One event a line.
@@ -25,7 +25,7 @@ pub enum Format {
 
 /// Where a stream begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
+pub(crate) enum Start {
     /// With the event behind this seq.
     Behind(u64),
     /// Behind the position of the named subscription.
@@ -36,7 +36,7 @@ pub enum Start {
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Names or, with a trailing `*`, prefixes; none means all topics.
     pub topics: Vec<String>,
     pub start: Start,
@@ -49,7 +49,7 @@ pub struct Asked {
 
 impl Asked {
     /// Reads the query and the fields `Accept` and `Last-Event-ID`.
-    pub fn read(request: &Request) -> Result<Self, Details> {
+    pub(crate) fn read(request: &Request) -> Result<Self, Details> {
         let text = request.query();
         query::check_names(text, &["topic", "after", "follow", "subscription"])?;
         let topics = topic_patterns(text)?;
@@ -78,12 +78,12 @@ impl Asked {
     }
 
     /// Which topics are wanted.
-    pub fn filter(&self) -> TopicFilter {
+    pub(crate) fn filter(&self) -> TopicFilter {
         TopicFilter::new(&self.topics)
     }
 
     /// The same for topics as they stand in JSON text; none where that makes no difference.
-    pub fn escaped_filter(&self) -> Option<TopicFilter> {
+    pub(crate) fn escaped_filter(&self) -> Option<TopicFilter> {
         let escape = |name: &str| {
             let mut escaped = Vec::with_capacity(name.len());
             write_escaped(&mut escaped, name.as_bytes());
@@ -135,7 +135,7 @@ impl Format {
     }
 
     /// The head of a stream's answer.
-    pub fn head(self) -> Response {
+    pub(crate) fn head(self) -> Response {
         let media_type = match self {
             Format::EventStream => "text/event-stream",
             Format::Ndjson => "application/x-ndjson",
@@ -147,7 +147,7 @@ impl Format {
     }
 
     /// Appends an event. `json` appends its JSON text.
-    pub fn write_event(self, out: &mut Vec<u8>, seq: u64, json: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn write_event(self, out: &mut Vec<u8>, seq: u64, json: impl FnOnce(&mut Vec<u8>)) {
         match self {
             Format::EventStream => {
                 out.extend_from_slice(b"id: ");
@@ -164,7 +164,7 @@ impl Format {
     }
 
     /// Appends the notice that the events `from` to `to` have been removed before they could be sent.
-    pub fn write_gap(self, out: &mut Vec<u8>, from: u64, to: u64) {
+    pub(crate) fn write_gap(self, out: &mut Vec<u8>, from: u64, to: u64) {
         match self {
             Format::EventStream => write_to(
                 out,
@@ -179,7 +179,7 @@ impl Format {
 
     /// Appends the notice that a reader's position is ahead of the newest event, `last_seq`, and that
     /// the stream goes on after it. The `id` has a browser forget the position (HTML, section 9.2.6).
-    pub fn write_reset(self, out: &mut Vec<u8>, position: u64, last_seq: u64) {
+    pub(crate) fn write_reset(self, out: &mut Vec<u8>, position: u64, last_seq: u64) {
         let seqs = format_args!("{{\"position\":{position},\"last_seq\":{last_seq}}}");
         match self {
             Format::EventStream => write_to(
@@ -191,7 +191,7 @@ impl Format {
     }
 
     /// What breaks a silence, and means nothing: a comment, or an empty line.
-    pub fn heartbeat(self) -> &'static [u8] {
+    pub(crate) fn heartbeat(self) -> &'static [u8] {
         match self {
             Format::EventStream => b":\n\n",
             Format::Ndjson => b"\n",

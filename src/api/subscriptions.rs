@@ -23,7 +23,7 @@ struct Members<'b> {
 
 /// Which member of a body says where a subscription is to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Member {
+pub(crate) enum Member {
     /// Of PUT.
     After,
     /// Of an acknowledgement.
@@ -40,7 +40,7 @@ impl Member {
 }
 
 /// Reads the seq out of a body whose media type has been checked.
-pub fn read_seq(
+pub(crate) fn read_seq(
     request: &Request,
     body: Vec<u8>,
     member: Member,
@@ -80,7 +80,7 @@ fn parse_seq(body: &[u8], member: Member) -> Result<u64, Details> {
 }
 
 /// Answers `GET /subscriptions`.
-pub fn list(store: &Store) -> Response {
+pub(crate) fn list(store: &Store) -> Response {
     let all = store.subscriptions();
     let mut body = Vec::with_capacity(40 + 100 * all.len());
     write_to(
@@ -98,14 +98,14 @@ pub fn list(store: &Store) -> Response {
 }
 
 /// Answers `GET /subscriptions/{name}`.
-pub fn one(store: &Store, name: &str) -> Response {
+pub(crate) fn one(store: &Store, name: &str) -> Response {
     store
         .subscription(name)
         .map_or_else(unknown, |position| standing(store, name, position))
 }
 
 /// The answer to a change once it is committed.
-pub fn changed(store: &Store, change: &Change, changed: Changed) -> Response {
+pub(crate) fn changed(store: &Store, change: &Change, changed: Changed) -> Response {
     let (name, member, seq) = match change {
         Change::Put { name, after } => (name, "after", *after),
         Change::Acknowledge { name, seq } => (name, "seq", *seq),
@@ -129,7 +129,7 @@ pub fn changed(store: &Store, change: &Change, changed: Changed) -> Response {
 }
 
 /// The answer where no subscription has the name.
-pub fn unknown() -> Response {
+pub(crate) fn unknown() -> Response {
     Response::error(
         404,
         "No subscription has this name; PUT /subscriptions/{name} creates one.",

@@ -62,7 +62,7 @@ impl From<&Identity> for History {
 
 /// The state of the service as `GET /health` tells it.
 #[derive(Serialize)]
-pub struct Health {
+pub(crate) struct Health {
     status: &'static str,
     consumer_running: bool,
     queue_size: usize,
@@ -100,7 +100,7 @@ impl From<&DamagedPage> for Damage {
 }
 
 /// Seconds as the original service wrote them: `1h 1m 5s`.
-pub fn uptime_human(seconds: u64) -> String {
+pub(crate) fn uptime_human(seconds: u64) -> String {
     format!(
         "{}h {}m {}s",
         seconds / 3_600,
@@ -110,13 +110,13 @@ pub fn uptime_human(seconds: u64) -> String {
 }
 
 /// Answers `GET /stats`.
-pub fn stats(stats: &Stats) -> Response {
+pub(crate) fn stats(stats: &Stats) -> Response {
     json(200, stats)
 }
 
 /// Answers `GET /health`. `reason` says why the service is unhealthy; none means that it is healthy. Damaged pages
 /// make it not unhealthy: nothing is answered from one.
-pub fn health(
+pub(crate) fn health(
     reason: Option<String>,
     queue_size: usize,
     damage: &[DamagedPage],
@@ -135,7 +135,7 @@ pub fn health(
 }
 
 /// Answers `GET /`.
-pub fn root() -> Response {
+pub(crate) fn root() -> Response {
     const BODY: &str = concat!(
         r#"{"service":"log-aggregator","version":""#,
         env!("CARGO_PKG_VERSION"),

@@ -58,13 +58,13 @@ struct Flags {
 }
 
 /// Backs up. The error is one sentence: why it could not be done.
-pub fn back_up(arguments: BackupArgs) -> Result<(), String> {
+pub(crate) fn back_up(arguments: BackupArgs) -> Result<(), String> {
     let BackupArgs { from, to, flags } = arguments;
     run(store::backup, from, to, flags)
 }
 
 /// Restores. The error is one sentence: why it could not be done.
-pub fn restore(arguments: RestoreArgs) -> Result<(), String> {
+pub(crate) fn restore(arguments: RestoreArgs) -> Result<(), String> {
     let RestoreArgs { from, to, flags } = arguments;
     run(store::restore, from, to, flags)
 }

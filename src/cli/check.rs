@@ -26,7 +26,7 @@ pub struct CheckArgs {
 }
 
 /// Checks. The error is one sentence: what keeps it from being called right.
-pub fn run(arguments: CheckArgs) -> Result<(), String> {
+pub(crate) fn run(arguments: CheckArgs) -> Result<(), String> {
     let options = CheckOptions {
         path: arguments.database,
         quick: arguments.quick,

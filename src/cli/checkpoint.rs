@@ -36,7 +36,7 @@ pub struct CheckpointArgs {
 }
 
 /// Copies. The error is one sentence.
-pub fn run(arguments: &CheckpointArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &CheckpointArgs) -> Result<(), Failure> {
     if let Some(pacer) = arguments.paced_by {
         end_with(pacer).map_err(Failure::Failed)?;
         // The pacer waits for this line. One that has ended meanwhile cannot read it any more.

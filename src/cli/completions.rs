@@ -16,7 +16,7 @@ pub struct CompletionsArgs {
 }
 
 /// Prints the script.
-pub fn run(arguments: CompletionsArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command(), "logagg", &mut script);
     print(&script)

@@ -24,7 +24,7 @@ pub struct ConvertArgs {
 }
 
 /// Converts. The error is one sentence: why it could not be done.
-pub fn run(arguments: ConvertArgs) -> Result<(), String> {
+pub(crate) fn run(arguments: ConvertArgs) -> Result<(), String> {
     let bar = Bar::new();
     let converted = store::convert(&arguments.database, arguments.dedup, &mut |progress| {
         bar.show(progress);

@@ -17,7 +17,7 @@ use crate::uuid;
 
 /// What events get that lack it
 #[derive(Debug, Default, Args)]
-pub struct Fill {
+pub(super) struct Fill {
     /// Topic of the events that have none
     #[arg(long)]
     topic: Option<String>,
@@ -101,7 +101,7 @@ impl Fill {
     ///
     /// # Errors
     /// What keeps the line from being an event at all. Whether an event is legal is for the server to say.
-    pub fn event<'a>(&self, line: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
+    pub(super) fn event<'a>(&self, line: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
         let text = std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())?;
         if !text.starts_with('{') {
             return Err("not a JSON object; each line is to be one event".to_owned());
@@ -162,7 +162,7 @@ fn hash(text: &str) -> String {
 }
 
 /// The time now as RFC 3339 has it.
-pub fn now() -> String {
+pub(super) fn now() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let micros = since.map_or(0, |since| since.as_micros());
     rfc3339(i64::try_from(micros).unwrap_or(i64::MAX))

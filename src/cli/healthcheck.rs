@@ -59,7 +59,7 @@ struct Health {
 }
 
 /// Asks. The error is one sentence: why the server does not count as healthy.
-pub fn run(arguments: HealthcheckArgs) -> Result<(), String> {
+pub(crate) fn run(arguments: HealthcheckArgs) -> Result<(), String> {
     let (url, flag) = match arguments.url {
         Some(url) => (url, "--url"),
         None => {

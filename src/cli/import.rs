@@ -27,7 +27,7 @@ pub struct ImportArgs {
 }
 
 /// Imports, and prints the sums.
-pub fn run(arguments: ImportArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: ImportArgs) -> Result<(), Failure> {
     let rules = Rules {
         fill: Fill::default(),
         conflicts_fail: true,

@@ -15,7 +15,7 @@ use crate::limits::{CLIENT_BUFFER_BYTES, CLIENT_LINE_MAX_BYTES};
 
 /// Where a line stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// The number of the file among the arguments.
     file: usize,
     /// Counted from 1.
@@ -24,7 +24,7 @@ pub struct Place {
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next<'a> {
+pub(super) enum Next<'a> {
     /// A line that is not blank, without white space around it.
     Line(Place, &'a [u8]),
     /// A line that was passed over.
@@ -35,7 +35,7 @@ pub enum Next<'a> {
 }
 
 /// The lines of several files. `-` is standard input, and so is no file at all.
-pub struct Input {
+pub(super) struct Input {
     paths: Vec<PathBuf>,
     /// The number of the file that is read or, without one, comes next.
     file: usize,
@@ -64,7 +64,7 @@ struct Lines {
 impl Input {
     /// # Errors
     /// A file cannot be read, as far as that shows before it is read.
-    pub fn open(paths: &[PathBuf], from_line: u64) -> Result<Input, Failure> {
+    pub(super) fn open(paths: &[PathBuf], from_line: u64) -> Result<Input, Failure> {
         let standard = [PathBuf::from("-")];
         let paths = if paths.is_empty() { &standard } else { paths };
         let mut total = Some(0);
@@ -92,12 +92,12 @@ impl Input {
     }
 
     /// Bytes of all files together; none where that cannot be known.
-    pub fn total(&self) -> Option<u64> {
+    pub(super) fn total(&self) -> Option<u64> {
         self.total
     }
 
     /// The place as a person reads it: `FILE:LINE`.
-    pub fn name_of(&self, place: Place) -> String {
+    pub(super) fn name_of(&self, place: Place) -> String {
         let path = &self.paths[place.file];
         match is_standard(path) {
             true => format!("standard input:{}", place.line),
@@ -106,7 +106,7 @@ impl Input {
     }
 
     /// Waits for the next line, at most for a time. `passed` grows by the bytes that were read.
-    pub fn next(
+    pub(super) fn next(
         &mut self,
         interrupt: &Interrupt,
         wait: Option<Duration>,

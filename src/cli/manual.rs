@@ -41,7 +41,7 @@ fn folder(name: &str) -> Result<PathBuf, &'static str> {
 }
 
 /// Prints a page, or writes them all.
-pub fn run(arguments: ManArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: ManArgs) -> Result<(), Failure> {
     let mut command = command().disable_help_subcommand(true);
     // Gives the commands their full names and the options that all have.
     command.build();

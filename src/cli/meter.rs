@@ -10,11 +10,11 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// A bar, removed from the terminal when the last of its clones goes.
 #[derive(Clone)]
-pub struct Meter(Option<ProgressBar>);
+pub(super) struct Meter(Option<ProgressBar>);
 
 impl Meter {
     /// A bar of bytes; without a total, their number alone.
-    pub fn of_bytes(total: Option<u64>) -> Meter {
+    pub(super) fn of_bytes(total: Option<u64>) -> Meter {
         let template = match total {
             Some(_) => "{spinner} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}  {msg}",
             None => "{spinner} {bytes} {bytes_per_sec} {elapsed}  {msg}",
@@ -23,7 +23,7 @@ impl Meter {
     }
 
     /// A bar of numbers up to a total.
-    pub fn of_numbers(total: u64) -> Meter {
+    pub(super) fn of_numbers(total: u64) -> Meter {
         Meter::new(
             Some(total),
             "{spinner} [{bar:30}] {human_pos}/{human_len} {eta}  {msg}",
@@ -31,7 +31,7 @@ impl Meter {
     }
 
     /// No bar.
-    pub fn none() -> Meter {
+    pub(super) fn none() -> Meter {
         Meter(None)
     }
 
@@ -48,7 +48,7 @@ impl Meter {
     }
 
     /// Shows how far it is; the message is made only where somebody sees it.
-    pub fn show(&self, position: u64, message: impl FnOnce() -> String) {
+    pub(super) fn show(&self, position: u64, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.0 {
             bar.set_position(position);
             bar.set_message(message());
@@ -56,7 +56,7 @@ impl Meter {
     }
 
     /// Writes a line to standard error, above the bar.
-    pub fn tell(&self, line: &str) {
+    pub(super) fn tell(&self, line: &str) {
         // Where nobody can read it, the transfer goes on all the same.
         let write = || drop(writeln!(stderr(), "{line}"));
         match &self.0 {
@@ -66,7 +66,7 @@ impl Meter {
     }
 
     /// Takes the bar away.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }

@@ -1,31 +1,31 @@
 //! The command line as a whole: which subcommands there are, and what becomes of arguments that are
 //! wrong. It must never write outside standard output and standard error, and never panic on them.
 
-pub mod backup;
-pub mod bench;
-pub mod check;
-pub mod checkpoint;
-pub mod completions;
-pub mod convert;
-pub mod export;
+pub(crate) mod backup;
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod checkpoint;
+pub(crate) mod completions;
+pub(crate) mod convert;
+pub(crate) mod export;
 mod fill;
-pub mod healthcheck;
-pub mod import;
+pub(crate) mod healthcheck;
+pub(crate) mod import;
 mod input;
-pub mod manual;
+pub(crate) mod manual;
 mod meter;
 mod numbers;
 mod progress;
-pub mod publish;
-pub mod serve;
+pub(crate) mod publish;
+pub(crate) mod serve;
 mod settings;
 pub mod ship;
 pub mod signals;
-pub mod simulate;
-pub mod stats;
-pub mod tail;
+pub(crate) mod simulate;
+pub(crate) mod stats;
+pub(crate) mod tail;
 mod terminal;
-pub mod topics;
+pub(crate) mod topics;
 mod transfer;
 
 use std::env;
@@ -55,43 +55,22 @@ use tail::TailArgs;
 use topics::TopicsArgs;
 
 use crate::client::{self, Client, ClientArgs, GiveUp, Interrupt};
-use crate::config::{Config, ServeArgs};
+use crate::config::ServeArgs;
+use crate::net::Inherited;
 use crate::store::OpenError;
 use crate::text::escaped;
-
-/// What the program was asked to do.
-#[derive(Debug)]
-pub enum Command {
-    Serve(Config),
-    Check(CheckArgs),
-    Checkpoint(CheckpointArgs),
-    Convert(ConvertArgs),
-    Healthcheck(HealthcheckArgs),
-    Backup(BackupArgs),
-    Restore(RestoreArgs),
-    Publish(PublishArgs),
-    Tail(TailArgs),
-    Topics(TopicsArgs),
-    Stats(StatsArgs),
-    Export(ExportArgs),
-    Import(ImportArgs),
-    Ship(ShipArgs),
-    Simulate(SimulateArgs),
-    Bench(BenchArgs),
-    Completions(CompletionsArgs),
-    Man(ManArgs),
-}
 
 /// Every event stored once, on disk before the answer.
 #[derive(Parser)]
 #[command(name = "logagg", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
-    subcommand: CliSubcommand,
+    command: Command,
 }
 
-#[derive(Subcommand)]
-enum CliSubcommand {
+/// What the program was asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
     Serve(ServeArgs),
     Check(CheckArgs),
     Checkpoint(CheckpointArgs),
@@ -160,46 +139,53 @@ impl From<client::Stop> for Failure {
     }
 }
 
+/// Does what the arguments ask, the program's name first, and returns the exit code: 0 for done, 1 for what
+/// could not be done, 2 for an argument or a variable that is wrong.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let command = match parse(&arguments) {
+        Ok(command) => command,
+        Err(refusal) => return refusal.report(),
+    };
+    let done = match command {
+        Command::Serve(serve) => match serve.into_config() {
+            Ok(config) => serve::run(config, inherited),
+            Err(error) => return Refusal::new(error, &arguments).report(),
+        },
+        Command::Check(arguments) => check::run(arguments).map_err(Failure::Failed),
+        Command::Checkpoint(arguments) => checkpoint::run(&arguments),
+        Command::Convert(arguments) => convert::run(arguments).map_err(Failure::Failed),
+        Command::Healthcheck(arguments) => healthcheck::run(arguments).map_err(Failure::Failed),
+        Command::Backup(arguments) => backup::back_up(arguments).map_err(Failure::Failed),
+        Command::Restore(arguments) => backup::restore(arguments).map_err(Failure::Failed),
+        Command::Publish(arguments) => publish::run(arguments),
+        Command::Tail(arguments) => tail::run(arguments),
+        Command::Topics(arguments) => topics::run(arguments),
+        Command::Stats(arguments) => stats::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Ship(arguments) => ship::run(arguments),
+        Command::Simulate(arguments) => simulate::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => manual::run(arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
 /// Reads the arguments, the program's name first, and the environment. A flag beats a variable, a
 /// variable beats the default, and an empty variable counts as not set: those that this program knows
 /// are removed from the process's environment, so call this before any thread is started.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Refusal> {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+pub fn parse(arguments: &[OsString]) -> Result<Command, Refusal> {
     remove_empty_variables();
-    let cli = command()
-        .try_get_matches_from(&arguments)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let refuse = |error: clap::Error| {
-        let flag = settings::flag_of(&error, &arguments);
-        let variable = flag
-            .as_ref()
-            .and_then(|flag| settings::variable_of(flag, &arguments));
-        Refusal {
-            error,
-            flag,
-            variable,
-        }
-    };
-    match cli.map_err(refuse)?.subcommand {
-        CliSubcommand::Serve(serve) => serve.into_config().map(Command::Serve).map_err(refuse),
-        CliSubcommand::Check(check) => Ok(Command::Check(check)),
-        CliSubcommand::Checkpoint(checkpoint) => Ok(Command::Checkpoint(checkpoint)),
-        CliSubcommand::Convert(convert) => Ok(Command::Convert(convert)),
-        CliSubcommand::Healthcheck(healthcheck) => Ok(Command::Healthcheck(healthcheck)),
-        CliSubcommand::Backup(backup) => Ok(Command::Backup(backup)),
-        CliSubcommand::Restore(restore) => Ok(Command::Restore(restore)),
-        CliSubcommand::Publish(publish) => Ok(Command::Publish(publish)),
-        CliSubcommand::Tail(tail) => Ok(Command::Tail(tail)),
-        CliSubcommand::Topics(topics) => Ok(Command::Topics(topics)),
-        CliSubcommand::Stats(stats) => Ok(Command::Stats(stats)),
-        CliSubcommand::Export(export) => Ok(Command::Export(export)),
-        CliSubcommand::Import(import) => Ok(Command::Import(import)),
-        CliSubcommand::Ship(ship) => Ok(Command::Ship(ship)),
-        CliSubcommand::Simulate(simulate) => Ok(Command::Simulate(simulate)),
-        CliSubcommand::Bench(bench) => Ok(Command::Bench(bench)),
-        CliSubcommand::Completions(completions) => Ok(Command::Completions(completions)),
-        CliSubcommand::Man(man) => Ok(Command::Man(man)),
-    }
+    command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map(|cli| cli.command)
+        .map_err(|error| Refusal::new(error, arguments))
 }
 
 /// The command line; help names the variables and does not show what they hold.
@@ -210,6 +196,18 @@ fn command() -> clap::Command {
 }
 
 impl Refusal {
+    fn new(error: clap::Error, arguments: &[OsString]) -> Refusal {
+        let flag = settings::flag_of(&error, arguments);
+        let variable = flag
+            .as_ref()
+            .and_then(|flag| settings::variable_of(flag, arguments));
+        Refusal {
+            error,
+            flag,
+            variable,
+        }
+    }
+
     /// Says it, on standard error where something is wrong, and returns the exit code: 2 where something
     /// is wrong, else 0.
     pub fn report(&self) -> ExitCode {

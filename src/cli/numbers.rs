@@ -5,17 +5,17 @@ use std::ops::RangeInclusive;
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
 
 /// Reads a whole number within bounds.
-pub fn within(bounds: RangeInclusive<u64>) -> impl TypedValueParser<Value = usize> {
+pub(super) fn within(bounds: RangeInclusive<u64>) -> impl TypedValueParser<Value = usize> {
     let parser = RangedU64ValueParser::<u64>::new().range(bounds);
     parser.map(|number| usize::try_from(number).unwrap_or(usize::MAX))
 }
 
 /// So many of a thousand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share(pub u16);
+pub(super) struct Share(pub u16);
 
 /// Reads a share: a number from 0 to 1, or a percentage as in `30%`. It is rounded to thousandths.
-pub fn share(text: &str) -> Result<Share, String> {
+pub(super) fn share(text: &str) -> Result<Share, String> {
     let (number, whole) = match text.trim().strip_suffix('%') {
         Some(percents) => (percents, 100.0),
         None => (text.trim(), 1.0),

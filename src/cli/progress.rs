@@ -11,10 +11,10 @@ use crate::store::Progress;
 const TICK: Duration = Duration::from_millis(100);
 
 /// A bar, removed from the terminal when it goes.
-pub struct Bar(Option<ProgressBar>);
+pub(super) struct Bar(Option<ProgressBar>);
 
 impl Bar {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
             bar.enable_steady_tick(TICK);
@@ -22,7 +22,7 @@ impl Bar {
         }))
     }
 
-    pub fn show(&self, progress: Progress) {
+    pub(super) fn show(&self, progress: Progress) {
         let Some(bar) = &self.0 else {
             return;
         };

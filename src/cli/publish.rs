@@ -32,7 +32,7 @@ pub struct PublishArgs {
 }
 
 /// Publishes, and prints the sums.
-pub fn run(arguments: PublishArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: PublishArgs) -> Result<(), Failure> {
     let rules = Rules {
         fill: arguments.fill,
         conflicts_fail: false,

@@ -7,7 +7,7 @@ use crate::net::{Inherited, ServeError};
 use crate::{logging, net};
 
 /// Runs the server until it is told to stop.
-pub fn run(config: Config, inherited: Inherited) -> Result<(), Failure> {
+pub(crate) fn run(config: Config, inherited: Inherited) -> Result<(), Failure> {
     block_terminal_output_signal();
     let logger = logging::install(config.log_level, config.log_format);
     net::serve(config.settings, inherited, logger).map_err(|error| match error {

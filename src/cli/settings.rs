@@ -16,7 +16,7 @@ use crate::store::Limit;
 
 /// Lets a value begin with a hyphen where the option could not take it otherwise either: then it is the
 /// option's own parser that refuses it, which names the option.
-pub fn with_hyphens(argument: Arg) -> Arg {
+pub(super) fn with_hyphens(argument: Arg) -> Arg {
     if argument.is_positional() || !argument.get_action().takes_values() {
         return argument;
     }
@@ -40,7 +40,7 @@ pub fn with_hyphens(argument: Arg) -> Arg {
 }
 
 /// The flag that `error` complains about.
-pub fn flag_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+pub(super) fn flag_of(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     if error.kind() == ErrorKind::InvalidUtf8 {
         return flag_without_text(arguments);
     }
@@ -78,7 +78,7 @@ fn flag_name(option: &Arg) -> String {
 }
 
 /// The variable that gave the value of `flag`: one is set, and the flag is not in `arguments`.
-pub fn variable_of(flag: &str, arguments: &[OsString]) -> Option<String> {
+pub(super) fn variable_of(flag: &str, arguments: &[OsString]) -> Option<String> {
     if is_given(flag, arguments) {
         return None;
     }
@@ -105,7 +105,7 @@ fn is_given(flag: &str, arguments: &[OsString]) -> bool {
 }
 
 /// The end of a sentence about the value that `flag` has in this process: nothing where the flag was given.
-pub fn origin_of(flag: &str) -> String {
+pub(super) fn origin_of(flag: &str) -> String {
     let arguments: Vec<OsString> = env::args_os().collect();
     variable_of(flag, &arguments).map_or_else(String::new, |variable| {
         format!("; the value came from the environment variable {variable}")
@@ -113,7 +113,7 @@ pub fn origin_of(flag: &str) -> String {
 }
 
 /// What to say of a token that cannot be had.
-pub fn token_failure(arguments: &ClientArgs, sentence: &str) -> Failure {
+pub(super) fn token_failure(arguments: &ClientArgs, sentence: &str) -> Failure {
     let is_in_file = arguments.token_file.is_some();
     let origin = is_in_file.then(|| origin_of("--token-file"));
     Failure::Setting(format!("{sentence}{}", origin.unwrap_or_default()))

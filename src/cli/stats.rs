@@ -82,7 +82,7 @@ impl Stats {
 }
 
 /// Prints once, or shows the view until a signal comes.
-pub fn run(arguments: StatsArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: StatsArgs) -> Result<(), Failure> {
     let is_live = stdout().is_terminal() && !arguments.once && !arguments.json;
     let give_up = match is_live {
         true => GiveUp::Never,

@@ -81,7 +81,7 @@ impl FromStr for Begin {
 }
 
 /// Shows events until there are no more to show, standard output has no reader, or a signal comes.
-pub fn run(arguments: TailArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: TailArgs) -> Result<(), Failure> {
     let follows = !arguments.no_follow;
     match show(arguments) {
         // Nothing else ends one that follows, so its reader has had what it wanted.
@@ -199,7 +199,7 @@ impl Tail<'_> {
 }
 
 /// The sentence for events that cannot be shown any more.
-pub fn gap(from: u64, to: u64) -> String {
+pub(crate) fn gap(from: u64, to: u64) -> String {
     format!("the events from seq {from} to {to} have been removed by the server")
 }
 

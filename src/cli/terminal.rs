@@ -9,7 +9,7 @@ use super::Failure;
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Colour {
+pub(super) enum Colour {
     /// On a terminal, unless NO_COLOR is set
     Auto,
     Always,
@@ -18,7 +18,7 @@ pub enum Colour {
 
 impl Colour {
     /// Whether standard output is to be coloured.
-    pub fn is_wanted(self) -> bool {
+    pub(super) fn is_wanted(self) -> bool {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         match self {
             Colour::Always => true,
@@ -35,14 +35,14 @@ impl Colour {
 ///
 /// # Errors
 /// Not all of it could be written.
-pub fn print(text: &[u8]) -> Result<(), Failure> {
+pub(super) fn print(text: &[u8]) -> Result<(), Failure> {
     let mut out = stdout().lock();
     let written = out.write_all(text).and_then(|()| out.flush());
     written.map_err(cannot_write)
 }
 
 /// What it means that standard output cannot be written.
-pub fn cannot_write(error: io::Error) -> Failure {
+pub(super) fn cannot_write(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::ReaderGone,
         _ => Failure::Failed(format!("cannot write standard output: {error}")),
@@ -50,7 +50,7 @@ pub fn cannot_write(error: io::Error) -> Failure {
 }
 
 /// The number of columns of standard output; 80 where it cannot be told.
-pub fn width() -> usize {
+pub(super) fn width() -> usize {
     match tcgetwinsize(stdout()) {
         Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
         _ => 80,
@@ -58,7 +58,7 @@ pub fn width() -> usize {
 }
 
 /// Rows as aligned columns, numbers to the right. The last column is as wide as it is.
-pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -87,7 +87,7 @@ pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 /// A number with its digits in groups of three.
-pub fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

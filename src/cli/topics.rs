@@ -35,7 +35,7 @@ struct Topic {
 }
 
 /// Asks once, or as often as the arguments say, and prints a line for each topic.
-pub fn run(arguments: TopicsArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: TopicsArgs) -> Result<(), Failure> {
     let client = client_of(&arguments.client, GiveUp::After(Duration::ZERO))?;
     if arguments.json {
         let body = client.persist(|| client.get("/topics"))?;

@@ -17,11 +17,11 @@ use crate::limits;
 use crate::text::escaped;
 
 /// How long it goes on without a server where the arguments do not say.
-pub const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
+pub(super) const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
 
 /// How lines are put together
 #[derive(Debug, Args)]
-pub struct Pace {
+pub(super) struct Pace {
     /// Most events in one request
     #[arg(long, value_name = "EVENTS", default_value = "500")]
     #[arg(value_parser = within(1..=limits::RING_CAPACITY_MAX))]
@@ -37,7 +37,7 @@ pub struct Pace {
 }
 
 /// What a command makes of the lines.
-pub struct Rules {
+pub(super) struct Rules {
     pub fill: Fill,
     /// Whether an event that is stored with another content is a failure.
     pub conflicts_fail: bool,
@@ -57,7 +57,7 @@ struct Sums {
 }
 
 /// Reads, publishes, and prints the sums, also where it is cut off.
-pub fn run(
+pub(super) fn run(
     files: &[PathBuf],
     rules: Rules,
     pace: &Pace,

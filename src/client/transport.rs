@@ -26,7 +26,7 @@ use crate::limits::CLIENT_BUFFER_BYTES;
 
 /// Makes connections.
 #[derive(Debug)]
-pub struct SocketConnector {
+pub(super) struct SocketConnector {
     /// The path of a Unix socket, in place of the addresses that the name of the host has.
     pub unix: Option<PathBuf>,
     /// How long making a connection may take, and a connection be silent while something is awaited.
@@ -108,7 +108,7 @@ impl Connector<()> for SocketConnector {
 }
 
 /// One connection.
-pub struct SocketTransport {
+pub(super) struct SocketTransport {
     socket: Socket,
     buffers: LazyBuffers,
     timeout: Duration,

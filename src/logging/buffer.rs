@@ -10,7 +10,7 @@ use crate::limits::LOG_BUFFER_BYTES;
 /// Invariant: `head <= bytes.len()`, `bytes` ends with a line end, `bytes.len() - head` is within the
 /// bound, and `head` stays below half the bound.
 #[derive(Default)]
-pub struct LineBuffer {
+pub(super) struct LineBuffer {
     bytes: Vec<u8>,
     /// Bytes at the start of `bytes` that are written.
     head: usize,
@@ -33,23 +33,23 @@ struct Report {
 
 impl LineBuffer {
     /// Whether everything has been written or dropped.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// What is to be written next.
-    pub fn unwritten(&self) -> &[u8] {
+    pub(super) fn unwritten(&self) -> &[u8] {
         &self.bytes[self.head..]
     }
 
     /// Lines lost since the start.
-    pub fn dropped(&self) -> u64 {
+    pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
 
     /// Adds the line that `format` appends, without its line end, or counts it as dropped: where it
     /// does not fit, and where lines before it were lost and are not reported yet.
-    pub fn push(&mut self, format: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn push(&mut self, format: impl FnOnce(&mut Vec<u8>)) {
         if self.unreported > 0 || !self.append(format) {
             self.dropped += 1;
             self.unreported += 1;
@@ -59,13 +59,13 @@ impl LineBuffer {
     /// The number of lost lines to report with [`push_report`](Self::push_report) now. `None` where none
     /// were lost, the last report still waits, or half the room is not free yet (so that a reader that is
     /// a little too slow does not get a report for every other line).
-    pub fn owed(&self) -> Option<u64> {
+    pub(super) fn owed(&self) -> Option<u64> {
         let has_room = self.unwritten().len() <= LOG_BUFFER_BYTES / 2;
         (self.unreported > 0 && self.report.is_none() && has_room).then_some(self.unreported)
     }
 
     /// Adds the line that `format` appends as the report of [`owed`](Self::owed) lines.
-    pub fn push_report(&mut self, format: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn push_report(&mut self, format: impl FnOnce(&mut Vec<u8>)) {
         if self.append(format) {
             self.report = Some(Report {
                 end: self.bytes.len(),
@@ -76,7 +76,7 @@ impl LineBuffer {
     }
 
     /// Takes away the first `count` of the [`unwritten`](Self::unwritten) bytes, which are written.
-    pub fn consume(&mut self, count: usize) {
+    pub(super) fn consume(&mut self, count: usize) {
         if count == 0 {
             return;
         }
@@ -102,7 +102,7 @@ impl LineBuffer {
     }
 
     /// Drops all that waits and counts its lines, a partly written one included.
-    pub fn discard(&mut self) {
+    pub(super) fn discard(&mut self) {
         let lost = self.unwritten();
         let line_ends = memchr::memchr_iter(b'\n', lost).count() as u64;
         // A line end alone is the rest of a line that was complete but for it, or the end that `append`

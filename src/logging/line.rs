@@ -13,7 +13,7 @@ use log::Level;
 use crate::text::{is_special, Escape};
 
 /// Appends `time  LEVEL message`, the level aligned to the right.
-pub fn text(out: &mut Vec<u8>, time: &[u8], level: Level, message: fmt::Arguments) {
+pub(super) fn text(out: &mut Vec<u8>, time: &[u8], level: Level, message: fmt::Arguments) {
     out.extend_from_slice(time);
     out.extend_from_slice(match level {
         Level::Error => b" ERROR ",
@@ -27,7 +27,7 @@ pub fn text(out: &mut Vec<u8>, time: &[u8], level: Level, message: fmt::Argument
 
 /// Appends one JSON object: `time`, `level`, `message` and a member for each key-value. Numbers and
 /// booleans stay what they are, everything else becomes a string.
-pub fn json(
+pub(super) fn json(
     out: &mut Vec<u8>,
     time: &[u8],
     level: Level,

@@ -20,7 +20,7 @@ use rustix::io::{write, Errno};
 use super::buffer::LineBuffer;
 use crate::limits::LOG_WRITE_BYTES;
 
-pub struct Output {
+pub(super) struct Output {
     target: Target,
     failed: bool,
 }
@@ -32,7 +32,7 @@ enum Target {
 }
 
 impl Output {
-    pub fn new(out: BorrowedFd<'static>) -> Output {
+    pub(super) fn new(out: BorrowedFd<'static>) -> Output {
         let is_file = fstat(out)
             .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
         let target = if is_file {
@@ -49,13 +49,13 @@ impl Output {
     }
 
     /// Whether the last [`write`](Self::write) ended in an error and discarded lines.
-    pub fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         self.failed
     }
 
     /// Writes from `buffer` until it is empty or writing would block. On an error (the reader is gone,
     /// the disk is full) what waits is discarded; the next call tries again.
-    pub fn write(&mut self, buffer: &mut LineBuffer) {
+    pub(super) fn write(&mut self, buffer: &mut LineBuffer) {
         self.failed = false;
         while !buffer.is_empty() {
             match self.write_piece(buffer.unwritten()) {
@@ -71,7 +71,7 @@ impl Output {
     }
 
     /// Waits until standard error may take more, at most `longest`.
-    pub fn wait(&self, longest: Duration) {
+    pub(super) fn wait(&self, longest: Duration) {
         // A failed or interrupted poll ends the wait early; the caller looks at its own clock.
         let _ = self.poll(longest);
     }

@@ -9,14 +9,14 @@ use crate::api::json::write_to;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     Prometheus,
     OpenMetrics,
 }
 
 impl Format {
     /// The media type that an answer names.
-    pub fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
             Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -26,7 +26,7 @@ impl Format {
 
 /// What is counted or measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Only ever grows while the process lives, or over the life of the database.
     Counter,
     Gauge,
@@ -36,13 +36,13 @@ pub enum Kind {
 }
 
 /// A page of samples that is being written.
-pub struct Exposition {
+pub(super) struct Exposition {
     format: Format,
     out: Vec<u8>,
 }
 
 impl Exposition {
-    pub fn new(format: Format) -> Exposition {
+    pub(super) fn new(format: Format) -> Exposition {
         Exposition {
             format,
             out: Vec::with_capacity(16 * 1024),
@@ -50,24 +50,24 @@ impl Exposition {
     }
 
     /// A count; `name` is without the `_total` that its sample has.
-    pub fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+    pub(super) fn counter(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, Kind::Counter, help);
         write_to(&mut self.out, format_args!("{name}_total {value}\n"));
     }
 
-    pub fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, Kind::Gauge, help);
         write_to(&mut self.out, format_args!("{name} {value}\n"));
     }
 
     /// A constant; `name` is without the `_info` that its sample has, `labels` as they stand in braces.
-    pub fn info(&mut self, name: &str, help: &str, labels: &str) {
+    pub(super) fn info(&mut self, name: &str, help: &str, labels: &str) {
         self.family(name, Kind::Info, help);
         write_to(&mut self.out, format_args!("{name}_info{{{labels}}} 1\n"));
     }
 
     /// What stands once in front of all samples of a name.
-    pub fn family(&mut self, name: &str, kind: Kind, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let (suffix, kind) = match (self.format, kind) {
             // OpenMetrics names the family, the older format the sample.
             (Format::Prometheus, Kind::Counter) => ("_total", "counter"),
@@ -86,7 +86,7 @@ impl Exposition {
 
     /// The samples of one histogram, behind its [`Exposition::family`]. `labels` stand as in braces, with
     /// a comma behind the last; a value is divided by `unit` and then shown.
-    pub fn histogram<const N: usize>(
+    pub(super) fn histogram<const N: usize>(
         &mut self,
         name: &str,
         labels: &str,
@@ -119,7 +119,7 @@ impl Exposition {
     }
 
     /// The page as it is sent.
-    pub fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
         if self.format == Format::OpenMetrics {
             self.out.extend_from_slice(b"# EOF\n");
         }
@@ -129,7 +129,7 @@ impl Exposition {
 
 /// In what a histogram counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub(super) enum Unit {
     /// Shown in seconds.
     Microseconds,
     One,
@@ -145,7 +145,7 @@ impl Unit {
 }
 
 /// Microseconds as seconds in decimal, exactly.
-pub fn seconds(micros: u64) -> String {
+pub(super) fn seconds(micros: u64) -> String {
     let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

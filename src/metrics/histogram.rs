@@ -4,7 +4,7 @@
 /// A histogram over `N` ascending upper bounds, which belong to their intervals, and one interval more
 /// for what lies above the last. Values are whole numbers of a unit that the owner knows.
 #[derive(Clone, Copy, Debug)]
-pub struct Histogram<const N: usize> {
+pub(super) struct Histogram<const N: usize> {
     bounds: &'static [u64; N],
     counts: [u64; N],
     above: u64,
@@ -12,7 +12,7 @@ pub struct Histogram<const N: usize> {
 }
 
 impl<const N: usize> Histogram<N> {
-    pub const fn new(bounds: &'static [u64; N]) -> Self {
+    pub(super) const fn new(bounds: &'static [u64; N]) -> Self {
         Histogram {
             bounds,
             counts: [0; N],
@@ -22,28 +22,28 @@ impl<const N: usize> Histogram<N> {
     }
 
     /// Counts one value.
-    pub fn observe(&mut self, value: u64) {
+    pub(super) fn observe(&mut self, value: u64) {
         self.observe_at(place(self.bounds, value), value);
     }
 
     /// Counts one value whose [`place`] among the bounds is known.
-    pub fn observe_at(&mut self, place: usize, value: u64) {
+    pub(super) fn observe_at(&mut self, place: usize, value: u64) {
         *self.counts.get_mut(place).unwrap_or(&mut self.above) += 1;
         self.sum = self.sum.saturating_add(value);
     }
 
     /// How many values were counted.
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.counts.iter().sum::<u64>() + self.above
     }
 
     /// What the values come to together.
-    pub fn sum(&self) -> u64 {
+    pub(super) fn sum(&self) -> u64 {
         self.sum
     }
 
     /// Each bound with the number of values up to it.
-    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    pub(super) fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut total = 0;
         self.bounds
             .iter()
@@ -56,7 +56,7 @@ impl<const N: usize> Histogram<N> {
 }
 
 /// The interval that a value belongs to, counted from 0.
-pub fn place(bounds: &[u64], value: u64) -> usize {
+pub(super) fn place(bounds: &[u64], value: u64) -> usize {
     bounds.partition_point(|bound| *bound < value)
 }
 

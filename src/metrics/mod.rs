@@ -18,7 +18,7 @@ use crate::api::endpoint::Endpoint;
 use crate::api::watch::Stats;
 use crate::http::{Request, Response};
 
-pub use exposition::Format;
+pub(crate) use exposition::Format;
 
 /// Microseconds, up to 10 s: from an answer out of memory to a disk that hangs.
 const TIMES: [u64; 16] = [

@@ -10,7 +10,7 @@ use super::exposition::{seconds, Exposition};
 
 /// Adds the samples that all Prometheus clients have under these names. The process has run since
 /// `started`, in microseconds since 1970-01-01T00:00:00Z.
-pub fn expose(page: &mut Exposition, started: i64) {
+pub(super) fn expose(page: &mut Exposition, started: i64) {
     page.counter(
         "process_cpu_seconds",
         "Total user and system CPU time spent in seconds.",

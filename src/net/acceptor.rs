@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::limits;
 
 /// The listening sockets.
-pub struct Acceptor {
+pub(super) struct Acceptor {
     listening: Vec<Listening>,
     paused_until: u64,
     /// Pauses since the log was last told of one.
@@ -29,7 +29,11 @@ struct Listening {
 
 impl Acceptor {
     /// Registers the listeners with tokens from `first` on.
-    pub fn new(listeners: Vec<Listener>, registry: &Registry, first: usize) -> io::Result<Self> {
+    pub(super) fn new(
+        listeners: Vec<Listener>,
+        registry: &Registry,
+        first: usize,
+    ) -> io::Result<Self> {
         let mut listening = Vec::with_capacity(listeners.len());
         for (at, mut listener) in listeners.into_iter().enumerate() {
             listener.register(registry, Token(first + at))?;
@@ -48,21 +52,21 @@ impl Acceptor {
     }
 
     /// The listener of that index is ready. It may have been closed meanwhile.
-    pub fn set_ready(&mut self, at: usize) {
+    pub(super) fn set_ready(&mut self, at: usize) {
         if let Some(listening) = self.listening.get_mut(at) {
             listening.ready = true;
         }
     }
 
     /// A new turn: each listener may give [`limits::ACCEPTS_PER_TURN`] connections.
-    pub fn begin_turn(&mut self) {
+    pub(super) fn begin_turn(&mut self) {
         for listening in &mut self.listening {
             listening.budget = limits::ACCEPTS_PER_TURN;
         }
     }
 
     /// The next connection that waits, if this turn may still take one.
-    pub fn accept(&mut self, now: Now) -> Option<Stream> {
+    pub(super) fn accept(&mut self, now: Now) -> Option<Stream> {
         if now.mono_ms < self.paused_until {
             return None;
         }
@@ -101,7 +105,7 @@ impl Acceptor {
     }
 
     /// There is no room for more than these connections: accepting waits until one has gone.
-    pub fn tell_full(&mut self, connections: usize, now: Now) {
+    pub(super) fn tell_full(&mut self, connections: usize, now: Now) {
         if self.may_tell(now) {
             log::warn!(
                 "accepting waits: {connections} connections are open, as many as may be; whoever connects \
@@ -121,13 +125,13 @@ impl Acceptor {
     }
 
     /// When there is a connection to be accepted, given that there is room for it.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(super) fn deadline(&self) -> Option<u64> {
         let waiting = self.listening.iter().any(|listening| listening.ready);
         waiting.then_some(self.paused_until)
     }
 
     /// Stops listening on sockets that others keep open: who waits there is left to the next server.
-    pub fn leave_inherited(&mut self, registry: &Registry) {
+    pub(super) fn leave_inherited(&mut self, registry: &Registry) {
         self.listening.retain_mut(|listening| {
             let listener = &mut listening.listener;
             if listener.is_inherited() {
@@ -141,7 +145,7 @@ impl Acceptor {
     }
 
     /// Stops listening.
-    pub fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.listening.clear();
     }
 }

@@ -14,7 +14,7 @@ use crate::limits::READ_WAIT_MAX_MS;
 
 /// What a try to read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadOutcome {
+pub(super) enum ReadOutcome {
     /// Bytes, or the end, have gone to the connection.
     Progress,
     /// The socket has no more for now.
@@ -25,7 +25,7 @@ pub enum ReadOutcome {
 
 /// A connected client. Named by slab key and generation, so that a late answer to one that has gone
 /// cannot reach the stranger who got its key.
-pub struct Client<S> {
+pub(super) struct Client<S> {
     pub socket: S,
     pub conn: Conn,
     pub generation: u32,
@@ -71,7 +71,7 @@ pub struct Client<S> {
 }
 
 impl<S: Wire> Client<S> {
-    pub fn new(socket: S, conn: Conn, generation: u32, peer: Peer) -> Self {
+    pub(super) fn new(socket: S, conn: Conn, generation: u32, peer: Peer) -> Self {
         Self {
             socket,
             conn,
@@ -100,12 +100,12 @@ impl<S: Wire> Client<S> {
     }
 
     /// Its name, under which an answer or a deadline comes back: the slab key below, the generation above.
-    pub fn ticket(&self, key: usize) -> Ticket {
+    pub(super) fn ticket(&self, key: usize) -> Ticket {
         u64::from(self.generation) << 32 | key as u64
     }
 
     /// Reads once from the socket into the connection.
-    pub fn read(&mut self, buffer: &mut [u8], now: Now) -> ReadOutcome {
+    pub(super) fn read(&mut self, buffer: &mut [u8], now: Now) -> ReadOutcome {
         self.read_at = now.mono_ms;
         loop {
             match self.socket.read(buffer) {
@@ -133,7 +133,7 @@ impl<S: Wire> Client<S> {
     }
 
     /// Writes what waits, as far as the socket takes it. An error means that the socket is broken.
-    pub fn write(&mut self, now: Now) -> io::Result<()> {
+    pub(super) fn write(&mut self, now: Now) -> io::Result<()> {
         while self.writable && !self.conn.output().is_empty() {
             self.written_at = now.mono_ms;
             match self.socket.write(self.conn.output()) {
@@ -152,25 +152,25 @@ impl<S: Wire> Client<S> {
     }
 
     /// The application has taken its request and so many bytes of body.
-    pub fn wait_for_commit(&mut self, in_hand: usize) {
+    pub(super) fn wait_for_commit(&mut self, in_hand: usize) {
         self.waits_for_commit = true;
         self.in_hand = in_hand;
     }
 
     /// The application is done with its request.
-    pub fn has_committed(&mut self) {
+    pub(super) fn has_committed(&mut self) {
         self.waits_for_commit = false;
         self.in_hand = 0;
     }
 
     /// It has to wait for memory; false where it does so already.
-    pub fn pause(&mut self, now: Now) -> bool {
+    pub(super) fn pause(&mut self, now: Now) -> bool {
         self.paused_since.get_or_insert(now.mono_ms);
         !std::mem::replace(&mut self.is_paused, true)
     }
 
     /// Whether it has waited for memory for so long.
-    pub fn is_paused_for(&self, pause_ms: u64, now: Now) -> bool {
+    pub(super) fn is_paused_for(&self, pause_ms: u64, now: Now) -> bool {
         self.is_paused
             && self
                 .paused_since
@@ -179,7 +179,7 @@ impl<S: Wire> Client<S> {
 
     /// Until when its peer must have sent or taken something. While it waits for memory it is not read, and
     /// nothing can be said of what it sends.
-    pub fn peer_deadline(&self) -> Option<u64> {
+    pub(super) fn peer_deadline(&self) -> Option<u64> {
         if self.is_paused {
             self.conn.send_deadline()
         } else {
@@ -188,14 +188,14 @@ impl<S: Wire> Client<S> {
     }
 
     /// Whether the socket has been tried, at that time or later, for all that the connection waits for.
-    pub fn was_tried_since(&self, at: u64) -> bool {
+    pub(super) fn was_tried_since(&self, at: u64) -> bool {
         let reads = self.conn.wants_read() && !self.is_paused;
         let writes = !self.conn.output().is_empty();
         (!reads || self.read_at >= at) && (!writes || self.written_at >= at)
     }
 
     /// When it wants to be looked at again.
-    pub fn deadline(&self, pause_ms: u64) -> Option<u64> {
+    pub(super) fn deadline(&self, pause_ms: u64) -> Option<u64> {
         let since = self.paused_since.filter(|_| self.is_paused);
         let paused = since.map(|since| since + pause_ms);
         let beat = self.stream.as_ref().map(|stream| stream.beat_at);
@@ -209,6 +209,6 @@ impl<S: Wire> Client<S> {
 }
 
 /// The slab key in a client's name.
-pub fn key_of(ticket: Ticket) -> usize {
+pub(super) fn key_of(ticket: Ticket) -> usize {
     (ticket & u64::from(u32::MAX)) as usize
 }

@@ -9,23 +9,23 @@ use std::collections::BinaryHeap;
 
 /// The timers, by a key that the caller chooses.
 #[derive(Debug, Default)]
-pub struct Deadlines {
+pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<(u64, u64)>>,
 }
 
 impl Deadlines {
     /// Asks for `key` to come back at `at`.
-    pub fn push(&mut self, at: u64, key: u64) {
+    pub(super) fn push(&mut self, at: u64, key: u64) {
         self.heap.push(Reverse((at, key)));
     }
 
     /// The earliest time at which something may be due.
-    pub fn next(&self) -> Option<u64> {
+    pub(super) fn next(&self) -> Option<u64> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Takes out a key that is due.
-    pub fn pop_due(&mut self, now: u64) -> Option<u64> {
+    pub(super) fn pop_due(&mut self, now: u64) -> Option<u64> {
         if self.next()? > now {
             return None;
         }
@@ -33,7 +33,7 @@ impl Deadlines {
     }
 
     /// Whether `key` will come back at `at`. Looks at all timers, so only for checks.
-    pub fn holds(&self, at: u64, key: u64) -> bool {
+    pub(super) fn holds(&self, at: u64, key: u64) -> bool {
         self.heap.iter().any(|Reverse(timer)| *timer == (at, key))
     }
 }

@@ -13,7 +13,7 @@ pub const PROGRAM: &str = "/proc/self/exe";
 
 /// The helper, and when it is needed next.
 #[derive(Default)]
-pub struct Helper {
+pub(super) struct Helper {
     child: Option<Child>,
     /// When to look again, in `mono_ms`.
     at: Option<u64>,
@@ -21,7 +21,7 @@ pub struct Helper {
 
 impl Helper {
     /// Starts a helper where one is wanted, and tells of one that has ended.
-    pub fn turn(&mut self, app: &mut App, now: Now) {
+    pub(super) fn turn(&mut self, app: &mut App, now: Now) {
         if self.at.is_some_and(|at| now.mono_ms < at) {
             return;
         }
@@ -67,7 +67,7 @@ impl Helper {
     }
 
     /// When to look at it next, or whether one is wanted again.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(super) fn deadline(&self) -> Option<u64> {
         self.at
     }
 }

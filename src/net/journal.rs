@@ -19,7 +19,7 @@ use crate::limits;
 use crate::metrics::{Metrics, Took};
 
 /// A request whose head is complete, until its answer.
-pub struct Exchange {
+pub(super) struct Exchange {
     /// Microseconds since the start.
     began: u64,
     endpoint: Endpoint,
@@ -54,7 +54,7 @@ struct Access {
 
 /// Who asked. Nobody knows who it is behind a Unix socket.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Peer(Option<SocketAddr>);
+pub(super) struct Peer(Option<SocketAddr>);
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,7 +63,7 @@ impl fmt::Display for Peer {
 }
 
 /// The requests that this turn has answered.
-pub struct Journal {
+pub(super) struct Journal {
     logs_access: bool,
     started: Instant,
     /// When this turn began, in microseconds since the start.
@@ -72,7 +72,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    pub fn new(logs_access: bool, started: Instant) -> Journal {
+    pub(super) fn new(logs_access: bool, started: Instant) -> Journal {
         Journal {
             logs_access: logs_access && log::log_enabled!(log::Level::Info),
             started,
@@ -82,7 +82,7 @@ impl Journal {
     }
 
     /// What comes from now on has come at this time.
-    pub fn set_now(&mut self, now: Instant) {
+    pub(super) fn set_now(&mut self, now: Instant) {
         self.turn = self.micros(now);
     }
 
@@ -92,12 +92,12 @@ impl Journal {
     }
 
     /// The name of a new connection's peer, where it will be needed.
-    pub fn peer(&self, stream: &impl Wire) -> Peer {
+    pub(super) fn peer(&self, stream: &impl Wire) -> Peer {
         Peer(self.logs_access.then(|| stream.peer()).flatten())
     }
 
     /// The client has a request in hand. Only the first call for a request counts.
-    pub fn begin(&self, client: &mut Client<impl Wire>) {
+    pub(super) fn begin(&self, client: &mut Client<impl Wire>) {
         if client.exchange.is_some() {
             return;
         }
@@ -118,7 +118,12 @@ impl Journal {
     }
 
     /// Answers the request in hand.
-    pub fn respond(&mut self, client: &mut Client<impl Wire>, response: &Response, now: Now) {
+    pub(super) fn respond(
+        &mut self,
+        client: &mut Client<impl Wire>,
+        response: &Response,
+        now: Now,
+    ) {
         let is_head = client
             .exchange
             .as_ref()
@@ -130,7 +135,12 @@ impl Journal {
 
     /// The client has been answered, with so many bytes of body: the request in hand, or where there is none
     /// what should have become one.
-    pub fn answered(&mut self, client: &mut Client<impl Wire>, status: u16, bytes: Option<usize>) {
+    pub(super) fn answered(
+        &mut self,
+        client: &mut Client<impl Wire>,
+        status: u16,
+        bytes: Option<usize>,
+    ) {
         let (began, endpoint, line) = match client.exchange.take() {
             Some(exchange) => (exchange.began, exchange.endpoint, exchange.line),
             None => (self.turn, Endpoint::Other, None),
@@ -148,18 +158,18 @@ impl Journal {
     }
 
     /// The connection itself has refused what came.
-    pub fn refused(&mut self, client: &mut Client<impl Wire>, status: u16) {
+    pub(super) fn refused(&mut self, client: &mut Client<impl Wire>, status: u16) {
         log::debug!("a connection was refused with {status}");
         self.answered(client, status, None);
     }
 
     /// Whether so many have been answered that [`Journal::settle`] should not wait for the turn's end.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.answered.len() >= limits::ANSWERED_AT_ONCE
     }
 
     /// Tells of those that have been answered, at this time, and of the lines that the log has lost.
-    pub fn settle(&mut self, now: Instant, log_lines_dropped: u64, metrics: &mut Metrics) {
+    pub(super) fn settle(&mut self, now: Instant, log_lines_dropped: u64, metrics: &mut Metrics) {
         let now = self.micros(now);
         let mut last = (now, Took::from_micros(0));
         for done in self.answered.drain(..) {

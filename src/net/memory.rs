@@ -20,7 +20,7 @@ use crate::limits::{
 
 /// What one client holds, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Share {
+pub(super) struct Share {
     /// Of requests that are not answered yet.
     pub received: usize,
     /// Of answers that it has not taken.
@@ -31,7 +31,7 @@ pub struct Share {
 
 /// A part of the memory for answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Answers {
+pub(super) enum Answers {
     #[default]
     Small,
     Long,
@@ -39,7 +39,7 @@ pub enum Answers {
 
 /// Who holds how much, and who waits.
 #[derive(Debug)]
-pub struct SharedMemory {
+pub(super) struct SharedMemory {
     small: Part,
     large: Part,
     small_answers: Part,
@@ -76,7 +76,7 @@ impl Part {
 
 impl SharedMemory {
     /// `limit` is in bytes, and for all clients together.
-    pub fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         let (small, answers) = (limit / 8, limit / 4);
         let small_answers = limit / ANSWER_SMALL_SHARE;
         Self {
@@ -97,7 +97,7 @@ impl SharedMemory {
     }
 
     /// A client's share has changed.
-    pub fn account(&mut self, before: Share, after: Share) {
+    pub(super) fn account(&mut self, before: Share, after: Share) {
         self.part(before.received).held -= before.received;
         self.part(after.received).held += after.received;
         self.answers_of(before).held -= before.to_send;
@@ -113,7 +113,7 @@ impl SharedMemory {
 
     /// How many of the bytes that are `wanted` a client may receive that has `received` so many. Where
     /// there is no room, the first to ask becomes the exempt.
-    pub fn may_receive(&mut self, ticket: Ticket, received: usize, wanted: usize) -> usize {
+    pub(super) fn may_receive(&mut self, ticket: Ticket, received: usize, wanted: usize) -> usize {
         if self.exempt == Some(ticket) {
             return wanted;
         }
@@ -135,18 +135,18 @@ impl SharedMemory {
     }
 
     /// Whether there is room for long answers.
-    pub fn may_answer_at_length(&self) -> bool {
+    pub(super) fn may_answer_at_length(&self) -> bool {
         self.answers.has_room()
     }
 
     /// Whether memory for answers is short: then each client has its answers taken before it gets the next,
     /// and [`SharedMemory::place`] has to be asked.
-    pub fn is_short(&self) -> bool {
+    pub(super) fn is_short(&self) -> bool {
         !self.answers.has_room() || self.small_answers.is_half_full()
     }
 
     /// Where an answer of so many bytes goes while memory is not short.
-    pub fn place_of(bytes: usize) -> Answers {
+    pub(super) fn place_of(bytes: usize) -> Answers {
         if bytes > ANSWER_SMALL_BYTES {
             Answers::Long
         } else {
@@ -156,7 +156,7 @@ impl SharedMemory {
 
     /// Where an answer of so many bytes goes; none where it has to wait. One that is small by its kind
     /// (`is_fixed`) has all of the memory for small answers, others that happen to be small have half of it.
-    pub fn place(&self, bytes: usize, is_fixed: bool) -> Option<Answers> {
+    pub(super) fn place(&self, bytes: usize, is_fixed: bool) -> Option<Answers> {
         let is_small = is_fixed || bytes <= ANSWER_SMALL_BYTES;
         let has_room = if is_fixed {
             self.small_answers.has_room()
@@ -173,13 +173,13 @@ impl SharedMemory {
     }
 
     /// Whether a stream may begin with so many bytes.
-    pub fn may_stream(&self, bytes: usize) -> bool {
+    pub(super) fn may_stream(&self, bytes: usize) -> bool {
         self.may_answer_at_length() || bytes <= OWN_SHARE_BYTES
     }
 
     /// How many bytes the client of a stream may be given more. Streams leave half of the memory for
     /// answers to others; beyond that one whose reader has taken everything still gets a little.
-    pub fn stream_room(&self, share: Share) -> usize {
+    pub(super) fn stream_room(&self, share: Share) -> usize {
         if self.answers.held < self.answers.limit / 2 {
             STREAM_SLICE_BYTES
         } else if share.to_send == 0 {
@@ -190,7 +190,7 @@ impl SharedMemory {
     }
 
     /// This client has received its request, or has gone.
-    pub fn done_receiving(&mut self, ticket: Ticket) {
+    pub(super) fn done_receiving(&mut self, ticket: Ticket) {
         if self.exempt == Some(ticket) {
             self.exempt = None;
         }
@@ -198,7 +198,7 @@ impl SharedMemory {
 
     /// This client, which has `received` so many bytes and may receive no more, waits for
     /// [`SharedMemory::wake`].
-    pub fn wait(&mut self, key: usize, received: usize) {
+    pub(super) fn wait(&mut self, key: usize, received: usize) {
         // A small one for which there is room waits to become a large one.
         let part = if self.part(received).has_room() {
             &mut self.large
@@ -209,7 +209,7 @@ impl SharedMemory {
     }
 
     /// This client's answer waits for [`SharedMemory::wake`].
-    pub fn wait_to_answer(&mut self, key: usize, is_fixed: bool) {
+    pub(super) fn wait_to_answer(&mut self, key: usize, is_fixed: bool) {
         let part = if is_fixed {
             &mut self.small_answers
         } else {
@@ -221,7 +221,7 @@ impl SharedMemory {
     /// Calls `wakes` for those who may try again: all who may receive more, else one if nobody is exempt,
     /// and one of each kind who may be answered; what its answer takes decides about the next. `wakes` says whether
     /// somebody was waiting under that key.
-    pub fn wake(&mut self, mut wakes: impl FnMut(usize) -> bool) {
+    pub(super) fn wake(&mut self, mut wakes: impl FnMut(usize) -> bool) {
         for part in [&mut self.small, &mut self.large] {
             if part.has_room() {
                 part.waiting.drain(..).for_each(|key| _ = wakes(key));
@@ -246,13 +246,13 @@ impl SharedMemory {
     }
 
     /// Whether this client will be woken.
-    pub fn is_waiting(&self, key: usize) -> bool {
+    pub(super) fn is_waiting(&self, key: usize) -> bool {
         let parts = [&self.small, &self.large, &self.small_answers, &self.answers];
         parts.iter().any(|part| part.waiting.contains(&key))
     }
 
     /// Panics when the sums are not those of the clients' shares.
-    pub fn check_invariants(&self, shares: impl Iterator<Item = Share>) {
+    pub(super) fn check_invariants(&self, shares: impl Iterator<Item = Share>) {
         let mut sums = [0, 0, 0, 0];
         for share in shares {
             sums[usize::from(share.received >= SMALL_SHARE_BYTES)] += share.received;

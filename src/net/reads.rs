@@ -16,7 +16,7 @@ use crate::limits::READS_AT_WORK;
 const QUEUES: usize = 3;
 
 /// A client's request that waits to read.
-pub struct Read {
+pub(super) struct Read {
     /// Its page, where it has begun.
     pub page: Option<Box<PageRequest>>,
     /// When it came or had its last slice, in `mono_ms`.
@@ -25,7 +25,7 @@ pub struct Read {
 
 /// The requests of all clients that wait to read.
 #[derive(Default)]
-pub struct Reads {
+pub(super) struct Reads {
     /// Requests that are little work, those that have not begun, and pages at work.
     small: VecDeque<Ticket>,
     new: VecDeque<Ticket>,
@@ -40,7 +40,7 @@ pub struct Reads {
 
 impl Reads {
     /// A request that has not begun waits for its turn.
-    pub fn push_new(&mut self, ticket: Ticket, effort: Effort) {
+    pub(super) fn push_new(&mut self, ticket: Ticket, effort: Effort) {
         match effort {
             Effort::Small => self.small.push_back(ticket),
             Effort::Slice => self.new.push_back(ticket),
@@ -48,12 +48,12 @@ impl Reads {
     }
 
     /// A page at work waits for its next turn.
-    pub fn push_at_work(&mut self, ticket: Ticket) {
+    pub(super) fn push_at_work(&mut self, ticket: Ticket) {
         self.at_work.push_back(ticket);
     }
 
     /// A request waits for a place among those at work.
-    pub fn push_waiting(&mut self, ticket: Ticket) {
+    pub(super) fn push_waiting(&mut self, ticket: Ticket) {
         self.waiting.push_back(ticket);
     }
 
@@ -62,13 +62,13 @@ impl Reads {
     }
 
     /// Whether a page that has just begun may go on: there is a place, and nobody has waited longer for it.
-    pub fn may_begin(&self) -> bool {
+    pub(super) fn may_begin(&self) -> bool {
         self.has_place() && self.waiting.is_empty()
     }
 
     /// Whose turn it is, and whether a place is kept for it. Unless `may_be_long`, those that take more than a
     /// slice have no turn.
-    pub fn next(&mut self, may_be_long: bool) -> Option<(Ticket, bool)> {
+    pub(super) fn next(&mut self, may_be_long: bool) -> Option<(Ticket, bool)> {
         if self.has_place() && may_be_long {
             if let Some(ticket) = self.waiting.pop_front() {
                 return Some((ticket, true));
@@ -90,19 +90,19 @@ impl Reads {
     }
 
     /// Whether requests wait that have not begun. Others that come must not overtake them.
-    pub fn has_new(&self) -> bool {
+    pub(super) fn has_new(&self) -> bool {
         !self.small.is_empty() || !self.new.is_empty() || !self.waiting.is_empty()
     }
 
     /// Whether it is somebody's turn.
-    pub fn is_any_queued(&self, may_be_long: bool) -> bool {
+    pub(super) fn is_any_queued(&self, may_be_long: bool) -> bool {
         let is_one_long =
             || !self.at_work.is_empty() || (self.has_place() && !self.waiting.is_empty());
         !self.small.is_empty() || !self.new.is_empty() || (may_be_long && is_one_long())
     }
 
     /// Whether a client stands in a queue. Looks at all of them, so only for checks.
-    pub fn holds(&self, ticket: Ticket) -> bool {
+    pub(super) fn holds(&self, ticket: Ticket) -> bool {
         let queues = [&self.small, &self.new, &self.at_work, &self.waiting];
         queues.iter().any(|queue| queue.contains(&ticket))
     }

@@ -11,7 +11,7 @@ use crate::clock::Now;
 use crate::limits::{HEARTBEAT_MS, STREAM_PAUSE_MS};
 
 /// A client's stream.
-pub struct Stream {
+pub(super) struct Stream {
     pub source: Source,
     /// It stands in one of the lists of [`Streams`], and its entry there is good.
     pub queued: bool,
@@ -21,7 +21,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub fn new(source: Source, fed: Fed, now: Now) -> Self {
+    pub(super) fn new(source: Source, fed: Fed, now: Now) -> Self {
         Self {
             source,
             queued: false,
@@ -33,7 +33,7 @@ impl Stream {
 
 /// The streams of all clients.
 #[derive(Default)]
-pub struct Streams {
+pub(super) struct Streams {
     /// How many there are, and how many of them are streams of events.
     pub count: usize,
     pub subscribers: usize,
@@ -56,7 +56,7 @@ pub struct Streams {
 
 impl Streams {
     /// Queues a stream according to how it stands; one that has everything waits for the next commit.
-    pub fn queue(&mut self, ticket: Ticket, stream: &mut Stream) {
+    pub(super) fn queue(&mut self, ticket: Ticket, stream: &mut Stream) {
         if std::mem::replace(&mut stream.queued, true) {
             return;
         }
@@ -68,13 +68,13 @@ impl Streams {
     }
 
     /// Queues one at once that stands anywhere.
-    pub fn urge(&mut self, ticket: Ticket, stream: &mut Stream) {
+    pub(super) fn urge(&mut self, ticket: Ticket, stream: &mut Stream) {
         stream.queued = true;
         self.recent.push_back(ticket);
     }
 
     /// Queues one that cannot be served for want of memory.
-    pub fn starve(&mut self, ticket: Ticket, stream: &mut Stream, until: u64) {
+    pub(super) fn starve(&mut self, ticket: Ticket, stream: &mut Stream, until: u64) {
         stream.queued = true;
         self.starved.push(ticket);
         self.starved_until = until;
@@ -83,7 +83,7 @@ impl Streams {
     /// There is something new behind `head`, or a time has come: whom that concerns is served. Those at the
     /// head are told at once of the first commit, and of several at a time where one follows the other: each
     /// costs a write to each of them.
-    pub fn wake(&mut self, head: u64, now: Now) {
+    pub(super) fn wake(&mut self, head: u64, now: Now) {
         self.is_behind |= head != self.head;
         self.head = head;
         if self.is_behind && now.mono_ms >= self.told_again_at {
@@ -97,7 +97,7 @@ impl Streams {
     }
 
     /// Takes out who is served next: of those served from memory, or of the others.
-    pub fn next(&mut self, from_memory: bool) -> Option<Ticket> {
+    pub(super) fn next(&mut self, from_memory: bool) -> Option<Ticket> {
         if from_memory {
             self.recent.pop_front()
         } else {
@@ -106,19 +106,19 @@ impl Streams {
     }
 
     /// Whether somebody can be served.
-    pub fn is_any_queued(&self) -> bool {
+    pub(super) fn is_any_queued(&self) -> bool {
         !self.recent.is_empty() || !self.stored.is_empty()
     }
 
     /// Whether somebody stands in a queue. Looks at all of them, so only for checks.
-    pub fn holds(&self, ticket: Ticket) -> bool {
+    pub(super) fn holds(&self, ticket: Ticket) -> bool {
         let waiting = self.at_head.iter().chain(&self.starved);
         let mut all = waiting.chain(&self.recent).chain(&self.stored);
         all.any(|known| *known == ticket)
     }
 
     /// Empties the queues: nobody is left who could be served.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.recent.clear();
         self.stored.clear();
         self.at_head.clear();
@@ -126,7 +126,7 @@ impl Streams {
     }
 
     /// When those for whom there was no memory are tried again, or those at the head are told of a commit.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(super) fn deadline(&self) -> Option<u64> {
         let starved = (!self.starved.is_empty()).then_some(self.starved_until);
         let behind = (self.is_behind && !self.at_head.is_empty()).then_some(self.told_again_at);
         starved.into_iter().chain(behind).min()

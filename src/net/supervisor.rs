@@ -16,7 +16,7 @@ use crate::clock::Now;
 use crate::limits;
 
 /// Who is to be told, and when again.
-pub struct Supervisor {
+pub(super) struct Supervisor {
     socket: Option<UnixDatagram>,
     /// Milliseconds between two signs of life; none where none is asked for.
     interval_ms: Option<u64>,
@@ -27,7 +27,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// The supervisor that the environment names (`NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`).
-    pub fn from_environment() -> Supervisor {
+    pub(super) fn from_environment() -> Supervisor {
         let address = env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty());
         let socket = address.and_then(|address| match connect(&address) {
             Ok(socket) => Some(socket),
@@ -56,17 +56,17 @@ impl Supervisor {
     }
 
     /// The server answers.
-    pub fn ready(&mut self) {
+    pub(super) fn ready(&mut self) {
         self.tell("READY=1");
     }
 
     /// The server has begun to stop.
-    pub fn stopping(&mut self) {
+    pub(super) fn stopping(&mut self) {
         self.tell("STOPPING=1");
     }
 
     /// The loop has turned once more.
-    pub fn turned(&mut self, now: Now) {
+    pub(super) fn turned(&mut self, now: Now) {
         let Some(interval_ms) = self.interval_ms.filter(|_| now.mono_ms >= self.next_sign) else {
             return;
         };
@@ -80,7 +80,7 @@ impl Supervisor {
     }
 
     /// When the loop has to turn at the latest, in `mono_ms`.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(super) fn deadline(&self) -> Option<u64> {
         self.interval_ms.map(|_| self.next_sign)
     }
 

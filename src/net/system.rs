@@ -25,7 +25,7 @@ const FIRST_LISTENER: usize = 1;
 const FIRST_CLIENT: usize = FIRST_LISTENER + limits::LISTENERS_MAX;
 
 /// The operating system.
-pub struct System {
+pub(super) struct System {
     poll: Poll,
     events: Events,
     signals: Signals,
@@ -40,7 +40,7 @@ pub struct System {
 impl System {
     /// `signals` must bring SIGHUP and those that mean nothing; those that end the program are taken over only
     /// here, so that they end one that does not get so far. The clock counts from `started`.
-    pub fn new(
+    pub(super) fn new(
         listeners: Vec<Listener>,
         started: Instant,
         logger: &'static Logger,

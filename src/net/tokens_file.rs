@@ -18,7 +18,7 @@ const READABLE: u32 = 0o044;
 const WRITABLE: u32 = 0o022;
 
 /// A tokens file as it was read, of which nothing has been said yet.
-pub struct Loaded {
+pub(super) struct Loaded {
     tokens: Tokens,
     /// The bits of its mode that let others than its owner read or write it.
     open_to_others: u32,
@@ -26,7 +26,7 @@ pub struct Loaded {
 
 /// Reads a tokens file. The error is one sentence with the file's name and, where one line is at fault,
 /// the line's number.
-pub fn load(path: &Path) -> Result<Loaded, String> {
+pub(super) fn load(path: &Path) -> Result<Loaded, String> {
     let (text, open_to_others) =
         read(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
     let tokens = Tokens::parse(&text).map_err(|bad| format!("{}, {bad}", path.display()))?;
@@ -58,7 +58,7 @@ fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
 
 impl Loaded {
     /// Says in the log what was read, and gives the tokens.
-    pub fn announce(self, path: &Path) -> Tokens {
+    pub(super) fn announce(self, path: &Path) -> Tokens {
         let (count, path) = (self.tokens.len(), path.display());
         log::info!("{count} tokens in the tokens file {path}");
         if self.tokens.is_empty() {
@@ -78,7 +78,7 @@ impl Loaded {
 
 /// What SIGHUP asks for: the file's tokens as they are now. None, and a line in the log, where there are
 /// none to be had, and those that were read before stay.
-pub fn reload(path: Option<&Path>) -> Option<Tokens> {
+pub(super) fn reload(path: Option<&Path>) -> Option<Tokens> {
     let Some(path) = path else {
         log::info!("SIGHUP: no tokens file is configured, so there is nothing to read again");
         return None;

@@ -52,7 +52,7 @@ pub(super) struct Rows<'db, 'p> {
 }
 
 impl<'db, 'p> Rows<'db, 'p> {
-    pub fn new(db: &'db Connection, processed_at: i64) -> rusqlite::Result<Self> {
+    pub(super) fn new(db: &'db Connection, processed_at: i64) -> rusqlite::Result<Self> {
         Ok(Self {
             db,
             processed_at,
@@ -64,7 +64,7 @@ impl<'db, 'p> Rows<'db, 'p> {
     }
 
     /// Inserts a row as `seq` unless a constraint says that its key is stored.
-    pub fn insert(&mut self, seq: u64, event: &EventParts) -> rusqlite::Result<bool> {
+    pub(super) fn insert(&mut self, seq: u64, event: &EventParts) -> rusqlite::Result<bool> {
         let one = &mut self.one;
         one.raw_bind_parameter(1, seq as i64)?;
         one.raw_bind_parameter(2, event.topic)?;
@@ -77,7 +77,7 @@ impl<'db, 'p> Rows<'db, 'p> {
     }
 
     /// Adds a row that is new as `seq`, which is one more than the last. It may wait for others.
-    pub fn append(&mut self, seq: u64, event: &EventParts<'p>) -> rusqlite::Result<()> {
+    pub(super) fn append(&mut self, seq: u64, event: &EventParts<'p>) -> rusqlite::Result<()> {
         // The seq of the first is told, so that SQLite chooses those of the others as we do. A statement
         // keeps a copy of what it was given, so what is large goes alone.
         if self.last_seq.is_none() || event.payload.len() > ROWS_AT_ONCE_PAYLOAD_BYTES {
@@ -100,12 +100,12 @@ impl<'db, 'p> Rows<'db, 'p> {
     }
 
     /// The last seq in front of the rows that wait; none where none waits.
-    pub fn waiting_behind(&self) -> Option<u64> {
+    pub(super) fn waiting_behind(&self) -> Option<u64> {
         self.last_seq.filter(|_| !self.waiting.is_empty())
     }
 
     /// Inserts the rows that wait.
-    pub fn flush(&mut self) -> rusqlite::Result<()> {
+    pub(super) fn flush(&mut self) -> rusqlite::Result<()> {
         let Some(last_seq) = self.waiting_behind() else {
             return Ok(());
         };

@@ -64,7 +64,7 @@ impl Connection {
     /// waited for up to `patience`. Triggers that others have made run only with `triggers`. Until
     /// [`checkpoint_on_close`] allows it, closing the connection copies nothing. The error is a clause of a
     /// sentence.
-    pub fn open(
+    pub(super) fn open(
         path: &Path,
         durability: Durability,
         triggers: bool,
@@ -109,7 +109,7 @@ impl Connection {
 
     /// A connection to a database in memory that has no tables, so that nothing is read from it or
     /// written to it. It takes the place of one that has to be closed first.
-    pub fn placeholder() -> rusqlite::Result<Self> {
+    pub(super) fn placeholder() -> rusqlite::Result<Self> {
         Self::prepare(
             rusqlite::Connection::open_in_memory()?,
             Durability::Full,
@@ -118,24 +118,24 @@ impl Connection {
     }
 
     /// Frames in the write-ahead log, as SQLite said at the last commit.
-    pub fn wal_frames(&self) -> u32 {
+    pub(super) fn wal_frames(&self) -> u32 {
         self.wal_frames.load(Ordering::Relaxed)
     }
 
     /// The write-ahead log has been copied whole, and the next commit begins it again.
-    pub fn forget_wal_frames(&self) {
+    pub(super) fn forget_wal_frames(&self) {
         self.wal_frames.store(0, Ordering::Relaxed);
         self.forget_synced_frames();
     }
 
     /// Another process may have copied the log whole, and the next commit then begins it again.
-    pub fn forget_synced_frames(&self) {
+    pub(super) fn forget_synced_frames(&self) {
         self.synced.take();
     }
 
     /// Opens the descriptors that [`Connection::prove_synced`] needs. The log must be there, as it is after
     /// the first transaction.
-    pub fn watch_syncs(&mut self, path: &Path) -> std::io::Result<()> {
+    pub(super) fn watch_syncs(&mut self, path: &Path) -> std::io::Result<()> {
         self.witnesses = Some(Witnesses {
             database: File::open(path)?,
             log: File::open(beside(path, "-wal"))?,
@@ -145,7 +145,7 @@ impl Connection {
 
     /// Syncs what any process has written to the log and to the database. Where that succeeds, nothing has
     /// been lost since the connection was made.
-    pub fn prove_synced(&self) -> std::io::Result<()> {
+    pub(super) fn prove_synced(&self) -> std::io::Result<()> {
         let witnesses = self.witnesses.as_ref();
         let Witnesses { database, log } = witnesses.ok_or(std::io::ErrorKind::NotFound)?;
         log.sync_data()?;
@@ -153,12 +153,12 @@ impl Connection {
     }
 
     /// How much of the log is on the disk for certain.
-    pub fn synced_frames(&self) -> SyncedFrames {
+    pub(super) fn synced_frames(&self) -> SyncedFrames {
         self.synced.get()
     }
 
     /// Commits the open transaction.
-    pub fn commit(&self) -> rusqlite::Result<()> {
+    pub(super) fn commit(&self) -> rusqlite::Result<()> {
         let before = self.wal_frames();
         self.db.prepare_cached("COMMIT")?.execute([])?;
         let frames = self.wal_frames();
@@ -171,7 +171,7 @@ impl Connection {
 
     /// Syncs the log, where commits do not: so that not all of it has to be written again after a fault
     /// while a reader holds checkpoints back.
-    pub fn sync_log(&self) -> std::io::Result<()> {
+    pub(super) fn sync_log(&self) -> std::io::Result<()> {
         if let Some(Witnesses { log, .. }) = &self.witnesses {
             log.sync_data()?;
             self.log_is_synced(self.wal_frames());
@@ -189,19 +189,19 @@ impl Connection {
     }
 
     /// Counts the frames that the log has now, where no commit has said so yet.
-    pub fn count_wal_frames(&self) -> rusqlite::Result<()> {
+    pub(super) fn count_wal_frames(&self) -> rusqlite::Result<()> {
         let frames = u32::try_from(position(&self.db)?.frames).unwrap_or(u32::MAX);
         self.wal_frames.store(frames, Ordering::Relaxed);
         Ok(())
     }
 
     /// Reads rows by the slice.
-    pub fn slices(&self) -> &SliceReader {
+    pub(super) fn slices(&self) -> &SliceReader {
         &self.slices
     }
 
     /// Whether the next commits wait for the disk. SQLite takes a change only between transactions.
-    pub fn set_synchronous(&mut self, wanted: Synchronous) -> rusqlite::Result<()> {
+    pub(super) fn set_synchronous(&mut self, wanted: Synchronous) -> rusqlite::Result<()> {
         if self.synchronous != wanted {
             wanted.apply(&self.db)?;
             self.synchronous = wanted;
@@ -210,7 +210,7 @@ impl Connection {
     }
 
     /// Closes it, and says what went wrong, which dropping it does not.
-    pub fn close(self) -> rusqlite::Result<()> {
+    pub(super) fn close(self) -> rusqlite::Result<()> {
         self.db.close().map_err(|(_, error)| error)
     }
 }

@@ -97,7 +97,7 @@ pub(super) struct OpenedFiles {
 impl OpenedFiles {
     /// Takes down what SQLite has opened a moment ago, `path` being `given` without links on the way. The
     /// error is a clause of a sentence.
-    pub fn take_down(given: &Path, path: &Path, lock: &Lock) -> Result<Self, String> {
+    pub(super) fn take_down(given: &Path, path: &Path, lock: &Lock) -> Result<Self, String> {
         let names = [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")];
         let mut opened = Vec::with_capacity(names.len());
         for name in &names {

@@ -65,7 +65,7 @@ pub(super) struct Head {
 
 impl Head {
     /// The record of a database; none where nothing is known.
-    pub fn read(path: &Path) -> Option<Head> {
+    pub(super) fn read(path: &Path) -> Option<Head> {
         let file = File::open(beside(path, ".lock")).ok()?;
         let mut text = [0; RECORD_BYTES];
         file.read_exact_at(&mut text, 0).ok()?;
@@ -102,7 +102,7 @@ impl Head {
 
     /// What is to be recorded of an open database, which must have a log. How far the file is without its
     /// log, only an older record of the same file says.
-    pub fn of(path: &Path) -> Option<Head> {
+    pub(super) fn of(path: &Path) -> Option<Head> {
         let database = Born::of(path)?;
         let older = Head::read(path).filter(|older| older.database == database);
         Some(Head {
@@ -113,20 +113,20 @@ impl Head {
     }
 
     /// Records that all events up to `seq` are in the file, without its log and on the disk.
-    pub fn record(&mut self, seq: u64, lock: &Lock) {
+    pub(super) fn record(&mut self, seq: u64, lock: &Lock) {
         self.seq = seq;
         self.write(lock);
     }
 
     /// Writes the record. Costs one write.
-    pub fn write(&self, lock: &Lock) {
+    pub(super) fn write(&self, lock: &Lock) {
         // A record that cannot be written leaves an older one, and that holds as well.
         let _ = lock.name().write_all_at(self.text().as_bytes(), 0);
     }
 
     /// Makes sure that the log beside a database is its own, before SQLite opens them. The error is a clause
     /// of a sentence.
-    pub fn require_own_log(&self, path: &Path) -> Result<(), String> {
+    pub(super) fn require_own_log(&self, path: &Path) -> Result<(), String> {
         let log = beside(path, "-wal");
         if !fs::metadata(&log).is_ok_and(|about| about.len() > 0) {
             return Ok(());
@@ -145,7 +145,7 @@ impl Head {
     }
 
     /// Makes sure that a database with a log, as SQLite shows it, is as far as it was.
-    pub fn require_newest(&self, path: &Path, db: &Connection) -> Result<(), String> {
+    pub(super) fn require_newest(&self, path: &Path, db: &Connection) -> Result<(), String> {
         let log = beside(path, "-wal");
         let has_log = fs::metadata(log).is_ok_and(|about| about.len() > 0);
         if !has_log || Born::of(path) != Some(self.database) {

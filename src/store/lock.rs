@@ -40,7 +40,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Takes the lock of a database, or of the name under which there will be one. `path` has no links on
     /// its way. The error is a clause of a sentence.
-    pub fn take(path: &Path) -> Result<Lock, String> {
+    pub(super) fn take(path: &Path) -> Result<Lock, String> {
         require_ordinary(path)?;
         // First, so that a second try in one process does not open the database, whose closing would
         // drop the locks of the first.
@@ -58,18 +58,18 @@ impl Lock {
     }
 
     /// Forgets what the lock file says of the database: another one has taken its place.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         // What stays is of another file, and so says nothing.
         let _ = self.name.set_len(0);
     }
 
     /// The lock file. What it holds is [`super::head`]'s.
-    pub fn name(&self) -> &File {
+    pub(super) fn name(&self) -> &File {
         &self.name
     }
 
     /// The database; none where there was none yet.
-    pub fn database(&self) -> Option<&File> {
+    pub(super) fn database(&self) -> Option<&File> {
         self.database.as_ref()
     }
 }

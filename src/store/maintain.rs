@@ -28,7 +28,7 @@ pub(super) struct CheckpointPlan {
 }
 
 impl CheckpointPlan {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             look_at: limits::CHECKPOINT_FRAMES,
             ..Self::default()
@@ -36,7 +36,7 @@ impl CheckpointPlan {
     }
 
     /// Another program stands in the way. Each further try waits until the log has grown by twice as much.
-    pub fn put_off(&mut self) {
+    pub(super) fn put_off(&mut self) {
         self.vain_tries = (self.vain_tries + 1).min(limits::CHECKPOINT_VAIN_TRIES_MAX);
         self.look_at = self.seen + (limits::CHECKPOINT_FRAMES << self.vain_tries);
     }

@@ -9,10 +9,10 @@
 use crc32fast::Hasher;
 
 /// Bytes that a checksum adds to a page.
-pub const CHECKSUM_BYTES: usize = 4;
+pub(super) const CHECKSUM_BYTES: usize = 4;
 
 /// The checksum of a row of numbers.
-pub fn of_numbers(numbers: &[u64]) -> u32 {
+pub(super) fn of_numbers(numbers: &[u64]) -> u32 {
     let mut hasher = Hasher::new();
     numbers
         .iter()
@@ -22,28 +22,28 @@ pub fn of_numbers(numbers: &[u64]) -> u32 {
 
 /// What a page belongs to, as a number that its checksum begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageOwner(u32);
+pub(super) struct PageOwner(u32);
 
 impl PageOwner {
     /// The owner that these numbers describe. Two owners that may hold the same page in turn must differ in one
     /// of them.
-    pub fn of(numbers: &[u64]) -> Self {
+    pub(super) fn of(numbers: &[u64]) -> Self {
         Self(of_numbers(numbers))
     }
 
     /// The number. A row that describes the owner can hold it as its own checksum.
-    pub fn number(self) -> u32 {
+    pub(super) fn number(self) -> u32 {
         self.0
     }
 
     /// Adds the checksum to a page that is about to be written with this id.
-    pub fn seal(self, id: i64, page: &mut Vec<u8>) {
+    pub(super) fn seal(self, id: i64, page: &mut Vec<u8>) {
         let checksum = self.checksum(id, page);
         page.extend_from_slice(&checksum);
     }
 
     /// The content of a page that was read with this id; none where its checksum is wrong.
-    pub fn content(self, id: i64, page: &[u8]) -> Option<&[u8]> {
+    pub(super) fn content(self, id: i64, page: &[u8]) -> Option<&[u8]> {
         let (content, checksum) = page.split_last_chunk::<CHECKSUM_BYTES>()?;
         (self.checksum(id, content) == *checksum).then_some(content)
     }

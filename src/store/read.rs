@@ -60,7 +60,7 @@ impl Bound {
 
 /// Which seqs of a topic are asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct TopicRange {
+pub(super) struct TopicRange {
     pub topic: TopicId,
     pub bound: Bound,
     /// The events up to this seq have been removed.
@@ -73,12 +73,12 @@ pub struct TopicRange {
 
 impl TopicRange {
     /// Whether a seq is one of those that are asked for.
-    pub fn has(&self, seq: u64) -> bool {
+    pub(super) fn has(&self, seq: u64) -> bool {
         self.meets(seq, seq)
     }
 
     /// Whether one between these two can be, both included.
-    pub fn meets(&self, first: u64, last: u64) -> bool {
+    pub(super) fn meets(&self, first: u64, last: u64) -> bool {
         let (low, high) = match self.bound {
             Bound::After(seq) => (seq.max(self.removed), u64::MAX),
             Bound::Before(seq) => (self.removed, seq),
@@ -87,7 +87,7 @@ impl TopicRange {
     }
 
     /// How many seqs `list` may still take.
-    pub fn room(&self, list: &[u64]) -> usize {
+    pub(super) fn room(&self, list: &[u64]) -> usize {
         self.limit.saturating_sub(list.len())
     }
 }

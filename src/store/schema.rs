@@ -7,11 +7,11 @@ use super::open::Dedup;
 use crate::limits;
 
 /// `PRAGMA application_id` of our files: "LogA".
-pub const APPLICATION_ID: i32 = 0x4c6f_6741;
+pub(super) const APPLICATION_ID: i32 = 0x4c6f_6741;
 /// `PRAGMA user_version`: the version of the tables. A greater one was written by a newer program.
-pub const SCHEMA_VERSION: i32 = 4;
+pub(super) const SCHEMA_VERSION: i32 = 4;
 /// The oldest version that this program reads. No release has written an older one.
-pub const SCHEMA_VERSION_MIN: i32 = 3;
+pub(super) const SCHEMA_VERSION_MIN: i32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta(
@@ -158,7 +158,7 @@ fn create_subscriptions(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Creates what a duplicate check needs, and records it as the database's.
-pub fn create_check(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
+pub(super) fn create_check(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     create_parts(db, dedup)?;
     record_check(db, dedup)
 }

@@ -74,7 +74,7 @@ enum Order {
 }
 
 /// Sends, measures, and prints the result, also where it is cut off.
-pub fn run(arguments: BenchArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: BenchArgs) -> Result<(), Failure> {
     let interrupt = interrupt()?;
     let traffic = traffic(&arguments)?;
     // Says in a sentence what is wrong where there is no server.

@@ -23,7 +23,7 @@ const COLUMNS_BESIDE_BAR: usize = 48;
 const BAR_MAX_COLUMNS: usize = 60;
 
 /// A run's arguments and its outcome.
-pub struct Report<'a> {
+pub(super) struct Report<'a> {
     arguments: &'a BenchArgs,
     outcome: &'a Outcome,
 }
@@ -38,7 +38,7 @@ struct Bucket {
 }
 
 impl<'a> Report<'a> {
-    pub fn new(arguments: &'a BenchArgs, outcome: &'a Outcome) -> Report<'a> {
+    pub(super) fn new(arguments: &'a BenchArgs, outcome: &'a Outcome) -> Report<'a> {
         Report { arguments, outcome }
     }
 
@@ -55,7 +55,7 @@ impl<'a> Report<'a> {
     }
 
     /// Lines for people, with a histogram as wide as the terminal.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let (arguments, outcome) = (self.arguments, self.outcome);
         let mut text = format!(
             "{}: {} connections, {} a request, {} bytes of payload, {} topics, ids {}, {:.1} % repeated\n\n",
@@ -109,7 +109,7 @@ impl<'a> Report<'a> {
     }
 
     /// One object, with latencies in microseconds.
-    pub fn json(&self) -> String {
+    pub(super) fn json(&self) -> String {
         let (arguments, outcome) = (self.arguments, self.outcome);
         let micros = |nanos: u64| nanos as f64 / 1e3;
         let latency = &outcome.latency;

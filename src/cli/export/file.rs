@@ -19,7 +19,7 @@ use crate::uuid;
 const DATABASE_ATTRIBUTE: &str = "user.logagg.database_id";
 
 /// A file that an export is to be written to.
-pub struct ExportFile {
+pub(super) struct ExportFile {
     path: PathBuf,
     file: File,
     /// Where its last whole line ends.
@@ -40,7 +40,7 @@ struct LastEvent {
 
 impl ExportFile {
     /// Opens the file, and changes nothing in it. Without `resumes` it must not exist.
-    pub fn open(path: &Path, resumes: bool) -> Result<ExportFile, Failure> {
+    pub(super) fn open(path: &Path, resumes: bool) -> Result<ExportFile, Failure> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::AlreadyExists => Failure::Failed(format!(
                 "{} exists; remove it, or go on with it by --resume",
@@ -74,7 +74,7 @@ impl ExportFile {
 
     /// Makes sure that the events of the file are those that the server has. Its last event decides: up to
     /// one that is the same, two histories are the same.
-    pub fn check_history(&self, client: &Client, head: &Head) -> Result<(), Failure> {
+    pub(super) fn check_history(&self, client: &Client, head: &Head) -> Result<(), Failure> {
         #[derive(Deserialize)]
         struct Page {
             events: Vec<LastEvent>,
@@ -115,7 +115,7 @@ impl ExportFile {
 
     /// Cuts off half a line at the end, and makes the file ready to be written to. Also returns the seq
     /// after which to go on, which is no smaller than `after`.
-    pub fn begin(
+    pub(super) fn begin(
         self,
         head: &Head,
         after: u64,
@@ -147,7 +147,7 @@ fn kept_database_id(file: &File) -> Option<String> {
     uuid::is_random(id).then(|| id.to_owned())
 }
 
-pub fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::Failed(format!("cannot write {}: {error}", path.display()))
 }
 

@@ -50,7 +50,7 @@ pub struct ExportArgs {
 }
 
 /// Exports, and says how much.
-pub fn run(arguments: ExportArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
     let mut client = client_of(&arguments.client, GIVE_UP)?;
     let file = match output_path(&arguments)? {
         None => None,

@@ -11,20 +11,20 @@ use crate::text::escaped;
 
 /// When to ask the server for its database.
 #[derive(Default)]
-pub struct Watch {
+pub(super) struct Watch {
     /// None is now.
     due: Option<Instant>,
 }
 
 impl Watch {
     /// From now on the server may be another one.
-    pub fn look_again(&mut self) {
+    pub(super) fn look_again(&mut self) {
         self.due = None;
     }
 
     /// Asks the server, where that is due, and says of which files something may be missing. A server that
     /// does not answer is the business of whoever publishes.
-    pub fn look(&mut self, client: &Client, followers: &mut [Follower]) {
+    pub(super) fn look(&mut self, client: &Client, followers: &mut [Follower]) {
         let now = Instant::now();
         if self.due.is_some_and(|due| now < due) {
             return;

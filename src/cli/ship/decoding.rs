@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use memchr::{memchr_iter, memrchr_iter};
 
 /// Bytes that tell the encoding of a file.
-pub const HEAD_BYTES: usize = 3;
+pub(super) const HEAD_BYTES: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
+pub(super) enum Encoding {
     /// Bytes that should be UTF-8.
     Bytes,
     Utf16Le,
@@ -18,7 +18,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// Of a file that begins so. Where a mark has come only in part there is no line yet to be decoded.
-    pub fn of(head: &[u8]) -> Encoding {
+    pub(super) fn of(head: &[u8]) -> Encoding {
         match head {
             [0xff, 0xfe, ..] => Encoding::Utf16Le,
             [0xfe, 0xff, ..] => Encoding::Utf16Be,
@@ -27,7 +27,7 @@ impl Encoding {
     }
 
     /// Bytes of the smallest character.
-    pub fn width(self) -> usize {
+    pub(super) fn width(self) -> usize {
         match self {
             Encoding::Bytes => 1,
             Encoding::Utf16Le | Encoding::Utf16Be => 2,
@@ -35,7 +35,7 @@ impl Encoding {
     }
 
     /// The length of the byte order mark at the beginning of a file.
-    pub fn mark_length(self, file: &[u8]) -> usize {
+    pub(super) fn mark_length(self, file: &[u8]) -> usize {
         let mark: &[u8] = match self {
             Encoding::Bytes => &[0xef, 0xbb, 0xbf],
             Encoding::Utf16Le => &[0xff, 0xfe],
@@ -56,7 +56,7 @@ impl Encoding {
     }
 
     /// Takes an ASCII character off the end of a text.
-    pub fn strip_suffix(self, text: &[u8], ascii: u8) -> Option<&[u8]> {
+    pub(super) fn strip_suffix(self, text: &[u8], ascii: u8) -> Option<&[u8]> {
         let character = self.character(ascii);
         let whole = text.len().is_multiple_of(self.width());
         text.strip_suffix(&character[..self.width()])
@@ -64,7 +64,7 @@ impl Encoding {
     }
 
     /// Where the first line end of a text begins.
-    pub fn line_end(self, text: &[u8]) -> Option<usize> {
+    pub(super) fn line_end(self, text: &[u8]) -> Option<usize> {
         match self {
             Encoding::Bytes => memchr::memchr(b'\n', text),
             _ => memchr_iter(b'\n', text).find_map(|at| self.line_end_at(text, at)),
@@ -72,7 +72,7 @@ impl Encoding {
     }
 
     /// Where the last line of a text begins, from its last line end on; none where it has no line end.
-    pub fn last_line(self, text: &[u8]) -> Option<usize> {
+    pub(super) fn last_line(self, text: &[u8]) -> Option<usize> {
         match self {
             Encoding::Bytes => memchr::memrchr(b'\n', text).map(|at| at + 1),
             _ => memrchr_iter(b'\n', text)
@@ -90,7 +90,7 @@ impl Encoding {
     }
 
     /// Where a text of more than `most` bytes is cut: not within a character.
-    pub fn cut(self, text: &[u8], most: usize) -> usize {
+    pub(super) fn cut(self, text: &[u8], most: usize) -> usize {
         let is_boundary = |at: &usize| match self {
             Encoding::Bytes => text[*at] & 0xc0 != 0x80,
             // Not before the second half of a surrogate pair.
@@ -110,7 +110,7 @@ impl Encoding {
     }
 
     /// A text as UTF-8. Half a surrogate pair and half a character become U+FFFD.
-    pub fn decode(self, text: &[u8]) -> Cow<'_, [u8]> {
+    pub(super) fn decode(self, text: &[u8]) -> Cow<'_, [u8]> {
         if self == Encoding::Bytes {
             return Cow::Borrowed(text);
         }

@@ -26,7 +26,7 @@ const TIMES: [&str; 8] = [
 ];
 
 /// What the events of one command have in common.
-pub struct Template {
+pub(super) struct Template {
     /// The topic as JSON.
     topic: String,
     /// The source as JSON.
@@ -34,7 +34,7 @@ pub struct Template {
 }
 
 /// An event to be published.
-pub struct Event {
+pub(super) struct Event {
     /// As JSON, on one line.
     pub json: String,
     /// Whether its time follows from the one at which it was read.
@@ -42,7 +42,7 @@ pub struct Event {
 }
 
 impl Template {
-    pub fn new(topic: &str, source: &str) -> Template {
+    pub(super) fn new(topic: &str, source: &str) -> Template {
         Template {
             topic: Value::from(topic).to_string(),
             source: Value::from(source).to_string(),
@@ -50,7 +50,7 @@ impl Template {
     }
 
     /// The event of a line. `read_at` is its time where the line itself has none.
-    pub fn event(&self, event_id: &str, line: &Line, read_at: &str) -> Event {
+    pub(super) fn event(&self, event_id: &str, line: &Line, read_at: &str) -> Event {
         let (payload, time) = match object(line, read_at) {
             // Between its tokens there may be line ends, where it is a record of several lines.
             Some((text, time)) if text.contains(['\n', '\r']) => {
@@ -82,7 +82,7 @@ impl Template {
 }
 
 /// The time of reading, as events have it.
-pub fn now() -> String {
+pub(super) fn now() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let micros = since.map_or(0, |since| since.as_micros());
     rfc3339(i64::try_from(micros).unwrap_or(i64::MAX))

@@ -25,7 +25,7 @@ const TURNS_KEPT: u64 = 64;
 
 /// The names in folders.
 #[derive(Default)]
-pub struct Folders {
+pub(super) struct Folders {
     known: BTreeMap<PathBuf, Folder>,
     turn: u64,
     listings: u64,
@@ -43,7 +43,7 @@ struct Folder {
 
 /// The names in a folder at some time.
 #[derive(Clone)]
-pub struct Listing {
+pub(super) struct Listing {
     /// Another one for each listing.
     pub number: u64,
     /// Sorted.
@@ -63,7 +63,7 @@ impl Listing {
 
 impl Folders {
     /// From now on folders are looked at again.
-    pub fn next_turn(&mut self) {
+    pub(super) fn next_turn(&mut self) {
         self.turn += 1;
         if self.turn.is_multiple_of(TURNS_KEPT) {
             let turn = self.turn;
@@ -119,7 +119,7 @@ impl Folders {
 
 /// A file beside a log file.
 #[derive(Clone)]
-pub struct Sibling {
+pub(super) struct Sibling {
     pub path: PathBuf,
     pub kind: Kind,
     pub identity: Identity,
@@ -131,7 +131,7 @@ pub struct Sibling {
 
 /// Why a file is taken for one that the log file may have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     Rotated(Shape),
     /// It is called like the files that the link leads to before and after.
     LinkTarget,
@@ -139,7 +139,7 @@ pub enum Kind {
 
 impl Sibling {
     /// What tells it from others where the file system does not tell births.
-    pub fn key(&self) -> Identity {
+    pub(super) fn key(&self) -> Identity {
         let modified = u64::try_from(self.modified).ok();
         Identity {
             born: self.identity.born.or(modified),
@@ -149,7 +149,7 @@ impl Sibling {
 }
 
 /// The place of a path, by whatever way its folder is reached. A link has one of its own.
-pub fn place(path: &Path) -> PathBuf {
+pub(super) fn place(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
     let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")));
     let named = |folder: PathBuf| folder.join(path.file_name().unwrap_or_default());
@@ -157,7 +157,7 @@ pub fn place(path: &Path) -> PathBuf {
 }
 
 /// The places where a path leads through links, and itself. The last one is the file.
-pub fn places(path: &Path) -> Vec<PathBuf> {
+pub(super) fn places(path: &Path) -> Vec<PathBuf> {
     let mut places = vec![path.to_owned()];
     while let Some(target) = places.last().and_then(|place| fs::read_link(place).ok()) {
         if places.len() > SHIP_LINKS_MAX {
@@ -170,7 +170,7 @@ pub fn places(path: &Path) -> Vec<PathBuf> {
 }
 
 /// The folders of some places as they are listed.
-pub fn listings(places: &[PathBuf], folders: &mut Folders, is_fresh: bool) -> Vec<Listing> {
+pub(super) fn listings(places: &[PathBuf], folders: &mut Folders, is_fresh: bool) -> Vec<Listing> {
     let listing = |place: &PathBuf| {
         let folder = place.parent().filter(|path| !path.as_os_str().is_empty());
         folders.listing(folder.unwrap_or(Path::new(".")), is_fresh)
@@ -180,7 +180,11 @@ pub fn listings(places: &[PathBuf], folders: &mut Folders, is_fresh: bool) -> Ve
 
 /// The files that this log file may have been, the oldest first. `before` is the file that the last of the
 /// places was when the log file was another one.
-pub fn siblings(places: &[PathBuf], listings: &[Listing], before: Option<&Path>) -> Vec<Sibling> {
+pub(super) fn siblings(
+    places: &[PathBuf],
+    listings: &[Listing],
+    before: Option<&Path>,
+) -> Vec<Sibling> {
     let mut found = Vec::new();
     for (place, listing) in places.iter().zip(listings) {
         let Some(log) = place.file_name().map(OsStr::as_bytes) else {
@@ -226,7 +230,7 @@ fn rotated<'a>(
 }
 
 /// The files that this log file may have been, and that are compressed.
-pub fn compressed(places: &[PathBuf], listings: &[Listing]) -> Vec<PathBuf> {
+pub(super) fn compressed(places: &[PathBuf], listings: &[Listing]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for (place, listing) in places.iter().zip(listings) {
         let log = place.file_name().unwrap_or_default().as_bytes();
@@ -294,7 +298,7 @@ fn sibling(path: PathBuf, kind: Kind) -> Option<Sibling> {
 }
 
 /// Opens a file to read, if it is one.
-pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
+pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     // Opening a pipe would wait for somebody to write to it.
     let flags = OFlags::NONBLOCK.bits() as i32;

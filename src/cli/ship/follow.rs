@@ -22,7 +22,7 @@ use crate::client::Batch;
 use crate::limits::{SHIP_DONE_MS, SHIP_FILES_MAX, SHIP_READ_BYTES, SHIP_SAVE_MS};
 
 /// What the log files of one command share.
-pub struct Around<'a> {
+pub(super) struct Around<'a> {
     pub folders: &'a mut Folders,
     /// The places of the log files that are followed by their own names.
     pub followed: &'a BTreeSet<PathBuf>,
@@ -34,7 +34,7 @@ pub struct Around<'a> {
 }
 
 /// A log file by its name.
-pub struct Follower {
+pub(super) struct Follower {
     path: PathBuf,
     source: String,
     /// It matches a pattern, and is forgotten when it is gone.
@@ -72,7 +72,7 @@ impl Follower {
     ///
     /// # Errors
     /// One sentence: the state cannot be used.
-    pub fn new(
+    pub(super) fn new(
         path: PathBuf,
         source: &str,
         from_end: bool,
@@ -87,7 +87,7 @@ impl Follower {
     ///
     /// # Errors
     /// One sentence: the state cannot be used.
-    pub fn of_match(
+    pub(super) fn of_match(
         path: PathBuf,
         source: &str,
         from_end: bool,
@@ -157,25 +157,25 @@ impl Follower {
         Ok(follower)
     }
 
-    pub fn is_of_pattern(&self) -> bool {
+    pub(super) fn is_of_pattern(&self) -> bool {
         self.is_of_pattern
     }
 
     /// Whether it is gone and all that it was has been read.
-    pub fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.is_gone && self.files.is_empty() && self.parked.entries().next().is_none()
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub fn state_path(&self) -> &Path {
+    pub(super) fn state_path(&self) -> &Path {
         self.state.path()
     }
 
     /// Notes which database the lines go to from now on. True where those before went to another one.
-    pub fn goes_to(&mut self, database_id: &str) -> bool {
+    pub(super) fn goes_to(&mut self, database_id: &str) -> bool {
         let known = self.memory.database_id.as_deref();
         if known == Some(database_id) {
             return false;
@@ -190,7 +190,7 @@ impl Follower {
     }
 
     /// The number of files that are still read.
-    pub fn files(&self) -> usize {
+    pub(super) fn files(&self) -> usize {
         self.files.len()
     }
 
@@ -212,7 +212,7 @@ impl Follower {
 
     /// Looks which file the path names, and takes up those that it has named meanwhile. False where there
     /// is none.
-    pub fn refresh(&mut self, around: &mut Around) -> io::Result<bool> {
+    pub(super) fn refresh(&mut self, around: &mut Around) -> io::Result<bool> {
         self.places = places(&self.path);
         let listings = listings(&self.places, around.folders, false);
         let has_changed = !listings
@@ -332,7 +332,7 @@ impl Follower {
     }
 
     /// Reads lines of one of the files into a batch.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         index: usize,
         source: &Source,
@@ -365,7 +365,7 @@ impl Follower {
     }
 
     /// What has been read is about to be published.
-    pub fn announce(&mut self, index: usize, reading: &Reading) -> io::Result<()> {
+    pub(super) fn announce(&mut self, index: usize, reading: &Reading) -> io::Result<()> {
         let entry = &mut self.files[index].entry;
         if !reading.head.is_empty() {
             entry.head.clone_from(&reading.head);
@@ -385,14 +385,14 @@ impl Follower {
     }
 
     /// What has been read is stored.
-    pub fn commit(&mut self, index: usize, reading: Reading) {
+    pub(super) fn commit(&mut self, index: usize, reading: Reading) {
         let entry = &mut self.files[index].entry;
         entry.mark = reading.mark;
         entry.drop_pending();
     }
 
     /// Closes the files that are done with. Those that lie there are looked at further.
-    pub fn park(&mut self) -> io::Result<()> {
+    pub(super) fn park(&mut self) -> io::Result<()> {
         let mut index = 0;
         while index < self.files.len() {
             let tracked = &self.files[index];
@@ -410,7 +410,7 @@ impl Follower {
     }
 
     /// Sentences about what the files hold that is not shipped.
-    pub fn leftovers(&self) -> Vec<String> {
+    pub(super) fn leftovers(&self) -> Vec<String> {
         let rests = self.files.iter().filter_map(Tracked::rest);
         rests
             .map(|rest| format!("{}: {rest}", self.path.display()))
@@ -418,7 +418,7 @@ impl Follower {
     }
 
     /// Writes the state if it has changed; unless `now`, at most once a second.
-    pub fn save(&mut self, now: bool) -> io::Result<()> {
+    pub(super) fn save(&mut self, now: bool) -> io::Result<()> {
         let is_due = self.saved_at.elapsed() >= Duration::from_millis(SHIP_SAVE_MS);
         if !now && !is_due {
             return Ok(());

@@ -9,7 +9,7 @@ use crate::limits::SHIP_LINE_MAX_BYTES;
 
 /// What stands at a place of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next<'a> {
+pub(super) enum Next<'a> {
     Line(Line<'a>),
     /// This number of NULs, and other bytes after them.
     Hole(usize),
@@ -20,7 +20,7 @@ pub enum Next<'a> {
 
 /// A line, or a piece of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub(super) struct Line<'a> {
     /// Without its line end.
     pub text: &'a [u8],
     /// Bytes that it takes in the file.
@@ -33,7 +33,7 @@ pub struct Line<'a> {
 
 impl Line<'_> {
     /// The number of the piece that is before what follows in the file; 0 where a new line begins there.
-    pub fn part_before_next(&self) -> u32 {
+    pub(super) fn part_before_next(&self) -> u32 {
         match self.has_more {
             true => self.part,
             false => 0,
@@ -43,14 +43,14 @@ impl Line<'_> {
 
 /// What is known of the bytes that lines are looked for in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
+pub(super) struct Bounds {
     /// The last line counts without its line end.
     pub is_complete: bool,
     pub encoding: Encoding,
 }
 
 /// Reads on after the piece `part` of a line, or with 0 at the beginning of one.
-pub fn next(bytes: &[u8], part: u32, bounds: Bounds) -> Next<'_> {
+pub(super) fn next(bytes: &[u8], part: u32, bounds: Bounds) -> Next<'_> {
     let encoding = bounds.encoding;
     let width = encoding.width();
     if part == 0 && bytes.len() >= width && bytes[..width].iter().all(|byte| *byte == 0) {
@@ -77,7 +77,7 @@ pub fn next(bytes: &[u8], part: u32, bounds: Bounds) -> Next<'_> {
 }
 
 /// The line that takes the first `length` bytes and counts without a line end.
-pub fn unended(bytes: &[u8], length: usize, part: u32, encoding: Encoding) -> Line<'_> {
+pub(super) fn unended(bytes: &[u8], length: usize, part: u32, encoding: Encoding) -> Line<'_> {
     let text = &bytes[..length];
     let text = encoding.strip_suffix(text, b'\r').unwrap_or(text);
     piece(text, length, part, false)

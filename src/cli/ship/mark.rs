@@ -19,14 +19,14 @@ use crate::limits::SHIP_TAIL_BYTES;
 
 /// What tells a file from others, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub(super) struct Identity {
     pub inode: u64,
     /// When the inode was made, in nanoseconds since 1970; none where the file system does not say.
     pub born: Option<u64>,
 }
 
 impl Identity {
-    pub fn of(about: &Metadata) -> Identity {
+    pub(super) fn of(about: &Metadata) -> Identity {
         let born = about.created().ok();
         let born = born.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Identity {
@@ -38,7 +38,7 @@ impl Identity {
 
 /// How far a file has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub(super) struct Mark {
     /// Where the next line begins, or the next piece of one.
     pub offset: u64,
     /// The piece of a line that is before it; 0 where a line begins.
@@ -54,7 +54,7 @@ pub struct Mark {
 /// The bytes before a mark, by which a file is known again: a file that was truncated and has grown
 /// beyond the mark has others there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tail {
+pub(super) struct Tail {
     length: usize,
     hash: Hash,
 }
@@ -70,7 +70,7 @@ impl Tail {
     }
 
     /// Of the beginning of a file: that of its first line and that of more, as far as it was read.
-    pub fn heads(bytes: &[u8]) -> Vec<Tail> {
+    pub(super) fn heads(bytes: &[u8]) -> Vec<Tail> {
         let bytes = &bytes[..bytes.len().min(SHIP_TAIL_BYTES)];
         let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
         let mut heads = vec![Tail::of(&bytes[..line])];
@@ -81,18 +81,18 @@ impl Tail {
     }
 
     /// The number of bytes.
-    pub fn length(&self) -> u64 {
+    pub(super) fn length(&self) -> u64 {
         self.length as u64
     }
 
     /// Whether bytes end with it.
-    pub fn is_end_of(&self, bytes: &[u8]) -> bool {
+    pub(super) fn is_end_of(&self, bytes: &[u8]) -> bool {
         let tail = bytes.len().checked_sub(self.length);
         tail.is_some_and(|at| Hash::of(&[&bytes[at..]]) == self.hash)
     }
 
     /// Whether a file has it before `offset`.
-    pub fn is_in(&self, file: &File, offset: u64) -> io::Result<bool> {
+    pub(super) fn is_in(&self, file: &File, offset: u64) -> io::Result<bool> {
         let mut tail = vec![0; self.length];
         let Some(from) = offset.checked_sub(self.length as u64) else {
             return Ok(false);
@@ -105,7 +105,7 @@ impl Tail {
     }
 
     /// Whether it can have been made at an offset.
-    pub fn is_sound(&self, offset: u64) -> bool {
+    pub(super) fn is_sound(&self, offset: u64) -> bool {
         self.length <= SHIP_TAIL_BYTES && self.length as u64 <= offset
     }
 }
@@ -142,7 +142,7 @@ impl TryFrom<String> for Hash {
 }
 
 /// A few letters that stand for texts, to name files by.
-pub fn short_hash(texts: &[&[u8]]) -> String {
+pub(super) fn short_hash(texts: &[&[u8]]) -> String {
     let lengths = texts.iter().map(|text| text.len().to_be_bytes());
     let mut parts: Vec<u8> = lengths.flatten().collect();
     parts.extend(texts.concat());
@@ -152,7 +152,7 @@ pub fn short_hash(texts: &[&[u8]]) -> String {
 impl Mark {
     /// Where a file is read from that has been truncated `generation` times. What is before `offset` is
     /// not read.
-    pub fn start(identity: Identity, generation: u64, source: &str, offset: u64) -> Mark {
+    pub(super) fn start(identity: Identity, generation: u64, source: &str, offset: u64) -> Mark {
         let Identity { inode, born } = identity;
         let numbers = [inode, born.unwrap_or(0), generation, offset].map(u64::to_be_bytes);
         Mark {
@@ -165,7 +165,7 @@ impl Mark {
     }
 
     /// Goes over a line and returns its event id.
-    pub fn pass(&mut self, line: &Line) -> String {
+    pub(super) fn pass(&mut self, line: &Line) -> String {
         let before = self.chain.0.to_be_bytes();
         self.chain = Hash::of(&[&before, line.text]);
         let event_id = format!("{}-{}", String::from(self.chain), self.offset);
@@ -177,7 +177,7 @@ impl Mark {
 
     /// Goes over the end of a line that was passed without it, where that stands at the beginning of `bytes`:
     /// it is no line of its own. Returns its length.
-    pub fn pass_late_end(&mut self, bytes: &[u8], encoding: Encoding) -> usize {
+    pub(super) fn pass_late_end(&mut self, bytes: &[u8], encoding: Encoding) -> usize {
         if !self.is_unended {
             return 0;
         }
@@ -199,34 +199,34 @@ impl Mark {
     }
 
     /// Goes over bytes that are no line.
-    pub fn skip(&mut self, length: usize) {
+    pub(super) fn skip(&mut self, length: usize) {
         self.offset += length as u64;
     }
 
     /// Where to read from, so that what comes first is the tail.
-    pub fn read_from(&self) -> u64 {
+    pub(super) fn read_from(&self) -> u64 {
         self.offset - self.tail.length as u64
     }
 
     /// Takes the tail off bytes that were read from [`Mark::read_from`] on; none where they are others
     /// than those that were there.
-    pub fn behind_tail<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    pub(super) fn behind_tail<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (tail, rest) = bytes.split_at_checked(self.tail.length)?;
         self.tail.is_end_of(tail).then_some(rest)
     }
 
     /// Takes the tail from bytes that end at the mark.
-    pub fn remember_tail(&mut self, bytes: &[u8]) {
+    pub(super) fn remember_tail(&mut self, bytes: &[u8]) {
         self.tail = Tail::of(bytes);
     }
 
     /// The bytes before the mark.
-    pub fn tail(&self) -> Tail {
+    pub(super) fn tail(&self) -> Tail {
         self.tail
     }
 
     /// Takes the tail from a file that holds what was read of it.
-    pub fn read_tail(&mut self, file: &File) -> io::Result<()> {
+    pub(super) fn read_tail(&mut self, file: &File) -> io::Result<()> {
         let length = self.offset.min(SHIP_TAIL_BYTES as u64);
         let mut tail = vec![0; length as usize];
         file.read_exact_at(&mut tail, self.offset - length)?;
@@ -235,18 +235,18 @@ impl Mark {
     }
 
     /// Whether what is before the mark is nothing but NULs, as far as it is remembered.
-    pub fn has_tail_of_nuls(&self) -> bool {
+    pub(super) fn has_tail_of_nuls(&self) -> bool {
         let nuls = vec![0; self.tail.length];
         self.tail.length > 0 && self.behind_tail(&nuls).is_some()
     }
 
     /// Whether the same lines were read before both marks.
-    pub fn has_read_the_same(&self, other: &Mark) -> bool {
+    pub(super) fn has_read_the_same(&self, other: &Mark) -> bool {
         self.chain == other.chain
     }
 
     /// Whether the numbers go together, which a file that somebody wrote need not say.
-    pub fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         self.tail.is_sound(self.offset)
     }
 }

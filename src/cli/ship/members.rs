@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 /// The members of these names, in the order of the names; none where the text is no JSON object. Of members
 /// with the same name it is the last.
-pub fn members<'a, const N: usize>(
+pub(super) fn members<'a, const N: usize>(
     text: &'a str,
     names: [&str; N],
 ) -> Option<[Option<&'a RawValue>; N]> {
@@ -19,7 +19,7 @@ pub fn members<'a, const N: usize>(
 }
 
 /// A text, or a number as it is written; none for anything else.
-pub fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
+pub(super) fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
     match value.get().as_bytes() {
         [b'"', ..] => serde_json::from_str(value.get()).ok(),
         [b'-' | b'0'..=b'9', ..] => Some(Cow::Borrowed(value.get())),

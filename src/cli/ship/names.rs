@@ -2,7 +2,7 @@
 
 /// How a log file is called after its rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Shape {
+pub(super) struct Shape {
     /// The mark is before the extension, as in `app-1.log`. Other logs are called like that as well.
     pub is_infix: bool,
     /// The mark has as many digits as a date has.
@@ -16,7 +16,7 @@ const DATE_DIGITS: usize = 6;
 const COMPRESSED: [&str; 4] = [".gz", ".zst", ".xz", ".bz2"];
 
 /// The part of a log file's name that the names of all its rotated files begin with.
-pub fn stem(log: &[u8]) -> &[u8] {
+pub(super) fn stem(log: &[u8]) -> &[u8] {
     match log.iter().rposition(|byte| *byte == b'.') {
         Some(dot) if dot > 0 => &log[..dot],
         _ => log,
@@ -24,7 +24,7 @@ pub fn stem(log: &[u8]) -> &[u8] {
 }
 
 /// How a name is made of that of a log file by a rotation; none where it is not.
-pub fn rotation(name: &[u8], log: &[u8]) -> Option<Shape> {
+pub(super) fn rotation(name: &[u8], log: &[u8]) -> Option<Shape> {
     let stem = stem(log);
     let after = name.strip_prefix(log);
     let between = name.strip_prefix(stem);
@@ -56,7 +56,7 @@ fn is_mark(mark: &[u8]) -> bool {
 }
 
 /// A name without the suffix of a compressed file; none where it has none.
-pub fn uncompressed(name: &[u8]) -> Option<&[u8]> {
+pub(super) fn uncompressed(name: &[u8]) -> Option<&[u8]> {
     let suffixes = COMPRESSED.iter().map(|suffix| suffix.as_bytes());
     suffixes
         .filter_map(|suffix| name.strip_suffix(suffix))
@@ -64,7 +64,7 @@ pub fn uncompressed(name: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether two names differ in their digits alone, as those of the files do that a link leads to in turn.
-pub fn are_alike(name: &[u8], other: &[u8]) -> bool {
+pub(super) fn are_alike(name: &[u8], other: &[u8]) -> bool {
     let letters = |name: &[u8]| -> Vec<u8> {
         let mut letters = name.to_vec();
         for byte in &mut letters {
@@ -79,7 +79,7 @@ pub fn are_alike(name: &[u8], other: &[u8]) -> bool {
 }
 
 /// The number of a rotated file: of two that were made at once the one with the higher number is older.
-pub fn number(name: &[u8]) -> u64 {
+pub(super) fn number(name: &[u8]) -> u64 {
     let end = name.iter().rposition(u8::is_ascii_digit);
     let end = end.map_or(0, |last| last + 1);
     let length = name[..end]

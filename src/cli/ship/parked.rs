@@ -15,7 +15,7 @@ use crate::limits::{SHIP_FILES_MAX, SHIP_PARKED_MAX, SHIP_PARKED_MS};
 
 /// The files of one log file, those that were closed last at the end.
 #[derive(Default)]
-pub struct Parked {
+pub(super) struct Parked {
     files: Vec<Closed>,
     looked_at: Option<Instant>,
 }
@@ -28,7 +28,7 @@ struct Closed {
 
 impl Parked {
     /// Adds a file. Beyond the bound the one that was added first is forgotten.
-    pub fn add(&mut self, mut entry: Entry, about: &Metadata) {
+    pub(super) fn add(&mut self, mut entry: Entry, about: &Metadata) {
         entry.is_done = true;
         // Without a path it cannot be looked at.
         if entry.path.is_none() {
@@ -44,21 +44,21 @@ impl Parked {
         }
     }
 
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.files.iter().map(|closed| &closed.entry)
     }
 
-    pub fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
         self.files.iter_mut().map(|closed| &mut closed.entry)
     }
 
     /// Takes a file out.
-    pub fn take(&mut self, identity: Identity) -> Option<Entry> {
+    pub(super) fn take(&mut self, identity: Identity) -> Option<Entry> {
         let at = self.entries().position(|entry| entry.identity == identity);
         at.map(|at| self.files.remove(at).entry)
     }
 
-    pub fn holds(&self, identity: Identity) -> bool {
+    pub(super) fn holds(&self, identity: Identity) -> bool {
         self.entries().any(|entry| entry.identity == identity)
     }
 }

@@ -38,7 +38,7 @@ const DESCRIPTORS_PER_FILE: u64 = 3;
 
 /// The patterns of one command.
 #[derive(Default)]
-pub struct Patterns {
+pub(super) struct Patterns {
     watched: Vec<Watched>,
     due: Option<Instant>,
     /// The inodes that names led to when they were looked at.
@@ -69,7 +69,7 @@ enum Part {
 }
 
 /// Whether an argument is a pattern and not the name of a file.
-pub fn is_pattern(path: &Path) -> bool {
+pub(super) fn is_pattern(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     bytes.iter().any(|byte| b"*?[".contains(byte)) && fs::symlink_metadata(path).is_err()
 }
@@ -77,7 +77,7 @@ pub fn is_pattern(path: &Path) -> bool {
 impl Patterns {
     /// # Errors
     /// A pattern is none, or cannot be watched.
-    pub fn new(arguments: &ShipArgs) -> Result<Patterns, Failure> {
+    pub(super) fn new(arguments: &ShipArgs) -> Result<Patterns, Failure> {
         let paths = arguments.files.iter().filter(|path| is_pattern(path));
         let watched: Vec<Watched> = paths
             .map(|path| Watched::new(path))
@@ -103,7 +103,7 @@ impl Patterns {
     }
 
     /// Looks at names again that led to the same inodes.
-    pub fn look_at_all(&mut self) {
+    pub(super) fn look_at_all(&mut self) {
         self.known.clear();
     }
 }

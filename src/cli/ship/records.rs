@@ -15,7 +15,7 @@ use crate::client::Batch;
 use crate::limits::{CLIENT_BATCH_BYTES, SHIP_BATCH_EVENTS};
 
 /// Where the lines of a batch come from.
-pub struct Source<'a> {
+pub(super) struct Source<'a> {
     pub template: &'a Template,
     pub now: &'a str,
     /// The last line of the file counts without its line end.
@@ -25,7 +25,7 @@ pub struct Source<'a> {
 }
 
 /// What was read of a file.
-pub struct View<'a> {
+pub(super) struct View<'a> {
     /// With the tail of the mark.
     buffer: &'a [u8],
     /// From the mark on.
@@ -39,7 +39,7 @@ pub struct View<'a> {
 }
 
 /// The lines of one batch as they are put together.
-pub struct Lines<'a> {
+pub(super) struct Lines<'a> {
     template: &'a Template,
     multiline: Option<&'a Multiline>,
     pub time: String,
@@ -64,7 +64,7 @@ struct Open {
 
 impl<'a> View<'a> {
     /// `bytes` are the end of `buffer`; the file ends with them, and is quiet, or not.
-    pub fn new(
+    pub(super) fn new(
         source: &Source,
         buffer: &'a [u8],
         bytes: &'a [u8],
@@ -92,7 +92,7 @@ impl<'a> View<'a> {
 impl<'a> Lines<'a> {
     /// What has perhaps been published is read with the time that it had, and no further; none where
     /// something else is there.
-    pub fn new(
+    pub(super) fn new(
         source: &Source<'a>,
         entry: &Entry,
         view: &mut View,
@@ -131,7 +131,7 @@ impl<'a> Lines<'a> {
 
     /// Takes lines until the batch is full or the next one has no end. Returns the number of bytes taken, and
     /// how many there are of a line or record that is not whole yet.
-    pub fn take(&mut self, view: &View) -> (usize, usize) {
+    pub(super) fn take(&mut self, view: &View) -> (usize, usize) {
         // The byte order mark is passed together with what follows it.
         let mut at = self.length_of_mark(view);
         at += self.mark.pass_late_end(view.bytes, self.encoding);
@@ -281,7 +281,7 @@ impl<'a> Lines<'a> {
 
     /// Takes the line before NULs that nothing will be written to any more. The tail of the mark is the first
     /// `tail` bytes of the view's buffer.
-    pub fn push_before_hole(&mut self, view: &View, tail: usize, written: usize) {
+    pub(super) fn push_before_hole(&mut self, view: &View, tail: usize, written: usize) {
         let begin = self.pass_mark(view);
         let (bytes, length) = (&view.bytes[begin..], written - begin);
         let line = lines::unended(bytes, length, self.mark.part, self.encoding);

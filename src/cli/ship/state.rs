@@ -21,7 +21,7 @@ const VERSION: u32 = 2;
 
 /// One file that is being read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub(super) struct Entry {
     pub identity: Identity,
     /// How often it has been truncated.
     pub generation: u64,
@@ -42,7 +42,7 @@ pub struct Entry {
 
 /// Lines that have no time of their own must get the same one when they are published again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pending {
+pub(super) struct Pending {
     /// The offset after the last of them.
     pub until: u64,
     pub read_at: String,
@@ -54,13 +54,13 @@ pub struct Pending {
 
 impl Entry {
     /// Whether anything was read of it, so that [`Entry::fits`] tells.
-    pub fn has_been_read(&self) -> bool {
+    pub(super) fn has_been_read(&self) -> bool {
         let pending = self.pending.as_ref();
         self.mark.offset > 0 || pending.is_some_and(|pending| pending.tail.is_some())
     }
 
     /// Whether a file holds what was read of this one. Nothing tells where nothing was read.
-    pub fn fits(&self, file: &File) -> io::Result<bool> {
+    pub(super) fn fits(&self, file: &File) -> io::Result<bool> {
         let pending = self.pending.as_ref();
         let pending = pending.and_then(|pending| Some((pending.tail?, pending.until)));
         match (self.mark.offset, pending) {
@@ -71,7 +71,7 @@ impl Entry {
     }
 
     /// Whether another file begins as this one did.
-    pub fn is_begun_like(&self, file: &File) -> io::Result<bool> {
+    pub(super) fn is_begun_like(&self, file: &File) -> io::Result<bool> {
         let length = file.metadata()?.len();
         let mut heads = self.head.iter().rev();
         match heads.find(|head| head.length() <= length) {
@@ -82,7 +82,7 @@ impl Entry {
 
     /// The entry of a copy, which goes on where this one is. What was read of this one may not have come into
     /// the copy.
-    pub fn of_copy(&self, copy: &File, identity: Identity) -> Entry {
+    pub(super) fn of_copy(&self, copy: &File, identity: Identity) -> Entry {
         let mut entry = Entry {
             identity,
             path: None,
@@ -106,7 +106,7 @@ impl Entry {
     }
 
     /// Forgets what was pending once the mark is after it; true where it was.
-    pub fn drop_pending(&mut self) -> bool {
+    pub(super) fn drop_pending(&mut self) -> bool {
         let offset = self.mark.offset;
         let is_done = |pending: &mut Pending| pending.until <= offset;
         self.pending.take_if(is_done).is_some()
@@ -115,7 +115,7 @@ impl Entry {
 
 /// What is remembered of a log file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub(super) struct Memory {
     /// The files that it was and is, as far as they lie there; the oldest first.
     pub files: Vec<Entry>,
     /// When the youngest file was born that it was.
@@ -146,7 +146,7 @@ struct Content {
 }
 
 /// What a state says.
-pub struct Loaded {
+pub(super) struct Loaded {
     pub memory: Memory,
     pub version: u32,
     /// When it was written.
@@ -154,7 +154,7 @@ pub struct Loaded {
 }
 
 /// The file.
-pub struct State {
+pub(super) struct State {
     path: PathBuf,
     /// It, or what it was before it was written, with the lock.
     locked: File,
@@ -165,7 +165,7 @@ impl State {
     ///
     /// # Errors
     /// One sentence: it cannot be written, or another shipper uses it.
-    pub fn open(path: PathBuf) -> Result<State, String> {
+    pub(super) fn open(path: PathBuf) -> Result<State, String> {
         let locked = lock(&path).map_err(|error| match error.kind() {
             ErrorKind::WouldBlock => format!(
                 "cannot use the state {}: another shipper uses it, for the same file, topic, source and server",
@@ -179,7 +179,7 @@ impl State {
         Ok(State { path, locked })
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -187,7 +187,7 @@ impl State {
     ///
     /// # Errors
     /// One sentence.
-    pub fn load(&mut self) -> Result<Loaded, String> {
+    pub(super) fn load(&mut self) -> Result<Loaded, String> {
         let path = self.path.display();
         let fail = |what: &dyn std::fmt::Display| format!("cannot use the state {path}: {what}");
         let mut text = Vec::new();
@@ -209,7 +209,7 @@ impl State {
     }
 
     /// Writes it as a new file: a crash leaves the old one.
-    pub fn save(&mut self, memory: &Memory) -> io::Result<()> {
+    pub(super) fn save(&mut self, memory: &Memory) -> io::Result<()> {
         self.locked = replace(&self.path, memory, false)?;
         Ok(())
     }

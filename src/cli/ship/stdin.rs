@@ -22,15 +22,15 @@ use crate::limits::{SHIP_FLUSH_MS, SHIP_LINGER_MS, SHIP_QUIET_MS};
 use crate::text::escaped;
 
 /// The topic of lines of standard input where none is given.
-pub const TOPIC: &str = "stdin";
+pub(super) const TOPIC: &str = "stdin";
 
 /// Whether a name stands for standard input.
-pub fn is_standard(path: &Path) -> bool {
+pub(super) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
 /// The source of lines of standard input where none is given: the name of this host.
-pub fn source() -> String {
+pub(super) fn source() -> String {
     let about = rustix::system::uname();
     let host = about.nodename().to_string_lossy();
     match crate::event::name_error(&host) {
@@ -43,7 +43,7 @@ pub fn source() -> String {
 ///
 /// # Errors
 /// A sentence that says how it can be read.
-pub fn refuse_pipe(path: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_pipe(path: &Path) -> Result<(), Failure> {
     let shown = path.display();
     let names = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
     if names.iter().any(|name| path == Path::new(name)) {
@@ -63,7 +63,7 @@ pub fn refuse_pipe(path: &Path) -> Result<(), Failure> {
 }
 
 /// Reading and publishing under way.
-pub struct Shipper<'a> {
+pub(super) struct Shipper<'a> {
     /// Tries once; the pauses between tries are ours.
     client: &'a Client,
     give_up: GiveUp,
@@ -113,7 +113,7 @@ enum Look {
 impl<'a> Shipper<'a> {
     /// # Errors
     /// No descriptors are left.
-    pub fn new(
+    pub(super) fn new(
         client: &'a Client,
         give_up: GiveUp,
         records: Records<'a>,
@@ -137,7 +137,7 @@ impl<'a> Shipper<'a> {
     }
 
     /// Ships all that comes, and prints the sums.
-    pub fn run(mut self) -> Result<(), Failure> {
+    pub(super) fn run(mut self) -> Result<(), Failure> {
         if stdin().is_terminal() {
             self.client
                 .tell("reading lines from the terminal; Ctrl-D on an empty line ends them");

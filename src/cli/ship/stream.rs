@@ -19,7 +19,7 @@ use crate::uuid;
 
 /// What is known of what comes after the bytes that have come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum After {
+pub(super) enum After {
     /// They may go on.
     More,
     /// Nothing has come for a while: the last record is whole.
@@ -29,7 +29,7 @@ pub enum After {
 }
 
 /// The bytes as they come.
-pub struct Stream<'a> {
+pub(super) struct Stream<'a> {
     buffer: Vec<u8>,
     /// The bytes before it have become events.
     taken: usize,
@@ -42,7 +42,7 @@ pub struct Stream<'a> {
 }
 
 /// How lines become events.
-pub struct Records<'a> {
+pub(super) struct Records<'a> {
     template: &'a Template,
     multiline: Option<&'a Multiline>,
     /// The member that holds the id.
@@ -54,7 +54,7 @@ pub struct Records<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub fn new(records: Records<'a>) -> Stream<'a> {
+    pub(super) fn new(records: Records<'a>) -> Stream<'a> {
         Stream {
             buffer: Vec::new(),
             taken: 0,
@@ -66,7 +66,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Reads once. Returns the number of bytes; 0 is the end, and none that nothing is there.
-    pub fn receive(&mut self, source: &mut File) -> io::Result<Option<usize>> {
+    pub(super) fn receive(&mut self, source: &mut File) -> io::Result<Option<usize>> {
         self.buffer.drain(..self.taken);
         self.taken = 0;
         let length = self.buffer.len();
@@ -85,17 +85,17 @@ impl<'a> Stream<'a> {
     }
 
     /// Whether the lines of a record wait for others.
-    pub fn has_record(&self) -> bool {
+    pub(super) fn has_record(&self) -> bool {
         self.records.open.is_some()
     }
 
     /// Whether an event lacked the member that should hold its id.
-    pub fn lacks_ids(&self) -> bool {
+    pub(super) fn lacks_ids(&self) -> bool {
         self.records.lacks_ids
     }
 
     /// Bytes that have come and are in no event yet.
-    pub fn rest(&self) -> usize {
+    pub(super) fn rest(&self) -> usize {
         let record = self.records.open.as_ref();
         self.buffer.len() - self.taken + record.map_or(0, |(record, _)| record.text.len())
     }
@@ -104,7 +104,7 @@ impl<'a> Stream<'a> {
     ///
     /// # Errors
     /// The system has no random bytes.
-    pub fn take(&mut self, after: After, now: &str, batch: &mut Batch) -> io::Result<()> {
+    pub(super) fn take(&mut self, after: After, now: &str, batch: &mut Batch) -> io::Result<()> {
         while !is_full(batch) {
             let mut bytes = &self.buffer[self.taken..];
             let mut mark = 0;
@@ -156,7 +156,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-pub fn is_full(batch: &Batch) -> bool {
+pub(super) fn is_full(batch: &Batch) -> bool {
     batch.len() >= SHIP_BATCH_EVENTS || batch.size() >= CLIENT_BATCH_BYTES
 }
 
@@ -178,7 +178,7 @@ fn nuls(bytes: &[u8], written: usize, part: u32, encoding: Encoding) -> Option<N
 }
 
 impl<'a> Records<'a> {
-    pub fn new(
+    pub(super) fn new(
         template: &'a Template,
         multiline: Option<&'a Multiline>,
         id_member: Option<&'a str>,

@@ -7,7 +7,7 @@ use crate::limits::CLIENT_LINES_TOLD;
 
 /// What became of the lines.
 #[derive(Clone, Copy, Default)]
-pub struct Sums {
+pub(super) struct Sums {
     accepted: u64,
     duplicates: u64,
     /// Of the duplicates, those with another content.
@@ -17,7 +17,7 @@ pub struct Sums {
 
 impl Sums {
     /// Counts a line. Returns why it is refused, where that is to be told.
-    pub fn count(&mut self, outcome: Outcome) -> Option<String> {
+    pub(super) fn count(&mut self, outcome: Outcome) -> Option<String> {
         match outcome {
             Outcome::Accepted => self.accepted += 1,
             Outcome::Duplicate => self.duplicates += 1,
@@ -34,7 +34,7 @@ impl Sums {
     }
 
     /// What keeps the whole from being a success.
-    pub fn failure(&self) -> Option<String> {
+    pub(super) fn failure(&self) -> Option<String> {
         let rejected = self.rejected;
         (rejected > 0).then(|| format!("{rejected} lines are not stored"))
     }

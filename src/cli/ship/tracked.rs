@@ -19,7 +19,7 @@ use crate::limits::{
 };
 
 /// A file that is read.
-pub struct Tracked {
+pub(super) struct Tracked {
     pub file: File,
     pub entry: Entry,
     /// Whether the path names it.
@@ -66,7 +66,7 @@ enum AfterHole {
 }
 
 /// What a look at a file came to.
-pub enum Look {
+pub(super) enum Look {
     /// There is nothing new.
     Nothing,
     /// It was truncated, and is to be looked at again.
@@ -77,7 +77,7 @@ pub enum Look {
 }
 
 /// Lines that have been read and are to be published.
-pub struct Reading {
+pub(super) struct Reading {
     pub mark: Mark,
     /// How the file begins; empty where this is not its beginning.
     pub head: Vec<Tail>,
@@ -86,7 +86,7 @@ pub struct Reading {
 }
 
 impl Tracked {
-    pub fn new(file: File, entry: Entry, is_current: bool, known_at: SystemTime) -> Tracked {
+    pub(super) fn new(file: File, entry: Entry, is_current: bool, known_at: SystemTime) -> Tracked {
         Tracked {
             is_placed: entry.has_been_read(),
             file,
@@ -102,7 +102,7 @@ impl Tracked {
     }
 
     /// Reads lines into a batch.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         source: &Source,
         buffer: &mut Vec<u8>,
@@ -182,7 +182,7 @@ impl Tracked {
     }
 
     /// Begins again in a file that was truncated.
-    pub fn restart(&mut self, source: &str) {
+    pub(super) fn restart(&mut self, source: &str) {
         let entry = &mut self.entry;
         entry.generation += 1;
         entry.mark = Mark::start(entry.identity, entry.generation, source, 0);
@@ -204,7 +204,7 @@ impl Tracked {
     }
 
     /// Whether all was read that is there, with the last line as it is.
-    pub fn is_exhausted(&self) -> io::Result<bool> {
+    pub(super) fn is_exhausted(&self) -> io::Result<bool> {
         Ok(self.read_at == Some(self.version(true)?))
     }
 
@@ -218,7 +218,7 @@ impl Tracked {
     }
 
     /// What it holds after the mark, as a sentence; none where that is nothing.
-    pub fn rest(&self) -> Option<String> {
+    pub(super) fn rest(&self) -> Option<String> {
         let offset = self.entry.mark.offset;
         let length = self.file.metadata().ok()?.len().checked_sub(offset)?;
         let mut head = vec![0; SHIP_READ_BYTES];
@@ -300,7 +300,7 @@ fn reading(lines: Lines, bytes: &[u8]) -> Look {
 
 impl Reading {
     /// What is remembered before it is published; none where nothing need be.
-    pub fn pending(&self) -> Option<Pending> {
+    pub(super) fn pending(&self) -> Option<Pending> {
         self.time.as_ref().map(|time| Pending {
             until: self.mark.offset,
             read_at: time.clone(),
@@ -310,14 +310,14 @@ impl Reading {
 }
 
 /// How the characters of a file are written.
-pub fn encoding(file: &File) -> io::Result<Encoding> {
+pub(super) fn encoding(file: &File) -> io::Result<Encoding> {
     let mut head = [0; HEAD_BYTES];
     let count = read_at(file, &mut head, 0)?;
     Ok(Encoding::of(&head[..count]))
 }
 
 /// Fills `buffer` as far as the file goes. Returns the number of bytes.
-pub fn read_at(file: &File, buffer: &mut [u8], from: u64) -> io::Result<usize> {
+pub(super) fn read_at(file: &File, buffer: &mut [u8], from: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read_at(&mut buffer[filled..], from + filled as u64) {
@@ -332,7 +332,7 @@ pub fn read_at(file: &File, buffer: &mut [u8], from: u64) -> io::Result<usize> {
 
 /// The mark of a state of the first version, which passed over NULs at the end of a file: where its lines
 /// end. None where that cannot be found.
-pub fn without_nuls(file: &File, entry: &Entry, source: &str) -> io::Result<Option<Mark>> {
+pub(super) fn without_nuls(file: &File, entry: &Entry, source: &str) -> io::Result<Option<Mark>> {
     let mut last = [1];
     if let Some(at) = entry.mark.offset.checked_sub(1) {
         read_at(file, &mut last, at)?;

@@ -13,7 +13,7 @@ const SOURCES: u64 = 3;
 
 /// An event as it is sent. Nothing in it needs escapes in JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub(super) struct Event {
     pub topic: String,
     pub event_id: String,
     pub timestamp: String,
@@ -24,7 +24,7 @@ pub struct Event {
 
 /// An event as the server gives it back.
 #[derive(Deserialize)]
-pub struct Stored<'a> {
+pub(super) struct Stored<'a> {
     pub seq: u64,
     topic: String,
     event_id: String,
@@ -36,7 +36,7 @@ pub struct Stored<'a> {
 
 impl Event {
     /// As one line of JSON.
-    pub fn json(&self) -> String {
+    pub(super) fn json(&self) -> String {
         let Event {
             topic,
             event_id,
@@ -52,12 +52,12 @@ impl Event {
 
 impl Stored<'_> {
     /// Topic and event id.
-    pub fn key(&self) -> (&str, &str) {
+    pub(super) fn key(&self) -> (&str, &str) {
         (&self.topic, &self.event_id)
     }
 
     /// Whether this is the event, member by member.
-    pub fn is(&self, event: &Event) -> bool {
+    pub(super) fn is(&self, event: &Event) -> bool {
         self.key() == (&event.topic, &event.event_id)
             && self.timestamp == event.timestamp
             && self.source == event.source
@@ -66,7 +66,7 @@ impl Stored<'_> {
 }
 
 /// What tells the events of a run from those of all others, and the events of its load.
-pub struct Run {
+pub(super) struct Run {
     /// What all its topics begin with.
     pub prefix: String,
     /// Which events there are, in which order, and which repeat.
@@ -78,7 +78,7 @@ pub struct Run {
 
 impl Run {
     /// A run with a name of its own. `per_mille` of a thousand events of its load repeat earlier ones.
-    pub fn new(seed: Option<u64>, topics: u64, per_mille: u16) -> Run {
+    pub(super) fn new(seed: Option<u64>, topics: u64, per_mille: u16) -> Run {
         let seed = seed.unwrap_or_else(|| u64::from(random()));
         Run {
             prefix: format!("simulate.{:08x}.", random()),
@@ -89,12 +89,12 @@ impl Run {
     }
 
     /// The numbers of the load's events, in the order in which they are sent.
-    pub fn numbers(&self) -> EventStream {
+    pub(super) fn numbers(&self) -> EventStream {
         self.stream.clone()
     }
 
     /// An event of a scenario.
-    pub fn event(&self, topic: &str, event_id: &str, source: &str, payload: &str) -> Event {
+    pub(super) fn event(&self, topic: &str, event_id: &str, source: &str, payload: &str) -> Event {
         Event {
             topic: format!("{}{topic}", self.prefix),
             event_id: event_id.to_owned(),
@@ -105,7 +105,7 @@ impl Run {
     }
 
     /// The event of the load with this number.
-    pub fn load_event(&self, number: u64) -> Event {
+    pub(super) fn load_event(&self, number: u64) -> Event {
         let mut id = [0; ID_BYTES];
         self.stream.write_id(number, &mut id);
         let id = String::from_utf8_lossy(&id);
@@ -115,7 +115,7 @@ impl Run {
     }
 
     /// The number that an event of the load says that it has.
-    pub fn number_of(&self, stored: &Stored) -> Option<u64> {
+    pub(super) fn number_of(&self, stored: &Stored) -> Option<u64> {
         #[derive(Deserialize)]
         struct Payload {
             n: u64,

@@ -16,7 +16,7 @@ use crate::limits::PAGE_MAX_EVENTS;
 
 /// The answer of `GET /stats`, as far as it is compared.
 #[derive(Clone, Copy, Deserialize)]
-pub struct Stats {
+pub(super) struct Stats {
     received: u64,
     unique_processed: u64,
     duplicate_dropped: u64,
@@ -26,14 +26,14 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub fn look(client: &Client) -> Result<Stats, Error> {
+    pub(super) fn look(client: &Client) -> Result<Stats, Error> {
         client.persist(|| client.json("/stats"))
     }
 }
 
 /// What was sent, and what the answers said.
 #[derive(Default)]
-pub struct Ledger {
+pub(super) struct Ledger {
     /// Events of the scenarios by key, and whether they were found again.
     sent: HashMap<(String, String), (Event, bool)>,
     /// Different events of the load: the numbers below this one.
@@ -54,25 +54,25 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn add_scenario(&mut self, is_right: bool) {
+    pub(super) fn add_scenario(&mut self, is_right: bool) {
         self.scenarios += 1;
         self.scenarios_right += u64::from(is_right);
     }
 
     /// Takes an event of a scenario down.
-    pub fn add_sent(&mut self, event: &Event) {
+    pub(super) fn add_sent(&mut self, event: &Event) {
         let key = (event.topic.clone(), event.event_id.clone());
         self.sent.insert(key, (event.clone(), false));
     }
 
     /// A request whose answer was lost on purpose.
-    pub fn add_lost(&mut self, events: u64) {
+    pub(super) fn add_lost(&mut self, events: u64) {
         self.lost_requests += 1;
         self.lost_events += events;
     }
 
     /// What an answer said.
-    pub fn add_outcomes(&mut self, outcomes: &[Outcome]) {
+    pub(super) fn add_outcomes(&mut self, outcomes: &[Outcome]) {
         self.answered += outcomes.len() as u64;
         for outcome in outcomes {
             match outcome {
@@ -93,7 +93,7 @@ impl Ledger {
     }
 
     /// In words how much was sent.
-    pub fn summary(&self, retries: u64) -> String {
+    pub(super) fn summary(&self, retries: u64) -> String {
         let mut text = format!(
             "answered: accepted {}, duplicates {}, rejected {}; answers lost on purpose: {}",
             self.accepted, self.duplicates, self.rejected, self.lost_requests
@@ -154,14 +154,14 @@ impl Row {
 }
 
 /// The comparison as it is shown.
-pub struct Comparison(Vec<Row>);
+pub(super) struct Comparison(Vec<Row>);
 
 impl Comparison {
     /// Asks the server and compares. `before` is what `/stats` said before anything was sent.
     ///
     /// # Errors
     /// What the client could not endure.
-    pub fn make(
+    pub(super) fn make(
         client: &Client,
         run: &Run,
         ledger: &mut Ledger,
@@ -223,13 +223,13 @@ impl Comparison {
     }
 
     /// How many lines differ.
-    pub fn differing(&self) -> usize {
+    pub(super) fn differing(&self) -> usize {
         self.0.iter().filter(|row| !row.is_right()).count()
     }
 }
 
 /// What bounds the counts of everybody from above where nobody else publishes.
-pub struct Alone {
+pub(super) struct Alone {
     /// Requests that were sent again for other reasons than an answer lost on purpose.
     pub retries: u64,
     /// Events in each of them at the most.
@@ -306,11 +306,11 @@ fn read_back(client: &Client, run: &Run, ledger: &mut Ledger, after: u64) -> Res
 
 /// A set of small numbers.
 #[derive(Default)]
-pub struct Bits(Vec<u64>);
+pub(super) struct Bits(Vec<u64>);
 
 impl Bits {
     /// Adds a number; true where it was there.
-    pub fn set(&mut self, number: u64) -> bool {
+    pub(super) fn set(&mut self, number: u64) -> bool {
         let (word, bit) = ((number / 64) as usize, 1 << (number % 64));
         if word >= self.0.len() {
             self.0.resize(word + 1, 0);

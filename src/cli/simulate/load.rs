@@ -42,7 +42,7 @@ struct Tally<'a> {
 ///
 /// # Errors
 /// What a client could not endure.
-pub fn send(
+pub(super) fn send(
     arguments: &SimulateArgs,
     run: &Run,
     interrupt: &Arc<Interrupt>,

@@ -69,7 +69,7 @@ pub struct SimulateArgs {
 }
 
 /// Plays, sends, compares, and prints all of it.
-pub fn run(arguments: SimulateArgs) -> Result<(), Failure> {
+pub(crate) fn run(arguments: SimulateArgs) -> Result<(), Failure> {
     let interrupt = interrupt()?;
     let client = Client::new(&arguments.client, GIVE_UP, Arc::clone(&interrupt));
     let client = client.map_err(Failure::Setting)?;

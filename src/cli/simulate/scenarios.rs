@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use crate::client::{percent_encoded, publish, publish_unanswered, Batch, Client, Error, Outcome};
 
 /// Events in one of their requests at the most.
-pub const MAX_EVENTS: u64 = 10;
+pub(super) const MAX_EVENTS: u64 = 10;
 
 /// The answer to a publication.
 #[derive(Deserialize)]
@@ -45,7 +45,7 @@ struct Told {
 }
 
 /// The scenarios in their order, and what they leave behind for each other.
-pub struct Scenarios<'a> {
+pub(super) struct Scenarios<'a> {
     client: &'a Client,
     run: &'a Run,
     ledger: &'a mut Ledger,
@@ -57,7 +57,7 @@ type Play<'a> = fn(&mut Scenarios<'a>) -> Result<Told, Error>;
 ///
 /// # Errors
 /// What the client could not endure.
-pub fn play(
+pub(super) fn play(
     client: &Client,
     run: &Run,
     ledger: &mut Ledger,

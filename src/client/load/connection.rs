@@ -18,7 +18,7 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// How long an answer to a greeting may take.
 const GREETED_WITHIN: Duration = Duration::from_secs(10);
 
-pub struct Connection {
+pub(super) struct Connection {
     stream: TcpStream,
     parse: Parse,
     /// Events in a request.
@@ -35,7 +35,7 @@ pub struct Connection {
 impl Connection {
     /// Connects, waits until the connection stands and has been greeted, then registers it under
     /// `token`.
-    pub fn open(
+    pub(super) fn open(
         address: SocketAddr,
         template: &Template,
         registry: &Registry,
@@ -61,7 +61,7 @@ impl Connection {
     }
 
     /// Sends `request` as it is now. Its latency counts from `due`.
-    pub fn send(&mut self, due: Instant) -> io::Result<()> {
+    pub(super) fn send(&mut self, due: Instant) -> io::Result<()> {
         self.written = 0;
         self.filled = 0;
         self.sent_at = Some(due);
@@ -69,7 +69,7 @@ impl Connection {
     }
 
     /// Writes what is left of the request, as far as the socket takes it.
-    pub fn write_on(&mut self) -> io::Result<()> {
+    pub(super) fn write_on(&mut self) -> io::Result<()> {
         while self.written < self.request.len() {
             match self.stream.write(&self.request[self.written..]) {
                 Ok(bytes) => self.written += bytes,
@@ -85,7 +85,7 @@ impl Connection {
     ///
     /// A `read` that did not fill the buffer has emptied the socket, and whatever comes later is
     /// announced by a new readiness, so the `read` that would only say `WouldBlock` is saved.
-    pub fn read_on(&mut self) -> io::Result<Option<Answer>> {
+    pub(super) fn read_on(&mut self) -> io::Result<Option<Answer>> {
         loop {
             let bytes = match self.stream.read(&mut self.answer[self.filled..]) {
                 Ok(0) => return Err(closed()),

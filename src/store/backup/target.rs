@@ -32,7 +32,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Makes sure that the final name may be taken, and makes the file.
-    pub fn prepare(
+    pub(super) fn prepare(
         from: &Path,
         to: &Path,
         force: bool,
@@ -71,22 +71,22 @@ impl Target {
     }
 
     /// The name under which the file is written.
-    pub fn partial(&self) -> &Path {
+    pub(super) fn partial(&self) -> &Path {
         &self.partial
     }
 
     /// Makes the file empty.
-    pub fn clear(&self) -> std::io::Result<()> {
+    pub(super) fn clear(&self) -> std::io::Result<()> {
         self.file.set_len(0)
     }
 
-    pub fn sync(&self) -> std::io::Result<()> {
+    pub(super) fn sync(&self) -> std::io::Result<()> {
         self.file.sync_all()
     }
 
     /// Gives the file its final name, durably, and returns its size in bytes. Who may read and write it is
     /// taken from what it replaces, or else from what it is a copy of.
-    pub fn install(mut self, from: &Path) -> Result<u64, String> {
+    pub(super) fn install(mut self, from: &Path) -> Result<u64, String> {
         let work = || {
             let replaced = fs::metadata(&self.path).ok();
             let like = match &replaced {

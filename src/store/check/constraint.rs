@@ -12,7 +12,7 @@ use super::tables::Schema;
 use super::Run;
 
 /// Compares the indexes that are there with the sums of the events.
-pub fn compare(
+pub(super) fn compare(
     run: &mut Run,
     fingerprinter: &Fingerprinter,
     schema: &Schema,

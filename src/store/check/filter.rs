@@ -10,7 +10,7 @@ use super::super::keys::record::KeyRecord;
 use super::unless_damaged;
 
 /// The pages of one filter.
-pub struct FilterPages {
+pub(super) struct FilterPages {
     about: Description,
     pages: Pages,
     blocks: Maker,
@@ -22,7 +22,7 @@ pub struct FilterPages {
 }
 
 impl FilterPages {
-    pub fn of(pages: &Pages) -> Self {
+    pub(super) fn of(pages: &Pages) -> Self {
         let about = pages.about;
         let mut pages = Self {
             about,
@@ -45,7 +45,7 @@ impl FilterPages {
     }
 
     /// Takes the next key.
-    pub fn see(&mut self, db: &Connection, key: KeyRecord) -> rusqlite::Result<()> {
+    pub(super) fn see(&mut self, db: &Connection, key: KeyRecord) -> rusqlite::Result<()> {
         let (page, _) = place_of(key.fingerprint, self.about.filter_blocks());
         // A key that is not in order has been reported.
         if page >= self.at {
@@ -58,7 +58,7 @@ impl FilterPages {
     }
 
     /// Compares the pages up to `page`, and begins that one.
-    pub fn go_to(&mut self, db: &Connection, page: usize) -> rusqlite::Result<()> {
+    pub(super) fn go_to(&mut self, db: &Connection, page: usize) -> rusqlite::Result<()> {
         while self.at < page {
             if let Some(made) = self.blocks.finish() {
                 made.write(&mut self.page);

@@ -7,7 +7,7 @@ use crate::limits::CHECK_LINES_PER_PART;
 
 /// The problems that a check has found.
 #[derive(Debug, Default)]
-pub struct Problems {
+pub(super) struct Problems {
     lines: Vec<String>,
     /// Problems by the part that they are in.
     parts: BTreeMap<&'static str, u64>,
@@ -15,7 +15,7 @@ pub struct Problems {
 
 impl Problems {
     /// Adds one. `part` is what is damaged, and begins the line.
-    pub fn add(&mut self, part: &'static str, what: impl std::fmt::Display) {
+    pub(super) fn add(&mut self, part: &'static str, what: impl std::fmt::Display) {
         let count = self.parts.entry(part).or_default();
         *count += 1;
         if *count <= CHECK_LINES_PER_PART {
@@ -25,18 +25,18 @@ impl Problems {
     }
 
     /// Whether further problems of this part would not be shown.
-    pub fn is_full(&self, part: &'static str) -> bool {
+    pub(super) fn is_full(&self, part: &'static str) -> bool {
         self.parts
             .get(part)
             .is_some_and(|count| *count >= CHECK_LINES_PER_PART)
     }
 
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.parts.values().sum()
     }
 
     /// The lines, and one for each part that has more problems than are shown.
-    pub fn into_lines(mut self) -> Vec<String> {
+    pub(super) fn into_lines(mut self) -> Vec<String> {
         for (part, count) in self.parts {
             if count > CHECK_LINES_PER_PART {
                 let more = count - CHECK_LINES_PER_PART;

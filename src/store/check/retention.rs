@@ -10,7 +10,7 @@ use super::tables::Counters;
 use super::Run;
 
 /// Reads the horizons, and the times that were kept for forgetting keys.
-pub fn horizons(run: &mut Run, counters: &Counters) -> rusqlite::Result<Horizons> {
+pub(super) fn horizons(run: &mut Run, counters: &Counters) -> rusqlite::Result<Horizons> {
     let horizons = Horizons::load(run.db)?;
     let Horizons {
         events,
@@ -52,7 +52,7 @@ pub fn horizons(run: &mut Run, counters: &Counters) -> rusqlite::Result<Horizons
 }
 
 /// Adds the keys of removed events that no segment has yet to those behind the segments.
-pub fn add_keys_behind(run: &mut Run, groups: &mut Groups) -> rusqlite::Result<()> {
+pub(super) fn add_keys_behind(run: &mut Run, groups: &mut Groups) -> rusqlite::Result<()> {
     let known = groups.mark().max(run.horizons.keys);
     let horizon = run.horizons.events;
     let problems = &mut run.problems;
@@ -74,7 +74,7 @@ fn is_of_no_removed_event(problems: &mut super::Problems, seq: u64) {
 
 /// Compares the number of keys that are kept of removed events with how many it must be, where each seq
 /// has had its event. Of those that are lost, some may have been forgotten.
-pub fn compare_count(run: &mut Run, counters: &Counters, found: u64, lost: u64) {
+pub(super) fn compare_count(run: &mut Run, counters: &Counters, found: u64, lost: u64) {
     let Horizons { events, keys, .. } = run.horizons;
     let expected = events.saturating_sub(keys);
     let is_right = (found..=found + lost).contains(&expected);
@@ -87,7 +87,7 @@ pub fn compare_count(run: &mut Run, counters: &Counters, found: u64, lost: u64) 
 }
 
 /// Compares the table of these keys, where it has all of them, with its index and with the events.
-pub fn compare_table(
+pub(super) fn compare_table(
     run: &mut Run,
     counters: &Counters,
     fingerprinter: &Fingerprinter,

@@ -15,7 +15,7 @@ use crate::limits::CHECK_TAIL_MAX_EVENTS;
 
 /// What the events in a range of seqs add up to.
 #[derive(Clone, Copy, Debug)]
-pub struct Group {
+pub(super) struct Group {
     pub first_seq: u64,
     pub last_seq: u64,
     pub keys: Sum,
@@ -23,7 +23,7 @@ pub struct Group {
 }
 
 /// The events by what has to know of them: one group for each segment, or one for SQLite's indexes.
-pub struct Groups {
+pub(super) struct Groups {
     pub list: Vec<Group>,
     /// SQLite's indexes know nothing of an event but its key.
     has_hashes: bool,
@@ -33,7 +33,7 @@ pub struct Groups {
 }
 
 impl Groups {
-    pub fn of(segments: &[Description], dedup: Dedup) -> Self {
+    pub(super) fn of(segments: &[Description], dedup: Dedup) -> Self {
         let group = |first_seq, last_seq| Group {
             first_seq,
             last_seq,
@@ -56,13 +56,13 @@ impl Groups {
     }
 
     /// Keys behind all groups whose events have been removed, and which are not forgotten.
-    pub fn removed_behind(&self, horizons: &Horizons) -> u64 {
+    pub(super) fn removed_behind(&self, horizons: &Horizons) -> u64 {
         let is_removed = |key: &&KeyRecord| key.seq > horizons.keys && key.seq <= horizons.events;
         self.tail.iter().filter(is_removed).count() as u64
     }
 
     /// The last seq of the groups.
-    pub fn mark(&self) -> u64 {
+    pub(super) fn mark(&self) -> u64 {
         self.list.last().map_or(0, |group| group.last_seq)
     }
 
@@ -93,7 +93,7 @@ impl Groups {
 
 /// Reads all events: counts them for their topics, adds them to their groups, and says how many there
 /// are.
-pub fn scan(
+pub(super) fn scan(
     run: &mut Run,
     fingerprinter: &Fingerprinter,
     counters: &Counters,

@@ -4,7 +4,7 @@
 use crate::event::{name_error, payload_error, timestamp_is_valid};
 
 /// What is wrong with a name, as a clause.
-pub fn name_problem(name: &[u8]) -> Option<&'static str> {
+pub(super) fn name_problem(name: &[u8]) -> Option<&'static str> {
     match std::str::from_utf8(name) {
         Err(_) => Some("is not UTF-8"),
         Ok(name) => name_error(name).map(|error| error.complaint()),
@@ -12,7 +12,7 @@ pub fn name_problem(name: &[u8]) -> Option<&'static str> {
 }
 
 /// What is wrong with the texts of an event: which one, and a clause.
-pub fn event_problem(
+pub(super) fn event_problem(
     event_id: &[u8],
     timestamp: &[u8],
     source: &[u8],

@@ -19,7 +19,7 @@ use super::{unless_damaged, Run};
 use crate::limits::{SEGMENT_LEVELS, SEGMENT_PAGE_BYTES};
 
 /// Reads the table `segments`. What cannot be a segment is reported and left out.
-pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Description>> {
+pub(super) fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Description>> {
     // Those of older tables have no checksums.
     let checksum = if run.version < 4 { "NULL" } else { "checksum" };
     let sql = format!(
@@ -97,7 +97,7 @@ fn compare_checksum(run: &mut Run, about: &Description, checksum: Option<i64>) {
 
 /// What comparing all segments came to.
 #[derive(Default)]
-pub struct Compared {
+pub(super) struct Compared {
     /// Pages that belong to none.
     pub garbage_pages: u64,
     /// Keys of removed events that are not forgotten.
@@ -107,7 +107,7 @@ pub struct Compared {
 }
 
 /// Compares all segments with the sums of their events.
-pub fn compare_all(
+pub(super) fn compare_all(
     run: &mut Run,
     fingerprinter: &Fingerprinter,
     segments: &[Description],

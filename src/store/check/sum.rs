@@ -10,26 +10,26 @@ use super::super::keys::record::Record;
 
 /// A list of records, as far as it has been seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
+pub(super) struct Sum {
     pub records: u64,
     hashes: u128,
 }
 
 /// Adds records to sums; sums of one adder may be compared.
-pub struct Adder {
+pub(super) struct Adder {
     key: [u8; 16],
     bytes: Vec<u8>,
 }
 
 impl Adder {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             key: random_key(),
             bytes: Vec::new(),
         }
     }
 
-    pub fn add<R: Record>(&mut self, sum: &mut Sum, record: R) {
+    pub(super) fn add<R: Record>(&mut self, sum: &mut Sum, record: R) {
         self.bytes.clear();
         record.write(&mut self.bytes);
         let mut hasher = SipHasher13::new_with_key(&self.key);

@@ -9,7 +9,7 @@ use super::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
 
 /// SQLite's own check of its file.
-pub fn integrity(run: &mut Run) -> rusqlite::Result<()> {
+pub(super) fn integrity(run: &mut Run) -> rusqlite::Result<()> {
     (run.progress)(Progress {
         step: "SQLite's integrity check",
         done: 0,
@@ -28,7 +28,7 @@ pub fn integrity(run: &mut Run) -> rusqlite::Result<()> {
 }
 
 /// What the definitions of the tables and indexes say.
-pub struct Schema {
+pub(super) struct Schema {
     /// Names of what is missing or defined otherwise.
     damaged: Vec<String>,
     pub is_damaged: bool,
@@ -36,14 +36,14 @@ pub struct Schema {
 }
 
 impl Schema {
-    pub fn is_right(&self, name: &str) -> bool {
+    pub(super) fn is_right(&self, name: &str) -> bool {
         !self.damaged.iter().any(|damaged| damaged == name)
     }
 }
 
 /// Compares the definitions with those of a new database. What others have added is left alone unless it can
 /// change a write.
-pub fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
+pub(super) fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
     let (all_wanted, found) = (wanted(dedup)?, read(run.db)?);
     let is_old = |name: &str| run.version < 4 && ["segments", "topics"].contains(&name);
     let mut damaged = Vec::new();
@@ -74,7 +74,7 @@ pub fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
 }
 
 /// The identity, which a database has from when a program that knows of it has opened it.
-pub fn history(run: &mut Run, counters: &Counters) -> rusqlite::Result<()> {
+pub(super) fn history(run: &mut Run, counters: &Counters) -> rusqlite::Result<()> {
     use rusqlite::Error::{IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows};
     let fault = match identity::recorded(run.db) {
         Ok(identity) => identity.and_then(|identity| identity.fault(counters.last_seq)),
@@ -90,14 +90,14 @@ pub fn history(run: &mut Run, counters: &Counters) -> rusqlite::Result<()> {
 }
 
 /// The row of the table `counters`.
-pub struct Counters {
+pub(super) struct Counters {
     pub last_seq: u64,
     pub unique_processed: u64,
     pub topics_mark: u64,
 }
 
 /// Reads the counters and compares them with each other.
-pub fn counters(run: &mut Run) -> rusqlite::Result<Counters> {
+pub(super) fn counters(run: &mut Run) -> rusqlite::Result<Counters> {
     let names = [
         "last_seq",
         "unique_processed",
@@ -143,7 +143,7 @@ pub fn counters(run: &mut Run) -> rusqlite::Result<Counters> {
 }
 
 /// Compares the named subscriptions with the counters.
-pub fn subscriptions(run: &mut Run, counters: &Counters) -> rusqlite::Result<()> {
+pub(super) fn subscriptions(run: &mut Run, counters: &Counters) -> rusqlite::Result<()> {
     let mut statement = run.db.prepare("SELECT name, after FROM subscriptions")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -168,7 +168,7 @@ pub fn subscriptions(run: &mut Run, counters: &Counters) -> rusqlite::Result<()>
 }
 
 /// Compares the index of the topics' names, which says their order, with the table.
-pub fn order_of_topics(run: &mut Run, topics: &Topics) -> rusqlite::Result<()> {
+pub(super) fn order_of_topics(run: &mut Run, topics: &Topics) -> rusqlite::Result<()> {
     let sql = "SELECT id, name FROM topics INDEXED BY sqlite_autoindex_topics_1 ORDER BY name";
     let mut statement = run.db.prepare(sql)?;
     let mut rows = statement.query([])?;
@@ -191,7 +191,7 @@ pub fn order_of_topics(run: &mut Run, topics: &Topics) -> rusqlite::Result<()> {
 }
 
 /// Compares the counters with the number of events.
-pub fn compare_counters(run: &mut Run, counters: &Counters, events: u64) {
+pub(super) fn compare_counters(run: &mut Run, counters: &Counters, events: u64) {
     let unique = counters.unique_processed;
     let removed = run.horizons.removed;
     if unique == events + removed {
@@ -227,14 +227,14 @@ struct Topic {
 }
 
 /// The table `topics`.
-pub struct Topics {
+pub(super) struct Topics {
     mark: u64,
     /// By id, less one.
     rows: Vec<Topic>,
 }
 
 impl Topics {
-    pub fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Self> {
+    pub(super) fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Self> {
         let sql = "SELECT id, events, last_seq, last_processed_at, name FROM topics ORDER BY id";
         let mut statement = run.db.prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -276,12 +276,12 @@ impl Topics {
         Ok(topics)
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// Counts an event; says whether there is such a topic.
-    pub fn count(&mut self, id: i64, seq: u64, processed_at: i64) -> bool {
+    pub(super) fn count(&mut self, id: i64, seq: u64, processed_at: i64) -> bool {
         let Some(topic) = usize::try_from(id - 1)
             .ok()
             .and_then(|at| self.rows.get_mut(at))
@@ -301,7 +301,7 @@ impl Topics {
     }
 
     /// Compares the rows with the events, once all of them are counted.
-    pub fn judge(&self, run: &mut Run) {
+    pub(super) fn judge(&self, run: &mut Run) {
         let horizon = run.horizons.events;
         let mut problem = |what: std::fmt::Arguments| run.problems.add("topics", what);
         for (at, topic) in self.rows.iter().enumerate() {

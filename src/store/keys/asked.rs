@@ -14,7 +14,7 @@ use super::KeyIndex;
 
 /// An event that the index is asked for.
 #[derive(Clone, Copy)]
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     pub event: EventParts<'a>,
     /// Its record, without a seq; empty where there is no index.
     pub record: KeyRecord,
@@ -31,7 +31,7 @@ pub(super) struct Suspects(u128);
 const REST: usize = 127;
 
 impl<'a> Asked<'a> {
-    pub fn new(keys: Option<&KeyIndex>, event: EventParts<'a>) -> Self {
+    pub(crate) fn new(keys: Option<&KeyIndex>, event: EventParts<'a>) -> Self {
         let record = keys.map(|keys| keys.fingerprinter.record(&event, 0));
         Self {
             event,
@@ -65,7 +65,7 @@ impl Suspects {
     }
 
     /// The places among `segments` of them, the last first.
-    pub fn newest_first(self, segments: usize) -> impl Iterator<Item = usize> {
+    pub(super) fn newest_first(self, segments: usize) -> impl Iterator<Item = usize> {
         let has_rest = self.0 >> REST != 0;
         let rest = if has_rest { REST..segments } else { 0..0 };
         let mut left = self.0 & !(1 << REST);
@@ -81,7 +81,7 @@ impl Suspects {
 impl KeyIndex {
     /// Finds out which segments the checks of these events have to look into. That holds until a
     /// transaction has ended.
-    pub fn suspect(&self, asked: &mut [Asked]) {
+    pub(crate) fn suspect(&self, asked: &mut [Asked]) {
         for generation in &self.generations {
             generation.fetch(asked.iter().map(|asked| asked.record.fingerprint));
         }
@@ -102,7 +102,7 @@ impl KeyIndex {
 
     /// Looks into the suspects where an event has one, those of all events in the order of their pages. The
     /// others are left to the check.
-    pub fn look(&self, db: &Connection, asked: &mut [Asked]) -> rusqlite::Result<()> {
+    pub(crate) fn look(&self, db: &Connection, asked: &mut [Asked]) -> rusqlite::Result<()> {
         let probe = |(number, asked): (usize, &Asked)| {
             let only = asked.suspects.only()?;
             let segment = &self.segments[only];

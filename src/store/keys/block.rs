@@ -11,11 +11,11 @@
 use std::ops::BitXorAssign;
 
 /// Bytes of a block: a cache line.
-pub const BLOCK_BYTES: usize = 64;
+pub(super) const BLOCK_BYTES: usize = 64;
 
 /// Five bits say how wide a slot is and two which of the seeds was taken; then come the slots. A block of
 /// zeros has no slots, and says yes to every key.
-pub type Block = [u8; BLOCK_BYTES];
+pub(super) type Block = [u8; BLOCK_BYTES];
 
 const WIDTH_BITS: usize = 5;
 const SEEDS: u64 = 4;
@@ -40,7 +40,7 @@ const SLOTS_MAX: usize = SLOTS[WIDTH_MIN] as usize;
 
 /// False only if the key, of which these are 64 random bits, is none of the block's.
 #[inline]
-pub fn may_contain(block: &Block, key: u64) -> bool {
+pub(super) fn may_contain(block: &Block, key: u64) -> bool {
     let head = usize::from(block[0]);
     let width = head % (1 << WIDTH_BITS);
     let value = slots_of(key, (head >> WIDTH_BITS) as u64 % SEEDS, SLOTS[width])
@@ -51,7 +51,7 @@ pub fn may_contain(block: &Block, key: u64) -> bool {
 }
 
 /// The block of these keys.
-pub fn made_of(keys: &[u64]) -> Block {
+pub(super) fn made_of(keys: &[u64]) -> Block {
     let wanted = (keys.len() * SLOTS_PER_100_KEYS / 100).max(1);
     let mut values = [0; SLOTS_MAX];
     let widest = ((8 * BLOCK_BYTES - HEAD_BITS) / wanted).min(WIDTH_MAX);

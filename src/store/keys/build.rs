@@ -41,7 +41,7 @@ enum Phase {
 }
 
 /// A segment in the making.
-pub struct Build {
+pub(crate) struct Build {
     pub about: Description,
     layout: Layout,
     pages: Pages,
@@ -63,7 +63,7 @@ pub struct Build {
 
 impl Build {
     /// With `holds_filter` memory holds the filter of all keys from the first one on.
-    pub fn new(
+    pub(crate) fn new(
         about: Description,
         keys: Vec<Source<KeyRecord>>,
         postings: Vec<Source<Posting>>,
@@ -90,22 +90,22 @@ impl Build {
     }
 
     /// The pages that this build has written or may have written.
-    pub fn pages(&self) -> std::ops::Range<i64> {
+    pub(crate) fn pages(&self) -> std::ops::Range<i64> {
         self.about.first_page..self.layout.end()
     }
 
     /// How many it has written.
-    pub fn pages_written(&self) -> i64 {
+    pub(crate) fn pages_written(&self) -> i64 {
         self.next_page - self.about.first_page
     }
 
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         matches!(self.phase, Phase::Complete)
     }
 
     /// Writes pages of at most about `budget` records and says how many that were. Two equal
     /// fingerprints that meet are handed to `collide`.
-    pub fn step(
+    pub(crate) fn step(
         &mut self,
         db: &Connection,
         budget: usize,
@@ -261,7 +261,7 @@ impl Build {
     }
 
     /// The segment, once it is complete and its last transaction is committed.
-    pub fn into_segment(self, newest_at: i64) -> Segment {
+    pub(crate) fn into_segment(self, newest_at: i64) -> Segment {
         assert!(self.is_complete(), "only a complete build is a segment");
         Segment {
             about: self.about,

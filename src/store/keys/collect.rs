@@ -28,7 +28,7 @@ struct Run<R> {
 }
 
 /// The pages of a run, and their records.
-pub struct Collected<R> {
+pub(super) struct Collected<R> {
     pub ids: Range<i64>,
     pub records: Vec<R>,
     /// The first of the records stand for so many that nothing has any more.
@@ -36,14 +36,14 @@ pub struct Collected<R> {
 }
 
 /// Collects the records of damaged pages.
-pub struct Collector<R> {
+pub(super) struct Collector<R> {
     runs: Vec<Run<R>>,
     found: Vec<R>,
 }
 
 impl<R: Record> Collector<R> {
     /// For the first of these damaged pages, which ascend. Reads the pages next to them.
-    pub fn new(db: &Connection, pages: &Pages, damaged: &[i64]) -> rusqlite::Result<Self> {
+    pub(super) fn new(db: &Connection, pages: &Pages, damaged: &[i64]) -> rusqlite::Result<Self> {
         let mut collector = Self {
             runs: Vec::new(),
             found: Vec::new(),
@@ -74,12 +74,12 @@ impl<R: Record> Collector<R> {
     }
 
     /// The pages that are made again.
-    pub fn ids(&self) -> impl Iterator<Item = i64> + '_ {
+    pub(super) fn ids(&self) -> impl Iterator<Item = i64> + '_ {
         self.runs.iter().flat_map(|run| run.ids.clone())
     }
 
     /// Whether a record is on one of the pages.
-    pub fn wants(&self, record: R) -> bool {
+    pub(super) fn wants(&self, record: R) -> bool {
         self.run_of(record).is_some()
     }
 
@@ -92,7 +92,7 @@ impl<R: Record> Collector<R> {
     }
 
     /// Takes a record of the segment.
-    pub fn take(&mut self, record: R) {
+    pub(super) fn take(&mut self, record: R) {
         let Some(at) = self.run_of(record) else {
             return;
         };
@@ -110,7 +110,7 @@ impl<R: Record> Collector<R> {
 
     /// The records of each run, once all of the segment's have been taken. An error says why they cannot be
     /// told.
-    pub fn finish(mut self, known: Known) -> Result<Vec<Collected<R>>, String> {
+    pub(super) fn finish(mut self, known: Known) -> Result<Vec<Collected<R>>, String> {
         self.found.sort_unstable();
         let mut rest = &self.found[..];
         let mut collected = Vec::new();

@@ -12,7 +12,7 @@ use super::record::{records, KeyRecord, Posting, Record, LOST_SEQ};
 use crate::limits::{COMPARED_RECORDS_PER_SLICE, REPAIR_BYTES_PER_SLICE};
 
 /// One slice of comparing.
-pub struct Comparison {
+pub(super) struct Comparison {
     fingerprinter: Fingerprinter,
     about: Description,
     /// The events up to this seq were removed: nothing tells what their records were.
@@ -22,7 +22,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    pub fn new(fingerprinter: Fingerprinter, about: Description, removed: u64) -> Self {
+    pub(super) fn new(fingerprinter: Fingerprinter, about: Description, removed: u64) -> Self {
         Self {
             fingerprinter,
             about,
@@ -34,7 +34,7 @@ impl Comparison {
 
     /// Compares the records of a page, after the first `compared`, with their events. Says whether that were
     /// all. A record that is not its event's is an error, and the page is noted as damaged.
-    pub fn compare<R: Record>(
+    pub(super) fn compare<R: Record>(
         &mut self,
         db: &Connection,
         pages: &Pages,
@@ -72,7 +72,7 @@ impl Comparison {
 }
 
 /// Whether a key is its event's.
-pub fn key_is_right(
+pub(super) fn key_is_right(
     slice: &mut Comparison,
     db: &Connection,
     record: KeyRecord,
@@ -91,7 +91,7 @@ pub fn key_is_right(
 }
 
 /// Whether a posting is its event's.
-pub fn posting_is_right(
+pub(super) fn posting_is_right(
     _: &mut Comparison,
     db: &Connection,
     record: Posting,

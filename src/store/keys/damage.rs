@@ -66,11 +66,11 @@ struct Shared {
 
 /// The list, shared by all who read pages of one index.
 #[derive(Clone, Debug, Default)]
-pub struct Damage(Arc<Shared>);
+pub(crate) struct Damage(Arc<Shared>);
 
 impl Damage {
     /// A list that writes nothing to the log, for who has words of its own.
-    pub fn silent() -> Self {
+    pub(crate) fn silent() -> Self {
         Self(Arc::new(Shared {
             is_silent: true,
             ..Shared::default()
@@ -78,7 +78,7 @@ impl Damage {
     }
 
     /// Notes a page, and names it in the log the first time.
-    pub fn note(&self, page: DamagedPage) {
+    pub(crate) fn note(&self, page: DamagedPage) {
         let mut found = self.lock();
         let key = (page.level, page.id);
         if found.len() >= DAMAGED_PAGES_MAX || found.contains_key(&key) {
@@ -94,32 +94,32 @@ impl Damage {
     }
 
     /// Pages noted.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.count.load(Ordering::Relaxed)
     }
 
     /// Pages that have ever been noted.
-    pub fn noted(&self) -> u64 {
+    pub(crate) fn noted(&self) -> u64 {
         self.0.noted.load(Ordering::Relaxed)
     }
 
     /// Whether there may be damaged pages that are not noted.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.count() >= DAMAGED_PAGES_MAX
     }
 
     /// The first pages noted, at most `limit`.
-    pub fn first(&self, limit: usize) -> Vec<DamagedPage> {
+    pub(crate) fn first(&self, limit: usize) -> Vec<DamagedPage> {
         self.lock().values().take(limit).copied().collect()
     }
 
     /// Pages noted that can be made again.
-    pub fn can_be_repaired(&self) -> bool {
+    pub(crate) fn can_be_repaired(&self) -> bool {
         self.count() > 0 && self.lock().values().any(|page| !page.is_lost)
     }
 
     /// The pages noted among these ids of a level.
-    pub fn among(&self, level: usize, ids: Range<i64>) -> Vec<DamagedPage> {
+    pub(crate) fn among(&self, level: usize, ids: Range<i64>) -> Vec<DamagedPage> {
         if self.count() == 0 || ids.is_empty() {
             return Vec::new();
         }
@@ -129,7 +129,7 @@ impl Damage {
     }
 
     /// Takes pages out that have been made again.
-    pub fn repaired(&self, level: usize, ids: impl Iterator<Item = i64>) {
+    pub(crate) fn repaired(&self, level: usize, ids: impl Iterator<Item = i64>) {
         let mut found = self.lock();
         for id in ids {
             if let Some(page) = found.remove(&(level, id)) {
@@ -140,7 +140,7 @@ impl Damage {
     }
 
     /// Says of pages that they cannot be made again.
-    pub fn give_up(&self, level: usize, ids: impl Iterator<Item = i64>, why: &str) {
+    pub(crate) fn give_up(&self, level: usize, ids: impl Iterator<Item = i64>, why: &str) {
         let mut found = self.lock();
         for id in ids {
             if let Some(page) = found.get_mut(&(level, id)) {
@@ -151,7 +151,7 @@ impl Damage {
     }
 
     /// Keeps only the pages of which this is true.
-    pub fn retain(&self, is_kept: impl Fn(&DamagedPage) -> bool) {
+    pub(crate) fn retain(&self, is_kept: impl Fn(&DamagedPage) -> bool) {
         let mut found = self.lock();
         found.retain(|_, page| is_kept(page));
         self.counted(&found);

@@ -11,11 +11,11 @@ use crate::limits::SEGMENT_PAGE_BYTES;
 const BLOCKS_PER_PAGE: usize = SEGMENT_PAGE_BYTES / BLOCK_BYTES;
 
 /// Bytes of memory that a filter takes beside its blocks.
-pub const PADDING_BYTES: usize = BLOCK_BYTES;
+pub(crate) const PADDING_BYTES: usize = BLOCK_BYTES;
 
 /// The filter of one segment.
 #[derive(Debug)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// The blocks begin at a multiple of their size in memory: one that is on two cache lines costs two.
     padded: Vec<u8>,
     begin: usize,
@@ -23,14 +23,14 @@ pub struct Filter {
 
 impl Filter {
     /// A filter before any of its blocks has been made. It says yes to all.
-    pub fn with_blocks(blocks: usize) -> Self {
+    pub(crate) fn with_blocks(blocks: usize) -> Self {
         let padded = vec![0; (blocks + 1) * BLOCK_BYTES];
         let begin = padding_of(&padded);
         Self { padded, begin }
     }
 
     /// A filter of this content.
-    pub fn from_bytes(mut blocks: Vec<u8>) -> Self {
+    pub(crate) fn from_bytes(mut blocks: Vec<u8>) -> Self {
         let bytes = blocks.len();
         blocks.resize(bytes + BLOCK_BYTES, 0);
         let begin = padding_of(&blocks);
@@ -41,25 +41,25 @@ impl Filter {
         }
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         let end = self.begin + self.padded.len() - BLOCK_BYTES;
         &self.padded[self.begin..end]
     }
 
     /// Takes a block that is complete.
-    pub fn set(&mut self, made: Made) {
+    pub(crate) fn set(&mut self, made: Made) {
         let at = self.begin + made.number * BLOCK_BYTES;
         self.padded[at..at + BLOCK_BYTES].copy_from_slice(&made.block);
     }
 
     /// Takes the blocks of a page on disk.
-    pub fn set_page(&mut self, number: usize, page: &[u8]) {
+    pub(crate) fn set_page(&mut self, number: usize, page: &[u8]) {
         let at = self.begin + number * BLOCKS_PER_PAGE * BLOCK_BYTES;
         self.padded[at..at + page.len()].copy_from_slice(page);
     }
 
     /// Reads a byte of each fingerprint's block, so that many are on their way from memory at a time.
-    pub fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+    pub(crate) fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
         let bytes = self.as_bytes();
         let blocks = bytes.len() / BLOCK_BYTES;
         let read = fingerprints.fold(0, |read, fingerprint| {
@@ -70,7 +70,7 @@ impl Filter {
 
     /// False only if the fingerprint is none of the filter's.
     #[inline]
-    pub fn may_contain(&self, fingerprint: Fingerprint) -> bool {
+    pub(crate) fn may_contain(&self, fingerprint: Fingerprint) -> bool {
         let bytes = self.as_bytes();
         let at = block_of(fingerprint, bytes.len() / BLOCK_BYTES) * BLOCK_BYTES;
         bytes[at..]
@@ -85,21 +85,21 @@ fn padding_of(bytes: &[u8]) -> usize {
 }
 
 /// A block that is complete.
-pub struct Made {
+pub(crate) struct Made {
     number: usize,
     block: Block,
 }
 
 impl Made {
     /// Puts it on its page.
-    pub fn write(&self, page: &mut [u8]) {
+    pub(crate) fn write(&self, page: &mut [u8]) {
         let at = self.number % BLOCKS_PER_PAGE * BLOCK_BYTES;
         page[at..at + BLOCK_BYTES].copy_from_slice(&self.block);
     }
 }
 
 /// Makes the blocks of a filter, one after the other, of its keys in their order.
-pub struct Maker {
+pub(crate) struct Maker {
     blocks: usize,
     /// The block that the keys below fall to.
     number: usize,
@@ -108,7 +108,7 @@ pub struct Maker {
 
 impl Maker {
     /// For a filter of so many blocks.
-    pub fn new(blocks: usize) -> Self {
+    pub(crate) fn new(blocks: usize) -> Self {
         Self {
             blocks,
             number: 0,
@@ -117,7 +117,7 @@ impl Maker {
     }
 
     /// Takes the next key. Where it falls to another block than the one before, that one is complete.
-    pub fn take(&mut self, fingerprint: Fingerprint) -> Option<Made> {
+    pub(crate) fn take(&mut self, fingerprint: Fingerprint) -> Option<Made> {
         let number = block_of(fingerprint, self.blocks);
         let made = if number == self.number {
             None
@@ -130,7 +130,7 @@ impl Maker {
     }
 
     /// The block of the last keys that were taken. A block without keys stays as it is.
-    pub fn finish(&mut self) -> Option<Made> {
+    pub(crate) fn finish(&mut self) -> Option<Made> {
         if self.keys.is_empty() {
             return None;
         }
@@ -144,25 +144,25 @@ impl Maker {
 }
 
 /// Blocks of the filter for `entries` keys, with so many bits for each.
-pub fn blocks_for(entries: u64, bits_per_key: u64) -> usize {
+pub(crate) fn blocks_for(entries: u64, bits_per_key: u64) -> usize {
     (entries * bits_per_key)
         .div_ceil(8 * BLOCK_BYTES as u64)
         .max(1) as usize
 }
 
 /// Pages that a filter of so many blocks takes on disk.
-pub fn pages_for(blocks: usize) -> usize {
+pub(crate) fn pages_for(blocks: usize) -> usize {
     blocks.div_ceil(BLOCKS_PER_PAGE)
 }
 
 /// Bytes of the filter on one of its pages, which the last one need not fill.
-pub fn page_bytes(blocks: usize, page: usize) -> usize {
+pub(crate) fn page_bytes(blocks: usize, page: usize) -> usize {
     let behind = blocks - page * BLOCKS_PER_PAGE;
     behind.min(BLOCKS_PER_PAGE) * BLOCK_BYTES
 }
 
 /// Where on disk the block of a fingerprint is: the page, and the offset in it.
-pub fn place_of(fingerprint: Fingerprint, blocks: usize) -> (usize, usize) {
+pub(crate) fn place_of(fingerprint: Fingerprint, blocks: usize) -> (usize, usize) {
     let block = block_of(fingerprint, blocks);
     (
         block / BLOCKS_PER_PAGE,
@@ -171,7 +171,7 @@ pub fn place_of(fingerprint: Fingerprint, blocks: usize) -> (usize, usize) {
 }
 
 /// The same question as [`Filter::may_contain`] to a page at the offset that [`place_of`] gave.
-pub fn page_may_contain(page: &[u8], offset: usize, fingerprint: Fingerprint) -> bool {
+pub(crate) fn page_may_contain(page: &[u8], offset: usize, fingerprint: Fingerprint) -> bool {
     page.get(offset..)
         .and_then(|rest| rest.first_chunk())
         .is_none_or(|block| block::may_contain(block, fingerprint as u64))

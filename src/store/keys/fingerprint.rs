@@ -13,11 +13,11 @@ use super::super::TopicId;
 use super::record::KeyRecord;
 
 /// 128 bits that stand for a key, compared and sorted as a number.
-pub type Fingerprint = u128;
+pub(crate) type Fingerprint = u128;
 
 /// The parts of an event that are compared, unescaped.
 #[derive(Clone, Copy)]
-pub struct EventParts<'a> {
+pub(crate) struct EventParts<'a> {
     pub topic: TopicId,
     pub event_id: &'a [u8],
     pub timestamp: &'a [u8],
@@ -27,14 +27,14 @@ pub struct EventParts<'a> {
 
 /// Makes fingerprints.
 #[derive(Clone, Copy)]
-pub struct Fingerprinter {
+pub(crate) struct Fingerprinter {
     key: [u8; 16],
     mask: u128,
 }
 
 impl Fingerprinter {
     /// `bits` is 128 but in tests that want collisions, which cut the fingerprint to its first bits.
-    pub fn new(key: [u8; 16], bits: u32) -> Self {
+    pub(crate) fn new(key: [u8; 16], bits: u32) -> Self {
         let mask = if bits >= 128 {
             u128::MAX
         } else {
@@ -44,7 +44,7 @@ impl Fingerprinter {
     }
 
     /// The fingerprint of a key: SipHash-1-3 with 128 bits.
-    pub fn of_key(&self, topic: TopicId, event_id: &[u8]) -> Fingerprint {
+    pub(crate) fn of_key(&self, topic: TopicId, event_id: &[u8]) -> Fingerprint {
         let mut hasher = SipHasher13x128::new_with_key(&self.key);
         hasher.write(&topic.to_le_bytes());
         hasher.write(event_id);
@@ -52,7 +52,7 @@ impl Fingerprinter {
     }
 
     /// The record of a stored event.
-    pub fn record(&self, event: &EventParts, seq: u64) -> KeyRecord {
+    pub(crate) fn record(&self, event: &EventParts, seq: u64) -> KeyRecord {
         KeyRecord {
             fingerprint: self.of_key(event.topic, event.event_id),
             seq,
@@ -61,7 +61,7 @@ impl Fingerprinter {
     }
 
     /// 64 bits over all of an event: equal for an exact repeat.
-    pub fn of_event(&self, event: &EventParts) -> u64 {
+    pub(crate) fn of_event(&self, event: &EventParts) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         // The lengths keep one part's end from passing for the next one's beginning.
         let lengths = [

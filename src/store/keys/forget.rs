@@ -10,7 +10,7 @@ use crate::limits::{KEYS_SPAN_SHARE, MERGE_WIDTH};
 
 /// How many keys are kept, as far as merges have to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MergeBound {
+pub(crate) enum MergeBound {
     /// All, for ever.
     #[default]
     None,
@@ -22,12 +22,12 @@ pub enum MergeBound {
 
 impl KeyIndex {
     /// What the segments that merges make may span from now on.
-    pub fn set_merge_bound(&mut self, bound: MergeBound) {
+    pub(crate) fn set_merge_bound(&mut self, bound: MergeBound) {
         self.merge_bound = bound;
     }
 
     /// Pages of all segments, of those that are being made and of those that have been replaced.
-    pub fn pages(&self) -> u64 {
+    pub(crate) fn pages(&self) -> u64 {
         let segments: i64 = self.segments.iter().map(pages_of).sum();
         let garbage: i64 = self.garbage.iter().map(|g| g.end - g.first).sum();
         let builds = self.builds.iter().flatten();
@@ -37,7 +37,7 @@ impl KeyIndex {
 
     /// Where forgetting has to go so that the segments behind it take at most `pages`, as far as their
     /// events have been removed. None where no segment can be dropped.
-    pub fn surplus(&self, pages: u64, removed: u64) -> Option<u64> {
+    pub(crate) fn surplus(&self, pages: u64, removed: u64) -> Option<u64> {
         let mut left: i64 = self.segments.iter().map(pages_of).sum();
         let until = self.merging_from();
         let mut horizon = None;
@@ -53,12 +53,12 @@ impl KeyIndex {
     }
 
     /// Whether there are segments with nothing but forgotten keys.
-    pub fn has_forgotten(&self) -> bool {
+    pub(crate) fn has_forgotten(&self) -> bool {
         self.forgotten_segments() > 0
     }
 
     /// Drops these segments inside the open transaction.
-    pub fn drop_forgotten(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn drop_forgotten(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let count = self.forgotten_segments();
         if count > self.dropped {
             let last_seq = self.segments[count - 1].about.last_seq;

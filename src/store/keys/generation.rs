@@ -10,7 +10,7 @@ use super::fingerprint::Fingerprint;
 use super::record::{KeyRecord, Posting};
 
 /// Keys of events with ascending seqs.
-pub struct Generation {
+pub(crate) struct Generation {
     /// An empty slot has the seq 0.
     slots: Box<[KeyRecord]>,
     /// The slot and the topic of each entry, in the order in which they came.
@@ -19,7 +19,7 @@ pub struct Generation {
 
 impl Generation {
     /// A generation with so many slots, a power of two.
-    pub fn new(slots: usize) -> Self {
+    pub(crate) fn new(slots: usize) -> Self {
         assert!(slots.is_power_of_two(), "a fingerprint's bits are a slot");
         Self {
             slots: vec![KeyRecord::default(); slots].into_boxed_slice(),
@@ -27,23 +27,23 @@ impl Generation {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.order.len()
     }
 
     /// Whether three quarters of its slots are taken.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.order.len() >= self.slots.len() / 4 * 3
     }
 
     /// Bytes of memory that it takes.
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.slots.len() * size_of::<KeyRecord>()
             + self.order.capacity() * size_of::<(u32, TopicId)>()
     }
 
     /// Adds an entry behind the others; its seq is greater than theirs.
-    pub fn push(&mut self, entry: KeyRecord, topic: TopicId) {
+    pub(crate) fn push(&mut self, entry: KeyRecord, topic: TopicId) {
         assert!(
             !self.is_full() && entry.seq > self.last_seq(),
             "entries come in order, into room"
@@ -57,14 +57,14 @@ impl Generation {
     }
 
     /// Takes the newest entry back.
-    pub fn pop(&mut self) {
+    pub(crate) fn pop(&mut self) {
         if let Some((at, _)) = self.order.pop() {
             self.slots[at as usize] = KeyRecord::default();
         }
     }
 
     /// Reads the slot of each fingerprint, so that many are on their way from memory at a time.
-    pub fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+    pub(crate) fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
         let read = fingerprints.fold(0, |read, fingerprint| {
             read | self.slots[self.slot_of(fingerprint)].seq
         });
@@ -72,7 +72,7 @@ impl Generation {
     }
 
     /// The entries of a fingerprint.
-    pub fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &KeyRecord> {
+    pub(crate) fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &KeyRecord> {
         let from = self.slot_of(fingerprint);
         let round = self.slots[from..].iter().chain(&self.slots[..from]);
         round
@@ -81,21 +81,21 @@ impl Generation {
     }
 
     /// The greatest seq; 0 when empty.
-    pub fn last_seq(&self) -> u64 {
+    pub(crate) fn last_seq(&self) -> u64 {
         self.order
             .last()
             .map_or(0, |(at, _)| self.slots[*at as usize].seq)
     }
 
     /// The least seq; 0 when empty.
-    pub fn first_seq(&self) -> u64 {
+    pub(crate) fn first_seq(&self) -> u64 {
         self.order
             .first()
             .map_or(0, |(at, _)| self.slots[*at as usize].seq)
     }
 
     /// The seqs of a topic, ascending.
-    pub fn seqs_of(&self, topic: TopicId) -> impl DoubleEndedIterator<Item = u64> + '_ {
+    pub(crate) fn seqs_of(&self, topic: TopicId) -> impl DoubleEndedIterator<Item = u64> + '_ {
         self.order
             .iter()
             .filter(move |(_, of)| *of == topic)
@@ -103,7 +103,7 @@ impl Generation {
     }
 
     /// All keys, sorted.
-    pub fn sorted_keys(&self) -> Vec<KeyRecord> {
+    pub(crate) fn sorted_keys(&self) -> Vec<KeyRecord> {
         let entry = |(at, _): &(u32, TopicId)| self.slots[*at as usize];
         let mut keys: Vec<_> = self.order.iter().map(entry).collect();
         keys.sort_unstable();
@@ -111,7 +111,7 @@ impl Generation {
     }
 
     /// All postings, sorted.
-    pub fn sorted_postings(&self) -> Vec<Posting> {
+    pub(crate) fn sorted_postings(&self) -> Vec<Posting> {
         let posting = |(at, topic): &(u32, TopicId)| Posting {
             topic: *topic,
             seq: self.slots[*at as usize].seq,

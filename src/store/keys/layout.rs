@@ -11,7 +11,7 @@ use crate::limits::SEGMENT_PAGE_BYTES;
 
 /// Where the parts of a segment are: counts of pages, in the order in which they stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// The id of the first page in the level's table.
     pub first_page: i64,
     pub keys: i64,
@@ -23,7 +23,7 @@ pub struct Layout {
 
 impl Layout {
     /// The layout of a segment with this many keys, whose filter has this many blocks.
-    pub fn new(first_page: i64, entries: u64, filter_blocks: usize) -> Self {
+    pub(crate) fn new(first_page: i64, entries: u64, filter_blocks: usize) -> Self {
         let pages = |records: u64, bytes: usize| {
             records.div_ceil((SEGMENT_PAGE_BYTES / bytes) as u64) as i64
         };
@@ -39,34 +39,34 @@ impl Layout {
         }
     }
 
-    pub fn filter_at(&self) -> i64 {
+    pub(crate) fn filter_at(&self) -> i64 {
         self.first_page + self.keys
     }
 
-    pub fn key_fences_at(&self) -> i64 {
+    pub(crate) fn key_fences_at(&self) -> i64 {
         self.filter_at() + self.filter
     }
 
-    pub fn postings_at(&self) -> i64 {
+    pub(crate) fn postings_at(&self) -> i64 {
         self.key_fences_at() + self.key_fences
     }
 
-    pub fn posting_fences_at(&self) -> i64 {
+    pub(crate) fn posting_fences_at(&self) -> i64 {
         self.postings_at() + self.postings
     }
 
     /// The id after the last page.
-    pub fn end(&self) -> i64 {
+    pub(crate) fn end(&self) -> i64 {
         self.posting_fences_at() + self.posting_fences
     }
 
     /// The ids of all pages.
-    pub fn all(&self) -> Range<i64> {
+    pub(crate) fn all(&self) -> Range<i64> {
         self.first_page..self.end()
     }
 
     /// The part that a page of the segment belongs to.
-    pub fn part_of(&self, id: i64) -> Part {
+    pub(crate) fn part_of(&self, id: i64) -> Part {
         match id {
             _ if id < self.filter_at() => Part::Keys,
             _ if id < self.key_fences_at() => Part::Filter,
@@ -77,7 +77,7 @@ impl Layout {
     }
 
     /// The ids of a part's pages.
-    pub fn pages_of(&self, part: Part) -> Range<i64> {
+    pub(crate) fn pages_of(&self, part: Part) -> Range<i64> {
         match part {
             Part::Keys => self.first_page..self.filter_at(),
             Part::Filter => self.filter_at()..self.key_fences_at(),
@@ -90,7 +90,7 @@ impl Layout {
 
 /// What the table `segments` says of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Description {
+pub(crate) struct Description {
     pub level: usize,
     pub first_seq: u64,
     pub last_seq: u64,
@@ -103,21 +103,21 @@ pub struct Description {
 }
 
 impl Description {
-    pub fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         Layout::new(self.first_page, self.entries, self.filter_blocks())
     }
 
-    pub fn filter_blocks(&self) -> usize {
+    pub(crate) fn filter_blocks(&self) -> usize {
         filter::blocks_for(self.entries, self.filter_bits)
     }
 
     /// Bytes of memory that the filter takes.
-    pub fn filter_bytes(&self) -> usize {
+    pub(crate) fn filter_bytes(&self) -> usize {
         self.filter_blocks() * BLOCK_BYTES
     }
 
     /// What the checksums of its pages begin with. As the table has it too, a row that was changed is found.
-    pub fn owner(&self) -> PageOwner {
+    pub(crate) fn owner(&self) -> PageOwner {
         PageOwner::of(&[
             self.level as u64,
             self.first_seq,
@@ -129,7 +129,7 @@ impl Description {
     }
 
     /// Bytes of the records on a page, of which the last of a part need not be full.
-    pub fn content_bytes(&self, layout: &Layout, id: i64) -> usize {
+    pub(crate) fn content_bytes(&self, layout: &Layout, id: i64) -> usize {
         let part = layout.part_of(id);
         let records = match part {
             Part::Keys | Part::Postings => self.entries,

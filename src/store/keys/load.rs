@@ -17,7 +17,7 @@ use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS, MERGE_WIDTH, SEGMENT_L
 impl KeyIndex {
     /// Reads what memory has to know of the segments. The events behind [`KeyIndex::mark`] are to be
     /// handed to [`KeyIndex::restore`].
-    pub fn load(
+    pub(crate) fn load(
         db: &Connection,
         fingerprinter: Fingerprinter,
         filter_memory_max: usize,

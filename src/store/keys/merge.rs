@@ -10,7 +10,7 @@ use super::pages::Pages;
 use super::record::{records, Record};
 
 /// One sorted input.
-pub struct Source<R> {
+pub(crate) struct Source<R> {
     /// Where its pages are; none for records in memory.
     pages: Option<Pages>,
     /// Pages still to be read.
@@ -21,7 +21,7 @@ pub struct Source<R> {
 
 impl<R: Record> Source<R> {
     /// Records that are in memory.
-    pub fn memory(records: Vec<R>) -> Self {
+    pub(crate) fn memory(records: Vec<R>) -> Self {
         Self {
             pages: None,
             ids: 0..0,
@@ -31,12 +31,12 @@ impl<R: Record> Source<R> {
     }
 
     /// The records of a segment.
-    pub fn of(pages: &Pages) -> Self {
+    pub(crate) fn of(pages: &Pages) -> Self {
         Self::of_pages(pages, pages.layout.pages_of(R::PART))
     }
 
     /// The records on some of its pages.
-    pub fn of_pages(pages: &Pages, ids: std::ops::Range<i64>) -> Self {
+    pub(crate) fn of_pages(pages: &Pages, ids: std::ops::Range<i64>) -> Self {
         Self {
             pages: Some(pages.clone()),
             ids,
@@ -46,7 +46,7 @@ impl<R: Record> Source<R> {
     }
 
     /// The next record, which stays.
-    pub fn peek(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
+    pub(crate) fn peek(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
         if self.at == self.page.len() {
             let (Some(pages), Some(id)) = (&self.pages, self.ids.next()) else {
                 return Ok(None);
@@ -59,7 +59,7 @@ impl<R: Record> Source<R> {
     }
 
     /// Takes the record that [`Source::peek`] gave.
-    pub fn skip(&mut self) {
+    pub(crate) fn skip(&mut self) {
         self.at += 1;
     }
 
@@ -70,7 +70,7 @@ impl<R: Record> Source<R> {
 }
 
 /// Several sorted inputs as one.
-pub struct Merge<R> {
+pub(crate) struct Merge<R> {
     sources: Vec<Source<R>>,
     /// Records in their order, up to one behind which others may come between.
     ready: Vec<R>,
@@ -82,7 +82,7 @@ pub struct Merge<R> {
 }
 
 impl<R: Record> Merge<R> {
-    pub fn new(sources: Vec<Source<R>>) -> Self {
+    pub(crate) fn new(sources: Vec<Source<R>>) -> Self {
         Self {
             sources,
             ready: Vec::new(),
@@ -93,7 +93,7 @@ impl<R: Record> Merge<R> {
     }
 
     /// The least record that has not been taken.
-    pub fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
+    pub(crate) fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
         if self.taken == self.ready.len() {
             self.refill(db)?;
         }

@@ -12,23 +12,23 @@
 
 mod asked;
 mod block;
-pub mod build;
+pub(crate) mod build;
 mod collect;
 mod comparison;
 mod damage;
-pub mod filter;
-pub mod fingerprint;
+pub(crate) mod filter;
+pub(crate) mod fingerprint;
 mod forget;
-pub mod generation;
-pub mod layout;
+pub(crate) mod generation;
+pub(crate) mod layout;
 mod load;
-pub mod merge;
-pub mod pages;
-pub mod record;
+pub(crate) mod merge;
+pub(crate) mod pages;
+pub(crate) mod record;
 mod repair;
 mod sealing;
-pub mod segment;
-pub mod stored;
+pub(crate) mod segment;
+pub(crate) mod stored;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -41,12 +41,13 @@ use super::read::{Bound, TopicRange};
 use super::retain::Horizons;
 use super::{damaged, TopicId};
 use crate::limits::{ENTRIES_PER_UNIT, FILTER_BITS_PER_KEY, LOOK_UP_UNITS, SEGMENT_LEVELS};
-pub use asked::Asked;
+pub(super) use asked::Asked;
 use asked::Suspects;
 use build::Build;
-pub use damage::{Damage, DamagedPage};
+pub(super) use damage::Damage;
+pub(crate) use damage::DamagedPage;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
-pub use forget::MergeBound;
+pub(super) use forget::MergeBound;
 use generation::Generation;
 use record::KeyRecord;
 use repair::Repair;
@@ -56,14 +57,14 @@ use stored::{compare, has_key, Compared};
 
 /// The topic under which an event stands that was removed before its segment was made. No topic has this
 /// id.
-pub const REMOVED_TOPIC: TopicId = 0;
+pub(super) const REMOVED_TOPIC: TopicId = 0;
 
 /// Bits of filter that a key has in the segments of older tables, and in those that are made now.
-pub const FILTER_BITS: [u64; 2] = [13, FILTER_BITS_PER_KEY];
+pub(super) const FILTER_BITS: [u64; 2] = [13, FILTER_BITS_PER_KEY];
 
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
+pub(super) enum Check {
     /// Its key is not stored.
     New,
     /// It is stored as this seq, all of it the same.
@@ -84,7 +85,7 @@ pub struct IndexMemory {
 
 /// Two events with one fingerprint, by their seqs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Collision {
+pub(super) struct Collision {
     pub first: u64,
     pub second: u64,
 }
@@ -120,7 +121,7 @@ struct Running {
 }
 
 /// The index as memory knows it.
-pub struct KeyIndex {
+pub(super) struct KeyIndex {
     fingerprinter: Fingerprinter,
     /// Bytes of filters that may be in memory.
     filter_memory_max: usize,
@@ -157,34 +158,34 @@ pub struct KeyIndex {
 
 impl KeyIndex {
     /// The last seq that the segments cover; 0 when there are none.
-    pub fn mark(&self) -> u64 {
+    pub(super) fn mark(&self) -> u64 {
         self.segments
             .last()
             .map_or(0, |segment| segment.about.last_seq)
     }
 
     /// From now on these events have been removed and these keys forgotten.
-    pub fn set_horizons(&mut self, horizons: Horizons) {
+    pub(super) fn set_horizons(&mut self, horizons: Horizons) {
         self.horizons = horizons;
     }
 
     /// What has been let go.
-    pub fn horizons(&self) -> Horizons {
+    pub(super) fn horizons(&self) -> Horizons {
         self.horizons
     }
 
     /// The segments, by seq.
-    pub fn segments(&self) -> &[Segment] {
+    pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
     /// Makes the fingerprints of this database.
-    pub fn fingerprinter(&self) -> Fingerprinter {
+    pub(super) fn fingerprinter(&self) -> Fingerprinter {
         self.fingerprinter
     }
 
     /// What the index takes of memory.
-    pub fn memory(&self) -> IndexMemory {
+    pub(super) fn memory(&self) -> IndexMemory {
         IndexMemory {
             segments: self.segments.len(),
             filter_and_fence_bytes: self.segments.iter().map(Segment::memory_bytes).sum(),
@@ -194,13 +195,13 @@ impl KeyIndex {
 
     /// Adds a stored event from behind the mark, at start. A seq that is not greater than the one before
     /// is an error: the file is damaged.
-    pub fn restore(&mut self, event: &EventParts, seq: u64) -> rusqlite::Result<()> {
+    pub(super) fn restore(&mut self, event: &EventParts, seq: u64) -> rusqlite::Result<()> {
         let record = self.fingerprinter.record(event, seq);
         self.restore_record(record, event.topic)
     }
 
     /// The same of an event that has been removed. Nobody asks for its topic any more.
-    pub fn restore_removed(&mut self, record: KeyRecord) -> rusqlite::Result<()> {
+    pub(super) fn restore_removed(&mut self, record: KeyRecord) -> rusqlite::Result<()> {
         self.restore_record(record, REMOVED_TOPIC)
     }
 
@@ -214,7 +215,7 @@ impl KeyIndex {
     }
 
     /// Whether an event, whose suspects have been found, is new, a repeat, or differs from what its key is stored with.
-    pub fn check(&self, db: &Connection, asked: &Asked) -> rusqlite::Result<Check> {
+    pub(super) fn check(&self, db: &Connection, asked: &Asked) -> rusqlite::Result<Check> {
         let Asked {
             event,
             record: new,
@@ -246,7 +247,7 @@ impl KeyIndex {
     }
 
     /// Whether an event with a seq behind `seq` has the fingerprint of this one.
-    pub fn has_behind(&self, seq: u64, asked: &Asked) -> bool {
+    pub(super) fn has_behind(&self, seq: u64, asked: &Asked) -> bool {
         let newest = self.generations.iter().rev();
         newest
             .take_while(|generation| generation.last_seq() > seq)
@@ -281,7 +282,7 @@ impl KeyIndex {
     }
 
     /// The seq of a key, if its event is stored.
-    pub fn find(
+    pub(super) fn find(
         &self,
         db: &Connection,
         topic: TopicId,
@@ -328,7 +329,7 @@ impl KeyIndex {
     }
 
     /// About how many units of work it takes to find a topic's seqs.
-    pub fn look_up_units(&self, range: &TopicRange) -> u64 {
+    pub(super) fn look_up_units(&self, range: &TopicRange) -> u64 {
         let segments = self.segments_in(range).count();
         let entries: usize = self.generations_in(range).map(Generation::len).sum();
         segments as u64 * LOOK_UP_UNITS + entries as u64 / ENTRIES_PER_UNIT
@@ -355,7 +356,7 @@ impl KeyIndex {
     }
 
     /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
-    pub fn seqs_of(
+    pub(super) fn seqs_of(
         &self,
         db: &Connection,
         range: &TopicRange,
@@ -393,13 +394,13 @@ impl KeyIndex {
     }
 
     /// Adds an event that the open transaction stores.
-    pub fn add(&mut self, entry: KeyRecord, topic: TopicId) {
+    pub(super) fn add(&mut self, entry: KeyRecord, topic: TopicId) {
         self.push(entry, topic);
         self.added += 1;
     }
 
     /// Seals the generation that is being filled, and gives those to come so many slots.
-    pub fn set_generation_slots(&mut self, slots: usize) {
+    pub(super) fn set_generation_slots(&mut self, slots: usize) {
         self.generation_slots = slots;
         self.generations.retain(|generation| generation.len() > 0);
         self.generations.push_back(Generation::new(slots));

@@ -49,7 +49,7 @@ const LAST_PAGE: [&str; SEGMENT_LEVELS] = for_levels!("SELECT max(id) FROM segme
 
 /// The pages of one segment, also of one that is being made.
 #[derive(Clone, Debug)]
-pub struct Pages {
+pub(crate) struct Pages {
     pub about: Description,
     pub layout: Layout,
     owner: PageOwner,
@@ -58,7 +58,7 @@ pub struct Pages {
 
 impl Pages {
     /// `damage` is where pages are noted that turn out to be damaged.
-    pub fn of(about: Description, damage: &Damage) -> Self {
+    pub(crate) fn of(about: Description, damage: &Damage) -> Self {
         Self {
             about,
             layout: about.layout(),
@@ -69,7 +69,7 @@ impl Pages {
 
     /// Lends a page's records to `look`. A page that is missing or whose checksum is wrong is an error that
     /// [`is_damaged_page`] knows, and is noted.
-    pub fn with<T>(
+    pub(crate) fn with<T>(
         &self,
         db: &Connection,
         id: i64,
@@ -79,12 +79,22 @@ impl Pages {
     }
 
     /// Writes a page of these records.
-    pub fn write(&self, db: &Connection, id: i64, page: &mut Vec<u8>) -> rusqlite::Result<()> {
+    pub(crate) fn write(
+        &self,
+        db: &Connection,
+        id: i64,
+        page: &mut Vec<u8>,
+    ) -> rusqlite::Result<()> {
         self.execute(db, INSERT_PAGE[self.about.level], id, page)
     }
 
     /// The same in the place of a page that may be there.
-    pub fn replace(&self, db: &Connection, id: i64, page: &mut Vec<u8>) -> rusqlite::Result<()> {
+    pub(crate) fn replace(
+        &self,
+        db: &Connection,
+        id: i64,
+        page: &mut Vec<u8>,
+    ) -> rusqlite::Result<()> {
         self.execute(db, REPLACE_PAGE[self.about.level], id, page)
     }
 
@@ -111,7 +121,7 @@ impl Pages {
     }
 
     /// Notes that a page is damaged, and says so as an error.
-    pub fn damaged(&self, id: i64) -> rusqlite::Error {
+    pub(crate) fn damaged(&self, id: i64) -> rusqlite::Error {
         let page = DamagedPage {
             level: self.about.level,
             id,
@@ -127,24 +137,24 @@ impl Pages {
 }
 
 /// Whether an error says that a page of a segment is damaged, which is made again.
-pub fn is_damaged_page(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_damaged_page(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|code| code.extended_code);
     code == Some(rusqlite::ffi::SQLITE_CORRUPT_INDEX)
 }
 
 /// Reads pages of a level, one after the other.
-pub struct LevelPages<'db> {
+pub(crate) struct LevelPages<'db> {
     statement: CachedStatement<'db>,
 }
 
 impl<'db> LevelPages<'db> {
-    pub fn of_level(db: &'db Connection, level: usize) -> rusqlite::Result<Self> {
+    pub(crate) fn of_level(db: &'db Connection, level: usize) -> rusqlite::Result<Self> {
         let statement = db.prepare_cached(SELECT_PAGE[level])?;
         Ok(Self { statement })
     }
 
     /// As [`Pages::with`] does, for a segment of the level.
-    pub fn with<T>(
+    pub(crate) fn with<T>(
         &mut self,
         pages: &Pages,
         id: i64,
@@ -162,7 +172,7 @@ impl<'db> LevelPages<'db> {
 }
 
 /// Deletes the first pages of a range, at most `rows` of them, and says where the rest begins.
-pub fn delete_pages(
+pub(crate) fn delete_pages(
     db: &Connection,
     level: usize,
     first: i64,
@@ -183,7 +193,7 @@ pub fn delete_pages(
 }
 
 /// The id of the last page of a level, 0 where there is none.
-pub fn last_page(db: &Connection, level: usize) -> rusqlite::Result<i64> {
+pub(crate) fn last_page(db: &Connection, level: usize) -> rusqlite::Result<i64> {
     db.query_row(LAST_PAGE[level], [], |row| {
         Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0))
     })

@@ -8,7 +8,7 @@ use crate::limits::SEGMENT_PAGE_BYTES;
 
 /// A part of a segment, in the order in which they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub(crate) enum Part {
     Keys,
     Filter,
     KeyFences,
@@ -17,7 +17,7 @@ pub enum Part {
 }
 
 impl Part {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Part::Keys => "keys",
             Part::Filter => "filter",
@@ -28,7 +28,7 @@ impl Part {
     }
 
     /// Bytes of one of the records that the part consists of.
-    pub fn record_bytes(self) -> usize {
+    pub(crate) fn record_bytes(self) -> usize {
         match self {
             Part::Keys => KeyRecord::BYTES,
             Part::Filter => BLOCK_BYTES,
@@ -41,7 +41,7 @@ impl Part {
 
 /// What has to be known of a segment to stand in for records that it has lost.
 #[derive(Clone, Copy, Debug)]
-pub struct Known {
+pub(crate) struct Known {
     pub first_seq: u64,
     pub last_seq: u64,
     /// The events up to this seq have been removed.
@@ -49,7 +49,7 @@ pub struct Known {
 }
 
 /// A record with a fixed size on a page.
-pub trait Record: Copy + Ord + 'static {
+pub(crate) trait Record: Copy + Ord + 'static {
     /// The part of a segment that these records are, and that of their fences.
     const PART: Part;
     const FENCES: Part;
@@ -78,11 +78,11 @@ pub trait Record: Copy + Ord + 'static {
 }
 
 /// The seq of a record that stands in the place of a lost one.
-pub const LOST_SEQ: u64 = 0;
+pub(crate) const LOST_SEQ: u64 = 0;
 
 /// Which event has a fingerprint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct KeyRecord {
+pub(crate) struct KeyRecord {
     pub fingerprint: Fingerprint,
     pub seq: u64,
     /// The hash of the whole event: an exact repeat is recognised without reading its row.
@@ -91,7 +91,7 @@ pub struct KeyRecord {
 
 /// Which topic an event has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Posting {
+pub(crate) struct Posting {
     pub topic: TopicId,
     pub seq: u64,
 }
@@ -225,14 +225,14 @@ impl Record for Posting {
 }
 
 /// The records of a page, in order.
-pub fn records<R: Record>(
+pub(crate) fn records<R: Record>(
     page: &[u8],
 ) -> impl DoubleEndedIterator<Item = R> + ExactSizeIterator + '_ {
     page.chunks_exact(R::BYTES).map(R::read)
 }
 
 /// The index of the first record of a page for which `is_before` is false.
-pub fn partition<R: Record>(page: &[u8], is_before: impl Fn(R) -> bool) -> usize {
+pub(crate) fn partition<R: Record>(page: &[u8], is_before: impl Fn(R) -> bool) -> usize {
     let (mut from, mut to) = (0, page.len() / R::BYTES);
     while from < to {
         let middle = from.midpoint(to);

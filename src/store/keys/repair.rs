@@ -28,7 +28,7 @@ use crate::limits::{
 };
 
 /// Pages that are being made again, of one segment.
-pub struct Repair {
+pub(super) struct Repair {
     about: Description,
     /// The seq up to which its events have been gone through.
     done: u64,
@@ -49,7 +49,7 @@ enum MadeFrom {
 
 /// What a transaction has made again.
 #[derive(Default)]
-pub struct Remade {
+pub(crate) struct Remade {
     about: Option<Description>,
     ids: Vec<i64>,
     key_fences: Option<Vec<u64>>,
@@ -60,12 +60,12 @@ pub struct Remade {
 
 impl KeyIndex {
     /// The pages that have turned out to be damaged.
-    pub fn damage(&self) -> &super::Damage {
+    pub(crate) fn damage(&self) -> &super::Damage {
         &self.damage
     }
 
     /// Whether there are damaged pages that can be made again.
-    pub fn needs_repair(&self) -> bool {
+    pub(crate) fn needs_repair(&self) -> bool {
         self.damage.can_be_repaired()
     }
 
@@ -76,7 +76,7 @@ impl KeyIndex {
     }
 
     /// Whether the look-up of this key would need a damaged page.
-    pub fn waits_for_repair(&self, fingerprint: Fingerprint) -> bool {
+    pub(crate) fn waits_for_repair(&self, fingerprint: Fingerprint) -> bool {
         self.damage.count() > 0
             && self.segments.iter().any(|segment| {
                 let ids = segment.pages_of(fingerprint);
@@ -85,7 +85,7 @@ impl KeyIndex {
     }
 
     /// The last seq whose event may be removed: those after it are still needed to make pages of keys again.
-    pub fn removable_up_to(&self) -> u64 {
+    pub(crate) fn removable_up_to(&self) -> u64 {
         if self.damage.count() == 0 {
             return u64::MAX;
         }
@@ -101,7 +101,7 @@ impl KeyIndex {
     }
 
     /// One slice of reading what the first damaged pages are made from. Says whether they can be written.
-    pub fn collect(&mut self, db: &Connection) -> rusqlite::Result<bool> {
+    pub(crate) fn collect(&mut self, db: &Connection) -> rusqlite::Result<bool> {
         let is_ours = |about: &Description, level, id| {
             about.level == level && about.layout().all().contains(&id)
         };
@@ -161,7 +161,7 @@ impl KeyIndex {
     }
 
     /// Writes the pages, inside the open transaction, once [`KeyIndex::collect`] says that they can be.
-    pub fn remake(&mut self, db: &Connection) -> rusqlite::Result<Remade> {
+    pub(crate) fn remake(&mut self, db: &Connection) -> rusqlite::Result<Remade> {
         let mut remade = Remade::default();
         let Some(repair) = self.repair.take() else {
             return Ok(remade);
@@ -276,7 +276,7 @@ impl KeyIndex {
     }
 
     /// The transaction that has made these pages again was committed.
-    pub fn remade(&mut self, remade: Remade) {
+    pub(crate) fn remade(&mut self, remade: Remade) {
         let Some(about) = remade.about else { return };
         let mut segments = self.segments.iter_mut();
         if let Some(segment) = segments.find(|s| is_same(&s.about, &about)) {

@@ -15,7 +15,7 @@ use super::KeyIndex;
 use crate::limits::{SEGMENT_PAGES_SEALED_AT_ONCE, SEGMENT_PAGE_BYTES};
 
 /// How far a segment is.
-pub struct Sealing {
+pub(super) struct Sealing {
     about: Description,
     /// The page that is next.
     next: i64,
@@ -44,7 +44,7 @@ impl<R: Record> Default for Fences<R> {
 
 impl KeyIndex {
     /// Whether there is a segment that can get checksums.
-    pub fn needs_checksums(&self) -> bool {
+    pub(crate) fn needs_checksums(&self) -> bool {
         self.unsealed().is_some()
     }
 
@@ -56,7 +56,7 @@ impl KeyIndex {
 
     /// Gives some pages their checksums, inside the open transaction. After it [`KeyIndex::sealed`] is to be
     /// called.
-    pub fn seal(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn seal(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let sealing = self.sealing.take();
         let Some(segment) = self.unsealed() else {
             return Ok(());
@@ -101,7 +101,7 @@ impl KeyIndex {
     }
 
     /// The transaction that has given pages their checksums was committed, or not.
-    pub fn sealed(&mut self, is_committed: bool) {
+    pub(crate) fn sealed(&mut self, is_committed: bool) {
         let Some(mut sealing) = self.sealing.take() else {
             return;
         };

@@ -19,7 +19,7 @@ use crate::limits::SEGMENT_PAGE_BYTES;
 
 /// A segment as memory knows it.
 #[derive(Debug)]
-pub struct Segment {
+pub(crate) struct Segment {
     pub about: Description,
     pub layout: Layout,
     pub pages: Pages,
@@ -34,7 +34,7 @@ pub struct Segment {
 impl Segment {
     /// Reads the filter and the fences of a segment that is on disk. Those on damaged pages are made of what
     /// they are about, as far as that can be read: then they say less, and nothing wrong.
-    pub fn load(
+    pub(crate) fn load(
         db: &Connection,
         about: Description,
         with_filter: bool,
@@ -56,20 +56,20 @@ impl Segment {
     }
 
     /// Bytes of memory that the filter and the fences take.
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.filter_bytes()
             + self.key_fences.len() * size_of::<u64>()
             + self.posting_fences.len() * size_of::<Posting>()
     }
 
     /// Bytes of memory that the filter takes.
-    pub fn filter_bytes(&self) -> usize {
+    pub(crate) fn filter_bytes(&self) -> usize {
         self.filter.as_ref().map_or(0, |f| f.as_bytes().len())
     }
 
     /// Calls `take` with the record of each event that has this fingerprint, until it says true. A filter
     /// in memory is not asked: whoever calls has done that.
-    pub fn find(
+    pub(crate) fn find(
         &self,
         db: &Connection,
         fingerprint: Fingerprint,
@@ -100,7 +100,7 @@ impl Segment {
     }
 
     /// The pages that may have a fingerprint.
-    pub fn pages_of(&self, fingerprint: Fingerprint) -> Range<i64> {
+    pub(crate) fn pages_of(&self, fingerprint: Fingerprint) -> Range<i64> {
         let fence = KeyRecord {
             fingerprint,
             seq: 0,
@@ -115,13 +115,13 @@ impl Segment {
     }
 
     /// The page that alone may have a fingerprint, in a segment whose filter is in memory.
-    pub fn only_page_of(&self, fingerprint: Fingerprint) -> Option<i64> {
+    pub(crate) fn only_page_of(&self, fingerprint: Fingerprint) -> Option<i64> {
         let pages = self.pages_of(fingerprint);
         (self.filter.is_some() && pages.end - pages.start == 1).then_some(pages.start)
     }
 
     /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
-    pub fn seqs_of(
+    pub(crate) fn seqs_of(
         &self,
         db: &Connection,
         range: &TopicRange,
@@ -166,7 +166,7 @@ impl Segment {
 }
 
 /// Nothing where a page is damaged.
-pub fn unless_damaged_page<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+pub(crate) fn unless_damaged_page<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
         Err(error) if is_damaged_page(&error) => Ok(None),
@@ -217,7 +217,7 @@ fn read_filter(db: &Connection, pages: &Pages) -> rusqlite::Result<Filter> {
 }
 
 /// About when an event was processed that is stored or has been removed; 0 where nothing tells.
-pub fn time_of(db: &Connection, seq: u64) -> rusqlite::Result<i64> {
+pub(crate) fn time_of(db: &Connection, seq: u64) -> rusqlite::Result<i64> {
     for sql in [
         "SELECT processed_at FROM events WHERE seq = ?1",
         "SELECT processed_at FROM removed_times WHERE last_seq >= ?1 ORDER BY last_seq LIMIT 1",
@@ -233,7 +233,10 @@ pub fn time_of(db: &Connection, seq: u64) -> rusqlite::Result<i64> {
 }
 
 /// The records of a page of keys that have this fingerprint.
-pub fn records_of(page: &[u8], fingerprint: Fingerprint) -> impl Iterator<Item = KeyRecord> + '_ {
+pub(crate) fn records_of(
+    page: &[u8],
+    fingerprint: Fingerprint,
+) -> impl Iterator<Item = KeyRecord> + '_ {
     let from = partition::<KeyRecord>(page, |record| record.fingerprint < fingerprint);
     records::<KeyRecord>(&page[from * KeyRecord::BYTES..])
         .take_while(move |record| record.fingerprint == fingerprint)

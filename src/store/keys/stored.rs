@@ -8,14 +8,14 @@ use super::fingerprint::EventParts;
 use super::Collision;
 
 /// How a stored event relates to one that came.
-pub enum Compared {
+pub(crate) enum Compared {
     OtherKey,
     Same,
     Differs,
 }
 
 /// Compares the event that is stored as `seq` with one that came.
-pub fn compare(db: &Connection, seq: u64, event: &EventParts) -> rusqlite::Result<Compared> {
+pub(crate) fn compare(db: &Connection, seq: u64, event: &EventParts) -> rusqlite::Result<Compared> {
     let mut statement = db.prepare_cached(
         "SELECT topic_id, event_id, timestamp, source, payload FROM events WHERE seq = ?1",
     )?;
@@ -37,7 +37,7 @@ pub fn compare(db: &Connection, seq: u64, event: &EventParts) -> rusqlite::Resul
 }
 
 /// Whether the event that is stored as `seq` has this key.
-pub fn has_key(
+pub(crate) fn has_key(
     db: &Connection,
     seq: u64,
     topic: TopicId,
@@ -53,7 +53,7 @@ pub fn has_key(
 
 /// Whether two events have one key, which must never be unless the key of the first was forgotten. Where
 /// one of them has been removed, the fingerprint that they share says it.
-pub fn have_one_key(
+pub(crate) fn have_one_key(
     db: &Connection,
     collision: Collision,
     horizons: Horizons,
@@ -74,7 +74,7 @@ pub fn have_one_key(
 
 /// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice;
 /// the rows tell.
-pub fn report_collision(
+pub(crate) fn report_collision(
     db: &Connection,
     collision: Collision,
     horizons: Horizons,

@@ -18,7 +18,7 @@ use crate::limits::{
 
 impl KeyIndex {
     /// Whether there is work that an idle moment could do.
-    pub fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         self.generations.len() > 1
             || !self.garbage.is_empty()
             || self.builds.iter().any(Option::is_some)
@@ -28,7 +28,7 @@ impl KeyIndex {
     /// Does work of about `budget` records inside the open transaction, lowest level first: what waits
     /// there costs every look-up. Generations may hold entries of this transaction; what becomes of
     /// them becomes of their segment.
-    pub fn work(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
+    pub(crate) fn work(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
         let mut left = budget;
         for level in 0..SEGMENT_LEVELS {
             loop {
@@ -145,7 +145,7 @@ impl KeyIndex {
     }
 
     /// The open transaction has been committed.
-    pub fn committed(&mut self) {
+    pub(crate) fn committed(&mut self) {
         self.added = 0;
         if let Some(left) = self.garbage_left.take() {
             self.garbage = left;
@@ -211,7 +211,7 @@ impl KeyIndex {
     }
 
     /// The open transaction has failed: nothing of it is on disk.
-    pub fn rolled_back(&mut self) {
+    pub(crate) fn rolled_back(&mut self) {
         for _ in 0..std::mem::take(&mut self.added) {
             if self.generations.back().is_some_and(|g| g.len() == 0) && self.generations.len() > 1 {
                 self.generations.pop_back();

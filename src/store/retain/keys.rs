@@ -18,12 +18,12 @@ use crate::limits;
 pub(super) struct Keep<'db>(CachedStatement<'db>);
 
 impl<'db> Keep<'db> {
-    pub fn prepare(db: &'db Connection) -> rusqlite::Result<Self> {
+    pub(super) fn prepare(db: &'db Connection) -> rusqlite::Result<Self> {
         let sql = "INSERT INTO removed_keys(seq, fingerprint, event_hash) VALUES (?1, ?2, ?3)";
         db.prepare_cached(sql).map(Self)
     }
 
-    pub fn add(&mut self, key: KeyRecord) -> rusqlite::Result<()> {
+    pub(super) fn add(&mut self, key: KeyRecord) -> rusqlite::Result<()> {
         let fingerprint = key.fingerprint.to_be_bytes();
         self.0
             .execute((key.seq as i64, fingerprint, key.event_hash as i64))
@@ -62,7 +62,7 @@ pub(in super::super) struct RemovedKeys {
 
 impl RemovedKeys {
     /// None where there are none.
-    pub fn new(fingerprinter: Fingerprinter, horizons: Horizons) -> Option<Self> {
+    pub(crate) fn new(fingerprinter: Fingerprinter, horizons: Horizons) -> Option<Self> {
         (horizons.events > horizons.keys).then_some(Self {
             fingerprinter,
             horizons,
@@ -70,7 +70,11 @@ impl RemovedKeys {
     }
 
     /// What becomes of an event whose key is one of them; none where it is not.
-    pub fn find(&self, db: &Connection, event: &EventParts) -> rusqlite::Result<Option<Outcome>> {
+    pub(crate) fn find(
+        &self,
+        db: &Connection,
+        event: &EventParts,
+    ) -> rusqlite::Result<Option<Outcome>> {
         let fingerprint = self.fingerprinter.of_key(event.topic, event.event_id);
         let mut statement = db.prepare_cached(
             "SELECT seq, event_hash FROM removed_keys INDEXED BY removed_keys_by_fingerprint \

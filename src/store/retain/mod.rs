@@ -79,7 +79,7 @@ pub struct Retention {
 
 /// What retention has let go, by seq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Horizons {
+pub(super) struct Horizons {
     /// The events up to this seq have been removed.
     pub events: u64,
     /// How many events these were.
@@ -89,7 +89,7 @@ pub struct Horizons {
 }
 
 impl Horizons {
-    pub fn load(db: &Connection) -> rusqlite::Result<Self> {
+    pub(super) fn load(db: &Connection) -> rusqlite::Result<Self> {
         let sql = "SELECT events_horizon, events_removed, keys_horizon FROM retention";
         db.query_row(sql, [], |row| {
             Ok(Self {
@@ -131,7 +131,7 @@ pub(super) struct Retainer {
 }
 
 impl Retainer {
-    pub fn new(retention: Retention) -> Self {
+    pub(super) fn new(retention: Retention) -> Self {
         Self {
             retention,
             events_due: i64::MIN,
@@ -181,7 +181,7 @@ pub(super) struct Removal {
 }
 
 impl Removal {
-    pub fn horizons(&self) -> Horizons {
+    pub(super) fn horizons(&self) -> Horizons {
         self.horizons
     }
 }

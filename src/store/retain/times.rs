@@ -24,7 +24,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub fn load(
+    pub(super) fn load(
         db: &Connection,
         horizons: Horizons,
         keys: Option<Limit>,
@@ -55,7 +55,12 @@ impl Times {
     }
 
     /// An event is removed, of those that are left the first.
-    pub fn see(&mut self, db: &Connection, seq: u64, processed_at: i64) -> rusqlite::Result<()> {
+    pub(super) fn see(
+        &mut self,
+        db: &Connection,
+        seq: u64,
+        processed_at: i64,
+    ) -> rusqlite::Result<()> {
         let at = processed_at.max(self.at);
         let begin_at = *self.begin_at.get_or_insert(at);
         let is_full = seq - self.begin_seq > limits::REMOVED_TIMES_EVENTS
@@ -71,7 +76,7 @@ impl Times {
     }
 
     /// Brings the row up to date, behind the last event of a slice.
-    pub fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let (last_seq, at) = (self.last_seq as i64, self.at);
         match self.row {
             Some(row) if row == self.last_seq => return Ok(()),
@@ -91,18 +96,18 @@ impl Times {
     }
 
     /// The time of the newest row.
-    pub fn newest(&self) -> i64 {
+    pub(super) fn newest(&self) -> i64 {
         self.at
     }
 
     /// Whether the newest row has a time that is ahead of now.
-    pub fn is_ahead(&self, unix_us: i64) -> bool {
+    pub(super) fn is_ahead(&self, unix_us: i64) -> bool {
         is_ahead(self.at, unix_us)
     }
 
     /// Makes times that are ahead of now to now, the oldest rows first, so that they still ascend. A
     /// slice of them: afterwards there may be more.
-    pub fn correct(&mut self, db: &Connection, unix_us: i64) -> rusqlite::Result<()> {
+    pub(super) fn correct(&mut self, db: &Connection, unix_us: i64) -> rusqlite::Result<()> {
         let most = limits::RETAIN_ROWS_PER_SLICE;
         let corrected = db
             .prepare_cached(
@@ -118,7 +123,7 @@ impl Times {
     }
 
     /// The keys up to this seq are forgotten, and nobody asks for their times any more.
-    pub fn forget(&mut self, db: &Connection, horizon: u64) -> rusqlite::Result<()> {
+    pub(super) fn forget(&mut self, db: &Connection, horizon: u64) -> rusqlite::Result<()> {
         db.prepare_cached("DELETE FROM removed_times WHERE last_seq <= ?1")?
             .execute([horizon as i64])?;
         if self.row.is_some_and(|row| row <= horizon) {

@@ -9,12 +9,12 @@ mod traces;
 use regex_lite::Regex;
 
 use crate::limits::SHIP_PATTERN_BYTES;
-pub use record::Record;
+pub(super) use record::Record;
 use traces::{State, Traces};
 
 /// How lines become records.
 #[derive(Clone, Debug)]
-pub enum Multiline {
+pub(super) enum Multiline {
     /// A line that matches begins a record, and all others go on with it.
     Begin(Regex),
     /// Stack traces go on with the line before them; all other lines are records.
@@ -26,7 +26,7 @@ impl Multiline {
     ///
     /// # Errors
     /// What is wrong with the pattern.
-    pub fn parse(text: &str) -> Result<Multiline, String> {
+    pub(super) fn parse(text: &str) -> Result<Multiline, String> {
         if let Some(traces) = Traces::parse(text) {
             return Ok(Multiline::Traces(traces));
         }

@@ -6,7 +6,7 @@ use super::{Multiline, State};
 use crate::limits::{SHIP_RECORD_BYTES, SHIP_RECORD_LINES};
 
 /// A record that may go on.
-pub struct Record {
+pub(crate) struct Record {
     /// As it becomes an event.
     pub text: Vec<u8>,
     lines: usize,
@@ -17,7 +17,7 @@ pub struct Record {
 
 impl Record {
     /// `length` is the number of bytes that the line takes in the input.
-    pub fn begin(multiline: &Multiline, line: Cow<[u8]>, length: usize) -> Record {
+    pub(crate) fn begin(multiline: &Multiline, line: Cow<[u8]>, length: usize) -> Record {
         Record {
             state: multiline.begin(&String::from_utf8_lossy(&line)),
             text: line.into_owned(),
@@ -27,7 +27,7 @@ impl Record {
     }
 
     /// Takes the next line; false where that does not belong to it, or is too much.
-    pub fn goes_on(&mut self, multiline: &Multiline, line: &[u8], length: usize) -> bool {
+    pub(crate) fn goes_on(&mut self, multiline: &Multiline, line: &[u8], length: usize) -> bool {
         let text = String::from_utf8_lossy(line);
         let fits = self.has_room_for(length) && self.lines < SHIP_RECORD_LINES;
         if !fits || !multiline.continues(&mut self.state, &text) {
@@ -41,7 +41,7 @@ impl Record {
     }
 
     /// Whether a line of this number of bytes would not be too long for it.
-    pub fn has_room_for(&self, length: usize) -> bool {
+    pub(crate) fn has_room_for(&self, length: usize) -> bool {
         self.length + length <= SHIP_RECORD_BYTES
     }
 }

@@ -4,7 +4,7 @@
 
 /// Which languages' traces are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traces {
+pub(crate) struct Traces {
     java: bool,
     python: bool,
     go: bool,
@@ -12,7 +12,7 @@ pub struct Traces {
 
 /// What the last line of a record was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     #[default]
     Text,
     /// A JSON object or an empty line, which is a record by itself.
@@ -35,7 +35,7 @@ const THREAD: &str = "Exception in thread \"";
 
 impl Traces {
     /// Names of languages, with commas between them; none where a text is anything else.
-    pub fn parse(text: &str) -> Option<Traces> {
+    pub(crate) fn parse(text: &str) -> Option<Traces> {
         let mut traces = Traces::default();
         for name in text.split(',') {
             match name {
@@ -56,7 +56,7 @@ impl Traces {
     }
 
     /// What the first line of a record is.
-    pub fn begin(self, line: &str) -> State {
+    pub(crate) fn begin(self, line: &str) -> State {
         if line.is_empty() || line.starts_with('{') {
             State::Alone
         } else if self.java && is_java_exception(line) {
@@ -73,7 +73,7 @@ impl Traces {
     }
 
     /// What a line is that goes on with a record; none where it begins another.
-    pub fn next(self, state: State, line: &str) -> Option<State> {
+    pub(crate) fn next(self, state: State, line: &str) -> Option<State> {
         if state == State::Alone {
             return None;
         }

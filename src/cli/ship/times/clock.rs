@@ -5,7 +5,7 @@ use super::stamp::Clock;
 use super::zone::zone;
 
 /// Reads a time of day to its end. None where there is none, or one that is not understood.
-pub fn clock<'a>(cursor: &mut Cursor<'a>) -> Option<Clock<'a>> {
+pub(super) fn clock<'a>(cursor: &mut Cursor<'a>) -> Option<Clock<'a>> {
     let mut after = *cursor;
     let clock = digits(&mut after)?;
     let clock = with_half_and_zone(clock, &mut after)?;
@@ -14,7 +14,7 @@ pub fn clock<'a>(cursor: &mut Cursor<'a>) -> Option<Clock<'a>> {
 }
 
 /// The same for forms that have neither AM and PM nor a zone, but go on with any word.
-pub fn clock_alone<'a>(cursor: &mut Cursor<'a>) -> Option<Clock<'a>> {
+pub(super) fn clock_alone<'a>(cursor: &mut Cursor<'a>) -> Option<Clock<'a>> {
     let mut after = *cursor;
     let clock = digits(&mut after)?;
     if after.is_in_word() {

@@ -3,19 +3,19 @@
 
 /// The rest of a text. Only ASCII is taken, so it always begins with a character.
 #[derive(Clone, Copy, Debug)]
-pub struct Cursor<'a>(&'a str);
+pub(super) struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {
-    pub fn new(text: &'a str) -> Cursor<'a> {
+    pub(super) fn new(text: &'a str) -> Cursor<'a> {
         Cursor(text)
     }
 
-    pub fn rest(&self) -> &'a str {
+    pub(super) fn rest(&self) -> &'a str {
         self.0
     }
 
     /// The next byte, which may be one of a character that is not ASCII.
-    pub fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.0.as_bytes().first().copied()
     }
 
@@ -26,7 +26,7 @@ impl<'a> Cursor<'a> {
         passed
     }
 
-    pub fn eat(&mut self, byte: u8) -> bool {
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
         let is_there = byte.is_ascii() && self.peek() == Some(byte);
         if is_there {
             self.pass(1);
@@ -34,33 +34,33 @@ impl<'a> Cursor<'a> {
         is_there
     }
 
-    pub fn eat_text(&mut self, text: &str) -> bool {
+    pub(super) fn eat_text(&mut self, text: &str) -> bool {
         let rest = self.0.strip_prefix(text);
         self.0 = rest.unwrap_or(self.0);
         rest.is_some()
     }
 
-    pub fn eat_any(&mut self, bytes: &[u8]) -> Option<u8> {
+    pub(super) fn eat_any(&mut self, bytes: &[u8]) -> Option<u8> {
         let byte = self.peek().filter(|byte| bytes.contains(byte))?;
         self.eat(byte).then_some(byte)
     }
 
     /// Blanks and tabs, and how many.
-    pub fn blanks(&mut self) -> usize {
+    pub(super) fn blanks(&mut self) -> usize {
         self.pass_while(|byte| matches!(byte, b' ' | b'\t')).len()
     }
 
-    pub fn letters(&mut self) -> &'a str {
+    pub(super) fn letters(&mut self) -> &'a str {
         self.pass_while(|byte| byte.is_ascii_alphabetic())
     }
 
     /// All digits that come, as many as there are.
-    pub fn all_digits(&mut self) -> &'a str {
+    pub(super) fn all_digits(&mut self) -> &'a str {
         self.pass_while(|byte| byte.is_ascii_digit())
     }
 
     /// A number of `least` to `most` digits, which are all that come; at most nine.
-    pub fn number(&mut self, least: usize, most: usize) -> Option<u32> {
+    pub(super) fn number(&mut self, least: usize, most: usize) -> Option<u32> {
         let mut after = *self;
         let digits = after.all_digits();
         if !(least..=most.min(9)).contains(&digits.len()) {
@@ -70,21 +70,21 @@ impl<'a> Cursor<'a> {
         digits.parse().ok()
     }
 
-    pub fn pass_while(&mut self, is_meant: impl Fn(u8) -> bool) -> &'a str {
+    pub(super) fn pass_while(&mut self, is_meant: impl Fn(u8) -> bool) -> &'a str {
         let is_meant = |byte: &u8| byte.is_ascii() && is_meant(*byte);
         let count = self.0.bytes().take_while(|byte| is_meant(byte)).count();
         self.pass(count)
     }
 
     /// Whether a word or a number goes on here.
-    pub fn is_in_word(&self) -> bool {
+    pub(super) fn is_in_word(&self) -> bool {
         let next = self.0.chars().next();
         next.is_some_and(|next| next.is_alphanumeric() || next == '_')
     }
 }
 
 /// The first bytes of a text, at most so many, and whole characters.
-pub fn beginning(text: &str, most: usize) -> &str {
+pub(super) fn beginning(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -7,7 +7,7 @@ use super::stamp::timestamp_of_epoch;
 const SECONDS: std::ops::Range<u64> = 100_000_000..100_000_000_000;
 
 /// The time that a number says, as an event may have it: digits, and perhaps a point and more digits.
-pub fn epoch(text: &str) -> Option<String> {
+pub(super) fn epoch(text: &str) -> Option<String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if !are_digits(whole) || !are_digits(fraction) || text.ends_with('.') {

@@ -62,7 +62,7 @@ const FORMS: [Form; 8] = [
 ];
 
 /// Reads the time that stands here. None where there is none, or one that is not understood.
-pub fn time(cursor: &mut Cursor, now: &str) -> Option<Found> {
+pub(super) fn time(cursor: &mut Cursor, now: &str) -> Option<Found> {
     let next = cursor.peek()?;
     match next.is_ascii_alphanumeric() {
         true => first_of(&FORMS, cursor, now),

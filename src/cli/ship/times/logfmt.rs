@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 const KEYS: [&str; 5] = ["time", "timestamp", "ts", "t", "@timestamp"];
 
 /// The value that tells the time of a line; none where it is not such a line or has none.
-pub fn time(line: &str) -> Option<&str> {
+pub(super) fn time(line: &str) -> Option<&str> {
     let mut found = [None; KEYS.len()];
     let mut cursor = Cursor::new(line);
     // A pair begins the line, or it is text.

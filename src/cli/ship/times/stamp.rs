@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 use crate::clock::Civil;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Date {
+pub(super) struct Date {
     pub year: u32,
     /// 1 to 12.
     pub month: u32,
@@ -16,7 +16,7 @@ pub struct Date {
 
 /// A time of day, and what its zone is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clock<'a> {
+pub(super) struct Clock<'a> {
     pub hour: u32,
     pub minute: u32,
     pub second: Option<u32>,
@@ -32,7 +32,7 @@ pub struct Clock<'a> {
 const FRACTION_MAX: usize = 9;
 
 /// A timestamp as an event may have it.
-pub fn timestamp(date: Date, separator: char, clock: &Clock) -> String {
+pub(super) fn timestamp(date: Date, separator: char, clock: &Clock) -> String {
     let Date { year, month, day } = date;
     let Clock { hour, minute, .. } = clock;
     let mut text = format!("{year:04}-{month:02}-{day:02}{separator}{hour:02}:{minute:02}");
@@ -48,7 +48,7 @@ pub fn timestamp(date: Date, separator: char, clock: &Clock) -> String {
 }
 
 /// Seconds since 1970, with digits after the point, as an event's timestamp.
-pub fn timestamp_of_epoch(seconds: i64, fraction: &str) -> Option<String> {
+pub(super) fn timestamp_of_epoch(seconds: i64, fraction: &str) -> Option<String> {
     let civil = Civil::from_unix_us(seconds.checked_mul(1_000_000)?);
     let date = Date {
         year: u32::try_from(civil.year).ok()?,
@@ -67,7 +67,7 @@ pub fn timestamp_of_epoch(seconds: i64, fraction: &str) -> Option<String> {
 }
 
 /// The year that makes a month and day lie nearest to `now`, which is a timestamp.
-pub fn nearest_year(month: u32, day: u32, now: &str) -> Option<u32> {
+pub(super) fn nearest_year(month: u32, day: u32, now: &str) -> Option<u32> {
     let now = date(&mut Cursor::new(now), b"-")?;
     let today = days(now)?;
     let candidates = now.year.saturating_sub(1)..=now.year.saturating_add(1);
@@ -81,7 +81,7 @@ pub fn nearest_year(month: u32, day: u32, now: &str) -> Option<u32> {
 }
 
 /// A date of the form `YYYY-MM-DD`, with one of these separators.
-pub fn date(cursor: &mut Cursor, separators: &[u8]) -> Option<Date> {
+pub(super) fn date(cursor: &mut Cursor, separators: &[u8]) -> Option<Date> {
     let mut after = *cursor;
     let year = after.number(4, 4)?;
     let separator = after.eat_any(separators)?;

@@ -20,7 +20,7 @@ const LONG_NAMES: [&str; 3] = [" Standard Time", " Daylight Time", " Summer Time
 const LONG_NAME_MAX: usize = 48;
 
 /// Reads a zone: `Z`, `±hh:mm`, or nothing. None where there is one that is not understood.
-pub fn zone(cursor: &mut Cursor) -> Option<String> {
+pub(super) fn zone(cursor: &mut Cursor) -> Option<String> {
     let mut after = *cursor;
     let is_apart = after.eat(b' ');
     let is_in_brackets = is_apart && after.eat(b'(');

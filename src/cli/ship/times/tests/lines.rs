@@ -1,7 +1,7 @@
 //! Lines as real loggers write them.
 
 /// Lines and the times that they tell; none where that is not certain.
-pub const LINES: &[(&str, Option<&str>)] = &[
+pub(super) const LINES: &[(&str, Option<&str>)] = &[
     // ISO 8601 as it is.
     ("2026-11-30T01:02:03Z text", Some("2026-11-30T01:02:03Z")),
     (
