@@ -1,7 +1,7 @@
 //! Times that follow each other closely as text, formatted once a second; only the microseconds are
 //! patched between. It knows no clock: the time comes in as an argument.
 
-use super::Civil;
+use super::civil::Civil;
 
 const US_PER_SECOND: i64 = 1_000_000;
 

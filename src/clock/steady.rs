@@ -2,7 +2,7 @@
 //! removed as too old in that moment is gone. So this one goes at the pace of the monotonic clock: it
 //! follows a wall clock that goes back at once, and one that jumps ahead only when that has lasted.
 
-use super::Now;
+use super::now::Now;
 
 /// Microseconds that the wall clock may jump ahead and is followed at once.
 const STEP_US: i64 = 60_000_000;

@@ -5,20 +5,20 @@
 //! then the request is only a slot of the ring. No other code answers 200 to a publication that
 //! brought events.
 
-mod decoding;
-mod feed;
+mod decode;
 mod idle;
 mod invariants;
-mod positions;
 mod reading;
-mod repairing;
+mod repair;
 mod statistics;
+mod subscribers;
+mod subscriptions;
 
 use std::time::Instant;
 
-use decoding::{DecodeQueue, Encoded};
-pub use feed::{Fed, Source, Stream};
+use decode::{DecodeQueue, Encoded};
 use reading::{unreadable, ReadBudget};
+pub use subscribers::{Fed, Source, Stream};
 
 use crate::api::page::PageRequest;
 use crate::api::route::{self, AnswerSize, Route};
@@ -94,7 +94,7 @@ pub struct App {
     store: Store,
     ring: Ring<Waiting>,
     encoded: DecodeQueue,
-    changes: positions::Changes,
+    changes: subscriptions::Changes,
     /// The newest events, while there are subscribers.
     recent: Recent,
     subscribers: usize,
@@ -142,7 +142,7 @@ impl App {
             tokens: None,
             store,
             ring: Ring::new(options.ring_capacity),
-            changes: positions::Changes::default(),
+            changes: subscriptions::Changes::default(),
             recent: Recent::default(),
             subscribers: 0,
             stamp: Stamp::default(),

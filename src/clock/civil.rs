@@ -1,20 +1,4 @@
-//! The two clocks as one value. The reactor reads them once a turn and hands the reading down;
-//! nothing below `net` may ask the operating system for the time.
-
-mod stamp;
-mod steady;
-
-pub use stamp::Stamp;
-pub use steady::SteadyClock;
-
-/// One reading of the monotonic and the wall clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Now {
-    /// Milliseconds since the process started, from the monotonic clock. Deadlines count in this.
-    pub mono_ms: u64,
-    /// Microseconds since 1970-01-01T00:00:00Z, from the wall clock. What is stored and shown.
-    pub unix_us: i64,
-}
+//! Times of the calendar, and as the text of RFC 3339.
 
 /// A wall-clock time split into the calendar of RFC 3339, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,10 @@
+//! A reading of the clocks.
+
+/// One reading of the monotonic and the wall clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds since the process started, from the monotonic clock. Deadlines count in this.
+    pub mono_ms: u64,
+    /// Microseconds since 1970-01-01T00:00:00Z, from the wall clock. What is stored and shown.
+    pub unix_us: i64,
+}
