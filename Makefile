@@ -22,7 +22,7 @@ torture:
 	TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --test server -- \
 		--include-ignored --nocapture durability power trouble
 
-# All tests in their long forms; what they count goes into RELIABILITY.md. The line for a command that fails
+# All tests in their long forms; what they count goes into docs/RELIABILITY.md. The line for a command that fails
 # keeps the page as it is.
 reliability:
 	$(CARGO) build -p logagg-bench

@@ -29,7 +29,7 @@ pub enum Command {
     Stalls(StallsArgs),
     /// What subscribers cost the publishers, and what they get
     Subscribers(SubscribersArgs),
-    /// Write the figures that tests print, from standard input, into RELIABILITY.md
+    /// Write the figures that tests print, from standard input, into docs/RELIABILITY.md
     Reliability(ReliabilityArgs),
     /// Publish while thousands of clients do not behave
     Overload(OverloadArgs),
@@ -220,7 +220,7 @@ pub struct LoadArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct ReliabilityArgs {
-    /// The page [default: RELIABILITY.md of the project]
+    /// The page [default: docs/RELIABILITY.md of the project]
     #[arg(long, value_name = "PATH")]
     pub page: Option<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! What `make bench` and its kin run: the server beside nginx, SQLite alone, Redis and PostgreSQL, on
 //! the same core in the same minutes, so that ratios mean something on any machine. It also has the
-//! load generator as a sub-command, and what writes the figures of the tests into `RELIABILITY.md`.
+//! load generator as a sub-command, and what writes the figures of the tests into `docs/RELIABILITY.md`.
 //!
 //! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`,
 //! `stalls`, `subscribers`, `overload` and `builds` are measurements of their own.

@@ -1,4 +1,4 @@
-//! The page `RELIABILITY.md`: takes the figures that tests print over into it. The page's words are
+//! The page `docs/RELIABILITY.md`: takes the figures that tests print over into it. The page's words are
 //! written by hand; what stands between the marks `<!-- figure KEY -->` and `<!-- end -->` is written
 //! here and nowhere else.
 //!
@@ -20,7 +20,7 @@ const END: &str = "<!-- end -->";
 
 /// The page in the project that this program was built from.
 pub fn default_page() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../RELIABILITY.md")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/RELIABILITY.md")
 }
 
 /// Passes standard input on to standard output and writes its figures into the page; gives whether all

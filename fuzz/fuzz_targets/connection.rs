@@ -5,7 +5,7 @@
 mod connection;
 #[path = "../../tests/corpus/http_model.rs"]
 mod http_model;
-#[path = "../../tests/machine/mod.rs"]
+#[path = "../../tests/http/machine.rs"]
 mod machine;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| connection::check(input));

@@ -1,7 +1,11 @@
-//! The checks that the fuzz targets in `fuzz/` make, made for each file of their corpora. A target only
-//! calls its module's `check`, so whatever is found there is found here as soon as its file is committed.
+//! What a fuzz target checks, and those checks for each file of its corpus.
+//!
+//! A *corpus* is the folder of inputs that a fuzz target starts from and adds to: `fuzz/corpus/TARGET/`. The fuzz
+//! targets (`fuzz/fuzz_targets/`) run only with nightly Rust and `cargo-fuzz`, so what they check is here: each target
+//! calls `check` of the module with its name. These tests call it for each committed file, so an input that once found
+//! a fault is tried with every `cargo test`.
 
-#[path = "../machine/mod.rs"]
+#[path = "../http/machine.rs"]
 mod machine;
 
 mod connection;

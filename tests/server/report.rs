@@ -1,4 +1,4 @@
-//! What the tests say beside passing and failing: figures for RELIABILITY.md, and what was left out.
+//! What the tests say beside passing and failing: figures for docs/RELIABILITY.md, and what was left out.
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -4,6 +4,7 @@
 mod circles;
 mod functions;
 mod layers;
+mod pages;
 mod reliability;
 mod source;
 mod style;

@@ -1,4 +1,4 @@
-//! RELIABILITY.md against the tests that it names and the figures that they print.
+//! docs/RELIABILITY.md against the tests that it names and the figures that they print.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::source::{files, none, project, Source, SOURCES};
 const WRITER: &str = "bench/src/reliability.rs";
 
 fn page() -> String {
-    fs::read_to_string(project().join("RELIABILITY.md")).unwrap()
+    fs::read_to_string(project().join("docs/RELIABILITY.md")).unwrap()
 }
 
 /// What may print a figure.
@@ -20,7 +20,7 @@ fn printers() -> Vec<Source> {
     sources.filter(is_printer).collect()
 }
 
-/// What RELIABILITY.md names in its tables: files, and behind each the tests in it.
+/// What docs/RELIABILITY.md names in its tables: files, and behind each the tests in it.
 #[test]
 fn the_tests_behind_each_promise_exist() {
     let page = page();
@@ -43,7 +43,7 @@ fn the_tests_behind_each_promise_exist() {
         }
     }
     assert!(tests > 30, "the tables were found");
-    none("RELIABILITY.md names tests that exist", broken);
+    none("docs/RELIABILITY.md names tests that exist", broken);
 }
 
 /// A mark whose test has gone would keep its last figure for ever.
@@ -77,7 +77,10 @@ fn each_figure_of_the_page_is_printed_by_something() {
             broken.push(key.to_owned());
         }
     }
-    none("a figure of RELIABILITY.md is printed by nothing", broken);
+    none(
+        "a figure of docs/RELIABILITY.md is printed by nothing",
+        broken,
+    );
 }
 
 /// A figure without a place would be refused at the end of a long run.
@@ -102,5 +105,5 @@ fn each_figure_that_is_printed_has_a_place_on_the_page() {
             }
         }
     }
-    none("RELIABILITY.md has no place for a figure", broken);
+    none("docs/RELIABILITY.md has no place for a figure", broken);
 }

@@ -1,9 +1,7 @@
 //! The life of a connection: time, closing, draining, streams, and what it holds in memory.
 
-mod machine;
-
+use super::machine::{at, drive, Transcript, CONTINUE, LIMIT};
 use logagg::http::{Conn, Response, Step};
-use machine::{at, drive, Transcript, CONTINUE, LIMIT};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 

@@ -1,8 +1,6 @@
 //! The HTTP machine, case by case: request lines, fields, expectations, keeping and closing.
 
-mod machine;
-
-use machine::{all_ways, chunked, get, post, refused, run, taken};
+use super::machine::{all_ways, chunked, get, post, refused, run, taken};
 
 #[test]
 fn targets() {

@@ -1,9 +1,7 @@
 //! Whatever bytes come, what the HTTP machine makes of them depends neither on how they were cut on
 //! their way nor on when the application answers.
 
-mod machine;
-
-use machine::{chunked, get, post, run, run_late};
+use super::machine::{chunked, get, post, run, run_late, LIMIT};
 use proptest::prelude::*;
 
 /// Requests of every kind, some of which end the connection.
@@ -64,7 +62,7 @@ proptest! {
     ) {
         let (mut body, mut data, mut over, mut is_over) = (String::new(), 0, 0, false);
         for (size, zeros, extension) in chunks {
-            if data + size > machine::LIMIT {
+            if data + size > LIMIT {
                 break;
             }
             let name = ";".repeat(usize::from(extension > 0)) + &"e".repeat(extension);

@@ -1,5 +1,8 @@
 //! Drives one connection of the HTTP machine the way the shell does, and writes down what happened.
-#![allow(dead_code, reason = "each test program uses the part it needs")]
+#![allow(
+    dead_code,
+    reason = "the fuzz targets and their corpus tests use a part of it"
+)]
 
 use logagg::clock::Now;
 use logagg::http::{Conn, Response, Step};

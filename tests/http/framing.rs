@@ -1,9 +1,7 @@
 //! How the HTTP machine finds the end of a body (RFC 9112 §6 and §7.1), case by case.
 
-mod machine;
-
+use super::machine::{at, chunked, post, refused, taken, LIMIT};
 use logagg::http::{Conn, Step};
-use machine::{at, chunked, post, refused, taken, LIMIT};
 
 #[test]
 fn content_length() {

@@ -1,0 +1,8 @@
+//! The HTTP/1.1 state machine (`logagg::http`), driven with bytes and times, without sockets. One case or property a
+//! test; `machine` drives a connection and records what it did.
+
+mod cases;
+mod connection;
+mod framing;
+mod machine;
+mod properties;
