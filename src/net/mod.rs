@@ -3,27 +3,19 @@
 //!
 //! The loop knows the operating system only as a [`Platform`], so that it can turn in a simulation too.
 
-mod acceptor;
-mod client;
-mod clocks;
+mod connection;
 mod deadlines;
-mod helper;
-mod inherited;
-mod journal;
-mod listener;
 mod memory;
 mod platform;
 mod reactor;
-mod reads;
+mod read_queue;
+mod request_log;
 mod serve;
-mod streams;
-mod supervisor;
+mod stream_queue;
 mod system;
 mod tokens_file;
 
-pub use helper::PROGRAM;
-pub use inherited::Inherited;
-pub use listener::Listen;
 pub use platform::{Platform, Readiness, Sleep, Told, Wire};
 pub use reactor::{Options, Reactor};
 pub use serve::{serve, ServeError, Settings};
+pub use system::{Inherited, Listen, PROGRAM};

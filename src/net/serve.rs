@@ -9,11 +9,8 @@ use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
-use super::clocks::read_clocks;
-use super::inherited::Inherited;
-use super::listener::{BindError, Listen, Listener};
 use super::reactor::{self, Reactor};
-use super::system::System;
+use super::system::{read_clocks, BindError, Inherited, Listen, Listener, System};
 use super::tokens_file;
 use crate::app::{self, App};
 use crate::limits;

@@ -7,8 +7,8 @@ use crate::api::route::Effort;
 use crate::app::Ticket;
 use crate::http::Response;
 use crate::limits;
-use crate::net::client::key_of;
-use crate::net::reads::Read;
+use crate::net::connection::key_of;
+use crate::net::read_queue::Read;
 
 impl<P: Platform> Reactor<P> {
     /// Puts off the request in hand where it reads and this turn has read enough. Says whether it did.

@@ -5,12 +5,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::clock::Now;
 
 /// Both clocks, the monotonic one counted from `started`.
-pub(super) fn read_clocks(started: Instant) -> Now {
+pub(crate) fn read_clocks(started: Instant) -> Now {
     now_at(started, Instant::now())
 }
 
 /// The same where the monotonic clock has just been read.
-pub(super) fn now_at(started: Instant, now: Instant) -> Now {
+pub(crate) fn now_at(started: Instant, now: Instant) -> Now {
     let unix = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -22,14 +22,14 @@
 //! 11. *close* is the one place that closes, last, so that no phase before it meets a dead key.
 //! 12. *idle* work and the log come when nobody waits for an answer any more.
 
-mod bulk;
-mod expire;
-mod feed;
+mod expiry;
 mod invariants;
-mod life;
+mod large;
+mod memory;
 mod reads;
 mod requests;
-mod room;
+mod shutdown;
+mod subscribers;
 
 use std::collections::VecDeque;
 use std::io;
@@ -38,19 +38,19 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::client::{key_of, Client, ReadOutcome};
+use super::connection::{key_of, Client, ReadOutcome};
 use super::deadlines::Deadlines;
-use super::journal::Journal;
 use super::memory::{Share, SharedMemory};
 use super::platform::{Platform, Readiness, Sleep, Told};
-use super::reads::Reads;
-use super::streams::Streams;
+use super::read_queue::Reads;
+use super::request_log::Journal;
+use super::stream_queue::Streams;
 use crate::app::{App, Committed, Ticket};
 use crate::clock::Now;
 use crate::http::Conn;
 use crate::limits;
 use crate::tokens::Tokens;
-use life::Life;
+use shutdown::Life;
 
 /// What the loop needs to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::{Client, Platform, Reactor};
 use crate::limits;
-use crate::net::client::key_of;
+use crate::net::connection::key_of;
 use crate::net::tokens_file;
 
 /// Where the server is in its life.

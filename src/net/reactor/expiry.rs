@@ -7,7 +7,7 @@
 use super::{Platform, Reactor};
 use crate::http::Response;
 use crate::limits;
-use crate::net::client::key_of;
+use crate::net::connection::key_of;
 
 impl<P: Platform> Reactor<P> {
     pub(super) fn expire(&mut self) {

@@ -1,6 +1,19 @@
 //! The real platform: mio's poll, the listening sockets, signals, the clocks, the log, and the processes
 //! above and below this one.
 
+mod acceptor;
+mod checkpoint_process;
+mod clocks;
+mod inherited;
+mod listener;
+mod supervisor;
+
+pub use checkpoint_process::PROGRAM;
+pub(super) use clocks::read_clocks;
+pub use inherited::Inherited;
+pub use listener::Listen;
+pub(super) use listener::{BindError, Listener};
+
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -9,12 +22,13 @@ use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use signal_hook_mio::v1_0::Signals;
 
-use super::acceptor::Acceptor;
-use super::clocks::{now_at, read_clocks};
-use super::helper::Helper;
-use super::listener::{Listener, Stream};
+use acceptor::Acceptor;
+use checkpoint_process::Helper;
+use clocks::now_at;
+use listener::Stream;
+use supervisor::Supervisor;
+
 use super::platform::{Platform, Readiness, Sleep, Told};
-use super::supervisor::Supervisor;
 use crate::app::App;
 use crate::clock::Now;
 use crate::limits;

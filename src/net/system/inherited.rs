@@ -21,7 +21,7 @@ impl Inherited {
     }
 
     /// The listeners that they are; none where nothing was inherited. The error is one sentence.
-    pub(super) fn into_listeners(mut self) -> Result<Vec<Listener>, String> {
+    pub(crate) fn into_listeners(mut self) -> Result<Vec<Listener>, String> {
         let count = self.0.len();
         if count > limits::LISTENERS_MAX {
             return Err(format!(

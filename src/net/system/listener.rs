@@ -11,8 +11,8 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
-use super::platform::Wire;
 use crate::limits;
+use crate::net::platform::Wire;
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl fmt::Display for Listen {
 
 /// Why an address cannot be listened on.
 #[derive(Debug)]
-pub(super) enum BindError {
+pub(crate) enum BindError {
     /// Its name has no address.
     Name(io::Error),
     /// The system does not let this program have it, now at least.
@@ -43,7 +43,7 @@ pub(super) enum BindError {
 }
 
 /// A socket that listens.
-pub(super) struct Listener {
+pub(crate) struct Listener {
     socket: Socket,
     /// Others hold it too, and keep it when this program ends.
     inherited: bool,
@@ -58,7 +58,7 @@ enum Socket {
 
 impl Listener {
     /// Binds and listens, with a backlog of [`limits::BACKLOG`].
-    pub(super) fn bind(listen: &Listen) -> Result<Listener, BindError> {
+    pub(crate) fn bind(listen: &Listen) -> Result<Listener, BindError> {
         let socket = match listen {
             Listen::Tcp { host, port } => {
                 let missing = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -84,7 +84,7 @@ impl Listener {
     }
 
     /// A listening socket of others that does not block.
-    pub(super) fn inherited_tcp(socket: net::TcpListener) -> Listener {
+    pub(crate) fn inherited_tcp(socket: net::TcpListener) -> Listener {
         Listener {
             socket: Socket::Tcp(TcpListener::from_std(socket)),
             inherited: true,
@@ -92,7 +92,7 @@ impl Listener {
     }
 
     /// A listening socket of others that does not block.
-    pub(super) fn inherited_unix(socket: unix::net::UnixListener) -> Listener {
+    pub(crate) fn inherited_unix(socket: unix::net::UnixListener) -> Listener {
         let address = socket.local_addr().ok();
         let path = address.and_then(|address| address.as_pathname().map(Path::to_owned));
         Listener {
@@ -105,12 +105,12 @@ impl Listener {
         }
     }
 
-    pub(super) fn is_inherited(&self) -> bool {
+    pub(crate) fn is_inherited(&self) -> bool {
         self.inherited
     }
 
     /// The address as a client writes it.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         match &self.socket {
             Socket::Tcp(listener) => match listener.local_addr() {
                 Ok(address) => format!("http://{address}"),
@@ -121,7 +121,7 @@ impl Listener {
     }
 
     /// Whether others than this machine's own users can connect.
-    pub(super) fn is_public(&self) -> bool {
+    pub(crate) fn is_public(&self) -> bool {
         match &self.socket {
             Socket::Tcp(listener) => listener.local_addr().is_ok_and(|a| !a.ip().is_loopback()),
             Socket::Unix(..) => false,
@@ -129,7 +129,7 @@ impl Listener {
     }
 
     /// Accepts one connection. `WouldBlock` when there is none.
-    pub(super) fn accept(&self) -> io::Result<Stream> {
+    pub(crate) fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
@@ -141,14 +141,14 @@ impl Listener {
         }
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.socket {
             Socket::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
             Socket::Unix(listener, _) => listener.register(registry, token, Interest::READABLE),
         }
     }
 
-    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match &mut self.socket {
             Socket::Tcp(listener) => listener.deregister(registry),
             Socket::Unix(listener, _) => listener.deregister(registry),
@@ -204,7 +204,7 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// A connected socket.
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -241,7 +241,7 @@ impl Wire for Stream {
 
 impl Stream {
     /// Registers for both directions, once and for all: readiness is edge-triggered.
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         match self {
             Stream::Tcp(stream) => stream.register(registry, token, both),

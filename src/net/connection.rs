@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::journal::{Exchange, Peer};
 use super::memory::{Answers, Share};
 use super::platform::Wire;
-use super::reads::Read;
-use super::streams::Stream;
+use super::read_queue::Read;
+use super::request_log::{Exchange, Peer};
+use super::stream_queue::Stream;
 use crate::app::Ticket;
 use crate::clock::Now;
 use crate::http::Conn;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{Client, Life, Platform, Reactor};
 use crate::app::{self, Fed, Ticket};
 use crate::limits;
-use crate::net::client::key_of;
+use crate::net::connection::key_of;
 use crate::net::memory::Answers;
-use crate::net::streams::Stream;
+use crate::net::stream_queue::Stream;
 
 impl<P: Platform> Reactor<P> {
     /// Begins an answer that is a stream. To HEAD, and where the stream is over with its first slice,

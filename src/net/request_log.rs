@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::client::Client;
+use super::connection::Client;
 use super::platform::Wire;
 use crate::api::endpoint::Endpoint;
 use crate::clock::Now;
