@@ -10,7 +10,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
 use super::damaged;
-use super::keys::fingerprint::EventParts;
+use super::index::fingerprint::EventParts;
 use crate::limits::{ROWS_AT_ONCE, ROWS_AT_ONCE_PAYLOAD_BYTES};
 
 const ONE: &str =

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::connection::{position, Connection, LogCopied};
 use super::maintain::CheckpointPlan;
+use super::offline::snapshot::file_at;
 use super::open::{explain, OpenError};
 use super::settle::Doubt;
-use super::snapshot::file_at;
 use super::{Durability, Store};
 use crate::limits::{CHECKPOINT_LAST_FRAMES, CHECKPOINT_MAX_FRAMES, OPEN_BUSY_MS};
 

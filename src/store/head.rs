@@ -15,8 +15,8 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{statx, AtFlags, StatxFlags, CWD};
 
 use super::lock::Lock;
+use super::offline::snapshot::immutable;
 use super::open::beside;
-use super::snapshot::immutable;
 use super::Store;
 
 /// Bytes of a record: all have the same length, so that one takes the place of another whole.

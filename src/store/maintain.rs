@@ -7,7 +7,7 @@
 use rusqlite::Connection;
 
 use super::connection::limit_log;
-use super::keys::KeyIndex;
+use super::index::KeyIndex;
 use super::schema::SCHEMA_VERSION;
 use super::settle::Doubt;
 use super::topics::{Topic, TopicId, Topics};

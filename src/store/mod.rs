@@ -7,20 +7,18 @@
 
 mod append;
 mod backlog;
-mod backup;
-mod check;
 mod connection;
-mod convert;
 mod definitions;
 mod feed;
 mod file_kind;
 mod files;
 mod head;
 mod identity;
-mod keys;
+mod index;
 mod load;
 mod lock;
 mod maintain;
+mod offline;
 mod open;
 mod page;
 mod page_checksum;
@@ -30,7 +28,6 @@ mod retain;
 mod schema;
 mod settle;
 mod slice;
-mod snapshot;
 mod subscriptions;
 mod temporary;
 mod topics;
@@ -42,17 +39,17 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 pub use backlog::{Backlog, Help};
-pub use backup::{backup, restore, Copied, CopyOptions};
-pub use check::{check, CheckOptions, Progress, Report};
 use connection::Connection;
 pub use connection::LogCopied;
-pub use convert::{convert, Converted};
 pub use feed::FeedQuery;
 pub use identity::{Identity, Origin};
-use keys::fingerprint::Fingerprinter;
-use keys::pages::is_damaged_page;
-pub(crate) use keys::DamagedPage;
-pub use keys::IndexMemory;
+use index::fingerprint::Fingerprinter;
+use index::pages::is_damaged_page;
+pub(crate) use index::DamagedPage;
+pub use index::IndexMemory;
+pub use offline::backup::{backup, restore, Copied, CopyOptions};
+pub use offline::check::{check, CheckOptions, Progress, Report};
+pub use offline::convert::{convert, Converted};
 pub use open::{Dedup, Durability, OpenError, OpenOptions};
 pub use page::{Page, PageQuery, PageSearch};
 pub use read::{Bound, StoredEvent};
@@ -196,7 +193,7 @@ pub struct Store {
     /// The topic of each event of the batch in hand; kept for its memory.
     batch_topics: Vec<TopicId>,
     /// The duplicate check `index`; none where SQLite's constraint decides.
-    keys: Option<keys::KeyIndex>,
+    keys: Option<index::KeyIndex>,
     /// What has to be made sure of before anything is committed or copied.
     doubt: settle::Doubt,
     /// What has been read since it was last asked.
@@ -242,7 +239,7 @@ impl Store {
 
     /// What the key index takes of memory; none where SQLite's constraint tells duplicates.
     pub fn index_memory(&self) -> Option<IndexMemory> {
-        self.keys.as_ref().map(keys::KeyIndex::memory)
+        self.keys.as_ref().map(index::KeyIndex::memory)
     }
 
     /// Gives the generations of the key index so few slots, a power of two, until the database is opened

@@ -1,7 +1,7 @@
 //! Damaged pages of the key index: which there are, which publications have to wait until they have been made
 //! again, and the slices in which that is done.
 
-use super::keys::{DamagedPage, KeyIndex};
+use super::index::{DamagedPage, KeyIndex};
 use super::{Store, StoreError};
 use crate::event::Publication;
 

@@ -10,8 +10,8 @@ const LONGER: [&str; 7] = [
     "bench/src/suite.rs: run_server",
     "src/client/load/engine.rs: run",
     "src/net/serve.rs: serve",
-    "src/store/check/mod.rs: check_all",
-    "src/store/keys/build.rs: write_next_page",
+    "src/store/offline/check/mod.rs: check_all",
+    "src/store/index/build.rs: write_next_page",
     "src/store/write.rs: write",
 ];
 

@@ -6,9 +6,9 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
-use super::super::keys::fingerprint::{EventParts, Fingerprinter};
-use super::super::keys::record::KeyRecord;
-use super::super::keys::KeyIndex;
+use super::super::index::fingerprint::{EventParts, Fingerprinter};
+use super::super::index::record::KeyRecord;
+use super::super::index::KeyIndex;
 use super::super::{Outcome, Store};
 use super::times::processed_by;
 use super::{pause, Horizons, Limit, Removal};

@@ -26,7 +26,7 @@ use keys::Keep;
 pub(super) use keys::{removed_behind, RemovedKeys};
 use times::Times;
 
-use super::keys::MergeBound;
+use super::index::MergeBound;
 use super::maintain::{write_topic, CheckpointPlan};
 use super::topics::{TopicId, Topics};
 use super::{damaged, expect_changed, unsigned, Store, StoreError};

@@ -1,6 +1,6 @@
 //! Removing events: a range of seqs from the oldest on, a chunk at a time.
 
-use super::super::keys::KeyIndex;
+use super::super::index::KeyIndex;
 use super::super::load::event_parts;
 use super::super::topics::TopicId;
 use super::super::{damaged, Store};

@@ -1,0 +1,499 @@
+//! Damaged pages are made again: those of keys and postings from the events, those of filters from the keys, those
+//! of fences from the pages that they stand for.
+//!
+//! Going through the events of a segment takes many slices, which only read. A transaction of its own then
+//! writes the pages, and the fences and filters that change with them. Until then each read of a damaged page is
+//! an error. As long as a segment has damaged pages it is not merged, and retention removes none of its events
+//! that have not been gone through, because then nothing would have their keys.
+//!
+//! What only a damaged page had, the keys of events that were removed before, is lost. Records that no look-up
+//! finds stand in for them, so that the segment keeps its size, and the log says how many keys these are.
+
+mod collect;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::build::fill_filter_page;
+use super::filter::place_of;
+use super::fingerprint::{Fingerprint, Fingerprinter};
+use super::layout::Description;
+use super::merge::Source;
+use super::pages::Pages;
+use super::record::{KeyRecord, Known, Part, Posting, Record};
+use super::segment::{unless_damaged_page, Segment};
+use super::{KeyIndex, REMOVED_TOPIC};
+use crate::limits::{
+    REPAIR_BYTES_PER_SLICE, REPAIR_PAGES_PER_SLICE, REPAIR_ROWS_PER_SLICE, SEGMENT_PAGE_BYTES,
+};
+use crate::store::load::event_parts;
+use crate::store::retain::removed_behind;
+use collect::{Collected, Collector};
+
+/// Pages that are being made again, of one segment.
+pub(super) struct Repair {
+    about: Description,
+    /// The seq up to which its events have been gone through.
+    done: u64,
+    /// The same of the keys that the table of removed events has.
+    done_removed: u64,
+    source: MadeFrom,
+}
+
+/// What the pages are made from.
+enum MadeFrom {
+    /// Keys, from the events.
+    Keys(Collector<KeyRecord>),
+    /// Postings, from the events.
+    Postings(Collector<Posting>),
+    /// Filters and fences, from the other pages of the segment: the ids of theirs.
+    Pages(Vec<i64>),
+}
+
+/// What a transaction has made again.
+#[derive(Default)]
+pub(crate) struct Remade {
+    about: Option<Description>,
+    ids: Vec<i64>,
+    key_fences: Option<Vec<u64>>,
+    posting_fences: Option<Vec<Posting>>,
+    /// Pages of the filter, counted from its first.
+    filter: Vec<(usize, Vec<u8>)>,
+}
+
+impl KeyIndex {
+    /// The pages that have turned out to be damaged.
+    pub(crate) fn damage(&self) -> &super::Damage {
+        &self.damage
+    }
+
+    /// Whether there are damaged pages that can be made again.
+    pub(crate) fn needs_repair(&self) -> bool {
+        self.damage.can_be_repaired()
+    }
+
+    /// Whether a segment has damaged pages. It is not merged then.
+    pub(super) fn is_damaged(&self, segment: &Segment) -> bool {
+        let ids = segment.layout.all();
+        self.damage.is_full() || !self.damage.among(segment.about.level, ids).is_empty()
+    }
+
+    /// Whether the look-up of this key would need a damaged page.
+    pub(crate) fn waits_for_repair(&self, fingerprint: Fingerprint) -> bool {
+        self.damage.count() > 0
+            && self.segments.iter().any(|segment| {
+                let ids = segment.pages_of(fingerprint);
+                !self.damage.among(segment.about.level, ids).is_empty()
+            })
+    }
+
+    /// The last seq whose event may be removed: those after it are still needed to make pages of keys again.
+    pub(crate) fn removable_up_to(&self) -> u64 {
+        if self.damage.count() == 0 {
+            return u64::MAX;
+        }
+        let needs_events = |segment: &&Segment| {
+            let keys = segment.layout.pages_of(Part::Keys);
+            let damaged = self.damage.among(segment.about.level, keys);
+            damaged.iter().any(|page| !page.is_lost)
+        };
+        let Some(segment) = self.segments.iter().find(needs_events) else {
+            return u64::MAX;
+        };
+        segment.about.first_seq - 1
+    }
+
+    /// One slice of reading what the first damaged pages are made from. Says whether they can be written.
+    pub(crate) fn collect(&mut self, db: &Connection) -> rusqlite::Result<bool> {
+        let is_ours = |about: &Description, level, id| {
+            about.level == level && about.layout().all().contains(&id)
+        };
+        let segments = &self.segments;
+        self.damage.retain(|page| {
+            let mut abouts = segments.iter().map(|segment| &segment.about);
+            abouts.any(|about| is_ours(about, page.level, page.id))
+        });
+        if let Some(repair) = &self.repair {
+            if !segments.iter().any(|s| is_same(&s.about, &repair.about)) {
+                self.repair = None;
+            }
+        }
+        if self.repair.is_none() {
+            self.repair = self.plan_repair(db)?;
+        }
+        match &mut self.repair {
+            Some(repair) => repair.step(db, self.fingerprinter),
+            None => Ok(false),
+        }
+    }
+
+    fn plan_repair(&self, db: &Connection) -> rusqlite::Result<Option<Repair>> {
+        for segment in &self.segments {
+            let ids_of = |part| self.repairable(segment, part);
+            let keys = ids_of(Part::Keys);
+            let postings = ids_of(Part::Postings);
+            let source = if !keys.is_empty() {
+                MadeFrom::Keys(Collector::new(db, &segment.pages, &keys)?)
+            } else if !postings.is_empty() {
+                MadeFrom::Postings(Collector::new(db, &segment.pages, &postings)?)
+            } else {
+                let mut ids = ids_of(Part::Filter);
+                ids.extend(ids_of(Part::KeyFences));
+                ids.extend(ids_of(Part::PostingFences));
+                ids.truncate(REPAIR_PAGES_PER_SLICE);
+                MadeFrom::Pages(ids)
+            };
+            if !matches!(&source, MadeFrom::Pages(ids) if ids.is_empty()) {
+                return Ok(Some(Repair {
+                    about: segment.about,
+                    done: segment.about.first_seq - 1,
+                    done_removed: segment.about.first_seq - 1,
+                    source,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Damaged pages of a part of a segment that can be made again.
+    fn repairable(&self, segment: &Segment, part: Part) -> Vec<i64> {
+        let ids = segment.layout.pages_of(part);
+        let among = self.damage.among(segment.about.level, ids);
+        let open = among.iter().filter(|page| !page.is_lost);
+        open.map(|page| page.id).collect()
+    }
+
+    /// Writes the pages, inside the open transaction, once [`KeyIndex::collect`] says that they can be.
+    pub(crate) fn remake(&mut self, db: &Connection) -> rusqlite::Result<Remade> {
+        let mut remade = Remade::default();
+        let Some(repair) = self.repair.take() else {
+            return Ok(remade);
+        };
+        let mut segments = self.segments.iter();
+        let Some(segment) = segments.find(|s| is_same(&s.about, &repair.about)) else {
+            return Ok(remade);
+        };
+        remade.about = Some(repair.about);
+        let known = Known {
+            first_seq: repair.about.first_seq,
+            last_seq: repair.about.last_seq,
+            removed: self.horizons.events,
+        };
+        match repair.source {
+            MadeFrom::Keys(collector) => {
+                let runs = self.finish(collector, known, repair.about.level, &mut remade);
+                let fences = replace_runs(db, segment, &segment.key_fences, &runs)?;
+                self.report_lost(&repair.about, &runs);
+                for run in runs.iter().filter(|run| run.lost > 0) {
+                    remake_filter_of(db, segment, &fences, run, &mut remade)?;
+                }
+                remade.key_fences = Some(fences);
+            }
+            MadeFrom::Postings(collector) => {
+                let runs = self.finish(collector, known, repair.about.level, &mut remade);
+                remade.posting_fences =
+                    Some(replace_runs(db, segment, &segment.posting_fences, &runs)?);
+            }
+            MadeFrom::Pages(ids) => {
+                for id in ids {
+                    self.remake_page(db, segment, id, &mut remade)?;
+                }
+            }
+        }
+        Ok(remade)
+    }
+
+    /// The runs that a collector has, and their ids for `remade`; none where it cannot tell their records.
+    fn finish<R: Record>(
+        &self,
+        collector: Collector<R>,
+        known: Known,
+        level: usize,
+        remade: &mut Remade,
+    ) -> Vec<Collected<R>> {
+        let ids: Vec<i64> = collector.ids().collect();
+        match collector.finish(known) {
+            Ok(runs) => {
+                remade.ids = ids;
+                runs
+            }
+            Err(why) => {
+                self.damage.give_up(level, ids.into_iter(), &why);
+                Vec::new()
+            }
+        }
+    }
+
+    fn report_lost(&self, about: &Description, runs: &[Collected<KeyRecord>]) {
+        let lost: usize = runs.iter().map(|run| run.lost).sum();
+        // Those that are forgotten anyway are no loss.
+        if lost > 0 && self.horizons.events > self.horizons.keys.max(about.first_seq - 1) {
+            let Description {
+                first_seq,
+                last_seq,
+                ..
+            } = about;
+            log::error!(
+                "the keys of up to {lost} removed events of seq {first_seq} to {last_seq} are lost, because \
+                 only the damaged page had them: such an event is stored again if it comes again"
+            );
+        }
+    }
+
+    /// Makes a page of a filter or of fences again.
+    fn remake_page(
+        &self,
+        db: &Connection,
+        segment: &Segment,
+        id: i64,
+        remade: &mut Remade,
+    ) -> rusqlite::Result<()> {
+        let layout = &segment.layout;
+        let part = layout.part_of(id);
+        let number = (id - layout.pages_of(part).start) as usize;
+        let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
+        match part {
+            Part::Filter => {
+                let made = filter_page(db, &segment.pages, &segment.key_fences, number);
+                let Some(made) = unless_damaged_page(made)? else {
+                    // The keys may just have turned out to be damaged: they are made again first.
+                    if self.repairable(segment, Part::Keys).is_empty() {
+                        let why = "the keys are damaged";
+                        self.damage
+                            .give_up(segment.about.level, [id].into_iter(), why);
+                    }
+                    return Ok(());
+                };
+                page.extend_from_slice(&made);
+                remade.filter.push((number, made));
+            }
+            Part::KeyFences => write_fences::<KeyRecord>(&segment.key_fences, number, &mut page),
+            Part::PostingFences => {
+                write_fences::<Posting>(&segment.posting_fences, number, &mut page);
+            }
+            Part::Keys | Part::Postings => return Ok(()),
+        }
+        segment.pages.replace(db, id, &mut page)?;
+        remade.ids.push(id);
+        Ok(())
+    }
+
+    /// The transaction that has made these pages again was committed.
+    pub(crate) fn remade(&mut self, remade: Remade) {
+        let Some(about) = remade.about else { return };
+        let mut segments = self.segments.iter_mut();
+        if let Some(segment) = segments.find(|s| is_same(&s.about, &about)) {
+            if let Some(fences) = remade.key_fences {
+                segment.key_fences = fences;
+            }
+            if let Some(fences) = remade.posting_fences {
+                segment.posting_fences = fences;
+            }
+            if let Some(filter) = &mut segment.filter {
+                for (number, page) in &remade.filter {
+                    filter.set_page(*number, page);
+                }
+            }
+        }
+        self.damage.repaired(about.level, remade.ids.into_iter());
+    }
+}
+
+impl Repair {
+    /// Reads one slice of the events, of a few milliseconds. Says whether that were all.
+    fn step(&mut self, db: &Connection, fingerprinter: Fingerprinter) -> rusqlite::Result<bool> {
+        if matches!(self.source, MadeFrom::Pages(_)) {
+            return Ok(true);
+        }
+        let last_seq = self.about.last_seq;
+        let mut rows_left = REPAIR_ROWS_PER_SLICE;
+        if self.done_removed < last_seq {
+            let (done, source) = (&mut self.done_removed, &mut self.source);
+            removed_behind(db, *done, rows_left, |key| {
+                rows_left -= 1;
+                *done = key.seq;
+                if key.seq <= last_seq {
+                    source.take_removed(key);
+                }
+                Ok(())
+            })?;
+            if rows_left == 0 {
+                return Ok(false);
+            }
+            *done = last_seq;
+        }
+        let sql = match self.source {
+            MadeFrom::Postings(_) => {
+                "SELECT seq, topic_id FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq"
+            }
+            _ => "SELECT seq, topic_id, event_id FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq",
+        };
+        let mut statement = db.prepare_cached(sql)?;
+        let mut rows = statement.query((self.done as i64, last_seq as i64))?;
+        let mut bytes_left = REPAIR_BYTES_PER_SLICE;
+        while rows_left > 0 && bytes_left > 0 {
+            let Some(row) = rows.next()? else {
+                return Ok(true);
+            };
+            rows_left -= 1;
+            self.done = row.get::<_, i64>(0)? as u64;
+            match &mut self.source {
+                MadeFrom::Postings(collector) => collector.take(Posting {
+                    topic: row.get(1)?,
+                    seq: self.done,
+                }),
+                MadeFrom::Keys(collector) => {
+                    let event_id = row.get_ref(2)?.as_bytes()?;
+                    let fingerprint = fingerprinter.of_key(row.get(1)?, event_id);
+                    let [low, high] = [u64::MIN, u64::MAX].map(|event_hash| KeyRecord {
+                        fingerprint,
+                        seq: self.done,
+                        event_hash,
+                    });
+                    if collector.wants(low) || collector.wants(high) {
+                        let bytes = take_event(db, fingerprinter, self.done, collector)?;
+                        bytes_left = bytes_left.saturating_sub(bytes);
+                    }
+                }
+                MadeFrom::Pages(_) => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl MadeFrom {
+    /// Takes the key of an event that was removed before its segment was made, which the table of such keys may
+    /// still have.
+    fn take_removed(&mut self, key: KeyRecord) {
+        match self {
+            MadeFrom::Keys(collector) => collector.take(key),
+            MadeFrom::Postings(collector) => collector.take(Posting {
+                topic: REMOVED_TOPIC,
+                seq: key.seq,
+            }),
+            MadeFrom::Pages(_) => {}
+        }
+    }
+}
+
+/// Reads an event whole and takes its key. Says how many bytes it has.
+fn take_event(
+    db: &Connection,
+    fingerprinter: Fingerprinter,
+    seq: u64,
+    collector: &mut Collector<KeyRecord>,
+) -> rusqlite::Result<usize> {
+    let sql =
+        "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq = ?1";
+    let found = db.prepare_cached(sql)?.query_row([seq as i64], |row| {
+        let event = event_parts(row)?;
+        collector.take(fingerprinter.record(&event, seq));
+        Ok(event.payload.len())
+    });
+    Ok(found.optional()?.unwrap_or(0))
+}
+
+/// Whether two descriptions are of one segment. It may have got its checksums meanwhile.
+pub(super) fn is_same(one: &Description, other: &Description) -> bool {
+    one.owner() == other.owner()
+}
+
+/// Puts the pages of these runs in the place of the damaged ones, and those of their fences. Says what the fences
+/// of the segment are then.
+fn replace_runs<R: Record>(
+    db: &Connection,
+    segment: &Segment,
+    fences: &[R::Fence],
+    runs: &[Collected<R>],
+) -> rusqlite::Result<Vec<R::Fence>> {
+    let (pages, layout) = (&segment.pages, &segment.layout);
+    let first = layout.pages_of(R::PART).start;
+    let per_page = SEGMENT_PAGE_BYTES / R::FENCE_BYTES;
+    let mut fences = fences.to_vec();
+    let mut changed = Vec::new();
+    let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
+    for run in runs {
+        for (id, records) in run.ids.clone().zip(run.records.chunks(R::PER_PAGE)) {
+            page.clear();
+            records.iter().for_each(|record| record.write(&mut page));
+            pages.replace(db, id, &mut page)?;
+            let at = (id - first) as usize;
+            if fences[at] != records[0].fence() {
+                fences[at] = records[0].fence();
+                changed.push(at / per_page);
+            }
+        }
+    }
+    let lost: usize = runs.iter().map(|run| run.lost).sum();
+    if lost > 0 {
+        let sql = "UPDATE segments SET lost_records = lost_records + ?1 WHERE first_seq = ?2";
+        let first_seq = segment.about.first_seq as i64;
+        db.prepare_cached(sql)?.execute((lost as i64, first_seq))?;
+    }
+    changed.dedup();
+    for number in changed {
+        page.clear();
+        write_fences::<R>(&fences, number, &mut page);
+        let id = layout.pages_of(R::FENCES).start + number as i64;
+        pages.replace(db, id, &mut page)?;
+    }
+    Ok(fences)
+}
+
+/// Puts the fences of one page of them on it.
+pub(super) fn write_fences<R: Record>(fences: &[R::Fence], number: usize, page: &mut Vec<u8>) {
+    let per_page = SEGMENT_PAGE_BYTES / R::FENCE_BYTES;
+    let on_page = fences.iter().skip(number * per_page).take(per_page);
+    on_page.for_each(|fence| R::write_fence(*fence, page));
+}
+
+/// Makes the pages of the filter again that keys of a run fall to.
+fn remake_filter_of(
+    db: &Connection,
+    segment: &Segment,
+    fences: &[u64],
+    run: &Collected<KeyRecord>,
+    remade: &mut Remade,
+) -> rusqlite::Result<()> {
+    let blocks = segment.about.filter_blocks();
+    let page_of = |key: Option<&KeyRecord>| key.map(|key| place_of(key.fingerprint, blocks).0);
+    let (Some(first), Some(last)) = (page_of(run.records.first()), page_of(run.records.last()))
+    else {
+        return Ok(());
+    };
+    for number in first..=last {
+        // Where another page of keys is damaged, the filter goes on to say yes to keys that are lost.
+        let made = unless_damaged_page(filter_page(db, &segment.pages, fences, number))?;
+        if let Some(made) = made {
+            let id = segment.layout.filter_at() + number as i64;
+            segment.pages.replace(db, id, &mut made.clone())?;
+            remade.filter.push((number, made));
+            remade.ids.push(id);
+        }
+    }
+    Ok(())
+}
+
+/// Makes a page of a segment's filter from its keys.
+pub(super) fn filter_page(
+    db: &Connection,
+    pages: &Pages,
+    fences: &[u64],
+    number: usize,
+) -> rusqlite::Result<Vec<u8>> {
+    let blocks = pages.about.filter_blocks();
+    let page_of = |fingerprint| place_of(fingerprint, blocks).0;
+    let before = fences.partition_point(|fence| page_of(u128::from(*fence) << 64) < number);
+    let keys = pages.layout.pages_of(Part::Keys);
+    let first = keys.start + before.saturating_sub(1) as i64;
+    let mut keys = Source::<KeyRecord>::of_pages(pages, first..keys.end);
+    while let Some(key) = keys.peek(db)? {
+        if page_of(key.fingerprint) >= number {
+            break;
+        }
+        keys.skip();
+    }
+    let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
+    fill_filter_page(db, &mut keys, blocks, number, &mut page)?;
+    Ok(page)
+}

@@ -1,0 +1,243 @@
+//! A segment: the keys and the topics of the events in a range of seqs, sorted, immutable, on disk.
+//!
+//! Its pages stand behind each other in the table of its level: keys, filter, fences of the keys,
+//! postings, fences of the postings. Memory holds the filter and the fences, so a key that is not in
+//! the segment costs no read in all but a few of a thousand cases, and one that is costs one.
+
+use std::ops::Range;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::damage::Damage;
+use super::filter::{self, Filter};
+use super::fingerprint::Fingerprint;
+use super::layout::{Description, Layout};
+use super::pages::{is_damaged_page, LevelPages, Pages};
+use super::record::{partition, records, KeyRecord, Part, Posting, Record};
+use crate::limits::SEGMENT_PAGE_BYTES;
+use crate::store::read::{Bound, TopicRange};
+
+/// A segment as memory knows it.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub about: Description,
+    pub layout: Layout,
+    pub pages: Pages,
+    /// None where the setting for filter memory leaves it on disk.
+    pub filter: Option<Filter>,
+    pub key_fences: Vec<u64>,
+    pub posting_fences: Vec<Posting>,
+    /// About when its last event was processed, in microseconds since the epoch.
+    pub newest_at: i64,
+}
+
+impl Segment {
+    /// Reads the filter and the fences of a segment that is on disk. Those on damaged pages are made of what
+    /// they are about, as far as that can be read: then they say less, and nothing wrong.
+    pub(crate) fn load(
+        db: &Connection,
+        about: Description,
+        with_filter: bool,
+        damage: &Damage,
+    ) -> rusqlite::Result<Self> {
+        let pages = Pages::of(about, damage);
+        Ok(Self {
+            about,
+            layout: pages.layout,
+            filter: match with_filter {
+                true => Some(read_filter(db, &pages)?),
+                false => None,
+            },
+            key_fences: read_fences::<KeyRecord>(db, &pages)?,
+            posting_fences: read_fences::<Posting>(db, &pages)?,
+            newest_at: 0,
+            pages,
+        })
+    }
+
+    /// Bytes of memory that the filter and the fences take.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.filter_bytes()
+            + self.key_fences.len() * size_of::<u64>()
+            + self.posting_fences.len() * size_of::<Posting>()
+    }
+
+    /// Bytes of memory that the filter takes.
+    pub(crate) fn filter_bytes(&self) -> usize {
+        self.filter.as_ref().map_or(0, |f| f.as_bytes().len())
+    }
+
+    /// Calls `take` with the record of each event that has this fingerprint, until it says true. A filter
+    /// in memory is not asked: whoever calls has done that.
+    pub(crate) fn find(
+        &self,
+        db: &Connection,
+        fingerprint: Fingerprint,
+        take: &mut impl FnMut(KeyRecord) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<bool> {
+        if self.filter.is_none() {
+            let (page, offset) = filter::place_of(fingerprint, self.about.filter_blocks());
+            let id = self.layout.filter_at() + page as i64;
+            let asked = self.pages.with(db, id, |page| {
+                filter::page_may_contain(page, offset, fingerprint)
+            });
+            if unless_damaged_page(asked)? == Some(false) {
+                return Ok(false);
+            }
+        }
+        let mut found = Vec::new();
+        for page in self.pages_of(fingerprint) {
+            self.pages.with(db, page, |page| {
+                found.extend(records_of(page, fingerprint));
+            })?;
+            for record in found.drain(..) {
+                if take(record)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The pages that may have a fingerprint.
+    pub(crate) fn pages_of(&self, fingerprint: Fingerprint) -> Range<i64> {
+        let fence = KeyRecord {
+            fingerprint,
+            seq: 0,
+            event_hash: 0,
+        }
+        .fence();
+        let fences = &self.key_fences;
+        let from = fences.partition_point(|f| *f < fence);
+        let equal = fences[from..].iter().take_while(|f| **f == fence).count();
+        let first = self.layout.first_page;
+        first + from.saturating_sub(1) as i64..first + (from + equal) as i64
+    }
+
+    /// The page that alone may have a fingerprint, in a segment whose filter is in memory.
+    pub(crate) fn only_page_of(&self, fingerprint: Fingerprint) -> Option<i64> {
+        let pages = self.pages_of(fingerprint);
+        (self.filter.is_some() && pages.end - pages.start == 1).then_some(pages.start)
+    }
+
+    /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
+    pub(crate) fn seqs_of(
+        &self,
+        db: &Connection,
+        range: &TopicRange,
+        out: &mut Vec<u64>,
+    ) -> rusqlite::Result<()> {
+        // The postings that are asked for lie between these two, the first within, the second without.
+        let (behind, high, ascending) = match range.bound {
+            Bound::After(from) => (from.max(range.removed), u64::MAX, true),
+            Bound::Before(from) => (range.removed, from, false),
+        };
+        let low = behind.saturating_add(1);
+        let [low, high] = [low, high].map(|seq| Posting {
+            topic: range.topic,
+            seq,
+        });
+        let fences = &self.posting_fences;
+        let first = fences.partition_point(|f| *f <= low).saturating_sub(1);
+        let mut pages = first..fences.partition_point(|f| *f < high);
+        while range.room(out) > 0 {
+            let next = if ascending {
+                pages.next()
+            } else {
+                pages.next_back()
+            };
+            let Some(page) = next else { break };
+            let id = self.layout.postings_at() + page as i64;
+            self.pages.with(db, id, |page| {
+                let start = partition::<Posting>(page, |p| p < low);
+                let end = partition::<Posting>(page, |p| p < high).max(start);
+                let wanted =
+                    records::<Posting>(&page[start * Posting::BYTES..end * Posting::BYTES]);
+                let room = range.room(out);
+                if ascending {
+                    out.extend(wanted.take(room).map(|p| p.seq));
+                } else {
+                    out.extend(wanted.rev().take(room).map(|p| p.seq));
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Nothing where a page is damaged.
+pub(crate) fn unless_damaged_page<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_damaged_page(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the fences of a part. In the place of those on a damaged page come the first records of the pages that
+/// they stand for; where such a page is damaged as well, the fence before it. A look-up then asks that page, which
+/// is an error, and never passes over it.
+fn read_fences<R: Record>(db: &Connection, pages: &Pages) -> rusqlite::Result<Vec<R::Fence>> {
+    let layout = &pages.layout;
+    let records = layout.pages_of(R::PART);
+    let count = (records.end - records.start) as usize;
+    let mut fences: Vec<R::Fence> = Vec::with_capacity(count);
+    let mut level = LevelPages::of_level(db, pages.about.level)?;
+    for id in layout.pages_of(R::FENCES) {
+        let read = level.with(pages, id, |page| {
+            fences.extend(page.chunks_exact(R::FENCE_BYTES).map(R::read_fence));
+        });
+        if unless_damaged_page(read)?.is_some() {
+            continue;
+        }
+        let until = count.min(fences.len() + SEGMENT_PAGE_BYTES / R::FENCE_BYTES);
+        while fences.len() < until {
+            let id = records.start + fences.len() as i64;
+            let first = level.with(pages, id, |page| R::read(&page[..R::BYTES]).fence());
+            let before = fences.last().copied().unwrap_or_default();
+            fences.push(unless_damaged_page(first)?.unwrap_or(before));
+        }
+    }
+    Ok(fences)
+}
+
+/// Reads a filter. The blocks of a damaged page say yes to every key.
+fn read_filter(db: &Connection, pages: &Pages) -> rusqlite::Result<Filter> {
+    let bytes = pages.about.filter_bytes();
+    let mut blocks = Vec::with_capacity(bytes + filter::PADDING_BYTES);
+    let mut level = LevelPages::of_level(db, pages.about.level)?;
+    for id in pages.layout.pages_of(Part::Filter) {
+        let read = level.with(pages, id, |page| blocks.extend_from_slice(page));
+        if unless_damaged_page(read)?.is_none() {
+            let page = pages.about.content_bytes(&pages.layout, id);
+            blocks.resize(blocks.len() + page, 0);
+        }
+    }
+    Ok(Filter::from_bytes(blocks))
+}
+
+/// About when an event was processed that is stored or has been removed; 0 where nothing tells.
+pub(crate) fn time_of(db: &Connection, seq: u64) -> rusqlite::Result<i64> {
+    for sql in [
+        "SELECT processed_at FROM events WHERE seq = ?1",
+        "SELECT processed_at FROM removed_times WHERE last_seq >= ?1 ORDER BY last_seq LIMIT 1",
+    ] {
+        let found = db
+            .prepare_cached(sql)?
+            .query_row([seq as i64], |row| row.get(0));
+        if let Some(processed_at) = found.optional()? {
+            return Ok(processed_at);
+        }
+    }
+    Ok(0)
+}
+
+/// The records of a page of keys that have this fingerprint.
+pub(crate) fn records_of(
+    page: &[u8],
+    fingerprint: Fingerprint,
+) -> impl Iterator<Item = KeyRecord> + '_ {
+    let from = partition::<KeyRecord>(page, |record| record.fingerprint < fingerprint);
+    records::<KeyRecord>(&page[from * KeyRecord::BYTES..])
+        .take_while(move |record| record.fingerprint == fingerprint)
+}

@@ -1,0 +1,195 @@
+//! Segments of tables before version 4, whose pages have no checksums, get them where they are: a few pages in each
+//! quiet turn, until the segment's row says that all have one. Keys and postings are compared with the events first:
+//! a page that was damaged before there were checksums is made again and does not get one for what is wrong.
+//! Filters and fences are made again from the keys and postings. What is known of removed events is taken as it is.
+
+mod comparison;
+
+use rusqlite::Connection;
+
+use super::layout::Description;
+use super::pages::Pages;
+use super::record::{records, KeyRecord, Part, Posting, Record};
+use super::repair::{filter_page, is_same, write_fences};
+use super::segment::{unless_damaged_page, Segment};
+use super::KeyIndex;
+use crate::limits::{SEGMENT_PAGES_SEALED_AT_ONCE, SEGMENT_PAGE_BYTES};
+use comparison::{key_is_right, posting_is_right, Comparison};
+
+/// How far a segment is.
+pub(super) struct Sealing {
+    about: Description,
+    /// The page that is next.
+    next: i64,
+    /// Records of that page that have been compared with their events.
+    compared: usize,
+    keys: Fences<KeyRecord>,
+    postings: Fences<Posting>,
+    /// Pages of the filter that the open transaction has written, counted from its first.
+    filter: Vec<(usize, Vec<u8>)>,
+}
+
+/// The first record of each page that has been read, and the last of all.
+struct Fences<R: Record> {
+    first: Vec<R::Fence>,
+    last: Option<R>,
+}
+
+impl<R: Record> Default for Fences<R> {
+    fn default() -> Self {
+        Self {
+            first: Vec::new(),
+            last: None,
+        }
+    }
+}
+
+impl KeyIndex {
+    /// Whether there is a segment that can get checksums.
+    pub(crate) fn needs_checksums(&self) -> bool {
+        self.unsealed().is_some()
+    }
+
+    fn unsealed(&self) -> Option<&Segment> {
+        let is_unsealed =
+            |segment: &&Segment| !segment.about.has_checksums && !self.is_damaged(segment);
+        self.segments.iter().find(is_unsealed)
+    }
+
+    /// Gives some pages their checksums, inside the open transaction. After it [`KeyIndex::sealed`] is to be
+    /// called.
+    pub(crate) fn seal(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let sealing = self.sealing.take();
+        let Some(segment) = self.unsealed() else {
+            return Ok(());
+        };
+        let about = segment.about;
+        let mut sealing = match sealing {
+            Some(sealing) if is_same(&sealing.about, &about) => sealing,
+            _ => Sealing {
+                about,
+                next: segment.layout.first_page,
+                compared: 0,
+                keys: Fences::default(),
+                postings: Fences::default(),
+                filter: Vec::new(),
+            },
+        };
+        let mut comparison = Comparison::new(self.fingerprinter, about, self.horizons.events);
+        for _ in 0..SEGMENT_PAGES_SEALED_AT_ONCE {
+            if sealing.next == segment.layout.end() {
+                break;
+            }
+            let sealed = sealing.seal_next(db, &segment.pages, &mut comparison);
+            match unless_damaged_page(sealed)? {
+                Some(true) => {}
+                Some(false) => break,
+                None if sealing.reads_records(&segment.pages) => {
+                    // It is made again before this goes on with it.
+                    sealing.compared = 0;
+                    break;
+                }
+                // A page from before is damaged: this begins again when it is not.
+                None => return Ok(()),
+            }
+        }
+        if sealing.next == segment.layout.end() {
+            let first = about.first_seq as i64;
+            db.prepare_cached("UPDATE segments SET checksum = ?1 WHERE first_seq = ?2")?
+                .execute((about.owner().number(), first))?;
+        }
+        self.sealing = Some(sealing);
+        Ok(())
+    }
+
+    /// The transaction that has given pages their checksums was committed, or not.
+    pub(crate) fn sealed(&mut self, is_committed: bool) {
+        let Some(mut sealing) = self.sealing.take() else {
+            return;
+        };
+        let mut segments = self.segments.iter_mut();
+        let segment = segments.find(|s| is_same(&s.about, &sealing.about));
+        let Some(segment) = segment.filter(|_| is_committed) else {
+            return;
+        };
+        for (number, page) in sealing.filter.drain(..) {
+            if let Some(filter) = &mut segment.filter {
+                filter.set_page(number, &page);
+            }
+        }
+        if sealing.next < segment.layout.end() {
+            self.sealing = Some(sealing);
+            return;
+        }
+        segment.key_fences = sealing.keys.first;
+        segment.posting_fences = sealing.postings.first;
+        segment.about.has_checksums = true;
+        segment.pages.about.has_checksums = true;
+    }
+}
+
+impl Sealing {
+    /// Whether the next page holds records, and not what is made from other pages.
+    fn reads_records(&self, pages: &Pages) -> bool {
+        matches!(pages.layout.part_of(self.next), Part::Keys | Part::Postings)
+    }
+
+    /// Gives the next page its checksum; false where the slice ended before that.
+    fn seal_next(
+        &mut self,
+        db: &Connection,
+        pages: &Pages,
+        comparison: &mut Comparison,
+    ) -> rusqlite::Result<bool> {
+        let id = self.next;
+        let part = pages.layout.part_of(id);
+        let number = (id - pages.layout.pages_of(part).start) as usize;
+        let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
+        match part {
+            Part::Keys => {
+                pages.with(db, id, |content| page.extend_from_slice(content))?;
+                if !comparison.compare(db, pages, id, &page, &mut self.compared, key_is_right)? {
+                    return Ok(false);
+                }
+                self.keys.take(pages, id, &page)?;
+            }
+            Part::Postings => {
+                pages.with(db, id, |content| page.extend_from_slice(content))?;
+                let is_right = posting_is_right;
+                if !comparison.compare(db, pages, id, &page, &mut self.compared, is_right)? {
+                    return Ok(false);
+                }
+                self.postings.take(pages, id, &page)?;
+            }
+            Part::Filter => {
+                let made = filter_page(db, pages, &self.keys.first, number)?;
+                page.extend_from_slice(&made);
+                self.filter.push((number, made));
+            }
+            Part::KeyFences => write_fences::<KeyRecord>(&self.keys.first, number, &mut page),
+            Part::PostingFences => {
+                write_fences::<Posting>(&self.postings.first, number, &mut page);
+            }
+        }
+        pages.replace(db, id, &mut page)?;
+        self.next += 1;
+        self.compared = 0;
+        Ok(true)
+    }
+}
+
+impl<R: Record> Fences<R> {
+    /// Takes a page of records, which must go on where the one before it ended.
+    fn take(&mut self, pages: &Pages, id: i64, page: &[u8]) -> rusqlite::Result<()> {
+        let mut last = self.last;
+        for record in records::<R>(page) {
+            if last.is_some_and(|last| last >= record) {
+                return Err(pages.damaged(id));
+            }
+            last = Some(record);
+        }
+        self.first.extend(records::<R>(page).next().map(R::fence));
+        self.last = last;
+        Ok(())
+    }
+}

@@ -1,0 +1,317 @@
+//! `check`: proves that a database is right, or says what is wrong with it, as it is at one moment
+//! ([`super::snapshot`]), also while a server writes to it.
+//!
+//! Memory is bounded whatever the size of the database. Each structure is read once from front to back;
+//! that two of them hold the same records, each in its own order, is shown by sums of keyed hashes
+//! ([`sum`]). That no key is stored twice follows in either kind of database from a list of all keys in
+//! ascending order: equal ones would be neighbours. The list is SQLite's index, or the merged segments
+//! with the events behind them; that it is the list of what is stored, its sum shows.
+
+mod constraint;
+mod filter;
+mod problems;
+mod retention;
+mod rows;
+mod rules;
+mod segments;
+mod sum;
+mod tables;
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use crate::limits;
+use crate::store::index::fingerprint::Fingerprinter;
+use crate::store::index::layout::Description;
+use crate::store::index::merge::{Merge, Source};
+use crate::store::index::pages::Pages;
+use crate::store::index::record::KeyRecord;
+use crate::store::index::stored::have_one_key;
+use crate::store::index::{Collision, Damage};
+use crate::store::load::fingerprint_key;
+use crate::store::offline::snapshot;
+use crate::store::open::explain;
+use crate::store::retain::Horizons;
+use crate::store::schema::{recorded_check, version};
+use crate::store::{Dedup, OpenError};
+use problems::Problems;
+use sum::Adder;
+
+/// What is to be checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckOptions {
+    pub path: PathBuf,
+    /// Leaves out SQLite's own `PRAGMA integrity_check`.
+    pub quick: bool,
+}
+
+/// How far a long piece of work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub step: &'static str,
+    /// Records done of `total`.
+    pub done: u64,
+    /// 0 where nothing can be said.
+    pub total: u64,
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Report {
+    pub dedup: Dedup,
+    pub events: u64,
+    /// Events that retention has removed.
+    pub removed: u64,
+    pub topics: u64,
+    pub segments: u64,
+    /// Pages of segments that were replaced; the server will delete them.
+    pub garbage_pages: u64,
+    /// Keys of removed events that damage has taken.
+    pub lost_keys: u64,
+    /// A conversion to the key index was cut off; its parts are unused.
+    pub has_unused_parts: bool,
+    /// What is certain now.
+    pub proven: Vec<&'static str>,
+    /// What is wrong, one line each. They may stand for more than one problem.
+    pub problems: Vec<String>,
+}
+
+/// What all steps of a check need.
+struct Run<'a> {
+    db: &'a Connection,
+    problems: Problems,
+    progress: &'a mut dyn FnMut(Progress),
+    adder: Adder,
+    /// Events that there should be.
+    expected: u64,
+    /// What retention has let go.
+    horizons: Horizons,
+    /// The version of the tables.
+    version: i32,
+}
+
+impl Run<'_> {
+    fn progress(&mut self, step: &'static str, done: u64) {
+        if done.is_multiple_of(limits::PROGRESS_RECORDS) {
+            let total = self.expected;
+            (self.progress)(Progress { step, done, total });
+        }
+    }
+
+    /// Runs a step, and notes what it proves if it finds nothing wrong.
+    fn step<T>(
+        &mut self,
+        report: &mut Report,
+        proves: &'static str,
+        step: impl FnOnce(&mut Self) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let before = self.problems.count();
+        let result = step(self)?;
+        if self.problems.count() == before {
+            report.proven.push(proves);
+        }
+        Ok(result)
+    }
+}
+
+/// Checks a database. An error means that it is not ours or cannot be read at all.
+pub fn check(
+    options: &CheckOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, OpenError> {
+    let path = &options.path;
+    snapshot::read(path, |db| check_once(db, options.quick, progress)).map_err(|what| {
+        OpenError(format!(
+            "cannot check the database {}: {what}",
+            path.display()
+        ))
+    })
+}
+
+fn check_once(
+    db: &Connection,
+    quick: bool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, String> {
+    let mut report = Report {
+        dedup: recorded_check(db).map_err(|e| explain(&e))?,
+        events: 0,
+        removed: 0,
+        topics: 0,
+        segments: 0,
+        garbage_pages: 0,
+        lost_keys: 0,
+        has_unused_parts: false,
+        proven: Vec::new(),
+        problems: Vec::new(),
+    };
+    let mut run = Run {
+        db,
+        problems: Problems::default(),
+        progress,
+        adder: Adder::new(),
+        expected: 0,
+        horizons: Horizons::default(),
+        version: version(db).map_err(|e| explain(&e))?,
+    };
+    if let Err(error) = check_all(&mut run, quick, &mut report) {
+        let why = explain(&error);
+        run.problems
+            .add("sqlite", format_args!("the check ends early: {why}"));
+    }
+    report.problems = run.problems.into_lines();
+    Ok(report)
+}
+
+fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Result<()> {
+    let dedup = report.dedup;
+    if !quick {
+        run.step(report, "SQLite finds its file whole", tables::integrity)?;
+    }
+    let schema = run.step(
+        report,
+        "all tables and indexes are defined as they must be",
+        |run| tables::definitions(run, dedup),
+    )?;
+    report.has_unused_parts = schema.has_unused_parts;
+    let counters = tables::counters(run)?;
+    tables::history(run, &counters)?;
+    run.horizons = retention::horizons(run, &counters)?;
+    report.removed = run.horizons.removed;
+    run.expected = counters.unique_processed.saturating_sub(report.removed);
+    let mut topics = tables::Topics::read(run, &counters)?;
+    if !schema.is_damaged {
+        tables::order_of_topics(run, &topics)?;
+    }
+    if schema.is_right("subscriptions") {
+        tables::subscriptions(run, &counters)?;
+    }
+    let segments = match dedup {
+        Dedup::Index => segments::read(run, &counters)?,
+        Dedup::Constraint => Vec::new(),
+    };
+    let fingerprinter = Fingerprinter::new(fingerprint_key(run.db)?, 128);
+    report.segments = segments.len() as u64;
+    let rows = run.step(
+        report,
+        "each event keeps the rules and has a legal seq and a topic, and the counters equal the events",
+        |run| {
+            let mut groups = rows::Groups::of(&segments, dedup);
+            if dedup == Dedup::Index {
+                retention::add_keys_behind(run, &mut groups)?;
+            }
+            let rows = rows::scan(run, &fingerprinter, &counters, &mut topics, &mut groups)?;
+            tables::compare_counters(run, &counters, rows);
+            Ok((rows, groups))
+        },
+    )?;
+    let (count, groups) = rows;
+    report.events = count;
+    report.topics = topics.len() as u64;
+    run.step(report, "the counts of topics equal the events", |run| {
+        topics.judge(run);
+        Ok(())
+    })?;
+    let keeps_keys = "the keys of removed events are there, as far as they are not forgotten";
+    if dedup == Dedup::Constraint {
+        run.step(
+            report,
+            "both indexes hold each event once, and no key is stored twice",
+            |run| constraint::compare(run, &fingerprinter, &schema, &groups),
+        )?;
+        if run.horizons.events == 0 || !schema.is_right("removed_keys_by_fingerprint") {
+            return Ok(());
+        }
+        return run.step(report, keeps_keys, |run| {
+            retention::compare_table(run, &counters, &fingerprinter)
+        });
+    }
+    let before = run.problems.count();
+    let compared = run.step(
+        report,
+        "the segments hold the key and the topic of each event up to the last of them, and nothing else",
+        |run| segments::compare_all(run, &fingerprinter, &segments, &groups),
+    )?;
+    report.garbage_pages = compared.garbage_pages;
+    report.lost_keys = compared.lost;
+    if run.horizons.events > 0 {
+        let in_table = groups.removed_behind(&run.horizons);
+        run.step(report, keeps_keys, |run| {
+            retention::compare_count(run, &counters, compared.kept + in_table, compared.lost);
+            Ok(())
+        })?;
+    }
+    if run.problems.count() > before || schema.is_damaged {
+        return Ok(());
+    }
+    run.step(report, "no key is stored twice", |run| {
+        let mut same = Vec::new();
+        let result = find_same_keys(
+            run.db,
+            &segments,
+            groups.tail,
+            run.horizons,
+            &mut |collision| same.push(collision),
+            run.progress,
+        );
+        for Collision { first, second } in same {
+            run.problems.add(
+                "events",
+                format_args!("the events with seq {first} and {second} have one key"),
+            );
+        }
+        result
+    })
+}
+
+/// Hands each two events of one key to `found`, by merging the segments, whose keys must be sorted,
+/// with the keys behind them, in any order.
+pub(super) fn find_same_keys(
+    db: &Connection,
+    segments: &[Description],
+    mut tail: Vec<KeyRecord>,
+    horizons: Horizons,
+    found: &mut dyn FnMut(Collision),
+    progress: &mut dyn FnMut(Progress),
+) -> rusqlite::Result<()> {
+    tail.sort_unstable();
+    let total = segments.iter().map(|about| about.entries).sum::<u64>() + tail.len() as u64;
+    let damage = Damage::silent();
+    let mut sources = Vec::with_capacity(segments.len() + 1);
+    for about in segments {
+        sources.push(Source::of(&Pages::of(*about, &damage)));
+    }
+    sources.push(Source::memory(tail));
+    let mut keys = Merge::new(sources);
+    let mut last: Option<KeyRecord> = None;
+    let mut done = 0_u64;
+    while let Some(record) = keys.next(db)? {
+        if let Some(last) = last.filter(|last| last.fingerprint == record.fingerprint) {
+            let collision = Collision {
+                first: last.seq,
+                second: record.seq,
+            };
+            if have_one_key(db, collision, horizons)? {
+                found(collision);
+            }
+        }
+        last = Some(record);
+        done += 1;
+        if done.is_multiple_of(limits::PROGRESS_RECORDS) {
+            let step = "looking for repeated keys";
+            progress(Progress { step, done, total });
+        }
+    }
+    Ok(())
+}
+
+/// Nothing where the damage that is looked for stands in the way.
+fn unless_damaged<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
