@@ -3,38 +3,39 @@
 //! Owns the transfer coding and nothing else: content codings are another module's, and what happens
 //! to a refused body is the connection's.
 
-use super::{refusal, Refusal};
+use super::protocol::ProtocolError;
 use crate::limits::{
     BODY_RESERVE_BYTES, CHUNK_EXCESS_MAX_BYTES, CHUNK_FRAMING_BYTES, CHUNK_FRAMING_PER_BYTE,
     CHUNK_LINE_MAX_BYTES, HEADERS_MAX, TRAILERS_MAX_BYTES,
 };
 
-pub(super) const TOO_LARGE: Refusal = refusal(
+pub(super) const TOO_LARGE: ProtocolError = ProtocolError::new(
     413,
     "The body is larger than this server takes; send the events in several requests.",
 );
-const BAD_SIZE: Refusal = refusal(
+const BAD_SIZE: ProtocolError = ProtocolError::new(
     400,
     "A chunk size is not a hexadecimal number; send 1*HEXDIG, then CRLF.",
 );
-const BAD_LINE: Refusal = refusal(
+const BAD_LINE: ProtocolError = ProtocolError::new(
     400,
     "A chunk's size line holds a control character; end it with CRLF.",
 );
-const LONG_LINE: Refusal = refusal(400, "A chunk's size line is longer than 4 KiB; shorten it.");
-const TOO_MUCH_FRAMING: Refusal = refusal(
+const LONG_LINE: ProtocolError =
+    ProtocolError::new(400, "A chunk's size line is longer than 4 KiB; shorten it.");
+const TOO_MUCH_FRAMING: ProtocolError = ProtocolError::new(
     400,
     "The chunks have far more framing than data; send larger chunks, without extensions.",
 );
-const BAD_END: Refusal = refusal(
+const BAD_END: ProtocolError = ProtocolError::new(
     400,
     "A chunk is not followed by CRLF; send as many bytes as its size says.",
 );
-const BAD_TRAILER: Refusal = refusal(
+const BAD_TRAILER: ProtocolError = ProtocolError::new(
     400,
     "A trailer field is malformed; send name, colon, value and CRLF.",
 );
-const LONG_TRAILERS: Refusal = refusal(
+const LONG_TRAILERS: ProtocolError = ProtocolError::new(
     431,
     "The trailer section is over 8 KiB or 100 fields; send fewer.",
 );
@@ -69,7 +70,7 @@ impl Decoder {
         &mut self,
         bytes: &[u8],
         body: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Refusal> {
+    ) -> Result<Option<usize>, ProtocolError> {
         match self {
             Decoder::Length { remaining } => {
                 let taken = bytes
@@ -130,7 +131,7 @@ pub(super) struct Chunked {
 }
 
 impl Chunked {
-    fn decode(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, Refusal> {
+    fn decode(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, ProtocolError> {
         let mut next = 0;
         while next < bytes.len() {
             if self.at == At::Data {
@@ -154,7 +155,7 @@ impl Chunked {
     }
 
     /// Takes one byte that is not data; true when it was the body's last.
-    fn step(&mut self, byte: u8) -> Result<bool, Refusal> {
+    fn step(&mut self, byte: u8) -> Result<bool, ProtocolError> {
         self.at = match (self.at, byte) {
             (At::Size | At::SizeMore, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 let digit = (byte as char)
@@ -206,7 +207,7 @@ impl Chunked {
 
     /// Judges a size by the limits: that of the data, and that of the framing, without which a body could go
     /// on for ever and bring nothing.
-    fn end_size_line(&mut self) -> Result<At, Refusal> {
+    fn end_size_line(&mut self) -> Result<At, ProtocolError> {
         if self.size > self.room {
             return Err(TOO_LARGE);
         }
@@ -227,7 +228,7 @@ impl Chunked {
     }
 
     /// Counts a byte of a size line.
-    fn in_size_line(&mut self, then: At) -> Result<At, Refusal> {
+    fn in_size_line(&mut self, then: At) -> Result<At, ProtocolError> {
         self.line_bytes += 1;
         if self.line_bytes > CHUNK_LINE_MAX_BYTES {
             return Err(LONG_LINE);
@@ -236,7 +237,7 @@ impl Chunked {
     }
 
     /// Counts a byte of the trailer section.
-    fn in_trailers(&mut self, then: At) -> Result<At, Refusal> {
+    fn in_trailers(&mut self, then: At) -> Result<At, ProtocolError> {
         self.line_bytes += 1;
         if self.line_bytes > TRAILERS_MAX_BYTES {
             return Err(LONG_TRAILERS);

@@ -6,59 +6,59 @@ use std::mem::MaybeUninit;
 
 use memchr::memchr;
 
-use super::request::{is_authority, Target};
-use super::{refusal, Method, Refusal, Version};
+use super::protocol::{Method, ProtocolError, Version};
+use super::target::{self, is_authority};
 use crate::limits::{CONTENT_LENGTH_MAX, HEADERS_MAX, HEAD_MAX_BYTES, TARGET_MAX_BYTES};
 
-const LONG_TARGET: Refusal = refusal(
+const LONG_TARGET: ProtocolError = ProtocolError::new(
     414,
     "The request target is over 8 KiB; ask for less at a time.",
 );
-const LONG_HEAD: Refusal = refusal(
+const LONG_HEAD: ProtocolError = ProtocolError::new(
     431,
     "The request head is over 16 KiB or 100 fields; send fewer or shorter fields.",
 );
-const BAD_LINE_END: Refusal = refusal(
+const BAD_LINE_END: ProtocolError = ProtocolError::new(
     400,
     "A line of the request head ends with a bare LF; end lines with CRLF.",
 );
-const BAD_REQUEST_LINE: Refusal = refusal(
+const BAD_REQUEST_LINE: ProtocolError = ProtocolError::new(
     400,
     "The request line is malformed; send method, target and HTTP/1.1, one space between.",
 );
-const BAD_VERSION: Refusal = refusal(
+const BAD_VERSION: ProtocolError = ProtocolError::new(
     505,
     "This server speaks HTTP/1.1 and HTTP/1.0; send the request in one of them.",
 );
-const BAD_FIELD_NAME: Refusal = refusal(
+const BAD_FIELD_NAME: ProtocolError = ProtocolError::new(
     400,
     "A header line is folded, or its name is malformed or followed by white space; send name, colon, value.",
 );
-const BAD_FIELD_VALUE: Refusal = refusal(
+const BAD_FIELD_VALUE: ProtocolError = ProtocolError::new(
     400,
     "A header value holds a control character or a bare CR; remove it.",
 );
-const BAD_HOST: Refusal = refusal(
+const BAD_HOST: ProtocolError = ProtocolError::new(
     400,
     "Host is missing, repeated or malformed; send exactly one Host field.",
 );
-const BAD_LENGTH: Refusal = refusal(
+const BAD_LENGTH: ProtocolError = ProtocolError::new(
     400,
     "Content-Length is malformed or contradicts itself; send one decimal number.",
 );
-const LENGTH_AND_CODING: Refusal = refusal(
+const LENGTH_AND_CODING: ProtocolError = ProtocolError::new(
     400,
     "Content-Length and Transfer-Encoding exclude each other; send one of them.",
 );
-const CODING_IN_1_0: Refusal = refusal(
+const CODING_IN_1_0: ProtocolError = ProtocolError::new(
     400,
     "HTTP/1.0 has no Transfer-Encoding; send Content-Length or use HTTP/1.1.",
 );
-const BAD_CODING: Refusal = refusal(
+const BAD_CODING: ProtocolError = ProtocolError::new(
     400,
     "Transfer-Encoding must be exactly one chunked, at the end; send chunked alone.",
 );
-const UNKNOWN_CODING: Refusal = refusal(
+const UNKNOWN_CODING: ProtocolError = ProtocolError::new(
     501,
     "Only the transfer coding chunked is known here; send chunked alone.",
 );
@@ -78,7 +78,7 @@ pub(super) struct Scan {
 impl Scan {
     /// The length of the head at the start of `bytes`, its empty line included, once it is there.
     /// The same bytes, and more, must come with each call.
-    pub(super) fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+    pub(super) fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, ProtocolError> {
         let window = &bytes[..bytes.len().min(HEAD_MAX_BYTES)];
         loop {
             let found = memchr(b'\n', &window[self.seen..]);
@@ -119,7 +119,7 @@ impl Scan {
 }
 
 /// RFC 9112 §3: a target longer than the server wishes to parse is 414, also while its end is out.
-fn refuse_long_target(line: &[u8]) -> Result<(), Refusal> {
+fn refuse_long_target(line: &[u8]) -> Result<(), ProtocolError> {
     let Some(space) = memchr(b' ', line) else {
         return Ok(());
     };
@@ -204,13 +204,13 @@ impl Default for Head {
 
 impl Head {
     /// Reads a whole head, as long as [`Scan::end`] said.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         let mut slots = [const { MaybeUninit::uninit() }; HEADERS_MAX];
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(bytes, &mut slots) {
             Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
             Ok(_) => return Err(BAD_REQUEST_LINE),
-            Err(error) => return Err(refusal_for(error, bytes)),
+            Err(error) => return Err(error_for(error, bytes)),
         }
         let (Some(method), Some(path), Some(minor)) = (parsed.method, parsed.path, parsed.version)
         else {
@@ -222,7 +222,7 @@ impl Head {
         } else {
             Version::Http11
         };
-        let target = Target::reduce(method, path)?;
+        let target = target::reduce(method, path)?;
         self.target = Span::find(target.as_bytes(), bytes);
 
         self.fields.clear();
@@ -263,7 +263,7 @@ struct Said {
 }
 
 impl Said {
-    fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
+    fn take(&mut self, name: &str, value: &[u8]) -> Result<(), ProtocolError> {
         // The length tells most fields apart before any letter is compared.
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         match name.len() {
@@ -310,7 +310,7 @@ impl Said {
     }
 
     /// RFC 9112 §6.3, for requests.
-    fn framing(&self, version: Version) -> Result<Framing, Refusal> {
+    fn framing(&self, version: Version) -> Result<Framing, ProtocolError> {
         if self.codings == 0 {
             return Ok(match self.length {
                 // Rule 7: neither field, no body. A length of 0 comes to the same.
@@ -358,7 +358,7 @@ fn decimal(text: &[u8]) -> Option<u64> {
 }
 
 /// Tells the faults that `httparse` reports apart.
-fn refusal_for(error: httparse::Error, head: &[u8]) -> Refusal {
+fn error_for(error: httparse::Error, head: &[u8]) -> ProtocolError {
     match error {
         // RFC 9110 §15.6.6: 505 for what looks like a version (RFC 9112 §2.3) but is not served.
         httparse::Error::Version => {

@@ -7,26 +7,9 @@ use std::convert::Infallible;
 use super::{Conn, Receiving, Sending};
 use crate::clock::Now;
 use crate::http::head::{Expectation, Framing};
+use crate::http::protocol::{Method, Version};
 use crate::http::response::{write_head, End, Persistence, Response};
-use crate::http::{refusal, Method, Refusal, Version};
 use crate::limits::DISCARD_MAX_BYTES;
-
-pub(super) const HEAD_TOO_SLOW: Refusal = refusal(
-    408,
-    "The request head was not complete within 10 s; send it in one go.",
-);
-pub(super) const BODY_TOO_SLOW: Refusal = refusal(
-    408,
-    "The body brought less than 1 KiB in 20 s; send it without pauses.",
-);
-pub(super) const CUT_SHORT: Refusal = refusal(
-    400,
-    "The request ended before it was complete; send all of it before closing.",
-);
-pub(super) const UNKNOWN_EXPECTATION: Refusal = refusal(
-    417,
-    "Only the expectation 100-continue is known here; leave Expect away.",
-);
 
 impl Conn {
     /// Whether the answer to the request in hand is this connection's last (RFC 9112 §9.3, §9.6).

@@ -33,17 +33,19 @@
 //! child modules look at the state and write answers; every change of state is in this file.
 
 mod answer;
+mod errors;
 mod view;
 
-use answer::{BODY_TOO_SLOW, CUT_SHORT, HEAD_TOO_SLOW, UNKNOWN_EXPECTATION};
+use errors::{BODY_TOO_SLOW, CUT_SHORT, HEAD_TOO_SLOW, UNKNOWN_EXPECTATION};
 
 use super::body::{self, Decoder};
 use super::head::{Expectation, Framing, Head, Scan};
 use super::input::{empty, Input};
 use super::output::Output;
+use super::protocol::{Method, ProtocolError, Version};
 use super::request::Request;
 use super::response::{write_head, End, Response};
-use super::{Method, Refusal, Version};
+
 use crate::clock::Now;
 use crate::limits::{BODY_PROGRESS_BYTES, BUFFER_KEEP_BYTES, LINGER_MS};
 
@@ -168,7 +170,7 @@ impl Conn {
                     self.receiving = Receiving::InHand { told: false };
                     self.input.push(&bytes[taken..]);
                 }
-                Err(why) => self.turn_away(why, now),
+                Err(why) => self.reject(why, now),
             },
             _ => self.input.push(bytes),
         }
@@ -203,20 +205,20 @@ impl Conn {
                         }
                         Ok(None) if self.ended && !self.input.unread().is_empty() => {
                             // RFC 9112 §8: an incomplete request may be answered with an error.
-                            self.turn_away(CUT_SHORT, now);
+                            self.reject(CUT_SHORT, now);
                         }
                         Ok(None) => {
                             self.leave_if_over();
                             return Step::Idle;
                         }
-                        Err(why) => self.turn_away(why, now),
+                        Err(why) => self.reject(why, now),
                     }
                 }
                 Receiving::InHand { told } if !*told => {
                     *told = true;
                     return Step::Request;
                 }
-                Receiving::Body(_) if self.ended => self.turn_away(CUT_SHORT, now),
+                Receiving::Body(_) if self.ended => self.reject(CUT_SHORT, now),
                 Receiving::Discarding { remaining } => {
                     let taken = (*remaining).min(self.input.unread().len());
                     *remaining -= taken;
@@ -255,7 +257,7 @@ impl Conn {
         self.scan = Scan::default();
         self.empty_line_passed = false;
         if let Err(why) = self.head.read(&self.input.unread()[..length]) {
-            self.turn_away(why, now);
+            self.reject(why, now);
             return None;
         }
         self.input.consume(length);
@@ -284,11 +286,11 @@ impl Conn {
             "no head waits to be admitted"
         );
         if self.head.expectation == Expectation::Other {
-            return self.turn_away(UNKNOWN_EXPECTATION, now);
+            return self.reject(UNKNOWN_EXPECTATION, now);
         }
         let mut decoder = match self.head.framing {
             Framing::Length(length) if length > self.max_body_bytes as u64 => {
-                return self.turn_away(body::TOO_LARGE, now);
+                return self.reject(body::TOO_LARGE, now);
             }
             Framing::Length(length) => Decoder::length(length),
             Framing::Chunked => Decoder::chunked(self.max_body_bytes),
@@ -313,7 +315,7 @@ impl Conn {
                 self.input.consume(arrived);
                 self.receiving = Receiving::Body(decoder);
             }
-            Err(why) => self.turn_away(why, now),
+            Err(why) => self.reject(why, now),
         }
     }
 
@@ -444,7 +446,7 @@ impl Conn {
     }
 
     /// The connection's own refusal.
-    fn turn_away(&mut self, why: Refusal, now: Now) {
+    fn reject(&mut self, why: ProtocolError, now: Now) {
         self.write(&Response::error(why.status, why.detail), true, now);
         self.refused = Some(why.status);
         self.close();
@@ -501,7 +503,7 @@ impl Conn {
             match self.receiving {
                 Receiving::Head if self.input.unread().is_empty() => self.give_up(),
                 Receiving::Head => self.expire_head(now),
-                Receiving::Body(_) => self.turn_away(BODY_TOO_SLOW, now),
+                Receiving::Body(_) => self.reject(BODY_TOO_SLOW, now),
                 // The request has its answer already.
                 _ => self.close(),
             }
@@ -513,7 +515,7 @@ impl Conn {
     fn expire_head(&mut self, now: Now) {
         self.pass_empty_line();
         match self.scan.end(self.input.unread()) {
-            Ok(None) => self.turn_away(HEAD_TOO_SLOW, now),
+            Ok(None) => self.reject(HEAD_TOO_SLOW, now),
             Ok(Some(_)) | Err(_) => self.wait_from(now),
         }
     }

@@ -25,11 +25,13 @@
 mod expiry;
 mod invariants;
 mod large;
+mod lifecycle;
 mod memory;
 mod reads;
 mod requests;
 mod shutdown;
 mod subscribers;
+mod tokens;
 
 use std::collections::VecDeque;
 use std::io;
@@ -50,7 +52,7 @@ use crate::clock::Now;
 use crate::http::Conn;
 use crate::limits;
 use crate::tokens::Tokens;
-use shutdown::Life;
+use lifecycle::Lifecycle;
 
 /// What the loop needs to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +73,7 @@ pub struct Reactor<P: Platform> {
     tokens_file: Option<PathBuf>,
     options: Options,
     now: Now,
-    life: Life,
+    lifecycle: Lifecycle,
     generation: u32,
     /// Clients to be served again without waiting for readiness.
     ready: Vec<usize>,
@@ -108,7 +110,7 @@ impl<P: Platform> Reactor<P> {
             tokens_file: None,
             options,
             now: Now::default(),
-            life: Life::Serving,
+            lifecycle: Lifecycle::Serving,
             generation: 0,
             ready: Vec::new(),
             flush: Vec::new(),
@@ -229,9 +231,9 @@ impl<P: Platform> Reactor<P> {
         if queued || self.streams.is_any_queued() || self.can_read() || has_work {
             return Sleep::Not;
         }
-        let drain_ends = match self.life {
-            Life::Serving => None,
-            Life::Draining(until) => Some(until),
+        let drain_ends = match self.lifecycle {
+            Lifecycle::Serving => None,
+            Lifecycle::Draining(until) => Some(until),
         };
         let accept = self.platform.accept_deadline();
         let next = [
@@ -257,7 +259,7 @@ impl<P: Platform> Reactor<P> {
         if !self.has_room() {
             self.platform.tell_full(self.clients.len(), self.now);
         }
-        if self.life != Life::Serving {
+        if self.lifecycle != Lifecycle::Serving {
             // Those who had connected before the signal have been let in; from now on nobody is.
             self.platform.stop_accepting();
         }
@@ -298,7 +300,7 @@ impl<P: Platform> Reactor<P> {
             self.ready = ready;
             self.ready.clear();
         }
-        if self.life != Life::Serving {
+        if self.lifecycle != Lifecycle::Serving {
             // Behind the first serving of the turn that brought the signal: what had been received
             // by then is still taken in.
             self.app.begin_draining();

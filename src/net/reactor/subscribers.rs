@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Client, Life, Platform, Reactor};
+use super::{Client, Lifecycle, Platform, Reactor};
 use crate::app::{self, Fed, Ticket};
 use crate::limits;
 use crate::net::connection::key_of;
@@ -48,7 +48,7 @@ impl<P: Platform> Reactor<P> {
         let head = self.app.head();
         let has_committed = head != self.streams.head;
         self.streams.wake(head, self.now);
-        if self.life != Life::Serving {
+        if self.lifecycle != Lifecycle::Serving {
             self.end_streams(head);
         }
         if !self.streams.is_any_queued() && !self.can_read() {
