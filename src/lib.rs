@@ -11,7 +11,10 @@
 //! | 3: the shell | [`net`] |
 //! | on top | [`config`], [`client`], [`cli`] |
 
+#![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
+// Commands write to a writer that they are given; the server writes to its log.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod api;
 pub mod app;

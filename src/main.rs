@@ -1,5 +1,7 @@
 //! Hands the process's arguments, and the sockets that systemd passed on, to the command line; nothing else.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use logagg::cli;

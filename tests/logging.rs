@@ -1,6 +1,8 @@
 //! The log against real files, pipes and terminals: what a reader sees, and that one who does not read
 //! never stops the program.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

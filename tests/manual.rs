@@ -1,6 +1,8 @@
 //! What is made of the command line besides `--help`: completions for shells and the manual. Both must name
 //! all that there is.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::process::{Command, Stdio};
 

@@ -1,5 +1,7 @@
 //! The settings of `serve`: flags, environment variables and defaults, and what is said of wrong ones.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::env;
 use std::ffi::OsString;
 use std::process::{Command as Process, Output, Stdio};

@@ -1,6 +1,8 @@
 //! The commands that are clients: the built program against servers that it runs itself, and against a
 //! stand-in that answers what no good server would.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod exporting;
 mod failures;
 mod fake;

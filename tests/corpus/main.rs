@@ -5,6 +5,8 @@
 //! calls `check` of the module with its name. These tests call it for each committed file, so an input that once found
 //! a fault is tried with every `cargo test`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "../http/machine.rs"]
 mod machine;
 

@@ -2,6 +2,8 @@
 //! it is one binary, so that it is linked once and nothing of the harness is unused. What needs a library
 //! underneath the program is left out where programs are linked statically.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod access_log;
 mod agreement;
 mod backup;

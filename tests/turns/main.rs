@@ -2,6 +2,8 @@
 //! which takes a few milliseconds. What is measured is the time of the processor that this thread gets, so that
 //! a machine with other work to do measures the same.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
