@@ -245,7 +245,6 @@ pub const SUBSCRIPTIONS_MAX: usize = 10_000;
 // A buffer that may be refilled takes a slice, and its framing as chunk and lines.
 const _: () = assert!(OUTPUT_WAIT_MAX_BYTES + 2 * STREAM_SLICE_BYTES <= STREAM_BUFFER_BYTES);
 const _: () = assert!(STREAM_LONG_SLICE_BYTES + STREAM_SLICE_BYTES <= STREAM_BUFFER_BYTES);
-const _: () = assert!(LIST_MAX_LINES < FEED_ROWS_MAX);
 const _: () = assert!(HEARTBEAT_MS < WRITE_TIMEOUT_MS);
 
 // Tokens.
@@ -271,8 +270,6 @@ pub const PAGE_DEFAULT_EVENTS: usize = 100;
 pub const PAGE_MAX_EVENTS: usize = 1_000;
 /// Bytes of the address of the next page, so that it fits into a request.
 pub const NEXT_MAX_BYTES: usize = 8_000;
-/// Lines of a list that is answered at once, with its length; a longer one is sent in slices.
-pub const LIST_MAX_LINES: usize = 1_000;
 /// Names in the statistic `topics`.
 pub const STATS_TOPICS_MAX: usize = 1_000;
 

@@ -23,6 +23,17 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Bytes that `text` takes between the quotes of a JSON string, where only what has to be escaped is
+/// (RFC 8259 §7).
+pub(crate) fn json_len(text: &str) -> usize {
+    let of = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => "\\u0000".len(),
+        _ => 1,
+    };
+    text.bytes().map(of).sum()
+}
+
 /// One character as JSON escapes it, whether it has to be escaped or not.
 pub(crate) struct Escape(pub char);
 

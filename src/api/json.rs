@@ -56,6 +56,7 @@ pub(crate) fn escapes(block: &[u8; 8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::json_len;
 
     fn written(text: &str) -> Vec<u8> {
         let mut out = Vec::new();
@@ -79,6 +80,7 @@ mod tests {
                         serde_json::to_vec(&text).unwrap(),
                         "{text:?}"
                     );
+                    assert_eq!(json_len(&text) + 2, written(&text).len(), "{text:?}");
                 }
             }
         }

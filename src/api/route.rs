@@ -180,13 +180,14 @@ impl Route {
             | Route::Stats
             | Route::Metrics
             | Route::Subscription { .. }
-            | Route::Acknowledgement { .. } => AnswerSize::Fixed,
+            | Route::Acknowledgement { .. }
+            // A long list is sent a slice at a time.
+            | Route::Topics => AnswerSize::Fixed,
             // Without a query it is one line, or a list of what is wrong, which has a bound.
             Route::Publish if query.is_none() => AnswerSize::Fixed,
             Route::Publish => AnswerSize::AsRequest,
             Route::Events
             | Route::Event { .. }
-            | Route::Topics
             | Route::Subscribe
             | Route::Subscriptions => AnswerSize::AsStored,
         }

@@ -1,65 +1,95 @@
-//! `GET /topics`: a list that can be as long as there are topics, and so is written in parts.
+//! `GET /topics`: a list that can be as long as there are topics. A short one is written at once, a long one in
+//! parts.
+//!
+//! The length of a long list is told before its first topic is written. So each topic gets the space that the
+//! largest counts would take, and white space fills the rest of it.
 
-use super::json::{write_string, write_to};
+use super::json::{write_escaped, write_to};
 use crate::clock::rfc3339;
 use crate::limits::FEED_ROWS_MAX;
 use crate::store::{Store, Topic, TopicId};
 
-/// A list of topics that is being written. It has those topics that there were when it began, each with its
-/// counts at the time when it is written.
+/// The most bytes that a topic takes besides its name, with the comma before it.
+const TOPIC_MAX_BYTES: usize = concat!(
+    r#",{"topic":"","events":18446744073709551615,"last_seq":18446744073709551615,"#,
+    r#""last_processed_at":"2026-01-02T03:04:05.678901Z"}"#
+)
+.len();
+
+const END: &[u8] = b"]}";
+
+/// The most bytes that the list of all topics takes now.
+pub(crate) fn max_len(store: &Store) -> usize {
+    let topics = store.topics();
+    let names = topics.names_json_len();
+    begin_text(topics.len()).len() + names + topics.len() * TOPIC_MAX_BYTES + END.len()
+}
+
+/// The whole list of all topics.
+pub(crate) fn list(store: &Store) -> Vec<u8> {
+    let topics = store.topics();
+    let mut out = begin_text(topics.len()).into_bytes();
+    for (at, id) in topics.in_order(None).enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_topic(&mut out, topics.get(id));
+    }
+    out.extend_from_slice(END);
+    out
+}
+
+/// A list of topics that is written in parts, [`max_len`] bytes when it begins. It has those topics that there were
+/// then, each with its counts at the time when it is written.
 #[derive(Debug)]
 pub struct TopicList {
     count: usize,
+    /// Bytes that are still to be written.
+    left: usize,
     /// The name of the last topic that has been looked at.
     after: Option<String>,
-    /// Nothing has been written.
-    is_empty: bool,
+    has_topics: bool,
     is_over: bool,
 }
 
 impl TopicList {
     /// Begins a list of all topics.
-    pub fn begin(store: &Store, out: &mut Vec<u8>) -> Self {
+    pub(crate) fn begin(store: &Store, out: &mut Vec<u8>) -> Self {
         let count = store.topics().len();
-        write_to(out, format_args!("{{\"count\":{count},\"topics\":["));
+        let text = begin_text(count);
+        out.extend_from_slice(text.as_bytes());
         Self {
             count,
+            left: max_len(store) - text.len(),
             after: None,
-            is_empty: true,
+            has_topics: false,
             is_over: false,
         }
     }
 
-    /// How many topics the list will have.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Whether all of it has been written.
-    pub fn is_over(&self) -> bool {
+    /// Whether nothing more will be written.
+    pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// Appends the next topics until `out` is `full` bytes long or [`FEED_ROWS_MAX`] have been looked at.
-    pub fn write(&mut self, store: &Store, full: usize, out: &mut Vec<u8>) {
+    /// Appends the next topics until `out` is `full` bytes long or [`FEED_ROWS_MAX`] have been looked at. The list
+    /// is cut short if it would not have its length: after a fault the server may have opened another database.
+    pub(crate) fn write(&mut self, store: &Store, full: usize, out: &mut Vec<u8>) {
         let topics = store.topics();
-        // Ids are given in turn and for good, so later topics are told by theirs.
+        // Ids are given in order and for ever, so topics that came later are known by theirs.
         let count = self.count;
         let is_listed = |id: TopicId| id as usize <= count;
         let mut last = None;
         let mut ids = topics.in_order(self.after.as_deref());
         for _ in 0..FEED_ROWS_MAX {
             let Some(id) = ids.next() else {
-                out.extend_from_slice(b"]}");
+                out.extend_from_slice(END);
                 self.is_over = true;
                 return;
             };
             let topic = topics.get(id);
-            if is_listed(id) {
-                if !std::mem::take(&mut self.is_empty) {
-                    out.push(b',');
-                }
-                write_topic(out, topic);
+            if is_listed(id) && !self.write_padded(topic, out) {
+                return;
             }
             last = Some(&topic.name);
             if out.len() >= full {
@@ -70,18 +100,45 @@ impl TopicList {
             self.after = Some(name.to_string());
         }
     }
+
+    /// Says whether there was space for the topic.
+    fn write_padded(&mut self, topic: &Topic, out: &mut Vec<u8>) -> bool {
+        let from = out.len();
+        if self.has_topics {
+            out.push(b',');
+        }
+        let name_len = write_topic(out, topic);
+        let len = TOPIC_MAX_BYTES + name_len;
+        if len + END.len() > self.left {
+            out.truncate(from);
+            self.is_over = true;
+            return false;
+        }
+        out.resize(from + len, b' ');
+        self.left -= len;
+        self.has_topics = true;
+        true
+    }
 }
 
-fn write_topic(out: &mut Vec<u8>, topic: &Topic) {
-    out.extend_from_slice(b"{\"topic\":");
-    write_string(out, &topic.name);
+fn begin_text(count: usize) -> String {
+    format!("{{\"count\":{count},\"topics\":[")
+}
+
+/// Gives the bytes that the name takes.
+fn write_topic(out: &mut Vec<u8>, topic: &Topic) -> usize {
+    out.extend_from_slice(b"{\"topic\":\"");
+    let from = out.len();
+    write_escaped(out, topic.name.as_bytes());
+    let name_len = out.len() - from;
     write_to(
         out,
         format_args!(
-            ",\"events\":{},\"last_seq\":{},\"last_processed_at\":\"{}\"}}",
+            "\",\"events\":{},\"last_seq\":{},\"last_processed_at\":\"{}\"}}",
             topic.events,
             topic.last_seq,
             rfc3339(topic.last_processed_at)
         ),
     );
+    name_len
 }

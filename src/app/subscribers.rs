@@ -4,11 +4,11 @@
 
 use super::{Answer, App};
 use crate::api::subscribe::{Asked, Format, Start};
-use crate::api::topics::TopicList;
+use crate::api::topics::{self, TopicList};
 use crate::api::{read, route, subscriptions};
 use crate::event::{Publication, Span, TopicFilter};
 use crate::http::{Request, Response};
-use crate::limits::{FEED_ROWS_MAX, LINE_UNITS, LIST_MAX_LINES, STREAM_SLICE_BYTES};
+use crate::limits::{ANSWER_SMALL_BYTES, LINE_UNITS, STREAM_SLICE_BYTES};
 use crate::store::{FeedQuery, Outcome, StoreError, StoredEvent};
 
 /// Somebody who reads a stream of events.
@@ -36,8 +36,8 @@ impl Source {
     pub fn heartbeat(&self) -> &'static [u8] {
         match self {
             Source::Events(subscriber) => subscriber.format.heartbeat(),
-            // White space between two tokens of JSON text.
-            Source::Topics(_) => b"\n",
+            // Its length has been told.
+            Source::Topics(_) => b"",
         }
     }
 
@@ -58,6 +58,8 @@ impl Source {
 #[derive(Debug)]
 pub struct Stream {
     pub head: Response,
+    /// Bytes of the whole body, if that is known.
+    pub length: Option<usize>,
     /// The first slice of the body.
     pub first: Vec<u8>,
     pub source: Source,
@@ -118,30 +120,26 @@ impl App {
                 .format
                 .head()
                 .header(read::DATABASE_FIELD, &self.store.identity().database_id),
+            length: None,
             first,
             source: Source::Events(subscriber),
             fed,
         })))
     }
 
-    /// Answers `GET /topics`: a short list at once, and a long one in slices.
+    /// Answers `GET /topics`: a short list at once, and a long one as a stream, of which a client holds no more than
+    /// a slice. So it is small for the memory that clients share, whatever there is.
     pub(super) fn topics(&mut self) -> Answer {
-        let mut first = Vec::new();
-        let mut list = TopicList::begin(&self.store, &mut first);
-        let is_short = list.count() <= LIST_MAX_LINES;
-        let full = if is_short {
-            usize::MAX
-        } else {
-            STREAM_SLICE_BYTES
-        };
-        list.write(&self.store, full, &mut first);
-        let lines = list.count().min(FEED_ROWS_MAX) as u64;
-        self.charge(lines * LINE_UNITS);
-        if list.is_over() {
-            return Answer::Now(Response::json(200, first));
+        let length = topics::max_len(&self.store);
+        if length <= ANSWER_SMALL_BYTES {
+            self.charge(self.store.topics().len() as u64 * LINE_UNITS);
+            return Answer::Now(Response::json(200, topics::list(&self.store)));
         }
+        let mut first = Vec::new();
+        let list = TopicList::begin(&self.store, &mut first);
         Answer::Stream(Box::new(Stream {
             head: Response::json(200, Vec::new()),
+            length: Some(length),
             first,
             source: Source::Topics(list),
             fed: Fed::MoreStored,

@@ -16,6 +16,7 @@ use hashbrown::HashTable;
 
 use crate::event::{Pattern, TopicFilter};
 use crate::limits::KEYS_ASKED_AT_ONCE;
+use crate::text::json_len;
 use order::{Order, Place};
 use stale::Stale;
 
@@ -60,6 +61,8 @@ pub struct Topics {
     order: Order,
     /// Ids whose rows are behind.
     stale: Stale,
+    /// Bytes of all names as JSON text, without quotes.
+    names_json_len: usize,
 }
 
 impl Topics {
@@ -118,6 +121,11 @@ impl Topics {
     /// Number of topics.
     pub fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// Bytes that all names take as JSON text, without quotes.
+    pub fn names_json_len(&self) -> usize {
+        self.names_json_len
     }
 
     /// Whether there is none.
@@ -201,6 +209,7 @@ impl Topics {
         self.by_name.insert_unique(hasher.hash_one(name), id, |id| {
             hasher.hash_one(&list[*id as usize - 1].name)
         });
+        self.names_json_len += json_len(name);
         self.list.push(Topic {
             name: name.into(),
             events,
@@ -225,7 +234,8 @@ impl Topics {
             }
             self.order.remove(&self.list, id);
             self.stale.remove(id..id + 1);
-            self.list.pop();
+            let gone = self.list.pop();
+            self.names_json_len -= gone.map_or(0, |topic| json_len(&topic.name));
         }
     }
 

@@ -267,18 +267,22 @@ impl<'b> Shell<'b> {
         !self.conn.is_discarding() && !self.conn.is_done()
     }
 
-    /// Answers the request in hand with a stream, and breaks it off or ends it.
+    /// Answers the request in hand with a stream of known or unknown length, and breaks it off or ends it.
     fn stream(&mut self, amount: usize) {
+        const PART: &[u8] = b"part";
         if !self.in_hand {
             return;
         }
         self.in_hand = false;
-        // A stream to HTTP/1.0 ends with the connection.
+        let parts = amount % 4;
+        let length = (amount % 16 >= 8).then_some(parts * PART.len());
+        // A stream of unknown length to HTTP/1.0 ends with the connection.
         let is_old = self.has_request() && self.conn.request().version == Version::Http10;
+        let closes = is_old && length.is_none();
         let stream = Response::new(200, "text/plain", Vec::new());
-        self.conn.start_stream(&stream, self.now);
-        for _ in 0..amount % 4 {
-            self.conn.stream(b"part", self.now);
+        self.conn.start_stream(&stream, length, self.now);
+        for _ in 0..parts {
+            self.conn.stream(PART, self.now);
             self.conn.check_invariants();
         }
         let breaks = amount % 8 == 7;
@@ -286,7 +290,7 @@ impl<'b> Shell<'b> {
             true => self.conn.break_stream(),
             false => self.conn.end_stream(self.now),
         }
-        self.disturbed |= breaks || is_old;
+        self.disturbed |= breaks || closes;
     }
 
     /// Lets time pass, to the next deadline at times.

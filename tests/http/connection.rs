@@ -350,7 +350,7 @@ fn stream_to(request: &[u8]) -> Conn {
     let mut conn = conn();
     conn.receive(request, at(0));
     assert_eq!(conn.next(at(0)), Step::Request);
-    conn.start_stream(&Response::new(200, "text/event-stream", b""), at(0));
+    conn.start_stream(&Response::new(200, "text/event-stream", b""), None, at(0));
     assert_eq!(conn.next(at(0)), Step::Idle);
     conn
 }
@@ -417,6 +417,35 @@ fn a_stream_that_closing_ends() {
     );
     assert!(out.ends_with("\r\n\r\nhello"), "{out}");
     lingers_then_ends(&mut conn, 0);
+}
+
+#[test]
+fn a_stream_of_known_length() {
+    for (request, keeps) in [
+        (GET, true),
+        (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true),
+        (b"GET / HTTP/1.0\r\n\r\n", false),
+    ] {
+        for length in [10, 11] {
+            let mut conn = conn();
+            conn.receive(request, at(0));
+            assert_eq!(conn.next(at(0)), Step::Request);
+            conn.start_stream(&text(""), Some(length), at(0));
+            conn.stream(b"hello", at(0));
+            conn.stream(b"", at(0));
+            conn.stream(b"world", at(0));
+            conn.end_stream(at(0));
+            let out = take(&mut conn, 0);
+            assert!(!out.contains("chunked") && out.ends_with("\r\n\r\nhelloworld"));
+            assert!(out.contains(&format!("\r\nContent-Length: {length}\r\n")));
+            // One that is too short is broken off.
+            if keeps && length == 10 {
+                assert!(conn.wants_read() && !conn.is_streaming());
+            } else {
+                lingers_then_ends(&mut conn, 0);
+            }
+        }
+    }
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Desk {
         let Some(Answer::Stream(mut stream)) = self.turn(|desk, _| Some(desk.get(target))) else {
             panic!("{target} is no stream");
         };
-        self.conn.start_stream(&stream.head, self.now);
+        self.conn.start_stream(&stream.head, None, self.now);
         let mut bytes = stream.first.len();
         while stream.fed != Fed::Ended {
             self.turn(|desk, _| {
@@ -158,6 +158,7 @@ impl Desk {
         }
         self.conn.end_stream(self.now);
         self.sent();
+        assert!(stream.length.is_none_or(|length| length == bytes));
         bytes
     }
 

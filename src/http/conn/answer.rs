@@ -1,5 +1,5 @@
 //! What an answer looks like, given the request that it belongs to and the state of its connection.
-//! Writes to the output; changes no state.
+//! Writes to the output; changes no state but by methods of [`Conn`].
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -88,17 +88,19 @@ impl Conn {
         write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
         now: Now,
     ) -> Result<T, E> {
-        let Sending::Streaming { chunked } = self.sending else {
+        let Sending::Streaming(end) = self.sending else {
             panic!("no stream has begun, or it is over");
         };
         if self.output.is_empty() {
             self.taken_at = now.mono_ms;
         }
-        if chunked {
-            self.output.write_chunk(write)
-        } else {
-            self.output.write_plain(write)
+        if end == End::Chunked {
+            return self.output.write_chunk(write);
         }
+        let waiting = self.output.unsent();
+        let result = self.output.write_plain(write);
+        self.count_streamed(self.output.unsent() - waiting);
+        result
     }
 
     /// Where nothing waits to be sent, what comes is written into the memory of `spare`, until

@@ -17,8 +17,8 @@
 //!   └────────▶ Discarding ──────────────▶ Head
 //! ```
 //!
-//! *Sending* is `Open` while answers are collected; `Streaming` while the answer in hand has a body
-//! without a known end; `Closing` when the last answer stands in the output; `Lingering` when that has
+//! *Sending* is `Open` while answers are collected; `Streaming` while the body of the answer in hand
+//! comes in parts; `Closing` when the last answer stands in the output; `Lingering` when that has
 //! left, the write side is shut down, and the peer's bytes are thrown away so that they cause no reset
 //! which would destroy the answer on its way (RFC 9112 §9.6); then `Done`.
 //!
@@ -86,9 +86,8 @@ enum Receiving {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sending {
     Open,
-    Streaming {
-        chunked: bool,
-    },
+    /// A stream whose end is found like this; a length is what is still to come of it.
+    Streaming(End),
     Closing,
     /// Until that time on the monotonic clock.
     Lingering {
@@ -361,10 +360,10 @@ impl Conn {
         self.finish(closes, now);
     }
 
-    /// After [`Step::Request`]: answers with a body that has no known end: the head now, the body with
-    /// [`Conn::stream`], the end with [`Conn::end_stream`] or [`Conn::break_stream`]. To HEAD, the
-    /// head is all; [`Conn::is_streaming`] tells.
-    pub fn start_stream(&mut self, response: &Response, now: Now) {
+    /// After [`Step::Request`]: answers with a body that comes in parts: the head now, the body with
+    /// [`Conn::stream`], the end with [`Conn::end_stream`] or [`Conn::break_stream`]. `length` is that of
+    /// the whole body in bytes, if it is known. To HEAD, the head is all; [`Conn::is_streaming`] tells.
+    pub fn start_stream(&mut self, response: &Response, length: Option<usize>, now: Now) {
         if matches!(self.receiving, Receiving::Closed) {
             return;
         }
@@ -372,28 +371,39 @@ impl Conn {
             matches!(self.receiving, Receiving::InHand { .. }) && !self.is_streaming(),
             "a stream without a request"
         );
-        // RFC 9112 §6.1: no transfer coding towards HTTP/1.0; there closing is the end.
-        let chunked = self.head.version == Version::Http11;
-        let closes = self.closes_after(response) || !chunked;
-        let (end, stays) = (
-            if chunked { End::Chunked } else { End::Unsaid },
-            self.persistence(closes),
-        );
+        let end = match (length, self.head.version) {
+            (Some(length), _) => End::Length(length),
+            (None, Version::Http11) => End::Chunked,
+            // RFC 9112 §6.1: no transfer coding towards HTTP/1.0; there closing is the end.
+            (None, Version::Http10) => End::Unsaid,
+        };
+        let closes = self.closes_after(response) || end == End::Unsaid;
+        let stays = self.persistence(closes);
         write_head(self.tail(now), response, end, stays, now);
         if self.head.method == Method::Head {
             return self.finish(closes, now);
         }
         self.draining |= closes;
-        self.sending = Sending::Streaming { chunked };
+        self.sending = Sending::Streaming(end);
     }
 
-    /// Ends a stream well.
+    /// So many bytes have been written to the body of a stream.
+    fn count_streamed(&mut self, bytes: usize) {
+        if let Sending::Streaming(End::Length(left)) = &mut self.sending {
+            assert!(bytes <= *left, "a body is longer than its head says");
+            *left -= bytes;
+        }
+    }
+
+    /// Ends a stream well; one that is shorter than its head says is broken off.
     pub fn end_stream(&mut self, now: Now) {
-        let Sending::Streaming { chunked } = self.sending else {
-            return;
-        };
-        if chunked {
-            self.tail(now).extend_from_slice(b"0\r\n\r\n");
+        match self.sending {
+            Sending::Streaming(End::Chunked) => {
+                self.tail(now).extend_from_slice(b"0\r\n\r\n");
+            }
+            Sending::Streaming(End::Length(left)) if left > 0 => return self.close(),
+            Sending::Streaming(_) => {}
+            _ => return,
         }
         self.sending = Sending::Open;
         self.finish(self.draining, now);
@@ -415,7 +425,7 @@ impl Conn {
                 self.write(response, true, now);
                 self.close();
             }
-            Sending::Streaming { .. } => self.close(),
+            Sending::Streaming(_) => self.close(),
             Sending::Closing | Sending::Lingering { .. } | Sending::Done => {}
         }
     }

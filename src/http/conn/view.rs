@@ -25,7 +25,7 @@ impl Conn {
 
     /// Whether the answer in hand is a stream that has begun and not ended.
     pub fn is_streaming(&self) -> bool {
-        matches!(self.sending, Sending::Streaming { .. })
+        matches!(self.sending, Sending::Streaming(_))
     }
 
     /// What is to be sent next. Where that has left there may be more.
@@ -159,7 +159,7 @@ impl Conn {
         let closed = matches!(self.receiving, Receiving::Closed);
         assert!(match self.sending {
             Sending::Open => !closed,
-            Sending::Streaming { .. } => matches!(self.receiving, Receiving::InHand { .. }),
+            Sending::Streaming(_) => matches!(self.receiving, Receiving::InHand { .. }),
             Sending::Closing | Sending::Lingering { .. } | Sending::Done => closed,
         });
     }

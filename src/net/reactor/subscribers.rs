@@ -16,7 +16,9 @@ impl<P: Platform> Reactor<P> {
         let client = &mut self.clients[key];
         client.answers = Answers::Long;
         self.journal.answered(client, stream.head.status, None);
-        client.conn.start_stream(&stream.head, self.now);
+        client
+            .conn
+            .start_stream(&stream.head, stream.length, self.now);
         if !client.conn.is_streaming() {
             return;
         }

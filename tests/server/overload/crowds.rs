@@ -170,6 +170,44 @@ fn small_answers_do_not_wait_for_pages_that_nobody_takes() {
     }
 }
 
+/// So is the list of all topics, however long it is: the dashboard asks for it. It says how long it is before it
+/// is sent, and a client that takes none of it holds no more than others do.
+#[test]
+fn a_list_of_topics_does_not_wait_for_pages_that_nobody_takes() {
+    raise_file_limit();
+    for topics in [700, 3_000] {
+        let server = Server::start(&["--max-buffered-bytes", "8388608"]);
+        store_large_events(&server);
+        let name = |number: usize| format!("a topic with \"quotes\" and a number: {number:06}");
+        let events: Vec<Value> = (0..topics).map(|n| event(&name(n), "1")).collect();
+        server.publish(&Value::from(events)).expect(200);
+        let page = "GET /events?topic=large&limit=40 HTTP/1.1\r\nHost: test\r\n\r\n";
+        let deaf = crowd(&server, 300, page);
+        let list = crowd(&server, 40, "GET /topics HTTP/1.1\r\nHost: test\r\n\r\n");
+        publish_each(&mut server.client(), "meanwhile", 30);
+        let mut client = server.client();
+        for _ in 0..3 {
+            let answer = client.get("/topics");
+            let length = answer.header("content-length").map(str::to_owned);
+            let length = length.expect("a document says how long it is");
+            assert_eq!(length, answer.body.len().to_string());
+            let list = answer.expect(200);
+            assert_eq!(list["count"], topics + 2);
+            let names: Vec<&str> = list["topics"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|topic| topic["topic"].as_str().unwrap())
+                .collect();
+            assert!(names.is_sorted() && names.len() == topics + 2);
+            let head = client.request("HEAD", "/topics", &[], b"");
+            assert_eq!(head.header("content-length"), Some(&*length));
+        }
+        drop((deaf, list));
+        assert_eq!(server.json("/events?topic=large&limit=40")["count"], 40);
+    }
+}
+
 /// The same beside a crowd that asks for small answers, again and again, and takes none; and where the names of
 /// topics make the statistics as long as they can be.
 #[test]
