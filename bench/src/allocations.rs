@@ -87,7 +87,7 @@ const DRIVES: [Drive; 4] = [
 /// Counts for each kind of traffic, with databases in new folders below `directory`.
 ///
 /// # Errors
-/// Where a database cannot be opened, or an answer is not 200.
+/// A database cannot be opened, or an answer is not 200.
 pub fn count(directory: &Path) -> io::Result<Vec<Allocations>> {
     let mut counts = Vec::new();
     for (number, drive) in DRIVES.iter().enumerate() {

@@ -48,7 +48,7 @@ pub struct SuiteArgs {
     /// Rounds of each scenario, alternating with those of its baselines
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// Where the results go as JSON [default: bench.json in the build folder]
+    /// The file for the results as JSON [default: bench.json in the build folder]
     #[arg(long, value_name = "PATH")]
     pub json: Option<PathBuf>,
     #[command(flatten)]
@@ -99,10 +99,10 @@ pub struct ScaleArgs {
     /// Events to fill, as 100000000 or 100M
     #[arg(long, default_value = "100M", value_parser = parse_events)]
     pub up_to: u64,
-    /// Where the database stays between runs [default: bench-scale in the build folder]
+    /// The folder that keeps the database between runs [default: bench-scale in the build folder]
     #[arg(long, value_name = "PATH")]
     pub folder: Option<PathBuf>,
-    /// Begin anew
+    /// Start with an empty database
     #[arg(long)]
     pub fresh: bool,
     #[command(flatten)]
@@ -202,7 +202,7 @@ pub struct LoadArgs {
     /// Connections, each with one request under way
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
-    /// Seconds to measure, behind one second of warm-up
+    /// Seconds to measure, after one second of warm-up
     #[arg(long, default_value_t = 5.0, value_parser = parse_time)]
     pub seconds: f64,
     #[arg(long, value_enum, default_value = "single-ordered")]
@@ -233,7 +233,7 @@ fn parse_time(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("{text} is not a number above 0"))
 }
 
-/// A whole number of events; `M` behind it stands for a million.
+/// A whole number of events; a final `M` stands for a million.
 fn parse_events(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.strip_suffix('M') {
         Some(digits) => (digits, 1_000_000),

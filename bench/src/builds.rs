@@ -19,11 +19,11 @@ use crate::setup::{version_of, Setup};
 /// The least part of the rate before that a build may have.
 const TARGET: f64 = 0.97;
 
-/// Runs the scenarios that have a server; gives whether they ran without errors. A target that is missed is no
+/// Runs the scenarios that have a server; returns whether they ran without errors. A target that is missed is no
 /// error.
 ///
 /// # Errors
-/// Where they could not be run.
+/// The measurement could not be run.
 pub fn run(args: &BuildsArgs) -> io::Result<bool> {
     let setup = Setup::new()?;
     let binaries = [setup.server_binary(&args.server)?, args.before.clone()];

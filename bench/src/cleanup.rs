@@ -1,6 +1,5 @@
-//! What must not outlive this program, however it ends: its child processes, and its folder of
-//! databases. Values clean up after themselves when they are dropped; this is for the ends at which
-//! nothing is dropped, a signal and a panic.
+//! Ends the child processes and removes the folder of databases when this program ends by a signal or a panic.
+//! At every other end values clean up when they are dropped.
 
 use std::fs;
 use std::io;
@@ -26,11 +25,11 @@ struct Kept {
     folder: Option<PathBuf>,
 }
 
-/// Sees to it that SIGINT, SIGTERM and a panic end the children too. To be called once, before the
+/// From now on SIGINT, SIGTERM and a panic end the children too. To be called once, before the
 /// calling thread is pinned to a core.
 ///
 /// # Errors
-/// Where signals cannot be caught.
+/// Signals cannot be caught.
 pub fn install() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::spawn(move || {
@@ -51,7 +50,7 @@ pub fn install() -> io::Result<()> {
 /// Starts a process that is to be killed at the end, and its children with it.
 ///
 /// # Errors
-/// Where it cannot be started.
+/// It cannot be started.
 pub fn start(command: &mut Command) -> io::Result<Child> {
     let mut kept = kept();
     let child = command.spawn()?;
@@ -75,7 +74,7 @@ fn clean_up() -> MutexGuard<'static, Kept> {
         signal_family(*id, Signal::KILL);
     }
     if let Some(folder) = &kept.folder {
-        // It lies in the build folder: what stays behind harms nobody.
+        // It lies in the build folder: a leftover harms nobody.
         let _ = fs::remove_dir_all(folder);
     }
     kept

@@ -49,10 +49,10 @@ pub struct Rounds {
 }
 
 impl Contender {
-    /// Runs one round of `duration` behind its warm-up and adds its result to `rounds`.
+    /// Runs one round of `duration` after its warm-up and adds its result to `rounds`.
     ///
     /// # Errors
-    /// Where the round could not be run at all; failing requests are counted in `rounds`.
+    /// The round could not be run at all; failing requests are counted in `rounds`.
     pub fn round(&mut self, duration: Duration, rounds: &mut Rounds) -> io::Result<()> {
         match self {
             Contender::Remote(remote) => {
@@ -109,7 +109,7 @@ impl Rounds {
         (!self.cpu_micros.is_empty()).then(|| median(&self.cpu_micros))
     }
 
-    /// The median of the ratios of rounds that ran one behind the other.
+    /// The median of the ratios of rounds that ran one after the other.
     pub fn ratio_to(&self, baseline: &Rounds) -> f64 {
         let ratios: Vec<f64> = self
             .rates

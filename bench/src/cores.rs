@@ -16,7 +16,7 @@ impl Cores {
     /// second.
     ///
     /// # Errors
-    /// Where the kernel refuses.
+    /// The kernel refuses.
     pub fn claim() -> io::Result<Cores> {
         let allowed = sched_getaffinity(None)?;
         let mut usable = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
@@ -36,7 +36,7 @@ impl Cores {
     /// Runs `work` on the measured program's core. A process that it starts stays there.
     ///
     /// # Errors
-    /// Where the kernel refuses.
+    /// The kernel refuses.
     pub fn on_measured<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
         let Some((measured, generator)) = self.pinned else {
             return Ok(work());

@@ -88,7 +88,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Commits batches for about `duration` and gives the rows a second.
+    /// Commits batches for about `duration` and returns the rows a second.
     ///
     /// # Errors
     /// SQLite's.
@@ -123,7 +123,7 @@ impl Table {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
 
-    /// Inserts `rows` rows in one transaction and gives how many were new: all of them.
+    /// Inserts `rows` rows in one transaction and returns how many were new: all of them.
     fn commit(&mut self, rows: u64) -> rusqlite::Result<u64> {
         let transaction = self.connection.transaction()?;
         let mut inserted = 0;
@@ -155,7 +155,7 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        // The files lie in the build folder: one that stays behind harms nobody.
+        // The files lie in the build folder: a leftover harms nobody.
         let _ = fs::remove_dir_all(&self.directory);
     }
 }

@@ -1,6 +1,6 @@
-//! What `make bench` and its kin run: the server beside nginx, SQLite alone, Redis and PostgreSQL, on
-//! the same core in the same minutes, so that ratios mean something on any machine. It also has the
-//! load generator as a sub-command, and what writes the figures of the tests into `docs/RELIABILITY.md`.
+//! The measurements that `make bench` and the other `bench-` targets run: the server beside nginx, SQLite alone,
+//! Redis and PostgreSQL, on the same core in the same minutes, so that ratios mean something on any machine. Two more
+//! sub-commands run the load generator alone, and write the figures of the tests into `docs/RELIABILITY.md`.
 //!
 //! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`,
 //! `stalls`, `subscribers`, `overload` and `builds` are measurements of their own.
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the generator alone; gives whether it met no error.
+/// Runs the generator alone; returns whether it met no error.
 fn generate_load(args: &LoadArgs) -> io::Result<bool> {
     let cores = Cores::claim()?;
     let address = server::address_of(&args.url)?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::cores::Cores;
 use crate::process::Process;
 
-/// How long nginx may take until it takes connections.
+/// How long nginx may take before it takes connections.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers of the same size as the server's.
@@ -36,7 +36,7 @@ impl Nginx {
     /// Starts it with a configuration of its own in a new folder `directory`.
     ///
     /// # Errors
-    /// Where it does not take connections.
+    /// It does not take connections.
     pub fn start(program: &Path, directory: PathBuf, cores: &Cores) -> io::Result<Nginx> {
         fs::create_dir_all(&directory)?;
         // nginx cannot choose a port by itself; one that was free a moment ago is as good.
@@ -73,7 +73,7 @@ impl Nginx {
     /// Ends it and removes its folder.
     ///
     /// # Errors
-    /// Where its exit code is not 0.
+    /// Its exit code is not 0.
     pub fn stop(self) -> io::Result<()> {
         self.process.stop()?;
         fs::remove_dir_all(self.directory)

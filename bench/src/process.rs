@@ -21,7 +21,7 @@ pub struct Process {
 
 impl Process {
     /// # Errors
-    /// Where the program cannot be started.
+    /// The program cannot be started.
     pub fn start(name: &'static str, command: &mut Command) -> io::Result<Process> {
         let child = cleanup::start(command).map_err(|error| {
             io::Error::new(error.kind(), format!("{name} cannot be started: {error}"))
@@ -55,7 +55,7 @@ impl Process {
     /// Sends SIGTERM and waits for exit code 0.
     ///
     /// # Errors
-    /// Where it ends otherwise, or not in time; then it is killed.
+    /// It ends in another way, or not in time; then it is killed.
     pub fn stop(mut self) -> io::Result<()> {
         let id = Pid::from_child(&self.child);
         kill_process(id, Signal::TERM)?;
@@ -91,7 +91,7 @@ impl Drop for Process {
 /// Processor time that a process has used, in user and kernel mode, of all its threads.
 ///
 /// # Errors
-/// Where `/proc` does not have it.
+/// `/proc` has no such entry.
 pub fn cpu_time(id: u32) -> io::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
     let ticks =
@@ -102,10 +102,10 @@ pub fn cpu_time(id: u32) -> io::Result<Duration> {
 }
 
 /// The sum of fields 14 and 15 of proc_pid_stat(5). The second field may hold spaces and
-/// parentheses, so counting starts behind its end.
+/// parentheses, so counting starts after its end.
 fn ticks_of(stat: &str) -> Option<u64> {
-    let (_, behind_name) = stat.rsplit_once(')')?;
-    let mut fields = behind_name.split_ascii_whitespace().skip(11);
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_ascii_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(user + system)
@@ -137,7 +137,7 @@ pub fn signal_family(id: u32, signal: Signal) {
 /// Kibibytes of a process that are resident in memory.
 ///
 /// # Errors
-/// Where `/proc` does not have it.
+/// `/proc` has no such entry.
 pub fn resident_kib(id: u32) -> io::Result<u64> {
     kib_of(id, "VmRSS:")
 }
@@ -145,15 +145,15 @@ pub fn resident_kib(id: u32) -> io::Result<u64> {
 /// The most kibibytes of a process that were resident since [`forget_peak`], or since its start.
 ///
 /// # Errors
-/// Where `/proc` does not have it.
+/// `/proc` has no such entry.
 pub fn peak_kib(id: u32) -> io::Result<u64> {
     kib_of(id, "VmHWM:")
 }
 
-/// Lets the peak begin anew at what is resident now (proc_pid_clear_refs(5)).
+/// Lets the peak start again at what is resident now (proc_pid_clear_refs(5)).
 ///
 /// # Errors
-/// Where the kernel refuses.
+/// The kernel refuses.
 pub fn forget_peak(id: u32) -> io::Result<()> {
     fs::write(format!("/proc/{id}/clear_refs"), "5")
 }
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_read_behind_a_strange_name() {
+    fn processor_time_is_read_after_a_strange_name() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 75 0 0 20 0 1 0 99 5 6";
         assert_eq!(ticks_of(stat), Some(325));
         assert_eq!(ticks_of("7 (cut"), None);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Folders that the search path of a user who is not root lacks.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
-/// Where the program `name` lies: in `folders`, in the search path, or among the system's.
+/// The path of the program `name`: in `folders`, in the search path, or among the system's.
 pub fn find(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     folders

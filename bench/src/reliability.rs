@@ -23,7 +23,7 @@ pub fn default_page() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/RELIABILITY.md")
 }
 
-/// Passes standard input on to standard output and writes its figures into the page; gives whether all
+/// Passes standard input on to standard output and writes its figures into the page; returns whether all
 /// tests in it have passed. A figure is worth nothing where another test of the same run has failed, so the
 /// page then stays as it is.
 ///
@@ -82,7 +82,7 @@ impl Told {
             let (old, after) = behind
                 .split_once(END)
                 .filter(|(old, _)| !old.contains(MARK))
-                .ok_or_else(|| format!("the mark of {key} has no {END} behind it"))?;
+                .ok_or_else(|| format!("the mark of {key} has no {END} after it"))?;
             written.push_str(&rest[..key_at]);
             written.push_str(key);
             written.push_str(MARK_END);

@@ -49,7 +49,7 @@ pub struct Row {
     pub p99_us: Option<f64>,
     /// Processor time of the server for each request.
     pub cpu_us_per_request: Option<f64>,
-    /// Of the server, behind the last round.
+    /// Of the server, after the last round.
     pub resident_kib: Option<u64>,
     pub requests: u64,
     /// Allocations of the load generator for each request: what it costs itself.
@@ -125,7 +125,7 @@ impl Report {
     }
 
     /// # Errors
-    /// Where the file cannot be written.
+    /// The file cannot be written.
     pub fn write_json(&self, path: &Path) -> io::Result<()> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');

@@ -32,7 +32,7 @@ pub fn default_page() -> PathBuf {
 /// there, with the date, the machine and the `version` of what was measured.
 ///
 /// # Errors
-/// Where the page cannot be read or written.
+/// The page cannot be read or written.
 pub fn write(path: &Path, command: &str, version: &str, text: &str) -> io::Result<()> {
     let page = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),

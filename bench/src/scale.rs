@@ -72,10 +72,10 @@ struct Scale<'a> {
     stored: u64,
 }
 
-/// Fills; gives whether no event was lost and no request failed.
+/// Fills; returns whether no event was lost and no request failed.
 ///
 /// # Errors
-/// Where the disk is too small, or an event was lost.
+/// The disk is too small, or an event was lost.
 pub fn run(args: &ScaleArgs) -> io::Result<bool> {
     let setup = Setup::new()?;
     let folder = args.folder.clone();
@@ -93,7 +93,7 @@ pub fn run(args: &ScaleArgs) -> io::Result<bool> {
     if stored < done {
         let folder = folder.display();
         return Err(io::Error::other(format!(
-            "{folder} has {stored} events and a state of {done}; begin anew with --fresh"
+            "{folder} has {stored} events and a state of {done}; use --fresh to start again"
         )));
     }
     let mut scale = Scale {

@@ -13,7 +13,7 @@ use crate::cores::Cores;
 use crate::load::response;
 use crate::process::{self, Process};
 
-/// How long the server may take until it answers.
+/// How long the server may take before it answers.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running server with a database of its own.
@@ -30,7 +30,7 @@ impl Server {
     /// there.
     ///
     /// # Errors
-    /// Where it does not become ready; its log is in the message.
+    /// It does not become ready; its log is in the message.
     pub fn start(binary: &Path, directory: PathBuf, cores: &Cores) -> io::Result<Server> {
         Server::start_logging(binary, directory, cores, "info")
     }
@@ -98,7 +98,7 @@ impl Server {
     /// Microseconds of each slice of idle work that the log tells of: those of a millisecond and more.
     ///
     /// # Errors
-    /// Where the log cannot be read.
+    /// The log cannot be read.
     pub fn slices_us(&self) -> io::Result<Vec<u64>> {
         let text = fs::read_to_string(self.directory.join("log"))?;
         let after = |line: &str| {
@@ -115,7 +115,7 @@ impl Server {
     /// Kibibytes that it holds in memory now.
     ///
     /// # Errors
-    /// Where it is gone.
+    /// The process has ended.
     pub fn resident_kib(&self) -> io::Result<u64> {
         process::resident_kib(self.id())
     }
@@ -123,7 +123,7 @@ impl Server {
     /// Descriptors that it has open now.
     ///
     /// # Errors
-    /// Where it is gone.
+    /// The process has ended.
     pub fn descriptors(&self) -> io::Result<usize> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.id()))?.count())
     }
@@ -136,7 +136,7 @@ impl Server {
     /// A number of `/stats`.
     ///
     /// # Errors
-    /// Where the server does not give it.
+    /// The page has no such number.
     pub fn statistic(&self, name: &str) -> io::Result<u64> {
         let answer = get(self.address, "/stats")?;
         let head = response::parse(&answer).ok().flatten();
@@ -150,7 +150,7 @@ impl Server {
     /// Ends it by SIGTERM; the database stays.
     ///
     /// # Errors
-    /// Where its exit code is not 0.
+    /// Its exit code is not 0.
     pub fn stop(self) -> io::Result<()> {
         self.process.stop()
     }
@@ -163,7 +163,7 @@ impl Server {
     /// Ends it by SIGTERM and removes its folder.
     ///
     /// # Errors
-    /// Where its exit code is not 0.
+    /// Its exit code is not 0.
     pub fn stop_and_remove(self) -> io::Result<()> {
         self.process.stop()?;
         fs::remove_dir_all(self.directory)
@@ -180,11 +180,11 @@ pub fn file_sizes(directory: &Path) -> (u64, u64) {
 pub const DATABASE: &str = "events.db";
 const WAL: &str = "events.db-wal";
 
-/// Builds the release binary beside this program, as `cargo run` built this program, and gives its
+/// Builds the release binary beside this program, as `cargo run` built this program, and returns its
 /// path.
 ///
 /// # Errors
-/// Where the build fails.
+/// The build fails.
 pub fn build(target: &Path) -> io::Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
@@ -209,7 +209,7 @@ pub fn build(target: &Path) -> io::Result<PathBuf> {
 /// The address in `url`, which is `http://HOST:PORT`.
 ///
 /// # Errors
-/// Where it is not.
+/// It has another form.
 pub fn address_of(url: &str) -> io::Result<SocketAddr> {
     listening_address(&format!("{url}/")).ok_or_else(|| {
         io::Error::new(
@@ -221,10 +221,10 @@ pub fn address_of(url: &str) -> io::Result<SocketAddr> {
 
 /// The address of a `http://HOST:PORT` in a URL or a line of the log.
 fn listening_address(text: &str) -> Option<SocketAddr> {
-    let behind_scheme = &text[text.find("http://")? + "http://".len()..];
+    let after_scheme = &text[text.find("http://")? + "http://".len()..];
     let is_authority = |c: char| c.is_ascii_alphanumeric() || ".:-[]".contains(c);
-    let end = behind_scheme.find(|c| !is_authority(c))?;
-    behind_scheme[..end]
+    let end = after_scheme.find(|c| !is_authority(c))?;
+    after_scheme[..end]
         .trim_end_matches('.')
         .to_socket_addrs()
         .ok()?
@@ -253,7 +253,7 @@ fn health_status(address: SocketAddr) -> io::Result<u16> {
 /// The whole answer to a `GET`.
 ///
 /// # Errors
-/// Where there is none.
+/// No answer came.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(READY_WITHIN))?;

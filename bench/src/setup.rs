@@ -44,7 +44,7 @@ impl Setup {
     /// The server's binary: the one that was named, or one that is built now.
     ///
     /// # Errors
-    /// Where it does not build.
+    /// It does not build.
     pub fn server_binary(&self, args: &ServerArgs) -> io::Result<PathBuf> {
         match &args.server {
             Some(binary) => Ok(binary.clone()),
@@ -55,7 +55,7 @@ impl Setup {
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        // It lies in the build folder: what stays behind harms nobody.
+        // It lies in the build folder: a leftover harms nobody.
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
@@ -87,7 +87,7 @@ pub fn check_room(folder: &Path, events: u64) -> io::Result<()> {
 /// What `program --version` prints, on one line.
 ///
 /// # Errors
-/// Where it cannot be started.
+/// It cannot be started.
 pub fn version_of(program: &Path) -> io::Result<String> {
     let output = Command::new(program).arg("--version").output()?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -49,10 +49,10 @@ struct Phase {
     wal_end_bytes: u64,
 }
 
-/// Runs the phases; gives whether no request failed.
+/// Runs the phases; returns whether no request failed.
 ///
 /// # Errors
-/// Where they could not be run.
+/// The measurement could not be run.
 pub fn run(args: &StallsArgs) -> io::Result<bool> {
     let setup = Setup::new()?;
     let binary = setup.server_binary(&args.server)?;
@@ -160,7 +160,7 @@ fn snapshot(folder: &Path) -> io::Result<Connection> {
     open().map_err(|error: rusqlite::Error| io::Error::other(error))
 }
 
-/// Runs the load and gives the greatest size of the write-ahead log meanwhile.
+/// Runs the load and returns the greatest size of the write-ahead log meanwhile.
 fn watched(folder: &Path, plan: &Plan, traffic: &mut Traffic) -> io::Result<(Outcome, u64)> {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {

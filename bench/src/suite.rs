@@ -1,5 +1,5 @@
-//! Runs scenarios: starts what each of them needs, alternates the rounds of the contenders, and
-//! puts the results into the report.
+//! Runs scenarios: starts the servers of each, alternates the rounds of the contenders, and adds the results to the
+//! report.
 
 use std::fs;
 use std::io;
@@ -20,14 +20,14 @@ use crate::process;
 use crate::programs;
 use crate::report::{AtRest, Report, Row};
 use crate::results;
-use crate::scenarios::{Against, Scenario, Subject, SCENARIOS};
+use crate::scenarios::{Against, Baseline, Scenario, Subject, SCENARIOS};
 use crate::server::{self, Server};
 use crate::setup::{version_of, Setup};
 
-/// Runs the scenarios; gives whether they ran without errors. A target that is missed is no error.
+/// Runs the scenarios; returns whether they ran without errors. A missed target is no error.
 ///
 /// # Errors
-/// Where they could not be run.
+/// A scenario could not be run.
 pub fn run(args: &SuiteArgs) -> io::Result<bool> {
     let setup = Setup::new()?;
     let source = match &args.server_url {
@@ -94,7 +94,7 @@ pub fn run(args: &SuiteArgs) -> io::Result<bool> {
     Ok(!report.has_errors())
 }
 
-/// Where the server under test comes from.
+/// The server under test.
 enum Source {
     /// Started from this binary for each scenario, on an empty database.
     Binary(PathBuf),
@@ -117,6 +117,9 @@ struct Tested {
     address: SocketAddr,
     started: Option<Server>,
 }
+
+/// A baseline, what runs it, and what it has measured so far.
+type Opponent = (&'static Baseline, Contender, Rounds);
 
 impl Suite {
     /// Measures the server at rest.
@@ -165,6 +168,7 @@ impl Suite {
         Ok(Row::new(scenario.name, what.name(), &rounds))
     }
 
+    /// Alternates rounds of the server under test with rounds of each of its baselines.
     fn run_server(
         &self,
         scenario: &Scenario,
@@ -172,42 +176,13 @@ impl Suite {
         mut ours: Contender,
         connections: usize,
     ) -> io::Result<Row> {
-        let mut baselines = Vec::new();
-        let mut other = None;
-        for (number, baseline) in scenario.baselines.iter().enumerate() {
-            let contender = match baseline.against {
-                Against::Nginx => match (&self.nginx, &scenario.subject) {
-                    (Some(nginx), Subject::Server { kind, .. }) => {
-                        Contender::Remote(Box::new(Remote {
-                            address: nginx.address,
-                            process: Some(nginx.id()),
-                            connections,
-                            traffic: kind.traffic(nginx.address, Protocol::Http, None),
-                            checks: Checks::Status,
-                        }))
-                    }
-                    _ => continue,
-                },
-                Against::Loop(what) => {
-                    self.in_process(what, &format!("{}-{number}", scenario.name))?
-                }
-                Against::SameServer(kind) => self.under_load(&tested, kind, connections),
-                Against::OtherServer(kind) => {
-                    let started = self.start_server(&format!("{}-{number}", scenario.name))?;
-                    let contender = self.under_load(&started, kind, connections);
-                    other = started.started;
-                    contender
-                }
-            };
-            baselines.push((baseline, contender, Rounds::default()));
-        }
-
+        let (mut baselines, other) = self.baselines(scenario, &tested, connections)?;
         let id_of =
             |server: &Option<Server>| -> Vec<u32> { server.iter().map(Server::id).collect() };
         let (own_id, other_id) = (id_of(&tested.started), id_of(&other));
         let mut own_rounds = Rounds::default();
         for _ in 0..self.rounds {
-            // One's idle work must not slow the other down on the same core.
+            // The idle work of one server must not slow the other down on the same core.
             process::while_stopped(&other_id, || ours.round(self.duration, &mut own_rounds))?;
             for (baseline, contender, rounds) in &mut baselines {
                 let stopped: &[u32] = match baseline.against {
@@ -237,6 +212,45 @@ impl Suite {
             }
         }
         Ok(row)
+    }
+
+    /// A contender for each baseline of a scenario, and the second server where one of them needs it. Without
+    /// nginx, the baselines that need it are left out.
+    fn baselines(
+        &self,
+        scenario: &Scenario,
+        tested: &Tested,
+        connections: usize,
+    ) -> io::Result<(Vec<Opponent>, Option<Server>)> {
+        let mut baselines = Vec::new();
+        let mut other = None;
+        for (number, baseline) in scenario.baselines.iter().enumerate() {
+            let name = format!("{}-{number}", scenario.name);
+            let contender = match baseline.against {
+                Against::Nginx => match (&self.nginx, &scenario.subject) {
+                    (Some(nginx), Subject::Server { kind, .. }) => {
+                        Contender::Remote(Box::new(Remote {
+                            address: nginx.address,
+                            process: Some(nginx.id()),
+                            connections,
+                            traffic: kind.traffic(nginx.address, Protocol::Http, None),
+                            checks: Checks::Status,
+                        }))
+                    }
+                    _ => continue,
+                },
+                Against::Loop(what) => self.in_process(what, &name)?,
+                Against::SameServer(kind) => self.under_load(tested, kind, connections),
+                Against::OtherServer(kind) => {
+                    let started = self.start_server(&name)?;
+                    let contender = self.under_load(&started, kind, connections);
+                    other = started.started;
+                    contender
+                }
+            };
+            baselines.push((baseline, contender, Rounds::default()));
+        }
+        Ok((baselines, other))
     }
 
     fn start_server(&self, name: &str) -> io::Result<Tested> {

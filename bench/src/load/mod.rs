@@ -36,7 +36,7 @@ pub fn run_counted(plan: &Plan, traffic: &mut Traffic) -> io::Result<(Outcome, u
 /// Stores at least `events` events that `traffic` may then repeat.
 ///
 /// # Errors
-/// Where the server does not accept every one of them.
+/// The server does not accept every one of them.
 pub fn fill(
     address: SocketAddr,
     protocol: Protocol,

@@ -87,7 +87,7 @@ fn push_array(bind: &mut Builder, count: usize, text_bytes: usize, push: impl Fn
     }
 }
 
-/// Bytes of an array's value: its five fields of four bytes, and each text behind its length.
+/// Bytes of an array's value: its five fields of four bytes, and each text after its length.
 fn array_bytes(count: usize, text_bytes: usize) -> usize {
     5 * 4 + count * (4 + text_bytes)
 }

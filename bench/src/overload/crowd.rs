@@ -17,23 +17,23 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use super::habits::Habit;
 use crate::load::response;
 
-/// The time between two looks at who is to be sent for.
+/// The time between two ticks.
 const TICK: Duration = Duration::from_millis(10);
 /// Connections begun in one tick.
 const CONNECTS_PER_TICK: usize = 128;
-/// How long a member may be under way before it counts as lost and begins anew.
+/// A member that is not connected after this time counts as lost and starts again.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
-/// After this time one that does not read, and so does not see that it was sent away, begins anew.
+/// After this time one that does not read, and so does not see that it was sent away, starts again.
 const DEAF_FOR: Duration = Duration::from_secs(31);
 /// Loopback addresses that members come from, so that ports suffice.
 const SOURCES: u8 = 16;
 
-/// What the crowd has come to, shared with whoever waits for it.
+/// What the crowd has done so far, shared with the thread that waits for it.
 #[derive(Default)]
 pub struct Tally {
     /// Members that are connected now.
     pub connected: AtomicUsize,
-    /// How often a member was sent away, or its connection broke.
+    /// How often the server closed a member's connection, or it broke.
     pub sent_away: AtomicUsize,
     /// Answers to whole requests: 2xx and 4xx, and 5xx.
     pub answered: AtomicUsize,
@@ -59,7 +59,7 @@ impl Crowd {
     /// Sends `members` to `address`.
     ///
     /// # Errors
-    /// Where there is nothing to poll with.
+    /// No poll can be made.
     pub fn gather(address: SocketAddr, members: Vec<Habit>) -> io::Result<Crowd> {
         let tally = Arc::new(Tally::default());
         let mut field = Field {
@@ -78,7 +78,7 @@ impl Crowd {
         })
     }
 
-    /// Waits until so many are connected, at most for `patience`; gives how many are.
+    /// Waits until `count` are connected, at most for `patience`; returns how many are.
     pub fn wait_for(&self, count: usize, patience: Duration) -> usize {
         let begun = Instant::now();
         loop {
@@ -110,7 +110,7 @@ impl Drop for Crowd {
     fn drop(&mut self) {
         self.tally.leaves.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // Whoever drops it has an error of its own to tell of.
+            // The caller that drops it early reports an error of its own.
             let _ = thread.join();
         }
     }
@@ -149,7 +149,7 @@ struct Field {
     members: Vec<Member>,
     /// Those without a connection.
     absent: VecDeque<usize>,
-    /// Where the next tick goes on among the slow.
+    /// The slow client with which the next tick goes on.
     slow_from: usize,
     buffer: Vec<u8>,
     tally: Arc<Tally>,

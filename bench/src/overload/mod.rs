@@ -1,6 +1,5 @@
-//! `make bench-overload`: publishers that behave, while thousands of clients do not. How much of their
-//! rate they keep, what the server's memory comes to, and whether all is as before when the others have
-//! left.
+//! `make bench-overload`: publishers that behave, while thousands of clients do not. Measures how much of their rate
+//! the publishers keep, how much memory the server takes, and whether it releases all of it afterwards.
 
 mod crowd;
 mod habits;
@@ -29,7 +28,7 @@ const DESCRIPTORS_KEPT: usize = 250;
 /// How long a crowd may take to gather, and the server to be rid of it.
 const GATHERED_WITHIN: Duration = Duration::from_secs(60);
 /// How long a crowd is there before anything is measured: the slow have been sent away once and have come
-/// back, and whoever waits for memory has been refused once.
+/// back, and those that wait for memory have been refused once.
 const SETTLES: Duration = Duration::from_secs(12);
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Requests a second that no machine here takes: for the room on the disk.
@@ -48,7 +47,7 @@ struct Trouble {
     target: Option<f64>,
 }
 
-/// What one kind of trouble has come to.
+/// The results of one kind of trouble.
 struct Finding {
     name: String,
     target: Option<f64>,
@@ -64,10 +63,10 @@ struct Finding {
     counts: [usize; 3],
 }
 
-/// Measures each kind of trouble; gives whether the targets are met and no publisher met an error.
+/// Measures each kind of trouble; returns whether the targets are met and no publisher met an error.
 ///
 /// # Errors
-/// Where it cannot be measured.
+/// The measurement could not be run.
 pub fn run(args: &OverloadArgs) -> io::Result<bool> {
     let allowed = raise_file_limit()?;
     let setup = Setup::new()?;
@@ -119,7 +118,7 @@ pub fn run(args: &OverloadArgs) -> io::Result<bool> {
     Ok(is_met)
 }
 
-/// The kinds of trouble that were asked for, as far as descriptors allow, and what is to be said of that.
+/// The kinds of trouble that were asked for, and a note where the file limit reduced one.
 fn troubles(args: &OverloadArgs, allowed: usize) -> (Vec<Trouble>, String) {
     let others = args.slow + args.deaf + args.publishers + DESCRIPTORS_KEPT;
     let idle = args.idle.min(allowed.saturating_sub(others));

@@ -1,4 +1,4 @@
-//! What the kinds of trouble have come to, as a table, as verdicts and as figures.
+//! The results of the overload measurement as tables with verdicts, and as figures for a page.
 
 use std::fmt::Write;
 
@@ -7,12 +7,12 @@ use crate::contender::median;
 use crate::load::{new_latency, Outcome};
 use crate::report::{aligned, grouped};
 
-/// What the server may hold in memory at the most, in MiB.
+/// The most memory that the server may hold, in MiB.
 const RESIDENT_MAX_MIB: f64 = 256.0;
 
 impl Finding {
-    /// The median over the rounds of the rate within the trouble to the mean of the rates before and
-    /// behind it.
+    /// The rate within the trouble divided by the mean of the rates before and after it; the median over the
+    /// rounds.
     fn ratio(&self) -> f64 {
         let rounds = self.within.iter().zip(self.alone.windows(2));
         let ratio = |(within, alone): (&Outcome, &[Outcome])| {
@@ -25,7 +25,7 @@ impl Finding {
         self.peak_kib as f64 / 1024.0
     }
 
-    /// Whether as many descriptors are open as before, give or take one that is just being closed.
+    /// Whether as many descriptors are open as before, but for one that is just being closed.
     fn has_recovered(&self) -> bool {
         let [before, _, after] = self.descriptors;
         after <= before + 1
@@ -44,8 +44,20 @@ impl Finding {
     }
 }
 
-/// Writes the table and the verdicts; gives whether all that is expected is met.
+/// Writes the tables; returns whether every target is met.
 pub fn describe(findings: &[Finding], note: &str, text: &mut String) -> bool {
+    let _ = write!(text, "{note}\n{}\n", aligned(&rates(findings), &[0]));
+    text.push_str(&aligned(&resources(findings), &[0]));
+    for finding in findings {
+        for error in finding.errors() {
+            let _ = writeln!(text, "! {}: {error}", finding.name);
+        }
+    }
+    findings.iter().all(Finding::is_met)
+}
+
+/// What the publishers keep of their rate and latency.
+fn rates(findings: &[Finding]) -> Vec<Vec<String>> {
     let titles = [
         "trouble",
         "connected",
@@ -65,15 +77,7 @@ pub fn describe(findings: &[Finding], note: &str, text: &mut String) -> bool {
         let ratio = finding.ratio();
         let (target, verdict) = match finding.target {
             None => (String::new(), ""),
-            Some(target) if ratio >= target => (format!(">= {target:.2}"), "met"),
-            Some(target) => (format!(">= {target:.2}"), "MISSED"),
-        };
-        let us = |outcomes: &[Outcome], quantile| {
-            let mut latency = new_latency();
-            for outcome in outcomes {
-                latency += &outcome.latency;
-            }
-            grouped(latency.value_at_quantile(quantile) as f64 / 1e3)
+            Some(target) => (format!(">= {target:.2}"), verdict(ratio >= target)),
         };
         lines.push(vec![
             finding.name.clone(),
@@ -83,15 +87,34 @@ pub fn describe(findings: &[Finding], note: &str, text: &mut String) -> bool {
             format!("{ratio:.2}"),
             target,
             verdict.into(),
-            us(&finding.alone, 0.5),
-            us(&finding.within, 0.5),
-            us(&finding.alone, 0.99),
-            us(&finding.within, 0.99),
-            us(&finding.within, 1.0),
+            latency_us(&finding.alone, 0.5),
+            latency_us(&finding.within, 0.5),
+            latency_us(&finding.alone, 0.99),
+            latency_us(&finding.within, 0.99),
+            latency_us(&finding.within, 1.0),
         ]);
     }
-    let _ = write!(text, "{note}\n{}\n", aligned(&lines, &[0]));
+    lines
+}
 
+fn latency_us(outcomes: &[Outcome], quantile: f64) -> String {
+    let mut latency = new_latency();
+    for outcome in outcomes {
+        latency += &outcome.latency;
+    }
+    grouped(latency.value_at_quantile(quantile) as f64 / 1e3)
+}
+
+fn verdict(is_met: bool) -> &'static str {
+    if is_met {
+        "met"
+    } else {
+        "MISSED"
+    }
+}
+
+/// What the server holds during and after the trouble, and what became of the crowd.
+fn resources(findings: &[Finding]) -> Vec<Vec<String>> {
     let titles = [
         "trouble",
         "RSS peak MiB",
@@ -105,25 +128,18 @@ pub fn describe(findings: &[Finding], note: &str, text: &mut String) -> bool {
         "503",
     ];
     let mut lines = vec![titles.map(String::from).to_vec()];
-    let verdict = |is_met: bool| if is_met { "met" } else { "MISSED" }.to_owned();
     for finding in findings {
         let mut cells = vec![
             finding.name.clone(),
             format!("{:.0}", finding.peak_mib()),
-            verdict(finding.peak_mib() <= RESIDENT_MAX_MIB),
+            verdict(finding.peak_mib() <= RESIDENT_MAX_MIB).into(),
         ];
         cells.extend(finding.descriptors.map(|count| grouped(count as f64)));
-        cells.push(verdict(finding.has_recovered()));
+        cells.push(verdict(finding.has_recovered()).into());
         cells.extend(finding.counts.map(|count| grouped(count as f64)));
         lines.push(cells);
     }
-    text.push_str(&aligned(&lines, &[0]));
-    for finding in findings {
-        for error in finding.errors() {
-            let _ = writeln!(text, "! {}: {error}", finding.name);
-        }
-    }
-    findings.iter().all(Finding::is_met)
+    lines
 }
 
 /// A line for each kind of trouble.

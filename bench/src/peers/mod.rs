@@ -21,7 +21,7 @@ use crate::results;
 use crate::server::Server;
 use crate::setup::{version_of, Setup};
 
-/// How long a peer may take until it answers.
+/// How long a peer may take before it answers.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// How the sentence begins for somebody who lacks a program; the package's name follows.
 const NOT_INSTALLED: &str = "not installed; the package is";
@@ -93,10 +93,10 @@ impl Peer {
     }
 }
 
-/// Runs the loads; gives whether they ran without errors.
+/// Runs the loads; returns whether they ran without errors.
 ///
 /// # Errors
-/// Where they could not be run.
+/// The measurement could not be run.
 pub fn run(args: &PeersArgs) -> io::Result<bool> {
     let setup = Setup::new()?;
     let binary = setup.server_binary(&args.server)?;

@@ -21,7 +21,7 @@ const ACCOUNT: &str = "postgres";
 /// Starts PostgreSQL with an empty database in a new folder `directory`.
 ///
 /// # Errors
-/// Where it is not installed or does not take commands.
+/// It is not installed or does not take commands.
 pub fn start(directory: PathBuf, cores: &Cores) -> io::Result<Peer> {
     let folders = programs::newest_of("/usr/lib/postgresql", "bin");
     let find = |name| {

@@ -17,7 +17,7 @@ use crate::setup::version_of;
 /// Starts Redis with an empty database in a new folder `directory`.
 ///
 /// # Errors
-/// Where it is not installed or does not take commands.
+/// It is not installed or does not take commands.
 pub fn start(directory: PathBuf, cores: &Cores) -> io::Result<Peer> {
     let program = programs::find("redis-server", &[])
         .ok_or_else(|| io::Error::other(format!("{NOT_INSTALLED} redis-server")))?;

@@ -28,9 +28,9 @@ const FOLLOWED: &str = "";
 const REPLAYED: &str = "?after=0";
 
 /// Subscribers, how many of them replay from the first event, and the share of the publishers' rate that
-/// is to be left.
+/// must be left.
 const COMPANIES: [(usize, usize, f64); 2] = [(10, 0, 0.9), (1_000, 100, 0.7)];
-/// Tabs in which the dashboard is open, and the share of the publishers' rate that is to be left.
+/// Tabs in which the dashboard is open, and the share of the publishers' rate that must be left.
 const TABS: (u32, f64) = (5, 0.95);
 /// Times the seconds of a round: what is looked for is smaller than the noise of a short one.
 const TABS_ROUND: f64 = 2.0;
@@ -46,10 +46,10 @@ struct Bench<'a> {
     is_right: bool,
 }
 
-/// Measures; gives whether no request failed and nobody was cut off.
+/// Measures; returns whether no request failed and nobody was cut off.
 ///
 /// # Errors
-/// Where it could not be measured.
+/// The measurement could not be run.
 pub fn run(args: &SubscribersArgs) -> io::Result<bool> {
     let setup = Setup::new()?;
     let binary = setup.server_binary(&args.server)?;

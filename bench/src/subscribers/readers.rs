@@ -40,7 +40,7 @@ impl Readers {
     /// Opens a stream for each of `queries`, as one event a line without chunks, and reads them.
     ///
     /// # Errors
-    /// Where one cannot be opened.
+    /// One cannot be opened.
     pub fn start(address: SocketAddr, queries: &[&str]) -> io::Result<Readers> {
         let mut streams = Vec::with_capacity(queries.len());
         for query in queries {
@@ -78,7 +78,7 @@ impl Readers {
     /// Leaves the streams.
     ///
     /// # Errors
-    /// Where reading has failed.
+    /// Reading has failed.
     pub fn stop(self) -> io::Result<Delivered> {
         self.is_over.store(true, Ordering::Relaxed);
         self.thread.join().expect("reading does not panic")

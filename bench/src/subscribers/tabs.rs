@@ -29,7 +29,7 @@ pub struct Tabs {
 }
 
 impl Tabs {
-    /// Opens so many, whose rounds begin at different moments of a second.
+    /// Opens `number` of them, whose rounds begin at different moments of a second.
     pub fn open(address: SocketAddr, number: u32) -> Tabs {
         let is_over = Arc::new(AtomicBool::new(false));
         let open = |tab| {
@@ -43,7 +43,7 @@ impl Tabs {
     /// Closes them and says how many answers they had.
     ///
     /// # Errors
-    /// Where one had none, or another one than 200.
+    /// A request had no answer, or one other than 200.
     pub fn close(self) -> io::Result<u64> {
         self.is_over.store(true, Ordering::Relaxed);
         let answers = self.threads.into_iter().map(|thread| {
