@@ -1,10 +1,10 @@
 //! `completions`: what a shell needs to complete the command line.
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
 
+use super::failure::Failure;
 use super::terminal::print;
-use super::{command, Failure};
 
 /// Print what a shell needs to complete the commands and their options
 ///
@@ -15,9 +15,9 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script.
-pub(crate) fn run(arguments: CompletionsArgs) -> Result<(), Failure> {
+/// Prints the script for the command line `command`.
+pub(super) fn run(mut command: Command, arguments: CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut command(), "logagg", &mut script);
+    clap_complete::generate(arguments.shell, &mut command, "logagg", &mut script);
     print(&script)
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_mangen::Man;
 
+use super::failure::Failure;
 use super::terminal::print;
-use super::{command, Failure};
 
 /// What the program's own page says besides its help, as roff (groff_man(7)).
 const EXIT_STATUS: &str = "\
@@ -40,9 +40,9 @@ fn folder(name: &str) -> Result<PathBuf, &'static str> {
     }
 }
 
-/// Prints a page, or writes them all.
-pub(crate) fn run(arguments: ManArgs) -> Result<(), Failure> {
-    let mut command = command().disable_help_subcommand(true);
+/// Prints a page of the manual of `command`, or writes them all.
+pub(super) fn run(command: clap::Command, arguments: ManArgs) -> Result<(), Failure> {
+    let mut command = command.disable_help_subcommand(true);
     // Gives the commands their full names and the options that all have.
     command.build();
     if let Some(folder) = arguments.folder {

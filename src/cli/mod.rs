@@ -1,64 +1,46 @@
 //! The command line as a whole: which subcommands there are, and what becomes of arguments that are
 //! wrong. It must never write outside standard output and standard error, and never panic on them.
 
-pub(crate) mod backup;
-pub(crate) mod bench;
-pub(crate) mod check;
-pub(crate) mod checkpoint;
-pub(crate) mod completions;
-pub(crate) mod convert;
-pub(crate) mod export;
-mod fill;
-pub(crate) mod healthcheck;
-pub(crate) mod import;
-mod input;
-pub(crate) mod manual;
-mod meter;
+pub mod client;
+mod completions;
+mod failure;
+mod manual;
 mod numbers;
+mod origin;
 mod progress;
-pub(crate) mod publish;
-pub(crate) mod serve;
-mod settings;
-pub mod ship;
+mod server;
 pub mod signals;
-pub(crate) mod simulate;
-pub(crate) mod stats;
-pub(crate) mod tail;
 mod terminal;
-pub(crate) mod topics;
-mod transfer;
 
 use std::env;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use backup::{BackupArgs, RestoreArgs};
-use bench::BenchArgs;
-use check::CheckArgs;
-use checkpoint::CheckpointArgs;
+use client::bench::{self, BenchArgs};
+use client::export::{self, ExportArgs};
+use client::import::{self, ImportArgs};
+use client::publish::{self, PublishArgs};
+use client::ship::{self, ShipArgs};
+use client::simulate::{self, SimulateArgs};
+use client::stats::{self, StatsArgs};
+use client::tail::{self, TailArgs};
+use client::topics::{self, TopicsArgs};
 use completions::CompletionsArgs;
-use convert::ConvertArgs;
-use export::ExportArgs;
-use healthcheck::HealthcheckArgs;
-use import::ImportArgs;
+use failure::Failure;
 use manual::ManArgs;
-use publish::PublishArgs;
-use ship::ShipArgs;
-use simulate::SimulateArgs;
-use stats::StatsArgs;
-use tail::TailArgs;
-use topics::TopicsArgs;
+use server::backup::{self, BackupArgs, RestoreArgs};
+use server::check::{self, CheckArgs};
+use server::checkpoint::{self, CheckpointArgs};
+use server::convert::{self, ConvertArgs};
+use server::healthcheck::{self, HealthcheckArgs};
+use server::serve;
 
-use crate::client::{self, Client, ClientArgs, GiveUp, Interrupt};
 use crate::config::ServeArgs;
 use crate::net::Inherited;
-use crate::store::OpenError;
-use crate::text::escaped;
 
 /// Every event stored once, on disk before the answer.
 #[derive(Parser)]
@@ -101,44 +83,6 @@ pub struct Refusal {
     variable: Option<String>,
 }
 
-/// Why a subcommand could not do what it was asked to: one sentence.
-#[derive(Debug)]
-pub enum Failure {
-    /// What an argument or a variable names is wrong, which only using it could tell.
-    Setting(String),
-    /// Anything else.
-    Failed(String),
-    /// Standard output was closed by its reader before all was written.
-    ReaderGone,
-    /// What ended it needs no sentence: only the exit code.
-    Ended(u8),
-}
-
-impl From<client::Error> for Failure {
-    fn from(error: client::Error) -> Failure {
-        match error {
-            client::Error::Stopped(stop) => Failure::from(stop),
-            error => Failure::Failed(error.to_string()),
-        }
-    }
-}
-
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Failure {
-        Failure::Failed(error.to_string())
-    }
-}
-
-impl From<client::Stop> for Failure {
-    fn from(stop: client::Stop) -> Failure {
-        match stop {
-            // As a shell tells it.
-            client::Stop::Signal(number) => Failure::Ended(128 + number),
-            client::Stop::ReaderGone => Failure::ReaderGone,
-        }
-    }
-}
-
 /// Does what the arguments ask, the program's name first, and returns the exit code: 0 for done, 1 for what
 /// could not be done, 2 for an argument or a variable that is wrong.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited) -> ExitCode {
@@ -167,8 +111,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited)
         Command::Ship(arguments) => ship::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
-        Command::Completions(arguments) => completions::run(arguments),
-        Command::Man(arguments) => manual::run(arguments),
+        Command::Completions(arguments) => completions::run(command_line(), arguments),
+        Command::Man(arguments) => manual::run(command_line(), arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -181,7 +125,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited)
 /// are removed from the process's environment, so call this before any thread is started.
 pub fn parse(arguments: &[OsString]) -> Result<Command, Refusal> {
     remove_empty_variables();
-    command()
+    command_line()
         .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map(|cli| cli.command)
@@ -189,18 +133,21 @@ pub fn parse(arguments: &[OsString]) -> Result<Command, Refusal> {
 }
 
 /// The command line; help names the variables and does not show what they hold.
-fn command() -> clap::Command {
-    Cli::command().mut_subcommands(|subcommand| {
-        subcommand.mut_args(|argument| settings::with_hyphens(argument.hide_env_values(true)))
+fn command_line() -> clap::Command {
+    Cli::command_line().mut_subcommands(|subcommand| {
+        subcommand.mut_args(|argument| origin::with_hyphens(argument.hide_env_values(true)))
     })
 }
 
 impl Refusal {
     fn new(error: clap::Error, arguments: &[OsString]) -> Refusal {
-        let flag = settings::flag_of(&error, arguments);
+        let command = command_line();
+        let flag = origin::flag_of(&error, &command, arguments);
+        let subcommands = command.get_subcommands();
+        let options = subcommands.flat_map(clap::Command::get_arguments);
         let variable = flag
             .as_ref()
-            .and_then(|flag| settings::variable_of(flag, arguments));
+            .and_then(|flag| origin::variable_of(flag, options, arguments));
         Refusal {
             error,
             flag,
@@ -232,39 +179,10 @@ impl Refusal {
     }
 }
 
-impl Failure {
-    /// Says it on standard error and returns the exit code: 2 where a setting is wrong, else 1 or what it
-    /// ended with.
-    pub fn report(&self) -> ExitCode {
-        let (code, sentence) = match self {
-            Failure::Setting(sentence) => (2, sentence.as_str()),
-            Failure::Failed(sentence) => (1, sentence.as_str()),
-            Failure::ReaderGone => (1, "standard output was closed before all was written"),
-            Failure::Ended(code) => return ExitCode::from(*code),
-        };
-        // Where nobody can read the sentence the exit code still tells.
-        let _ = writeln!(std::io::stderr(), "logagg: {}", escaped(sentence));
-        ExitCode::from(code)
-    }
-}
-
-/// The client of a command that has one, and the signals taken over. Once a process.
-fn client_of(arguments: &ClientArgs, give_up: GiveUp) -> Result<Client, Failure> {
-    Client::new(arguments, give_up, interrupt()?)
-        .map_err(|sentence| settings::token_failure(arguments, &sentence))
-}
-
-/// Takes the signals over. Once a process.
-fn interrupt() -> Result<Arc<Interrupt>, Failure> {
-    Interrupt::install()
-        .map(Arc::new)
-        .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
-}
-
 /// Removes the variables of the subcommands' flags that are set to nothing.
 fn remove_empty_variables() {
     // The command that names the variables reads them as it is built, so this one is built for the names.
-    let command = command();
+    let command = command_line();
     for argument in command
         .get_subcommands()
         .flat_map(|subcommand| subcommand.get_arguments())

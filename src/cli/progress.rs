@@ -1,19 +1,84 @@
-//! The bar that shows how far a long command is; drawn only where standard error is a terminal.
+//! Progress bars on standard error, drawn only on a terminal: of transfers, and of the steps of a long command.
 
-use std::io::{stderr, IsTerminal};
+use std::io::{stderr, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::store::Progress;
 
-/// Time between two turns of the sign that something still happens.
+/// Time between two steps of the spinner.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A bar, removed from the terminal when it goes.
-pub(super) struct Bar(Option<ProgressBar>);
+/// The progress of a transfer, and lines above it. The bar is removed when the last clone is dropped.
+#[derive(Clone)]
+pub(super) struct TransferProgress(Option<ProgressBar>);
 
-impl Bar {
+impl TransferProgress {
+    /// A bar of bytes; without a total, their number alone.
+    pub(super) fn of_bytes(total: Option<u64>) -> TransferProgress {
+        let template = match total {
+            Some(_) => "{spinner} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}  {msg}",
+            None => "{spinner} {bytes} {bytes_per_sec} {elapsed}  {msg}",
+        };
+        TransferProgress::new(total, template)
+    }
+
+    /// A bar of numbers up to a total.
+    pub(super) fn of_numbers(total: u64) -> TransferProgress {
+        TransferProgress::new(
+            Some(total),
+            "{spinner} [{bar:30}] {human_pos}/{human_len} {eta}  {msg}",
+        )
+    }
+
+    /// No bar.
+    pub(super) fn none() -> TransferProgress {
+        TransferProgress(None)
+    }
+
+    fn new(total: Option<u64>, template: &str) -> TransferProgress {
+        TransferProgress(stderr().is_terminal().then(|| {
+            let bar = match total {
+                Some(total) => ProgressBar::new(total),
+                None => ProgressBar::new_spinner(),
+            };
+            bar.set_style(ProgressStyle::with_template(template).expect("the template is legal"));
+            bar.enable_steady_tick(TICK);
+            bar
+        }))
+    }
+
+    /// Shows how far it is; the message is made only where somebody sees it.
+    pub(super) fn show(&self, position: u64, message: impl FnOnce() -> String) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(position);
+            bar.set_message(message());
+        }
+    }
+
+    /// Writes a line to standard error, above the bar.
+    pub(super) fn tell(&self, line: &str) {
+        // Where nobody can read it, the transfer goes on all the same.
+        let write = || drop(writeln!(stderr(), "{line}"));
+        match &self.0 {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The progress of a command that works in steps. The bar is removed when this is dropped.
+pub(super) struct StepProgress(Option<ProgressBar>);
+
+impl StepProgress {
     pub(super) fn new() -> Self {
         Self(stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
@@ -40,7 +105,7 @@ impl Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for StepProgress {
     fn drop(&mut self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();

@@ -5,7 +5,7 @@ use std::io::{self, stdout, IsTerminal, Write};
 use clap::ValueEnum;
 use rustix::termios::tcgetwinsize;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

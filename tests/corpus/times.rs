@@ -1,7 +1,7 @@
 //! Times in lines of log files: whatever a line is, what is found is a timestamp that an event may have, and
 //! colours and blanks around the line change nothing.
 
-use logagg::cli::ship::times::{in_line, in_value};
+use logagg::cli::client::ship::times::{in_line, in_value};
 use logagg::event::timestamp_is_valid;
 
 const NOW: &str = "2026-11-30T12:00:00Z";

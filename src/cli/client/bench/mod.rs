@@ -1,0 +1,186 @@
+//! `bench`: a load on a server, and how fast it was answered.
+
+mod report;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+
+use super::connect::{interrupt, token_failure};
+use crate::cli::failure::Failure;
+use crate::cli::numbers::{share, within, Share};
+use crate::cli::progress::TransferProgress;
+use crate::cli::terminal::print;
+use crate::client::load::events::{EventStream, IdOrder, Repeats};
+use crate::client::load::request::{payload, Publication, Template};
+use crate::client::load::{Checks, Generator, Outcome, Plan, Stop, Traffic};
+use crate::client::{time, Client, ClientArgs, GiveUp, Interrupt};
+use crate::limits;
+use report::Report;
+
+/// Send as many events as a server takes, and measure it
+///
+/// One thread keeps many connections busy, each with one request at a time. What is measured is from here, so
+/// a generator on the server's own machine takes processor time from it. The exit code is 1 where a request
+/// failed, or where the answers do not count each event once. The events stay on the server.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Connections at the same time
+    #[arg(long, value_name = "NUMBER", default_value = "64")]
+    #[arg(value_parser = within(1..=limits::LOAD_MAX_CONNECTIONS))]
+    connections: usize,
+
+    /// How long to send
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    duration: Duration,
+
+    /// Events in one request
+    #[arg(long, value_name = "EVENTS", default_value = "1")]
+    #[arg(value_parser = within(1..=limits::RING_CAPACITY_MAX))]
+    batch: usize,
+
+    /// How many events repeat one of the last few thousand, as 0.3 or 30%
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    duplicates: Share,
+
+    /// Topics that the events are spread over
+    #[arg(long, value_name = "NUMBER", default_value = "5")]
+    #[arg(value_parser = within(1..=limits::LOAD_MAX_TOPICS))]
+    topics: usize,
+
+    /// Size of each event's payload
+    #[arg(long, value_name = "BYTES", default_value = "150")]
+    #[arg(value_parser = within(2..=limits::LOAD_MAX_PAYLOAD_BYTES))]
+    payload: usize,
+
+    /// How event ids follow each other
+    #[arg(long, value_name = "ORDER", default_value = "random")]
+    order: Order,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// Like UUIDs of version 4
+    Random,
+    /// Each greater than the one before
+    Ordered,
+}
+
+/// Sends, measures, and prints the result, also where it is cut off.
+pub(crate) fn run(arguments: BenchArgs) -> Result<(), Failure> {
+    let interrupt = interrupt()?;
+    let traffic = traffic(&arguments)?;
+    // Says in a sentence what is wrong where there is no server.
+    let give_up = GiveUp::After(Duration::ZERO);
+    let client = Client::new(&arguments.client, give_up, Arc::clone(&interrupt));
+    let client = client.map_err(Failure::Setting)?;
+    client.persist(|| client.get("/health"))?;
+
+    let outcome = send(&arguments, traffic, &interrupt)?;
+    let report = Report::new(&arguments, &outcome);
+    let text = match arguments.json {
+        true => report.json(),
+        false => report.text(),
+    };
+    print(text.as_bytes())?;
+    interrupt.check()?;
+    match outcome.first_error {
+        None => Ok(()),
+        Some(error) => Err(Failure::Failed(format!("the first error: {error}"))),
+    }
+}
+
+/// What is to be sent.
+fn traffic(arguments: &BenchArgs) -> Result<Traffic, Failure> {
+    let endpoint = arguments.client.server.endpoint();
+    let endpoint = endpoint.map_err(Failure::Setting)?;
+    let token = arguments
+        .client
+        .token()
+        .map_err(|sentence| token_failure(&arguments.client, &sentence))?;
+    let headers = token.map_or_else(String::new, |token| {
+        format!("Authorization: Bearer {token}\r\n")
+    });
+    let event_bytes = arguments.payload as u64 + limits::LOAD_EVENT_BYTES;
+    let bytes = (arguments.connections * arguments.batch) as u64 * event_bytes;
+    if bytes > limits::LOAD_MAX_BYTES {
+        let most = limits::LOAD_MAX_BYTES;
+        return Err(Failure::Setting(format!(
+            "--connections, --batch and --payload come to {bytes} bytes; at most {most} are sent at a time"
+        )));
+    }
+    let (order, per_mille) = (arguments.order.of_ids(), arguments.duplicates.0);
+    let repeats = Repeats::Near { per_mille };
+    Ok(Traffic {
+        template: Template::publish(&Publication {
+            target: &format!("{}/publish", endpoint.path),
+            host: &endpoint.host,
+            headers: &headers,
+            batch: arguments.batch,
+            topics: arguments.topics as u64,
+            payload: &payload(arguments.payload),
+        }),
+        stream: EventStream::new(order, repeats, arguments.topics as u64, seed()),
+    })
+}
+
+fn send(
+    arguments: &BenchArgs,
+    mut traffic: Traffic,
+    interrupt: &Interrupt,
+) -> Result<Outcome, Failure> {
+    let endpoint = arguments.client.server.endpoint();
+    let plan = Plan {
+        address: endpoint.map_err(Failure::Setting)?.address,
+        connections: arguments.connections,
+        warm_up: Duration::ZERO,
+        stop: Stop::After(arguments.duration),
+        pace: None,
+        checks: Checks::StatusAndCounts,
+    };
+    let failed = |error: std::io::Error| {
+        let server = &arguments.client.server;
+        Failure::Failed(format!("cannot keep connections to {server}: {error}"))
+    };
+    let generator = Generator::open(&plan, &traffic).map_err(failed)?;
+    let progress = TransferProgress::of_numbers(arguments.duration.as_secs().max(1));
+    let outcome = generator.run(&mut traffic, &mut |outcome, elapsed| {
+        progress.show(elapsed.as_secs(), || {
+            let rate = outcome.accepted as f64 / elapsed.as_secs_f64();
+            format!("{rate:.0} new events/s, errors {}", outcome.errors)
+        });
+        interrupt.check().is_ok()
+    });
+    progress.end();
+    outcome.map_err(failed)
+}
+
+impl Order {
+    fn of_ids(self) -> IdOrder {
+        match self {
+            Order::Random => IdOrder::Random,
+            Order::Ordered => IdOrder::Ordered,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Order::Random => "random",
+            Order::Ordered => "ordered",
+        }
+    }
+}
+
+/// A number that no earlier run had, and that grows, as ordered ids shall: nanoseconds since 1970.
+fn seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos() as u64)
+}

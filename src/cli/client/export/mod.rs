@@ -1,0 +1,164 @@
+//! `export`: the events of a server as NDJSON.
+
+mod file;
+
+use std::fs::File;
+use std::io::{self, stdout, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use file::ExportFile;
+
+use super::connect::client_of;
+use super::tail::gap;
+use crate::cli::failure::Failure;
+use crate::cli::progress::TransferProgress;
+use crate::cli::terminal::cannot_write;
+use crate::client::{Client, ClientArgs, GiveUp, Head, Item, Subscription};
+use crate::limits::CLIENT_BUFFER_BYTES;
+
+/// How long it goes on without a server where the arguments do not say.
+const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
+
+/// Write the events of a server as NDJSON, one JSON object a line
+///
+/// Writes what is stored when it begins, in the order of the seqs. Goes on by itself after a lost
+/// connection. `logagg import` reads what it wrote.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Topic to export; with * at the end all that begin so; may be repeated; none means all
+    #[arg(long, value_name = "TOPIC")]
+    topic: Vec<String>,
+
+    /// Begin after this seq
+    #[arg(long, value_name = "SEQ", default_value = "0")]
+    after: u64,
+
+    /// File to write, in place of standard output, which is - here; it must not exist
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Go on after the last event of a file that an export has begun
+    ///
+    /// Only where the server has this event: else the file is of another database, and stays as it is.
+    #[arg(long, requires = "output")]
+    resume: bool,
+
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// Exports, and says how much.
+pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
+    let mut client = client_of(&arguments.client, GIVE_UP)?;
+    let file = match output_path(&arguments)? {
+        None => None,
+        Some(path) => Some(ExportFile::open(path, arguments.resume)?),
+    };
+    let head = Head::look(&client)?;
+    let (mut sink, after) = match file {
+        None => {
+            let out = BufWriter::with_capacity(CLIENT_BUFFER_BYTES, stdout().lock());
+            (Sink::Standard(out), arguments.after)
+        }
+        Some(file) => {
+            file.check_history(&client, &head)?;
+            let (out, path, after) = file.begin(&head, arguments.after)?;
+            (Sink::File(out, path), after)
+        }
+    };
+    // A bar would stand between the lines.
+    let progress = match matches!(sink, Sink::Standard(_)) && stdout().is_terminal() {
+        true => TransferProgress::none(),
+        false => TransferProgress::of_numbers(head.last_seq.saturating_sub(after)),
+    };
+    let beside = progress.clone();
+    client.tell_with(move |sentence| beside.tell(&format!("logagg: {sentence}")));
+    let subscription = Subscription::new(&client, &arguments.topic, after, false);
+    let mut subscription = subscription.of_database(head.database_id);
+    let mut events = 0;
+    let copied = copy(&client, &mut subscription, &mut sink, &mut events, |seq| {
+        progress.show(seq - after, String::new);
+    });
+    // What has come is written also where the rest has not.
+    let finished = sink.finish();
+    progress.end();
+    let seq = subscription.after();
+    client.tell(&format!("{events} events exported, up to seq {seq}"));
+    if let (true, Some(path)) = (copied.is_err(), output_path(&arguments)?) {
+        client.tell(&format!("--resume goes on with {}", path.display()));
+    }
+    copied.and(finished)
+}
+
+/// The file to write; none for standard output.
+fn output_path(arguments: &ExportArgs) -> Result<Option<&Path>, Failure> {
+    let path = arguments.output.as_deref();
+    let path = path.filter(|path| path.as_os_str() != "-");
+    if path.is_none() && arguments.resume {
+        let sentence = "--resume needs a file to go on with, not standard output";
+        return Err(Failure::Setting(sentence.to_owned()));
+    }
+    Ok(path)
+}
+
+fn copy(
+    client: &Client,
+    subscription: &mut Subscription,
+    sink: &mut Sink,
+    events: &mut u64,
+    show: impl Fn(u64),
+) -> Result<(), Failure> {
+    while subscription.wait()? {
+        while let Some(item) = subscription.take()? {
+            match item {
+                Item::Event { line, .. } => {
+                    sink.line(line)?;
+                    *events += 1;
+                }
+                Item::Gap { from, to } => client.tell(&gap(from, to)),
+                Item::Reset(reset) => {
+                    return Err(Failure::Failed(format!("the export cannot go on: {reset}")));
+                }
+            }
+        }
+        show(subscription.after());
+    }
+    Ok(())
+}
+
+/// Where the lines go.
+enum Sink {
+    Standard(BufWriter<io::StdoutLock<'static>>),
+    File(BufWriter<File>, PathBuf),
+}
+
+impl Sink {
+    fn line(&mut self, line: &[u8]) -> Result<(), Failure> {
+        match self {
+            Sink::Standard(out) => write_line(out, line).map_err(cannot_write),
+            Sink::File(out, path) => {
+                write_line(out, line).map_err(|error| file::cannot_write(path, &error))
+            }
+        }
+    }
+
+    /// Hands all to the disk.
+    fn finish(self) -> Result<(), Failure> {
+        match self {
+            Sink::Standard(mut out) => out.flush().map_err(cannot_write),
+            Sink::File(out, path) => {
+                let file = out.into_inner().map_err(io::IntoInnerError::into_error);
+                let synced = file.and_then(|file| file.sync_all());
+                synced.map_err(|error| file::cannot_write(&path, &error))
+            }
+        }
+    }
+}
+
+fn write_line(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
+    out.write_all(line)?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,350 @@
+//! `tail`: shows events as they come.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, BuildHasherDefault};
+use std::io::{self, stdout, BufWriter, IsTerminal, StdoutLock, Write};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use siphasher::sip::SipHasher13;
+
+use super::connect::client_of;
+use crate::cli::failure::Failure;
+use crate::cli::terminal::{cannot_write, Colour};
+use crate::client::{
+    percent_encoded, Client, ClientArgs, Error, GiveUp, Head, Item, Origin, Reset, Subscription,
+};
+use crate::limits::PAGE_MAX_EVENTS;
+use crate::text::escaped;
+
+/// Show the newest events and follow those to come
+///
+/// Goes on by itself after a lost connection; no event is left out and none is shown twice. Where the server
+/// has another database then, as after a restore, it says so and goes on with the first event that differs, or
+/// begins again where the two are not known to have anything in common.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// Topics to show; with * at the end all that begin so; none means all
+    #[arg(value_name = "TOPIC")]
+    topics: Vec<String>,
+
+    /// Newest events to begin with
+    #[arg(short, long, value_name = "EVENTS", default_value = "10")]
+    number: usize,
+
+    /// Begin at this seq, or at start, or now, in place of the newest events
+    #[arg(long, value_name = "SEQ|start|now", conflicts_with = "number")]
+    from: Option<Begin>,
+
+    /// End when what is stored has been shown
+    #[arg(long)]
+    no_follow: bool,
+
+    /// Print each event as the server sends it, one JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Colour,
+
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+/// Before beginning again: a name that stands for several servers could otherwise keep it busy.
+const BEGIN_AGAIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    Start,
+    Now,
+    Seq(u64),
+}
+
+impl FromStr for Begin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Begin, String> {
+        match text {
+            "start" => Ok(Begin::Start),
+            "now" => Ok(Begin::Now),
+            _ => match text.parse() {
+                Ok(seq) => Ok(Begin::Seq(seq)),
+                Err(_) => Err("neither a seq nor start nor now".to_owned()),
+            },
+        }
+    }
+}
+
+/// Shows events until there are no more to show, standard output has no reader, or a signal comes.
+pub(crate) fn run(arguments: TailArgs) -> Result<(), Failure> {
+    let follows = !arguments.no_follow;
+    match show(arguments) {
+        // Nothing else ends one that follows, so its reader has had what it wanted.
+        Err(Failure::ReaderGone) if follows => Ok(()),
+        result => result,
+    }
+}
+
+fn show(arguments: TailArgs) -> Result<(), Failure> {
+    let client = client_of(&arguments.client, GiveUp::Never)?;
+    client.interrupt().watch_output();
+    let printer = Printer {
+        out: BufWriter::new(stdout().lock()),
+        form: match arguments.json {
+            true if stdout().is_terminal() => Form::EscapedJson,
+            true => Form::Json,
+            false => Form::Text {
+                is_coloured: arguments.color.is_wanted(),
+            },
+        },
+    };
+    let mut tail = Tail {
+        client: &client,
+        arguments: &arguments,
+        printer,
+        origin: None,
+    };
+    let mut begun = tail.begin(u64::MAX)?;
+    while let Some(after) = begun {
+        let subscription =
+            Subscription::new(&client, &arguments.topics, after, !arguments.no_follow);
+        begun = tail.follow(subscription)?;
+    }
+    Ok(())
+}
+
+struct Tail<'a> {
+    client: &'a Client,
+    arguments: &'a TailArgs,
+    printer: Printer,
+    /// What the database was restored from that has been looked at last.
+    origin: Option<Origin>,
+}
+
+impl Tail<'_> {
+    /// Shows the newest events, where they are wanted. Returns the seq after which to go on; none where
+    /// there is nothing to go on with. A seq that was named is no greater than `last_seq`.
+    fn begin(&mut self, last_seq: u64) -> Result<Option<u64>, Failure> {
+        match self.arguments.from {
+            Some(Begin::Start) => Ok(Some(0)),
+            Some(Begin::Now) => Ok(Some(self.look()?.last_seq)),
+            Some(Begin::Seq(seq)) => Ok(Some(seq.saturating_sub(1).min(last_seq))),
+            None => {
+                // Asked before the page: what comes between the two belongs to what follows.
+                let mut after = self.look()?.last_seq;
+                let TailArgs { topics, number, .. } = self.arguments;
+                for event in &newest(self.client, topics, *number)? {
+                    after = self.printer.event(event.get().as_bytes())?;
+                }
+                self.printer.flush()?;
+                Ok(Some(after).filter(|_| !self.arguments.no_follow))
+            }
+        }
+    }
+
+    fn look(&mut self) -> Result<Head, Error> {
+        let head = Head::look(self.client)?;
+        self.origin.clone_from(&head.restored_from);
+        Ok(head)
+    }
+
+    /// Shows what comes. Returns the seq after which to go on where the server has another history.
+    fn follow(&mut self, mut subscription: Subscription) -> Result<Option<u64>, Failure> {
+        while subscription.wait()? {
+            while let Some(item) = subscription.take()? {
+                match item {
+                    Item::Event { line, .. } => drop(self.printer.event(line)?),
+                    Item::Gap { from, to } => self.client.tell(&gap(from, to)),
+                    Item::Reset(reset) => {
+                        self.printer.flush()?;
+                        let (after, id) = (subscription.after(), subscription.database_id());
+                        return self.begin_again(&reset, after, id);
+                    }
+                }
+            }
+            self.printer.flush()?;
+        }
+        Ok(None)
+    }
+
+    /// Says what has happened, and finds out where to go on: after the last event that is in both
+    /// histories, or where it began.
+    fn begin_again(
+        &mut self,
+        reset: &Reset,
+        after: u64,
+        database_id: Option<&str>,
+    ) -> Result<Option<u64>, Failure> {
+        let origin = self.origin.take();
+        let head = self.look()?;
+        let shared = database_id.and_then(|id| head.shares(id, origin.as_ref()));
+        // A database with the same id is a copy that was put back, and nothing says of which moment.
+        let shared = shared.filter(|_| head.database_id.as_deref() != database_id);
+        if let Some(shared) = shared {
+            let after = after.min(shared).min(head.last_seq);
+            let what =
+                format!("up to seq {shared} it has the same events; going on after seq {after}");
+            self.client.tell(&format!("{reset}; {what}"));
+            return Ok(Some(after));
+        }
+        self.client.tell(&format!("{reset}; beginning again"));
+        self.client.interrupt().sleep(BEGIN_AGAIN_PAUSE)?;
+        self.begin(head.last_seq)
+    }
+}
+
+/// The sentence for events that cannot be shown any more.
+pub(crate) fn gap(from: u64, to: u64) -> String {
+    format!("the events from seq {from} to {to} have been removed by the server")
+}
+
+/// The newest events, the oldest of them first.
+fn newest(
+    client: &Client,
+    topics: &[String],
+    number: usize,
+) -> Result<VecDeque<Box<RawValue>>, Error> {
+    #[derive(Deserialize)]
+    struct Page {
+        events: Vec<Box<RawValue>>,
+        next: Option<String>,
+    }
+    let mut events = VecDeque::new();
+    let mut target = format!("/events?limit={}", number.clamp(1, PAGE_MAX_EVENTS));
+    for topic in topics {
+        target += "&topic=";
+        target += &percent_encoded(topic);
+    }
+    while events.len() < number {
+        let page: Page = client.persist(|| client.json(&target))?;
+        for event in page.events {
+            if events.len() < number {
+                events.push_front(event);
+            }
+        }
+        match page.next {
+            Some(next) if next.starts_with('/') => target = next,
+            _ => break,
+        }
+    }
+    Ok(events)
+}
+
+/// How an event is shown.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Json,
+    /// JSON in which nothing can drive a terminal.
+    EscapedJson,
+    Text {
+        is_coloured: bool,
+    },
+}
+
+/// An event as the server sends it.
+#[derive(Deserialize)]
+struct Event<'a> {
+    seq: u64,
+    topic: String,
+    event_id: String,
+    timestamp: String,
+    source: String,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+struct Printer {
+    out: BufWriter<StdoutLock<'static>>,
+    form: Form,
+}
+
+impl Printer {
+    /// Prints an event and returns its seq.
+    fn event(&mut self, line: &[u8]) -> Result<u64, Failure> {
+        let event: Event = serde_json::from_slice(line).map_err(|error| {
+            Failure::Failed(format!("the server sent an event that is none: {error}"))
+        })?;
+        let result = match self.form {
+            Form::Json => self.out.write_all(line),
+            Form::EscapedJson => {
+                let text = String::from_utf8_lossy(line);
+                self.out.write_all(escaped(&text).as_bytes())
+            }
+            Form::Text { is_coloured } => write_text(&mut self.out, &event, is_coloured),
+        };
+        let result = result.and_then(|()| self.out.write_all(b"\n"));
+        result.map_err(cannot_write)?;
+        Ok(event.seq)
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(cannot_write)
+    }
+}
+
+/// Writes time, topic, source, id and payload, without a line end.
+fn write_text(out: &mut impl Write, event: &Event, is_coloured: bool) -> io::Result<()> {
+    let [topic, event_id, timestamp, source, payload] = [
+        &event.topic,
+        &event.event_id,
+        &event.timestamp,
+        &event.source,
+        event.payload.get(),
+    ]
+    .map(escaped);
+    if !is_coloured {
+        return write!(out, "{timestamp}  {topic}  {source}  {event_id}  {payload}");
+    }
+    // The bright colours but black and white; the same topic always has the same.
+    let hash = BuildHasherDefault::<SipHasher13>::default().hash_one(&event.topic);
+    let colour = 91 + hash % 6;
+    write!(
+        out,
+        "\x1b[2m{timestamp}\x1b[0m  \x1b[{colour}m{topic}\x1b[0m  \x1b[1m{source}\x1b[0m  \
+         \x1b[2m{event_id}\x1b[0m  {payload}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(line: &str, is_coloured: bool) -> String {
+        let event: Event = serde_json::from_str(line).unwrap();
+        let mut out = Vec::new();
+        write_text(&mut out, &event, is_coloured).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_that_drives_no_terminal() {
+        let line = concat!(
+            "{\"seq\":1,\"topic\":\"a\u{9b}2J\",\"event_id\":\"\\u001b[2J\",\"timestamp\":\"2026-01-02\",",
+            "\"source\":\"s\u{202e}\",\"payload\":{\"x\":\"\u{7f}\\n\"},\"processed_at\":\"\"}"
+        );
+        let plain = "2026-01-02  a\\u009b2J  s\\u202e  \\u001b[2J  {\"x\":\"\\u007f\\n\"}";
+        assert_eq!(text(line, false), plain);
+        let coloured = text(line, true);
+        assert!(
+            coloured.starts_with("\x1b[2m2026-01-02\x1b[0m  \x1b[9"),
+            "{coloured:?}"
+        );
+        assert_eq!(coloured.matches('\x1b').count(), 8);
+    }
+
+    #[test]
+    fn it_begins_where_it_is_told_to() {
+        assert_eq!("start".parse(), Ok(Begin::Start));
+        assert_eq!("now".parse(), Ok(Begin::Now));
+        assert_eq!("7".parse(), Ok(Begin::Seq(7)));
+        for text in ["", "-1", "end", "7 "] {
+            assert!(text.parse::<Begin>().is_err(), "{text}");
+        }
+    }
+}
