@@ -9,7 +9,7 @@ use crate::text::escaped;
 
 /// Why a command could not do what it was asked to: one sentence.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The value of an argument or a variable is wrong, which showed only when it was used.
     Setting(String),
     /// Anything else.

@@ -20,11 +20,11 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use client::bench::{self, BenchArgs};
+use client::bench::{self, arguments::BenchArgs};
 use client::export::{self, ExportArgs};
 use client::import::{self, ImportArgs};
 use client::publish::{self, PublishArgs};
-use client::ship::{self, ShipArgs};
+use client::ship::{self, arguments::ShipArgs};
 use client::simulate::{self, SimulateArgs};
 use client::stats::{self, StatsArgs};
 use client::tail::{self, TailArgs};
@@ -134,7 +134,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Command, Refusal> {
 
 /// The command line; help names the variables and does not show what they hold.
 fn command_line() -> clap::Command {
-    Cli::command_line().mut_subcommands(|subcommand| {
+    Cli::command().mut_subcommands(|subcommand| {
         subcommand.mut_args(|argument| origin::with_hyphens(argument.hide_env_values(true)))
     })
 }

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Client, Error};
+use super::error::Error;
+use super::http::Client;
 use crate::text::escaped;
 
 /// What `GET /stats` says of the seqs of a server.

@@ -3,7 +3,8 @@
 
 use serde::Deserialize;
 
-use super::{Client, Error, Fault};
+use super::error::{Error, Fault};
+use super::http::Client;
 
 /// Events as they are sent: one a line.
 #[derive(Debug, Default)]

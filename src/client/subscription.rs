@@ -3,7 +3,10 @@
 
 use serde::Deserialize;
 
-use super::{Client, Error, Patience, Reset, Stream};
+use super::backoff::Patience;
+use super::error::Error;
+use super::history::Reset;
+use super::http::{Client, Stream};
 use crate::limits::{CLIENT_BUFFER_BYTES, CLIENT_LINE_MAX_BYTES};
 
 /// What a subscription brings.

@@ -5,8 +5,7 @@ use super::source::{is_word, none, rust_files, words, Source};
 const FUNCTION_MAX_LINES: usize = 70;
 
 /// Functions that are still longer. The list only gets shorter.
-const LONGER: [&str; 5] = [
-    "src/client/load/engine.rs: run",
+const LONGER: [&str; 4] = [
     "src/net/serve.rs: serve",
     "src/store/offline/check/mod.rs: check_all",
     "src/store/index/build.rs: write_next_page",

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use super::connection::Connection;
-use super::{Checks, Outcome, Plan, Stop, Traffic};
+use super::outcome::Outcome;
+use super::plan::{Checks, Plan, Stop, Traffic};
 
 /// How long requests that are under way at the end may take.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -65,47 +66,24 @@ impl<'a> Generator<'a> {
         traffic: &mut Traffic,
         goes_on: &mut dyn FnMut(&Outcome, Duration) -> bool,
     ) -> io::Result<Outcome> {
-        let plan = self.plan;
         traffic.stream.begin_run();
         let distinct_before = traffic.stream.distinct();
         let start = Instant::now();
-        let mut run = Run {
-            plan,
-            traffic,
-            connections: self.connections,
-            free: Vec::with_capacity(plan.connections),
-            under_way: 0,
-            measure_from: start + plan.warm_up,
-            end: match plan.stop {
-                Stop::After(duration) => Some(start + plan.warm_up + duration),
-                Stop::Requests(_) => None,
-            },
-            is_stopped: false,
-            next_due: start,
-            outcome: self.outcome,
-        };
-        run.free.extend(0..plan.connections);
+        let mut run = Run::begin(self.plan, traffic, self.connections, self.outcome, start);
         run.send_due(start);
         let mut events = Events::with_capacity(1024);
         let mut last_answers = (0, start);
-        let mut last_look = start;
+        let mut shown_at = start;
         let mut now = start;
         while run.goes_on(now) {
             match self.poll.poll(&mut events, Some(run.nap(now))) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
                 result => result?,
             }
-            for event in &events {
-                if event.is_writable() {
-                    run.write_on(event.token().0);
-                }
-                if event.is_readable() {
-                    run.read_on(event.token().0);
-                }
-            }
+            run.take(&events);
             now = Instant::now();
-            if now - last_look >= NAP && !run.is_stopped {
-                last_look = now;
+            if now - shown_at >= NAP && !run.is_stopped {
+                shown_at = now;
                 if !goes_on(&run.outcome, now - start) {
                     run.is_stopped = true;
                     run.end = Some(now);
@@ -115,23 +93,11 @@ impl<'a> Generator<'a> {
             if run.outcome.answers != last_answers.0 || run.under_way == 0 {
                 last_answers = (run.outcome.answers, now);
             } else if now - last_answers.1 > DRAIN {
-                let unanswered = run.under_way;
-                run.outcome
-                    .add_errors(unanswered, || format!("no answer in {} s", DRAIN.as_secs()));
+                run.give_up_all();
                 break;
             }
         }
-
-        let end = run.end.map_or(now, |end| end.min(now));
-        let mut outcome = run.outcome;
-        outcome.elapsed = end.saturating_duration_since(run.measure_from);
-        // Where an error is known already, the counts do not add up because of it.
-        let has_counts = plan.checks == Checks::StatusAndCounts && outcome.errors == 0;
-        if has_counts && traffic.template.events() > 0 {
-            let distinct = traffic.stream.distinct() - distinct_before;
-            outcome.check_counts(distinct, traffic.template.events());
-        }
-        Ok(outcome)
+        Ok(run.finish(now, distinct_before))
     }
 }
 
@@ -153,7 +119,46 @@ struct Run<'a> {
     outcome: Outcome,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn begin(
+        plan: &'a Plan,
+        traffic: &'a mut Traffic,
+        connections: Vec<Option<Connection>>,
+        outcome: Outcome,
+        start: Instant,
+    ) -> Run<'a> {
+        Run {
+            plan,
+            traffic,
+            free: (0..connections.len()).collect(),
+            connections,
+            under_way: 0,
+            measure_from: start + plan.warm_up,
+            end: match plan.stop {
+                Stop::After(duration) => Some(start + plan.warm_up + duration),
+                Stop::Requests(_) => None,
+            },
+            is_stopped: false,
+            next_due: start,
+            outcome,
+        }
+    }
+
+    /// What was measured until `now`. `distinct_before` is the number of different events that were made
+    /// before this run.
+    fn finish(self, now: Instant, distinct_before: u64) -> Outcome {
+        let end = self.end.map_or(now, |end| end.min(now));
+        let mut outcome = self.outcome;
+        outcome.elapsed = end.saturating_duration_since(self.measure_from);
+        // After an error the counts cannot add up.
+        let has_counts = self.plan.checks == Checks::StatusAndCounts && outcome.errors == 0;
+        if has_counts && self.traffic.template.events() > 0 {
+            let distinct = self.traffic.stream.distinct() - distinct_before;
+            outcome.check_counts(distinct, self.traffic.template.events());
+        }
+        outcome
+    }
+
     /// Whether no further request is to be sent.
     fn is_over(&self, now: Instant) -> bool {
         let is_spent = match self.plan.stop {
@@ -207,6 +212,18 @@ impl Run<'_> {
         }
     }
 
+    /// Writes and reads where the poll says that it is possible.
+    fn take(&mut self, events: &Events) {
+        for event in events {
+            if event.is_writable() {
+                self.write_on(event.token().0);
+            }
+            if event.is_readable() {
+                self.read_on(event.token().0);
+            }
+        }
+    }
+
     fn write_on(&mut self, index: usize) {
         let Some(connection) = &mut self.connections[index] else {
             return;
@@ -248,6 +265,12 @@ impl Run<'_> {
         }
         self.free.push(index);
         self.send_due(now);
+    }
+
+    /// Counts the requests that are under way as errors.
+    fn give_up_all(&mut self) {
+        let reason = || format!("no answer in {} s", DRAIN.as_secs());
+        self.outcome.add_errors(self.under_way, reason);
     }
 
     /// Counts a failed connection as an error and closes it. It is not replaced: a server that

@@ -1,78 +1,22 @@
 //! `bench`: a load on a server, and how fast it was answered.
 
+pub(crate) mod arguments;
 mod report;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::{Args, ValueEnum};
-
 use super::connect::{interrupt, token_failure};
 use crate::cli::failure::Failure;
-use crate::cli::numbers::{share, within, Share};
 use crate::cli::progress::TransferProgress;
 use crate::cli::terminal::print;
 use crate::client::load::events::{EventStream, IdOrder, Repeats};
 use crate::client::load::request::{payload, Publication, Template};
 use crate::client::load::{Checks, Generator, Outcome, Plan, Stop, Traffic};
-use crate::client::{time, Client, ClientArgs, GiveUp, Interrupt};
+use crate::client::{Client, GiveUp, Interrupt};
 use crate::limits;
+use arguments::{BenchArgs, Order};
 use report::Report;
-
-/// Send as many events as a server takes, and measure it
-///
-/// One thread keeps many connections busy, each with one request at a time. What is measured is from here, so
-/// a generator on the server's own machine takes processor time from it. The exit code is 1 where a request
-/// failed, or where the answers do not count each event once. The events stay on the server.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// Connections at the same time
-    #[arg(long, value_name = "NUMBER", default_value = "64")]
-    #[arg(value_parser = within(1..=limits::LOAD_MAX_CONNECTIONS))]
-    connections: usize,
-
-    /// How long to send
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
-    duration: Duration,
-
-    /// Events in one request
-    #[arg(long, value_name = "EVENTS", default_value = "1")]
-    #[arg(value_parser = within(1..=limits::RING_CAPACITY_MAX))]
-    batch: usize,
-
-    /// How many events repeat one of the last few thousand, as 0.3 or 30%
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
-    duplicates: Share,
-
-    /// Topics that the events are spread over
-    #[arg(long, value_name = "NUMBER", default_value = "5")]
-    #[arg(value_parser = within(1..=limits::LOAD_MAX_TOPICS))]
-    topics: usize,
-
-    /// Size of each event's payload
-    #[arg(long, value_name = "BYTES", default_value = "150")]
-    #[arg(value_parser = within(2..=limits::LOAD_MAX_PAYLOAD_BYTES))]
-    payload: usize,
-
-    /// How event ids follow each other
-    #[arg(long, value_name = "ORDER", default_value = "random")]
-    order: Order,
-
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
-
-    #[command(flatten)]
-    client: ClientArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Order {
-    /// Like UUIDs of version 4
-    Random,
-    /// Each greater than the one before
-    Ordered,
-}
 
 /// Sends, measures, and prints the result, also where it is cut off.
 pub(crate) fn run(arguments: BenchArgs) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hdrhistogram::Histogram;
 use serde_json::{json, Map, Value};
 
-use super::BenchArgs;
+use super::arguments::BenchArgs;
 use crate::cli::terminal::{grouped, width};
 use crate::client::load::Outcome;
 use crate::text::escaped;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::follow::Follower;
+use super::follower::Follower;
 use crate::client::Client;
 use crate::limits::SHIP_DATABASE_MS;
 use crate::text::escaped;

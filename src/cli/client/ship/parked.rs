@@ -1,27 +1,25 @@
 //! Files that were rotated away and read to their ends. They are closed, and looked at by their names as long as
 //! they lie there: some writers go on with them for a while.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use super::folders::{open, Sibling};
-use super::follow::{Around, Follower};
+use super::folders::open;
 use super::mark::Identity;
 use super::state::Entry;
-use super::tracked::Tracked;
-use crate::limits::{SHIP_FILES_MAX, SHIP_PARKED_MAX, SHIP_PARKED_MS};
+use crate::limits::SHIP_PARKED_MAX;
 
 /// The files of one log file, those that were closed last at the end.
 #[derive(Default)]
 pub(super) struct Parked {
-    files: Vec<Closed>,
-    looked_at: Option<Instant>,
+    pub files: Vec<Closed>,
+    pub looked_at: Option<Instant>,
 }
 
-struct Closed {
-    entry: Entry,
+pub(super) struct Closed {
+    pub entry: Entry,
     length: u64,
     modified: Option<SystemTime>,
 }
@@ -65,7 +63,7 @@ impl Parked {
 
 impl Closed {
     /// Opens it if it still lies where it was.
-    fn open(&self) -> io::Result<(File, Metadata)> {
+    pub(super) fn open(&self) -> io::Result<(File, Metadata)> {
         let (file, about) = open(Path::new(self.entry.path.as_deref().unwrap_or_default()))?;
         match Identity::of(&about) == self.entry.identity {
             true => Ok((file, about)),
@@ -73,85 +71,7 @@ impl Closed {
         }
     }
 
-    fn is_as_it_was(&self, about: &Metadata) -> bool {
+    pub(super) fn is_as_it_was(&self, about: &Metadata) -> bool {
         (self.length, self.modified) == (about.len(), about.modified().ok())
-    }
-}
-
-impl Follower {
-    /// Opens the files again that have changed, and forgets those that are gone. `beside` is what lies beside
-    /// the log file, where that has changed.
-    pub(super) fn look_at_parked(
-        &mut self,
-        beside: Option<&[Sibling]>,
-        around: &mut Around,
-    ) -> io::Result<()> {
-        if let Some(beside) = beside {
-            self.find_names(beside);
-        }
-        let pause = Duration::from_millis(SHIP_PARKED_MS);
-        let looked_at = self.parked.looked_at;
-        if looked_at.is_some_and(|at| at.elapsed() < pause) || self.parked.files.is_empty() {
-            return Ok(());
-        }
-        self.parked.looked_at = Some(Instant::now());
-        let mut index = 0;
-        while index < self.parked.files.len() {
-            let closed = &self.parked.files[index];
-            let path = closed.entry.path.as_deref().unwrap_or_default();
-            match fs::metadata(path) {
-                Ok(about) if Identity::of(&about) == closed.entry.identity => {
-                    if closed.is_as_it_was(&about) || self.files.len() >= SHIP_FILES_MAX {
-                        index += 1;
-                    } else {
-                        self.reopen(index)?;
-                    }
-                }
-                Err(error) if error.kind() != io::ErrorKind::NotFound => index += 1,
-                _ => {
-                    let identity = closed.entry.identity;
-                    let beside = self.siblings(around, true);
-                    self.find_names(&beside);
-                    if !beside.iter().any(|sibling| sibling.identity == identity) {
-                        self.parked.files.remove(index);
-                    } else {
-                        index += 1;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens a file again that was closed, if it is one; false where it is not.
-    pub(super) fn revive(&mut self, identity: Identity) -> io::Result<bool> {
-        let mut entries = self.parked.entries();
-        let Some(index) = entries.position(|entry| entry.identity == identity) else {
-            return Ok(false);
-        };
-        drop(entries);
-        let closed = self.parked.files.remove(index);
-        let (file, _) = open(self.path())?;
-        self.reopened(file, closed.entry);
-        Ok(true)
-    }
-
-    fn reopen(&mut self, index: usize) -> io::Result<()> {
-        let (file, _) = self.parked.files[index].open()?;
-        let closed = self.parked.files.remove(index);
-        self.reopened(file, closed.entry);
-        Ok(())
-    }
-
-    pub(super) fn reopened(&mut self, file: File, mut entry: Entry) {
-        entry.is_done = false;
-        let tracked = Tracked::new(file, entry, false, SystemTime::now());
-        self.files.insert(0, tracked);
-    }
-
-    /// The files that were closed, opened for a moment.
-    pub(super) fn parked_files(&self) -> impl Iterator<Item = File> + '_ {
-        let files = self.parked.files.iter();
-        files.filter_map(|closed| closed.open().ok().map(|(file, _)| file))
     }
 }

@@ -7,25 +7,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::fs;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use glob::{MatchOptions, Pattern};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-use super::folders::{open, place};
-use super::follow::{Around, Follower};
-use super::mark::Identity;
+use super::arguments::ShipArgs;
 use super::names;
 use super::state::{Memory, State};
-use super::{needed, state_path, ShipArgs, Shipper};
 use crate::cli::failure::Failure;
-use crate::limits::{SHIP_PATTERN_FILES_MAX, SHIP_PATTERN_LOOK_MS};
-use crate::text::escaped;
+use crate::limits::SHIP_PATTERN_FILES_MAX;
 
 /// Stars match no leading dot, as in a shell.
 const OPTIONS: MatchOptions = MatchOptions {
@@ -40,28 +36,28 @@ const DESCRIPTORS_PER_FILE: u64 = 3;
 /// The patterns of one command.
 #[derive(Default)]
 pub(super) struct Patterns {
-    watched: Vec<Watched>,
-    due: Option<Instant>,
+    pub(super) watched: Vec<Watched>,
+    pub(super) due: Option<Instant>,
     /// The inodes that names led to when they were looked at.
-    known: BTreeMap<PathBuf, u64>,
+    pub(super) known: BTreeMap<PathBuf, u64>,
     /// Files that may be followed at once.
-    most: usize,
-    told: BTreeSet<String>,
+    pub(super) most: usize,
+    pub(super) told: BTreeSet<String>,
 }
 
 /// One pattern.
-struct Watched {
-    text: PathBuf,
+pub(super) struct Watched {
+    pub(super) text: PathBuf,
     /// The folder before the first part with a wildcard.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     parts: Vec<Part>,
     /// None until the folder is there.
-    state: Option<State>,
+    pub(super) state: Option<State>,
     /// The paths that are followed; as far as they are UTF-8 the state has them.
-    names: BTreeSet<String>,
+    pub(super) names: BTreeSet<String>,
     /// Whether it was watched before this look, be it in another run.
-    is_old: bool,
-    has_changed: bool,
+    pub(super) is_old: bool,
+    pub(super) has_changed: bool,
 }
 
 enum Part {
@@ -166,7 +162,7 @@ impl Watched {
     }
 
     /// Takes the state, once the folder is there. What it names is followed again.
-    fn open_state(&mut self, arguments: &ShipArgs) -> Result<(), Failure> {
+    pub(super) fn open_state(&mut self, arguments: &ShipArgs) -> Result<(), Failure> {
         if self.state.is_some() || !self.folder.is_dir() {
             return Ok(());
         }
@@ -177,7 +173,7 @@ impl Watched {
                 .map(|byte| if *byte == b'/' { b'_' } else { *byte }),
         );
         let path = self.folder.join(OsString::from_vec(name));
-        let mut state = State::open(match_state(&path, arguments)?).map_err(Failure::Failed)?;
+        let mut state = State::open(arguments.state_path(&path)?).map_err(Failure::Failed)?;
         let known = state.load().map_err(Failure::Failed)?.memory.names;
         self.is_old |= known.is_some();
         self.has_changed = known.is_none();
@@ -186,7 +182,7 @@ impl Watched {
         Ok(())
     }
 
-    fn save(&mut self) -> io::Result<()> {
+    pub(super) fn save(&mut self) -> io::Result<()> {
         self.is_old = true;
         let Some(state) = &mut self.state else {
             return Ok(());
@@ -203,13 +199,13 @@ impl Watched {
     }
 
     /// The names that match, and their inodes.
-    fn matches(&self) -> Vec<(PathBuf, u64)> {
+    pub(super) fn matches(&self) -> Vec<(PathBuf, u64)> {
         let mut found = Vec::new();
         expand(&self.folder, &self.parts, &mut found);
         found
     }
 
-    fn is_match(&self, path: &Path) -> bool {
+    pub(super) fn is_match(&self, path: &Path) -> bool {
         let Ok(rest) = path.strip_prefix(&self.folder) else {
             return false;
         };
@@ -278,14 +274,8 @@ fn expand(folder: &Path, parts: &[Part], found: &mut Vec<(PathBuf, u64)>) {
     }
 }
 
-fn match_state(path: &Path, arguments: &ShipArgs) -> Result<PathBuf, Failure> {
-    let topic = needed(&arguments.topic, "--topic")?;
-    let source = needed(&arguments.source, "--source")?;
-    state_path(path, topic, source, arguments)
-}
-
 /// The log files that a file of this name may be a rotated one of, and whether the name alone says so.
-fn bases(path: &Path) -> Vec<(PathBuf, bool)> {
+pub(super) fn bases(path: &Path) -> Vec<(PathBuf, bool)> {
     let name = path.file_name().unwrap_or_default().as_bytes();
     let ends =
         |from| (from + 1..=name.len()).filter(|end| *end == name.len() || name[*end] == b'.');
@@ -301,257 +291,4 @@ fn bases(path: &Path) -> Vec<(PathBuf, bool)> {
         }
     }
     bases
-}
-
-impl Shipper {
-    /// Follows what matches and is not followed yet, and forgets what is gone.
-    pub(super) fn look_at_patterns(&mut self) -> Result<(), Failure> {
-        let now = Instant::now();
-        if self.patterns.watched.is_empty() || self.patterns.due.is_some_and(|due| now < due) {
-            return Ok(());
-        }
-        let is_first = self.patterns.due.is_none();
-        if is_first {
-            // A file that is named is known before its other names are looked at.
-            for number in 0..self.followers.len() {
-                self.refresh(number)?;
-            }
-        }
-        self.forget_what_is_gone();
-        let mut watched = std::mem::take(&mut self.patterns.watched);
-        let (mut result, mut seen) = (Ok(()), BTreeMap::new());
-        for pattern in &mut watched {
-            result = result.and(self.look_at_pattern(pattern, &mut seen, is_first));
-        }
-        self.patterns.watched = watched;
-        self.patterns
-            .known
-            .retain(|path, _| seen.contains_key(path));
-        let pause = Duration::from_millis(SHIP_PATTERN_LOOK_MS);
-        self.patterns.due = Some(Instant::now() + pause);
-        match result {
-            Err(Failure::Failed(sentence)) if !is_first && !self.once => {
-                self.tell_once(sentence);
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    fn look_at_pattern(
-        &mut self,
-        pattern: &mut Watched,
-        seen: &mut BTreeMap<PathBuf, u64>,
-        is_first: bool,
-    ) -> Result<(), Failure> {
-        let is_new = pattern.state.is_none();
-        pattern.open_state(&self.arguments)?;
-        let mut matches = pattern.matches();
-        if is_new && pattern.state.is_some() {
-            let gone = pattern.names.iter().map(PathBuf::from);
-            let gone: Vec<PathBuf> = gone
-                .filter(|path| fs::symlink_metadata(path).is_err())
-                .collect();
-            for path in gone {
-                self.follow_match(pattern, &path)?;
-            }
-        }
-        if is_first && matches.is_empty() && self.followers.is_empty() {
-            let sentence = format!("no file matches {} yet", pattern.text.display());
-            match self.once {
-                true => return Err(Failure::Failed(escaped(&sentence).into_owned())),
-                false => self.tell_once(sentence),
-            }
-        }
-        // A log file is known before its rotated files.
-        matches.sort_by(|(path, _), (other, _)| {
-            (path.as_os_str().len(), path).cmp(&(other.as_os_str().len(), other))
-        });
-        for (path, inode) in matches {
-            if self.patterns.known.get(&path) != Some(&inode)
-                && self.look_at_match(pattern, &path)?
-            {
-                self.patterns.known.insert(path.clone(), inode);
-            }
-            seen.insert(path, inode);
-        }
-        let saved = pattern.save();
-        saved.map_err(|error| Failure::Failed(format!("cannot write the state: {error}")))
-    }
-
-    /// Looks at a name that matches. False where it is to be looked at again.
-    fn look_at_match(&mut self, pattern: &mut Watched, path: &Path) -> Result<bool, Failure> {
-        let name = path.file_name().unwrap_or_default().as_bytes();
-        if names::uncompressed(name).is_some() {
-            let text = pattern.text.display();
-            self.tell_once(format!("compressed files that match {text} are not read"));
-            return Ok(true);
-        }
-        if self.followers.len() >= self.patterns.most {
-            self.tell_once(format!(
-                "{} files are followed, no more of those that match are until some of them are gone",
-                self.followers.len()
-            ));
-            return Ok(false);
-        }
-        let place = place(path);
-        let mut bases = bases(&place).into_iter();
-        let is_rotated = bases.any(|(base, is_sure)| is_sure && self.followed.contains(&base));
-        if is_rotated || self.followed.contains(&place) {
-            return Ok(true);
-        }
-        let about = match fs::metadata(path) {
-            Ok(about) => about,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => {
-                return Err(Failure::Failed(
-                    escaped(&format!("{}: {error}", path.display())).into(),
-                ));
-            }
-        };
-        let identity = Identity::of(&about);
-        if !about.is_file() {
-            return Ok(true);
-        }
-        let owner = self.followers.iter().position(|it| it.knows(identity));
-        if let Some(owner) = owner {
-            let is_named = |path| fs::metadata(path).is_ok_and(|it| Identity::of(&it) == identity);
-            if is_named(self.followers[owner].path()) || !self.followers[owner].is_of_pattern() {
-                return Ok(true);
-            }
-            // It has another name now, which is none of a rotated file.
-            self.follow_match(pattern, path)?;
-            if let Some(entry) = self.followers[owner].release(identity) {
-                let last = self.followers.len() - 1;
-                let adopted = self.followers[last].adopt(entry);
-                self.complain(last, adopted.err())?;
-            }
-            return Ok(true);
-        }
-        self.follow_match(pattern, path)?;
-        self.refresh(self.followers.len() - 1)?;
-        Ok(true)
-    }
-
-    fn follow_match(&mut self, pattern: &mut Watched, path: &Path) -> Result<(), Failure> {
-        let state = State::open(match_state(path, &self.arguments)?).map_err(Failure::Failed)?;
-        let mut around = Around {
-            folders: &mut self.folders,
-            followed: &self.followed,
-            tell: &|text| self.client.tell(&escaped(text)),
-            others: [&[], &[]],
-            turn: self.turn,
-        };
-        let from_end = self.arguments.from_end && !pattern.is_old;
-        let is_match = |path: &Path| !from_end && pattern.is_match(path);
-        let source = needed(&self.arguments.source, "--source")?;
-        let follower = Follower::of_match(
-            path.to_owned(),
-            source,
-            from_end,
-            state,
-            &is_match,
-            &mut around,
-        );
-        self.followers.push(follower.map_err(Failure::Failed)?);
-        self.told.push(String::new());
-        self.followed.insert(place(path));
-        pattern.has_changed |= path
-            .to_str()
-            .is_some_and(|path| pattern.names.insert(path.to_owned()));
-        Ok(())
-    }
-
-    /// Forgets the files that are gone and have been read to their ends.
-    fn forget_what_is_gone(&mut self) {
-        let mut number = 0;
-        while number < self.followers.len() {
-            if !self.followers[number].is_over() {
-                number += 1;
-                continue;
-            }
-            let follower = self.followers.remove(number);
-            self.told.remove(number);
-            self.followed.remove(&place(follower.path()));
-            let path = follower.path().to_str();
-            for pattern in &mut self.patterns.watched {
-                pattern.has_changed |= path.is_some_and(|path| pattern.names.remove(path));
-            }
-            // Where it stays the file is one that was there before.
-            let _ = fs::remove_file(follower.state_path());
-        }
-    }
-
-    fn tell_once(&mut self, sentence: String) {
-        if !self.patterns.told.contains(&sentence)
-            && self.patterns.told.len() < SHIP_PATTERN_FILES_MAX
-        {
-            self.client.tell(&escaped(&sentence));
-            self.patterns.told.insert(sentence);
-        }
-    }
-}
-
-impl Follower {
-    /// Whether the file that its name leads to now is, or may be, one of another log file.
-    pub(super) fn is_left_to_others(
-        &mut self,
-        identity: Identity,
-        file: &File,
-        around: &Around,
-    ) -> io::Result<bool> {
-        self.is_held = false;
-        let others = || around.others.iter().copied().flatten();
-        if !self.is_of_pattern() {
-            return Ok(false);
-        }
-        if others().any(|other| other.knows(identity)) {
-            return Ok(true);
-        }
-        let bases = bases(&place(self.path()));
-        let bases = bases
-            .iter()
-            .filter(|(base, _)| around.followed.contains(base));
-        let mut has_base = false;
-        for (base, is_sure) in bases {
-            has_base = true;
-            // The first bytes tell whether it is a copy.
-            if *is_sure || file.metadata()?.len() == 0 {
-                return Ok(true);
-            }
-            let mut bases = others().filter(|other| place(other.path()) == *base);
-            if bases.any(|other| other.holds_copy(file)) {
-                return Ok(true);
-            }
-        }
-        // The other log file may have been truncated after it was looked at: then this is its copy.
-        let since = match self.held {
-            Some((held, since)) if held == identity => since,
-            _ => around.turn,
-        };
-        self.held = Some((identity, since));
-        self.is_held = has_base && around.turn < since + 2;
-        Ok(self.is_held)
-    }
-
-    /// Gives a file away that has another name now.
-    fn release(&mut self, identity: Identity) -> Option<super::state::Entry> {
-        let at = self
-            .files
-            .iter()
-            .position(|it| it.entry.identity == identity);
-        self.must_save = true;
-        at.map(|at| self.files.remove(at).entry)
-            .or_else(|| self.parked.take(identity))
-    }
-
-    /// Goes on with a file where another log file has come to.
-    fn adopt(&mut self, entry: super::state::Entry) -> io::Result<()> {
-        let (file, about) = open(self.path())?;
-        if Identity::of(&about) == entry.identity && !self.is_read(entry.identity) {
-            self.reopened(file, entry);
-            self.must_save = true;
-        }
-        self.save(true)
-    }
 }

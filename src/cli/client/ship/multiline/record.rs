@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Multiline, State};
+use super::rule::Multiline;
+use super::traces::State;
 use crate::limits::{SHIP_RECORD_BYTES, SHIP_RECORD_LINES};
 
 /// A record that may go on.

@@ -4,6 +4,10 @@
 //! system and for files that are yet to be made, and misses nothing: what a notification would say is
 //! there to be seen.
 
+mod adopted;
+mod reopened;
+mod rotated;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -15,22 +19,39 @@ use super::folders::{compressed, listings, open, places, siblings, Folders, Kind
 use super::mark::{Identity, Mark};
 use super::parked::Parked;
 use super::records::Source;
-use super::rotated::Current;
 use super::state::{Entry, Memory, Pending, State};
 use super::tracked::{encoding, Look, Reading, Tracked};
-use crate::client::Batch;
+use crate::client::{Batch, Client};
 use crate::limits::{SHIP_DONE_MS, SHIP_FILES_MAX, SHIP_READ_BYTES, SHIP_SAVE_MS};
+use crate::text::escaped;
 
 /// What the log files of one command share.
 pub(super) struct Around<'a> {
     pub folders: &'a mut Folders,
     /// The places of the log files that are followed by their own names.
     pub followed: &'a BTreeSet<PathBuf>,
-    pub tell: &'a dyn Fn(&str),
+    pub client: &'a Client,
     /// The other log files, where one of them may own what this one is about to take up.
     pub others: [&'a [Follower]; 2],
     /// The number of the look at all files.
     pub turn: u64,
+}
+
+impl Around<'_> {
+    /// Shows a sentence on standard error. It may hold any text.
+    pub(super) fn tell(&self, sentence: &str) {
+        self.client.tell(&escaped(sentence));
+    }
+}
+
+/// The file that the path names while those are looked for that it named before.
+pub(super) struct Current<'a> {
+    pub identity: Identity,
+    /// None where it is among those that are read.
+    pub file: Option<&'a File>,
+    /// Whether it is certain that it was another file or was truncated. Else a date before the extension is no
+    /// proof.
+    pub is_other: bool,
 }
 
 /// A log file by its name.
@@ -287,6 +308,10 @@ impl Follower {
         self.take_up(end, file, identity, mark);
         self.files[end].is_begun_at_end = self.from_end;
         Ok(true)
+    }
+
+    pub(super) fn knows(&self, identity: Identity) -> bool {
+        self.is_read(identity) || self.parked.holds(identity)
     }
 
     pub(super) fn is_read(&self, identity: Identity) -> bool {

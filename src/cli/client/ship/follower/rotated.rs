@@ -15,11 +15,11 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::folders::{open, place, Kind, Sibling};
-use super::follow::{Around, Follower};
-use super::mark::{Identity, Mark};
-use super::state::Entry;
-use super::tracked::{read_at, without_nuls, Tracked};
+use super::super::folders::{open, place, Kind, Sibling};
+use super::super::mark::{Identity, Mark};
+use super::super::state::Entry;
+use super::super::tracked::{read_at, without_nuls, Tracked};
+use super::{Around, Current, Follower};
 use crate::limits::{SHIP_FILES_MAX, SHIP_OTHERS_MAX, SHIP_READ_BYTES, SHIP_TAIL_BYTES};
 
 /// How much older than a look a copy may claim to be that was made after it: clocks of files are coarse.
@@ -31,21 +31,7 @@ const TRIES: u32 = 5;
 /// Files that may have been missed, and what tells others from those.
 type Candidates = (Vec<(Sibling, File)>, Vec<Identity>, bool);
 
-/// The file that the path names while those are looked for that it named before.
-pub(super) struct Current<'a> {
-    pub identity: Identity,
-    /// None where it is among those that are read.
-    pub file: Option<&'a File>,
-    /// Whether it is certain that it was another file or was truncated. Else a date before the extension is no
-    /// proof.
-    pub is_other: bool,
-}
-
 impl Follower {
-    pub(super) fn knows(&self, identity: Identity) -> bool {
-        self.is_read(identity) || self.parked.holds(identity)
-    }
-
     /// Notes where the files lie that are known.
     pub(super) fn find_names(&mut self, beside: &[Sibling]) {
         let files = self.files.iter_mut().map(|tracked| &mut tracked.entry);
@@ -162,7 +148,7 @@ impl Follower {
             },
         };
         if !is_ours && current.is_other {
-            (around.tell)(&format!(
+            around.tell(&format!(
                 "{} is taken for another log than {}, and not shipped with it",
                 sibling.path.display(),
                 self.path().display()
@@ -405,7 +391,7 @@ impl Follower {
             true => "is gone",
             false => "was compressed before it was read to its end (logrotate has delaycompress)",
         };
-        (around.tell)(&format!(
+        around.tell(&format!(
             "a file that {path} was {what}; what it held after byte {offset} is not shipped"
         ));
     }
