@@ -25,7 +25,7 @@ use client::export::{self, ExportArgs};
 use client::import::{self, ImportArgs};
 use client::publish::{self, PublishArgs};
 use client::ship::{self, arguments::ShipArgs};
-use client::simulate::{self, SimulateArgs};
+use client::simulate::{self, arguments::SimulateArgs};
 use client::stats::{self, StatsArgs};
 use client::tail::{self, TailArgs};
 use client::topics::{self, TopicsArgs};

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use super::super::transfer::GIVE_UP;
+use super::arguments::SimulateArgs;
 use super::event::Run;
 use super::ledger::{Bits, Ledger};
-use super::SimulateArgs;
 use crate::cli::progress::TransferProgress;
 use crate::client::load::events::{is_nth, EventStream};
 use crate::client::{publish, publish_unanswered, Batch, Client, Error, Interrupt, Outcome};
