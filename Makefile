@@ -15,7 +15,7 @@ run:
 	$(CARGO) run --release -- serve
 
 test:
-	$(CARGO) test --workspace
+	bash .ci/times $(CARGO) test --workspace
 
 # The tests of kills, power cuts and failing disks, made longer; takes some ten minutes.
 torture:

@@ -1,4 +1,4 @@
-//! The tables, as ARCHITECTURE.md documents them for anyone who opens the file with `sqlite3`.
+//! The tables, as docs/internals/store.md documents them for anyone who opens the file with `sqlite3`.
 
 use rusqlite::Connection;
 

@@ -1,4 +1,4 @@
-//! Reads the tables of the key index as ARCHITECTURE.md documents them, on its own, and asserts that
+//! Reads the tables of the key index as docs/internals/store.md documents them, on its own, and asserts that
 //! they say what the events do.
 
 use std::hash::Hasher;

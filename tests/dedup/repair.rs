@@ -26,7 +26,7 @@ struct Page {
     last_seq: i64,
 }
 
-/// All pages of all segments, by what ARCHITECTURE.md says of where they are.
+/// All pages of all segments, by what docs/internals/store.md says of where they are.
 fn pages(db: &Connection) -> Vec<Page> {
     let sql = "SELECT level, entries, first_page, filter_bits, last_seq FROM segments";
     let mut statement = db.prepare(sql).unwrap();

@@ -63,3 +63,37 @@ fn links_between_the_pages_lead_somewhere() {
     }
     none("a link leads nowhere", broken);
 }
+
+/// The files and folders that the pages about the code name, as `net/memory.rs` or `fuzz/corpus/`.
+#[test]
+fn files_that_the_pages_name_exist() {
+    let sources = files("src", &["rs", "html", "json"]);
+    let is_about_code = |page: &Source| {
+        page.path.starts_with("docs/internals/")
+            || ["ARCHITECTURE.md", "CONTRIBUTING.md", "tests/README.md"].contains(&&page.path[..])
+    };
+    let mut broken = Vec::new();
+    let mut count = 0;
+    for page in pages().iter().filter(|page| is_about_code(page)) {
+        for name in page.text.split('`').skip(1).step_by(2) {
+            let is_path = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+            let names_file = name.ends_with(".rs") || name.len() > 1 && name.ends_with('/');
+            if !names_file || name.starts_with('/') || !name.chars().all(is_path) {
+                continue;
+            }
+            count += 1;
+            // A page may leave out the folders that its chapter is about.
+            let is_there = project().join(name).exists()
+                || sources.iter().any(|source| {
+                    let part = format!("/{name}");
+                    source.path.ends_with(&part)
+                        || name.ends_with('/') && source.path.contains(&part)
+                });
+            if !is_there {
+                broken.push(format!("{}: {name}", page.path));
+            }
+        }
+    }
+    assert!(count > 40, "the names were found");
+    none("a page names a file that is not there", broken);
+}

@@ -107,8 +107,8 @@ fn lines_are_clean_and_short() {
 
 #[test]
 fn every_dependency_is_accounted_for() {
-    let page = fs::read_to_string(project().join("ARCHITECTURE.md"))
-        .expect("ARCHITECTURE.md says of each dependency what it is for");
+    let page = fs::read_to_string(project().join("docs/internals/dependencies.md"))
+        .expect("the page says of each dependency what it is for");
     let mut broken = Vec::new();
     let mut count = 0;
     for (path, manifest) in manifests() {
@@ -132,7 +132,7 @@ fn every_dependency_is_accounted_for() {
     }
     assert!(count > 5, "the manifest's dependencies were found");
     none(
-        "a dependency is not named (`like_this`) in ARCHITECTURE.md",
+        "a dependency is not named (`like_this`) in docs/internals/dependencies.md",
         broken,
     );
 }
