@@ -185,6 +185,12 @@ pub const SEGMENT_RECORDS_PER_SLICE: usize = 8 * 1024;
 pub const SEGMENT_PAGES_SEALED_AT_ONCE: usize = 64;
 /// Records of such segments that are compared with their events in a slice, each of which costs a look-up.
 pub const COMPARED_RECORDS_PER_SLICE: usize = 512;
+/// Pages of the key index that a slice of the scrub reads, and how often a slice is due, in milliseconds: 2.5 MiB a
+/// second, or some five hours for a thousand million keys.
+pub const SCRUB_PAGES_PER_SLICE: i64 = 64;
+pub const SCRUB_INTERVAL_MS: u64 = 100;
+/// From the beginning of one pass of the scrub to that of the next, in milliseconds: a day.
+pub const SCRUB_PASS_INTERVAL_MS: u64 = 24 * 3_600 * 1_000;
 /// Damaged pages that are remembered; others are found again when they are read.
 pub const DAMAGED_PAGES_MAX: usize = 4 * 1024;
 /// Damaged pages that `GET /health` names.

@@ -43,7 +43,9 @@ impl App {
         if self.retains_first && self.store.retain(retain_at)? {
             return Ok(true);
         }
-        Ok(self.store.idle_work(true)? || !self.retains_first && self.store.retain(retain_at)?)
+        let has_more =
+            self.store.idle_work(true)? || !self.retains_first && self.store.retain(retain_at)?;
+        Ok(has_more || self.store.scrub(now.mono_ms)?)
     }
 
     /// What time it is for retention, in microseconds since the epoch.
@@ -90,8 +92,10 @@ impl App {
             let wait = wait.div_ceil(1_000);
             now.mono_ms.saturating_add(wait).max(self.idle_at)
         });
+        let scrub = self.store.scrub_due_ms();
+        let scrub = scrub.map(|due| due.max(self.idle_at));
         let look = self.fault.is_none().then_some(self.look_at);
-        [retry, summary, retention, look]
+        [retry, summary, retention, scrub, look]
             .into_iter()
             .flatten()
             .min()

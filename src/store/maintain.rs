@@ -143,6 +143,13 @@ impl Store {
         if self.needs_repair() {
             return self.repair_keys().map(|()| true);
         }
+        if self
+            .keys
+            .as_ref()
+            .is_some_and(KeyIndex::needs_checksums_now)
+        {
+            return self.seal_keys().map(|()| true);
+        }
         let has_keys = self.keys.as_ref().is_some_and(KeyIndex::has_work);
         if !quiet {
             return Ok(has_keys || self.sweep.is_some() || self.checkpoint_plan.is_cutting);

@@ -62,6 +62,20 @@ impl Store {
         Ok(())
     }
 
+    /// Reads some pages of the key index that perhaps nobody else reads, if that is due at `now_ms` of the monotonic
+    /// clock. Says whether it has found damage.
+    pub fn scrub(&mut self, now_ms: u64) -> Result<bool, StoreError> {
+        if let Some(keys) = &mut self.keys {
+            keys.scrub(&self.db, now_ms)?;
+        }
+        Ok(self.needs_repair())
+    }
+
+    /// When [`Store::scrub`] has something to do next.
+    pub fn scrub_due_ms(&self) -> Option<u64> {
+        self.keys.as_ref().map(KeyIndex::scrub_due_ms)
+    }
+
     /// One slice of giving checksums to the pages of older tables.
     pub(super) fn seal_keys(&mut self) -> Result<(), StoreError> {
         self.settle_log()?;

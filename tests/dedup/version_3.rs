@@ -174,6 +174,58 @@ fn keys_and_postings_are_compared_with_the_events_before_they_get_checksums() {
     }
 }
 
+/// Merges ride along with commits, also where no turn is quiet enough to compare records with their events: they wait
+/// for that, and carry no record over unproved.
+#[test]
+fn a_merge_waits_until_its_records_have_been_compared() {
+    const OLD: u64 = 15 * 768;
+    for quiet_turns in [false, true] {
+        let folder = Folder::new();
+        let options = options(&folder.file("db"), Dedup::Index);
+        let open = || {
+            let mut store = Store::open(&options).unwrap();
+            store.set_generation_slots(1_024);
+            store
+        };
+        let mut store = open();
+        for first in (0..OLD).step_by(768) {
+            commit(&mut store, &events(first..first + 768));
+        }
+        idle_until_done(&mut store);
+        store.close().unwrap();
+        make_version_3(&options.path);
+        // The second record on a page of keys: the order of the page stays.
+        let db = Connection::open(&options.path).unwrap();
+        let sql = "SELECT content FROM segment_pages_0 WHERE id = 2";
+        let mut content: Vec<u8> = db.query_row(sql, [], |row| row.get(0)).unwrap();
+        content[32 + 20] ^= 1;
+        let sql = "UPDATE segment_pages_0 SET content = ?1 WHERE id = 2";
+        db.execute(sql, [content]).unwrap();
+        drop(db);
+        let mut store = open();
+        let merged = "SELECT count(*) FROM segments WHERE level > 0";
+        for first in (OLD..4 * OLD).step_by(384) {
+            commit(&mut store, &events(first..first + 384));
+            if quiet_turns {
+                // As after a turn that has committed something.
+                store.idle_work(false).unwrap();
+            }
+        }
+        assert_eq!(number(&options.path, merged) > 0, quiet_turns);
+        idle_until_done(&mut store);
+        assert!(number(&options.path, merged) > 0);
+        assert_eq!(store.damaged_pages_found(), 1);
+        for first in (0..4 * OLD).step_by(1_024) {
+            let ids = first..(4 * OLD).min(first + 1_024);
+            let same: Vec<Outcome> = ids.clone().map(|id| Outcome::Duplicate(id + 1)).collect();
+            assert_eq!(commit(&mut store, &events(ids)), same);
+        }
+        store.close().unwrap();
+        is_clean(&options.path);
+        audit(&options.path, 128);
+    }
+}
+
 #[test]
 fn tables_of_older_versions_are_refused_with_a_sentence() {
     let folder = Folder::new();

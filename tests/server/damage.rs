@@ -131,10 +131,10 @@ fn is_whole(server: &Server) {
 }
 
 fn is_named_once(log: &Log, part: &str) {
-    let damaged = format!("({part} of the segment of seq 1 to {SEGMENT}) is damaged");
-    assert_eq!(log.lines_with(&damaged).len(), 1, "{}", log.text());
     let again = format!("({part} of the segment of seq 1 to {SEGMENT}) has been made again");
     log.wait_for(1, &again);
+    let damaged = format!("({part} of the segment of seq 1 to {SEGMENT}) is damaged");
+    assert_eq!(log.lines_with(&damaged).len(), 1, "{}", log.text());
 }
 
 /// A flipped bit in a filter made each event new that it stood for, and it was stored again with 200.
@@ -175,6 +175,45 @@ fn a_filter_waits_for_keys_that_turn_out_to_be_damaged_as_well() {
     publish_all_again(&server);
     read_a_topic(&server);
     server.restart().stop();
+}
+
+/// Nobody reads these pages, and no other page is read that would show it.
+#[test]
+fn damage_that_nobody_runs_into_is_found_by_the_scrub() {
+    let setup = setup("268435456");
+    filled(&setup).stop();
+    let pages = [PARTS[0], PARTS[3]].map(|(part, page)| (part, page + 30));
+    for (_, page) in pages {
+        flip(&setup, page, 100);
+    }
+    let server = setup.start();
+    for (part, _) in pages {
+        is_named_once(server.log(), part);
+    }
+    is_whole(&server);
+    is_asleep_between_the_looks_at_its_files(&server);
+    publish_all_again(&server);
+    read_a_topic(&server);
+    server.restart().stop();
+}
+
+/// An idle server wakes to look at the names of its files, once a second, and for nothing else.
+fn is_asleep_between_the_looks_at_its_files(server: &Server) {
+    const LOOKS: u64 = 4;
+    let switches = || -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
+    };
+    wait_until("the pass to end", || {
+        let before = switches();
+        let begun = std::time::Instant::now();
+        wait_until("some looks at the files", || switches() >= before + LOOKS);
+        // A slice of the scrub is due ten times a second. A busy machine only makes this longer.
+        begun.elapsed() > std::time::Duration::from_millis((LOOKS - 1) * 700)
+    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::record::Part;
@@ -27,6 +27,11 @@ impl DamagedPage {
     /// The table that it is in.
     pub fn table(&self) -> String {
         format!("segment_pages_{}", self.level)
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_id(self, id: i64) -> Self {
+        Self { id, ..self }
     }
 
     /// The part of the segment that it belongs to.
@@ -54,9 +59,13 @@ impl std::fmt::Display for DamagedPage {
 
 type Found = BTreeMap<(usize, i64), DamagedPage>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     is_silent: bool,
+    /// Pages that are remembered.
+    capacity: usize,
+    /// A page was not noted, because the list was full.
+    has_missed: AtomicBool,
     /// Of `found`, for a look that costs nothing.
     count: AtomicUsize,
     /// Pages that have ever been in `found`.
@@ -65,23 +74,47 @@ struct Shared {
 }
 
 /// The list, shared by all who read pages of one index.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Damage(Arc<Shared>);
 
+impl Default for Damage {
+    fn default() -> Self {
+        Self::new(false, DAMAGED_PAGES_MAX)
+    }
+}
+
 impl Damage {
+    fn new(is_silent: bool, capacity: usize) -> Self {
+        Self(Arc::new(Shared {
+            is_silent,
+            capacity,
+            has_missed: AtomicBool::new(false),
+            count: AtomicUsize::new(0),
+            noted: AtomicU64::new(0),
+            found: Mutex::default(),
+        }))
+    }
+
+    /// A list of so many pages.
+    #[cfg(test)]
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self::new(false, capacity)
+    }
+
     /// A list that writes nothing to the log, for who has words of its own.
     pub(crate) fn silent() -> Self {
-        Self(Arc::new(Shared {
-            is_silent: true,
-            ..Shared::default()
-        }))
+        Self::new(true, DAMAGED_PAGES_MAX)
     }
 
     /// Notes a page, and names it in the log the first time.
     pub(crate) fn note(&self, page: DamagedPage) {
         let mut found = self.lock();
         let key = (page.level, page.id);
-        if found.len() >= DAMAGED_PAGES_MAX || found.contains_key(&key) {
+        if found.contains_key(&key) {
+            return;
+        }
+        if found.len() >= self.0.capacity {
+            self.0.has_missed.store(true, Ordering::Relaxed);
             return;
         }
         found.insert(key, page);
@@ -105,7 +138,21 @@ impl Damage {
 
     /// Whether there may be damaged pages that are not noted.
     pub(crate) fn is_full(&self) -> bool {
-        self.count() >= DAMAGED_PAGES_MAX
+        self.count() >= self.0.capacity
+    }
+
+    /// Whether pages were not noted that can be now. They have to be looked for again, which the caller does.
+    pub(crate) fn take_missed(&self) -> bool {
+        !self.is_full() && self.0.has_missed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Takes a page out that has not been repaired, to make room for one that has to be repaired before it. It is
+    /// looked for again.
+    pub(crate) fn make_room(&self, level: usize, id: i64) {
+        let mut found = self.lock();
+        found.remove(&(level, id));
+        self.counted(&found);
+        self.0.has_missed.store(true, Ordering::Relaxed);
     }
 
     /// The first pages noted, at most `limit`.

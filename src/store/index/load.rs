@@ -9,6 +9,7 @@ use super::fingerprint::Fingerprinter;
 use super::layout::Description;
 use super::memtable::Generation;
 use super::pages::last_page;
+use super::scrub::Scrub;
 use super::segment::{time_of, Segment};
 use super::{Damage, Garbage, Horizons, KeyIndex, MergeBound, FILTER_BITS};
 use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS, MERGE_WIDTH, SEGMENT_LEVELS};
@@ -43,6 +44,7 @@ impl KeyIndex {
             damage: Damage::default(),
             repair: None,
             sealing: None,
+            scrub: Scrub::default(),
         };
         for about in described {
             let segment = Segment::load(db, about, false, &index.damage)?;

@@ -24,6 +24,7 @@ pub(crate) mod merge;
 pub(crate) mod pages;
 pub(crate) mod record;
 mod repair;
+mod scrub;
 pub(crate) mod segment;
 pub(crate) mod stored;
 #[cfg(test)]
@@ -48,6 +49,7 @@ use lookup::Suspects;
 use memtable::Generation;
 use record::KeyRecord;
 use repair::Repair;
+use scrub::Scrub;
 use segment::Segment;
 use stored::{compare, has_key, Compared};
 use upgrade::Sealing;
@@ -151,6 +153,7 @@ pub(super) struct KeyIndex {
     repair: Option<Repair>,
     /// How far giving checksums to a segment of older tables is.
     sealing: Option<Sealing>,
+    scrub: Scrub,
 }
 
 impl KeyIndex {
@@ -188,6 +191,19 @@ impl KeyIndex {
             filter_and_fence_bytes: self.segments.iter().map(Segment::memory_bytes).sum(),
             generations_bytes: self.generations.iter().map(Generation::memory_bytes).sum(),
         }
+    }
+
+    /// When the next slice of the scrub is due, in milliseconds of the monotonic clock.
+    pub(super) fn scrub_due_ms(&self) -> u64 {
+        self.scrub.due_ms()
+    }
+
+    /// Reads some pages that perhaps nobody else reads, if that is due.
+    pub(super) fn scrub(&mut self, db: &Connection, now_ms: u64) -> rusqlite::Result<()> {
+        if self.damage.take_missed() {
+            self.scrub.begin_again();
+        }
+        self.scrub.step(db, &self.segments, now_ms)
     }
 
     /// Adds a stored event from behind the mark, at start. A seq that is not greater than the one before

@@ -4,15 +4,16 @@ use rusqlite::Connection;
 
 use super::build::Build;
 use super::filter::Filter;
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{EventParts, Fingerprint, Fingerprinter};
 use super::layout::Description;
 use super::merge::Source;
 use super::record::{KeyRecord, Posting, Record};
 use super::segment::Segment;
-use super::{Collision, Damage};
+use super::{Collision, Damage, KeyIndex};
 use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_PAGE_BYTES};
 use crate::store::open::Dedup;
 use crate::store::read::{Bound, TopicRange};
+use crate::store::retain::Horizons;
 use crate::store::schema::create_tables;
 
 const TOPICS: u64 = 5;
@@ -95,6 +96,77 @@ fn segment_of(db: &Connection, seqs: std::ops::Range<u64>, first_page: i64) -> S
         &Damage::silent(),
     );
     run(db, build, 100).0
+}
+
+/// An index with one segment of so many events, which are stored too.
+fn index_of(events: u64, damage: Damage) -> (Connection, KeyIndex) {
+    let db = database();
+    let fingerprinter = Fingerprinter::new([3; 16], 128);
+    let mut index = KeyIndex::load(&db, fingerprinter, 0, Horizons::default()).unwrap();
+    index.damage = damage;
+    index.set_generation_slots(events.next_power_of_two() as usize * 2);
+    for seq in 1..=events {
+        let event_id = seq.to_string();
+        let sql = "INSERT INTO events VALUES (?1, 1, ?2, '', '', '', 0)";
+        db.execute(sql, (seq as i64, &event_id)).unwrap();
+        let parts = EventParts {
+            topic: 1,
+            event_id: event_id.as_bytes(),
+            timestamp: b"",
+            source: b"",
+            payload: b"",
+        };
+        index.add(fingerprinter.record(&parts, seq), 1);
+    }
+    index.committed();
+    index.set_generation_slots(64);
+    while index.has_work() {
+        index.work(&db, 1_000).unwrap();
+        index.committed();
+    }
+    assert_eq!(index.segments().len(), 1);
+    (db, index)
+}
+
+/// A page of keys cannot be noted while the list is full. A filter that is made of it must not be given up for that.
+#[test]
+fn a_full_list_of_damage_gives_no_page_up() {
+    let (db, mut index) = index_of(2_000, Damage::with_capacity(2));
+    let flip = |id: i64| {
+        let sql = "UPDATE segment_pages_0 SET content = zeroblob(4036) WHERE id = ?1";
+        assert_eq!(db.execute(sql, [id]).unwrap(), 1);
+    };
+    // The first page of the filter, the first page of keys and one that is not next to it.
+    let layout = index.segments()[0].layout;
+    let filter = layout.filter_at();
+    for id in [layout.first_page, layout.first_page + 2, filter] {
+        flip(id);
+    }
+    let read = |index: &KeyIndex, id: i64| index.segments()[0].pages.with(&db, id, |_| ()).is_ok();
+    assert!(!read(&index, filter) && !read(&index, layout.first_page));
+    let other = index.damage.first(1)[0].with_id(layout.end() - 1);
+    let mut is_whole = false;
+    for turn in 0..100 {
+        // What is found meanwhile keeps the list full.
+        if turn < 20 {
+            index.damage.note(other);
+        }
+        while index.needs_repair() {
+            if index.collect(&db).unwrap() {
+                let remade = index.remake(&db).unwrap();
+                index.remade(remade);
+            }
+            if turn < 20 {
+                break;
+            }
+        }
+        if turn >= 20 {
+            index.scrub(&db, turn * 1_000).unwrap();
+        }
+        assert!(index.damage.first(9).iter().all(|page| !page.is_lost));
+        is_whole = index.damage.count() == 0 && layout.all().all(|id| read(&index, id));
+    }
+    assert!(is_whole);
 }
 
 fn page(db: &Connection, segment: &Segment, id: i64) -> Vec<u8> {

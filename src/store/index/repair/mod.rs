@@ -257,9 +257,17 @@ impl KeyIndex {
                 let Some(made) = unless_damaged_page(made)? else {
                     // The keys may just have turned out to be damaged: they are made again first.
                     if self.repairable(segment, Part::Keys).is_empty() {
-                        let why = "the keys are damaged";
-                        self.damage
-                            .give_up(segment.about.level, [id].into_iter(), why);
+                        let level = segment.about.level;
+                        if self.damage.is_full() {
+                            // They could not be noted. The read after this does it.
+                            self.damage.make_room(level, id);
+                            let noted =
+                                filter_page(db, &segment.pages, &segment.key_fences, number);
+                            unless_damaged_page(noted)?;
+                        } else {
+                            let why = "the keys are damaged";
+                            self.damage.give_up(level, [id].into_iter(), why);
+                        }
                     }
                     return Ok(());
                 };

@@ -13,7 +13,7 @@ use super::record::{records, KeyRecord, Part, Posting, Record};
 use super::repair::{filter_page, is_same, write_fences};
 use super::segment::{unless_damaged_page, Segment};
 use super::KeyIndex;
-use crate::limits::{SEGMENT_PAGES_SEALED_AT_ONCE, SEGMENT_PAGE_BYTES};
+use crate::limits::{MERGE_WIDTH, SEGMENT_PAGES_SEALED_AT_ONCE, SEGMENT_PAGE_BYTES};
 use comparison::{key_is_right, posting_is_right, Comparison};
 
 /// How far a segment is.
@@ -48,6 +48,11 @@ impl KeyIndex {
     /// Whether there is a segment that can get checksums.
     pub(crate) fn needs_checksums(&self) -> bool {
         self.unsealed().is_some()
+    }
+
+    /// Whether they cannot wait for a quiet turn, because merges wait for them.
+    pub(crate) fn needs_checksums_now(&self) -> bool {
+        self.segments.len() > MERGE_WIDTH && self.needs_checksums()
     }
 
     fn unsealed(&self) -> Option<&Segment> {
