@@ -5,11 +5,11 @@ use std::io;
 use super::memory::{Answers, Share};
 use super::platform::Wire;
 use super::read_queue::Read;
-use super::request_log::{Exchange, Peer};
+use super::request_log::{Exchange, Journal, Peer};
 use super::stream_queue::Stream;
 use crate::app::Ticket;
 use crate::clock::Now;
-use crate::http::Conn;
+use crate::http::{Conn, Response};
 use crate::limits::READ_WAIT_MAX_MS;
 
 /// What a try to read found.
@@ -149,6 +149,29 @@ impl<S: Wire> Client<S> {
             self.conn.shutdown_done(now);
         }
         Ok(())
+    }
+
+    /// Its request has a head now. Only the first call for a request counts.
+    pub(super) fn begin_request(&mut self, log: &Journal) {
+        if self.exchange.is_none() {
+            self.exchange = Some(log.begin(&self.conn.request()));
+        }
+    }
+
+    /// Answers its request, and tells the log.
+    pub(super) fn respond(&mut self, response: &Response, log: &mut Journal, now: Now) {
+        let is_head = self
+            .exchange
+            .as_ref()
+            .is_some_and(|request| request.is_head);
+        let bytes = if is_head { 0 } else { response.body.len() };
+        self.was_answered(response.status, Some(bytes), log);
+        self.conn.respond(response, now);
+    }
+
+    /// Tells the log that its request, or what should have become one, has been answered with `bytes` of body.
+    pub(super) fn was_answered(&mut self, status: u16, bytes: Option<usize>, log: &mut Journal) {
+        log.answered(self.exchange.take(), self.peer, status, bytes);
     }
 
     /// The application has taken its request and so many bytes of body.

@@ -10,11 +10,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::connection::Client;
 use super::platform::Wire;
 use crate::api::endpoint::Endpoint;
-use crate::clock::Now;
-use crate::http::{Method, Response};
+use crate::http::{Method, Request};
 use crate::limits;
 use crate::metrics::{Metrics, Took};
 
@@ -24,7 +22,7 @@ pub(super) struct Exchange {
     began: u64,
     endpoint: Endpoint,
     /// Answers to it have no body.
-    is_head: bool,
+    pub(super) is_head: bool,
     /// Only where requests are logged.
     line: Option<Box<RequestLine>>,
 }
@@ -96,56 +94,35 @@ impl Journal {
         Peer(self.logs_access.then(|| stream.peer()).flatten())
     }
 
-    /// The client has a request in hand. Only the first call for a request counts.
-    pub(super) fn begin(&self, client: &mut Client<impl Wire>) {
-        if client.exchange.is_some() {
-            return;
-        }
-        let request = client.conn.request();
+    /// What has to be kept of a request until it is answered.
+    pub(super) fn begin(&self, request: &Request) -> Exchange {
         let line = self.logs_access.then(|| {
             Box::new(RequestLine {
                 method: request.method_name().to_owned(),
                 target: request.target.to_owned(),
             })
         });
-        let exchange = Exchange {
+        Exchange {
             began: self.turn,
             endpoint: Endpoint::of(request.path()),
             is_head: request.method == Method::Head,
             line,
-        };
-        client.exchange = Some(exchange);
+        }
     }
 
-    /// Answers the request in hand.
-    pub(super) fn respond(
-        &mut self,
-        client: &mut Client<impl Wire>,
-        response: &Response,
-        now: Now,
-    ) {
-        let is_head = client
-            .exchange
-            .as_ref()
-            .is_some_and(|exchange| exchange.is_head);
-        let bytes = if is_head { 0 } else { response.body.len() };
-        self.answered(client, response.status, Some(bytes));
-        client.conn.respond(response, now);
-    }
-
-    /// The client has been answered, with so many bytes of body: the request in hand, or where there is none
-    /// what should have become one.
+    /// A request has been answered, or what should have become one and could not be read as such (`None`).
+    /// `bytes` is the length of the answer's body, if it is known.
     pub(super) fn answered(
         &mut self,
-        client: &mut Client<impl Wire>,
+        request: Option<Exchange>,
+        peer: Peer,
         status: u16,
         bytes: Option<usize>,
     ) {
-        let (began, endpoint, line) = match client.exchange.take() {
+        let (began, endpoint, line) = match request {
             Some(exchange) => (exchange.began, exchange.endpoint, exchange.line),
             None => (self.turn, Endpoint::Other, None),
         };
-        let peer = client.peer;
         let access = self
             .logs_access
             .then(|| Box::new(Access { peer, line, bytes }));
@@ -155,12 +132,6 @@ impl Journal {
             status,
             access,
         });
-    }
-
-    /// The connection itself has refused what came.
-    pub(super) fn refused(&mut self, client: &mut Client<impl Wire>, status: u16) {
-        log::debug!("a connection was refused with {status}");
-        self.answered(client, status, None);
     }
 
     /// Whether so many have been answered that [`Journal::settle`] should not wait for the turn's end.

@@ -54,6 +54,10 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {}
 
 /// Serves until a signal ends it.
+///
+/// # Errors
+/// One sentence, where the server could not start or its poll failed. A database that cannot be closed is only logged:
+/// what was answered is in the write-ahead log.
 pub fn serve(
     settings: Settings,
     inherited: Inherited,
@@ -64,30 +68,18 @@ pub fn serve(
     // make many servers open their logs again, so they are sent by mistake.
     let signals = Signals::new([SIGHUP, SIGUSR1, SIGUSR2])
         .map_err(|e| ServeError::Failed(format!("signals cannot be received: {e}")))?;
-    let tokens_file = settings.tokens_file;
-    let tokens = tokens_file.as_deref().map(tokens_file::load).transpose();
-    let tokens = tokens.map_err(|sentence| ServeError::Setting {
-        flag: "--auth-tokens-file",
-        sentence,
-    })?;
+    let tokens_file = load_tokens(settings.tokens_file)?;
     let mut options = settings.reactor;
-    let asked = options.max_connections;
-    options.max_connections = asked.min(descriptors_for_connections());
-    // Binding comes first: whoever connects while the database is opened waits in the backlog.
-    let mut listeners = inherited.into_listeners().map_err(ServeError::Failed)?;
-    if listeners.is_empty() {
-        let bound = settings
-            .listen
-            .iter()
-            .map(|(listen, flag)| bind(listen, flag));
-        listeners = bound.collect::<Result<_, _>>()?;
-    }
-    let store = Store::open(&settings.store).map_err(|e| ServeError::Failed(e.to_string()))?;
-    let events = store.counters().unique_processed;
+    let wanted = options.max_connections;
+    options.max_connections = wanted.min(descriptors_for_connections());
+    // Binding comes first: clients that connect while the database is opened wait in the backlog.
+    let listeners = listeners(inherited, &settings.listen)?;
     let addresses: Vec<(String, bool)> = listeners
         .iter()
         .map(|l| (l.address(), l.is_public()))
         .collect();
+    let store = Store::open(&settings.store).map_err(|e| ServeError::Failed(e.to_string()))?;
+    let events = store.counters().unique_processed;
     let mut app = App::new(store, settings.app, read_clocks(started));
     app.set_clock(Instant::now);
     let system = System::new(listeners, started, logger, signals)
@@ -100,29 +92,23 @@ pub fn serve(
         settings.store.path.display(),
         started.elapsed().as_millis()
     );
-    tell_retention(settings.store.retention);
-    if options.max_connections < asked {
+    log_retention(settings.store.retention);
+    if options.max_connections < wanted {
         log::warn!(
-            "the file limit allows {} connections, --max-connections (MAX_CONNECTIONS) {asked}",
+            "the file limit allows {} connections, --max-connections (MAX_CONNECTIONS) {wanted}",
             options.max_connections
         );
     }
-    let is_open = tokens.is_none();
-    if let Some((path, loaded)) = tokens_file.zip(tokens) {
+    let has_tokens = tokens_file.is_some();
+    if let Some((path, loaded)) = tokens_file {
         let tokens = loaded.announce(&path);
         reactor.set_tokens_file(path, tokens);
     }
-    for (address, is_public) in addresses {
-        log::info!("listening on {address}");
-        if is_public && is_open {
-            log::warn!("no tokens are configured: whoever reaches {address} may publish and read");
-        }
-    }
+    log_addresses(&addresses, has_tokens);
     let app = reactor
         .run()
         .map_err(|e| ServeError::Failed(format!("waiting for events failed: {e}")))?;
     if let Err(error) = app.close() {
-        // Nothing is lost by it: what was answered is in the write-ahead log.
         log::error!("closing the database failed: {error}");
     }
     log::info!("stopped after {} s", started.elapsed().as_secs());
@@ -130,21 +116,34 @@ pub fn serve(
     Ok(())
 }
 
-fn tell_retention(retention: Retention) {
-    let told = |limit: Option<Limit>| limit.map_or("for ever".to_owned(), |l| l.to_string());
-    match retention {
-        Retention {
-            events: None,
-            keys: None,
-        } => {}
-        Retention {
-            events: None,
-            keys: Some(_),
-        } => log::warn!("--retain-keys does nothing without --retain-events: keys are kept as long as their events"),
-        Retention { events, keys } => {
-            log::info!("retention: events {}, keys {}", told(events), told(keys));
-        }
+fn load_tokens(
+    path: Option<PathBuf>,
+) -> Result<Option<(PathBuf, tokens_file::Loaded)>, ServeError> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    match tokens_file::load(&path) {
+        Ok(loaded) => Ok(Some((path, loaded))),
+        Err(sentence) => Err(ServeError::Setting {
+            flag: "--auth-tokens-file",
+            sentence,
+        }),
     }
+}
+
+/// The inherited sockets, or where there are none the ones that the settings name.
+fn listeners(
+    inherited: Inherited,
+    listen: &[(Listen, &'static str)],
+) -> Result<Vec<Listener>, ServeError> {
+    let listeners = inherited.into_listeners().map_err(ServeError::Failed)?;
+    if !listeners.is_empty() {
+        return Ok(listeners);
+    }
+    listen
+        .iter()
+        .map(|(listen, flag)| bind(listen, flag))
+        .collect()
 }
 
 fn bind(listen: &Listen, flag: &'static str) -> Result<Listener, ServeError> {
@@ -161,6 +160,32 @@ fn bind(listen: &Listen, flag: &'static str) -> Result<Listener, ServeError> {
             ServeError::Failed(format!("cannot listen on {listen}: {why}"))
         }
     })
+}
+
+fn log_retention(retention: Retention) {
+    let text = |limit: Option<Limit>| limit.map_or("for ever".to_owned(), |l| l.to_string());
+    match retention {
+        Retention {
+            events: None,
+            keys: None,
+        } => {}
+        Retention {
+            events: None,
+            keys: Some(_),
+        } => log::warn!("--retain-keys does nothing without --retain-events: keys are kept as long as their events"),
+        Retention { events, keys } => {
+            log::info!("retention: events {}, keys {}", text(events), text(keys));
+        }
+    }
+}
+
+fn log_addresses(addresses: &[(String, bool)], has_tokens: bool) {
+    for (address, is_public) in addresses {
+        log::info!("listening on {address}");
+        if *is_public && !has_tokens {
+            log::warn!("no tokens are configured: whoever reaches {address} may publish and read");
+        }
+    }
 }
 
 /// Raises the file limit as far as it may be raised, and says how many connections it allows.

@@ -5,8 +5,7 @@ use super::source::{is_word, none, rust_files, words, Source};
 const FUNCTION_MAX_LINES: usize = 70;
 
 /// Functions that are still longer. The list only gets shorter.
-const LONGER: [&str; 4] = [
-    "src/net/serve.rs: serve",
+const LONGER: [&str; 3] = [
     "src/store/offline/check/mod.rs: check_all",
     "src/store/index/build.rs: write_next_page",
     "src/store/write.rs: write",

@@ -54,7 +54,7 @@ impl<P: Platform> Reactor<P> {
         let refusal = Response::error(503, sentence).header("Retry-After", "1");
         let client = &mut self.clients[key];
         client.is_paused = false;
-        self.journal.answered(client, 503, Some(refusal.body.len()));
+        client.was_answered(503, Some(refusal.body.len()), &mut self.journal);
         client.conn.refuse(&refusal, self.now);
         self.want_service(key);
     }

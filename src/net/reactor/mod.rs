@@ -369,7 +369,7 @@ impl<P: Platform> Reactor<P> {
             client.has_committed();
             let place = SharedMemory::place_of(done.response.held_bytes());
             client.answers = client.answers.max(place);
-            self.journal.respond(client, &done.response, self.now);
+            client.respond(&done.response, &mut self.journal, self.now);
             client.conn.recycle(done.buffer);
             // The next request may have been read ahead, or wait in the socket.
             if client.conn.has_unread() || client.readable {

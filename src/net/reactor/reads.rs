@@ -25,7 +25,7 @@ impl<P: Platform> Reactor<P> {
 
     fn wait_to_read(&mut self, key: usize, effort: Effort) {
         let client = &mut self.clients[key];
-        self.journal.begin(client);
+        client.begin_request(&self.journal);
         client.conn.put_off();
         client.read = Some(Read {
             page: None,
@@ -110,7 +110,7 @@ impl<P: Platform> Reactor<P> {
                 self.reads.working -= 1;
                 if self.make_room(key, response.held_bytes()) {
                     let client = &mut self.clients[key];
-                    self.journal.respond(client, &response, self.now);
+                    client.respond(&response, &mut self.journal, self.now);
                 }
             }
             None => {
@@ -147,7 +147,7 @@ impl<P: Platform> Reactor<P> {
         let read = client.read.take();
         let sentence = "The server has more to read for others than there is time for; send the request again.";
         let refusal = Response::error(503, sentence).header("Retry-After", "1");
-        self.journal.respond(client, &refusal, self.now);
+        client.respond(&refusal, &mut self.journal, self.now);
         self.forget_read(read);
         self.want_service(key);
     }

@@ -33,17 +33,17 @@ impl<P: Platform> Reactor<P> {
         match client.conn.next(now) {
             Step::Idle => return false,
             Step::Head => {
-                self.journal.begin(client);
+                client.begin_request(&self.journal);
                 match self.app.screen(&client.conn.request()) {
                     None => client.conn.admit(now),
-                    Some(response) => self.journal.respond(client, &response, now),
+                    Some(response) => client.respond(&response, &mut self.journal, now),
                 }
             }
             Step::Request if self.put_off(key) => return false,
             Step::Request if self.has_to_wait_to_read(key) => return false,
             Step::Request => {
                 let client = &mut self.clients[key];
-                self.journal.begin(client);
+                client.begin_request(&self.journal);
                 let (ticket, body) = (client.ticket(key), client.conn.take_body());
                 let held = body.capacity();
                 let answer = self.app.handle(ticket, &client.conn.request(), body, now);
@@ -53,13 +53,16 @@ impl<P: Platform> Reactor<P> {
                 let client = &mut self.clients[key];
                 client.paused_since = None;
                 match answer {
-                    Answer::Now(response) => self.journal.respond(client, &response, now),
+                    Answer::Now(response) => client.respond(&response, &mut self.journal, now),
                     Answer::AfterCommit => client.wait_for_commit(held),
                     Answer::Stream(stream) => self.begin_stream(key, *stream),
                     Answer::Reading(page) => self.begin_reading(key, page, has_its_turn),
                 }
             }
-            Step::Refused(status) => self.journal.refused(&mut self.clients[key], status),
+            Step::Refused(status) => {
+                log::debug!("a connection was refused with {status}");
+                self.clients[key].was_answered(status, None, &mut self.journal);
+            }
         }
         true
     }

@@ -15,7 +15,7 @@ impl<P: Platform> Reactor<P> {
     pub(super) fn begin_stream(&mut self, key: usize, stream: app::Stream) {
         let client = &mut self.clients[key];
         client.answers = Answers::Long;
-        self.journal.answered(client, stream.head.status, None);
+        client.was_answered(stream.head.status, stream.length, &mut self.journal);
         client
             .conn
             .start_stream(&stream.head, stream.length, self.now);
