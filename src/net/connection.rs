@@ -160,18 +160,14 @@ impl<S: Wire> Client<S> {
 
     /// Answers its request, and tells the log.
     pub(super) fn respond(&mut self, response: &Response, log: &mut Journal, now: Now) {
-        let is_head = self
-            .exchange
-            .as_ref()
-            .is_some_and(|request| request.is_head);
-        let bytes = if is_head { 0 } else { response.body.len() };
-        self.was_answered(response.status, Some(bytes), log);
+        self.was_answered(response.status, Some(response.body.len()), log);
         self.conn.respond(response, now);
     }
 
-    /// Tells the log that its request, or what should have become one, has been answered with `bytes` of body.
-    pub(super) fn was_answered(&mut self, status: u16, bytes: Option<usize>, log: &mut Journal) {
-        log.answered(self.exchange.take(), self.peer, status, bytes);
+    /// Tells the log that its request, or what should have become one, has been answered. `length` is that of the
+    /// body, if it is known.
+    pub(super) fn was_answered(&mut self, status: u16, length: Option<usize>, log: &mut Journal) {
+        log.answered(self.exchange.take(), self.peer, status, length);
     }
 
     /// The application has taken its request and so many bytes of body.

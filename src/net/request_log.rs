@@ -22,7 +22,7 @@ pub(super) struct Exchange {
     began: u64,
     endpoint: Endpoint,
     /// Answers to it have no body.
-    pub(super) is_head: bool,
+    is_head: bool,
     /// Only where requests are logged.
     line: Option<Box<RequestLine>>,
 }
@@ -111,14 +111,16 @@ impl Journal {
     }
 
     /// A request has been answered, or what should have become one and could not be read as such (`None`).
-    /// `bytes` is the length of the answer's body, if it is known.
+    /// `length` is that of the answer's body, if it is known; to HEAD none of it is sent.
     pub(super) fn answered(
         &mut self,
         request: Option<Exchange>,
         peer: Peer,
         status: u16,
-        bytes: Option<usize>,
+        length: Option<usize>,
     ) {
+        let is_head = request.as_ref().is_some_and(|request| request.is_head);
+        let bytes = if is_head { Some(0) } else { length };
         let (began, endpoint, line) = match request {
             Some(exchange) => (exchange.began, exchange.endpoint, exchange.line),
             None => (self.turn, Endpoint::Other, None),
