@@ -1,18 +1,9 @@
 //! Whether a request may be made at all: what its path needs against what its token is good for. Which
 //! route needs what is said in [`Route::access`].
 
-use super::route::Route;
+use super::route::{Access, Route};
 use crate::http::{Method, Request, Response};
-use crate::tokens::{Scope, Tokens, Verdict};
-
-/// Who may ask for a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Everybody, with and without a token.
-    Open,
-    /// Whoever has a token with this scope.
-    Needs(Scope),
-}
+use crate::tokens::{Tokens, Verdict};
 
 /// Refuses a request whose token is none of `tokens`, 401, or has not the scope that is needed, 403
 /// (RFC 6750 §3.1). Comes before everything else that is said of a request. Whoever has a token at all

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::http::Response;
 use crate::limits::ERRORS_MAX;
 
 /// One step on the way to a fault: the name of a member or the index of an element.
@@ -112,6 +113,13 @@ impl Details {
         serde_json::to_writer(out, &self.0)
             .expect("writing to memory does not fail, and no key is anything but a string");
     }
+}
+
+/// The 422 answer.
+pub(crate) fn unprocessable(details: &Details) -> Response {
+    let mut body = Vec::new();
+    details.write_body(&mut body);
+    Response::json(422, body)
 }
 
 #[cfg(test)]

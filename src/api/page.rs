@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::detail::Details;
+use super::detail::{unprocessable, Details};
 use super::json::{write_string, write_to};
 use super::query;
 use super::read::{topic_patterns, write_event, DATABASE_FIELD};
-use super::route::unprocessable;
 use crate::clock::Stamp;
 use crate::http::Response;
 use crate::limits;

@@ -1,7 +1,6 @@
 //! From a request's method and target to what is asked for. Also what a head alone refuses.
 
-use super::access::Access;
-use super::detail::Details;
+use super::content::check_content;
 use super::query::percent_decode;
 use crate::event::name_error;
 use crate::http::{Method, Request, Response};
@@ -25,6 +24,15 @@ pub enum AnswerSize {
     AsRequest,
     /// On what is found.
     AsStored,
+}
+
+/// Who may ask for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everybody, with and without a token.
+    Open,
+    /// Whoever has a token with this scope.
+    Needs(Scope),
 }
 
 /// What a path names.
@@ -252,16 +260,7 @@ pub(crate) fn admit(request: &Request) -> Result<Route, Box<Response>> {
             .into());
     }
     if matches!(request.method, Method::Post | Method::Put) {
-        super::publish::check_head(request)?;
+        check_content(request)?;
     }
     Ok(route)
-}
-
-/// The 422 answer.
-pub(crate) fn unprocessable(details: &Details) -> Response {
-    Response::json(422, {
-        let mut body = Vec::new();
-        details.write_body(&mut body);
-        body
-    })
 }

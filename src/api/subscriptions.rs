@@ -3,10 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::detail::{Detail, Details};
+use super::content::decode_short;
+use super::detail::{unprocessable, Detail, Details};
 use super::json::{write_string, write_to};
-use super::publish::{decoded, Refused};
-use super::route::unprocessable;
 use crate::clock::rfc3339;
 use crate::http::{Request, Response};
 use crate::limits::SUBSCRIPTIONS_MAX;
@@ -46,8 +45,7 @@ pub(crate) fn read_seq(
     member: Member,
     max_body_bytes: usize,
 ) -> Result<u64, Box<Response>> {
-    let body = decoded(request, body, max_body_bytes)
-        .map_err(|Refused { response, .. }| Box::new(response))?;
+    let body = decode_short(request, body, max_body_bytes)?;
     parse_seq(&body, member).map_err(|details| unprocessable(&details).into())
 }
 

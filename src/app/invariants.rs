@@ -7,10 +7,10 @@ impl App {
     /// Panics when something is not as it must be between two turns: whatever can be committed has been,
     /// and every answer has been taken.
     pub fn check_invariants(&self) {
-        self.ring.check_invariants();
+        self.queue.ring().check_invariants();
         assert_eq!(
             self.has_waiting(),
-            self.locked_since.is_some(),
+            self.health.is_retrying(),
             "publications wait for another program's lock and for nothing else"
         );
         // The last step of a turn may be a page, of which the last event may be as large as a body.

@@ -5,86 +5,53 @@
 //! then the request is only a slot of the ring. No other code answers 200 to a publication that
 //! brought events.
 
+mod buffers;
+mod commit_queue;
+mod counters;
 mod decode;
+mod decode_queue;
+mod duplicate_log;
+mod health;
 mod idle;
 mod invariants;
-mod reading;
+mod live;
+mod options;
+mod read_budget;
+mod reads;
 mod repair;
+mod reply;
+mod schedule;
 mod statistics;
+mod stream;
 mod subscribers;
 mod subscriptions;
 
 use std::time::Instant;
 
-use decode::{DecodeQueue, Encoded};
-use reading::{unreadable, ReadBudget};
-pub use subscribers::{Fed, Source, Stream};
+pub use options::{LogDuplicates, Options};
+pub use reply::{Answer, Committed, Ticket};
+pub use stream::{Fed, Source, Stream};
 
-use crate::api::page::PageRequest;
 use crate::api::route::{self, AnswerSize, Route};
-use crate::api::{access, dashboard, pages, publish, read, watch};
-use crate::clock::{Now, Stamp, SteadyClock};
-use crate::event::{EventSpans, Span};
+use crate::api::{access, content, dashboard, pages, publish, read, watch};
+use crate::clock::Now;
 use crate::http::encoding::Coding;
 use crate::http::{Request, Response};
-use crate::hub::Recent;
 use crate::limits;
-use crate::logging;
 use crate::metrics::Metrics;
-use crate::ring::{Full, Ring, Slot};
-use crate::store::{Outcome, Store, StoreError};
+use crate::ring::{Full, Slot};
+use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
-
-/// Names the connection that waits for an answer; the shell gives it and gets it back.
-pub type Ticket = u64;
-
-/// How duplicates are logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogDuplicates {
-    /// A line for each.
-    Each,
-    /// A line for each second that had some.
-    Summary,
-    Off,
-}
-
-/// What the application needs to know of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Events in the ring, and in one request.
-    pub ring_capacity: usize,
-    /// Bytes of a body after decoding.
-    pub max_body_bytes: usize,
-    pub log_duplicates: LogDuplicates,
-    /// Units of reading in a slice ([`limits::READ_UNITS_PER_SLICE`]).
-    pub read_units: u64,
-}
-
-/// What became of a request.
-#[derive(Debug)]
-pub enum Answer {
-    Now(Response),
-    /// The answer comes out of a later [`App::take_committed`] under the request's ticket.
-    AfterCommit,
-    /// The answer has begun; [`App::feed`] goes on with it.
-    Stream(Box<Stream>),
-    /// The answer takes more reading than there is time for in this turn; [`App::read_on`] goes on with it.
-    Reading(Box<PageRequest>),
-}
-
-/// The answer to a publication or to a change of a subscription, and a body buffer to use again.
-#[derive(Debug)]
-pub struct Committed {
-    pub ticket: Ticket,
-    pub response: Response,
-    pub buffer: Vec<u8>,
-}
-
-/// A publication that waits to be decoded, or in the ring.
-struct Waiting {
-    ticket: Ticket,
-    asked: publish::Asked,
-}
+use buffers::BufferPool;
+use commit_queue::{CommitQueue, Waiting};
+use counters::Counters;
+use decode_queue::{DecodeQueue, Encoded};
+use duplicate_log::DuplicateLog;
+use health::Health;
+use live::LiveEvents;
+use read_budget::ReadBudget;
+use reply::{shutting_down, unavailable, unreadable, NOT_STORED};
+use schedule::IdleSchedule;
 
 /// The application.
 pub struct App {
@@ -92,47 +59,19 @@ pub struct App {
     /// Without them everything is open.
     tokens: Option<Tokens>,
     store: Store,
-    ring: Ring<Waiting>,
+    /// Bodies whose content coding is still to be taken off.
     encoded: DecodeQueue,
-    changes: subscriptions::Changes,
-    /// The newest events, while there are subscribers.
-    recent: Recent,
-    subscribers: usize,
-    /// Of the event that was written last.
-    stamp: Stamp,
+    queue: CommitQueue,
     committed: Vec<Committed>,
-    /// Why the store cannot commit; none while it can.
-    fault: Option<String>,
-    /// When the fault is probed, or a locked database tried again.
-    retry_at: u64,
-    /// When the names of the database's files are looked at again.
-    look_at: u64,
-    /// Since when the ring has waited for another program's lock, or for a damaged page to be made again.
-    locked_since: Option<u64>,
-    /// Since when publications wait for damaged pages.
-    repairing_since: Option<u64>,
+    health: Health,
+    /// The server stops: new requests are refused.
     draining: bool,
-    started: Now,
-    /// What retention goes by.
-    steady: SteadyClock,
-    rejected: u64,
-    batches: u64,
-    /// This turn has committed events.
-    has_committed: bool,
-    connections: usize,
+    live: LiveEvents,
     reading: ReadBudget,
-    metrics: Metrics,
-    /// The shell's clock, to time what is done inside one call; without one nothing is timed.
-    clock: Option<fn() -> Instant>,
-    /// Duplicates that the next summary will tell, and when.
-    summary: (u64, u64),
-    idle_at: u64,
-    /// The last quiet turn did what retention has to do before all else.
-    retains_first: bool,
-    outcomes: Vec<Outcome>,
-    spare_events: Vec<Vec<EventSpans>>,
-    /// Events that those have room for together.
-    spare_room: usize,
+    schedule: IdleSchedule,
+    counters: Counters,
+    duplicates: DuplicateLog,
+    buffers: BufferPool,
 }
 
 impl App {
@@ -141,34 +80,17 @@ impl App {
             options,
             tokens: None,
             store,
-            ring: Ring::new(options.ring_capacity),
-            changes: subscriptions::Changes::default(),
-            recent: Recent::default(),
-            subscribers: 0,
-            stamp: Stamp::default(),
             encoded: DecodeQueue::new(options.max_body_bytes),
+            queue: CommitQueue::new(options.ring_capacity),
             committed: Vec::new(),
-            fault: None,
-            retry_at: 0,
-            look_at: 0,
-            locked_since: None,
-            repairing_since: None,
+            health: Health::default(),
             draining: false,
-            started: now,
-            steady: SteadyClock::new(now),
-            rejected: 0,
-            batches: 0,
-            has_committed: false,
-            connections: 0,
+            live: LiveEvents::default(),
             reading: ReadBudget::new(options.read_units),
-            metrics: Metrics::default(),
-            clock: None,
-            summary: (0, 0),
-            idle_at: 0,
-            retains_first: false,
-            outcomes: Vec::new(),
-            spare_events: Vec::new(),
-            spare_room: 0,
+            schedule: IdleSchedule::new(now),
+            counters: Counters::new(now),
+            duplicates: DuplicateLog::new(options.log_duplicates),
+            buffers: BufferPool::default(),
         }
     }
 
@@ -285,7 +207,7 @@ impl App {
             Err(refused) => return Answer::Now(self.refuse(refused)),
         };
         let waiting = Waiting { ticket, asked };
-        match publish::coding_of(request).unwrap_or(Coding::Identity) {
+        match content::coding_of(request).unwrap_or(Coding::Identity) {
             Coding::Identity => self.take_in(waiting, body, now),
             coding => {
                 self.encoded.push(Encoded { waiting, coding }, body, now);
@@ -295,21 +217,20 @@ impl App {
     }
 
     fn refuse(&mut self, refused: publish::Refused) -> Response {
-        self.rejected += refused.rejected;
+        self.counters.rejected += refused.rejected;
         refused.response
     }
 
     /// Takes the events of a decoded body in for the next commit.
     fn take_in(&mut self, waiting: Waiting, body: Vec<u8>, now: Now) -> Answer {
         let Waiting { ticket, asked } = waiting;
-        let events = self.spare_events.pop().unwrap_or_default();
-        self.spare_room -= events.capacity();
+        let events = self.buffers.take();
         let max_events = self.options.ring_capacity;
         let (publication, asked) = match publish::read(asked, body, events, max_events) {
             Ok(read) => read,
             Err(refused) => return Answer::Now(self.refuse(refused)),
         };
-        self.rejected += asked.rejected();
+        self.counters.rejected += asked.rejected();
         if publication.events.is_empty() {
             return Answer::Now(asked.answer(&[]));
         }
@@ -317,11 +238,11 @@ impl App {
             ticket: Waiting { ticket, asked },
             publication,
         };
-        let Err(Full(slot)) = self.ring.push(slot) else {
+        let Err(Full(slot)) = self.queue.push(slot) else {
             return Answer::AfterCommit;
         };
         self.drain(now);
-        match self.ring.push(slot) {
+        match self.queue.push(slot) {
             Ok(()) => Answer::AfterCommit,
             Err(Full(_)) => Answer::Now(unavailable(
                 "The database is locked by another program, or being repaired; try again.",
@@ -329,113 +250,64 @@ impl App {
         }
     }
 
-    /// Commits what the ring holds, in one transaction, and makes the answers. A database that another
-    /// program has locked is tried again for a while before the waiting requests are refused.
+    /// Commits what waits, in one transaction, and makes the answers. A database that another program has locked
+    /// is tried again for a while before the waiting requests are refused.
     pub fn drain(&mut self, now: Now) {
-        if !self.has_waiting() || (self.locked_since.is_some() && now.mono_ms < self.retry_at) {
+        if self.queue.is_empty() || !self.health.may_commit(now) {
             return;
         }
-        self.outcomes.clear();
         let retain_at = self.steady_time(now);
-        let (events, begun) = (self.ring.len(), self.clock.map(|clock| clock()));
-        let publications = self.ring.slots().map(|slot| &slot.publication);
-        match self.store.commit_all(
-            publications,
-            self.changes.list(),
-            now.unix_us,
-            retain_at,
-            &mut self.outcomes,
-        ) {
+        let (events, begun) = (self.queue.ring().len(), self.counters.instant());
+        let changed = self.queue.commit(&mut self.store, now.unix_us, retain_at);
+        match changed {
             Ok(changed) => {
-                self.batches += 1;
-                self.has_committed = true;
-                let timed = self.clock.zip(begun);
-                let took = timed.map(|(clock, begun)| clock().saturating_duration_since(begun));
-                self.metrics.committed(events, took);
+                self.schedule.committed();
+                self.counters.committed(events, begun);
                 self.recovered();
                 self.answer_committed(now.unix_us);
                 self.answer_changes(changed);
             }
-            Err(StoreError::Locked)
-                if now.mono_ms - *self.locked_since.get_or_insert(now.mono_ms)
-                    < limits::LOCKED_RETRY_MS =>
-            {
-                self.retry_at = now.mono_ms + limits::LOCKED_PAUSE_MS;
-            }
+            Err(StoreError::Locked) if self.health.locked(now) => {}
             Err(StoreError::Repairing) => self.wait_for_repair(now),
             Err(error) => self.refuse_waiting(&error, now),
         }
     }
 
     fn refuse_waiting(&mut self, error: &StoreError, now: Now) {
-        self.failed(error, now);
+        self.health.failed(error, now);
         let mut sentence = NOT_STORED;
         if matches!(error, StoreError::Replaced(_)) {
             sentence =
                 "The database's file was replaced, so the events may be lost; send them again.";
-            // What was committed last is not among the newest events in memory.
-            self.recent.restart(self.store.last_seq());
+            self.live.restart(self.store.last_seq());
         }
-        while let Some(slot) = self.ring.pop() {
+        while let Some(slot) = self.queue.pop() {
             self.finish(slot, unavailable(sentence));
         }
         self.refuse_changes();
     }
 
     fn answer_committed(&mut self, processed_at: i64) {
-        let outcomes = std::mem::take(&mut self.outcomes);
+        let outcomes = self.queue.take_outcomes();
         let mut rest = &outcomes[..];
-        while let Some(slot) = self.ring.pop() {
+        while let Some(slot) = self.queue.pop() {
             let (own, others) = rest.split_at(slot.publication.events.len());
             rest = others;
-            self.log_duplicates(&slot, own);
-            if self.subscribers > 0 {
-                self.keep_recent(&slot.publication, own, processed_at);
-            }
+            self.duplicates.committed(&slot.publication, own);
+            self.live.keep(&slot.publication, own, processed_at);
             let response = slot.ticket.asked.answer(own);
             self.finish(slot, response);
         }
-        self.outcomes = outcomes;
+        self.queue.give_back(outcomes);
     }
 
     fn finish(&mut self, slot: Slot<Waiting>, response: Response) {
-        let mut publication = slot.publication;
-        let room = self.spare_room + publication.events.capacity();
-        if self.spare_events.len() < limits::SPARE_BUFFERS && room <= limits::SPARE_EVENTS {
-            publication.events.clear();
-            self.spare_events.push(publication.events);
-            self.spare_room = room;
-        }
+        self.buffers.give_back(slot.publication.events);
         self.committed.push(Committed {
             ticket: slot.ticket.ticket,
             response,
-            buffer: publication.body,
+            buffer: slot.publication.body,
         });
-    }
-
-    fn log_duplicates(&mut self, slot: &Slot<Waiting>, outcomes: &[Outcome]) {
-        let body = &slot.publication.body;
-        for (event, outcome) in slot.publication.events.iter().zip(outcomes) {
-            let text = |span| text_of(span, body);
-            if matches!(outcome, Outcome::Accepted(_)) {
-                continue;
-            }
-            self.summary.0 += 1;
-            let (topic, event_id, source) =
-                (text(event.topic), text(event.event_id), text(event.source));
-            if self.options.log_duplicates == LogDuplicates::Each {
-                logging::duplicate(topic, event_id, source);
-            }
-            if let (Outcome::Conflict(seq), true) =
-                (outcome, self.options.log_duplicates != LogDuplicates::Off)
-            {
-                log::warn!(
-                    topic, event_id, source, seq;
-                    "Event conflict: the dropped event differs from the stored one: \
-                     topic={topic}, event_id={event_id}, seq={seq}"
-                );
-            }
-        }
     }
 
     /// The answers that have become possible since the last call.
@@ -445,69 +317,33 @@ impl App {
 
     /// What is due by the clock: probing a store that failed, the summary of duplicates.
     pub fn tick(&mut self, now: Now) {
-        // While publications wait for a lock, drain is the one that tries; a probe between its tries
-        // would start their time again.
-        let probes = self.fault.is_some() && self.locked_since.is_none();
-        if probes && now.mono_ms >= self.retry_at {
+        if self.health.is_probe_due(now) {
             match self.store.probe(now.unix_us) {
                 Ok(()) => self.recovered(),
-                Err(error) => {
-                    self.failed(&error, now);
-                    self.retry_at = now.mono_ms + limits::RETRY_MS;
-                }
+                Err(error) => self.health.probe_failed(&error, now),
             }
         }
         self.look_at_files(now);
-        if now.mono_ms >= self.summary.1 && self.summarise_duplicates() {
-            self.summary.1 = now.mono_ms + limits::SUMMARY_MS;
-        }
-    }
-
-    /// Logs how many duplicates there were since the last summary, if summaries are wanted and there
-    /// were some; says whether.
-    fn summarise_duplicates(&mut self) -> bool {
-        let summarises = self.options.log_duplicates == LogDuplicates::Summary;
-        if !summarises || self.summary.0 == 0 {
-            return false;
-        }
-        log::warn!("Duplicate events dropped: {}", self.summary.0);
-        self.summary.0 = 0;
-        true
-    }
-
-    fn failed(&mut self, error: &StoreError, now: Now) {
-        // Publications that fail as well do not put the next probe off.
-        let was_locked = self.locked_since.take().is_some();
-        if self.fault.is_none() || was_locked {
-            self.retry_at = now.mono_ms + limits::RETRY_MS;
-        }
-        if self.fault.is_none() {
-            log::error!("the store cannot commit: {error}");
-        }
-        self.fault = Some(error.to_string());
+        self.duplicates.tick(now);
     }
 
     fn recovered(&mut self) {
-        self.locked_since = None;
-        self.repaired();
-        if self.fault.take().is_some() {
-            log::info!("the store commits again");
-        }
+        self.health.recovered(self.store.damaged_pages() > 0);
     }
 
     /// From now on commits are timed by this clock.
     pub fn set_clock(&mut self, clock: fn() -> Instant) {
-        self.clock = Some(clock);
+        self.counters.clock = Some(clock);
     }
 
     /// What only the shell can count goes in here.
     pub fn metrics(&mut self) -> &mut Metrics {
-        &mut self.metrics
+        &mut self.counters.metrics
     }
 
     /// The number of open connections, for the statistics.
     pub fn set_connections(&mut self, connections: usize) {
-        self.connections = connections;
+        self.counters.connections = connections;
     }
 
     /// From now on every new request is refused; what waits in the ring is still answered.
@@ -517,7 +353,7 @@ impl App {
 
     /// The number of streams that are being served.
     pub fn set_subscribers(&mut self, subscribers: usize) {
-        self.subscribers = subscribers;
+        self.live.set_subscribers(subscribers);
     }
 
     /// The greatest seq of an event that has been committed; 0 in an empty database.
@@ -527,29 +363,12 @@ impl App {
 
     /// Whether a publication or a change waits for its commit.
     pub fn has_waiting(&self) -> bool {
-        !self.ring.is_empty() || !self.changes.is_empty()
+        !self.queue.is_empty()
     }
 
     /// Tells the last summary of duplicates and closes the store.
     pub fn close(mut self) -> Result<(), StoreError> {
-        self.summarise_duplicates();
+        self.duplicates.summarise();
         self.store.close()
     }
-}
-
-/// The text of a span. A body is UTF-8, or it would not have become events.
-fn text_of(span: Span, body: &[u8]) -> &str {
-    std::str::from_utf8(span.of(body)).unwrap_or_default()
-}
-
-fn shutting_down() -> Response {
-    let mut response = unavailable("The server is shutting down; send the request again.");
-    response.close = true;
-    response
-}
-
-const NOT_STORED: &str = "The events could not be stored, none of them was; send them again.";
-
-fn unavailable(sentence: &str) -> Response {
-    Response::error(503, sentence).header("Retry-After", "1")
 }

@@ -12,10 +12,10 @@ impl App {
         let reason = if self.draining {
             Some("shutting down".into())
         } else {
-            self.fault.clone()
+            self.health.fault().map(str::to_owned)
         };
         let damage = self.store.first_damaged_pages(limits::DAMAGED_PAGES_NAMED);
-        watch::health(reason, self.ring.len(), &damage, now.unix_us)
+        watch::health(reason, self.queue.ring().len(), &damage, now.unix_us)
             .header(read::DATABASE_FIELD, &self.store.identity().database_id)
     }
 
@@ -33,13 +33,13 @@ impl App {
         let stats = self.statistics(now);
         let facts = Facts {
             stats: &stats,
-            is_healthy: self.fault.is_none(),
+            is_healthy: self.health.fault().is_none(),
             damaged_pages: self.store.damaged_pages(),
             damaged_pages_found: self.store.damaged_pages_found(),
             disk_available_bytes: self.store.disk_available_bytes(),
-            started: self.started.unix_us,
+            started: self.counters.started.unix_us,
         };
-        let page = self.metrics.answer(request, &facts);
+        let page = self.counters.metrics.answer(request, &facts);
         self.charge(limits::PAGE_UNITS);
         page
     }
@@ -48,7 +48,7 @@ impl App {
     fn statistics(&mut self, now: Now) -> watch::Stats<'static> {
         let counters = self.store.counters();
         let (database_bytes, wal_bytes) = self.store.file_sizes();
-        let uptime_seconds = (now.mono_ms - self.started.mono_ms) / 1_000;
+        let uptime_seconds = (now.mono_ms - self.counters.started.mono_ms) / 1_000;
         watch::Stats {
             received: counters.received(),
             unique_processed: counters.unique_processed,
@@ -58,12 +58,12 @@ impl App {
             uptime_human: watch::uptime_human(uptime_seconds),
             topic_count: self.store.topics().len(),
             conflicts: counters.conflicts,
-            rejected: self.rejected,
-            queue_size: self.ring.len(),
-            queue_capacity: self.ring.capacity(),
-            batches: self.batches,
-            connections: self.connections,
-            subscribers: self.subscribers,
+            rejected: self.counters.rejected,
+            queue_size: self.queue.ring().len(),
+            queue_capacity: self.queue.ring().capacity(),
+            batches: self.counters.batches,
+            connections: self.counters.connections,
+            subscribers: self.live.subscribers(),
             database_bytes,
             wal_bytes,
             last_seq: self.store.last_seq(),

@@ -1,29 +1,12 @@
 //! Named subscriptions: reading them, and queueing changes of them for the next commit. A change waits
 //! beside the ring and shares its transaction; like a publication it has no answer before that.
 
-use super::{unavailable, Answer, App, Committed, Ticket};
+use super::reply::{unavailable, Answer, Committed, Ticket};
+use super::App;
 use crate::api::subscriptions::{self, Member};
 use crate::http::{Method, Request, Response};
 use crate::limits;
 use crate::store::{Change, Changed};
-
-/// Changes that wait for the next commit, and who waits for them.
-#[derive(Debug, Default)]
-pub(super) struct Changes {
-    tickets: Vec<Ticket>,
-    list: Vec<Change>,
-}
-
-impl Changes {
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// In the order in which they came.
-    pub(super) fn list(&self) -> &[Change] {
-        &self.list
-    }
-}
 
 impl App {
     /// Answers what is asked of the subscription `name`.
@@ -44,8 +27,7 @@ impl App {
         };
         match change {
             Ok(change) => {
-                self.changes.tickets.push(ticket);
-                self.changes.list.push(change);
+                self.queue.push_change(ticket, change);
                 Answer::AfterCommit
             }
             Err(refusal) => Answer::Now(*refusal),
@@ -61,25 +43,17 @@ impl App {
 
     /// The waiting changes have been committed.
     pub(super) fn answer_changes(&mut self, changed: Vec<Changed>) {
-        let Changes { tickets, list } = std::mem::take(&mut self.changes);
-        for ((ticket, change), changed) in tickets.into_iter().zip(list).zip(changed) {
-            self.committed.push(Committed {
-                ticket,
-                response: subscriptions::changed(&self.store, &change, changed),
-                buffer: Vec::new(),
-            });
+        for ((ticket, change), changed) in self.queue.take_changes().zip(changed) {
+            let response = subscriptions::changed(&self.store, &change, changed);
+            self.committed.push(Committed::bare(ticket, response));
         }
     }
 
     /// The waiting changes could not be committed.
     pub(super) fn refuse_changes(&mut self) {
-        for ticket in std::mem::take(&mut self.changes).tickets {
-            let sentence = "The change could not be stored; send it again.";
-            self.committed.push(Committed {
-                ticket,
-                response: unavailable(sentence),
-                buffer: Vec::new(),
-            });
+        for (ticket, _) in self.queue.take_changes() {
+            let response = unavailable("The change could not be stored; send it again.");
+            self.committed.push(Committed::bare(ticket, response));
         }
     }
 }

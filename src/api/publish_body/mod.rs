@@ -10,47 +10,18 @@
 //! This module counts and refuses; it must never decide what is a duplicate or what is stored.
 
 mod members;
+mod parsed;
 mod payload;
 mod quick;
 mod reader;
 #[cfg(test)]
 mod tests;
 
+use super::detail::Details;
 use crate::event::{EventSpans, Publication};
 use crate::limits::BODY_CEILING_BYTES;
 
-use super::detail::Details;
-
-/// A body that can be stored.
-#[derive(Debug)]
-pub struct Parsed {
-    /// The events that keep all rules, in order. Empty only with `partial`.
-    pub publication: Publication,
-    /// Indices of the events that break a rule, ascending. Empty unless `partial` was asked for.
-    pub rejected: Vec<u32>,
-    /// What is wrong with those.
-    pub errors: Details,
-}
-
-/// Why nothing of a body can be stored.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// 422: it is not JSON, holds no event, or holds one that breaks a rule.
-    Invalid(Details),
-    /// 413: it holds more events than `max_events`.
-    TooMany,
-}
-
-/// A body that was refused, and the buffers to use again.
-#[derive(Debug)]
-pub struct Refused {
-    pub refusal: Refusal,
-    /// Events that break a rule, for the statistic `rejected`. A body that is not JSON counts as one.
-    pub rejected: u64,
-    pub body: Vec<u8>,
-    /// Empty.
-    pub events: Vec<EventSpans>,
-}
+pub use parsed::{Parsed, Refusal, Refused};
 
 /// Reads the events out of a decoded `body`, at most [`BODY_CEILING_BYTES`] long.
 ///

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::members::{offset_in, Fault, Member, Members, Validator};
-use super::Refusal;
+use super::parsed::Refusal;
 use crate::api::detail::{Detail, Details, Step};
 use crate::event::EventSpans;
 use crate::limits::ERRORS_MAX;

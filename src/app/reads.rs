@@ -4,72 +4,31 @@
 //! are. Where a turn's share is spent, the next request that reads waits for its turn; a page that takes more
 //! than its slice goes on in later ones. Nothing here knows who waits or for how long.
 
-use super::{unavailable, Answer, App};
+use super::reply::{unreadable, Answer};
+use super::App;
 use crate::api::page::PageRequest;
 use crate::api::route::{Effort, Route};
 use crate::http::{Request, Response};
 use crate::limits;
 use crate::store::StoreError;
 
-/// What has been read in a turn.
-#[derive(Debug)]
-pub(super) struct ReadBudget {
-    /// Units of a slice.
-    slice: u64,
-    /// Units that may still be spent at once.
-    left: u64,
-    /// Units that have been spent in this turn.
-    spent: u64,
-}
-
-impl ReadBudget {
-    pub(super) fn new(slice: u64) -> Self {
-        Self {
-            slice,
-            left: slice,
-            spent: 0,
-        }
-    }
-
-    /// Units for the next step; at least one, so that each step gets on.
-    pub(super) fn step(&self) -> u64 {
-        self.left.max(1)
-    }
-
-    fn spend(&mut self, units: u64) {
-        self.left = self.left.saturating_sub(units);
-        self.spent += units;
-    }
-
-    /// Panics where a turn has read more than it may. `step_max` is what a step may be longer than a slice,
-    /// since it is never broken off; in a turn that happens once at once, and once later.
-    pub(super) fn check_invariants(&self, step_max: u64) {
-        let most = limits::READ_SLICES_PER_TURN * self.slice + 2 * step_max;
-        assert!(self.spent <= most, "a turn read {} units", self.spent);
-    }
-}
-
 impl App {
     /// A new turn begins, with a new share for reading: nothing of it at once where others `wait` already.
     pub fn begin_turn(&mut self, wait: bool) {
         let slices = if wait { 0 } else { limits::READ_SLICES_AT_ONCE };
-        self.reading.left = slices * self.reading.slice;
-        self.reading.spent = 0;
+        self.reading.begin_turn(slices);
     }
 
     /// The next request that reads may do so for a slice, of which `share` is the part that there is time
     /// for: 1 where nobody waits meanwhile. False where this turn has read enough.
     pub fn begin_slice(&mut self, share: f32) -> bool {
-        let slice = self.reading.slice;
-        self.reading.left = ((slice as f32 * share) as u64).clamp(slice.div_ceil(8), slice);
-        self.reading.spent < (limits::READ_SLICES_PER_TURN - 1) * slice
+        self.reading.begin_slice(share)
     }
 
     /// How much work a request is that has to wait until there is time for it; none where it need not wait.
     pub fn has_to_wait(&self, request: &Request) -> Option<Effort> {
         let route = || Route::of(request.path()).filter(|_| !self.draining);
-        let is_spent = self.reading.left == 0;
-        is_spent.then(route).flatten()?.effort()
+        self.reading.is_spent().then(route).flatten()?.effort()
     }
 
     /// Answers `GET /events`, or begins to.
@@ -100,13 +59,4 @@ impl App {
         let units = units + self.store.take_work();
         self.reading.spend(units);
     }
-}
-
-/// The answer where the database cannot be read.
-pub(super) fn unreadable(error: &StoreError) -> Response {
-    // A damaged page has been named.
-    if !matches!(error, StoreError::Repairing) {
-        log::error!("reading the database failed: {error}");
-    }
-    unavailable("The database cannot be read now; try again.")
 }

@@ -1,0 +1,92 @@
+//! What waits for the next commit: publications on the ring, and changes of subscriptions beside it. All of it shares
+//! one transaction, and nothing of it has an answer before that.
+
+use super::reply::Ticket;
+use crate::api::publish;
+use crate::ring::{Full, Ring, Slot};
+use crate::store::{Change, Changed, Outcome, Store, StoreError};
+
+/// A publication that waits to be decoded, or on the ring.
+pub(super) struct Waiting {
+    pub(super) ticket: Ticket,
+    pub(super) asked: publish::Asked,
+}
+
+/// The queue.
+pub(super) struct CommitQueue {
+    ring: Ring<Waiting>,
+    /// The changes in the order in which they came, and who waits for each.
+    changes: Vec<Change>,
+    tickets: Vec<Ticket>,
+    /// Of the last commit, an outcome for each event.
+    outcomes: Vec<Outcome>,
+}
+
+impl CommitQueue {
+    /// With room for `capacity` events.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            ring: Ring::new(capacity),
+            changes: Vec::new(),
+            tickets: Vec::new(),
+            outcomes: Vec::new(),
+        }
+    }
+
+    pub(super) fn ring(&self) -> &Ring<Waiting> {
+        &self.ring
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ring.is_empty() && self.changes.is_empty()
+    }
+
+    /// # Errors
+    /// The publication, where the ring has no room for it.
+    pub(super) fn push(&mut self, slot: Slot<Waiting>) -> Result<(), Full<Waiting>> {
+        self.ring.push(slot)
+    }
+
+    pub(super) fn push_change(&mut self, ticket: Ticket, change: Change) {
+        self.tickets.push(ticket);
+        self.changes.push(change);
+    }
+
+    /// Commits all of it in one transaction; it stays here until it is taken out. Says what became of the changes.
+    pub(super) fn commit(
+        &mut self,
+        store: &mut Store,
+        unix_us: i64,
+        retain_at: i64,
+    ) -> Result<Vec<Changed>, StoreError> {
+        self.outcomes.clear();
+        let publications = self.ring.slots().map(|slot| &slot.publication);
+        store.commit_all(
+            publications,
+            &self.changes,
+            unix_us,
+            retain_at,
+            &mut self.outcomes,
+        )
+    }
+
+    /// Takes out the oldest publication.
+    pub(super) fn pop(&mut self) -> Option<Slot<Waiting>> {
+        self.ring.pop()
+    }
+
+    /// Takes out the changes.
+    pub(super) fn take_changes(&mut self) -> impl Iterator<Item = (Ticket, Change)> {
+        let tickets = std::mem::take(&mut self.tickets);
+        tickets.into_iter().zip(std::mem::take(&mut self.changes))
+    }
+
+    /// Takes the outcomes of the last commit out, to be given back for their memory.
+    pub(super) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        std::mem::take(&mut self.outcomes)
+    }
+
+    pub(super) fn give_back(&mut self, outcomes: Vec<Outcome>) {
+        self.outcomes = outcomes;
+    }
+}

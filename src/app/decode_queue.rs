@@ -1,0 +1,233 @@
+//! The queue of bodies whose content coding is still to be taken off.
+//!
+//! Each is tried when it has arrived. What takes longer, as a bomb does, is decoded a piece at a time, one
+//! body after the other, so that neither the turns nor the memory grow with what clients send. How many
+//! pieces a turn has time for is the shell's to say.
+
+use std::collections::VecDeque;
+
+use super::commit_queue::Waiting;
+use super::reply::Ticket;
+use crate::clock::Now;
+use crate::http::encoding::{Coding, DecodeError, Decoding};
+use crate::limits::{DECODED_PIECE_BYTES, DECODED_SHORT_BYTES, PAUSE_MAX_MS};
+
+/// A request whose body came with a content coding.
+pub(super) struct Encoded {
+    pub(super) waiting: Waiting,
+    pub(super) coding: Coding,
+}
+
+/// What became of a body.
+pub(super) enum Outcome {
+    Decoded(Vec<u8>),
+    Failed(DecodeError),
+    /// Its turn came too late.
+    Late,
+}
+
+struct Queued {
+    encoded: Encoded,
+    body: Vec<u8>,
+    since: u64,
+}
+
+/// What a piece of work has come to.
+pub(super) enum Step {
+    Done(Encoded, Outcome),
+    /// There is more to do.
+    More,
+}
+
+/// The queue.
+pub(super) struct DecodeQueue {
+    /// Bytes that may come out of a body.
+    limit: usize,
+    /// Those that nobody has tried.
+    arrived: VecDeque<Queued>,
+    /// Those that take longer; the one that is being decoded is `current`.
+    long: VecDeque<Queued>,
+    current: Option<(Encoded, Decoding)>,
+}
+
+impl DecodeQueue {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            arrived: VecDeque::new(),
+            long: VecDeque::new(),
+            current: None,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.current.is_none() && self.arrived.is_empty() && self.long.is_empty()
+    }
+
+    pub(super) fn push(&mut self, encoded: Encoded, body: Vec<u8>, now: Now) {
+        self.arrived.push_back(Queued {
+            encoded,
+            body,
+            since: now.mono_ms,
+        });
+    }
+
+    /// Tries the next; gives also how many bytes it had.
+    pub(super) fn try_arrived(&mut self, now: Now) -> Option<(Step, usize)> {
+        let queued = self.arrived.pop_front()?;
+        let (since, coded) = (queued.since, queued.body.len());
+        let (encoded, mut decoding) = match self.begin(queued, now) {
+            Ok(begun) => begun,
+            Err(done) => return Some((done, coded)),
+        };
+        let step = match decoding.go_on(DECODED_SHORT_BYTES) {
+            Ok(Some(body)) => Step::Done(encoded, Outcome::Decoded(body)),
+            Err(error) => Step::Done(encoded, Outcome::Failed(error)),
+            Ok(None) => {
+                if self.current.is_none() {
+                    self.current = Some((encoded, decoding));
+                } else {
+                    // Only one may have memory to be decoded into; it begins anew when its turn comes.
+                    self.long.push_back(Queued {
+                        encoded,
+                        body: decoding.into_body(),
+                        since,
+                    });
+                }
+                Step::More
+            }
+        };
+        Some((step, coded))
+    }
+
+    pub(super) fn go_on(&mut self, now: Now) -> Option<Step> {
+        if self.current.is_none() {
+            let queued = self.long.pop_front()?;
+            match self.begin(queued, now) {
+                Ok(begun) => self.current = Some(begun),
+                Err(done) => return Some(done),
+            }
+        }
+        let (_, decoding) = self.current.as_mut()?;
+        let outcome = match decoding.go_on(DECODED_PIECE_BYTES) {
+            Ok(None) => return Some(Step::More),
+            Ok(Some(body)) => Outcome::Decoded(body),
+            Err(error) => Outcome::Failed(error),
+        };
+        let (encoded, _) = self.current.take()?;
+        Some(Step::Done(encoded, outcome))
+    }
+
+    fn begin(&self, queued: Queued, now: Now) -> Result<(Encoded, Decoding), Step> {
+        let Queued {
+            encoded,
+            body,
+            since,
+        } = queued;
+        if since + PAUSE_MAX_MS <= now.mono_ms {
+            return Err(Step::Done(encoded, Outcome::Late));
+        }
+        match Decoding::new(encoded.coding, body, self.limit) {
+            Ok(decoding) => Ok((encoded, decoding)),
+            Err(error) => Err(Step::Done(encoded, Outcome::Failed(error))),
+        }
+    }
+
+    /// Nobody waits for this answer any more, so its body is let go.
+    pub(super) fn forget(&mut self, ticket: Ticket) {
+        for queue in [&mut self.arrived, &mut self.long] {
+            queue.retain(|queued| queued.encoded.waiting.ticket != ticket);
+        }
+        self.current
+            .take_if(|(encoded, _)| encoded.waiting.ticket == ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::publish::Asked;
+
+    const LIMIT: usize = 16 << 20;
+    const SHORT: usize = DECODED_SHORT_BYTES / 2;
+    const LONG: usize = 5 * DECODED_SHORT_BYTES;
+
+    fn at(mono_ms: u64) -> Now {
+        Now {
+            mono_ms,
+            ..Now::default()
+        }
+    }
+
+    /// A queue with bodies of so many bytes of white space, their tickets and times from 1 on.
+    fn queue(sizes: &[usize]) -> DecodeQueue {
+        let mut queue = DecodeQueue::new(LIMIT);
+        for (size, ticket) in sizes.iter().zip(1..) {
+            let asked = Asked::default();
+            let encoded = Encoded {
+                waiting: Waiting { ticket, asked },
+                coding: Coding::Zstd,
+            };
+            let body = zstd::encode_all(&vec![b' '; *size][..], 1).unwrap();
+            queue.push(encoded, body, at(ticket));
+        }
+        queue
+    }
+
+    /// A ticket, and how many bytes were decoded; none where they were too many, or it was too late.
+    fn done(step: Step) -> Option<(Ticket, Option<usize>)> {
+        let Step::Done(encoded, outcome) = step else {
+            return None;
+        };
+        let bytes = match outcome {
+            Outcome::Decoded(body) => Some(body.len()),
+            Outcome::Failed(DecodeError::TooLarge) | Outcome::Late => None,
+            Outcome::Failed(DecodeError::Broken) => panic!("nothing is broken"),
+        };
+        Some((encoded.waiting.ticket, bytes))
+    }
+
+    #[test]
+    fn short_bodies_pass_long_ones_which_come_one_after_the_other() {
+        let mut queue = queue(&[LONG, SHORT, LONG, SHORT, 4 * LIMIT]);
+        let mut tried = Vec::new();
+        while let Some((step, _)) = queue.try_arrived(at(0)) {
+            tried.push(done(step));
+        }
+        let [second, fourth] = [2, 4].map(|ticket| Some((ticket, Some(SHORT))));
+        assert_eq!(tried, [None, second, None, fourth, None]);
+        let (mut pieces, mut finished) = (vec![0; 3], Vec::new());
+        while let Some(step) = queue.go_on(at(0)) {
+            pieces[finished.len()] += 1;
+            finished.extend(done(step));
+        }
+        assert_eq!(finished, [(1, Some(LONG)), (3, Some(LONG)), (5, None)]);
+        assert!(queue.is_empty());
+        // The first went on where it was when it was tried.
+        for (pieces, bytes) in pieces.iter().zip([LONG - DECODED_SHORT_BYTES, LONG, LIMIT]) {
+            let least = bytes / DECODED_PIECE_BYTES;
+            assert!((least..least + 3).contains(pieces), "{pieces}");
+        }
+    }
+
+    #[test]
+    fn whoever_has_gone_is_forgotten_and_whoever_waited_too_long_is_refused() {
+        let mut queue = queue(&[LONG, LONG, LONG, LONG, SHORT, SHORT]);
+        for _ in 0..4 {
+            queue.try_arrived(at(0));
+        }
+        for ticket in [1, 3, 5] {
+            queue.forget(ticket);
+        }
+        let mut finished = Vec::new();
+        let now = at(PAUSE_MAX_MS + 3);
+        let mut next = || {
+            let tried = queue.try_arrived(now).map(|(step, _)| step);
+            tried.or_else(|| queue.go_on(now))
+        };
+        while let Some(step) = next() {
+            finished.extend(done(step));
+        }
+        assert_eq!(finished, [(6, Some(SHORT)), (2, None), (4, Some(LONG))]);
+    }
+}

@@ -1,0 +1,59 @@
+//! What the requests of a turn of the loop may read, in units of work ([`crate::limits`]).
+
+use crate::limits;
+
+/// What has been read in a turn, and what may still be.
+#[derive(Debug)]
+pub(super) struct ReadBudget {
+    /// Units of a slice.
+    slice: u64,
+    /// Units that may still be spent at once.
+    left: u64,
+    /// Units that have been spent in this turn.
+    spent: u64,
+}
+
+impl ReadBudget {
+    pub(super) fn new(slice: u64) -> Self {
+        Self {
+            slice,
+            left: slice,
+            spent: 0,
+        }
+    }
+
+    /// A new turn begins, in which so many slices may be spent at once.
+    pub(super) fn begin_turn(&mut self, slices: u64) {
+        self.left = slices * self.slice;
+        self.spent = 0;
+    }
+
+    /// Begins a slice, or the `share` of one. False where the turn has read enough.
+    pub(super) fn begin_slice(&mut self, share: f32) -> bool {
+        let slice = self.slice;
+        self.left = ((slice as f32 * share) as u64).clamp(slice.div_ceil(8), slice);
+        self.spent < (limits::READ_SLICES_PER_TURN - 1) * slice
+    }
+
+    /// Whether nothing more may be spent at once.
+    pub(super) fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Units for the next step; at least one, so that each step gets on.
+    pub(super) fn step(&self) -> u64 {
+        self.left.max(1)
+    }
+
+    pub(super) fn spend(&mut self, units: u64) {
+        self.left = self.left.saturating_sub(units);
+        self.spent += units;
+    }
+
+    /// Panics where a turn has read more than it may. `step_max` is what a step may be longer than a slice,
+    /// since it is never broken off; in a turn that happens once at once, and once later.
+    pub(super) fn check_invariants(&self, step_max: u64) {
+        let most = limits::READ_SLICES_PER_TURN * self.slice + 2 * step_max;
+        assert!(self.spent <= most, "a turn read {} units", self.spent);
+    }
+}

@@ -1,0 +1,74 @@
+//! Answers that are streams: what they are made of, and how far they are.
+
+use crate::api::subscribe::Format;
+use crate::api::topics::TopicList;
+use crate::event::TopicFilter;
+use crate::http::Response;
+
+/// Somebody who reads a stream of events.
+#[derive(Debug)]
+pub struct Subscriber {
+    pub(super) filter: TopicFilter,
+    /// The filter for topics as they stand in JSON text, where that differs.
+    pub(super) escaped: Option<TopicFilter>,
+    pub(super) format: Format,
+    /// Every wanted event up to this seq has been sent.
+    pub(super) after: u64,
+    /// The stream ends with this seq; none goes on with what is committed later.
+    pub(super) until: Option<u64>,
+}
+
+/// What a stream is made of.
+#[derive(Debug)]
+pub enum Source {
+    Events(Subscriber),
+    Topics(TopicList),
+}
+
+impl Source {
+    /// What breaks a silence in the stream.
+    pub fn heartbeat(&self) -> &'static [u8] {
+        match self {
+            Source::Events(subscriber) => subscriber.format.heartbeat(),
+            // Its length has been told.
+            Source::Topics(_) => b"",
+        }
+    }
+
+    /// From now on it ends with the event of this seq at the latest. A list of topics ends by itself.
+    pub fn end_at(&mut self, seq: u64) {
+        if let Source::Events(subscriber) = self {
+            subscriber.until = Some(subscriber.until.map_or(seq, |until| until.min(seq)));
+        }
+    }
+
+    /// Whether somebody reads events from it.
+    pub fn is_subscriber(&self) -> bool {
+        matches!(self, Source::Events(_))
+    }
+}
+
+/// An answer that is a stream.
+#[derive(Debug)]
+pub struct Stream {
+    pub head: Response,
+    /// Bytes of the whole body, if that is known.
+    pub length: Option<usize>,
+    /// The first slice of the body.
+    pub first: Vec<u8>,
+    pub source: Source,
+    pub fed: Fed,
+}
+
+/// How a subscriber stands behind a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fed {
+    /// There is more for it already, and it comes from memory.
+    MoreRecent,
+    /// There is more for it already, and it comes from the store.
+    MoreStored,
+    /// It has everything that has been committed.
+    AtHead,
+    /// It has everything that it asked for.
+    Ended,
+}
