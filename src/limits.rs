@@ -267,6 +267,8 @@ pub const TOKENS_CHECKED_PER_TURN: usize = 100;
 pub const TOKEN_NAME_MAX_BYTES: usize = 255;
 /// Bytes of a token.
 pub const TOKEN_MAX_BYTES: usize = 512;
+/// Milliseconds that a client waits for its token from a pipe.
+pub const TOKEN_WAIT_MS: u64 = 10_000;
 
 // The interface.
 
@@ -443,8 +445,8 @@ pub const CLIENT_PAUSE_MAX_MS: u64 = 10_000;
 pub const CLIENT_RETRY_AFTER_MAX_MS: u64 = 60_000;
 /// Milliseconds of failures before a client tells of them.
 pub const CLIENT_QUIET_MS: u64 = 1_000;
-/// Milliseconds that a publication under way still has for each wait behind a signal.
-pub const CLIENT_GRACE_MS: u64 = 3_000;
+/// Milliseconds after a signal in which a client still publishes what it has read.
+pub const CLIENT_GRACE_MS: u64 = 5_000;
 /// Bytes of a connection's buffers, and of a read, in a client.
 pub const CLIENT_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes of an answer that a client reads whole.
@@ -501,8 +503,6 @@ pub const SHIP_SAVE_MS: u64 = 1_000;
 pub const SHIP_STATE_PREFIX_BYTES: usize = 230;
 /// Milliseconds that the first line of a batch from standard input waits for others.
 pub const SHIP_LINGER_MS: u64 = 100;
-/// Milliseconds for which what is there is still shipped behind a signal.
-pub const SHIP_FLUSH_MS: u64 = 5_000;
 /// Between two looks which database the server has, in milliseconds.
 pub const SHIP_DATABASE_MS: u64 = 10_000;
 

@@ -8,7 +8,7 @@ use std::io::{self, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -34,6 +34,8 @@ pub struct Interrupt {
     /// Readable once a signal has come, and never read.
     signalled: UnixStream,
     watches_output: AtomicBool,
+    /// When the signal was seen first.
+    seen_at: OnceLock<Instant>,
     /// How much is under way that may be finished in spite of a signal.
     with_grace: AtomicUsize,
 }
@@ -58,6 +60,7 @@ impl Interrupt {
             signal,
             signalled,
             watches_output: AtomicBool::new(false),
+            seen_at: OnceLock::new(),
             with_grace: AtomicUsize::new(0),
         })
     }
@@ -103,7 +106,8 @@ impl Interrupt {
         }
     }
 
-    /// Runs what a signal should not cut off: it then still has [`CLIENT_GRACE_MS`] for each of its waits.
+    /// Runs what a signal should not cut off. From the signal on, all that runs like this has
+    /// [`CLIENT_GRACE_MS`] together.
     pub fn with_grace<T>(&self, run: impl FnOnce() -> T) -> T {
         self.with_grace.fetch_add(1, Ordering::Relaxed);
         let result = run();
@@ -118,6 +122,13 @@ impl Interrupt {
         }
     }
 
+    /// What is left of the grace after the signal.
+    fn grace_left(&self) -> Option<Duration> {
+        let seen_at = *self.seen_at.get_or_init(Instant::now);
+        let left = Duration::from_millis(CLIENT_GRACE_MS).checked_sub(seen_at.elapsed());
+        left.filter(|left| !left.is_zero())
+    }
+
     /// One `poll`: whether the descriptor is ready. False also where the system returned early.
     fn wait_for(
         &self,
@@ -127,13 +138,14 @@ impl Interrupt {
         let has_grace = self.with_grace.load(Ordering::Relaxed) > 0;
         let (time, signal_flags) = match self.signal() {
             None => (time, PollFlags::IN),
-            Some(number) if !has_grace => return Err(Stop::Signal(number)),
-            // The signal has been told, and would end each wait at once.
-            Some(_) => {
-                let grace = Duration::from_millis(CLIENT_GRACE_MS);
-                let time = time.map_or(grace, |time| time.min(grace));
-                (Some(time), PollFlags::empty())
-            }
+            // The wake-up for the signal stays readable, and would end each wait at once.
+            Some(number) => match self.grace_left() {
+                Some(left) if has_grace => (
+                    Some(time.map_or(left, |time| time.min(left))),
+                    PollFlags::empty(),
+                ),
+                _ => return Err(Stop::Signal(number)),
+            },
         };
         let signalled = self.signalled.as_fd();
         let output = stdout();

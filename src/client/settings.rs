@@ -1,13 +1,17 @@
 //! The settings that all clients share: where the server is, who asks, and for how long to try.
 
 use std::fmt;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
 use ureq::http::Uri;
 
 use crate::limits;
@@ -49,8 +53,8 @@ impl ClientArgs {
         let (text, origin) = match &self.token_file {
             Some(path) => {
                 let origin = format!("the token file {} (--token-file)", path.display());
-                let text = fs::read_to_string(path)
-                    .map_err(|error| format!("cannot read {origin}: {error}"))?;
+                let text =
+                    read_token(path).map_err(|error| format!("cannot read {origin}: {error}"))?;
                 (text, origin)
             }
             None => {
@@ -73,6 +77,36 @@ impl ClientArgs {
             false => Err(format!("{origin} does not hold a token")),
         }
     }
+}
+
+/// Reads a file, or a pipe that a program writes to. Without such a program it does not wait for one.
+fn read_token(path: &Path) -> io::Result<String> {
+    let mut options = File::options();
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let mut file = options.read(true).custom_flags(flags).open(path)?;
+    let is_pipe = file.metadata()?.file_type().is_fifo();
+    let until = Instant::now() + Duration::from_millis(limits::TOKEN_WAIT_MS);
+    let (mut bytes, mut piece) = (Vec::new(), [0; limits::TOKEN_LINE_MAX_BYTES]);
+    while bytes.len() <= limits::TOKEN_LINE_MAX_BYTES {
+        match file.read(&mut piece) {
+            Ok(0) if is_pipe && bytes.is_empty() => {
+                return Err(io::Error::other("it is a pipe that no program writes to"));
+            }
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&piece[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let left = until.saturating_duration_since(Instant::now());
+                let left = Timespec::try_from(left).ok();
+                let mut fds = [PollFd::new(&file, PollFlags::IN)];
+                // A signal ends it as well.
+                if poll(&mut fds, left.as_ref())? == 0 {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
 /// The address of a server.

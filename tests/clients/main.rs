@@ -19,6 +19,7 @@ mod importing;
 mod measuring;
 mod members;
 mod outputs;
+mod pipes;
 mod program;
 mod publishing;
 #[allow(dead_code, reason = "the tests of the server need the rest")]

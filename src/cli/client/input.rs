@@ -4,10 +4,12 @@
 use std::fs::{self, File};
 use std::io::{self, stdin, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
+use rustix::fs::OFlags;
 
 use crate::cli::failure::Failure;
 use crate::client::Interrupt;
@@ -162,7 +164,12 @@ impl Lines {
     fn open(path: &Path) -> io::Result<Lines> {
         let source = match is_standard(path) {
             true => File::from(stdin().as_fd().try_clone_to_owned()?),
-            false => File::open(path)?,
+            // A pipe that nobody writes to yet is waited for where a signal can end the wait.
+            false => {
+                let flags = OFlags::NONBLOCK.bits() as i32;
+                let mut options = File::options();
+                options.read(true).custom_flags(flags).open(path)?
+            }
         };
         Ok(Lines {
             source,

@@ -1,8 +1,12 @@
 //! Each line is stored once while the server is down, and when the shipper is told to end.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
-use super::{append, lines, stop, wait_for_lines, Scene};
+use super::{append, lines, stop, text, wait_for_lines, Scene};
+use crate::fake::{Fake, Reply};
+use crate::program::Running;
+use crate::wait::wait_until;
 
 /// While nothing can be stored lines wait in their files and not in memory.
 #[test]
@@ -45,4 +49,30 @@ fn a_signal_still_ships_what_is_there() {
     assert_eq!(output.sum("accepted"), 3);
     assert_eq!(lines(&server), ["1", "2", "3"]);
     assert_eq!(scene.once(&[]).expect(0).sum("read"), 0);
+}
+
+/// The grace after a signal is one for all that is under way, and not for each wait.
+#[test]
+fn a_signal_ends_it_in_time_while_the_server_does_not_answer() {
+    let scene = Scene::new();
+    for is_pipe in [false, true] {
+        let fake = Fake::start(|_, asked| match asked.target.starts_with("/publish") {
+            true => Reply::Silence(Vec::new()),
+            false => Reply::json(200, "{}"),
+        });
+        append(&scene.log(), "1\n2\n");
+        let log = scene.log();
+        let argument = if is_pipe { "-" } else { text(&log) };
+        let mut shipper = Running::start_at(&fake.url, &scene.arguments(argument, &[]));
+        shipper.send(b"1\n");
+        wait_until("a publication", || {
+            let asked = fake.asked();
+            asked.iter().any(|asked| asked.method == "POST")
+        });
+        let start = Instant::now();
+        shipper.signal(rustix::process::Signal::TERM);
+        shipper.wait().expect(i32::from(is_pipe));
+        let time = start.elapsed();
+        assert!(time < Duration::from_secs(9), "{time:?}");
+    }
 }

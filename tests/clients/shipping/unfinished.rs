@@ -224,3 +224,33 @@ fn an_old_state_that_stands_after_nuls_goes_back_before_them() {
         assert_eq!(stop(shipper).sum("read"), 1);
     }
 }
+
+/// A line end that was cut between its two bytes is one line end.
+#[test]
+fn a_line_end_of_two_bytes_may_be_cut_between_them() {
+    for (name, encode) in ENCODINGS {
+        println!("{name}");
+        let scene = Scene::new();
+        let server = scene.setup.start();
+        append(&scene.log(), encode("\u{feff}a\r\nb\r"));
+        assert_eq!(scene.once(&[]).expect(0).sum("accepted"), 2);
+        assert_eq!(lines(&server), ["a", "b"]);
+        append(&scene.log(), encode("\n"));
+        let output = scene.once(&[]).expect(0);
+        assert_eq!((output.sum("read"), output.stderr.as_str()), (0, ""));
+        append(&scene.log(), encode("c\r\n\r\nd\r"));
+        assert_eq!(scene.once(&[]).expect(0).sum("accepted"), 3);
+        append(&scene.log(), encode("e\r\n"));
+        assert_eq!(scene.once(&[]).expect(0).sum("accepted"), 1);
+        assert_eq!(lines(&server), ["a", "b", "c", "", "d", "e"]);
+    }
+}
+
+type Encode = fn(&str) -> Vec<u8>;
+
+const ENCODINGS: [(&str, Encode); 2] = [
+    ("UTF-8", |text| text.as_bytes().to_vec()),
+    ("UTF-16", |text| {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }),
+];

@@ -166,6 +166,7 @@ mod tests {
             length: text.len() + 1,
             part: 0,
             has_more: false,
+            has_end: true,
         };
         let template = Template::new("a \"topic\"", "s");
         let event = template.event("id-1", &line, "2026-05-06T07:08:09Z");
@@ -184,6 +185,7 @@ mod tests {
                 length: 0,
                 part: 0,
                 has_more: false,
+                has_end: true,
             };
             let event = Template::new("t", "s").event("1", &line, "2026-05-06");
             let end = format!("\"payload\":{}}}", text.trim());
@@ -196,6 +198,7 @@ mod tests {
                 length: 0,
                 part: 0,
                 has_more: false,
+                has_end: true,
             };
             object(&line, "2026-05-06").is_some()
         };
@@ -233,6 +236,7 @@ mod tests {
             length: 7,
             part: 2,
             has_more: false,
+            has_end: true,
         };
         let event = Template::new("t", "s").event("1", &line, "2026-05-06");
         let value: Value = serde_json::from_str(&event.json).expect("an event is JSON");

@@ -29,6 +29,8 @@ pub(super) struct Line<'a> {
     pub part: u32,
     /// Whether further pieces follow.
     pub has_more: bool,
+    /// Whether its line end was there, and not at the most the first character of one.
+    pub has_end: bool,
 }
 
 impl Line<'_> {
@@ -63,7 +65,10 @@ pub(super) fn next(bytes: &[u8], part: u32, bounds: Bounds) -> Next<'_> {
     if let Some(end) = encoding.line_end(within) {
         let text = &bytes[..end];
         let text = encoding.strip_suffix(text, b'\r').unwrap_or(text);
-        return Next::Line(piece(text, end + width, part, false));
+        return Next::Line(Line {
+            has_end: true,
+            ..piece(text, end + width, part, false)
+        });
     }
     let written = written(bytes, width);
     if written >= SHIP_LINE_MAX_BYTES + width {
@@ -99,6 +104,7 @@ fn piece(text: &[u8], length: usize, part: u32, has_more: bool) -> Line<'_> {
             _ => part + 1,
         },
         has_more,
+        has_end: false,
     }
 }
 
@@ -121,6 +127,7 @@ mod tests {
             length,
             part: 0,
             has_more: false,
+            has_end: true,
         })
     }
 

@@ -171,7 +171,7 @@ impl Mark {
         let event_id = format!("{}-{}", String::from(self.chain), self.offset);
         self.offset += line.length as u64;
         self.part = line.part_before_next();
-        self.is_unended = !line.has_more && line.length == line.text.len();
+        self.is_unended = !line.has_more && !line.has_end;
         event_id
     }
 

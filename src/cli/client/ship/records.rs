@@ -170,8 +170,7 @@ impl<'a> Lines<'a> {
                 return false;
             }
             self.pass_mark(view);
-            let taken = &view.bytes[..at + line.length];
-            match line.has_more || self.encoding.strip_suffix(taken, b'\n').is_some() {
+            match line.has_more || line.has_end {
                 true => self.push(line),
                 false => self.push_unended(line),
             }
@@ -223,6 +222,7 @@ impl<'a> Lines<'a> {
                 length: 0,
                 part: 0,
                 has_more: false,
+                has_end: true,
             };
             self.push_event(&open.event_id, &line);
         }

@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::mark::{Identity, Mark, Tail};
@@ -218,8 +219,15 @@ impl State {
 /// Opens the file and locks it, after making it where there is none.
 fn lock(path: &Path) -> io::Result<File> {
     loop {
-        let file = match File::options().read(true).write(true).open(path) {
-            Ok(file) => file,
+        let mut options = File::options();
+        // A pipe of this name would be waited for.
+        options
+            .read(true)
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits() as i32);
+        let file = match options.open(path) {
+            Ok(file) if file.metadata()?.is_file() => file,
+            Ok(_) => return Err(io::Error::other("it is no ordinary file")),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 replace(path, &Memory::default(), true)?;
                 continue;

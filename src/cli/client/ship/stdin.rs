@@ -18,7 +18,7 @@ use super::stream::{is_full, After, Records, Stream};
 use super::sums::Sums;
 use crate::cli::failure::Failure;
 use crate::client::{publish, Batch, Client, GiveUp, Patience, Stop};
-use crate::limits::{SHIP_FLUSH_MS, SHIP_LINGER_MS, SHIP_QUIET_MS};
+use crate::limits::{CLIENT_GRACE_MS, SHIP_LINGER_MS, SHIP_QUIET_MS};
 use crate::text::escaped;
 
 /// The topic of lines of standard input where none is given.
@@ -246,7 +246,7 @@ impl<'a> Shipper<'a> {
 
     /// Publishes what has been read and what the pipe holds, within a bounded time.
     fn ship_after_signal(&mut self) -> Result<(), Ending> {
-        let until = Instant::now() + Duration::from_millis(SHIP_FLUSH_MS);
+        let until = Instant::now() + Duration::from_millis(CLIENT_GRACE_MS);
         self.until = Some(until);
         while Instant::now() < until {
             match self.look(Some(Duration::ZERO)) {

@@ -229,6 +229,7 @@ impl<'a> Records<'a> {
             length: 0,
             part: 0,
             has_more: false,
+            has_end: true,
         };
         self.push(&line, &began_at, batch)
     }

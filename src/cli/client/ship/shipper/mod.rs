@@ -264,7 +264,7 @@ impl Shipper {
     pub(super) fn end(&mut self, ended: Result<(), Failure>) -> Result<(), Failure> {
         let is_stopped = matches!(ended, Err(Failure::Ended(_)));
         if is_stopped && !self.once {
-            let until = Instant::now() + Duration::from_millis(limits::SHIP_FLUSH_MS);
+            let until = Instant::now() + Duration::from_millis(limits::CLIENT_GRACE_MS);
             while Instant::now() < until && matches!(self.turn(), Ok(true)) {}
         }
         let saves = self
