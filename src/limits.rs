@@ -473,6 +473,8 @@ pub const SHIP_QUIET_MS: u64 = 2_000;
 pub const SHIP_PATTERN_BYTES: usize = 4 * 1024;
 /// Bytes before a mark by which a file is known again.
 pub const SHIP_TAIL_BYTES: usize = 1024;
+/// Bytes at the beginning of a file whose checksum tells whether it was written again.
+pub const SHIP_PREFIX_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of NULs that are looked at in one go for what comes after them.
 pub const SHIP_HOLE_BYTES: u64 = 16 * 1024 * 1024;
 /// Events in one request.

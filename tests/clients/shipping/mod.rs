@@ -1,5 +1,6 @@
 //! `logagg ship`: lines of log files to events, through all that happens to log files.
 
+mod compressed;
 mod content;
 mod encodings;
 mod histories;
@@ -7,6 +8,8 @@ mod interruptions;
 mod patterns;
 mod records;
 mod refusals;
+mod renamed;
+mod rewritten;
 mod rotation;
 mod siblings;
 mod states;
@@ -118,6 +121,11 @@ fn wait_for_lines(server: &Server, expected: &[&str]) {
         found.len() >= expected.len()
     });
     assert_eq!(found, expected);
+}
+
+fn wait_until_stored(server: &Server, count: u64) {
+    let what = format!("{count} events");
+    wait_until(&what, || server.json("/stats")["unique_processed"] == count);
 }
 
 /// Ends a shipper by SIGTERM.

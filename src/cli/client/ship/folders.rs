@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -133,7 +133,7 @@ pub(super) struct Sibling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Rotated(Shape),
-    /// It is called like the files that the link leads to before and after.
+    /// It is called like the files that the link leads to before and after, or its name says nothing.
     LinkTarget,
 }
 
@@ -229,14 +229,20 @@ fn rotated<'a>(
     })
 }
 
-/// The files that this log file may have been, and that are compressed.
-pub(super) fn compressed(places: &[PathBuf], listings: &[Listing]) -> Vec<PathBuf> {
+/// The files that this log file may have been, and that are compressed. With the mark before the extension
+/// they are those of the shape that is known.
+pub(super) fn compressed(
+    places: &[PathBuf],
+    listings: &[Listing],
+    known: Option<Shape>,
+) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for (place, listing) in places.iter().zip(listings) {
         let log = place.file_name().unwrap_or_default().as_bytes();
         let is_rotated = |name: &&OsStr| {
             let name = names::uncompressed(name.as_bytes());
-            name.is_some_and(|name| names::rotation(name, log).is_some())
+            let shape = name.and_then(|name| names::rotation(name, log));
+            shape.is_some_and(|shape| !shape.is_infix || known == Some(shape))
         };
         let names = listing.beginning_with(names::stem(log)).filter(is_rotated);
         found.extend(names.map(|name| place.with_file_name(name)));
@@ -284,6 +290,11 @@ fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<Sibling> {
     targets.filter(is_between).collect()
 }
 
+/// A file that may be one that is known, whatever its name is.
+pub(super) fn stray(path: PathBuf) -> Option<Sibling> {
+    sibling(path, Kind::LinkTarget)
+}
+
 fn sibling(path: PathBuf, kind: Kind) -> Option<Sibling> {
     let about = fs::symlink_metadata(&path).ok()?;
     let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
@@ -311,4 +322,24 @@ pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
             "it is no ordinary file; a pipe is read with: logagg ship - < PIPE",
         )),
     }
+}
+
+/// Fills `buffer` as far as the file goes. Returns the number of bytes.
+pub(super) fn read_at(file: &File, buffer: &mut [u8], from: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], from + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Nanoseconds since 1970.
+pub(super) fn nanos(time: SystemTime) -> Option<u64> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok()
 }

@@ -18,6 +18,7 @@ mod multiline;
 mod names;
 mod parked;
 mod patterns;
+mod prefix;
 mod records;
 mod shipper;
 mod state;

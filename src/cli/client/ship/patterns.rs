@@ -18,6 +18,7 @@ use glob::{MatchOptions, Pattern};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 use super::arguments::ShipArgs;
+use super::folders::{stray, Sibling};
 use super::names;
 use super::state::{Memory, State};
 use crate::cli::failure::Failure;
@@ -97,6 +98,24 @@ impl Patterns {
             most,
             ..Patterns::default()
         })
+    }
+
+    /// Opens the states, and gives the files that match and that none of them knows.
+    ///
+    /// # Errors
+    /// A state cannot be used.
+    pub(super) fn strays(&mut self, arguments: &ShipArgs) -> Result<Vec<Sibling>, Failure> {
+        for pattern in &mut self.watched {
+            pattern.open_state(arguments)?;
+        }
+        let is_known = |path: &Path| {
+            let name = path.to_str().unwrap_or_default();
+            let mut patterns = self.watched.iter();
+            patterns.any(|pattern| pattern.names.contains(name))
+        };
+        let matches = self.watched.iter().flat_map(Watched::matches);
+        let unknown = matches.filter(|(path, _)| !is_known(path));
+        Ok(unknown.filter_map(|(path, _)| stray(path)).collect())
     }
 
     /// Looks at names again that led to the same inodes.

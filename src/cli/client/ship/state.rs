@@ -14,8 +14,10 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
+use super::folders::{open, Sibling};
 use super::mark::{Identity, Mark, Tail};
 use super::names::Shape;
+use super::prefix::Prefix;
 
 /// The version of the form. Version 1 could stand after NULs at the end of a file.
 const VERSION: u32 = 2;
@@ -39,6 +41,15 @@ pub(super) struct Entry {
     /// It was rotated away and read to its end. It is looked at as long as it lies there.
     #[serde(default)]
     pub is_done: bool,
+    /// The path named another file, and all of this one had been read, when this was written.
+    #[serde(default)]
+    pub is_all_read: bool,
+    /// When it was last written to, where all of it had been read then. In nanoseconds since 1970.
+    #[serde(default)]
+    pub modified: Option<u64>,
+    /// How it begins, as far as it was read.
+    #[serde(default)]
+    pub prefix: Prefix,
 }
 
 /// Lines that have no time of their own must get the same one when they are published again.
@@ -68,6 +79,23 @@ impl Entry {
             (0, Some((tail, until))) => tail.is_in(file, until),
             (0, None) => Ok(false),
             (offset, _) => self.mark.tail().is_in(file, offset),
+        }
+    }
+
+    /// Whether a file holds all that was read of this one, as far as that is remembered.
+    pub(super) fn is_held_by(&self, file: &File) -> io::Result<bool> {
+        let is_begun_like = self.head.is_empty() || self.is_begun_like(file)?;
+        Ok(is_begun_like && self.fits(file)? && self.prefix.is_of(file)?)
+    }
+
+    /// Whether a file under any name may be this one. One with its identity must hold what was read.
+    pub(super) fn may_be(&self, stray: &Sibling) -> bool {
+        stray.identity != self.identity || {
+            let opened = open(&stray.path);
+            !self.has_been_read()
+                || opened
+                    .and_then(|(file, _)| self.fits(&file))
+                    .unwrap_or(false)
         }
     }
 
@@ -125,6 +153,10 @@ pub(super) struct Memory {
     /// Files beside it that are not its own.
     #[serde(default)]
     pub others: Vec<Identity>,
+    /// When the rotated and compressed files beside it were last written to, in nanoseconds since 1970; none
+    /// before they were looked at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<BTreeSet<u64>>,
     /// The id of the database that the lines went to last.
     #[serde(default)]
     pub database_id: Option<String>,

@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{seek, SeekFrom};
 use rustix::io::Errno;
 
 use super::decoding::{Encoding, HEAD_BYTES};
+use super::folders::{nanos, read_at};
 use super::lines::{self, Bounds, Next};
 use super::mark::{Mark, Tail};
+use super::prefix::Prefix;
 use super::records::{Lines, Source, View};
 use super::state::{Entry, Pending};
 use crate::client::Batch;
@@ -36,6 +37,11 @@ pub(super) struct Tracked {
     read_at: Option<Version>,
     /// Whether it was read twice since then. Times of change are coarse, so that once is not enough.
     is_settled: bool,
+    /// What it was when it was last found to begin as it did when it was read.
+    begun_at: Option<Version>,
+    /// Whether all that is remembered of it must be compared with it before it is read on: it was opened again,
+    /// or was longer before.
+    must_prove: bool,
     hole: Option<Hole>,
     /// Since when it is as it is.
     quiet_since: Option<(Version, Instant)>,
@@ -79,6 +85,7 @@ pub(super) enum Look {
 /// Lines that have been read and are to be published.
 pub(super) struct Reading {
     pub mark: Mark,
+    pub prefix: Prefix,
     /// How the file begins; empty where this is not its beginning.
     pub head: Vec<Tail>,
     /// The time of reading, where this is to be remembered before it is published.
@@ -89,6 +96,8 @@ impl Tracked {
     pub(super) fn new(file: File, entry: Entry, is_current: bool, known_at: SystemTime) -> Tracked {
         Tracked {
             is_placed: entry.has_been_read(),
+            begun_at: None,
+            must_prove: true,
             file,
             entry,
             is_current,
@@ -112,6 +121,9 @@ impl Tracked {
         if let Some(look) = self.look_without_reading(version) {
             return Ok(look);
         }
+        if self.was_written_again(version)? {
+            return Ok(Look::Truncated);
+        }
         let is_quiet = source.is_complete || self.is_quiet(version);
         let encoding = encoding(&self.file)?;
         let mut most = SHIP_READ_BYTES;
@@ -129,8 +141,10 @@ impl Tracked {
             let tail = buffer.len() - bytes.len();
             lines.mark.remember_tail(&buffer[..tail + at]);
             if !lines.batch.is_empty() {
-                return Ok(reading(lines, &bytes[..at]));
+                return Ok(reading(lines, &bytes[..at], &self.entry));
             }
+            let offset = self.entry.mark.offset;
+            self.entry.prefix = self.entry.prefix.with(offset, &bytes[..at]);
             self.entry.mark = lines.mark.clone();
             if self.entry.drop_pending() {
                 continue;
@@ -164,7 +178,7 @@ impl Tracked {
                 }
                 AfterHole::Bytes(_) | AfterHole::EndOfFile => {
                     lines.push_before_hole(&view, tail, written);
-                    return Ok(reading(lines, &bytes[..written]));
+                    return Ok(reading(lines, &bytes[..written], &self.entry));
                 }
             }
         }
@@ -181,6 +195,38 @@ impl Tracked {
         })
     }
 
+    /// Whether it holds other bytes than those that were read, although those before the mark are the same. It
+    /// is asked for its first bytes whenever it has changed, and for more of them where it may be another.
+    fn was_written_again(&mut self, version: Version) -> io::Result<bool> {
+        let entry = &self.entry;
+        if !entry.has_been_read() || self.begun_at == Some(version) {
+            return Ok(false);
+        }
+        let is_shorter = self
+            .begun_at
+            .is_some_and(|known| version.length < known.length);
+        if !entry.head.is_empty() && !entry.is_begun_like(&self.file)? {
+            return Ok(true);
+        }
+        let is_the_same =
+            version.length == entry.mark.offset && entry.modified == nanos(version.modified);
+        if is_shorter || self.must_prove && !is_the_same {
+            if !entry.prefix.is_of(&self.file)? {
+                return Ok(true);
+            }
+            self.must_prove = false;
+        }
+        self.begun_at = Some(version);
+        Ok(false)
+    }
+
+    /// When it was last written to, if all of it had been read when it was last looked at.
+    pub(super) fn modified_at_end(&self) -> Option<u64> {
+        let offset = self.entry.mark.offset;
+        let version = self.read_at.filter(|version| version.length == offset);
+        version.and_then(|version| nanos(version.modified))
+    }
+
     /// Begins again in a file that was truncated.
     pub(super) fn restart(&mut self, source: &str) {
         let entry = &mut self.entry;
@@ -188,6 +234,7 @@ impl Tracked {
         entry.mark = Mark::start(entry.identity, entry.generation, source, 0);
         entry.pending = None;
         entry.head.clear();
+        entry.prefix = Prefix::default();
         self.is_placed = false;
         self.read_at = None;
         self.hole = None;
@@ -287,8 +334,9 @@ impl Tracked {
 }
 
 /// Lines that have been put together, and their bytes.
-fn reading(lines: Lines, bytes: &[u8]) -> Look {
+fn reading(lines: Lines, bytes: &[u8], before: &Entry) -> Look {
     Look::Lines(Reading {
+        prefix: before.prefix.with(before.mark.offset, bytes),
         head: match lines.mark.offset == bytes.len() as u64 {
             true => Tail::heads(bytes),
             false => Vec::new(),
@@ -314,20 +362,6 @@ pub(super) fn encoding(file: &File) -> io::Result<Encoding> {
     let mut head = [0; HEAD_BYTES];
     let count = read_at(file, &mut head, 0)?;
     Ok(Encoding::of(&head[..count]))
-}
-
-/// Fills `buffer` as far as the file goes. Returns the number of bytes.
-pub(super) fn read_at(file: &File, buffer: &mut [u8], from: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], from + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// The mark of a state of the first version, which passed over NULs at the end of a file: where its lines

@@ -5,6 +5,7 @@
 //! there to be seen.
 
 mod adopted;
+mod compressed;
 mod reopened;
 mod rotated;
 
@@ -15,9 +16,10 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::folders::{compressed, listings, open, places, siblings, Folders, Kind, Sibling};
+use super::folders::{listings, open, places, siblings, Folders, Kind, Sibling};
 use super::mark::{Identity, Mark};
 use super::parked::Parked;
+use super::prefix::Prefix;
 use super::records::Source;
 use super::state::{Entry, Memory, Pending, State};
 use super::tracked::{encoding, Look, Reading, Tracked};
@@ -33,6 +35,9 @@ pub(super) struct Around<'a> {
     pub client: &'a Client,
     /// The other log files, where one of them may own what this one is about to take up.
     pub others: [&'a [Follower]; 2],
+    /// Files that match a pattern and that no state knows: one of them may be a file that is known, under
+    /// another name.
+    pub strays: &'a [Sibling],
     /// The number of the look at all files.
     pub turn: u64,
 }
@@ -84,6 +89,10 @@ pub(super) struct Follower {
     pub(super) memory: Memory,
     /// The places where the path leads.
     places: Vec<PathBuf>,
+    /// Whether compressed files could not be judged yet.
+    must_look_at_compressed: bool,
+    /// Files of which a part was read, which are compressed by now, as it was said.
+    partly_read: usize,
     /// The listings in which the files beside it were looked at last.
     pub(super) listed: Vec<u64>,
 }
@@ -148,6 +157,8 @@ impl Follower {
                 ..known.memory
             },
             places: places(&path),
+            must_look_at_compressed: false,
+            partly_read: 0,
             listed: Vec::new(),
             path,
         };
@@ -173,8 +184,11 @@ impl Follower {
         let identities: Vec<Identity> = entries.iter().map(|entry| entry.identity).collect();
         for entry in entries {
             let written = (known.version, known.written);
+            let strays = around.strays.iter().filter(|stray| entry.may_be(stray));
+            let beside: Vec<Sibling> = beside.iter().chain(strays).cloned().collect();
             follower.resume(entry, written, &beside, &identities, around);
         }
+        follower.look_at_compressed(&beside, around);
         Ok(follower)
     }
 
@@ -225,12 +239,6 @@ impl Follower {
         siblings(&self.places, &listings, before)
     }
 
-    /// The compressed files that this log file may have been.
-    pub(super) fn compressed(&self, around: &mut Around) -> Vec<PathBuf> {
-        let listings = listings(&self.places, around.folders, false);
-        compressed(&self.places, &listings)
-    }
-
     /// Looks which file the path names, and takes up those that it has named meanwhile. False where there
     /// is none.
     pub(super) fn refresh(&mut self, around: &mut Around) -> io::Result<bool> {
@@ -240,10 +248,14 @@ impl Follower {
             .iter()
             .map(|listing| &listing.number)
             .eq(&self.listed);
+        let has_changed = has_changed || self.must_look_at_compressed;
         // They are looked at before the path: a file that is there while the path still names the same one
         // as before is none that it has named meanwhile.
         let beside = has_changed.then(|| self.siblings(around, false));
         self.look_at_parked(beside.as_deref(), around)?;
+        if let Some(beside) = &beside {
+            self.look_at_compressed(beside, around);
+        }
         let about = match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.from_end = false;
@@ -329,6 +341,9 @@ impl Follower {
             head: Vec::new(),
             path: None,
             is_done: false,
+            is_all_read: false,
+            modified: None,
+            prefix: Prefix::default(),
         };
         let tracked = Tracked::new(file, entry, false, SystemTime::now());
         self.files.insert(at, tracked);
@@ -413,6 +428,7 @@ impl Follower {
     pub(super) fn commit(&mut self, index: usize, reading: Reading) {
         let entry = &mut self.files[index].entry;
         entry.mark = reading.mark;
+        entry.prefix = reading.prefix;
         entry.drop_pending();
     }
 
@@ -426,9 +442,11 @@ impl Follower {
                 continue;
             }
             let about = tracked.file.metadata()?;
-            let tracked = self.files.remove(index);
-            if about.nlink() > 0 {
-                self.parked.add(tracked.entry, &about);
+            let mut tracked = self.files.remove(index);
+            tracked.entry.modified = tracked.modified_at_end();
+            match about.nlink() > 0 {
+                true => self.parked.add(tracked.entry, &about),
+                false => self.note_gone(tracked.entry),
             }
         }
         Ok(())
@@ -447,6 +465,10 @@ impl Follower {
         let is_due = self.saved_at.elapsed() >= Duration::from_millis(SHIP_SAVE_MS);
         if !now && !is_due {
             return Ok(());
+        }
+        for tracked in &mut self.files {
+            tracked.entry.modified = tracked.modified_at_end();
+            tracked.entry.is_all_read = !tracked.is_current && tracked.entry.modified.is_some();
         }
         let parked = self.parked.entries().cloned();
         let files = self.files.iter().map(|tracked| tracked.entry.clone());

@@ -46,7 +46,8 @@ impl Follower {
                     let beside = self.siblings(around, true);
                     self.find_names(&beside);
                     if !beside.iter().any(|sibling| sibling.identity == identity) {
-                        self.parked.files.remove(index);
+                        let closed = self.parked.files.remove(index);
+                        self.note_gone(closed.entry);
                     } else {
                         index += 1;
                     }

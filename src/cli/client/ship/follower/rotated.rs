@@ -15,10 +15,10 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::super::folders::{open, place, Kind, Sibling};
+use super::super::folders::{open, place, read_at, Kind, Sibling};
 use super::super::mark::{Identity, Mark};
 use super::super::state::Entry;
-use super::super::tracked::{read_at, without_nuls, Tracked};
+use super::super::tracked::{without_nuls, Tracked};
 use super::{Around, Current, Follower};
 use crate::limits::{SHIP_FILES_MAX, SHIP_OTHERS_MAX, SHIP_READ_BYTES, SHIP_TAIL_BYTES};
 
@@ -291,7 +291,7 @@ impl Follower {
     }
 
     /// Copies of a file that is gone, of which all was read, are known by its beginning.
-    fn note_gone(&mut self, entry: Entry) {
+    pub(super) fn note_gone(&mut self, entry: Entry) {
         self.gone.push(entry);
         if self.gone.len() > SHIP_FILES_MAX {
             self.gone.remove(0);
@@ -309,9 +309,7 @@ impl Follower {
         let fitting = unknown.filter_map(|sibling| {
             let (file, about) = open(&sibling.path).ok()?;
             let is_it = Identity::of(&about) == sibling.identity;
-            // Lines that end alike are told apart by how the file begins.
-            let is_copy = entry.fits(&file).unwrap_or(false)
-                && (entry.head.is_empty() || entry.is_begun_like(&file).unwrap_or(false));
+            let is_copy = entry.has_been_read() && entry.is_held_by(&file).unwrap_or(false);
             (is_it && is_copy).then_some((sibling, file))
         });
         let (sibling, file) = fitting.max_by_key(|(sibling, _)| sibling.length)?;
@@ -370,7 +368,7 @@ impl Follower {
         known: &[Identity],
         around: &mut Around,
     ) {
-        if entry.is_done {
+        if entry.is_done || entry.is_all_read {
             return self.note_gone(entry);
         }
         let beside = beside.iter();
@@ -382,31 +380,8 @@ impl Follower {
         }
         let offset = entry.mark.offset;
         self.note_gone(entry);
-        let path = self.path().display();
-        let compressed = self.compressed(around);
-        if compressed.iter().any(|file| was_length(file, offset)) {
-            return;
-        }
-        let what = match compressed.is_empty() {
-            true => "is gone",
-            false => "was compressed before it was read to its end (logrotate has delaycompress)",
-        };
-        around.tell(&format!(
-            "a file that {path} was {what}; what it held after byte {offset} is not shipped"
-        ));
+        self.tell_of_gone(offset, around);
     }
-}
-
-/// Whether a compressed file was as long as this. Those of gzip end with their length, modulo 2^32.
-fn was_length(compressed: &Path, length: u64) -> bool {
-    let end = File::open(compressed).and_then(|file| {
-        let mut end = [0; 4];
-        let from = file.metadata()?.len().saturating_sub(4);
-        read_at(&file, &mut end, from)?;
-        Ok(u32::from_le_bytes(end))
-    });
-    let is_gzip = compressed.extension().is_some_and(|suffix| suffix == "gz");
-    is_gzip && end.is_ok_and(|end| end == length as u32)
 }
 
 /// Whether all that one of some files holds is in another one of them. Of two that are the same the first one

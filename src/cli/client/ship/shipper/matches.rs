@@ -39,6 +39,7 @@ impl Shipper {
             result = result.and(self.look_at_pattern(pattern, &mut seen, is_first));
         }
         self.patterns.watched = watched;
+        self.shared.strays.clear();
         self.patterns
             .known
             .retain(|path, _| seen.contains_key(path));
@@ -59,7 +60,7 @@ impl Shipper {
         seen: &mut BTreeMap<PathBuf, u64>,
         is_first: bool,
     ) -> Result<(), Failure> {
-        let is_new = pattern.state.is_none();
+        let is_new = is_first || pattern.state.is_none();
         pattern.open_state(&self.arguments)?;
         let mut matches = pattern.matches();
         if is_new && pattern.state.is_some() {

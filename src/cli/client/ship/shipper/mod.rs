@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::arguments::ShipArgs;
 use super::database::Watch;
 use super::event::{now, Template};
-use super::folders::{place, Folders};
+use super::folders::{place, Folders, Sibling};
 use super::follower::{Around, Follower};
 use super::multiline::Multiline;
 use super::patterns::{is_pattern, Patterns};
@@ -31,6 +31,8 @@ struct Shared {
     folders: Folders,
     /// The places of the files that are followed.
     followed: BTreeSet<PathBuf>,
+    /// Files that match a pattern and that no state knows, until they have been looked at.
+    strays: Vec<Sibling>,
     /// Looks at all files.
     turn: u64,
 }
@@ -42,6 +44,7 @@ impl Shared {
             followed: &self.followed,
             client: &self.client,
             others,
+            strays: &self.strays,
             turn: self.turn,
         }
     }
@@ -73,12 +76,13 @@ impl Shipper {
         give_up: GiveUp,
         template: Template,
     ) -> Result<Shipper, Failure> {
-        let patterns = Patterns::new(arguments)?;
+        let mut patterns = Patterns::new(arguments)?;
         let mut followers: Vec<Follower> = Vec::new();
         let mut shared = Shared {
             client,
             folders: Folders::default(),
             followed: BTreeSet::new(),
+            strays: patterns.strays(arguments)?,
             turn: 0,
         };
         let mut files = BTreeSet::new();
