@@ -118,11 +118,8 @@ impl Tracked {
         batch: &mut Batch,
     ) -> io::Result<Look> {
         let version = self.version(source.is_complete)?;
-        if let Some(look) = self.look_without_reading(version) {
+        if let Some(look) = self.look_without_reading(version)? {
             return Ok(look);
-        }
-        if self.was_written_again(version)? {
-            return Ok(Look::Truncated);
         }
         let is_quiet = source.is_complete || self.is_quiet(version);
         let encoding = encoding(&self.file)?;
@@ -184,15 +181,16 @@ impl Tracked {
         }
     }
 
-    fn look_without_reading(&mut self, version: Version) -> Option<Look> {
+    fn look_without_reading(&mut self, version: Version) -> io::Result<Option<Look>> {
         if version.length < self.entry.mark.offset {
-            return Some(Look::Truncated);
+            return Ok(Some(Look::Truncated));
         }
-        let is_known = self.read_at == Some(version) && self.is_settled;
-        is_known.then(|| {
+        if self.read_at == Some(version) && self.is_settled {
             self.known_at = SystemTime::now();
-            Look::Nothing
-        })
+            return Ok(Some(Look::Nothing));
+        }
+        let is_other = self.was_written_again(version)?;
+        Ok(is_other.then_some(Look::Truncated))
     }
 
     /// Whether it holds other bytes than those that were read, although those before the mark are the same. It
