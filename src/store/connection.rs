@@ -15,10 +15,13 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::OpenFlags;
 
-use super::open::{beside, explain, identify};
-use super::slice::SliceReader;
-use super::wal_file::{salts, SyncedFrames};
-use super::Durability;
+use super::error::explain;
+use super::events::scan::SliceReader;
+use super::options::Durability;
+use super::paths::beside;
+use super::schema::identify;
+use super::wal::file::{salts, SyncedFrames};
+use super::wal::position::position;
 use crate::limits;
 
 /// A connection that is ready for use. Dereferences to SQLite's own.
@@ -241,37 +244,6 @@ pub(super) fn checkpoint_on_close(
 ) -> rusqlite::Result<()> {
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted)
         .map(|_| ())
-}
-
-/// Where SQLite stands in the write-ahead log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogCopied {
-    /// Frames up to the last commit.
-    pub frames: u64,
-    /// Those of them that it takes for copied.
-    pub copied: u64,
-}
-
-impl LogCopied {
-    /// Frames that have still to be copied.
-    pub fn left(&self) -> u64 {
-        self.frames.saturating_sub(self.copied)
-    }
-}
-
-/// Asks SQLite where it stands; copies nothing.
-pub(super) fn position(db: &rusqlite::Connection) -> rusqlite::Result<LogCopied> {
-    db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
-        Ok(LogCopied {
-            frames: row.get::<_, i64>(1)?.max(0) as u64,
-            copied: row.get::<_, i64>(2)?.max(0) as u64,
-        })
-    })
-}
-
-/// A number that changes when another connection commits.
-pub(super) fn data_version(db: &rusqlite::Connection) -> rusqlite::Result<i64> {
-    db.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 
 /// Begins a transaction that may write.

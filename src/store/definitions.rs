@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use super::options::Dedup;
 use super::schema::create_tables;
-use super::Dedup;
 
 /// A table, an index, a view or a trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{statx, AtFlags, StatxAttributes, StatxFlags, CWD};
 
-use super::open::beside;
+use super::paths::beside;
 
 /// What is opened beside a database.
 const COMPANIONS: [&str; 4] = ["-wal", "-shm", "-journal", ".lock"];

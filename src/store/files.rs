@@ -11,10 +11,11 @@ use rustix::fs::{stat, Stat};
 use rustix::io::Errno;
 
 use super::connection::checkpoint_on_close;
+use super::error::StoreError;
 use super::lock::Lock;
-use super::open::beside;
-use super::settle::Doubt;
-use super::{Store, StoreError};
+use super::paths::beside;
+use super::state::Store;
+use super::wal::recovery::Doubt;
 use crate::limits;
 
 /// A file, whatever its names.

@@ -16,8 +16,9 @@ use rustix::fs::{statx, AtFlags, StatxFlags, CWD};
 
 use super::lock::Lock;
 use super::offline::snapshot::immutable;
-use super::open::beside;
-use super::Store;
+use super::paths::beside;
+use super::rows::unsigned;
+use super::state::Store;
 
 /// Bytes of a record: all have the same length, so that one takes the place of another whole.
 const RECORD_BYTES: usize = 134;
@@ -186,9 +187,7 @@ fn refusal(path: &Path, why: &str) -> String {
 
 /// The last seq as the tables have it.
 pub(super) fn last_seq(db: &Connection) -> rusqlite::Result<u64> {
-    db.query_row("SELECT last_seq FROM counters", [], |row| {
-        super::unsigned(row, 0)
-    })
+    db.query_row("SELECT last_seq FROM counters", [], |row| unsigned(row, 0))
 }
 
 /// The last seq of the file alone, as far as it can be read: a checkpoint may have been cut off in it.

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::damaged;
+use super::error::damaged;
+use super::rows::unsigned;
 use crate::uuid;
 
 /// Which history a database is.
@@ -59,7 +60,7 @@ pub(super) fn renew(path: &Path) -> rusqlite::Result<()> {
 /// The identity of a database that has been opened for writing before.
 pub(super) fn read(db: &Connection) -> rusqlite::Result<Identity> {
     let sql = "SELECT last_seq FROM counters";
-    let last_seq = db.query_row(sql, [], |row| super::unsigned(row, 0))?;
+    let last_seq = db.query_row(sql, [], |row| unsigned(row, 0))?;
     match recorded(db)? {
         Some(identity) => match identity.fault(last_seq) {
             None => Ok(identity),
@@ -100,7 +101,7 @@ pub(super) fn recorded(db: &Connection) -> rusqlite::Result<Option<Identity>> {
         None => None,
         Some(database_id) => {
             let sql = "SELECT value FROM meta WHERE name = 'restored_seq'";
-            let last_seq = db.query_row(sql, [], |row| super::unsigned(row, 0))?;
+            let last_seq = db.query_row(sql, [], |row| unsigned(row, 0))?;
             Some(Origin {
                 database_id,
                 last_seq,

@@ -6,28 +6,28 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rusqlite::Row;
-
 use super::connection::Connection;
+use super::counters::Counters;
+use super::error::damaged;
 use super::files::OpenedFiles;
 use super::head::Head;
 use super::identity;
-use super::index::fingerprint::{EventParts, Fingerprinter};
+use super::index::fingerprint::Fingerprinter;
 use super::index::KeyIndex;
 use super::lock::Lock;
-use super::maintain::CheckpointPlan;
-use super::open::{Dedup, OpenOptions};
-use super::retain::{removed_behind, Horizons, Retainer};
-use super::schema::recorded_check;
-use super::settle::Doubt;
+use super::maintenance::CheckpointPlan;
+use super::options::{Dedup, OpenOptions};
+use super::retention::horizons::Horizons;
+use super::retention::keys::removed_behind;
+use super::retention::Retainer;
+use super::rows::{event_parts, unsigned, EVENTS_BEHIND};
+use super::schema::{fingerprint_key, recorded_check};
+use super::state::Store;
 use super::subscriptions::Positions;
-use super::topics::{TopicId, Topics};
+use super::topics::topic::TopicId;
+use super::topics::Topics;
+use super::wal::recovery::Doubt;
 use super::work::Work;
-use super::{damaged, unsigned, Counters, Store};
-
-/// The events behind a seq, in order.
-pub(super) const EVENTS_BEHIND: &str =
-    "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq > ?1 ORDER BY seq";
 
 impl Store {
     /// Makes the store of a connection whose tables are there and whose log is trusted. The one way to make
@@ -216,21 +216,4 @@ impl Store {
 fn cannot_open(why: String) -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
     rusqlite::Error::SqliteFailure(code, Some(why))
-}
-
-/// The key of the hashes of this database.
-pub(super) fn fingerprint_key(db: &rusqlite::Connection) -> rusqlite::Result<[u8; 16]> {
-    let sql = "SELECT value FROM meta WHERE name = 'fingerprint_key'";
-    db.query_row(sql, [], |row| row.get(0))
-}
-
-/// The event of a row of [`EVENTS_BEHIND`].
-pub(super) fn event_parts<'r>(row: &'r Row) -> rusqlite::Result<EventParts<'r>> {
-    Ok(EventParts {
-        topic: row.get(1)?,
-        event_id: row.get_ref(2)?.as_bytes()?,
-        timestamp: row.get_ref(3)?.as_bytes()?,
-        source: row.get_ref(4)?.as_bytes()?,
-        payload: row.get_ref(5)?.as_bytes()?,
-    })
 }

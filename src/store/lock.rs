@@ -21,7 +21,7 @@ use nix::fcntl::{fcntl, FcntlArg};
 use nix::libc;
 
 use super::file_kind::require_ordinary;
-use super::open::beside;
+use super::paths::beside;
 use crate::limits;
 
 /// The locked byte. SQLite locks the 512 bytes from 2^30 on and keeps content off the page that they are

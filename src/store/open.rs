@@ -2,90 +2,24 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::Connection as Sqlite;
 
-use super::connection::{checkpoint_on_close, Connection};
+use super::connection::Connection;
 use super::definitions::require_ours;
+use super::error::{explain, OpenError, NOT_A_DATABASE};
 use super::file_kind::{is_mounted_alone, require_ordinary};
 use super::head::Head;
 use super::lock::Lock;
-use super::retain::Retention;
-use super::schema::{
-    create_tables, recorded_check, upgrade, APPLICATION_ID, SCHEMA_VERSION, SCHEMA_VERSION_MIN,
-};
-use super::wal_file::{rewrite_log, SyncedFrames};
-use super::Store;
+use super::options::{Dedup, Durability, OpenOptions};
+use super::paths::{beside, make_folder};
+use super::schema::{create_tables, recorded_check, upgrade};
+use super::state::Store;
+use super::wal::recovery::trust_log;
 use crate::limits;
-
-/// When a commit counts as done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// When the disk has confirmed it: survives power loss. SQLite's `synchronous=FULL`.
-    Full,
-    /// When the operating system has it: survives a crash of the process. `synchronous=NORMAL`.
-    Normal,
-}
-
-/// How a duplicate is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dedup {
-    /// By a UNIQUE constraint in SQLite; `INSERT OR IGNORE` decides.
-    Constraint,
-    /// By the key index.
-    Index,
-}
-
-impl Dedup {
-    /// The name on the command line and in the table `meta`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Dedup::Constraint => "constraint",
-            Dedup::Index => "index",
-        }
-    }
-}
-
-/// How to open a database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenOptions {
-    pub path: PathBuf,
-    pub durability: Durability,
-    /// Which check the database must have; none takes it as it is, and gives a new one the index.
-    pub dedup: Option<Dedup>,
-    /// Bytes of the key index's filters that may be in memory.
-    pub filter_memory_bytes: usize,
-    /// Bits of a fingerprint: 128, but in tests that want collisions.
-    pub fingerprint_bits: u32,
-    /// Whether triggers run that others make: no, but in tests that make statements fail by them.
-    pub triggers: bool,
-    /// What is removed.
-    pub retention: Retention,
-}
-
-/// The database cannot be opened; the sentence says why and names the file.
-#[derive(Debug)]
-pub struct OpenError(pub String);
-
-impl std::fmt::Display for OpenError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-const NOT_A_DATABASE: &str = "it is not an SQLite database";
-
-/// The path with `suffix` behind its file name, as SQLite names its own companions.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
 
 impl Store {
     /// Opens the database, or creates it and its folder where there is none or an empty file.
@@ -152,32 +86,6 @@ pub(super) fn connect_alone(
     Ok((lock, db))
 }
 
-/// Whoever wrote the log may have ended after a sync that failed, and what memory still shows of it need
-/// not be on the disk. Makes sure that it is; from now on closing may copy it into the database.
-pub(super) fn trust_log(db: &Connection, path: &Path) -> Result<(), String> {
-    match rewrite_log(db, path, SyncedFrames::default()) {
-        Ok(true) => checkpoint_on_close(db, true).map_err(|e| explain(&e)),
-        Ok(false) => Err("its write-ahead log is damaged".into()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Makes a folder, and the folders above it that are missing, as durable as the files in them will be.
-pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
-    let missing = folder
-        .ancestors()
-        .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
-    let missing: Vec<&Path> = missing.collect();
-    fs::create_dir_all(folder)?;
-    missing.into_iter().try_for_each(sync_folder)
-}
-
-/// Makes the name of a file or folder durable: syncs the folder that it is in.
-pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
 /// Compares the size that the file's header states with the size it has. A file cut short would
 /// otherwise be noticed only when a missing page is wanted (SQLite file format §1.3.8).
 fn check_size(path: &Path) -> Result<(), String> {
@@ -211,36 +119,6 @@ fn check_size(path: &Path) -> Result<(), String> {
     let stated_is_valid = word(24) == word(92);
     if stated_is_valid && u64::from(word(28)) * page_size > size {
         return Err("it is damaged: the file is shorter than its header says".into());
-    }
-    Ok(())
-}
-
-/// Whether the file is ours, and of a version that this program knows.
-pub(super) fn identify(db: &Sqlite) -> Result<(), String> {
-    let int = |sql: &str| {
-        db.query_row(sql, [], |row| row.get::<_, i32>(0))
-            .map_err(|e| explain(&e))
-    };
-    let application_id = int("PRAGMA application_id")?;
-    let version = int("PRAGMA user_version")?;
-    let tables = int("SELECT count(*) FROM sqlite_schema")?;
-    if application_id == 0 && version == 0 && tables == 0 {
-        return Ok(());
-    }
-    if application_id != APPLICATION_ID {
-        return Err("it is the database of another program".into());
-    }
-    if version > SCHEMA_VERSION {
-        return Err(format!(
-            "it was written by a newer version of this program (its tables have version {version}, \
-             this program knows up to {SCHEMA_VERSION})"
-        ));
-    }
-    if version < SCHEMA_VERSION_MIN {
-        return Err(format!(
-            "it was written by a version of this program before its first release (its tables have \
-             version {version}, this program knows them from {SCHEMA_VERSION_MIN} on)"
-        ));
     }
     Ok(())
 }
@@ -287,24 +165,5 @@ fn check_content(db: &Sqlite, path: &Path) -> Result<(), String> {
             "it is damaged: {}",
             damage.trim().replace('\n', " ")
         )),
-    }
-}
-
-/// SQLite's error as a clause of a sentence for the person who starts the server.
-pub(super) fn explain(error: &rusqlite::Error) -> String {
-    use rusqlite::ErrorCode as Code;
-    match error.sqlite_error_code() {
-        Some(Code::NotADatabase) => NOT_A_DATABASE.into(),
-        // `Unknown` is SQLITE_ERROR: the SQL is right, so what it names is missing in the file.
-        Some(Code::DatabaseCorrupt | Code::Unknown) => format!("it is damaged: {error}"),
-        Some(Code::DatabaseBusy | Code::DatabaseLocked) => "it is locked by another program".into(),
-        Some(Code::ReadOnly) => "it cannot be written".into(),
-        Some(Code::CannotOpen) => {
-            "the file cannot be opened or made (is the folder writable?)".into()
-        }
-        _ => match error {
-            rusqlite::Error::SqliteFailure(..) => error.to_string(),
-            _ => format!("it is damaged: {error}"),
-        },
     }
 }

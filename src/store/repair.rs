@@ -1,8 +1,9 @@
 //! Damaged pages of the key index: which there are, which publications have to wait until they have been made
 //! again, and the slices in which that is done.
 
+use super::error::StoreError;
 use super::index::{DamagedPage, KeyIndex};
-use super::{Store, StoreError};
+use super::state::Store;
 use crate::event::Publication;
 
 impl Store {

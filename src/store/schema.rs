@@ -2,8 +2,9 @@
 
 use rusqlite::Connection;
 
+use super::error::explain;
 use super::identity;
-use super::open::Dedup;
+use super::options::Dedup;
 use crate::limits;
 
 /// `PRAGMA application_id` of our files: "LogA".
@@ -224,4 +225,40 @@ pub(super) fn recorded_check(db: &Connection) -> rusqlite::Result<Dedup> {
             "dedup {name}"
         ))),
     }
+}
+
+/// The key of the hashes of this database.
+pub(super) fn fingerprint_key(db: &rusqlite::Connection) -> rusqlite::Result<[u8; 16]> {
+    let sql = "SELECT value FROM meta WHERE name = 'fingerprint_key'";
+    db.query_row(sql, [], |row| row.get(0))
+}
+
+/// Whether the file is ours, and of a version that this program knows.
+pub(super) fn identify(db: &Connection) -> Result<(), String> {
+    let int = |sql: &str| {
+        db.query_row(sql, [], |row| row.get::<_, i32>(0))
+            .map_err(|e| explain(&e))
+    };
+    let application_id = int("PRAGMA application_id")?;
+    let version = int("PRAGMA user_version")?;
+    let tables = int("SELECT count(*) FROM sqlite_schema")?;
+    if application_id == 0 && version == 0 && tables == 0 {
+        return Ok(());
+    }
+    if application_id != APPLICATION_ID {
+        return Err("it is the database of another program".into());
+    }
+    if version > SCHEMA_VERSION {
+        return Err(format!(
+            "it was written by a newer version of this program (its tables have version {version}, \
+             this program knows up to {SCHEMA_VERSION})"
+        ));
+    }
+    if version < SCHEMA_VERSION_MIN {
+        return Err(format!(
+            "it was written by a version of this program before its first release (its tables have \
+             version {version}, this program knows them from {SCHEMA_VERSION_MIN} on)"
+        ));
+    }
+    Ok(())
 }

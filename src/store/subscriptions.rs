@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::{damaged, expect_changed, unsigned, Store};
+use super::error::{damaged, expect_changed};
+use super::rows::unsigned;
+use super::state::Store;
 use crate::limits::SUBSCRIPTIONS_MAX;
 
 /// Where a named subscription stands.

@@ -8,7 +8,7 @@ const FUNCTION_MAX_LINES: usize = 70;
 const LONGER: [&str; 3] = [
     "src/store/offline/check/mod.rs: check_all",
     "src/store/index/build.rs: write_next_page",
-    "src/store/write.rs: write",
+    "src/store/commit.rs: write",
 ];
 
 /// The functions of a file: the name, the offset of its `fn`, and the lines from there to its last brace.

@@ -16,7 +16,7 @@ use super::record::{KeyRecord, Posting, Record};
 use super::segment::Segment;
 use super::Collision;
 use crate::limits::SEGMENT_PAGE_BYTES;
-use crate::store::damaged;
+use crate::store::error::damaged;
 use crate::store::page_checksum::CHECKSUM_BYTES;
 
 /// What is written next.

@@ -140,9 +140,10 @@ mod tests {
     use super::super::fingerprint::Fingerprinter;
     use super::super::layout::Description;
     use super::super::pages::Pages;
-    use super::super::{Damage, Horizons};
+    use super::super::Damage;
     use super::*;
-    use crate::store::open::Dedup;
+    use crate::store::options::Dedup;
+    use crate::store::retention::horizons::Horizons;
     use crate::store::schema::create_tables;
 
     /// An index with segments of these levels and entries, one behind the other, whose last events were

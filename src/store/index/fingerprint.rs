@@ -10,7 +10,7 @@ use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13x128};
 
 use super::record::KeyRecord;
-use crate::store::TopicId;
+use crate::store::topics::topic::TopicId;
 
 /// 128 bits that stand for a key, compared and sorted as a number.
 pub(crate) type Fingerprint = u128;

@@ -13,7 +13,8 @@ use super::scrub::Scrub;
 use super::segment::{time_of, Segment};
 use super::{Damage, Garbage, Horizons, KeyIndex, MergeBound, FILTER_BITS};
 use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS, MERGE_WIDTH, SEGMENT_LEVELS};
-use crate::store::{damaged, unsigned};
+use crate::store::error::damaged;
+use crate::store::rows::unsigned;
 
 impl KeyIndex {
     /// Reads what memory has to know of the segments. The events behind [`KeyIndex::mark`] are to be

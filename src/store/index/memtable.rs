@@ -7,7 +7,7 @@
 
 use super::fingerprint::Fingerprint;
 use super::record::{KeyRecord, Posting};
-use crate::store::TopicId;
+use crate::store::topics::topic::TopicId;
 
 /// Keys of events with ascending seqs.
 pub(crate) struct Generation {

@@ -36,9 +36,10 @@ use std::collections::VecDeque;
 use rusqlite::Connection;
 
 use crate::limits::{ENTRIES_PER_UNIT, FILTER_BITS_PER_KEY, LOOK_UP_UNITS, SEGMENT_LEVELS};
-use crate::store::read::{Bound, TopicRange};
-use crate::store::retain::Horizons;
-use crate::store::{damaged, TopicId};
+use crate::store::error::damaged;
+use crate::store::range::{Bound, TopicRange};
+use crate::store::retention::horizons::Horizons;
+use crate::store::topics::topic::TopicId;
 use build::Build;
 pub(super) use damage::Damage;
 pub(crate) use damage::DamagedPage;

@@ -136,12 +136,6 @@ impl Pages {
     }
 }
 
-/// Whether an error says that a page of a segment is damaged, which is made again.
-pub(crate) fn is_damaged_page(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|code| code.extended_code);
-    code == Some(rusqlite::ffi::SQLITE_CORRUPT_INDEX)
-}
-
 /// Reads pages of a level, one after the other.
 pub(crate) struct LevelPages<'db> {
     statement: CachedStatement<'db>,

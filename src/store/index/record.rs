@@ -4,7 +4,7 @@
 use super::filter::BLOCK_BYTES;
 use super::fingerprint::Fingerprint;
 use crate::limits::SEGMENT_PAGE_BYTES;
-use crate::store::TopicId;
+use crate::store::topics::topic::TopicId;
 
 /// A part of a segment, in the order in which they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

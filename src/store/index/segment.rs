@@ -12,10 +12,11 @@ use super::damage::Damage;
 use super::filter::{self, Filter};
 use super::fingerprint::Fingerprint;
 use super::layout::{Description, Layout};
-use super::pages::{is_damaged_page, LevelPages, Pages};
+use super::pages::{LevelPages, Pages};
 use super::record::{partition, records, KeyRecord, Part, Posting, Record};
 use crate::limits::SEGMENT_PAGE_BYTES;
-use crate::store::read::{Bound, TopicRange};
+use crate::store::error::is_damaged_page;
+use crate::store::range::{Bound, TopicRange};
 
 /// A segment as memory knows it.
 #[derive(Debug)]

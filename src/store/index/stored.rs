@@ -4,8 +4,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::fingerprint::EventParts;
 use super::Collision;
-use crate::store::retain::Horizons;
-use crate::store::{no_event, TopicId};
+use crate::store::error::no_event;
+use crate::store::retention::horizons::Horizons;
+use crate::store::topics::topic::TopicId;
 
 /// How a stored event relates to one that came.
 pub(crate) enum Compared {

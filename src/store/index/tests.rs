@@ -11,9 +11,9 @@ use super::record::{KeyRecord, Posting, Record};
 use super::segment::Segment;
 use super::{Collision, Damage, KeyIndex};
 use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_PAGE_BYTES};
-use crate::store::open::Dedup;
-use crate::store::read::{Bound, TopicRange};
-use crate::store::retain::Horizons;
+use crate::store::options::Dedup;
+use crate::store::range::{Bound, TopicRange};
+use crate::store::retention::horizons::Horizons;
 use crate::store::schema::create_tables;
 
 const TOPICS: u64 = 5;

@@ -14,19 +14,25 @@ use rusqlite::{Connection, Transaction};
 
 use super::check::{find_same_keys, Progress};
 use crate::limits::{CONVERT_RECORDS_PER_COMMIT, GENERATION_ENTRIES};
+use crate::store::error::explain;
+use crate::store::error::OpenError;
 use crate::store::file_kind::require_ordinary;
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::merge::{Merge, Source};
 use crate::store::index::record::KeyRecord;
 use crate::store::index::{Collision, KeyIndex};
-use crate::store::load::{event_parts, fingerprint_key, EVENTS_BEHIND};
-use crate::store::open::{connect_alone, explain, trust_log};
-use crate::store::retain::{removed_behind, Horizons};
+use crate::store::open::connect_alone;
+use crate::store::options::{Dedup, Durability};
+use crate::store::retention::horizons::Horizons;
+use crate::store::retention::keys::removed_behind;
+use crate::store::rows::{event_parts, EVENTS_BEHIND};
+use crate::store::schema::fingerprint_key;
 use crate::store::schema::{
     create_parts, drop_parts, has_index_parts, record_check, recorded_check, upgrade, version,
     SCHEMA_VERSION,
 };
-use crate::store::{temporary, Dedup, Durability, OpenError};
+use crate::store::temporary;
+use crate::store::wal::recovery::trust_log;
 
 /// What a conversion came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::limits;
 use crate::store::connection::checkpoint_on_close;
+use crate::store::error::explain;
 use crate::store::file_kind::require_ordinary;
 use crate::store::head::Head;
 use crate::store::lock::refuse_other_name;
-use crate::store::open::{beside, explain, identify};
+use crate::store::paths::beside;
+use crate::store::schema::identify;
 
 /// Hands `work` a connection to a database of ours that is not empty, with a read transaction open. Work
 /// that turns out to have been disturbed is done again. An error is a clause of a sentence.

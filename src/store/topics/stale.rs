@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::TopicId;
+use super::topic::TopicId;
 
 /// Ids whose rows are behind.
 #[derive(Debug, Default)]

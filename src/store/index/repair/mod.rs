@@ -25,8 +25,8 @@ use super::{KeyIndex, REMOVED_TOPIC};
 use crate::limits::{
     REPAIR_BYTES_PER_SLICE, REPAIR_PAGES_PER_SLICE, REPAIR_ROWS_PER_SLICE, SEGMENT_PAGE_BYTES,
 };
-use crate::store::load::event_parts;
-use crate::store::retain::removed_behind;
+use crate::store::retention::keys::removed_behind;
+use crate::store::rows::event_parts;
 use collect::{Collected, Collector};
 
 /// Pages that are being made again, of one segment.

@@ -8,8 +8,8 @@ use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::layout::Description;
 use crate::store::index::pages::Pages;
 use crate::store::index::record::{records, KeyRecord, Posting, Record, LOST_SEQ};
-use crate::store::load::event_parts;
-use crate::store::TopicId;
+use crate::store::rows::event_parts;
+use crate::store::topics::topic::TopicId;
 
 /// One slice of comparing.
 pub(super) struct Comparison {

@@ -17,9 +17,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::check::{check, CheckOptions, Progress};
 use crate::limits;
+use crate::store::error::explain;
+use crate::store::error::OpenError;
+use crate::store::identity;
 use crate::store::offline::snapshot;
-use crate::store::open::explain;
-use crate::store::{identity, OpenError};
 use target::Target;
 
 /// What is to be copied, and where to.

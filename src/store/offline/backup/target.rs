@@ -13,8 +13,9 @@ use crate::limits;
 use crate::store::connection::Connection;
 use crate::store::file_kind::special_kind;
 use crate::store::lock::{refuse_other_name, Lock};
-use crate::store::open::{beside, make_folder, sync_folder, trust_log};
-use crate::store::Durability;
+use crate::store::options::Durability;
+use crate::store::paths::{beside, make_folder, sync_folder};
+use crate::store::wal::recovery::trust_log;
 
 /// What SQLite may have left beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-journal", "-shm"];

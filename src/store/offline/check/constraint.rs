@@ -9,7 +9,7 @@ use super::tables::Schema;
 use super::Run;
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::record::{KeyRecord, Posting};
-use crate::store::TopicId;
+use crate::store::topics::topic::TopicId;
 
 /// Compares the indexes that are there with the sums of the events.
 pub(super) fn compare(

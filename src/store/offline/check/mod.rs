@@ -22,6 +22,8 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use crate::limits;
+use crate::store::error::explain;
+use crate::store::error::OpenError;
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::layout::Description;
 use crate::store::index::merge::{Merge, Source};
@@ -29,12 +31,11 @@ use crate::store::index::pages::Pages;
 use crate::store::index::record::KeyRecord;
 use crate::store::index::stored::have_one_key;
 use crate::store::index::{Collision, Damage};
-use crate::store::load::fingerprint_key;
 use crate::store::offline::snapshot;
-use crate::store::open::explain;
-use crate::store::retain::Horizons;
+use crate::store::options::Dedup;
+use crate::store::retention::horizons::Horizons;
+use crate::store::schema::fingerprint_key;
 use crate::store::schema::{recorded_check, version};
-use crate::store::{Dedup, OpenError};
 use problems::Problems;
 use sum::Adder;
 

@@ -6,8 +6,9 @@ use super::tables::Counters;
 use super::Run;
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::record::KeyRecord;
-use crate::store::load::{event_parts, EVENTS_BEHIND};
-use crate::store::retain::{removed_behind, Horizons};
+use crate::store::retention::horizons::Horizons;
+use crate::store::retention::keys::removed_behind;
+use crate::store::rows::{event_parts, EVENTS_BEHIND};
 
 /// Reads the horizons, and the times that were kept for forgetting keys.
 pub(super) fn horizons(run: &mut Run, counters: &Counters) -> rusqlite::Result<Horizons> {

@@ -10,8 +10,9 @@ use crate::limits::CHECK_TAIL_MAX_EVENTS;
 use crate::store::index::fingerprint::{EventParts, Fingerprinter};
 use crate::store::index::layout::Description;
 use crate::store::index::record::{KeyRecord, Posting};
-use crate::store::retain::Horizons;
-use crate::store::{Dedup, TopicId};
+use crate::store::options::Dedup;
+use crate::store::retention::horizons::Horizons;
+use crate::store::topics::topic::TopicId;
 
 /// What the events in a range of seqs add up to.
 #[derive(Clone, Copy, Debug)]

@@ -15,8 +15,8 @@ use crate::store::index::pages::Pages as StoredPages;
 use crate::store::index::record::{records, KeyRecord, Part, Posting, Record, LOST_SEQ};
 use crate::store::index::segment::Segment;
 use crate::store::index::{Damage, FILTER_BITS, REMOVED_TOPIC};
-use crate::store::load::event_parts;
-use crate::store::read::{Bound, TopicRange};
+use crate::store::range::{Bound, TopicRange};
+use crate::store::rows::event_parts;
 
 /// Reads the table `segments`. What cannot be a segment is reported and left out.
 pub(super) fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<Description>> {

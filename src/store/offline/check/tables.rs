@@ -5,8 +5,8 @@ use super::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
 use crate::store::definitions::{interfering, read, wanted};
 use crate::store::identity;
+use crate::store::options::Dedup;
 use crate::store::schema::has_index_parts;
-use crate::store::Dedup;
 
 /// SQLite's own check of its file.
 pub(super) fn integrity(run: &mut Run) -> rusqlite::Result<()> {

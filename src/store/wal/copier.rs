@@ -7,13 +7,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::connection::{position, Connection, LogCopied};
-use super::maintain::CheckpointPlan;
-use super::offline::snapshot::file_at;
-use super::open::{explain, OpenError};
-use super::settle::Doubt;
-use super::{Durability, Store};
 use crate::limits::{CHECKPOINT_LAST_FRAMES, CHECKPOINT_MAX_FRAMES, OPEN_BUSY_MS};
+use crate::store::connection::Connection;
+use crate::store::error::{explain, OpenError};
+use crate::store::maintenance::CheckpointPlan;
+use crate::store::offline::snapshot::file_at;
+use crate::store::options::Durability;
+use crate::store::state::Store;
+use crate::store::wal::position::{position, LogCopied};
+use crate::store::wal::recovery::Doubt;
 
 /// The log of a database that a server has open.
 pub struct Backlog {
@@ -81,7 +83,7 @@ impl Store {
     }
 
     /// Decides who copies the log next.
-    pub(super) fn wants_to_be_helped(&mut self) -> rusqlite::Result<bool> {
+    pub(crate) fn wants_to_be_helped(&mut self) -> rusqlite::Result<bool> {
         let copied_here = match self.last_help.take() {
             None | Some(Help::Failed) => CHECKPOINT_MAX_FRAMES,
             Some(Help::Given) => CHECKPOINT_LAST_FRAMES,

@@ -4,9 +4,10 @@
 
 use rusqlite::Connection;
 
-use super::ahead::is_ahead;
-use super::{Horizons, Limit};
+use super::future::is_ahead;
+use super::horizons::Horizons;
 use crate::limits;
+use crate::store::options::Limit;
 
 /// The newest row, which grows until it stands for enough.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,18 +2,21 @@
 
 use rusqlite::{CachedStatement, Connection};
 
-use super::append::{taken, Rows, Text};
 use super::connection::{begin, Synchronous};
+use super::counters::{Counters, Outcome};
+use super::error::{expect_changed, StoreError};
+use super::events::insert::{taken, Rows, Text};
 use super::head::last_seq;
 use super::index::fingerprint::EventParts;
 use super::index::record::KeyRecord;
 use super::index::{Asked, Check, KeyIndex};
-use super::maintain::{write_topics, TopicRows};
-use super::retain::{write_removal, Removal, RemovedKeys};
+use super::maintenance::{write_topics, TopicRows};
+use super::retention::keys::RemovedKeys;
+use super::retention::{write_removal, Removal};
 use super::schema::SCHEMA_VERSION;
+use super::state::Store;
 use super::subscriptions::{Change, Changed, Undo};
-use super::topics::TopicId;
-use super::{expect_changed, Counters, Outcome, Store, StoreError};
+use super::topics::topic::TopicId;
 use crate::event::{EventSpans, Publication};
 use crate::limits;
 

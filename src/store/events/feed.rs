@@ -1,21 +1,13 @@
 //! Reading on: the events behind a seq in slices of bounded work, for subscribers that are behind.
 
-use super::read::{clamp, stored_event, StoredEvent, TopicMerge, COLUMNS};
-use super::{no_event, Bound, Store, StoreError, TopicId};
 use crate::event::TopicFilter;
 use crate::limits::{EVENT_UNITS, FEED_BYTES_MAX, FEED_ROWS_MAX, FEED_TOPICS_MERGED};
-
-/// Which events a slice is to bring.
-#[derive(Clone, Copy, Debug)]
-pub struct FeedQuery<'a> {
-    pub topics: &'a TopicFilter,
-    /// The slice begins with the event behind this seq.
-    pub after: u64,
-    /// And ends with this one at the latest.
-    pub until: u64,
-    /// About how many bytes of JSON the slice is to have.
-    pub max_bytes: usize,
-}
+use crate::store::error::{no_event, StoreError};
+use crate::store::events::merge::TopicMerge;
+use crate::store::range::{Bound, FeedQuery};
+use crate::store::rows::{clamp, stored_event, StoredEvent, COLUMNS};
+use crate::store::state::Store;
+use crate::store::topics::topic::TopicId;
 
 impl Store {
     /// Hands the events of a slice to `take`, in order, until that says that it has enough. Says up to
@@ -51,7 +43,7 @@ impl Store {
 
     /// The topics that a filter wants, where they are so few that their own orders are merged. None where
     /// they are more, or all that there are: then going through the events costs less.
-    pub(super) fn few_topics(&self, filter: &TopicFilter) -> Option<Vec<TopicId>> {
+    pub(crate) fn few_topics(&self, filter: &TopicFilter) -> Option<Vec<TopicId>> {
         if filter.is_all() {
             return None;
         }

@@ -4,10 +4,10 @@
 
 use rusqlite::Connection;
 
-use super::super::Store;
 use super::{Removal, Retainer};
 use crate::clock::rfc3339;
 use crate::limits;
+use crate::store::state::Store;
 
 /// Events that had been processed by some time, whatever they say.
 #[derive(Clone, Copy, Debug)]

@@ -6,13 +6,16 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
-use super::super::index::fingerprint::{EventParts, Fingerprinter};
-use super::super::index::record::KeyRecord;
-use super::super::index::KeyIndex;
-use super::super::{Outcome, Store};
+use super::horizons::Horizons;
 use super::times::processed_by;
-use super::{pause, Horizons, Limit, Removal};
+use super::{pause, Removal};
 use crate::limits;
+use crate::store::counters::Outcome;
+use crate::store::index::fingerprint::{EventParts, Fingerprinter};
+use crate::store::index::record::KeyRecord;
+use crate::store::index::KeyIndex;
+use crate::store::options::Limit;
+use crate::store::state::Store;
 
 /// Adds keys to the table.
 pub(super) struct Keep<'db>(CachedStatement<'db>);
@@ -32,7 +35,7 @@ impl<'db> Keep<'db> {
 }
 
 /// Hands the keys in the table behind a seq to `take`, in the order of their seqs, at most `limit`.
-pub(in super::super) fn removed_behind(
+pub(crate) fn removed_behind(
     db: &Connection,
     seq: u64,
     limit: usize,
@@ -55,7 +58,7 @@ pub(in super::super) fn removed_behind(
 
 /// The duplicate check of the keys that SQLite's constraint no longer knows.
 #[derive(Clone, Copy)]
-pub(in super::super) struct RemovedKeys {
+pub(crate) struct RemovedKeys {
     fingerprinter: Fingerprinter,
     horizons: Horizons,
 }

@@ -7,9 +7,11 @@
 
 use rusqlite::Connection;
 
-use super::super::Store;
-use super::{Horizons, Limit};
+use super::horizons::Horizons;
 use crate::limits;
+use crate::store::options::Limit;
+use crate::store::rows::unsigned;
+use crate::store::state::Store;
 
 /// Pages of the file.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +22,7 @@ pub(super) struct Space {
 
 fn number(db: &Connection, sql: &str) -> rusqlite::Result<u64> {
     db.prepare_cached(sql)?
-        .query_row([], |row| super::unsigned(row, 0))
+        .query_row([], |row| unsigned(row, 0))
 }
 
 /// Pages of the file that are not free, the open transaction included.

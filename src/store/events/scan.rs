@@ -10,8 +10,8 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::Connection;
 
-use super::read::{clamp, COLUMNS};
 use crate::limits::{FEED_ROWS_MAX, STREAM_BUFFER_BYTES};
+use crate::store::rows::{clamp, COLUMNS};
 
 /// Bytes that the names of an event's members, and its numbers, are counted as.
 const FRAME_BYTES: usize = 128;
@@ -31,7 +31,7 @@ struct Kept {
 
 /// One row as it is lent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TakenRow<'a> {
+pub(crate) struct TakenRow<'a> {
     pub seq: i64,
     pub topic: i64,
     pub processed_at: i64,
@@ -41,7 +41,7 @@ pub(super) struct TakenRow<'a> {
 
 /// The rows that have been taken.
 #[derive(Debug, Default)]
-pub(super) struct Slice {
+pub(crate) struct Slice {
     rows: Vec<Kept>,
     bytes: Vec<u8>,
     /// What the rows count for.
@@ -52,7 +52,7 @@ pub(super) struct Slice {
 
 impl Slice {
     /// The rows, in order.
-    pub(super) fn rows(&self) -> impl Iterator<Item = TakenRow<'_>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = TakenRow<'_>> {
         self.rows.iter().map(|kept| {
             let mut from = kept.start;
             TakenRow {
@@ -67,17 +67,17 @@ impl Slice {
     }
 
     /// How many rows there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// About how many bytes of JSON they would be.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.size
     }
 
     /// The seq of the last row that was looked at.
-    pub(super) fn last_seq(&self) -> u64 {
+    pub(crate) fn last_seq(&self) -> u64 {
         self.last_seq as u64
     }
 
@@ -128,14 +128,14 @@ impl Slice {
 }
 
 /// The function `take_row` of a connection.
-pub(super) struct SliceReader {
+pub(crate) struct SliceReader {
     slice: Arc<Mutex<Slice>>,
     sql: String,
 }
 
 impl SliceReader {
     /// Gives the connection its function.
-    pub(super) fn attach(db: &Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn attach(db: &Connection) -> rusqlite::Result<Self> {
         let slice = Arc::new(Mutex::new(Slice::default()));
         let taken = Arc::clone(&slice);
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
@@ -153,7 +153,7 @@ impl SliceReader {
 
     /// Takes the rows after the seq `after` and up to `until` in their order, until they fill about `max_size`
     /// bytes or are [`FEED_ROWS_MAX`]. Says whether it has gone through all of them.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         db: &Connection,
         (after, until): (u64, u64),

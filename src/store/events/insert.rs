@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
-use super::damaged;
-use super::index::fingerprint::EventParts;
 use crate::limits::{ROWS_AT_ONCE, ROWS_AT_ONCE_PAYLOAD_BYTES};
+use crate::store::error::damaged;
+use crate::store::index::fingerprint::EventParts;
 
 const ONE: &str =
     "INSERT OR IGNORE INTO events(seq, topic_id, event_id, timestamp, source, payload, processed_at) \
@@ -31,7 +31,7 @@ static MANY: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Text that has been checked to be UTF-8 when its body came in.
-pub(super) struct Text<'a>(pub &'a [u8]);
+pub(crate) struct Text<'a>(pub &'a [u8]);
 
 impl ToSql for Text<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -40,7 +40,7 @@ impl ToSql for Text<'_> {
 }
 
 /// The rows that one transaction inserts.
-pub(super) struct Rows<'db, 'p> {
+pub(crate) struct Rows<'db, 'p> {
     db: &'db Connection,
     processed_at: i64,
     one: CachedStatement<'db>,
@@ -52,7 +52,7 @@ pub(super) struct Rows<'db, 'p> {
 }
 
 impl<'db, 'p> Rows<'db, 'p> {
-    pub(super) fn new(db: &'db Connection, processed_at: i64) -> rusqlite::Result<Self> {
+    pub(crate) fn new(db: &'db Connection, processed_at: i64) -> rusqlite::Result<Self> {
         Ok(Self {
             db,
             processed_at,
@@ -64,7 +64,7 @@ impl<'db, 'p> Rows<'db, 'p> {
     }
 
     /// Inserts a row as `seq` unless a constraint says that its key is stored.
-    pub(super) fn insert(&mut self, seq: u64, event: &EventParts) -> rusqlite::Result<bool> {
+    pub(crate) fn insert(&mut self, seq: u64, event: &EventParts) -> rusqlite::Result<bool> {
         let one = &mut self.one;
         one.raw_bind_parameter(1, seq as i64)?;
         one.raw_bind_parameter(2, event.topic)?;
@@ -77,7 +77,7 @@ impl<'db, 'p> Rows<'db, 'p> {
     }
 
     /// Adds a row that is new as `seq`, which is one more than the last. It may wait for others.
-    pub(super) fn append(&mut self, seq: u64, event: &EventParts<'p>) -> rusqlite::Result<()> {
+    pub(crate) fn append(&mut self, seq: u64, event: &EventParts<'p>) -> rusqlite::Result<()> {
         // The seq of the first is told, so that SQLite chooses those of the others as we do. A statement
         // keeps a copy of what it was given, so what is large goes alone.
         if self.last_seq.is_none() || event.payload.len() > ROWS_AT_ONCE_PAYLOAD_BYTES {
@@ -100,12 +100,12 @@ impl<'db, 'p> Rows<'db, 'p> {
     }
 
     /// The last seq in front of the rows that wait; none where none waits.
-    pub(super) fn waiting_behind(&self) -> Option<u64> {
+    pub(crate) fn waiting_behind(&self) -> Option<u64> {
         self.last_seq.filter(|_| !self.waiting.is_empty())
     }
 
     /// Inserts the rows that wait.
-    pub(super) fn flush(&mut self) -> rusqlite::Result<()> {
+    pub(crate) fn flush(&mut self) -> rusqlite::Result<()> {
         let Some(last_seq) = self.waiting_behind() else {
             return Ok(());
         };
@@ -144,7 +144,7 @@ impl<'db, 'p> Rows<'db, 'p> {
 }
 
 /// The row that an event would get is there already.
-pub(super) fn taken(seq: u64) -> rusqlite::Error {
+pub(crate) fn taken(seq: u64) -> rusqlite::Error {
     damaged(format!(
         "an event with seq {seq} was stored by another program"
     ))
@@ -152,9 +152,9 @@ pub(super) fn taken(seq: u64) -> rusqlite::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::open::Dedup;
-    use super::super::schema::create_tables;
     use super::*;
+    use crate::store::options::Dedup;
+    use crate::store::schema::create_tables;
 
     const LARGE: usize = ROWS_AT_ONCE_PAYLOAD_BYTES + 1;
 

@@ -7,11 +7,14 @@
 use rusqlite::Connection;
 
 use super::connection::limit_log;
+use super::error::{expect_changed, StoreError};
 use super::index::KeyIndex;
+use super::options::Durability;
 use super::schema::SCHEMA_VERSION;
-use super::settle::Doubt;
-use super::topics::{Topic, TopicId, Topics};
-use super::{expect_changed, Durability, Store, StoreError};
+use super::state::Store;
+use super::topics::topic::{Topic, TopicId};
+use super::topics::Topics;
+use super::wal::recovery::Doubt;
 use crate::limits;
 
 /// When to look how much of the write-ahead log has still to be copied into the database.

@@ -8,21 +8,13 @@
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
-use super::read::{clamp, stored_event, Bound, StoredEvent, TopicRange, COLUMNS};
-use super::topics::TopicId;
-use super::{no_event, Store, StoreError};
 use crate::event::TopicFilter;
 use crate::limits::{EVENT_UNITS, LOOK_UP_UNITS, PAGE_MAX_BYTES, TOPIC_SEQS_BUFFERED};
-
-/// Which events a page is to hold.
-#[derive(Clone, Copy, Debug)]
-pub struct PageQuery<'a> {
-    /// Names or, with a trailing `*`, prefixes; none means all topics.
-    pub topics: &'a [String],
-    pub bound: Bound,
-    /// Events on the page, at least one.
-    pub limit: usize,
-}
+use crate::store::error::{no_event, StoreError};
+use crate::store::range::{Bound, PageQuery, TopicRange};
+use crate::store::rows::{clamp, stored_event, StoredEvent, COLUMNS};
+use crate::store::state::Store;
+use crate::store::topics::topic::TopicId;
 
 /// What a page held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,47 +7,19 @@
 
 mod order;
 mod stale;
+pub(super) mod topic;
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
-use std::rc::Rc;
 
 use hashbrown::HashTable;
+use order::{Order, Place};
+use stale::Stale;
+use topic::{Topic, TopicId};
 
 use crate::event::{Pattern, TopicFilter};
 use crate::limits::KEYS_ASKED_AT_ONCE;
 use crate::text::json_len;
-use order::{Order, Place};
-use stale::Stale;
-
-use super::page_checksum::of_numbers;
-
-/// A topic's `id` in the table `topics`; counts from 1.
-pub type TopicId = u32;
-
-/// One topic. Retention may have removed all of its events; the topic stays, because it is part of keys.
-#[derive(Clone, Debug)]
-pub struct Topic {
-    pub name: Rc<str>,
-    pub events: u64,
-    pub last_seq: u64,
-    /// Microseconds since the epoch.
-    pub last_processed_at: i64,
-}
-
-impl Topic {
-    /// The checksum of its counts, as its row has it: with a sign, because then nearly all take four bytes, and
-    /// SQLite overwrites a row in place where its length stays.
-    pub(super) fn checksum(&self, id: TopicId) -> i32 {
-        let sum = of_numbers(&[
-            u64::from(id),
-            self.events,
-            self.last_seq,
-            self.last_processed_at as u64,
-        ]);
-        sum.cast_signed()
-    }
-}
 
 /// All topics.
 #[derive(Debug, Default)]

@@ -11,9 +11,9 @@ use std::path::Path;
 
 use rusqlite::Connection as Sqlite;
 
-use super::connection::{data_version, position};
-use super::open::beside;
-use super::StoreError;
+use crate::store::error::StoreError;
+use crate::store::paths::beside;
+use crate::store::wal::position::{data_version, position};
 
 /// Bytes of the log's header, and of a frame's (SQLite file format §4.1).
 const LOG_HEADER: usize = 32;
@@ -21,7 +21,7 @@ const FRAME_HEADER: usize = 24;
 
 /// How much of a log is known to be on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct SyncedFrames {
+pub(crate) struct SyncedFrames {
     /// Which log: its salts, which change whenever SQLite begins it again. None where it is not known.
     pub salts: Option<[u8; 8]>,
     /// The frames at its start.
@@ -29,7 +29,7 @@ pub(super) struct SyncedFrames {
 }
 
 /// The salts of the log that the file holds now; none where it holds none.
-pub(super) fn salts(file: &File) -> Option<[u8; 8]> {
+pub(crate) fn salts(file: &File) -> Option<[u8; 8]> {
     let mut salts = [0; 8];
     file.read_exact_at(&mut salts, 16).ok()?;
     Some(salts)
@@ -38,7 +38,7 @@ pub(super) fn salts(file: &File) -> Option<[u8; 8]> {
 /// Writes the log of a database again from the last of the `synced` frames to its last commit, and syncs
 /// it. What a refused transaction has left after that is made invalid. Says whether the log was whole;
 /// where it was not, it is left as it was.
-pub(super) fn rewrite_log(
+pub(crate) fn rewrite_log(
     db: &Sqlite,
     path: &Path,
     synced: SyncedFrames,

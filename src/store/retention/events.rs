@@ -1,12 +1,15 @@
 //! Removing events: a range of seqs from the oldest on, a chunk at a time.
 
-use super::super::index::KeyIndex;
-use super::super::load::event_parts;
-use super::super::topics::TopicId;
-use super::super::{damaged, Store};
-use super::space::used_pages;
-use super::{pause, Budget, Keep, Limit, Removal};
+use super::keys::Keep;
+use super::vacuum::used_pages;
+use super::{pause, Budget, Removal};
 use crate::limits;
+use crate::store::error::damaged;
+use crate::store::index::KeyIndex;
+use crate::store::options::Limit;
+use crate::store::rows::event_parts;
+use crate::store::state::Store;
+use crate::store::topics::topic::TopicId;
 
 /// Where a chunk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

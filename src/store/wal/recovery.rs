@@ -8,17 +8,20 @@
 //! database for synced, the database is opened again, so that SQLite recovers from what there is and
 //! copies all of it again.
 
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::connection::{checkpoint_on_close, position, Connection, LogCopied};
-use super::files::OpenedFiles;
-use super::wal_file::{rewrite_log, SyncedFrames};
-use super::{Store, StoreError};
+use crate::store::connection::{checkpoint_on_close, Connection};
+use crate::store::error::{explain, StoreError};
+use crate::store::files::OpenedFiles;
+use crate::store::state::Store;
+use crate::store::wal::file::{rewrite_log, SyncedFrames};
+use crate::store::wal::position::{position, LogCopied};
 
 /// What cannot be relied on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Doubt {
+pub(crate) struct Doubt {
     /// The write-ahead log on the disk may have holes: nothing may be committed or copied.
     pub log: bool,
     /// Pages may be missing in the database that SQLite takes for synced: nothing may be copied.
@@ -29,7 +32,7 @@ pub(super) struct Doubt {
 
 /// How things stood when a connection was closed to be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Closed {
+pub(crate) struct Closed {
     /// Frames in the log, where the log was whole: what memory holds is the database as of them.
     frames: Option<u64>,
     synced: SyncedFrames,
@@ -37,7 +40,7 @@ pub(super) struct Closed {
 
 impl Store {
     /// Notes what an error of a transaction or of a checkpoint may have left behind.
-    pub(super) fn doubt(&mut self, error: &rusqlite::Error, is_checkpoint: bool) {
+    pub(crate) fn doubt(&mut self, error: &rusqlite::Error, is_checkpoint: bool) {
         if error.sqlite_error_code() != Some(rusqlite::ErrorCode::SystemIoFailure) {
             return;
         }
@@ -51,7 +54,7 @@ impl Store {
 
     /// Makes sure that what has been committed is on the disk, where that is in doubt. An error means
     /// that nothing may be committed yet.
-    pub(super) fn settle_log(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn settle_log(&mut self) -> Result<(), StoreError> {
         self.readable()?;
         if self.doubt.log {
             if !rewrite_log(&self.db, &self.path, self.db.synced_frames())? {
@@ -66,7 +69,7 @@ impl Store {
 
     /// The same, and that SQLite will copy again what a checkpoint may not have brought to the disk. An
     /// error means that nothing may be copied yet.
-    pub(super) fn settle_database(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn settle_database(&mut self) -> Result<(), StoreError> {
         self.settle_log()?;
         if self.doubt.database {
             if !may_have_lost_pages(&self.db)? {
@@ -128,7 +131,7 @@ impl Store {
     }
 
     /// The same where the connection has been closed and could not be made again since.
-    pub(super) fn reopen_if_closed(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn reopen_if_closed(&mut self) -> Result<(), StoreError> {
         match self.doubt.connection {
             Some(_) => self.reopen(),
             None => Ok(()),
@@ -163,6 +166,16 @@ impl Store {
     }
 }
 
+/// Whoever wrote the log may have ended after a sync that failed, and what memory still shows of it need
+/// not be on the disk. Makes sure that it is; from now on closing may copy it into the database.
+pub(crate) fn trust_log(db: &Connection, path: &Path) -> Result<(), String> {
+    match rewrite_log(db, path, SyncedFrames::default()) {
+        Ok(true) => checkpoint_on_close(db, true).map_err(|e| explain(&e)),
+        Ok(false) => Err("its write-ahead log is damaged".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// SQLite builds its index again only when no other program has the database open.
 fn held(what: &str) -> StoreError {
     let advice = "as long as another program has the database open";
@@ -181,10 +194,11 @@ mod tests {
     use std::fs::File;
     use std::os::unix::fs::FileExt;
 
-    use super::super::open::beside;
-    use super::super::{Durability, OpenOptions, Outcome, Retention};
     use super::*;
     use crate::event::{EventSpans, Publication, Span};
+    use crate::store::counters::Outcome;
+    use crate::store::options::{Durability, OpenOptions, Retention};
+    use crate::store::paths::beside;
 
     /// One event whose members are all `text`, but for its payload.
     fn publication(text: &str) -> Publication {

@@ -11,95 +11,29 @@
 //! `unix_us` is the time that ages are counted to. The caller takes it from a clock that does not jump
 //! ahead; where it goes back, what has been planned by it is planned again.
 
-mod ahead;
-mod keys;
-mod remove;
-mod space;
+mod events;
+mod future;
+pub(super) mod horizons;
+pub(super) mod keys;
 mod times;
+mod vacuum;
 
 use std::collections::BTreeMap;
 
+use future::Ahead;
 use rusqlite::Connection;
-
-use ahead::Ahead;
-use keys::Keep;
-pub(super) use keys::{removed_behind, RemovedKeys};
 use times::Times;
 
-use super::index::MergeBound;
-use super::maintain::{write_topic, CheckpointPlan};
-use super::topics::{TopicId, Topics};
-use super::{damaged, expect_changed, unsigned, Store, StoreError};
 use crate::limits;
-
-/// How much is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// Microseconds.
-    Age(i64),
-    /// Bytes.
-    Size(u64),
-}
-
-impl Limit {
-    /// The units of ages, in microseconds, the smallest first.
-    pub const AGES: [(&str, u64); 4] = [
-        ("s", 1_000_000),
-        ("m", 60_000_000),
-        ("h", 3_600_000_000),
-        ("d", 86_400_000_000),
-    ];
-    /// The units of sizes, in bytes, the smallest first.
-    pub const SIZES: [(&str, u64); 2] = [("MB", 1_000_000), ("GB", 1_000_000_000)];
-}
-
-impl std::fmt::Display for Limit {
-    /// As it is set: `7d`, `50GB`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (value, units) = match *self {
-            Limit::Age(age) => (age as u64, &Self::AGES[..]),
-            Limit::Size(bytes) => (bytes, &Self::SIZES[..]),
-        };
-        let is_whole = |unit: &&(&str, u64)| value.is_multiple_of(unit.1);
-        match units.iter().rfind(is_whole) {
-            Some((name, unit)) => write!(f, "{}{name}", value / unit),
-            None => write!(f, "{value}"),
-        }
-    }
-}
-
-/// What is kept; none means all of it, for ever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Of events. A size is that of the pages that the whole database uses.
-    pub events: Option<Limit>,
-    /// Of keys. A size is that of the pages that the keys use.
-    pub keys: Option<Limit>,
-}
-
-/// What retention has let go, by seq.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Horizons {
-    /// The events up to this seq have been removed.
-    pub events: u64,
-    /// How many events these were.
-    pub removed: u64,
-    /// The keys up to this seq have been forgotten; at most that of the events.
-    pub keys: u64,
-}
-
-impl Horizons {
-    pub(super) fn load(db: &Connection) -> rusqlite::Result<Self> {
-        let sql = "SELECT events_horizon, events_removed, keys_horizon FROM retention";
-        db.query_row(sql, [], |row| {
-            Ok(Self {
-                events: unsigned(row, 0)?,
-                removed: unsigned(row, 1)?,
-                keys: unsigned(row, 2)?,
-            })
-        })
-    }
-}
+use crate::store::error::{damaged, expect_changed, StoreError};
+use crate::store::index::MergeBound;
+use crate::store::maintenance::{write_topic, CheckpointPlan};
+use crate::store::options::{Limit, Retention};
+use crate::store::retention::horizons::Horizons;
+use crate::store::rows::unsigned;
+use crate::store::state::Store;
+use crate::store::topics::topic::TopicId;
+use crate::store::topics::Topics;
 
 /// What has to be known between two slices.
 #[derive(Clone, Copy, Debug)]
@@ -271,7 +205,7 @@ impl Store {
             return Ok(false);
         }
         if gives_back {
-            self.in_lazy_transaction(|store| space::give_back(&store.db))?;
+            self.in_lazy_transaction(|store| vacuum::give_back(&store.db))?;
             return Ok(true);
         }
         let budget = Budget {
@@ -376,7 +310,7 @@ impl Store {
     }
 
     /// Whether something is to be let go now.
-    fn is_due(&self, space: space::Space, unix_us: i64) -> bool {
+    fn is_due(&self, space: vacuum::Space, unix_us: i64) -> bool {
         let Retention { events, keys } = self.retainer.retention;
         let has_events = self.last_seq > self.horizons.events;
         let events_due = match events {
