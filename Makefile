@@ -1,7 +1,7 @@
-# What one does with this project. `make` alone builds it.
+# The tasks of this project. `make` alone builds it.
 
 CARGO ?= cargo
-# For each target of `fuzz`.
+# Of each target of `fuzz`.
 SECONDS ?= 60
 
 .PHONY: build run test torture reliability check deny deb bench bench-subscribers bench-peers \
@@ -10,25 +10,26 @@ SECONDS ?= 60
 build:
 	$(CARGO) build --release
 
-# The server on port 8080, its database in data/. HOST, PORT and the other variables of `serve` hold.
+# The server on port 8080, its database in data/. It takes HOST, PORT and the other variables of `serve`.
 run:
 	$(CARGO) run --release -- serve
 
 test:
 	bash .ci/times $(CARGO) test --workspace
 
-# The tests of kills, power cuts and failing disks, made longer; takes some ten minutes.
+# The long forms of the tests of kills, power cuts and failing disks; takes some ten minutes.
 torture:
 	TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --test server -- \
 		--include-ignored --nocapture durability power trouble
 
-# All tests in their long forms; what they count goes into docs/RELIABILITY.md. The line for a command that fails
-# keeps the page as it is.
+# All tests in their long forms; their figures go into docs/RELIABILITY.md. If a test fails the line that is added
+# leaves the page as it is.
 reliability:
 	$(CARGO) build -p logagg-bench
 	{ TORTURE_ROUNDS=200 POWER_CUTS=1000 RETENTION_MB=2000 $(CARGO) test --workspace -- --include-ignored --nocapture \
 		|| echo 'test result: FAILED'; } \
 		| $(CARGO) run --quiet -p logagg-bench -- reliability
+
 # Runs each fuzz target for a time, or those in TARGETS, as in make fuzz SECONDS=600 TARGETS="keys tokens".
 fuzz:
 	bash fuzz/run.sh $(SECONDS) $(TARGETS)
@@ -48,14 +49,14 @@ deb: build
 	done
 	$(CARGO) deb --no-build
 
-# Licences, duplicate versions and sources of the dependencies, as deny.toml has them, and their known
-# weaknesses where the database of those can be fetched. Needs cargo-deny.
+# Licences, duplicate versions and sources of the dependencies by the rules of deny.toml, and their known
+# vulnerabilities if that database can be fetched. Needs cargo-deny.
 deny:
 	$(CARGO) deny --workspace check licenses bans sources
 	@if $(CARGO) deny fetch db; then \
 		$(CARGO) deny --workspace check advisories; \
 	else \
-		echo 'SKIPPED deny advisories: the database of known weaknesses cannot be fetched'; \
+		echo 'SKIPPED deny advisories: the database of known vulnerabilities cannot be fetched'; \
 	fi
 
 # Measures the server beside nginx and SQLite alone, and with subscribers, in some eight minutes. Arguments for
@@ -72,7 +73,7 @@ bench-subscribers:
 bench-peers:
 	$(CARGO) run --release -p logagg-bench -- peers $(ARGS)
 
-# Fills a database to 100 million events, which takes 45 GB in target/; goes on where it stopped.
+# Fills a database to 100 million events, which takes 45 GB in target/; resumes where it stopped.
 bench-scale:
 	$(CARGO) run --release -p logagg-bench -- scale $(ARGS)
 
@@ -84,8 +85,8 @@ bench-stalls:
 bench-overload:
 	$(CARGO) run --release -p logagg-bench -- overload $(ARGS)
 
-# The same loads on this build and on another binary, as in make bench-builds BEFORE=/usr/bin/logagg: whether a
-# change has made the server slower.
+# The same loads on this build and on another binary, as in make bench-builds BEFORE=/usr/bin/logagg: has a change
+# made the server slower?
 bench-builds:
 	$(CARGO) run --release -p logagg-bench -- builds --before $(BEFORE) $(ARGS)
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fuzzes all targets, or those that are named, for so many seconds each:
+# Runs all fuzz targets, or those that are named, for SECONDS each:
 #
 #     fuzz/run.sh SECONDS [TARGET...]
 #
-# Inputs that reach new code are kept in fuzz/target/corpus/, and the next run begins with them. What is
-# found is kept in fuzz/artifacts/. To add what reaches new code to a committed corpus:
+# Inputs that reach new code are kept in fuzz/target/corpus/, and the next run starts with them. Findings are kept
+# in fuzz/artifacts/. To add the inputs that reach new code to a committed corpus:
 #
 #     cargo +nightly fuzz run TARGET fuzz/corpus/TARGET fuzz/target/corpus/TARGET -- -merge=1 -use_counters=0
 set -euo pipefail
