@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::memory::{Answers, Share};
+use super::memory::{Answers, Place, Share};
 use super::platform::Wire;
 use super::read_queue::Read;
 use super::request_log::{Exchange, Journal, Peer};
@@ -54,8 +54,10 @@ pub(super) struct Client<S> {
     pub in_hand: usize,
     /// It is not read, or not answered, because the shared memory limit was reached.
     pub is_paused: bool,
-    /// Since when it has waited for memory without getting on, be it that its turn came between.
+    /// Since when it has waited for memory without getting on, although it may have been tried meanwhile.
     pub paused_since: Option<u64>,
+    /// Where it stands among those who wait for memory. It keeps its place until it gets on.
+    pub place: Option<Place>,
     /// The time of its earliest entry among the deadlines.
     pub scheduled: Option<u64>,
     /// What it counts for in the shared memory limit.
@@ -90,6 +92,7 @@ impl<S: Wire> Client<S> {
             in_hand: 0,
             is_paused: false,
             paused_since: None,
+            place: None,
             scheduled: None,
             accounted: Share::default(),
             answers: Answers::default(),
@@ -120,6 +123,7 @@ impl<S: Wire> Client<S> {
                     self.readable = n == buffer.len() || self.read_closed;
                     self.conn.receive(&buffer[..n], now);
                     self.paused_since = None;
+                    self.place = None;
                     return ReadOutcome::Progress;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -168,6 +172,8 @@ impl<S: Wire> Client<S> {
     /// body, if it is known.
     pub(super) fn was_answered(&mut self, status: u16, length: Option<usize>, log: &mut Journal) {
         log.answered(self.exchange.take(), self.peer, status, length);
+        self.paused_since = None;
+        self.place = None;
     }
 
     /// The application has taken its request and so many bytes of body.
@@ -182,10 +188,11 @@ impl<S: Wire> Client<S> {
         self.in_hand = 0;
     }
 
-    /// It has to wait for memory; false where it does so already.
-    pub(super) fn pause(&mut self, now: Now) -> bool {
+    /// It has to wait for memory, at this place.
+    pub(super) fn pause(&mut self, place: Place, now: Now) {
         self.paused_since.get_or_insert(now.mono_ms);
-        !std::mem::replace(&mut self.is_paused, true)
+        self.place = Some(place);
+        self.is_paused = true;
     }
 
     /// Whether it has waited for memory for so long.

@@ -66,10 +66,9 @@ impl Reads {
         self.has_place() && self.waiting.is_empty()
     }
 
-    /// Whose turn it is, and whether a place is kept for it. Unless `may_be_long`, those that take more than a
-    /// slice have no turn.
-    pub(super) fn next(&mut self, may_be_long: bool) -> Option<(Ticket, bool)> {
-        if self.has_place() && may_be_long {
+    /// Whose turn it is, and whether a place is kept for it.
+    pub(super) fn next(&mut self) -> Option<(Ticket, bool)> {
+        if self.has_place() {
             if let Some(ticket) = self.waiting.pop_front() {
                 return Some((ticket, true));
             }
@@ -80,9 +79,8 @@ impl Reads {
                 1 => &mut self.new,
                 _ => &mut self.at_work,
             };
-            let has_turn = may_be_long || self.turn < 2;
             self.turn = (self.turn + 1) % QUEUES;
-            if let Some(ticket) = has_turn.then(|| queue.pop_front()).flatten() {
+            if let Some(ticket) = queue.pop_front() {
                 return Some((ticket, false));
             }
         }
@@ -95,10 +93,9 @@ impl Reads {
     }
 
     /// Whether it is somebody's turn.
-    pub(super) fn is_any_queued(&self, may_be_long: bool) -> bool {
-        let is_one_long =
-            || !self.at_work.is_empty() || (self.has_place() && !self.waiting.is_empty());
-        !self.small.is_empty() || !self.new.is_empty() || (may_be_long && is_one_long())
+    pub(super) fn is_any_queued(&self) -> bool {
+        let is_any_waiting = !self.waiting.is_empty() && self.has_place();
+        is_any_waiting || !(self.small.is_empty() && self.new.is_empty() && self.at_work.is_empty())
     }
 
     /// Whether a client stands in a queue. Looks at all of them, so only for checks.
@@ -113,7 +110,7 @@ mod tests {
     use super::*;
 
     fn order(reads: &mut Reads) -> Vec<Ticket> {
-        std::iter::from_fn(|| reads.next(true).map(|(ticket, _)| ticket)).collect()
+        std::iter::from_fn(|| reads.next().map(|(ticket, _)| ticket)).collect()
     }
 
     #[test]
@@ -127,23 +124,7 @@ mod tests {
         reads.push_at_work(33);
         let expected = [10, 20, 30, 11, 21, 31, 12, 22, 32, 33];
         assert_eq!(order(&mut reads), expected);
-        assert!(!reads.is_any_queued(true));
-    }
-
-    #[test]
-    fn what_takes_long_has_no_turn_where_there_is_no_room_for_it() {
-        let mut reads = Reads::default();
-        reads.push_at_work(30);
-        reads.push_waiting(40);
-        reads.push_new(20, Effort::Slice);
-        reads.push_new(10, Effort::Small);
-        assert!(reads.is_any_queued(false));
-        assert_eq!(reads.next(false), Some((10, false)));
-        assert_eq!(reads.next(false), Some((20, false)));
-        assert!(!reads.is_any_queued(false) && reads.is_any_queued(true));
-        assert_eq!(reads.next(false), None);
-        assert_eq!(reads.next(true), Some((40, true)));
-        assert_eq!(reads.next(true), Some((30, false)));
+        assert!(!reads.is_any_queued());
     }
 
     #[test]
@@ -154,13 +135,13 @@ mod tests {
         };
         reads.push_waiting(7);
         reads.push_waiting(8);
-        assert!(!reads.is_any_queued(true), "the poll may sleep");
-        assert_eq!(reads.next(true), None);
+        assert!(!reads.is_any_queued(), "the poll may sleep");
+        assert_eq!(reads.next(), None);
         reads.working -= 1;
-        assert!(reads.is_any_queued(true) && !reads.may_begin());
-        assert_eq!(reads.next(true), Some((7, true)));
+        assert!(reads.is_any_queued() && !reads.may_begin());
+        assert_eq!(reads.next(), Some((7, true)));
         reads.working += 1;
-        assert_eq!(reads.next(true), None);
+        assert_eq!(reads.next(), None);
         assert!(reads.holds(8));
     }
 }

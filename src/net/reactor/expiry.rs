@@ -54,8 +54,10 @@ impl<P: Platform> Reactor<P> {
         let refusal = Response::error(503, sentence).header("Retry-After", "1");
         let client = &mut self.clients[key];
         client.is_paused = false;
+        let read = client.read.take();
         client.was_answered(503, Some(refusal.body.len()), &mut self.journal);
         client.conn.refuse(&refusal, self.now);
+        self.forget_read(read);
         self.want_service(key);
     }
 }

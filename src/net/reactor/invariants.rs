@@ -48,11 +48,14 @@ impl<P: Platform> Reactor<P> {
             assert_eq!(is_marked, is_there, "client {key} and its lists");
         }
         assert!(
-            !client.is_paused || self.memory.is_waiting(key),
+            !client.is_paused
+                || client
+                    .place
+                    .is_some_and(|place| self.memory.is_waiting(place)),
             "client {key} waits for memory and will not be woken"
         );
         assert!(
-            client.read.is_none() || self.reads.holds(client.ticket(key)),
+            client.read.is_none() || client.is_paused || self.reads.holds(client.ticket(key)),
             "client {key} waits to read and is in no queue"
         );
         if let Some(stream) = client.stream.as_ref().filter(|stream| stream.queued) {

@@ -5,7 +5,7 @@ use super::{Platform, Reactor};
 use crate::api::route::AnswerSize;
 use crate::app::Answer;
 use crate::http::Method;
-use crate::net::memory::{Answers, Share, SharedMemory};
+use crate::net::memory::{AnswerKind, Answers, Share, SharedMemory};
 
 impl<P: Platform> Reactor<P> {
     /// What a client holds may have changed.
@@ -31,37 +31,37 @@ impl<P: Platform> Reactor<P> {
     /// The client is not read further until there is room for it.
     pub(super) fn pause(&mut self, key: usize) {
         let client = &mut self.clients[key];
-        if client.pause(self.now) {
-            self.memory.wait(key, client.accounted.received);
-        }
+        let received = client.accounted.received;
+        let place = self.memory.wait_to_receive(key, client.place, received);
+        client.pause(place, self.now);
     }
 
     /// While there is no room for long answers: puts off the request in hand where its answer can be too long
     /// even to be made, until there is room. Says whether it did.
     pub(super) fn put_off(&mut self, key: usize) -> bool {
-        if self.memory.may_answer_at_length() {
+        let client = &mut self.clients[key];
+        if self.memory.may_begin_long(client.place) {
             return false;
         }
-        let client = &mut self.clients[key];
         let received = client.accounted.received;
         let is_long = self.app.answers_at_length(&client.conn.request(), received);
         if is_long {
-            self.wait_to_answer(key, false);
+            self.wait_to_answer(key, AnswerKind::Long);
         }
         is_long
     }
 
     /// Whether there is room for an answer. Where there is none, its request is put off.
     pub(super) fn may_be_answered(&mut self, key: usize, answer: &Answer) -> bool {
+        let place = self.clients[key].place;
         let may = match answer {
             Answer::Now(response) => return self.make_room(key, response.held_bytes()),
-            Answer::AfterCommit => true,
-            Answer::Stream(stream) => self.memory.may_stream(stream.first.len()),
-            // It takes more than a slice of reading, so it is long.
-            Answer::Reading(_) => self.memory.may_answer_at_length(),
+            // What is searched for is small until it has been found.
+            Answer::AfterCommit | Answer::Reading(_) => true,
+            Answer::Stream(stream) => self.memory.may_stream(stream.first.len(), place),
         };
         if !may {
-            self.wait_to_answer(key, false);
+            self.wait_to_answer(key, AnswerKind::Long);
         }
         may
     }
@@ -76,11 +76,12 @@ impl<P: Platform> Reactor<P> {
         let is_reading = matches!(request.method, Method::Get | Method::Head);
         let place = if self.memory.is_short() && is_reading {
             let is_fixed = self.app.answer_size(&request) == AnswerSize::Fixed;
-            let Some(place) = self.memory.place(bytes, is_fixed) else {
-                self.wait_to_answer(key, is_fixed);
+            let kind = AnswerKind::of(bytes, is_fixed);
+            let Some(part) = self.memory.room_for_answer(bytes, kind, client.place) else {
+                self.wait_to_answer(key, kind);
                 return false;
             };
-            place
+            part
         } else {
             usual
         };
@@ -88,27 +89,41 @@ impl<P: Platform> Reactor<P> {
         true
     }
 
-    fn wait_to_answer(&mut self, key: usize, is_fixed: bool) {
+    fn wait_to_answer(&mut self, key: usize, kind: AnswerKind) {
         let client = &mut self.clients[key];
         client.conn.put_off();
-        if client.pause(self.now) {
-            self.memory.wait_to_answer(key, is_fixed);
+        let place = self.memory.wait_to_answer(key, client.place, kind);
+        client.pause(place, self.now);
+    }
+
+    /// The client's request has got on: it is answered, or waits for its commit, or is worked out in several turns.
+    /// In that case it keeps its place, since the answer may have to wait again.
+    pub(super) fn stop_waiting(&mut self, key: usize, keeps_place: bool) {
+        let client = &mut self.clients[key];
+        client.paused_since = None;
+        if let Some(place) = client.place {
+            self.memory.leave(place);
+        }
+        if !keeps_place {
+            client.place = None;
         }
     }
 
     /// Serves those again that waited for memory, behind all phases that give some back.
     pub(super) fn wake_paused(&mut self) {
-        self.memory.wake(|key| {
+        self.memory.wake(|key, place| {
             let waiting = self.clients.get_mut(key);
-            let Some(client) = waiting.filter(|client| client.is_paused) else {
-                return false;
-            };
-            client.is_paused = false;
-            if !client.on_ready_list {
-                client.on_ready_list = true;
-                self.ready.push(key);
+            let client = waiting.filter(|client| client.place == Some(place))?;
+            let ticket = client.ticket(key);
+            if std::mem::take(&mut client.is_paused) {
+                if client.read.is_some() {
+                    self.reads.push_at_work(ticket);
+                } else if !client.on_ready_list {
+                    client.on_ready_list = true;
+                    self.ready.push(key);
+                }
             }
-            true
+            Some(ticket)
         });
     }
 }

@@ -228,7 +228,7 @@ impl<P: Platform> Reactor<P> {
     fn sleep(&self) -> Sleep {
         let queued = !self.ready.is_empty() || !self.flush.is_empty() || !self.bulk.is_empty();
         let has_work = self.more_idle_work || self.app.is_decoding() || !self.unchecked.is_empty();
-        if queued || self.streams.is_any_queued() || self.can_read() || has_work {
+        if queued || self.streams.is_any_queued() || self.reads.is_any_queued() || has_work {
             return Sleep::Not;
         }
         let drain_ends = match self.lifecycle {
@@ -336,7 +336,9 @@ impl<P: Platform> Reactor<P> {
             let mut room = self.read_buffer.len();
             // What is thrown away needs no memory, and reading it saves a refusal from a reset.
             if !client.conn.is_discarding() {
-                room = self.memory.may_receive(ticket, received, room);
+                room = self
+                    .memory
+                    .may_receive(ticket, client.place, received, room);
             }
             if room == 0 {
                 self.pause(key);

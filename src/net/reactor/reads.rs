@@ -58,20 +58,13 @@ impl<P: Platform> Reactor<P> {
         });
     }
 
-    /// Whether a request can have its turn now. Where there is no room for long answers, none of those that take
-    /// more than a slice is worked out.
-    pub(super) fn can_read(&self) -> bool {
-        self.reads.is_any_queued(self.memory.may_answer_at_length())
-    }
-
     /// Gives the request whose turn it is a slice, or the `share` of one. Says whether there was one. The first
     /// of a turn there always is, or those who come and are answered at once would leave nothing to others.
     pub(super) fn read_one(&mut self, share: f32, is_first: bool) -> bool {
-        let may_be_long = self.memory.may_answer_at_length();
         if !(self.app.begin_slice(share) || is_first) {
             return false;
         }
-        let Some((ticket, has_place)) = self.reads.next(may_be_long) else {
+        let Some((ticket, has_place)) = self.reads.next() else {
             return false;
         };
         let key = key_of(ticket);
@@ -104,23 +97,26 @@ impl<P: Platform> Reactor<P> {
     }
 
     fn read_on(&mut self, key: usize, ticket: Ticket, mut page: Box<PageRequest>) {
-        let client = &mut self.clients[key];
         match self.app.read_on(&mut page) {
-            Some(response) => {
+            Some(response) if self.make_room(key, response.held_bytes()) => {
                 self.reads.working -= 1;
-                if self.make_room(key, response.held_bytes()) {
-                    let client = &mut self.clients[key];
-                    client.respond(&response, &mut self.journal, self.now);
-                }
+                let client = &mut self.clients[key];
+                client.respond(&response, &mut self.journal, self.now);
             }
+            // The client keeps the seqs that have been found, and its answer is made again when there is room.
+            Some(_) => self.keep_page(key, page),
             None => {
-                client.read = Some(Read {
-                    page: Some(page),
-                    since: self.now.mono_ms,
-                });
+                self.keep_page(key, page);
                 self.reads.push_at_work(ticket);
             }
         }
+    }
+
+    fn keep_page(&mut self, key: usize, page: Box<PageRequest>) {
+        self.clients[key].read = Some(Read {
+            page: Some(page),
+            since: self.now.mono_ms,
+        });
     }
 
     /// A page at work is let go, and its request handled as if it had just come.

@@ -26,7 +26,8 @@ impl<P: Platform> Reactor<P> {
         } else {
             limits::OUTPUT_WAIT_MAX_BYTES
         };
-        let waits = client.waits_for_commit || client.read.is_some();
+        let is_put_off = client.is_paused && client.conn.has_untold_request();
+        let waits = client.waits_for_commit || client.read.is_some() || is_put_off;
         if waits || client.conn.unsent() > output_max {
             return false;
         }
@@ -50,8 +51,8 @@ impl<P: Platform> Reactor<P> {
                 if !self.may_be_answered(key, &answer) {
                     return false;
                 }
+                self.stop_waiting(key, matches!(answer, Answer::Reading(_)));
                 let client = &mut self.clients[key];
-                client.paused_since = None;
                 match answer {
                     Answer::Now(response) => client.respond(&response, &mut self.journal, now),
                     Answer::AfterCommit => client.wait_for_commit(held),

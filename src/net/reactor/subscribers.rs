@@ -53,7 +53,7 @@ impl<P: Platform> Reactor<P> {
         if self.lifecycle != Lifecycle::Serving {
             self.end_streams(head);
         }
-        if !self.streams.is_any_queued() && !self.can_read() {
+        if !self.streams.is_any_queued() && !self.reads.is_any_queued() {
             return;
         }
         let begun = self.platform.instant();

@@ -22,7 +22,7 @@ fn connect(server: &Server) -> TcpStream {
 }
 
 /// So many connections that have sent `opening`.
-fn crowd(server: &Server, count: usize, opening: &str) -> Vec<TcpStream> {
+pub(super) fn crowd(server: &Server, count: usize, opening: &str) -> Vec<TcpStream> {
     let open = |_| {
         let mut stream = connect(server);
         stream.write_all(opening.as_bytes()).unwrap();
@@ -32,7 +32,7 @@ fn crowd(server: &Server, count: usize, opening: &str) -> Vec<TcpStream> {
 }
 
 /// Stores what makes a page of four megabytes.
-fn store_large_events(server: &Server) {
+pub(super) fn store_large_events(server: &Server) {
     let mut client = server.client();
     for number in 0..40 {
         let mut large = event("large", &number.to_string());

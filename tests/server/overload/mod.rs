@@ -5,6 +5,7 @@ mod bodies;
 mod bombs;
 mod crowds;
 mod descriptors;
+mod order;
 
 use std::fs;
 

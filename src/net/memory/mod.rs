@@ -1,0 +1,411 @@
+//! The memory that all clients share for requests being received and answers waiting to be taken. Owns the sums of
+//! what they hold and the queues of those who wait; never looks at a client, and never serves one.
+//!
+//! It has four parts: for the requests of clients that hold little, for larger requests, for small answers, and for
+//! long ones. So large bodies never keep a small request waiting, clients that do not read never keep a publisher
+//! waiting, and what asks how the server is doing never waits for pages that nobody takes.
+//!
+//! # Requests
+//!
+//! Where the part of its kind is full, a client is read no further than its own share, which each has, but for one,
+//! the *reserve holder*: it is read until its request is complete, so that one gets done and gives memory back. Then
+//! it is the next one's turn. A small request that grows becomes a large one. Where there is no room for that it stays
+//! half as large as a small one may be: its buffer may double with the next byte.
+//!
+//! # Answers
+//!
+//! An answer that finds no room waits, and so does its client's next request. Answers are of three kinds
+//! ([`AnswerKind`]), each with a queue of its own, so a small one never waits for a long one. Answers of a few KiB
+//! do not wait at all.
+//!
+//! # Order
+//!
+//! In each queue it is first come, first served. A client gets its [`Place`] when it first finds no room, and keeps
+//! it until it gets on: one that is tried and finds no room again stands where it stood, and one that has just come
+//! takes no room while others wait for it. An answer is let in while its part is not full, however long it is, so
+//! small ones do not keep a long one waiting either.
+
+use std::collections::VecDeque;
+
+use crate::app::Ticket;
+use crate::limits::{
+    ANSWER_SMALL_BYTES, ANSWER_SMALL_SHARE, OWN_SHARE_BYTES, SMALL_SHARE_BYTES, STREAM_SLICE_BYTES,
+};
+
+/// What one client holds, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Share {
+    /// Of requests that are not answered yet.
+    pub received: usize,
+    /// Of answers that it has not taken.
+    pub to_send: usize,
+    /// Where those count.
+    pub answers: Answers,
+}
+
+/// A part of the memory for answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Answers {
+    #[default]
+    Small,
+    Long,
+}
+
+/// What decides for whom an answer waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerKind {
+    /// Small whatever is stored. All of the memory for small answers is for it.
+    Fixed,
+    /// Small as it happens. It has half of that memory.
+    Small,
+    Long,
+}
+
+impl AnswerKind {
+    /// The kind of an answer of so many bytes. `is_fixed` where it is small by its route.
+    pub(super) fn of(bytes: usize, is_fixed: bool) -> AnswerKind {
+        match bytes {
+            _ if is_fixed => AnswerKind::Fixed,
+            0..=ANSWER_SMALL_BYTES => AnswerKind::Small,
+            _ => AnswerKind::Long,
+        }
+    }
+}
+
+/// A place in the order in which clients began to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(u64);
+
+/// Clients that wait for the same memory, by slab key, in the order of their places.
+#[derive(Debug, Default)]
+struct Queue(VecDeque<(Place, usize)>);
+
+impl Queue {
+    fn enter(&mut self, place: Place, key: usize) {
+        let at = self.0.partition_point(|(other, _)| *other < place);
+        if self.0.get(at).is_none_or(|(other, _)| *other != place) {
+            self.0.insert(at, (place, key));
+        }
+    }
+
+    fn leave(&mut self, place: Place) {
+        if self.0.front().is_some_and(|(first, _)| *first == place) {
+            self.0.pop_front();
+        }
+    }
+
+    /// Whether nobody waits who came before; one without a place has only just come.
+    fn lets(&self, place: Option<Place>) -> bool {
+        match self.0.front() {
+            Some((first, _)) => place.is_some_and(|place| place <= *first),
+            None => true,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The memory for one kind of requests or answers.
+#[derive(Debug)]
+struct Part {
+    limit: usize,
+    held: usize,
+}
+
+impl Part {
+    fn new(limit: usize) -> Self {
+        Self { limit, held: 0 }
+    }
+
+    fn has_room(&self) -> bool {
+        self.held < self.limit
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.held >= self.limit / 2
+    }
+}
+
+/// Who holds how much, and who waits.
+#[derive(Debug)]
+pub(super) struct SharedMemory {
+    small: Part,
+    large: Part,
+    small_answers: Part,
+    answers: Part,
+    exempt: Option<Ticket>,
+    /// Those who wait to receive a small request, or a large one.
+    wait_small: Queue,
+    wait_large: Queue,
+    /// Those whose answers wait, by kind.
+    wait_answer: [Queue; 3],
+    next_place: u64,
+}
+
+impl SharedMemory {
+    /// `limit` is in bytes, and for all clients together.
+    pub(super) fn new(limit: usize) -> Self {
+        let (small, answers) = (limit / 8, limit / 4);
+        let small_answers = limit / ANSWER_SMALL_SHARE;
+        Self {
+            small: Part::new(small),
+            large: Part::new(limit - small - small_answers - answers),
+            small_answers: Part::new(small_answers),
+            answers: Part::new(answers),
+            exempt: None,
+            wait_small: Queue::default(),
+            wait_large: Queue::default(),
+            wait_answer: Default::default(),
+            next_place: 0,
+        }
+    }
+
+    fn part(&mut self, received: usize) -> &mut Part {
+        if received < SMALL_SHARE_BYTES {
+            &mut self.small
+        } else {
+            &mut self.large
+        }
+    }
+
+    /// A client's share has changed.
+    pub(super) fn account(&mut self, before: Share, after: Share) {
+        self.part(before.received).held -= before.received;
+        self.part(after.received).held += after.received;
+        self.answers_of(before).held -= before.to_send;
+        self.answers_of(after).held += after.to_send;
+    }
+
+    fn answers_of(&mut self, share: Share) -> &mut Part {
+        match share.answers {
+            Answers::Small => &mut self.small_answers,
+            Answers::Long => &mut self.answers,
+        }
+    }
+
+    /// How many of the bytes that are `wanted` a client may receive that has `received` so many. Where there is no
+    /// room, the first to ask becomes the exempt.
+    pub(super) fn may_receive(
+        &mut self,
+        ticket: Ticket,
+        place: Option<Place>,
+        received: usize,
+        wanted: usize,
+    ) -> usize {
+        if self.exempt == Some(ticket) {
+            return wanted;
+        }
+        let small = self.small.has_room() && self.wait_small.lets(place);
+        let large = self.large.has_room() && self.wait_large.lets(place);
+        let has_room = if received < SMALL_SHARE_BYTES {
+            small
+        } else {
+            large
+        };
+        let most = if !has_room {
+            OWN_SHARE_BYTES
+        } else if !large {
+            SMALL_SHARE_BYTES / 2
+        } else {
+            return wanted;
+        };
+        if received < most {
+            return wanted.min(most - received);
+        }
+        let is_next = self.wait_small.lets(place) && self.wait_large.lets(place);
+        if self.exempt.is_none() && is_next {
+            self.exempt = Some(ticket);
+            return wanted;
+        }
+        0
+    }
+
+    /// Whether a client may have a long answer made, or begun.
+    pub(super) fn may_begin_long(&self, place: Option<Place>) -> bool {
+        self.answers.has_room() && self.queue_of(AnswerKind::Long).lets(place)
+    }
+
+    /// Whether memory for answers is short: then each client has its answers taken before it gets the next,
+    /// and [`SharedMemory::room_for_answer`] has to be asked.
+    pub(super) fn is_short(&self) -> bool {
+        !self.answers.has_room()
+            || self.small_answers.is_half_full()
+            || !self.wait_answer.iter().all(Queue::is_empty)
+    }
+
+    fn queue_of(&self, kind: AnswerKind) -> &Queue {
+        &self.wait_answer[kind as usize]
+    }
+
+    /// Where an answer of so many bytes goes while memory is not short.
+    pub(super) fn place_of(bytes: usize) -> Answers {
+        if bytes > ANSWER_SMALL_BYTES {
+            Answers::Long
+        } else {
+            Answers::Small
+        }
+    }
+
+    /// Where the answer of a client goes; none where it has to wait.
+    pub(super) fn room_for_answer(
+        &self,
+        bytes: usize,
+        kind: AnswerKind,
+        place: Option<Place>,
+    ) -> Option<Answers> {
+        if bytes <= OWN_SHARE_BYTES {
+            return Some(Answers::Small);
+        }
+        self.room_for(kind)
+            .filter(|_| self.queue_of(kind).lets(place))
+    }
+
+    /// Where the next answer of a kind goes. What is small may go where there is room for what is long, if nothing
+    /// long waits for it.
+    fn room_for(&self, kind: AnswerKind) -> Option<Answers> {
+        let is_small = match kind {
+            AnswerKind::Fixed => self.small_answers.has_room(),
+            AnswerKind::Small => !self.small_answers.is_half_full(),
+            AnswerKind::Long => false,
+        };
+        let may_be_long = kind == AnswerKind::Long || self.queue_of(AnswerKind::Long).is_empty();
+        if is_small {
+            Some(Answers::Small)
+        } else if may_be_long && self.answers.has_room() {
+            Some(Answers::Long)
+        } else {
+            None
+        }
+    }
+
+    /// Whether a stream may begin with so many bytes.
+    pub(super) fn may_stream(&self, bytes: usize, place: Option<Place>) -> bool {
+        bytes <= OWN_SHARE_BYTES || self.may_begin_long(place)
+    }
+
+    /// How many bytes the client of a stream may be given more. Streams leave half of the memory for
+    /// answers to others; beyond that one whose reader has taken everything still gets a little.
+    pub(super) fn stream_room(&self, share: Share) -> usize {
+        if self.answers.held < self.answers.limit / 2 {
+            STREAM_SLICE_BYTES
+        } else if share.to_send == 0 {
+            OWN_SHARE_BYTES
+        } else {
+            0
+        }
+    }
+
+    /// This client has received its request, or has gone.
+    pub(super) fn done_receiving(&mut self, ticket: Ticket) {
+        if self.exempt == Some(ticket) {
+            self.exempt = None;
+        }
+    }
+
+    /// This client, which has `received` so many bytes and may receive no more, waits for [`SharedMemory::wake`] at
+    /// its place, or gets one.
+    pub(super) fn wait_to_receive(
+        &mut self,
+        key: usize,
+        place: Option<Place>,
+        received: usize,
+    ) -> Place {
+        let place = self.place_or_next(place);
+        // A small one for which there is room waits to become a large one.
+        let is_small = received < SMALL_SHARE_BYTES && !self.small.has_room();
+        let queue = if is_small {
+            &mut self.wait_small
+        } else {
+            &mut self.wait_large
+        };
+        queue.enter(place, key);
+        place
+    }
+
+    /// This client's answer waits for [`SharedMemory::wake`] at its place, or gets one.
+    pub(super) fn wait_to_answer(
+        &mut self,
+        key: usize,
+        place: Option<Place>,
+        kind: AnswerKind,
+    ) -> Place {
+        let place = self.place_or_next(place);
+        // It may have waited as one of another kind before it was made again.
+        self.leave(place);
+        self.wait_answer[kind as usize].enter(place, key);
+        place
+    }
+
+    fn place_or_next(&mut self, place: Option<Place>) -> Place {
+        place.unwrap_or_else(|| {
+            self.next_place += 1;
+            Place(self.next_place)
+        })
+    }
+
+    /// The client at this place is answered, or its answer is being made.
+    pub(super) fn leave(&mut self, place: Place) {
+        for queue in &mut self.wait_answer {
+            queue.leave(place);
+        }
+    }
+
+    /// Has those served who may try again: all who may receive more, else the next one if nobody is exempt, and the
+    /// first of each kind that there is room to answer; what its answer takes decides about the next. `call` has the
+    /// client served that waits at the place, and gives its name; none where nobody waits there any more. The first of
+    /// a kind stays in its queue until it is answered, and is called each time.
+    pub(super) fn wake(&mut self, mut call: impl FnMut(usize, Place) -> Option<Ticket>) {
+        let queues = [
+            (&self.small, &mut self.wait_small),
+            (&self.large, &mut self.wait_large),
+        ];
+        for (part, Queue(waiting)) in queues {
+            if part.has_room() {
+                waiting
+                    .drain(..)
+                    .for_each(|(place, key)| _ = call(key, place));
+            }
+        }
+        while self.exempt.is_none() {
+            let large = self.wait_large.0.pop_front();
+            let Some((place, key)) = large.or_else(|| self.wait_small.0.pop_front()) else {
+                break;
+            };
+            self.exempt = call(key, place);
+        }
+        for kind in [AnswerKind::Long, AnswerKind::Fixed, AnswerKind::Small] {
+            let has_room = self.room_for(kind).is_some();
+            let Queue(waiting) = &mut self.wait_answer[kind as usize];
+            while let Some((place, key)) = waiting.front().copied().filter(|_| has_room) {
+                if call(key, place).is_some() {
+                    break;
+                }
+                waiting.pop_front();
+            }
+        }
+    }
+
+    /// Whether the client at this place will be called.
+    pub(super) fn is_waiting(&self, place: Place) -> bool {
+        let receive = [&self.wait_small, &self.wait_large];
+        let mut queues = receive.into_iter().chain(&self.wait_answer);
+        queues.any(|Queue(waiting)| waiting.iter().any(|(other, _)| *other == place))
+    }
+
+    /// Panics when the sums are not those of the clients' shares.
+    pub(super) fn check_invariants(&self, shares: impl Iterator<Item = Share>) {
+        let mut sums = [0, 0, 0, 0];
+        for share in shares {
+            sums[usize::from(share.received >= SMALL_SHARE_BYTES)] += share.received;
+            sums[2 + share.answers as usize] += share.to_send;
+        }
+        let parts = [&self.small, &self.large, &self.small_answers, &self.answers];
+        let held = parts.map(|part| part.held);
+        assert_eq!(sums, held, "shares of memory");
+    }
+}
+
+#[cfg(test)]
+mod tests;
