@@ -226,31 +226,32 @@ impl Head {
         self.target = Span::find(target.as_bytes(), bytes);
 
         self.fields.clear();
-        let mut said = Said::default();
+        let mut connection = ConnectionFields::default();
         for field in parsed.headers.iter() {
             let (name, value) = (field.name, field.value.trim_ascii());
             self.fields
                 .push((Span::find(name.as_bytes(), bytes), Span::find(value, bytes)));
-            said.take(name, value)?;
+            connection.take(name, value)?;
         }
-        self.framing = said.framing(self.version)?;
+        self.framing = connection.framing(self.version)?;
         // RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one in HTTP/1.0, and a legal one.
-        if said.hosts > 1 || (said.hosts == 0 && self.version == Version::Http11) {
+        if connection.hosts > 1 || (connection.hosts == 0 && self.version == Version::Http11) {
             return Err(BAD_HOST);
         }
         // RFC 9110 §10.1.1: an expectation in HTTP/1.0 is ignored.
         self.expectation = match self.version {
             Version::Http10 => Expectation::Nothing,
-            Version::Http11 => said.expectation,
+            Version::Http11 => connection.expectation,
         };
-        self.keep_alive = !said.close && (said.keep_alive || self.version == Version::Http11);
+        self.keep_alive =
+            !connection.close && (connection.keep_alive || self.version == Version::Http11);
         Ok(())
     }
 }
 
 /// What the fields that concern the connection have said so far.
 #[derive(Default)]
-struct Said {
+struct ConnectionFields {
     hosts: usize,
     length: Option<u64>,
     codings: usize,
@@ -262,7 +263,7 @@ struct Said {
     keep_alive: bool,
 }
 
-impl Said {
+impl ConnectionFields {
     fn take(&mut self, name: &str, value: &[u8]) -> Result<(), ProtocolError> {
         // The length tells most fields apart before any letter is compared.
         let is = |known: &str| name.eq_ignore_ascii_case(known);

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::memory::{Answers, Place, Share};
-use super::platform::Wire;
-use super::read_queue::Read;
-use super::request_log::{Exchange, Journal, Peer};
-use super::stream_queue::Stream;
+use super::memory::{AnswerMemory, Place, Usage};
+use super::platform::Socket;
+use super::read_queue::PendingRead;
+use super::request_log::{InFlightRequest, Peer, RequestLog};
+use super::stream_queue::ActiveStream;
 use crate::app::Ticket;
 use crate::clock::Now;
 use crate::http::{Conn, Response};
@@ -25,14 +25,14 @@ pub(super) enum ReadOutcome {
 
 /// A connected client. Named by slab key and generation, so that a late answer to one that has gone
 /// cannot reach the stranger who got its key.
-pub(super) struct Client<S> {
+pub(super) struct Connection<S> {
     pub socket: S,
     pub conn: Conn,
     pub generation: u32,
     /// Who it is, where requests are logged.
     pub peer: Peer,
     /// What is to be told of the request in hand once it is answered.
-    pub exchange: Option<Exchange>,
+    pub in_flight: Option<InFlightRequest>,
     /// The socket may have bytes: no read has found it empty since the last readiness.
     pub readable: bool,
     /// The peer has ended its side; the end is to be read even behind a short read.
@@ -45,7 +45,7 @@ pub(super) struct Client<S> {
     /// On the reactor's list of those to be served again without waiting for readiness.
     pub on_ready_list: bool,
     /// On the list of those that are read on one after the other.
-    pub on_bulk_list: bool,
+    pub on_large_list: bool,
     /// On the list of those to be flushed in this turn.
     pub on_flush_list: bool,
     /// A request waits for its commit.
@@ -61,32 +61,32 @@ pub(super) struct Client<S> {
     /// The time of its earliest entry among the deadlines.
     pub scheduled: Option<u64>,
     /// What it counts for in the shared memory limit.
-    pub accounted: Share,
+    pub usage: Usage,
     /// Where its answers count until all of them have left.
-    pub answers: Answers,
+    pub answer_memory: AnswerMemory,
     /// To be closed at the end of the turn.
     pub closing: bool,
     /// What its answer in hand is fed from.
-    pub stream: Option<Box<Stream>>,
+    pub stream: Option<Box<ActiveStream>>,
     /// Its request in hand waits for its turn to read.
-    pub read: Option<Read>,
+    pub read: Option<PendingRead>,
 }
 
-impl<S: Wire> Client<S> {
+impl<S: Socket> Connection<S> {
     pub(super) fn new(socket: S, conn: Conn, generation: u32, peer: Peer) -> Self {
         Self {
             socket,
             conn,
             generation,
             peer,
-            exchange: None,
+            in_flight: None,
             readable: true,
             read_closed: false,
             writable: true,
             read_at: 0,
             written_at: 0,
             on_ready_list: false,
-            on_bulk_list: false,
+            on_large_list: false,
             on_flush_list: false,
             waits_for_commit: false,
             in_hand: 0,
@@ -94,8 +94,8 @@ impl<S: Wire> Client<S> {
             paused_since: None,
             place: None,
             scheduled: None,
-            accounted: Share::default(),
-            answers: Answers::default(),
+            usage: Usage::default(),
+            answer_memory: AnswerMemory::default(),
             closing: false,
             stream: None,
             read: None,
@@ -156,22 +156,27 @@ impl<S: Wire> Client<S> {
     }
 
     /// Its request has a head now. Only the first call for a request counts.
-    pub(super) fn begin_request(&mut self, log: &Journal) {
-        if self.exchange.is_none() {
-            self.exchange = Some(log.begin(&self.conn.request()));
+    pub(super) fn begin_request(&mut self, log: &RequestLog) {
+        if self.in_flight.is_none() {
+            self.in_flight = Some(log.begin(&self.conn.request()));
         }
     }
 
     /// Answers its request, and tells the log.
-    pub(super) fn respond(&mut self, response: &Response, log: &mut Journal, now: Now) {
+    pub(super) fn respond(&mut self, response: &Response, log: &mut RequestLog, now: Now) {
         self.was_answered(response.status, Some(response.body.len()), log);
         self.conn.respond(response, now);
     }
 
     /// Tells the log that its request, or what should have become one, has been answered. `length` is that of the
     /// body, if it is known.
-    pub(super) fn was_answered(&mut self, status: u16, length: Option<usize>, log: &mut Journal) {
-        log.answered(self.exchange.take(), self.peer, status, length);
+    pub(super) fn was_answered(
+        &mut self,
+        status: u16,
+        length: Option<usize>,
+        log: &mut RequestLog,
+    ) {
+        log.answered(self.in_flight.take(), self.peer, status, length);
         self.paused_since = None;
         self.place = None;
     }
@@ -224,10 +229,10 @@ impl<S: Wire> Client<S> {
     pub(super) fn deadline(&self, pause_ms: u64) -> Option<u64> {
         let since = self.paused_since.filter(|_| self.is_paused);
         let paused = since.map(|since| since + pause_ms);
-        let beat = self.stream.as_ref().map(|stream| stream.beat_at);
+        let send_heartbeat = self.stream.as_ref().map(|stream| stream.heartbeat_at);
         let read = self.read.as_ref();
         let read = read.map(|read| read.since + READ_WAIT_MAX_MS);
-        [self.peer_deadline(), paused, beat, read]
+        [self.peer_deadline(), paused, send_heartbeat, read]
             .into_iter()
             .flatten()
             .min()

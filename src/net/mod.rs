@@ -15,7 +15,7 @@ mod stream_queue;
 mod system;
 mod tokens_file;
 
-pub use platform::{Platform, Readiness, Sleep, Told, Wire};
+pub use platform::{Platform, PollEvent, Readiness, Sleep, Socket};
 pub use reactor::{Options, Reactor};
 pub use serve::{serve, ServeError, Settings};
 pub use system::{Inherited, Listen, PROGRAM};

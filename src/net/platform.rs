@@ -10,29 +10,29 @@ use crate::clock::Now;
 
 /// The operating system, as far as the loop knows it.
 pub trait Platform {
-    type Stream: Wire;
+    type Socket: Socket;
 
     /// Sleeps until something is ready, or as long as it may, and appends what it has found to `into`.
     /// Says what time it is then.
-    fn poll(&mut self, sleep: Sleep, into: &mut Vec<Told>) -> io::Result<(Instant, Now)>;
+    fn poll(&mut self, sleep: Sleep, into: &mut Vec<PollEvent>) -> io::Result<(Instant, Now)>;
 
     /// The time within a turn, to tell how long something took.
     fn instant(&mut self) -> Instant;
 
     /// The next connection that waits, if this turn may still take one.
-    fn accept(&mut self, now: Now) -> Option<Self::Stream>;
+    fn accept(&mut self, now: Now) -> Option<Self::Socket>;
 
     /// When there is a connection to be accepted, given that there is room for it.
     fn accept_deadline(&self) -> Option<u64>;
 
     /// There is no room for more than these connections.
-    fn tell_full(&mut self, connections: usize, now: Now);
+    fn log_full(&mut self, connections: usize, now: Now);
 
     /// Whoever connects from now on is turned away.
     fn stop_accepting(&mut self);
 
     /// From now on polls tell of this stream under this key, until it is dropped.
-    fn register(&mut self, stream: &mut Self::Stream, key: usize) -> io::Result<()>;
+    fn register(&mut self, stream: &mut Self::Socket, key: usize) -> io::Result<()>;
 
     /// The loop is about to turn for the first time.
     fn ready(&mut self) {}
@@ -41,7 +41,7 @@ pub trait Platform {
     fn stopping(&mut self) {}
 
     /// May start a process that helps the application, or see what became of it.
-    fn help(&mut self, app: &mut App, now: Now);
+    fn offload_checkpoint(&mut self, app: &mut App, now: Now);
 
     /// Lines that the log has lost since the start.
     fn log_lines_dropped(&self) -> u64;
@@ -64,7 +64,7 @@ pub enum Sleep {
 
 /// What a poll has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum PollEvent {
     Client(usize, Readiness),
     /// Somebody waits to be accepted.
     Connection,
@@ -86,7 +86,7 @@ pub struct Readiness {
 }
 
 /// A connected socket, which never blocks.
-pub trait Wire {
+pub trait Socket {
     /// Takes what has arrived; 0 is the end. A read that does not fill `into` has taken all, and what
     /// arrives later is told by a poll.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;

@@ -16,7 +16,7 @@ use crate::limits::READS_AT_WORK;
 const QUEUES: usize = 3;
 
 /// A client's request that waits to read.
-pub(super) struct Read {
+pub(super) struct PendingRead {
     /// Its page, where it has begun.
     pub page: Option<Box<PageRequest>>,
     /// When it came or had its last slice, in `mono_ms`.
@@ -25,7 +25,7 @@ pub(super) struct Read {
 
 /// The requests of all clients that wait to read.
 #[derive(Default)]
-pub(super) struct Reads {
+pub(super) struct ReadQueue {
     /// Requests that are little work, those that have not begun, and pages at work.
     small: VecDeque<Ticket>,
     new: VecDeque<Ticket>,
@@ -38,7 +38,7 @@ pub(super) struct Reads {
     pub working: usize,
 }
 
-impl Reads {
+impl ReadQueue {
     /// A request that has not begun waits for its turn.
     pub(super) fn push_new(&mut self, ticket: Ticket, effort: Effort) {
         match effort {
@@ -109,13 +109,13 @@ impl Reads {
 mod tests {
     use super::*;
 
-    fn order(reads: &mut Reads) -> Vec<Ticket> {
+    fn order(reads: &mut ReadQueue) -> Vec<Ticket> {
         std::iter::from_fn(|| reads.next().map(|(ticket, _)| ticket)).collect()
     }
 
     #[test]
     fn what_is_small_new_and_at_work_take_turns() {
-        let mut reads = Reads::default();
+        let mut reads = ReadQueue::default();
         for ticket in 0..3 {
             reads.push_new(10 + ticket, Effort::Small);
             reads.push_new(20 + ticket, Effort::Slice);
@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_place_goes_to_who_has_waited_longest() {
-        let mut reads = Reads {
+        let mut reads = ReadQueue {
             working: READS_AT_WORK,
-            ..Reads::default()
+            ..ReadQueue::default()
         };
         reads.push_waiting(7);
         reads.push_waiting(8);

@@ -10,14 +10,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::platform::Wire;
+use super::platform::Socket;
 use crate::api::endpoint::Endpoint;
 use crate::http::{Method, Request};
 use crate::limits;
 use crate::metrics::{Metrics, Took};
 
 /// A request whose head is complete, until its answer.
-pub(super) struct Exchange {
+pub(super) struct InFlightRequest {
     /// Microseconds since the start.
     began: u64,
     endpoint: Endpoint,
@@ -61,7 +61,7 @@ impl fmt::Display for Peer {
 }
 
 /// The requests that this turn has answered.
-pub(super) struct Journal {
+pub(super) struct RequestLog {
     logs_access: bool,
     started: Instant,
     /// When this turn began, in microseconds since the start.
@@ -69,9 +69,9 @@ pub(super) struct Journal {
     answered: Vec<Answered>,
 }
 
-impl Journal {
-    pub(super) fn new(logs_access: bool, started: Instant) -> Journal {
-        Journal {
+impl RequestLog {
+    pub(super) fn new(logs_access: bool, started: Instant) -> RequestLog {
+        RequestLog {
             logs_access: logs_access && log::log_enabled!(log::Level::Info),
             started,
             turn: 0,
@@ -90,19 +90,19 @@ impl Journal {
     }
 
     /// The name of a new connection's peer, where it will be needed.
-    pub(super) fn peer(&self, stream: &impl Wire) -> Peer {
+    pub(super) fn peer(&self, stream: &impl Socket) -> Peer {
         Peer(self.logs_access.then(|| stream.peer()).flatten())
     }
 
     /// What has to be kept of a request until it is answered.
-    pub(super) fn begin(&self, request: &Request) -> Exchange {
+    pub(super) fn begin(&self, request: &Request) -> InFlightRequest {
         let line = self.logs_access.then(|| {
             Box::new(RequestLine {
                 method: request.method_name().to_owned(),
                 target: request.target.to_owned(),
             })
         });
-        Exchange {
+        InFlightRequest {
             began: self.turn,
             endpoint: Endpoint::of(request.path()),
             is_head: request.method == Method::Head,
@@ -114,7 +114,7 @@ impl Journal {
     /// `length` is that of the answer's body, if it is known; to HEAD none of it is sent.
     pub(super) fn answered(
         &mut self,
-        request: Option<Exchange>,
+        request: Option<InFlightRequest>,
         peer: Peer,
         status: u16,
         length: Option<usize>,
@@ -122,7 +122,7 @@ impl Journal {
         let is_head = request.as_ref().is_some_and(|request| request.is_head);
         let bytes = if is_head { Some(0) } else { length };
         let (began, endpoint, line) = match request {
-            Some(exchange) => (exchange.began, exchange.endpoint, exchange.line),
+            Some(in_flight) => (in_flight.began, in_flight.endpoint, in_flight.line),
             None => (self.turn, Endpoint::Other, None),
         };
         let access = self
@@ -136,13 +136,13 @@ impl Journal {
         });
     }
 
-    /// Whether so many have been answered that [`Journal::settle`] should not wait for the turn's end.
+    /// Whether so many have been answered that [`RequestLog::report`] should not wait for the turn's end.
     pub(super) fn is_full(&self) -> bool {
         self.answered.len() >= limits::ANSWERED_AT_ONCE
     }
 
     /// Tells of those that have been answered, at this time, and of the lines that the log has lost.
-    pub(super) fn settle(&mut self, now: Instant, log_lines_dropped: u64, metrics: &mut Metrics) {
+    pub(super) fn report(&mut self, now: Instant, log_lines_dropped: u64, metrics: &mut Metrics) {
         let now = self.micros(now);
         let mut last = (now, Took::from_micros(0));
         for done in self.answered.drain(..) {

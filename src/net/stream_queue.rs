@@ -11,29 +11,29 @@ use crate::clock::Now;
 use crate::limits::{HEARTBEAT_MS, STREAM_PAUSE_MS};
 
 /// A client's stream.
-pub(super) struct Stream {
+pub(super) struct ActiveStream {
     pub source: Source,
-    /// It stands in one of the lists of [`Streams`], and its entry there is good.
+    /// It stands in one of the lists of [`StreamQueue`], and its entry there is good.
     pub queued: bool,
     pub fed: Fed,
     /// When the silence will have lasted too long, in `mono_ms`.
-    pub beat_at: u64,
+    pub heartbeat_at: u64,
 }
 
-impl Stream {
+impl ActiveStream {
     pub(super) fn new(source: Source, fed: Fed, now: Now) -> Self {
         Self {
             source,
             queued: false,
             fed,
-            beat_at: now.mono_ms + HEARTBEAT_MS,
+            heartbeat_at: now.mono_ms + HEARTBEAT_MS,
         }
     }
 }
 
 /// The streams of all clients.
 #[derive(Default)]
-pub(super) struct Streams {
+pub(super) struct StreamQueue {
     /// How many there are, and how many of them are streams of events.
     pub count: usize,
     pub subscribers: usize,
@@ -46,17 +46,17 @@ pub(super) struct Streams {
     /// Those who have everything that has been committed.
     at_head: Vec<Ticket>,
     /// Those for whom there is no memory, and when they are tried again.
-    starved: Vec<Ticket>,
-    starved_until: u64,
+    deferred: Vec<Ticket>,
+    deferred_until: u64,
     /// Those at the head have not been told of the last commits yet.
     is_behind: bool,
     /// When they may be told again, in `mono_ms`.
     told_again_at: u64,
 }
 
-impl Streams {
+impl StreamQueue {
     /// Queues a stream according to how it stands; one that has everything waits for the next commit.
-    pub(super) fn queue(&mut self, ticket: Ticket, stream: &mut Stream) {
+    pub(super) fn queue(&mut self, ticket: Ticket, stream: &mut ActiveStream) {
         if std::mem::replace(&mut stream.queued, true) {
             return;
         }
@@ -68,16 +68,21 @@ impl Streams {
     }
 
     /// Queues one at once that stands anywhere.
-    pub(super) fn urge(&mut self, ticket: Ticket, stream: &mut Stream) {
+    pub(super) fn requeue_now(&mut self, ticket: Ticket, stream: &mut ActiveStream) {
         stream.queued = true;
         self.recent.push_back(ticket);
     }
 
     /// Queues one that cannot be served for want of memory.
-    pub(super) fn starve(&mut self, ticket: Ticket, stream: &mut Stream, until: u64) {
+    pub(super) fn defer_for_memory(
+        &mut self,
+        ticket: Ticket,
+        stream: &mut ActiveStream,
+        until: u64,
+    ) {
         stream.queued = true;
-        self.starved.push(ticket);
-        self.starved_until = until;
+        self.deferred.push(ticket);
+        self.deferred_until = until;
     }
 
     /// There is something new behind `head`, or a time has come: whom that concerns is served. Those at the
@@ -91,8 +96,8 @@ impl Streams {
             self.told_again_at = now.mono_ms + STREAM_PAUSE_MS;
             self.recent.extend(self.at_head.drain(..));
         }
-        if now.mono_ms >= self.starved_until {
-            self.stored.extend(self.starved.drain(..));
+        if now.mono_ms >= self.deferred_until {
+            self.stored.extend(self.deferred.drain(..));
         }
     }
 
@@ -112,7 +117,7 @@ impl Streams {
 
     /// Whether somebody stands in a queue. Looks at all of them, so only for checks.
     pub(super) fn holds(&self, ticket: Ticket) -> bool {
-        let waiting = self.at_head.iter().chain(&self.starved);
+        let waiting = self.at_head.iter().chain(&self.deferred);
         let mut all = waiting.chain(&self.recent).chain(&self.stored);
         all.any(|known| *known == ticket)
     }
@@ -122,14 +127,14 @@ impl Streams {
         self.recent.clear();
         self.stored.clear();
         self.at_head.clear();
-        self.starved.clear();
+        self.deferred.clear();
     }
 
     /// When those for whom there was no memory are tried again, or those at the head are told of a commit.
     pub(super) fn deadline(&self) -> Option<u64> {
-        let starved = (!self.starved.is_empty()).then_some(self.starved_until);
+        let deferred = (!self.deferred.is_empty()).then_some(self.deferred_until);
         let behind = (self.is_behind && !self.at_head.is_empty()).then_some(self.told_again_at);
-        starved.into_iter().chain(behind).min()
+        deferred.into_iter().chain(behind).min()
     }
 }
 
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn those_at_the_head_are_told_at_once_and_then_of_several_commits_at_a_time() {
-        let mut streams = Streams::default();
+        let mut streams = StreamQueue::default();
         streams.at_head.push(7);
         streams.wake(1, at(100));
         assert_eq!((streams.next(true), streams.deadline()), (Some(7), None));

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use logagg::app::App;
 use logagg::clock::Now;
-use logagg::net::{Platform, Readiness, Sleep, Told, Wire};
+use logagg::net::{Platform, PollEvent, Readiness, Sleep, Socket};
 
 use crate::world::World;
 
@@ -24,9 +24,9 @@ pub struct SimWire {
 }
 
 impl Platform for SimPlatform {
-    type Stream = SimWire;
+    type Socket = SimWire;
 
-    fn poll(&mut self, sleep: Sleep, into: &mut Vec<Told>) -> io::Result<(Instant, Now)> {
+    fn poll(&mut self, sleep: Sleep, into: &mut Vec<PollEvent>) -> io::Result<(Instant, Now)> {
         let mut world = self.0.borrow_mut();
         let now = world.poll(sleep, into);
         Ok((world.instant(), now))
@@ -60,14 +60,14 @@ impl Platform for SimPlatform {
         Ok(())
     }
 
-    fn tell_full(&mut self, _: usize, _: Now) {
+    fn log_full(&mut self, _: usize, _: Now) {
         let mut world = self.0.borrow_mut();
         if !world.backlog.is_empty() {
             world.trace.mark("nobody was accepted for want of room");
         }
     }
 
-    fn help(&mut self, _: &mut App, _: Now) {}
+    fn offload_checkpoint(&mut self, _: &mut App, _: Now) {}
 
     fn log_lines_dropped(&self) -> u64 {
         0
@@ -80,7 +80,7 @@ impl Platform for SimPlatform {
     }
 }
 
-impl Wire for SimWire {
+impl Socket for SimWire {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.world.borrow_mut().read(self.id, into)
     }
@@ -116,9 +116,9 @@ pub struct Edges {
 
 impl World {
     /// Lets the world go on until there is something to tell or the sleep is over.
-    fn poll(&mut self, mut sleep: Sleep, into: &mut Vec<Told>) -> Now {
+    fn poll(&mut self, mut sleep: Sleep, into: &mut Vec<PollEvent>) -> Now {
         if let Some(signal) = self.signal.take() {
-            into.push(Told::Stop(signal));
+            into.push(PollEvent::Stop(signal));
             sleep = Sleep::Not;
         }
         let acts = match sleep {
@@ -157,10 +157,10 @@ impl World {
         self.pass(at.saturating_sub(self.now.mono_ms) + late);
     }
 
-    fn tell(&mut self, into: &mut Vec<Told>) {
+    fn tell(&mut self, into: &mut Vec<PollEvent>) {
         if self.has_new_backlog {
             self.has_new_backlog = false;
-            into.push(Told::Connection);
+            into.push(PollEvent::Connection);
         }
         let newest = self.database.newest_seq();
         let count = self.live.len();
@@ -182,7 +182,7 @@ impl World {
                 writable: edges.writable || (whole && link.outbox.len() < link.window),
                 gone: link.is_broken && (edges.read_closed || whole),
             };
-            into.push(Told::Client(key, readiness));
+            into.push(PollEvent::Client(key, readiness));
             link.knows_break |= readiness.gone;
             if readiness.read_closed {
                 link.finished_at_seq.get_or_insert(newest);

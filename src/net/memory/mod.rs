@@ -34,18 +34,18 @@ use crate::limits::{
 
 /// What one client holds, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct Usage {
     /// Of requests that are not answered yet.
     pub received: usize,
     /// Of answers that it has not taken.
     pub to_send: usize,
     /// Where those count.
-    pub answers: Answers,
+    pub answers: AnswerMemory,
 }
 
 /// A part of the memory for answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Answers {
+pub(super) enum AnswerMemory {
     #[default]
     Small,
     Long,
@@ -135,7 +135,7 @@ pub(super) struct SharedMemory {
     large: Part,
     small_answers: Part,
     answers: Part,
-    exempt: Option<Ticket>,
+    reserve_holder: Option<Ticket>,
     /// Those who wait to receive a small request, or a large one.
     wait_small: Queue,
     wait_large: Queue,
@@ -154,7 +154,7 @@ impl SharedMemory {
             large: Part::new(limit - small - small_answers - answers),
             small_answers: Part::new(small_answers),
             answers: Part::new(answers),
-            exempt: None,
+            reserve_holder: None,
             wait_small: Queue::default(),
             wait_large: Queue::default(),
             wait_answer: Default::default(),
@@ -171,17 +171,17 @@ impl SharedMemory {
     }
 
     /// A client's share has changed.
-    pub(super) fn account(&mut self, before: Share, after: Share) {
+    pub(super) fn account(&mut self, before: Usage, after: Usage) {
         self.part(before.received).held -= before.received;
         self.part(after.received).held += after.received;
         self.answers_of(before).held -= before.to_send;
         self.answers_of(after).held += after.to_send;
     }
 
-    fn answers_of(&mut self, share: Share) -> &mut Part {
+    fn answers_of(&mut self, share: Usage) -> &mut Part {
         match share.answers {
-            Answers::Small => &mut self.small_answers,
-            Answers::Long => &mut self.answers,
+            AnswerMemory::Small => &mut self.small_answers,
+            AnswerMemory::Long => &mut self.answers,
         }
     }
 
@@ -194,7 +194,7 @@ impl SharedMemory {
         received: usize,
         wanted: usize,
     ) -> usize {
-        if self.exempt == Some(ticket) {
+        if self.reserve_holder == Some(ticket) {
             return wanted;
         }
         let small = self.small.has_room() && self.wait_small.lets(place);
@@ -215,8 +215,8 @@ impl SharedMemory {
             return wanted.min(most - received);
         }
         let is_next = self.wait_small.lets(place) && self.wait_large.lets(place);
-        if self.exempt.is_none() && is_next {
-            self.exempt = Some(ticket);
+        if self.reserve_holder.is_none() && is_next {
+            self.reserve_holder = Some(ticket);
             return wanted;
         }
         0
@@ -240,11 +240,11 @@ impl SharedMemory {
     }
 
     /// Where an answer of so many bytes goes while memory is not short.
-    pub(super) fn place_of(bytes: usize) -> Answers {
+    pub(super) fn place_of(bytes: usize) -> AnswerMemory {
         if bytes > ANSWER_SMALL_BYTES {
-            Answers::Long
+            AnswerMemory::Long
         } else {
-            Answers::Small
+            AnswerMemory::Small
         }
     }
 
@@ -254,9 +254,9 @@ impl SharedMemory {
         bytes: usize,
         kind: AnswerKind,
         place: Option<Place>,
-    ) -> Option<Answers> {
+    ) -> Option<AnswerMemory> {
         if bytes <= OWN_SHARE_BYTES {
-            return Some(Answers::Small);
+            return Some(AnswerMemory::Small);
         }
         self.room_for(kind)
             .filter(|_| self.queue_of(kind).lets(place))
@@ -264,7 +264,7 @@ impl SharedMemory {
 
     /// Where the next answer of a kind goes. What is small may go where there is room for what is long, if nothing
     /// long waits for it.
-    fn room_for(&self, kind: AnswerKind) -> Option<Answers> {
+    fn room_for(&self, kind: AnswerKind) -> Option<AnswerMemory> {
         let is_small = match kind {
             AnswerKind::Fixed => self.small_answers.has_room(),
             AnswerKind::Small => !self.small_answers.is_half_full(),
@@ -272,9 +272,9 @@ impl SharedMemory {
         };
         let may_be_long = kind == AnswerKind::Long || self.queue_of(AnswerKind::Long).is_empty();
         if is_small {
-            Some(Answers::Small)
+            Some(AnswerMemory::Small)
         } else if may_be_long && self.answers.has_room() {
-            Some(Answers::Long)
+            Some(AnswerMemory::Long)
         } else {
             None
         }
@@ -287,7 +287,7 @@ impl SharedMemory {
 
     /// How many bytes the client of a stream may be given more. Streams leave half of the memory for
     /// answers to others; beyond that one whose reader has taken everything still gets a little.
-    pub(super) fn stream_room(&self, share: Share) -> usize {
+    pub(super) fn stream_room(&self, share: Usage) -> usize {
         if self.answers.held < self.answers.limit / 2 {
             STREAM_SLICE_BYTES
         } else if share.to_send == 0 {
@@ -299,8 +299,8 @@ impl SharedMemory {
 
     /// This client has received its request, or has gone.
     pub(super) fn done_receiving(&mut self, ticket: Ticket) {
-        if self.exempt == Some(ticket) {
-            self.exempt = None;
+        if self.reserve_holder == Some(ticket) {
+            self.reserve_holder = None;
         }
     }
 
@@ -368,12 +368,12 @@ impl SharedMemory {
                     .for_each(|(place, key)| _ = call(key, place));
             }
         }
-        while self.exempt.is_none() {
+        while self.reserve_holder.is_none() {
             let large = self.wait_large.0.pop_front();
             let Some((place, key)) = large.or_else(|| self.wait_small.0.pop_front()) else {
                 break;
             };
-            self.exempt = call(key, place);
+            self.reserve_holder = call(key, place);
         }
         for kind in [AnswerKind::Long, AnswerKind::Fixed, AnswerKind::Small] {
             let has_room = self.room_for(kind).is_some();
@@ -395,7 +395,7 @@ impl SharedMemory {
     }
 
     /// Panics when the sums are not those of the clients' shares.
-    pub(super) fn check_invariants(&self, shares: impl Iterator<Item = Share>) {
+    pub(super) fn check_invariants(&self, shares: impl Iterator<Item = Usage>) {
         let mut sums = [0, 0, 0, 0];
         for share in shares {
             sums[usize::from(share.received >= SMALL_SHARE_BYTES)] += share.received;

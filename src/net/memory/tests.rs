@@ -8,15 +8,15 @@ const LIMIT: usize = ALL * 2;
 const LARGE: usize = SMALL_SHARE_BYTES;
 const BUFFER: usize = 64 * 1024;
 
-fn received(received: usize) -> Share {
-    Share {
+fn received(received: usize) -> Usage {
+    Usage {
         received,
-        ..Share::default()
+        ..Usage::default()
     }
 }
 
-fn sends(to_send: usize, answers: Answers) -> Share {
-    Share {
+fn sends(to_send: usize, answers: AnswerMemory) -> Usage {
+    Usage {
         received: 0,
         to_send,
         answers,
@@ -39,7 +39,7 @@ fn woken_but(memory: &mut SharedMemory, gone: &[usize]) -> Vec<usize> {
 }
 
 /// Where the answer to a client goes that has just asked.
-fn room(memory: &SharedMemory, bytes: usize, is_fixed: bool) -> Option<Answers> {
+fn room(memory: &SharedMemory, bytes: usize, is_fixed: bool) -> Option<AnswerMemory> {
     memory.room_for_answer(bytes, AnswerKind::of(bytes, is_fixed), None)
 }
 
@@ -88,12 +88,12 @@ fn small_requests_have_room_of_their_own() {
 #[test]
 fn streams_leave_memory_to_other_answers() {
     let mut memory = SharedMemory::new(LIMIT);
-    let some = sends(1, Answers::Long);
+    let some = sends(1, AnswerMemory::Long);
     assert_eq!(memory.stream_room(some), STREAM_SLICE_BYTES);
-    let half = sends(LIMIT / 8, Answers::Long);
-    memory.account(Share::default(), half);
+    let half = sends(LIMIT / 8, AnswerMemory::Long);
+    memory.account(Usage::default(), half);
     assert_eq!(memory.stream_room(some), 0);
-    assert_eq!(memory.stream_room(Share::default()), OWN_SHARE_BYTES);
+    assert_eq!(memory.stream_room(Usage::default()), OWN_SHARE_BYTES);
     assert!(!memory.is_short());
 }
 
@@ -141,8 +141,8 @@ fn answers_wait_for_answers_alone() {
     let mut memory = SharedMemory::new(LIMIT);
     memory.account(received(0), received(2 * LIMIT));
     assert!(!memory.is_short());
-    let waits = sends(LIMIT / 4, Answers::Long);
-    memory.account(Share::default(), waits);
+    let waits = sends(LIMIT / 4, AnswerMemory::Long);
+    memory.account(Usage::default(), waits);
     assert!(memory.is_short());
     assert_eq!(room(&memory, ANSWER_SMALL_BYTES + 1, false), None);
     memory.account(received(2 * LIMIT), received(0));
@@ -150,7 +150,7 @@ fn answers_wait_for_answers_alone() {
     let first = memory.wait_to_answer(7, None, AnswerKind::Long);
     memory.wait_to_answer(8, None, AnswerKind::Long);
     assert!(woken(&mut memory).is_empty());
-    memory.account(waits, Share::default());
+    memory.account(waits, Usage::default());
     assert_eq!(woken(&mut memory), [7]);
     // It is called until it has been answered.
     assert_eq!(woken(&mut memory), [7]);
@@ -163,35 +163,38 @@ fn small_answers_have_memory_of_their_own() {
     const SMALL: usize = ANSWER_SMALL_BYTES;
     const ITS_MEMORY: usize = LIMIT / ANSWER_SMALL_SHARE;
     let mut memory = SharedMemory::new(LIMIT);
-    memory.account(Share::default(), sends(LIMIT, Answers::Long));
-    assert_eq!(room(&memory, SMALL, false), Some(Answers::Small));
-    assert_eq!(room(&memory, 8 * SMALL, true), Some(Answers::Small));
+    memory.account(Usage::default(), sends(LIMIT, AnswerMemory::Long));
+    assert_eq!(room(&memory, SMALL, false), Some(AnswerMemory::Small));
+    assert_eq!(room(&memory, 8 * SMALL, true), Some(AnswerMemory::Small));
     assert_eq!(room(&memory, SMALL + 1, false), None);
     // Half of it is for what is small by its kind.
-    let half = sends(ITS_MEMORY / 2, Answers::Small);
-    memory.account(Share::default(), half);
+    let half = sends(ITS_MEMORY / 2, AnswerMemory::Small);
+    memory.account(Usage::default(), half);
     assert_eq!(room(&memory, SMALL, false), None);
-    assert_eq!(room(&memory, 8 * SMALL, true), Some(Answers::Small));
-    memory.account(Share::default(), half);
+    assert_eq!(room(&memory, 8 * SMALL, true), Some(AnswerMemory::Small));
+    memory.account(Usage::default(), half);
     assert_eq!(room(&memory, SMALL, true), None);
     // A little is left to each.
-    assert_eq!(room(&memory, OWN_SHARE_BYTES, false), Some(Answers::Small));
+    assert_eq!(
+        room(&memory, OWN_SHARE_BYTES, false),
+        Some(AnswerMemory::Small)
+    );
     let fixed = memory.wait_to_answer(1, None, AnswerKind::Fixed);
     let small = memory.wait_to_answer(2, None, AnswerKind::Small);
     assert!(woken(&mut memory).is_empty());
-    memory.account(half, Share::default());
+    memory.account(half, Usage::default());
     assert_eq!(woken(&mut memory), [1]);
     memory.leave(fixed);
     // However little room there is for long ones.
-    memory.account(half, Share::default());
+    memory.account(half, Usage::default());
     assert_eq!(woken(&mut memory), [2]);
     memory.leave(small);
     // Where long answers have room, small ones may have it too.
-    memory.account(Share::default(), half);
-    memory.account(Share::default(), half);
-    memory.account(sends(LIMIT, Answers::Long), Share::default());
+    memory.account(Usage::default(), half);
+    memory.account(Usage::default(), half);
+    memory.account(sends(LIMIT, AnswerMemory::Long), Usage::default());
     assert!(memory.is_short());
-    assert_eq!(room(&memory, SMALL, true), Some(Answers::Long));
+    assert_eq!(room(&memory, SMALL, true), Some(AnswerMemory::Long));
     memory.wait_to_answer(3, None, AnswerKind::Small);
     assert_eq!(woken(&mut memory), [3]);
     // But for the room that a long one waits for.
@@ -205,12 +208,12 @@ fn small_answers_have_memory_of_their_own() {
 #[test]
 fn who_finds_no_room_keeps_its_place() {
     let mut memory = SharedMemory::new(LIMIT);
-    let all = sends(LIMIT, Answers::Long);
-    memory.account(Share::default(), all);
+    let all = sends(LIMIT, AnswerMemory::Long);
+    memory.account(Usage::default(), all);
     let kind = AnswerKind::Long;
     let first = memory.wait_to_answer(1, None, kind);
     memory.wait_to_answer(2, None, kind);
-    memory.account(all, Share::default());
+    memory.account(all, Usage::default());
     assert_eq!(woken(&mut memory), [1]);
     // One that has just come has to wait for them, although there is room.
     assert!(memory.is_short() && !memory.may_begin_long(None));
@@ -220,10 +223,10 @@ fn who_finds_no_room_keeps_its_place() {
     // It is worked out in several turns; meanwhile another one takes the room.
     memory.leave(first);
     assert_eq!(woken(&mut memory), [2]);
-    memory.account(Share::default(), all);
+    memory.account(Usage::default(), all);
     assert_eq!(memory.room_for_answer(LIMIT, kind, Some(first)), None);
     assert_eq!(memory.wait_to_answer(1, Some(first), kind), first);
-    memory.account(all, Share::default());
+    memory.account(all, Usage::default());
     assert_eq!(woken(&mut memory), [1]);
 }
 

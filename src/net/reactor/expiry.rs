@@ -33,7 +33,7 @@ impl<P: Platform> Reactor<P> {
             }
             self.expire_read(key);
             self.drop_given_up(key);
-            self.beat(key);
+            self.send_heartbeat(key);
             self.after_change(key);
         }
         self.app.tick(self.now);
@@ -55,7 +55,7 @@ impl<P: Platform> Reactor<P> {
         let client = &mut self.clients[key];
         client.is_paused = false;
         let read = client.read.take();
-        client.was_answered(503, Some(refusal.body.len()), &mut self.journal);
+        client.was_answered(503, Some(refusal.body.len()), &mut self.request_log);
         client.conn.refuse(&refusal, self.now);
         self.forget_read(read);
         self.want_service(key);

@@ -1,20 +1,22 @@
 //! What must be true between two turns. The loop itself does not ask; the simulation does, behind each turn.
 
-use super::{Client, Platform, Reactor};
+use super::{Connection, Platform, Reactor};
 use crate::limits;
-use crate::net::platform::Wire;
+use crate::net::platform::Socket;
 
 impl<P: Platform> Reactor<P> {
     /// Panics when a list, a timer or a sum disagrees with the clients, or when somebody would never be
     /// looked at again.
     pub fn check_invariants(&self) {
         self.app.check_invariants();
-        let shares = self.clients.iter().map(|(_, client)| client.accounted);
+        let shares = self.clients.iter().map(|(_, client)| client.usage);
         self.memory.check_invariants(shares);
-        assert!(self.closing.is_empty() && self.committed.is_empty() && self.told.is_empty());
+        assert!(
+            self.closing.is_empty() && self.committed.is_empty() && self.poll_events.is_empty()
+        );
         let streams = self.clients.iter().filter(|(_, c)| c.stream.is_some());
         assert_eq!(self.streams.count, streams.count(), "streams");
-        let works = |client: &Client<P::Stream>| {
+        let works = |client: &Connection<P::Socket>| {
             let page = client.read.as_ref().map(|read| read.page.is_some());
             page.unwrap_or(false)
         };
@@ -38,11 +40,11 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    fn check_lists(&self, key: usize, client: &Client<P::Stream>) {
+    fn check_lists(&self, key: usize, client: &Connection<P::Socket>) {
         let lists = [
             (client.on_ready_list, self.ready.contains(&key)),
             (client.on_flush_list, self.flush.contains(&key)),
-            (client.on_bulk_list, self.bulk.contains(&key)),
+            (client.on_large_list, self.large_requests.contains(&key)),
         ];
         for (is_marked, is_there) in lists {
             assert_eq!(is_marked, is_there, "client {key} and its lists");
@@ -69,18 +71,18 @@ impl<P: Platform> Reactor<P> {
     }
 }
 
-impl<S: Wire> Client<S> {
+impl<S: Socket> Connection<S> {
     /// Readiness is told once, so whoever can go on must be on a list.
     fn check_invariants(&self) {
         let conn = &self.conn;
         conn.check_invariants();
         assert!(!self.closing, "closing is the last phase that meets it");
         let held = (conn.received() + self.in_hand, conn.to_send());
-        let accounted = (self.accounted.received, self.accounted.to_send);
-        assert_eq!(accounted, held, "what it holds");
+        let usage = (self.usage.received, self.usage.to_send);
+        assert_eq!(usage, held, "what it holds");
         let has_to_read = self.readable && conn.wants_read();
         assert!(
-            !has_to_read || self.is_paused || self.on_ready_list || self.on_bulk_list,
+            !has_to_read || self.is_paused || self.on_ready_list || self.on_large_list,
             "nobody will read what has arrived"
         );
         let can_be_handled = conn.has_untold_request() && conn.output().is_empty();

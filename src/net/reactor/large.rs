@@ -6,21 +6,21 @@ use crate::limits;
 
 impl<P: Platform> Reactor<P> {
     /// The client's request has become large, and it is read on when its turn comes.
-    pub(super) fn queue_bulk(&mut self, key: usize) {
+    pub(super) fn queue_large(&mut self, key: usize) {
         let client = &mut self.clients[key];
-        if !client.on_bulk_list {
-            client.on_bulk_list = true;
-            self.bulk.push_back(key);
+        if !client.on_large_list {
+            client.on_large_list = true;
+            self.large_requests.push_back(key);
         }
     }
 
     /// Reads on the one whose turn it is.
-    pub(super) fn serve_bulk(&mut self) {
-        while let Some(key) = self.bulk.pop_front() {
+    pub(super) fn serve_large(&mut self) {
+        while let Some(key) = self.large_requests.pop_front() {
             let Some(client) = self.clients.get_mut(key) else {
                 continue;
             };
-            client.on_bulk_list = false;
+            client.on_large_list = false;
             if !client.closing {
                 return self.serve(key, Some(limits::BULK_READS_PER_TURN));
             }

@@ -5,7 +5,7 @@ use super::{Platform, Reactor};
 use crate::api::route::AnswerSize;
 use crate::app::Answer;
 use crate::http::Method;
-use crate::net::memory::{AnswerKind, Answers, Share, SharedMemory};
+use crate::net::memory::{AnswerKind, AnswerMemory, SharedMemory, Usage};
 
 impl<P: Platform> Reactor<P> {
     /// What a client holds may have changed.
@@ -13,15 +13,15 @@ impl<P: Platform> Reactor<P> {
         let client = &mut self.clients[key];
         let to_send = client.conn.to_send();
         if to_send == 0 && client.stream.is_none() {
-            client.answers = Answers::Small;
+            client.answer_memory = AnswerMemory::Small;
         }
-        let held = Share {
+        let held = Usage {
             received: client.conn.received() + client.in_hand,
             to_send,
-            answers: client.answers,
+            answers: client.answer_memory,
         };
-        self.memory.account(client.accounted, held);
-        client.accounted = held;
+        self.memory.account(client.usage, held);
+        client.usage = held;
         if !client.conn.is_receiving() {
             let ticket = client.ticket(key);
             self.memory.done_receiving(ticket);
@@ -31,7 +31,7 @@ impl<P: Platform> Reactor<P> {
     /// The client is not read further until there is room for it.
     pub(super) fn pause(&mut self, key: usize) {
         let client = &mut self.clients[key];
-        let received = client.accounted.received;
+        let received = client.usage.received;
         let place = self.memory.wait_to_receive(key, client.place, received);
         client.pause(place, self.now);
     }
@@ -43,7 +43,7 @@ impl<P: Platform> Reactor<P> {
         if self.memory.may_begin_long(client.place) {
             return false;
         }
-        let received = client.accounted.received;
+        let received = client.usage.received;
         let is_long = self.app.answers_at_length(&client.conn.request(), received);
         if is_long {
             self.wait_to_answer(key, AnswerKind::Long);
@@ -85,7 +85,7 @@ impl<P: Platform> Reactor<P> {
         } else {
             usual
         };
-        client.answers = client.answers.max(place);
+        client.answer_memory = client.answer_memory.max(place);
         true
     }
 

@@ -40,13 +40,13 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::connection::{key_of, Client, ReadOutcome};
+use super::connection::{key_of, Connection, ReadOutcome};
 use super::deadlines::Deadlines;
-use super::memory::{Share, SharedMemory};
-use super::platform::{Platform, Readiness, Sleep, Told};
-use super::read_queue::Reads;
-use super::request_log::Journal;
-use super::stream_queue::Streams;
+use super::memory::{SharedMemory, Usage};
+use super::platform::{Platform, PollEvent, Readiness, Sleep};
+use super::read_queue::ReadQueue;
+use super::request_log::RequestLog;
+use super::stream_queue::StreamQueue;
 use crate::app::{App, Committed, Ticket};
 use crate::clock::Now;
 use crate::http::Conn;
@@ -67,7 +67,7 @@ pub struct Options {
 /// The event loop.
 pub struct Reactor<P: Platform> {
     platform: P,
-    clients: Slab<Client<P::Stream>>,
+    clients: Slab<Connection<P::Socket>>,
     app: App,
     /// Read again at SIGHUP.
     tokens_file: Option<PathBuf>,
@@ -80,23 +80,23 @@ pub struct Reactor<P: Platform> {
     /// Clients that have something to write, or something to be closed.
     flush: Vec<usize>,
     /// Clients that are read on one after the other.
-    bulk: VecDeque<usize>,
+    large_requests: VecDeque<usize>,
     closing: Vec<usize>,
     memory: SharedMemory,
     deadlines: Deadlines,
     more_idle_work: bool,
     read_buffer: Box<[u8]>,
-    told: Vec<Told>,
+    poll_events: Vec<PollEvent>,
     committed: Vec<Committed>,
-    streams: Streams,
-    reads: Reads,
+    streams: StreamQueue,
+    reads: ReadQueue,
     /// Clients with an answer that goes on, whose tokens have still to be looked at after SIGHUP.
     unchecked: Vec<Ticket>,
     /// Memory for the slice in hand, lent to its connection until that has been sent.
     spare_output: Vec<u8>,
     /// When the poll of this turn ended.
     turn_began: Instant,
-    journal: Journal,
+    request_log: RequestLog,
 }
 
 impl<P: Platform> Reactor<P> {
@@ -114,21 +114,21 @@ impl<P: Platform> Reactor<P> {
             generation: 0,
             ready: Vec::new(),
             flush: Vec::new(),
-            bulk: VecDeque::new(),
+            large_requests: VecDeque::new(),
             closing: Vec::new(),
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
             // What the last run has left.
             more_idle_work: true,
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
-            told: Vec::new(),
+            poll_events: Vec::new(),
             committed: Vec::new(),
-            streams: Streams::default(),
-            reads: Reads::default(),
+            streams: StreamQueue::default(),
+            reads: ReadQueue::default(),
             unchecked: Vec::new(),
             spare_output: Vec::new(),
             turn_began: started,
-            journal: Journal::new(options.access_log, started),
+            request_log: RequestLog::new(options.access_log, started),
         }
     }
 
@@ -158,7 +158,7 @@ impl<P: Platform> Reactor<P> {
         self.check_tokens();
         self.accept();
         self.serve_ready();
-        self.serve_bulk();
+        self.serve_large();
         self.gather()?;
         self.decode();
         self.app.drain(self.now);
@@ -184,20 +184,20 @@ impl<P: Platform> Reactor<P> {
 
     /// Says whether it has found something.
     fn poll(&mut self, sleep: Sleep) -> io::Result<bool> {
-        let mut all = std::mem::take(&mut self.told);
+        let mut all = std::mem::take(&mut self.poll_events);
         let (instant, now) = self.platform.poll(sleep, &mut all)?;
         self.now = now;
-        self.journal.set_now(instant);
+        self.request_log.set_now(instant);
         let has_found = !all.is_empty();
-        for told in all.drain(..) {
-            match told {
-                Told::Client(key, readiness) => self.take_readiness(key, readiness),
-                Told::Connection => {}
-                Told::Reload => self.reload_tokens(),
-                Told::Stop(signal) => self.stop(signal),
+        for event in all.drain(..) {
+            match event {
+                PollEvent::Client(key, readiness) => self.take_readiness(key, readiness),
+                PollEvent::Connection => {}
+                PollEvent::Reload => self.reload_tokens(),
+                PollEvent::Stop(signal) => self.stop(signal),
             }
         }
-        self.told = all;
+        self.poll_events = all;
         Ok(has_found)
     }
 
@@ -226,7 +226,8 @@ impl<P: Platform> Reactor<P> {
 
     /// How long the poll may sleep.
     fn sleep(&self) -> Sleep {
-        let queued = !self.ready.is_empty() || !self.flush.is_empty() || !self.bulk.is_empty();
+        let queued =
+            !self.ready.is_empty() || !self.flush.is_empty() || !self.large_requests.is_empty();
         let has_work = self.more_idle_work || self.app.is_decoding() || !self.unchecked.is_empty();
         if queued || self.streams.is_any_queued() || self.reads.is_any_queued() || has_work {
             return Sleep::Not;
@@ -257,7 +258,7 @@ impl<P: Platform> Reactor<P> {
             self.admit(stream);
         }
         if !self.has_room() {
-            self.platform.tell_full(self.clients.len(), self.now);
+            self.platform.log_full(self.clients.len(), self.now);
         }
         if self.lifecycle != Lifecycle::Serving {
             // Those who had connected before the signal have been let in; from now on nobody is.
@@ -269,7 +270,7 @@ impl<P: Platform> Reactor<P> {
         self.clients.len() < self.options.max_connections
     }
 
-    fn admit(&mut self, mut stream: P::Stream) {
+    fn admit(&mut self, mut stream: P::Socket) {
         let entry = self.clients.vacant_entry();
         let key = entry.key();
         if let Err(e) = self.platform.register(&mut stream, key) {
@@ -278,8 +279,8 @@ impl<P: Platform> Reactor<P> {
         }
         self.generation = self.generation.wrapping_add(1);
         let conn = Conn::new(self.options.max_body_bytes, self.now);
-        let peer = self.journal.peer(&stream);
-        entry.insert(Client::new(stream, conn, self.generation, peer));
+        let peer = self.request_log.peer(&stream);
+        entry.insert(Connection::new(stream, conn, self.generation, peer));
         self.want_service(key);
         self.app.set_connections(self.clients.len());
     }
@@ -324,9 +325,9 @@ impl<P: Platform> Reactor<P> {
             if client.closing || !client.readable || !client.conn.wants_read() {
                 break;
             }
-            let (ticket, received) = (client.ticket(key), client.accounted.received);
+            let (ticket, received) = (client.ticket(key), client.usage.received);
             if received >= limits::BULK_BYTES && (budget == 0 || its_turn.is_none()) {
-                self.queue_bulk(key);
+                self.queue_large(key);
                 break;
             }
             if budget == 0 {
@@ -370,8 +371,8 @@ impl<P: Platform> Reactor<P> {
             }
             client.has_committed();
             let place = SharedMemory::place_of(done.response.held_bytes());
-            client.answers = client.answers.max(place);
-            client.respond(&done.response, &mut self.journal, self.now);
+            client.answer_memory = client.answer_memory.max(place);
+            client.respond(&done.response, &mut self.request_log, self.now);
             client.conn.recycle(done.buffer);
             // The next request may have been read ahead, or wait in the socket.
             if client.conn.has_unread() || client.readable {
@@ -419,7 +420,7 @@ impl<P: Platform> Reactor<P> {
             }
         }
         self.account(key);
-        self.settle(key);
+        self.after_write(key);
     }
 
     fn close_all(&mut self) {
@@ -427,7 +428,7 @@ impl<P: Platform> Reactor<P> {
             let Some(client) = self.clients.try_remove(key) else {
                 continue;
             };
-            self.memory.account(client.accounted, Share::default());
+            self.memory.account(client.usage, Usage::default());
             self.memory.done_receiving(client.ticket(key));
             if client.waits_for_commit {
                 self.app.forget(client.ticket(key));
@@ -443,9 +444,9 @@ impl<P: Platform> Reactor<P> {
 
     fn idle(&mut self) {
         let begun = self.platform.instant();
-        self.settle_journal(begun);
+        self.report_answered(begun);
         self.more_idle_work = self.app.idle_work(self.now);
-        self.platform.help(&mut self.app, self.now);
+        self.platform.offload_checkpoint(&mut self.app, self.now);
         let held = self.platform.instant().duration_since(begun);
         if held >= Duration::from_millis(limits::SLICE_TOLD_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());
@@ -454,9 +455,9 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// Tells of the requests that have been answered up to this time.
-    fn settle_journal(&mut self, now: Instant) {
+    fn report_answered(&mut self, now: Instant) {
         let dropped = self.platform.log_lines_dropped();
-        self.journal.settle(now, dropped, self.app.metrics());
+        self.request_log.report(now, dropped, self.app.metrics());
     }
 
     /// What every change of a client's connection is followed by.
@@ -471,7 +472,7 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// Behind a write: is it done, and when is it to be looked at again?
-    fn settle(&mut self, key: usize) {
+    fn after_write(&mut self, key: usize) {
         if self.clients[key].conn.is_done() {
             self.want_close(key);
         } else {

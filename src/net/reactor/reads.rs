@@ -1,14 +1,14 @@
 //! Requests that wait for their turn to read: they get it after all answers of the turn are out, in the part of
 //! the turn that streams have too.
 
-use super::{Client, Platform, Reactor};
+use super::{Connection, Platform, Reactor};
 use crate::api::page::PageRequest;
 use crate::api::route::Effort;
 use crate::app::Ticket;
 use crate::http::Response;
 use crate::limits;
 use crate::net::connection::key_of;
-use crate::net::read_queue::Read;
+use crate::net::read_queue::PendingRead;
 
 impl<P: Platform> Reactor<P> {
     /// Puts off the request in hand where it reads and this turn has read enough. Says whether it did.
@@ -25,9 +25,9 @@ impl<P: Platform> Reactor<P> {
 
     fn wait_to_read(&mut self, key: usize, effort: Effort) {
         let client = &mut self.clients[key];
-        client.begin_request(&self.journal);
+        client.begin_request(&self.request_log);
         client.conn.put_off();
-        client.read = Some(Read {
+        client.read = Some(PendingRead {
             page: None,
             since: self.now.mono_ms,
         });
@@ -52,7 +52,7 @@ impl<P: Platform> Reactor<P> {
             client.conn.put_off();
             self.reads.push_waiting(ticket);
         }
-        client.read = Some(Read {
+        client.read = Some(PendingRead {
             page: has_place.then_some(page),
             since: self.now.mono_ms,
         });
@@ -68,18 +68,18 @@ impl<P: Platform> Reactor<P> {
             return false;
         };
         let key = key_of(ticket);
-        let waits = |client: &&mut Client<P::Stream>| {
+        let waits = |client: &&mut Connection<P::Socket>| {
             client.ticket(key) == ticket && !client.closing && client.read.is_some()
         };
         let Some(client) = self.clients.get_mut(key).filter(waits) else {
             return true;
         };
         match client.read.take() {
-            Some(Read {
+            Some(PendingRead {
                 page: Some(page), ..
             }) => self.read_on(key, ticket, page),
             // Only this one request: what follows it may bring events, and the next turn commits them.
-            Some(Read { since, .. }) => {
+            Some(PendingRead { since, .. }) => {
                 self.handle_request(key, has_place);
                 if let Some(read) = self.clients[key].read.as_mut().filter(|r| r.page.is_none()) {
                     read.since = since;
@@ -101,7 +101,7 @@ impl<P: Platform> Reactor<P> {
             Some(response) if self.make_room(key, response.held_bytes()) => {
                 self.reads.working -= 1;
                 let client = &mut self.clients[key];
-                client.respond(&response, &mut self.journal, self.now);
+                client.respond(&response, &mut self.request_log, self.now);
             }
             // The client keeps the seqs that have been found, and its answer is made again when there is room.
             Some(_) => self.keep_page(key, page),
@@ -113,7 +113,7 @@ impl<P: Platform> Reactor<P> {
     }
 
     fn keep_page(&mut self, key: usize, page: Box<PageRequest>) {
-        self.clients[key].read = Some(Read {
+        self.clients[key].read = Some(PendingRead {
             page: Some(page),
             since: self.now.mono_ms,
         });
@@ -127,7 +127,7 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// A client is closed, or its request is answered otherwise.
-    pub(super) fn forget_read(&mut self, read: Option<Read>) {
+    pub(super) fn forget_read(&mut self, read: Option<PendingRead>) {
         if read.is_some_and(|read| read.page.is_some()) {
             self.reads.working -= 1;
         }
@@ -136,14 +136,15 @@ impl<P: Platform> Reactor<P> {
     /// Answers a request that has waited to read for too long.
     pub(super) fn expire_read(&mut self, key: usize) {
         let client = &mut self.clients[key];
-        let is_due = |read: &&Read| read.since + limits::READ_WAIT_MAX_MS <= self.now.mono_ms;
+        let is_due =
+            |read: &&PendingRead| read.since + limits::READ_WAIT_MAX_MS <= self.now.mono_ms;
         if client.read.as_ref().filter(is_due).is_none() {
             return;
         }
         let read = client.read.take();
         let sentence = "The server has more to read for others than there is time for; send the request again.";
         let refusal = Response::error(503, sentence).header("Retry-After", "1");
-        client.respond(&refusal, &mut self.journal, self.now);
+        client.respond(&refusal, &mut self.request_log, self.now);
         self.forget_read(read);
         self.want_service(key);
     }

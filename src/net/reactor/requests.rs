@@ -9,9 +9,9 @@ impl<P: Platform> Reactor<P> {
     /// Hands every complete request of a client to the application, until one has to wait.
     pub(super) fn handle_requests(&mut self, key: usize) {
         while self.handle_request(key, false) {}
-        if self.journal.is_full() {
+        if self.request_log.is_full() {
             let now = self.platform.instant();
-            self.settle_journal(now);
+            self.report_answered(now);
         }
     }
 
@@ -34,17 +34,17 @@ impl<P: Platform> Reactor<P> {
         match client.conn.next(now) {
             Step::Idle => return false,
             Step::Head => {
-                client.begin_request(&self.journal);
+                client.begin_request(&self.request_log);
                 match self.app.screen(&client.conn.request()) {
                     None => client.conn.admit(now),
-                    Some(response) => client.respond(&response, &mut self.journal, now),
+                    Some(response) => client.respond(&response, &mut self.request_log, now),
                 }
             }
             Step::Request if self.put_off(key) => return false,
             Step::Request if self.has_to_wait_to_read(key) => return false,
             Step::Request => {
                 let client = &mut self.clients[key];
-                client.begin_request(&self.journal);
+                client.begin_request(&self.request_log);
                 let (ticket, body) = (client.ticket(key), client.conn.take_body());
                 let held = body.capacity();
                 let answer = self.app.handle(ticket, &client.conn.request(), body, now);
@@ -54,7 +54,7 @@ impl<P: Platform> Reactor<P> {
                 self.stop_waiting(key, matches!(answer, Answer::Reading(_)));
                 let client = &mut self.clients[key];
                 match answer {
-                    Answer::Now(response) => client.respond(&response, &mut self.journal, now),
+                    Answer::Now(response) => client.respond(&response, &mut self.request_log, now),
                     Answer::AfterCommit => client.wait_for_commit(held),
                     Answer::Stream(stream) => self.begin_stream(key, *stream),
                     Answer::Reading(page) => self.begin_reading(key, page, has_its_turn),
@@ -62,7 +62,7 @@ impl<P: Platform> Reactor<P> {
             }
             Step::Refused(status) => {
                 log::debug!("a connection was refused with {status}");
-                self.clients[key].was_answered(status, None, &mut self.journal);
+                self.clients[key].was_answered(status, None, &mut self.request_log);
             }
         }
         true

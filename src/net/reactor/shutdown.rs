@@ -1,6 +1,6 @@
 //! What a signal to stop does, and when the loop has ended.
 
-use super::{Client, Lifecycle, Platform, Reactor};
+use super::{Connection, Lifecycle, Platform, Reactor};
 use crate::limits;
 
 impl<P: Platform> Reactor<P> {
@@ -19,7 +19,8 @@ impl<P: Platform> Reactor<P> {
         let Lifecycle::Draining(until) = self.lifecycle else {
             return false;
         };
-        let busy = |client: &Client<P::Stream>| client.waits_for_commit || client.conn.is_busy();
+        let busy =
+            |client: &Connection<P::Socket>| client.waits_for_commit || client.conn.is_busy();
         if self.now.mono_ms >= until {
             log::warn!(
                 "{} connections were not done in time",

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::{Client, Lifecycle, Platform, Reactor};
+use super::{Connection, Lifecycle, Platform, Reactor};
 use crate::app::{self, Fed, Ticket};
 use crate::limits;
 use crate::net::connection::key_of;
-use crate::net::memory::Answers;
-use crate::net::stream_queue::Stream;
+use crate::net::memory::AnswerMemory;
+use crate::net::stream_queue::ActiveStream;
 
 impl<P: Platform> Reactor<P> {
     /// Begins an answer that is a stream. To HEAD, and where the stream is over with its first slice,
     /// nothing follows.
     pub(super) fn begin_stream(&mut self, key: usize, stream: app::Stream) {
         let client = &mut self.clients[key];
-        client.answers = Answers::Long;
-        client.was_answered(stream.head.status, stream.length, &mut self.journal);
+        client.answer_memory = AnswerMemory::Long;
+        client.was_answered(stream.head.status, stream.length, &mut self.request_log);
         client
             .conn
             .start_stream(&stream.head, stream.length, self.now);
@@ -24,7 +24,7 @@ impl<P: Platform> Reactor<P> {
         }
         client.conn.stream(&stream.first, self.now);
         let ticket = client.ticket(key);
-        let mut stream = Stream::new(stream.source, stream.fed, self.now);
+        let mut stream = ActiveStream::new(stream.source, stream.fed, self.now);
         if client.read_closed {
             stream.source.end_at(self.app.head());
             if stream.fed == Fed::AtHead {
@@ -115,10 +115,10 @@ impl<P: Platform> Reactor<P> {
             stream.fed = Fed::MoreRecent;
             return;
         }
-        let mut room = self.memory.stream_room(client.accounted);
+        let mut room = self.memory.stream_room(client.usage);
         if room == 0 {
             let until = self.now.mono_ms + limits::STREAM_RETRY_MS;
-            return self.streams.starve(ticket, stream, until);
+            return self.streams.defer_for_memory(ticket, stream, until);
         }
         if may_be_long && room == limits::STREAM_SLICE_BYTES && client.conn.output().is_empty() {
             room = limits::STREAM_LONG_SLICE_BYTES;
@@ -130,7 +130,7 @@ impl<P: Platform> Reactor<P> {
         match client.conn.stream_with(slice, self.now) {
             Ok(fed) => {
                 if client.conn.unsent() > waiting {
-                    stream.beat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
+                    stream.heartbeat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
                 }
                 stream.fed = fed;
                 if fed == Fed::Ended {
@@ -158,7 +158,7 @@ impl<P: Platform> Reactor<P> {
         self.want_service(key);
     }
 
-    pub(super) fn count_stream(&mut self, stream: &Stream, change: isize) {
+    pub(super) fn count_stream(&mut self, stream: &ActiveStream, change: isize) {
         let streams = &mut self.streams;
         streams.count = streams.count.saturating_add_signed(change);
         if stream.source.is_subscriber() {
@@ -173,7 +173,7 @@ impl<P: Platform> Reactor<P> {
         let ticket = client.ticket(key);
         if let Some(stream) = &mut client.stream {
             stream.source.end_at(self.app.head());
-            self.streams.urge(ticket, stream);
+            self.streams.requeue_now(ticket, stream);
         }
     }
 
@@ -186,13 +186,13 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// Says that a stream is still there when it has been silent for long.
-    pub(super) fn beat(&mut self, key: usize) {
+    pub(super) fn send_heartbeat(&mut self, key: usize) {
         let client = &mut self.clients[key];
         let Some(stream) = &mut client.stream else {
             return;
         };
-        if stream.beat_at <= self.now.mono_ms {
-            stream.beat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
+        if stream.heartbeat_at <= self.now.mono_ms {
+            stream.heartbeat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
             // Where its reader has still to take something, there is no silence.
             if client.conn.output().is_empty() {
                 client.conn.stream(stream.source.heartbeat(), self.now);
@@ -204,7 +204,7 @@ impl<P: Platform> Reactor<P> {
     /// where they stand, without the last chunk, and can tell.
     fn end_streams(&mut self, head: u64) {
         let streaming =
-            |(key, client): (usize, &Client<P::Stream>)| client.stream.is_some().then_some(key);
+            |(key, client): (usize, &Connection<P::Socket>)| client.stream.is_some().then_some(key);
         let keys: Vec<usize> = self.clients.iter().filter_map(streaming).collect();
         for key in keys {
             let client = &mut self.clients[key];
@@ -212,7 +212,7 @@ impl<P: Platform> Reactor<P> {
             match &mut client.stream {
                 Some(stream) if self.app.is_near(&stream.source) => {
                     stream.source.end_at(head);
-                    self.streams.urge(ticket, stream);
+                    self.streams.requeue_now(ticket, stream);
                 }
                 _ => self.break_stream(key),
             }

@@ -1,6 +1,6 @@
 //! SIGHUP: reads the tokens file again, and ends what the new tokens do not allow any more.
 
-use super::{Client, Platform, Reactor};
+use super::{Connection, Platform, Reactor};
 use crate::limits;
 use crate::net::connection::key_of;
 use crate::net::tokens_file;
@@ -9,7 +9,7 @@ impl<P: Platform> Reactor<P> {
     pub(super) fn reload_tokens(&mut self) {
         if let Some(tokens) = tokens_file::reload(self.tokens_file.as_deref()) {
             self.app.set_tokens(tokens);
-            let under_way = |(key, client): (usize, &Client<P::Stream>)| {
+            let under_way = |(key, client): (usize, &Connection<P::Socket>)| {
                 let is_under_way = client.stream.is_some() || client.read.is_some();
                 is_under_way.then(|| client.ticket(key))
             };
@@ -28,7 +28,7 @@ impl<P: Platform> Reactor<P> {
             let client = self.clients.get(key);
             let client = client.filter(|client| client.ticket(key) == ticket && !client.closing);
             let is_under_way =
-                |client: &&Client<P::Stream>| client.stream.is_some() || client.read.is_some();
+                |client: &&Connection<P::Socket>| client.stream.is_some() || client.read.is_some();
             let Some(client) = client.filter(is_under_way) else {
                 continue;
             };

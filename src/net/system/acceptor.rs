@@ -5,7 +5,7 @@ use std::io;
 
 use mio::{Registry, Token};
 
-use super::listener::{Listener, Stream};
+use super::listener::{ClientSocket, Listener};
 use crate::clock::Now;
 use crate::limits;
 
@@ -16,7 +16,7 @@ pub(super) struct Acceptor {
     /// Pauses since the log was last told of one.
     pauses: u64,
     /// When the log was last told that accepting waits, for whatever reason.
-    told_at: Option<u64>,
+    logged_at: Option<u64>,
 }
 
 struct Listening {
@@ -47,7 +47,7 @@ impl Acceptor {
             listening,
             paused_until: 0,
             pauses: 0,
-            told_at: None,
+            logged_at: None,
         })
     }
 
@@ -66,7 +66,7 @@ impl Acceptor {
     }
 
     /// The next connection that waits, if this turn may still take one.
-    pub(super) fn accept(&mut self, now: Now) -> Option<Stream> {
+    pub(super) fn accept(&mut self, now: Now) -> Option<ClientSocket> {
         if now.mono_ms < self.paused_until {
             return None;
         }
@@ -95,7 +95,7 @@ impl Acceptor {
     fn pause(&mut self, error: &io::Error, now: Now) {
         self.paused_until = now.mono_ms + limits::ACCEPT_PAUSE_MS;
         self.pauses += 1;
-        if self.may_tell(now) {
+        if self.may_log(now) {
             let pauses = std::mem::take(&mut self.pauses);
             log::warn!(
                 "accepting pauses: {error}; whoever connects waits until others leave ({pauses} pauses \
@@ -105,8 +105,8 @@ impl Acceptor {
     }
 
     /// There is no room for more than these connections: accepting waits until one has gone.
-    pub(super) fn tell_full(&mut self, connections: usize, now: Now) {
-        if self.may_tell(now) {
+    pub(super) fn log_full(&mut self, connections: usize, now: Now) {
+        if self.may_log(now) {
             log::warn!(
                 "accepting waits: {connections} connections are open, as many as may be; whoever connects \
                  waits until others leave"
@@ -114,12 +114,12 @@ impl Acceptor {
         }
     }
 
-    fn may_tell(&mut self, now: Now) -> bool {
+    fn may_log(&mut self, now: Now) -> bool {
         let is_due = self
-            .told_at
+            .logged_at
             .is_none_or(|at| at + limits::ACCEPT_TOLD_MS <= now.mono_ms);
         if is_due {
-            self.told_at = Some(now.mono_ms);
+            self.logged_at = Some(now.mono_ms);
         }
         is_due
     }

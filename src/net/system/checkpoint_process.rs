@@ -13,13 +13,13 @@ pub const PROGRAM: &str = "/proc/self/exe";
 
 /// The helper, and when it is needed next.
 #[derive(Default)]
-pub(super) struct Helper {
+pub(super) struct CheckpointProcess {
     child: Option<Child>,
     /// When to look again, in `mono_ms`.
     at: Option<u64>,
 }
 
-impl Helper {
+impl CheckpointProcess {
     /// Starts a helper where one is wanted, and tells of one that has ended.
     pub(super) fn turn(&mut self, app: &mut App, now: Now) {
         if self.at.is_some_and(|at| now.mono_ms < at) {

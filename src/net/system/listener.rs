@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
 use crate::limits;
-use crate::net::platform::Wire;
+use crate::net::platform::Socket;
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +44,12 @@ pub(crate) enum BindError {
 
 /// A socket that listens.
 pub(crate) struct Listener {
-    socket: Socket,
+    socket: ListenerSocket,
     /// Others hold it too, and keep it when this program ends.
     inherited: bool,
 }
 
-enum Socket {
+enum ListenerSocket {
     Tcp(TcpListener),
     /// With the name of its file. The file of a socket that is not inherited is removed when the listener
     /// goes.
@@ -70,11 +70,11 @@ impl Listener {
                         break;
                     }
                 }
-                Socket::Tcp(result?)
+                ListenerSocket::Tcp(result?)
             }
             Listen::Unix(path) => {
                 let socket = bind_unix(path).map_err(BindError::Socket)?;
-                Socket::Unix(socket, path.clone())
+                ListenerSocket::Unix(socket, path.clone())
             }
         };
         Ok(Listener {
@@ -86,7 +86,7 @@ impl Listener {
     /// A listening socket of others that does not block.
     pub(crate) fn inherited_tcp(socket: net::TcpListener) -> Listener {
         Listener {
-            socket: Socket::Tcp(TcpListener::from_std(socket)),
+            socket: ListenerSocket::Tcp(TcpListener::from_std(socket)),
             inherited: true,
         }
     }
@@ -96,7 +96,7 @@ impl Listener {
         let address = socket.local_addr().ok();
         let path = address.and_then(|address| address.as_pathname().map(Path::to_owned));
         Listener {
-            socket: Socket::Unix(
+            socket: ListenerSocket::Unix(
                 UnixListener::from_std(socket),
                 // One in the abstract namespace has a name, but no file.
                 path.unwrap_or_else(|| "@".into()),
@@ -112,53 +112,59 @@ impl Listener {
     /// The address as a client writes it.
     pub(crate) fn address(&self) -> String {
         match &self.socket {
-            Socket::Tcp(listener) => match listener.local_addr() {
+            ListenerSocket::Tcp(listener) => match listener.local_addr() {
                 Ok(address) => format!("http://{address}"),
                 Err(_) => "an unknown address".into(),
             },
-            Socket::Unix(_, path) => format!("unix:{}", path.display()),
+            ListenerSocket::Unix(_, path) => format!("unix:{}", path.display()),
         }
     }
 
     /// Whether others than this machine's own users can connect.
     pub(crate) fn is_public(&self) -> bool {
         match &self.socket {
-            Socket::Tcp(listener) => listener.local_addr().is_ok_and(|a| !a.ip().is_loopback()),
-            Socket::Unix(..) => false,
+            ListenerSocket::Tcp(listener) => {
+                listener.local_addr().is_ok_and(|a| !a.ip().is_loopback())
+            }
+            ListenerSocket::Unix(..) => false,
         }
     }
 
     /// Accepts one connection. `WouldBlock` when there is none.
-    pub(crate) fn accept(&self) -> io::Result<Stream> {
+    pub(crate) fn accept(&self) -> io::Result<ClientSocket> {
         match &self.socket {
-            Socket::Tcp(listener) => {
+            ListenerSocket::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
                 // An answer is written whole; waiting to fill a segment would only delay it.
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Ok(ClientSocket::Tcp(stream))
             }
-            Socket::Unix(listener, _) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
+            ListenerSocket::Unix(listener, _) => listener
+                .accept()
+                .map(|(stream, _)| ClientSocket::Unix(stream)),
         }
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.socket {
-            Socket::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
-            Socket::Unix(listener, _) => listener.register(registry, token, Interest::READABLE),
+            ListenerSocket::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            ListenerSocket::Unix(listener, _) => {
+                listener.register(registry, token, Interest::READABLE)
+            }
         }
     }
 
     pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match &mut self.socket {
-            Socket::Tcp(listener) => listener.deregister(registry),
-            Socket::Unix(listener, _) => listener.deregister(registry),
+            ListenerSocket::Tcp(listener) => listener.deregister(registry),
+            ListenerSocket::Unix(listener, _) => listener.deregister(registry),
         }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let (Socket::Unix(_, path), false) = (&self.socket, self.inherited) {
+        if let (ListenerSocket::Unix(_, path), false) = (&self.socket, self.inherited) {
             // Failing leaves a stale file, which the next start removes.
             let _ = std::fs::remove_file(path);
         }
@@ -204,48 +210,48 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// A connected socket.
-pub(crate) enum Stream {
+pub(crate) enum ClientSocket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
-impl Wire for Stream {
+impl Socket for ClientSocket {
     fn peer(&self) -> Option<SocketAddr> {
         match self {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
-            Stream::Unix(_) => None,
+            ClientSocket::Tcp(stream) => stream.peer_addr().ok(),
+            ClientSocket::Unix(_) => None,
         }
     }
 
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.read(into),
-            Stream::Unix(stream) => stream.read(into),
+            ClientSocket::Tcp(stream) => stream.read(into),
+            ClientSocket::Unix(stream) => stream.read(into),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Unix(stream) => stream.write(bytes),
+            ClientSocket::Tcp(stream) => stream.write(bytes),
+            ClientSocket::Unix(stream) => stream.write(bytes),
         }
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
         match self {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            ClientSocket::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            ClientSocket::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
 }
 
-impl Stream {
+impl ClientSocket {
     /// Registers for both directions, once and for all: readiness is edge-triggered.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         match self {
-            Stream::Tcp(stream) => stream.register(registry, token, both),
-            Stream::Unix(stream) => stream.register(registry, token, both),
+            ClientSocket::Tcp(stream) => stream.register(registry, token, both),
+            ClientSocket::Unix(stream) => stream.register(registry, token, both),
         }
     }
 }

@@ -23,12 +23,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use signal_hook_mio::v1_0::Signals;
 
 use acceptor::Acceptor;
-use checkpoint_process::Helper;
+use checkpoint_process::CheckpointProcess;
 use clocks::now_at;
-use listener::Stream;
+use listener::ClientSocket;
 use supervisor::Supervisor;
 
-use super::platform::{Platform, Readiness, Sleep, Told};
+use super::platform::{Platform, PollEvent, Readiness, Sleep};
 use crate::app::App;
 use crate::clock::Now;
 use crate::limits;
@@ -47,7 +47,7 @@ pub(super) struct System {
     logger: &'static Logger,
     started: Instant,
     now: Now,
-    helper: Helper,
+    checkpoint_process: CheckpointProcess,
     supervisor: Supervisor,
 }
 
@@ -80,7 +80,7 @@ impl System {
             logger,
             started,
             now: Now::default(),
-            helper: Helper::default(),
+            checkpoint_process: CheckpointProcess::default(),
             supervisor: Supervisor::from_environment(),
         })
     }
@@ -98,7 +98,7 @@ impl System {
         let next = [
             until,
             log,
-            self.helper.deadline(),
+            self.checkpoint_process.deadline(),
             self.supervisor.deadline(),
         ];
         let next = next.into_iter().flatten().min()?;
@@ -109,21 +109,21 @@ impl System {
 }
 
 /// What a signal asks the loop to do.
-fn told(signal: i32) -> Option<Told> {
+fn poll_event(signal: i32) -> Option<PollEvent> {
     match signal {
-        SIGHUP => Some(Told::Reload),
+        SIGHUP => Some(PollEvent::Reload),
         SIGUSR1 | SIGUSR2 => {
             log::info!("signal {signal}: it means nothing here");
             None
         }
-        signal => Some(Told::Stop(signal)),
+        signal => Some(PollEvent::Stop(signal)),
     }
 }
 
 impl Platform for System {
-    type Stream = Stream;
+    type Socket = ClientSocket;
 
-    fn poll(&mut self, sleep: Sleep, into: &mut Vec<Told>) -> io::Result<(Instant, Now)> {
+    fn poll(&mut self, sleep: Sleep, into: &mut Vec<PollEvent>) -> io::Result<(Instant, Now)> {
         let timeout = self.timeout(sleep);
         let mut result = self.poll.poll(&mut self.events, timeout);
         // A process that was stopped is interrupted, however long that took: what has become ready meanwhile
@@ -138,10 +138,10 @@ impl Platform for System {
         self.acceptor.begin_turn();
         for event in self.events.iter() {
             match event.token() {
-                SIGNALS => into.extend(self.signals.pending().filter_map(told)),
+                SIGNALS => into.extend(self.signals.pending().filter_map(poll_event)),
                 Token(n) if n < FIRST_CLIENT => {
                     self.acceptor.set_ready(n - FIRST_LISTENER);
-                    into.push(Told::Connection);
+                    into.push(PollEvent::Connection);
                 }
                 Token(n) => {
                     let readiness = Readiness {
@@ -150,7 +150,7 @@ impl Platform for System {
                         writable: event.is_writable(),
                         gone: event.is_error() || event.is_write_closed(),
                     };
-                    into.push(Told::Client(n - FIRST_CLIENT, readiness));
+                    into.push(PollEvent::Client(n - FIRST_CLIENT, readiness));
                 }
             }
         }
@@ -161,7 +161,7 @@ impl Platform for System {
         Instant::now()
     }
 
-    fn accept(&mut self, now: Now) -> Option<Stream> {
+    fn accept(&mut self, now: Now) -> Option<ClientSocket> {
         self.acceptor.accept(now)
     }
 
@@ -169,15 +169,15 @@ impl Platform for System {
         self.acceptor.deadline()
     }
 
-    fn tell_full(&mut self, connections: usize, now: Now) {
-        self.acceptor.tell_full(connections, now);
+    fn log_full(&mut self, connections: usize, now: Now) {
+        self.acceptor.log_full(connections, now);
     }
 
     fn stop_accepting(&mut self) {
         self.acceptor.close();
     }
 
-    fn register(&mut self, stream: &mut Stream, key: usize) -> io::Result<()> {
+    fn register(&mut self, stream: &mut ClientSocket, key: usize) -> io::Result<()> {
         stream.register(self.poll.registry(), Token(FIRST_CLIENT + key))
     }
 
@@ -190,8 +190,8 @@ impl Platform for System {
         self.acceptor.leave_inherited(self.poll.registry());
     }
 
-    fn help(&mut self, app: &mut App, now: Now) {
-        self.helper.turn(app, now);
+    fn offload_checkpoint(&mut self, app: &mut App, now: Now) {
+        self.checkpoint_process.turn(app, now);
     }
 
     fn log_lines_dropped(&self) -> u64 {
