@@ -13,17 +13,16 @@ use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use log::LevelFilter;
 
-use crate::app::{self, LogDuplicates};
+use crate::app;
 use crate::limits;
-use crate::logging::Format;
+use crate::logging::{Format, LogDuplicates, LogSettings};
 use crate::net::{self, Listen, Settings};
 use crate::store::{Dedup, Durability, Limit, OpenOptions, Retention};
 
 /// What `serve` runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    pub log_level: LevelFilter,
-    pub log_format: Format,
+    pub log: LogSettings,
     pub settings: Settings,
 }
 
@@ -201,20 +200,22 @@ impl ServeArgs {
             app: app::Options {
                 ring_capacity: self.ring_capacity,
                 max_body_bytes: self.max_body_bytes,
-                log_duplicates: self.log_duplicates,
                 read_units: limits::READ_UNITS_PER_SLICE,
             },
             reactor: net::Options {
                 max_connections: self.max_connections,
                 max_body_bytes: self.max_body_bytes,
                 max_buffered_bytes: self.max_buffered_bytes,
-                access_log: self.access_log,
             },
             tokens_file: self.auth_tokens_file,
         };
         Ok(Config {
-            log_level: self.log_level.into(),
-            log_format: self.log_format,
+            log: LogSettings {
+                level: self.log_level.into(),
+                format: self.log_format,
+                access_log: self.access_log,
+                duplicates: self.log_duplicates,
+            },
             settings,
         })
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, MetadataBuilder, Record};
 use logagg::limits::{LOG_BUFFER_BYTES, LOG_WRITE_BYTES};
-use logagg::logging::{self, Format, Logger};
+use logagg::logging::{self, Format, LogDuplicates, LogSettings, Logger};
 
 /// 2026-01-02T03:04:05.678901Z
 const NOW_US: i64 = 1_767_323_045_678_901;
@@ -24,8 +24,17 @@ fn for_ever(out: impl Into<OwnedFd>) -> BorrowedFd<'static> {
     out.as_fd()
 }
 
+fn settings(format: Format) -> LogSettings {
+    LogSettings {
+        level: LevelFilter::Info,
+        format,
+        access_log: true,
+        duplicates: LogDuplicates::Each,
+    }
+}
+
 fn logger_on(out: impl Into<OwnedFd>) -> Logger {
-    let logger = Logger::new(LevelFilter::Info, Format::Text, for_ever(out));
+    let logger = Logger::new(settings(Format::Text), for_ever(out));
     logger.set_now(NOW_US);
     logger
 }
@@ -341,7 +350,7 @@ fn a_line_longer_than_one_write_arrives_whole() {
 #[test]
 fn json_reports_are_objects_too() {
     let (path, file) = temporary_file("json");
-    let logger = Logger::new(LevelFilter::Info, Format::Json, for_ever(file));
+    let logger = Logger::new(settings(Format::Json), for_ever(file));
     overflow(&logger);
     logger.flush();
     for line in read_and_remove(path).lines() {
@@ -365,11 +374,8 @@ fn a_duplicate_is_one_line_with_its_words_once_and_its_fields_in_json() {
             .append(true)
             .open(&path)
             .unwrap();
-        let logger: &'static Logger = Box::leak(Box::new(Logger::new(
-            LevelFilter::Info,
-            format,
-            for_ever(file),
-        )));
+        let logger: &'static Logger =
+            Box::leak(Box::new(Logger::new(settings(format), for_ever(file))));
         RECORDER.with(|recorder| recorder.set(Some(logger)));
         logger.set_now(NOW_US);
         if format == Format::Text {

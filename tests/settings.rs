@@ -8,11 +8,11 @@ use std::process::{Command as Process, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use log::LevelFilter;
-use logagg::app::{self, LogDuplicates};
+use logagg::app;
 use logagg::cli::{self, Command};
 use logagg::config::Config;
 use logagg::limits;
-use logagg::logging::Format;
+use logagg::logging::{Format, LogDuplicates, LogSettings};
 use logagg::net::{self, Listen, Settings};
 use logagg::store::{Durability, Limit, OpenOptions, Retention};
 
@@ -86,8 +86,12 @@ fn tcp(host: &str, port: u16) -> Listen {
 #[test]
 fn defaults_are_the_documented_ones() {
     let expected = Config {
-        log_level: LevelFilter::Info,
-        log_format: Format::Text,
+        log: LogSettings {
+            level: LevelFilter::Info,
+            format: Format::Text,
+            access_log: false,
+            duplicates: LogDuplicates::Each,
+        },
         settings: Settings {
             listen: vec![(tcp("0.0.0.0", 8080), "--host")],
             store: OpenOptions {
@@ -102,14 +106,12 @@ fn defaults_are_the_documented_ones() {
             app: app::Options {
                 ring_capacity: 10_000,
                 max_body_bytes: 16 << 20,
-                log_duplicates: LogDuplicates::Each,
                 read_units: limits::READ_UNITS_PER_SLICE,
             },
             reactor: net::Options {
                 max_connections: 10_000,
                 max_body_bytes: 16 << 20,
                 max_buffered_bytes: 128 << 20,
-                access_log: false,
             },
             tokens_file: None,
         },
@@ -133,8 +135,8 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_default() {
     let set = config(&variables, &["--port", "9002", "--log-format", "json"]);
     assert_eq!(set.settings.listen, [(tcp("0.0.0.0", 9002), "--host")]);
     assert_eq!(set.settings.store.durability, Durability::Normal);
-    assert_eq!(set.log_level, LevelFilter::Debug);
-    assert_eq!(set.log_format, Format::Json);
+    assert_eq!(set.log.level, LevelFilter::Debug);
+    assert_eq!(set.log.format, Format::Json);
     // The variable is not even looked at where the flag is there.
     assert_eq!(
         addresses(config(&[("PORT", "x")], &["--port=9003"])),
@@ -144,12 +146,7 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_default() {
 
 #[test]
 fn the_access_log_is_a_switch() {
-    let logs = |value, flags: &[&str]| {
-        config(&[("ACCESS_LOG", value)], flags)
-            .settings
-            .reactor
-            .access_log
-    };
+    let logs = |value, flags: &[&str]| config(&[("ACCESS_LOG", value)], flags).log.access_log;
     assert!(logs("true", &[]) && logs("1", &[]) && logs("TRUE", &[]));
     assert!(!logs("false", &[]) && !logs("0", &[]) && !logs("", &[]));
     assert!(logs("false", &["--access-log"]));

@@ -8,7 +8,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use logagg::app::{Answer, App, Committed, LogDuplicates, Options};
+use logagg::api::route::Route;
+use logagg::app::{Answer, App, Committed, Options};
 use logagg::clock::Now;
 use logagg::http::{Conn, Step};
 use logagg::limits;
@@ -146,7 +147,6 @@ impl Driven {
         let options = Options {
             ring_capacity: RING_CAPACITY,
             max_body_bytes: MAX_BODY_BYTES,
-            log_duplicates: LogDuplicates::Off,
             read_units: limits::READ_UNITS_PER_SLICE,
         };
         let nobody = ([127, 0, 0, 1], 0).into();
@@ -204,13 +204,19 @@ fn handle(app: &mut App, ticket: usize, conn: &mut Conn, now: Now) {
     loop {
         match conn.next(now) {
             Step::Idle => return,
-            Step::Head => match app.screen(&conn.request()) {
-                None => conn.admit(now),
-                Some(response) => conn.respond(&response, now),
-            },
+            Step::Head => {
+                let request = conn.request();
+                let route = Route::of(request.path());
+                match app.screen(&request, route.as_ref()) {
+                    None => conn.admit(now),
+                    Some(response) => conn.respond(&response, now),
+                }
+            }
             Step::Request => {
                 let body = conn.take_body();
-                match app.handle(ticket as u64, &conn.request(), body, now) {
+                let request = conn.request();
+                let route = Route::of(request.path());
+                match app.handle(ticket as u64, &request, route.as_ref(), body, now) {
                     Answer::Now(response) => conn.respond(&response, now),
                     Answer::AfterCommit | Answer::Stream(_) | Answer::Reading(_) => return,
                 }

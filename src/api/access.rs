@@ -8,12 +8,15 @@ use crate::tokens::{Tokens, Verdict};
 /// Refuses a request whose token is none of `tokens`, 401, or has not the scope that is needed, 403
 /// (RFC 6750 §3.1). Comes before everything else that is said of a request. Whoever has a token at all
 /// is told that a path does not exist or does not take a method.
-pub(crate) fn authorize(request: &Request, tokens: &Tokens) -> Result<(), Box<Response>> {
+pub(crate) fn authorize(
+    request: &Request,
+    route: Option<&Route>,
+    tokens: &Tokens,
+) -> Result<(), Box<Response>> {
     if request.method == Method::Options {
         return Ok(());
     }
-    let route = Route::of(request.path());
-    let needed = match route.as_ref().map(|route| (route, route.access())) {
+    let needed = match route.map(|route| (route, route.access())) {
         Some((_, Access::Open)) => return Ok(()),
         Some((route, Access::Needs(scope))) if route.takes(request.method) => Some(scope),
         Some(_) | None => None,

@@ -47,32 +47,26 @@ impl Endpoint {
         Endpoint::Other,
     ];
 
-    /// The endpoint of a path, which is still percent-encoded.
-    pub fn of(path: &str) -> Endpoint {
-        match path {
-            // What most requests ask for, without decoding.
-            "/publish" => Endpoint::Publish,
-            "/health" => Endpoint::Health,
-            "/events" => Endpoint::Events,
-            _ => match Route::of(path) {
-                Some(Route::Root) => Endpoint::Root,
-                Some(Route::Asset { .. }) => Endpoint::Asset,
-                Some(Route::Publish) => Endpoint::Publish,
-                Some(Route::Events) => Endpoint::Events,
-                Some(Route::Event { .. }) => Endpoint::Event,
-                Some(Route::Topics) => Endpoint::Topics,
-                Some(Route::Subscribe) => Endpoint::Subscribe,
-                Some(Route::Subscriptions) => Endpoint::Subscriptions,
-                Some(Route::Subscription { .. }) => Endpoint::Subscription,
-                Some(Route::Acknowledgement { .. }) => Endpoint::Acknowledgement,
-                Some(Route::Stats) => Endpoint::Stats,
-                Some(Route::Health) => Endpoint::Health,
-                Some(Route::Metrics) => Endpoint::Metrics,
-                Some(Route::Description) => Endpoint::Description,
-                Some(Route::Docs) => Endpoint::Docs,
-                Some(Route::Redoc) => Endpoint::Redoc,
-                None => Endpoint::Other,
-            },
+    /// The endpoint of a request's route.
+    pub(crate) fn of(route: Option<&Route>) -> Endpoint {
+        match route {
+            Some(Route::Root) => Endpoint::Root,
+            Some(Route::Asset { .. }) => Endpoint::Asset,
+            Some(Route::Publish) => Endpoint::Publish,
+            Some(Route::Events) => Endpoint::Events,
+            Some(Route::Event { .. }) => Endpoint::Event,
+            Some(Route::Topics) => Endpoint::Topics,
+            Some(Route::Subscribe) => Endpoint::Subscribe,
+            Some(Route::Subscriptions) => Endpoint::Subscriptions,
+            Some(Route::Subscription { .. }) => Endpoint::Subscription,
+            Some(Route::Acknowledgement { .. }) => Endpoint::Acknowledgement,
+            Some(Route::Stats) => Endpoint::Stats,
+            Some(Route::Health) => Endpoint::Health,
+            Some(Route::Metrics) => Endpoint::Metrics,
+            Some(Route::Description) => Endpoint::Description,
+            Some(Route::Docs) => Endpoint::Docs,
+            Some(Route::Redoc) => Endpoint::Redoc,
+            None => Endpoint::Other,
         }
     }
 
@@ -104,11 +98,15 @@ impl Endpoint {
 mod tests {
     use super::*;
 
+    fn of_path(path: &str) -> Endpoint {
+        Endpoint::of(Route::of(path).as_ref())
+    }
+
     #[test]
     fn each_stands_at_its_place_and_is_that_of_its_pattern() {
         for (at, endpoint) in Endpoint::ALL.into_iter().enumerate() {
             assert_eq!(endpoint as usize, at);
-            assert_eq!(Endpoint::of(endpoint.pattern()), endpoint);
+            assert_eq!(of_path(endpoint.pattern()), endpoint);
         }
     }
 
@@ -124,7 +122,7 @@ mod tests {
             ("*", "other"),
             ("", "other"),
         ] {
-            assert_eq!(Endpoint::of(path).pattern(), pattern, "{path}");
+            assert_eq!(of_path(path).pattern(), pattern, "{path}");
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) mod publish;
 pub mod publish_body;
 pub(crate) mod query;
 pub(crate) mod read;
-pub(crate) mod route;
+pub mod route;
 pub(crate) mod subscribe;
 pub(crate) mod subscriptions;
 pub(crate) mod topics;

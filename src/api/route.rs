@@ -37,7 +37,7 @@ pub(crate) enum Access {
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
+pub enum Route {
     Root,
     /// A file that a page loads.
     Asset {
@@ -72,7 +72,7 @@ pub(crate) enum Route {
 impl Route {
     /// The route of a path, which is still percent-encoded. Encoded letters are the letters
     /// (RFC 3986 §6.2.2.2); an encoded slash is part of a name and never ends a segment.
-    pub(crate) fn of(path: &str) -> Option<Route> {
+    pub fn of(path: &str) -> Option<Route> {
         let route = match path {
             // What most requests ask for, without decoding.
             "/publish" => Route::Publish,
@@ -235,14 +235,20 @@ impl Route {
     }
 }
 
-/// The route of a request, or the answer to one that its head alone refuses or answers.
-pub(crate) fn admit(request: &Request) -> Result<Route, Box<Response>> {
+/// The route of a request if its head is in order.
+///
+/// # Errors
+/// The answer to a request that its head alone refuses or answers.
+pub(crate) fn admit<'r>(
+    request: &Request,
+    route: Option<&'r Route>,
+) -> Result<&'r Route, Box<Response>> {
     if request.method == Method::Options && request.path() == "*" {
         return Err(Response::empty(204)
             .header("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
             .into());
     }
-    let Some(route) = Route::of(request.path()) else {
+    let Some(route) = route else {
         return Err(Response::error(
             404,
             "There is nothing at this path; GET / lists what there is.",

@@ -28,7 +28,7 @@ mod subscriptions;
 
 use std::time::Instant;
 
-pub use options::{LogDuplicates, Options};
+pub use options::Options;
 pub use reply::{Answer, Committed, Ticket};
 pub use stream::{Fed, Source, Stream};
 
@@ -89,20 +89,20 @@ impl App {
             reading: ReadBudget::new(options.read_units),
             schedule: IdleSchedule::new(now),
             counters: Counters::new(now),
-            duplicates: DuplicateLog::new(options.log_duplicates),
+            duplicates: DuplicateLog::default(),
             buffers: BufferPool::default(),
         }
     }
 
     /// Refuses a request by its head alone, before its body is asked for.
-    pub fn screen(&self, request: &Request) -> Option<Response> {
-        if let Err(refusal) = self.authorize(request) {
+    pub fn screen(&self, request: &Request, route: Option<&Route>) -> Option<Response> {
+        if let Err(refusal) = self.authorize(request, route) {
             return Some(*refusal);
         }
         if self.draining {
             return Some(shutting_down());
         }
-        route::admit(request).err().map(|response| *response)
+        route::admit(request, route).err().map(|response| *response)
     }
 
     /// From now on only these tokens let a request in. Also one whose body is still on its way: a token
@@ -111,27 +111,34 @@ impl App {
         self.tokens = Some(tokens);
     }
 
-    fn authorize(&self, request: &Request) -> Result<(), Box<Response>> {
+    fn authorize(&self, request: &Request, route: Option<&Route>) -> Result<(), Box<Response>> {
         let Some(tokens) = &self.tokens else {
             return Ok(());
         };
-        access::authorize(request, tokens).map_err(|mut refusal| {
+        access::authorize(request, route, tokens).map_err(|mut refusal| {
             refusal.close |= self.draining;
             refusal
         })
     }
 
     /// Whether a stream that this request asked for may go on with the tokens as they are now.
-    pub fn may_go_on(&self, request: &Request) -> bool {
-        self.authorize(request).is_ok()
+    pub fn may_go_on(&self, request: &Request, route: Option<&Route>) -> bool {
+        self.authorize(request, route).is_ok()
     }
 
-    /// Answers a request, or takes it in for the next commit.
-    pub fn handle(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
-        if let Err(refusal) = self.authorize(request) {
+    /// Answers a request, or takes it in for the next commit. `route` is [`Route::of`] its path.
+    pub fn handle(
+        &mut self,
+        ticket: Ticket,
+        request: &Request,
+        route: Option<&Route>,
+        body: Vec<u8>,
+        now: Now,
+    ) -> Answer {
+        if let Err(refusal) = self.authorize(request, route) {
             return Answer::Now(*refusal);
         }
-        let route = route::admit(request);
+        let route = route::admit(request, route);
         // A body was asked for before the server began to stop, so its request is still taken.
         if self.draining && !request.has_body() {
             let mut response = match route {
@@ -156,7 +163,7 @@ impl App {
             Route::Publish => return self.publish(ticket, request, body, now),
             Route::Root if dashboard::is_wanted(request) => Ok(dashboard::page(request)),
             Route::Root => Ok(watch::root().header("Vary", "Accept")),
-            Route::Asset { name } => Ok(pages::asset(request, &name)),
+            Route::Asset { name } => Ok(pages::asset(request, name)),
             Route::Description => Ok(pages::description(request)),
             Route::Docs => Ok(pages::docs(request)),
             Route::Redoc => Ok(pages::redoc(request)),
@@ -164,12 +171,12 @@ impl App {
                 Ok(answer) => return answer,
                 Err(error) => Err(error),
             },
-            Route::Event { topic, event_id } => read::event(&self.store, &topic, &event_id),
+            Route::Event { topic, event_id } => read::event(&self.store, topic, event_id),
             Route::Topics => return self.topics(),
             Route::Stats => Ok(self.stats(now)),
             Route::Subscriptions => Ok(self.subscriptions()),
             Route::Subscription { name } | Route::Acknowledgement { name } => {
-                return self.subscription(ticket, request, body, name)
+                return self.subscription(ticket, request, body, name.clone())
             }
             Route::Subscribe => match self.subscribe(request) {
                 Ok(answer) => return answer,
@@ -182,8 +189,8 @@ impl App {
     }
 
     /// What the size of the answer depends on.
-    pub fn answer_size(&self, request: &Request) -> AnswerSize {
-        let route = Route::of(request.path()).filter(|_| !self.draining);
+    pub fn answer_size(&self, request: &Request, route: Option<&Route>) -> AnswerSize {
+        let route = route.filter(|_| !self.draining);
         route.map_or(AnswerSize::Fixed, |route| {
             route.answer_size(request.query())
         })
@@ -191,8 +198,13 @@ impl App {
 
     /// Whether the answer is so long that it is not even made while memory is short. `received` is how many
     /// bytes the request has brought.
-    pub fn answers_at_length(&self, request: &Request, received: usize) -> bool {
-        match self.answer_size(request) {
+    pub fn answers_at_length(
+        &self,
+        request: &Request,
+        route: Option<&Route>,
+        received: usize,
+    ) -> bool {
+        match self.answer_size(request, route) {
             AnswerSize::Fixed | AnswerSize::AsStored => false,
             AnswerSize::AsRequest => {
                 let is_coded = request.header("content-encoding").is_some();

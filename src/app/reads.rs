@@ -8,7 +8,7 @@ use super::reply::{unreadable, Answer};
 use super::App;
 use crate::api::page::PageRequest;
 use crate::api::route::{Effort, Route};
-use crate::http::{Request, Response};
+use crate::http::Response;
 use crate::limits;
 use crate::store::StoreError;
 
@@ -26,9 +26,9 @@ impl App {
     }
 
     /// How much work a request is that has to wait until there is time for it; none where it need not wait.
-    pub fn has_to_wait(&self, request: &Request) -> Option<Effort> {
-        let route = || Route::of(request.path()).filter(|_| !self.draining);
-        self.reading.is_spent().then(route).flatten()?.effort()
+    pub fn has_to_wait(&self, route: Option<&Route>) -> Option<Effort> {
+        let may_wait = self.reading.is_spent() && !self.draining;
+        route.filter(|_| may_wait)?.effort()
     }
 
     /// Answers `GET /events`, or begins to.

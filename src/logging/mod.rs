@@ -5,9 +5,9 @@
 //! program, whatever became of standard error: a reader that stops reading, a closed pipe and a full
 //! disk cost log lines, which are counted ([`Logger::dropped`]) and reported in a later line.
 //!
-//! `simple_logger` holds the level filter and decides what is logged. Its output is not used: it writes
-//! each line with a blocking call, knows neither JSON nor key-values, and panics when standard error is
-//! a closed pipe or a full disk.
+//! `simple_logger` filters the records: by their level, and by their target where a setting is about one kind of
+//! lines only. Its output is not used: it writes each line with a blocking call, knows neither JSON nor
+//! key-values, and panics when standard error is a closed pipe or a full disk.
 //!
 //! A record's message says everything in words, its key-values repeat the same as fields. The text
 //! format prints the message alone, the JSON format both, so nothing stands twice in a line of text.
@@ -15,28 +15,23 @@
 mod buffer;
 mod line;
 mod output;
+mod settings;
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{Level, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 
 use self::buffer::LineBuffer;
 use self::output::Output;
 use crate::clock::Stamp;
 
-/// How a record becomes a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `2026-01-02T03:04:05.678901Z  WARN message`. Control and invisible characters in
-    /// the message are escaped as in JSON (`\n`, `\u0085`); a backslash stands for itself.
-    Text,
-    /// One JSON object a line: `time`, `level`, `message`, and each key-value as a member of its own.
-    Json,
-}
+pub use settings::{
+    Format, LogDuplicates, LogSettings, CONFLICTS, DUPLICATES, DUPLICATE_COUNTS, REQUESTS,
+};
 
 /// The value of [`Logger::now_us`] while nobody has set the time.
 const NOT_SET: i64 = i64::MIN;
@@ -62,15 +57,15 @@ struct State {
 
 impl Logger {
     /// A logger that writes to `out`: standard error, or in tests whatever stands for it.
-    pub fn new(level: LevelFilter, format: Format, out: BorrowedFd<'static>) -> Logger {
+    pub fn new(settings: LogSettings, out: BorrowedFd<'static>) -> Logger {
         let state = State {
             stamp: Stamp::default(),
             buffer: LineBuffer::default(),
             output: Output::new(out),
         };
         Logger {
-            filter: SimpleLogger::new().with_level(level),
-            format,
+            filter: settings.filter(),
+            format: settings.format,
             now_us: AtomicI64::new(NOT_SET),
             state: Mutex::new(state),
         }
@@ -181,14 +176,12 @@ impl Log for Logger {
 ///
 /// # Panics
 /// If the process already has a logger: a program installs one, at its start.
-pub fn install(level: LevelFilter, format: Format) -> &'static Logger {
-    let logger: &'static Logger = Box::leak(Box::new(Logger::new(
-        level,
-        format,
-        rustix::stdio::stderr(),
-    )));
+pub fn install(settings: LogSettings) -> &'static Logger {
+    let logger = Logger::new(settings, rustix::stdio::stderr());
+    let logger: &'static Logger = Box::leak(Box::new(logger));
     log::set_logger(logger).expect("a program installs its logger once");
-    log::set_max_level(level);
+    // What no target takes costs a comparison in the macros of `log`, and no call.
+    log::set_max_level(logger.filter.max_level());
     logger
 }
 
@@ -196,6 +189,7 @@ pub fn install(level: LevelFilter, format: Format) -> &'static Logger {
 /// interface.
 pub fn duplicate(topic: &str, event_id: &str, source: &str) {
     log::warn!(
+        target: DUPLICATES,
         topic = topic, event_id = event_id, source = source;
         "Duplicate event detected and dropped: topic={topic}, event_id={event_id}, source={source}"
     );

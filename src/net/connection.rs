@@ -7,6 +7,8 @@ use super::platform::Socket;
 use super::read_queue::PendingRead;
 use super::request_log::{InFlightRequest, Peer, RequestLog};
 use super::stream_queue::ActiveStream;
+use crate::api::endpoint::Endpoint;
+use crate::api::route::Route;
 use crate::app::Ticket;
 use crate::clock::Now;
 use crate::http::{Conn, Response};
@@ -33,6 +35,8 @@ pub(super) struct Connection<S> {
     pub peer: Peer,
     /// What is to be told of the request in hand once it is answered.
     pub in_flight: Option<InFlightRequest>,
+    /// What its request asks for; stays until the next one begins.
+    pub route: Option<Route>,
     /// The socket may have bytes: no read has found it empty since the last readiness.
     pub readable: bool,
     /// The peer has ended its side; the end is to be read even behind a short read.
@@ -80,6 +84,7 @@ impl<S: Socket> Connection<S> {
             generation,
             peer,
             in_flight: None,
+            route: None,
             readable: true,
             read_closed: false,
             writable: true,
@@ -158,7 +163,9 @@ impl<S: Socket> Connection<S> {
     /// Its request has a head now. Only the first call for a request counts.
     pub(super) fn begin_request(&mut self, log: &RequestLog) {
         if self.in_flight.is_none() {
-            self.in_flight = Some(log.begin(&self.conn.request()));
+            let request = self.conn.request();
+            self.route = Route::of(request.path());
+            self.in_flight = Some(log.begin(&request, Endpoint::of(self.route.as_ref())));
         }
     }
 

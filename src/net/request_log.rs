@@ -14,6 +14,7 @@ use super::platform::Socket;
 use crate::api::endpoint::Endpoint;
 use crate::http::{Method, Request};
 use crate::limits;
+use crate::logging::REQUESTS;
 use crate::metrics::{Metrics, Took};
 
 /// A request whose head is complete, until its answer.
@@ -70,9 +71,9 @@ pub(super) struct RequestLog {
 }
 
 impl RequestLog {
-    pub(super) fn new(logs_access: bool, started: Instant) -> RequestLog {
+    pub(super) fn new(started: Instant) -> RequestLog {
         RequestLog {
-            logs_access: logs_access && log::log_enabled!(log::Level::Info),
+            logs_access: log::log_enabled!(target: REQUESTS, log::Level::Info),
             started,
             turn: 0,
             answered: Vec::new(),
@@ -95,7 +96,7 @@ impl RequestLog {
     }
 
     /// What has to be kept of a request until it is answered.
-    pub(super) fn begin(&self, request: &Request) -> InFlightRequest {
+    pub(super) fn begin(&self, request: &Request, endpoint: Endpoint) -> InFlightRequest {
         let line = self.logs_access.then(|| {
             Box::new(RequestLine {
                 method: request.method_name().to_owned(),
@@ -104,7 +105,7 @@ impl RequestLog {
         });
         InFlightRequest {
             began: self.turn,
-            endpoint: Endpoint::of(request.path()),
+            endpoint,
             is_head: request.method == Method::Head,
             line,
         }
@@ -169,7 +170,7 @@ impl Access {
         let method = self.line.as_ref().map(|line| line.method.as_str());
         let target = self.line.as_ref().map(|line| line.target.as_str());
         log::info!(
-            target: "http::access",
+            target: REQUESTS,
             peer:%, method, target, status, bytes, duration_us;
             "{peer} {} {} {status} {} {}.{:06}",
             Known(method),

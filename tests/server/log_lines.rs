@@ -1,8 +1,10 @@
 //! What the server logs, and that a log which nobody reads does not stop it.
 
+use std::net::TcpListener;
+
 use serde_json::{json, Value};
 
-use crate::harness::{event, Server, Setup};
+use crate::harness::{event, Address, Server, Setup};
 
 const DUPLICATE: &str = "Duplicate event detected and dropped: ";
 
@@ -82,6 +84,43 @@ fn duplicates_can_be_left_out() {
     assert_eq!(server.json("/stats")["duplicate_dropped"], 2);
     let text = server.stop().text();
     assert!(!text.contains("WARN"), "{text}");
+}
+
+/// Which lines about requests and duplicates there are, for each combination of the settings that say so.
+#[test]
+fn the_level_and_the_switches_decide_together_which_lines_there_are() {
+    for level in ["error", "warn", "info"] {
+        for mode in ["each", "summary", "off"] {
+            for access in ["true", "false"] {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = Address::Tcp(listener.local_addr().unwrap());
+                let setup = Setup::new().flags(["--log-level", level, "--log-duplicates", mode]);
+                let setup = setup.variable("ACCESS_LOG", access);
+                let server = setup.inherit([listener.into()]).start_at(address);
+                let mut conflict = event("t", "e");
+                conflict["payload"] = json!({"another": true});
+                let events = json!([event("t", "e"), event("t", "e"), conflict]);
+                server.publish(&events).expect(200);
+                let log = server.stop();
+                let count = |part| log.lines_with(part).len();
+                let found = [
+                    count(DUPLICATE),
+                    count("Event conflict: "),
+                    count("Duplicate events dropped: 2"),
+                    count(" POST /publish 200 "),
+                ];
+                let warns = level != "error";
+                let is = |wanted, lines| if wanted { lines } else { 0 };
+                let wanted = [
+                    is(warns && mode == "each", 2),
+                    is(warns && mode != "off", 1),
+                    is(warns && mode == "summary", 1),
+                    is(level == "info" && access == "true", 1),
+                ];
+                assert_eq!(found, wanted, "{level} {mode} {access}: {}", log.text());
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use logagg::app::{self, LogDuplicates};
+use logagg::app;
 use logagg::limits;
 use logagg::net;
 use logagg::store::{Dedup, Durability, OpenOptions, Retention};
@@ -35,13 +35,11 @@ impl Setup {
             app: app::Options {
                 ring_capacity: pick(&[1, 4, 30, 10_000, 10_000]) as usize,
                 max_body_bytes,
-                log_duplicates: LogDuplicates::Summary,
                 read_units: pick(&[1, 30, 300, limits::READ_UNITS_PER_SLICE]),
             },
             net: net::Options {
                 max_connections: pick(&[1, 3, 1_000, 1_000]) as usize,
                 max_body_bytes,
-                access_log: false,
                 max_buffered_bytes: pick(&[8_192, 65_536, 1 << 27, 1 << 27]) as usize,
             },
             store: OpenOptions {

@@ -7,7 +7,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use logagg::app::{Answer, App, Fed, LogDuplicates, Options};
+use logagg::api::route::Route;
+use logagg::app::{Answer, App, Fed, Options};
 use logagg::clock::Now;
 use logagg::http::{Conn, Step};
 use logagg::limits::{READ_UNITS_PER_SLICE, SPARE_QUIET_US, STREAM_LONG_SLICE_BYTES};
@@ -104,7 +105,9 @@ impl Desk {
         };
         assert_eq!(step, Step::Request, "{request}");
         let body = self.conn.take_body();
-        self.app.handle(0, &self.conn.request(), body, self.now)
+        let request = self.conn.request();
+        let route = Route::of(request.path());
+        self.app.handle(0, &request, route.as_ref(), body, self.now)
     }
 
     fn get(&mut self, target: &str) -> Answer {
@@ -200,7 +203,6 @@ fn with_a_million_topics_each_turn_is_short() {
     let options = Options {
         ring_capacity: 10_000,
         max_body_bytes: 1 << 20,
-        log_duplicates: LogDuplicates::Off,
         read_units: READ_UNITS_PER_SLICE,
     };
     let mut desk = Desk {

@@ -10,7 +10,7 @@ use crate::{logging, net};
 /// Runs the server until it is told to stop.
 pub(crate) fn run(config: Config, inherited: Inherited) -> Result<(), Failure> {
     block_terminal_output_signal();
-    let logger = logging::install(config.log_level, config.log_format);
+    let logger = logging::install(config.log);
     net::serve(config.settings, inherited, logger).map_err(|error| match error {
         ServeError::Setting { flag, .. } => {
             Failure::Setting(format!("{error}{}", origin_of::<ServeArgs>(flag)))

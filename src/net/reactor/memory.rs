@@ -44,7 +44,8 @@ impl<P: Platform> Reactor<P> {
             return false;
         }
         let received = client.usage.received;
-        let is_long = self.app.answers_at_length(&client.conn.request(), received);
+        let (request, route) = (client.conn.request(), client.route.as_ref());
+        let is_long = self.app.answers_at_length(&request, route, received);
         if is_long {
             self.wait_to_answer(key, AnswerKind::Long);
         }
@@ -75,8 +76,8 @@ impl<P: Platform> Reactor<P> {
         let request = client.conn.request();
         let is_reading = matches!(request.method, Method::Get | Method::Head);
         let place = if self.memory.is_short() && is_reading {
-            let is_fixed = self.app.answer_size(&request) == AnswerSize::Fixed;
-            let kind = AnswerKind::of(bytes, is_fixed);
+            let size = self.app.answer_size(&request, client.route.as_ref());
+            let kind = AnswerKind::of(bytes, size == AnswerSize::Fixed);
             let Some(part) = self.memory.room_for_answer(bytes, kind, client.place) else {
                 self.wait_to_answer(key, kind);
                 return false;

@@ -60,8 +60,6 @@ pub struct Options {
     pub max_connections: usize,
     pub max_body_bytes: usize,
     pub max_buffered_bytes: usize,
-    /// A line in the log for each request that is answered.
-    pub access_log: bool,
 }
 
 /// The event loop.
@@ -128,7 +126,7 @@ impl<P: Platform> Reactor<P> {
             unchecked: Vec::new(),
             spare_output: Vec::new(),
             turn_began: started,
-            request_log: RequestLog::new(options.access_log, started),
+            request_log: RequestLog::new(started),
         }
     }
 

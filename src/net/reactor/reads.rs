@@ -14,7 +14,7 @@ impl<P: Platform> Reactor<P> {
     /// Puts off the request in hand where it reads and this turn has read enough. Says whether it did.
     pub(super) fn has_to_wait_to_read(&mut self, key: usize) -> bool {
         let client = &mut self.clients[key];
-        match self.app.has_to_wait(&client.conn.request()) {
+        match self.app.has_to_wait(client.route.as_ref()) {
             Some(effort) => {
                 self.wait_to_read(key, effort);
                 true
@@ -25,7 +25,6 @@ impl<P: Platform> Reactor<P> {
 
     fn wait_to_read(&mut self, key: usize, effort: Effort) {
         let client = &mut self.clients[key];
-        client.begin_request(&self.request_log);
         client.conn.put_off();
         client.read = Some(PendingRead {
             page: None,

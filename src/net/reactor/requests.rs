@@ -31,11 +31,15 @@ impl<P: Platform> Reactor<P> {
         if waits || client.conn.unsent() > output_max {
             return false;
         }
-        match client.conn.next(now) {
+        let step = client.conn.next(now);
+        if matches!(step, Step::Head | Step::Request) {
+            client.begin_request(&self.request_log);
+        }
+        match step {
             Step::Idle => return false,
             Step::Head => {
-                client.begin_request(&self.request_log);
-                match self.app.screen(&client.conn.request()) {
+                let (request, route) = (client.conn.request(), client.route.as_ref());
+                match self.app.screen(&request, route) {
                     None => client.conn.admit(now),
                     Some(response) => client.respond(&response, &mut self.request_log, now),
                 }
@@ -44,10 +48,10 @@ impl<P: Platform> Reactor<P> {
             Step::Request if self.has_to_wait_to_read(key) => return false,
             Step::Request => {
                 let client = &mut self.clients[key];
-                client.begin_request(&self.request_log);
                 let (ticket, body) = (client.ticket(key), client.conn.take_body());
                 let held = body.capacity();
-                let answer = self.app.handle(ticket, &client.conn.request(), body, now);
+                let (request, route) = (client.conn.request(), client.route.as_ref());
+                let answer = self.app.handle(ticket, &request, route, body, now);
                 if !self.may_be_answered(key, &answer) {
                     return false;
                 }

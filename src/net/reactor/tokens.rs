@@ -32,7 +32,10 @@ impl<P: Platform> Reactor<P> {
             let Some(client) = client.filter(is_under_way) else {
                 continue;
             };
-            if self.app.may_go_on(&client.conn.request()) {
+            if self
+                .app
+                .may_go_on(&client.conn.request(), client.route.as_ref())
+            {
                 continue;
             }
             if client.stream.is_some() {
