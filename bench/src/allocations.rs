@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use logagg::api::route::Route;
-use logagg::app::{Answer, App, Committed, Options};
+use logagg::app::{App, Completion, Options, Reply};
 use logagg::clock::Now;
 use logagg::http::{Conn, Step};
 use logagg::limits;
@@ -126,7 +126,7 @@ impl Drive {
 struct Driven {
     app: App,
     connections: Vec<Conn>,
-    committed: Vec<Committed>,
+    committed: Vec<Completion>,
     traffic: Traffic,
     request: Vec<u8>,
     started: Instant,
@@ -179,7 +179,7 @@ impl Driven {
             }
         }
         app.drain(now);
-        app.take_committed(&mut self.committed);
+        app.take_completions(&mut self.committed);
         let answered = self.committed.len();
         for done in self.committed.drain(..) {
             if done.response.status != 200 {
@@ -207,7 +207,7 @@ fn handle(app: &mut App, ticket: usize, conn: &mut Conn, now: Now) {
             Step::Head => {
                 let request = conn.request();
                 let route = Route::of(request.path());
-                match app.screen(&request, route.as_ref()) {
+                match app.precheck(&request, route.as_ref()) {
                     None => conn.admit(now),
                     Some(response) => conn.respond(&response, now),
                 }
@@ -217,8 +217,8 @@ fn handle(app: &mut App, ticket: usize, conn: &mut Conn, now: Now) {
                 let request = conn.request();
                 let route = Route::of(request.path());
                 match app.handle(ticket as u64, &request, route.as_ref(), body, now) {
-                    Answer::Now(response) => conn.respond(&response, now),
-                    Answer::AfterCommit | Answer::Stream(_) | Answer::Reading(_) => return,
+                    Reply::Now(response) => conn.respond(&response, now),
+                    Reply::AfterCommit | Reply::Stream(_) | Reply::Reading(_) => return,
                 }
             }
             Step::Refused(_) => return,

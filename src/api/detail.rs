@@ -10,20 +10,20 @@ use crate::limits::ERRORS_MAX;
 /// One step on the way to a fault: the name of a member or the index of an element.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Step {
+pub enum LocPart {
     Name(Cow<'static, str>),
     Index(u32),
 }
 
-impl From<&'static str> for Step {
-    fn from(name: &'static str) -> Step {
-        Step::Name(Cow::Borrowed(name))
+impl From<&'static str> for LocPart {
+    fn from(name: &'static str) -> LocPart {
+        LocPart::Name(Cow::Borrowed(name))
     }
 }
 
-impl From<u32> for Step {
-    fn from(index: u32) -> Step {
-        Step::Index(index)
+impl From<u32> for LocPart {
+    fn from(index: u32) -> LocPart {
+        LocPart::Index(index)
     }
 }
 
@@ -31,7 +31,7 @@ impl From<u32> for Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Detail {
     /// Where it is, from `"body"` or `"query"` inwards. Indices count from 0.
-    pub loc: Vec<Step>,
+    pub loc: Vec<LocPart>,
     /// What is wrong, for a person.
     pub msg: Cow<'static, str>,
     /// `"missing"` for a member that is required and absent, `"unknown_member"` for one of the query that
@@ -42,7 +42,7 @@ pub struct Detail {
 
 impl Detail {
     /// A value that breaks a rule.
-    pub fn value_error(loc: Vec<Step>, msg: impl Into<Cow<'static, str>>) -> Detail {
+    pub fn value_error(loc: Vec<LocPart>, msg: impl Into<Cow<'static, str>>) -> Detail {
         Detail {
             loc,
             msg: msg.into(),
@@ -51,7 +51,7 @@ impl Detail {
     }
 
     /// A required member that is absent.
-    pub fn missing(loc: Vec<Step>) -> Detail {
+    pub fn missing(loc: Vec<LocPart>) -> Detail {
         Detail {
             loc,
             msg: Cow::Borrowed("field required"),
@@ -62,7 +62,7 @@ impl Detail {
     /// A member of the query that the route does not know.
     pub fn unknown_member(name: String, msg: String) -> Detail {
         Detail {
-            loc: vec![Step::from("query"), Step::Name(name.into())],
+            loc: vec![LocPart::from("query"), LocPart::Name(name.into())],
             msg: msg.into(),
             kind: "unknown_member",
         }
@@ -76,18 +76,18 @@ pub struct Details(Vec<Detail>);
 impl Details {
     /// A fault of the query parameter `name`.
     pub fn query(name: impl Into<Cow<'static, str>>, msg: impl Into<Cow<'static, str>>) -> Details {
-        let loc = vec![Step::from("query"), Step::Name(name.into())];
+        let loc = vec![LocPart::from("query"), LocPart::Name(name.into())];
         Details(vec![Detail::value_error(loc, msg)])
     }
 
     /// A fault of the query as a whole.
     pub fn whole_query(msg: impl Into<Cow<'static, str>>) -> Details {
-        Details(vec![Detail::value_error(vec![Step::from("query")], msg)])
+        Details(vec![Detail::value_error(vec![LocPart::from("query")], msg)])
     }
 
     /// A fault of the body as a whole.
     pub fn body(msg: impl Into<Cow<'static, str>>) -> Details {
-        Details(vec![Detail::value_error(vec![Step::from("body")], msg)])
+        Details(vec![Detail::value_error(vec![LocPart::from("body")], msg)])
     }
 
     /// Adds a fault; what comes behind the first [`ERRORS_MAX`] is dropped.
@@ -136,7 +136,14 @@ mod tests {
     fn has_the_shape_that_the_contract_shows() {
         let mut details = Details::default();
         assert_eq!(body_of(&details), r#"{"detail":[]}"#);
-        let at = |member| vec!["body".into(), "events".into(), 3.into(), Step::from(member)];
+        let at = |member| {
+            vec![
+                "body".into(),
+                "events".into(),
+                3.into(),
+                LocPart::from(member),
+            ]
+        };
         details.push(Detail::value_error(
             at("timestamp"),
             "timestamp must be in ISO 8601 format",
@@ -171,6 +178,6 @@ mod tests {
             details.push(Detail::missing(vec![index.into()]));
         }
         assert_eq!(details.as_slice().len(), ERRORS_MAX);
-        assert_eq!(details.as_slice()[99].loc, [Step::Index(99)]);
+        assert_eq!(details.as_slice()[99].loc, [LocPart::Index(99)]);
     }
 }

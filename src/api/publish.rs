@@ -3,7 +3,7 @@
 use super::content;
 use super::detail::{unprocessable, Details};
 use super::json::write_to;
-use super::publish_body::{self, Refusal};
+use super::publish_body::{self, BodyError};
 use super::query::flag;
 use crate::event::{EventSpans, Publication};
 use crate::http::encoding::{Coding, DecodeError};
@@ -12,7 +12,7 @@ use crate::store::Outcome;
 
 /// What the answer needs to know of the request once its events are committed.
 #[derive(Debug, Default)]
-pub(crate) struct Asked {
+pub(crate) struct PublishParams {
     results: bool,
     partial: bool,
     /// Indices of the rejected events, ascending.
@@ -21,13 +21,13 @@ pub(crate) struct Asked {
 }
 
 /// A request that was refused.
-pub(crate) struct Refused {
+pub(crate) struct Rejection {
     pub response: Response,
     /// For the statistic `rejected`.
     pub rejected: u64,
 }
 
-impl From<Response> for Refused {
+impl From<Response> for Rejection {
     fn from(response: Response) -> Self {
         Self {
             response,
@@ -37,18 +37,18 @@ impl From<Response> for Refused {
 }
 
 /// What a request asks for besides that its events are stored.
-pub(crate) fn read_query(request: &Request) -> Result<Asked, Refused> {
+pub(crate) fn read_query(request: &Request) -> Result<PublishParams, Rejection> {
     let query = |name| flag(request.query(), name).map_err(|details| unprocessable(&details));
-    Ok(Asked {
+    Ok(PublishParams {
         results: query("results")?,
         partial: query("partial")?,
-        ..Asked::default()
+        ..PublishParams::default()
     })
 }
 
 /// The answer to a body whose `coding` cannot be taken off.
-pub(crate) fn undecodable(coding: Coding, error: DecodeError, max_body_bytes: usize) -> Refused {
-    Refused {
+pub(crate) fn undecodable(coding: Coding, error: DecodeError, max_body_bytes: usize) -> Rejection {
+    Rejection {
         response: content::undecodable(coding, error, max_body_bytes),
         rejected: u64::from(error == DecodeError::Broken),
     }
@@ -56,29 +56,29 @@ pub(crate) fn undecodable(coding: Coding, error: DecodeError, max_body_bytes: us
 
 /// Turns a decoded body into its events and what the answer needs to know.
 pub(crate) fn read(
-    asked: Asked,
+    params: PublishParams,
     body: Vec<u8>,
     events: Vec<EventSpans>,
     max_events: usize,
-) -> Result<(Publication, Asked), Refused> {
-    match publish_body::parse(body, events, asked.partial, max_events) {
+) -> Result<(Publication, PublishParams), Rejection> {
+    match publish_body::parse(body, events, params.partial, max_events) {
         Ok(parsed) => {
-            let asked = Asked {
+            let params = PublishParams {
                 rejected: parsed.rejected,
                 errors: parsed.errors,
-                ..asked
+                ..params
             };
-            Ok((parsed.publication, asked))
+            Ok((parsed.publication, params))
         }
         Err(refused) => {
-            let response = match refused.refusal {
-                Refusal::Invalid(details) => unprocessable(&details),
-                Refusal::TooMany => Response::error(
+            let response = match refused.error {
+                BodyError::Invalid(details) => unprocessable(&details),
+                BodyError::TooMany => Response::error(
                     413,
                     &format!("The request holds more than {max_events} events; send them in several requests."),
                 ),
             };
-            Err(Refused {
+            Err(Rejection {
                 response,
                 rejected: refused.rejected,
             })
@@ -86,7 +86,7 @@ pub(crate) fn read(
     }
 }
 
-impl Asked {
+impl PublishParams {
     /// Events of the request that were left out.
     pub(crate) fn rejected(&self) -> u64 {
         self.rejected.len() as u64

@@ -36,7 +36,7 @@ pub(crate) enum Start {
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct SubscribeParams {
     /// Names or, with a trailing `*`, prefixes; none means all topics.
     pub topics: Vec<String>,
     pub start: Start,
@@ -47,7 +47,7 @@ pub(crate) struct Asked {
     pub format: Format,
 }
 
-impl Asked {
+impl SubscribeParams {
     /// Reads the query and the fields `Accept` and `Last-Event-ID`.
     pub(crate) fn read(request: &Request) -> Result<Self, Details> {
         let text = request.query();

@@ -9,7 +9,7 @@ use super::json::{write_string, write_to};
 use crate::clock::rfc3339;
 use crate::http::{Request, Response};
 use crate::limits::SUBSCRIPTIONS_MAX;
-use crate::store::{Change, Changed, Position, Store};
+use crate::store::{Position, Store, SubscriptionOp, SubscriptionResult};
 
 /// The members that bodies here may have; others are ignored.
 #[derive(Deserialize)]
@@ -103,24 +103,28 @@ pub(crate) fn one(store: &Store, name: &str) -> Response {
 }
 
 /// The answer to a change once it is committed.
-pub(crate) fn changed(store: &Store, change: &Change, changed: Changed) -> Response {
+pub(crate) fn changed(
+    store: &Store,
+    change: &SubscriptionOp,
+    changed: SubscriptionResult,
+) -> Response {
     let (name, member, seq) = match change {
-        Change::Put { name, after } => (name, "after", *after),
-        Change::Acknowledge { name, seq } => (name, "seq", *seq),
-        Change::Remove { name } => (name, "", 0),
+        SubscriptionOp::Put { name, after } => (name, "after", *after),
+        SubscriptionOp::Acknowledge { name, seq } => (name, "seq", *seq),
+        SubscriptionOp::Remove { name } => (name, "", 0),
     };
     match changed {
-        Changed::Stands(position) => standing(store, name, position),
-        Changed::Removed => Response::empty(204),
-        Changed::Unknown => unknown(),
-        Changed::BeyondHead(head) => {
+        SubscriptionResult::Stands(position) => standing(store, name, position),
+        SubscriptionResult::Removed => Response::empty(204),
+        SubscriptionResult::Unknown => unknown(),
+        SubscriptionResult::BeyondHead(head) => {
             let mut details = Details::default();
             let why = format!("{member} is {seq}, but the greatest seq of an event is {head}");
             let loc = vec!["body".into(), member.into()];
             details.push(Detail::value_error(loc, why));
             unprocessable(&details)
         }
-        Changed::TooMany => unprocessable(&Details::body(format!(
+        SubscriptionResult::TooMany => unprocessable(&Details::body(format!(
             "there are {SUBSCRIPTIONS_MAX} subscriptions already; delete one that is not used"
         ))),
     }

@@ -4,19 +4,19 @@
 use super::reply::Ticket;
 use crate::api::publish;
 use crate::ring::{Full, Ring, Slot};
-use crate::store::{Change, Changed, Outcome, Store, StoreError};
+use crate::store::{Outcome, Store, StoreError, SubscriptionOp, SubscriptionResult};
 
 /// A publication that waits to be decoded, or on the ring.
 pub(super) struct Waiting {
     pub(super) ticket: Ticket,
-    pub(super) asked: publish::Asked,
+    pub(super) params: publish::PublishParams,
 }
 
 /// The queue.
 pub(super) struct CommitQueue {
     ring: Ring<Waiting>,
     /// The changes in the order in which they came, and who waits for each.
-    changes: Vec<Change>,
+    changes: Vec<SubscriptionOp>,
     tickets: Vec<Ticket>,
     /// Of the last commit, an outcome for each event.
     outcomes: Vec<Outcome>,
@@ -47,7 +47,7 @@ impl CommitQueue {
         self.ring.push(slot)
     }
 
-    pub(super) fn push_change(&mut self, ticket: Ticket, change: Change) {
+    pub(super) fn push_change(&mut self, ticket: Ticket, change: SubscriptionOp) {
         self.tickets.push(ticket);
         self.changes.push(change);
     }
@@ -58,7 +58,7 @@ impl CommitQueue {
         store: &mut Store,
         unix_us: i64,
         retain_at: i64,
-    ) -> Result<Vec<Changed>, StoreError> {
+    ) -> Result<Vec<SubscriptionResult>, StoreError> {
         self.outcomes.clear();
         let publications = self.ring.slots().map(|slot| &slot.publication);
         store.commit_all(
@@ -76,7 +76,7 @@ impl CommitQueue {
     }
 
     /// Takes out the changes.
-    pub(super) fn take_changes(&mut self) -> impl Iterator<Item = (Ticket, Change)> {
+    pub(super) fn take_changes(&mut self) -> impl Iterator<Item = (Ticket, SubscriptionOp)> {
         let tickets = std::mem::take(&mut self.tickets);
         tickets.into_iter().zip(std::mem::take(&mut self.changes))
     }

@@ -1,7 +1,7 @@
 //! The phase *decode* of a turn: bodies with a content coding.
 
-use super::decode_queue::{Encoded, Outcome, Step};
-use super::reply::{unavailable, Answer, Committed, Ticket};
+use super::decode_queue::{DecodeResult, DecodeStep, Encoded};
+use super::reply::{unavailable, Completion, Reply, Ticket};
 use super::App;
 use crate::api::publish;
 use crate::clock::Now;
@@ -14,7 +14,7 @@ impl App {
     pub fn decode_arrived(&mut self, now: Now) -> Option<usize> {
         let (tried, coded) = self.encoded.try_arrived(now)?;
         let brought = match &tried {
-            Step::Done(_, Outcome::Decoded(body))
+            DecodeStep::Done(_, DecodeResult::Body(body))
                 if coded <= body.len().max(DECODED_FREE_BYTES) =>
             {
                 body.len().max(1)
@@ -46,23 +46,23 @@ impl App {
     }
 
     /// Takes in a body that has been decoded, or answers for one that never will be.
-    fn decoded(&mut self, step: Step, now: Now) {
-        let Step::Done(Encoded { waiting, coding }, outcome) = step else {
+    fn decoded(&mut self, step: DecodeStep, now: Now) {
+        let DecodeStep::Done(Encoded { waiting, coding }, outcome) = step else {
             return;
         };
         let ticket = waiting.ticket;
         let limit = self.options.max_body_bytes;
         let answer = match outcome {
-            Outcome::Decoded(body) => self.take_in(waiting, body, now),
-            Outcome::Failed(error) => {
-                Answer::Now(self.refuse(publish::undecodable(coding, error, limit)))
+            DecodeResult::Body(body) => self.enqueue(waiting, body, now),
+            DecodeResult::Failed(error) => {
+                Reply::Now(self.refuse(publish::undecodable(coding, error, limit)))
             }
-            Outcome::Late => Answer::Now(unavailable(
+            DecodeResult::TooLate => Reply::Now(unavailable(
                 "The server has more compressed bodies than it can take in; send the request again.",
             )),
         };
-        if let Answer::Now(response) = answer {
-            self.committed.push(Committed::bare(ticket, response));
+        if let Reply::Now(response) = answer {
+            self.committed.push(Completion::bare(ticket, response));
         }
     }
 }

@@ -19,11 +19,11 @@ pub(super) struct Encoded {
 }
 
 /// What became of a body.
-pub(super) enum Outcome {
-    Decoded(Vec<u8>),
+pub(super) enum DecodeResult {
+    Body(Vec<u8>),
     Failed(DecodeError),
     /// Its turn came too late.
-    Late,
+    TooLate,
 }
 
 struct Queued {
@@ -33,8 +33,8 @@ struct Queued {
 }
 
 /// What a piece of work has come to.
-pub(super) enum Step {
-    Done(Encoded, Outcome),
+pub(super) enum DecodeStep {
+    Done(Encoded, DecodeResult),
     /// There is more to do.
     More,
 }
@@ -73,7 +73,7 @@ impl DecodeQueue {
     }
 
     /// Tries the next; gives also how many bytes it had.
-    pub(super) fn try_arrived(&mut self, now: Now) -> Option<(Step, usize)> {
+    pub(super) fn try_arrived(&mut self, now: Now) -> Option<(DecodeStep, usize)> {
         let queued = self.arrived.pop_front()?;
         let (since, coded) = (queued.since, queued.body.len());
         let (encoded, mut decoding) = match self.begin(queued, now) {
@@ -81,8 +81,8 @@ impl DecodeQueue {
             Err(done) => return Some((done, coded)),
         };
         let step = match decoding.go_on(DECODED_SHORT_BYTES) {
-            Ok(Some(body)) => Step::Done(encoded, Outcome::Decoded(body)),
-            Err(error) => Step::Done(encoded, Outcome::Failed(error)),
+            Ok(Some(body)) => DecodeStep::Done(encoded, DecodeResult::Body(body)),
+            Err(error) => DecodeStep::Done(encoded, DecodeResult::Failed(error)),
             Ok(None) => {
                 if self.current.is_none() {
                     self.current = Some((encoded, decoding));
@@ -94,13 +94,13 @@ impl DecodeQueue {
                         since,
                     });
                 }
-                Step::More
+                DecodeStep::More
             }
         };
         Some((step, coded))
     }
 
-    pub(super) fn go_on(&mut self, now: Now) -> Option<Step> {
+    pub(super) fn go_on(&mut self, now: Now) -> Option<DecodeStep> {
         if self.current.is_none() {
             let queued = self.long.pop_front()?;
             match self.begin(queued, now) {
@@ -110,26 +110,26 @@ impl DecodeQueue {
         }
         let (_, decoding) = self.current.as_mut()?;
         let outcome = match decoding.go_on(DECODED_PIECE_BYTES) {
-            Ok(None) => return Some(Step::More),
-            Ok(Some(body)) => Outcome::Decoded(body),
-            Err(error) => Outcome::Failed(error),
+            Ok(None) => return Some(DecodeStep::More),
+            Ok(Some(body)) => DecodeResult::Body(body),
+            Err(error) => DecodeResult::Failed(error),
         };
         let (encoded, _) = self.current.take()?;
-        Some(Step::Done(encoded, outcome))
+        Some(DecodeStep::Done(encoded, outcome))
     }
 
-    fn begin(&self, queued: Queued, now: Now) -> Result<(Encoded, Decoding), Step> {
+    fn begin(&self, queued: Queued, now: Now) -> Result<(Encoded, Decoding), DecodeStep> {
         let Queued {
             encoded,
             body,
             since,
         } = queued;
         if since + PAUSE_MAX_MS <= now.mono_ms {
-            return Err(Step::Done(encoded, Outcome::Late));
+            return Err(DecodeStep::Done(encoded, DecodeResult::TooLate));
         }
         match Decoding::new(encoded.coding, body, self.limit) {
             Ok(decoding) => Ok((encoded, decoding)),
-            Err(error) => Err(Step::Done(encoded, Outcome::Failed(error))),
+            Err(error) => Err(DecodeStep::Done(encoded, DecodeResult::Failed(error))),
         }
     }
 
@@ -146,7 +146,7 @@ impl DecodeQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::publish::Asked;
+    use crate::api::publish::PublishParams;
 
     const LIMIT: usize = 16 << 20;
     const SHORT: usize = DECODED_SHORT_BYTES / 2;
@@ -163,9 +163,9 @@ mod tests {
     fn queue(sizes: &[usize]) -> DecodeQueue {
         let mut queue = DecodeQueue::new(LIMIT);
         for (size, ticket) in sizes.iter().zip(1..) {
-            let asked = Asked::default();
+            let params = PublishParams::default();
             let encoded = Encoded {
-                waiting: Waiting { ticket, asked },
+                waiting: Waiting { ticket, params },
                 coding: Coding::Zstd,
             };
             let body = zstd::encode_all(&vec![b' '; *size][..], 1).unwrap();
@@ -175,14 +175,14 @@ mod tests {
     }
 
     /// A ticket, and how many bytes were decoded; none where they were too many, or it was too late.
-    fn done(step: Step) -> Option<(Ticket, Option<usize>)> {
-        let Step::Done(encoded, outcome) = step else {
+    fn done(step: DecodeStep) -> Option<(Ticket, Option<usize>)> {
+        let DecodeStep::Done(encoded, outcome) = step else {
             return None;
         };
         let bytes = match outcome {
-            Outcome::Decoded(body) => Some(body.len()),
-            Outcome::Failed(DecodeError::TooLarge) | Outcome::Late => None,
-            Outcome::Failed(DecodeError::Broken) => panic!("nothing is broken"),
+            DecodeResult::Body(body) => Some(body.len()),
+            DecodeResult::Failed(DecodeError::TooLarge) | DecodeResult::TooLate => None,
+            DecodeResult::Failed(DecodeError::Broken) => panic!("nothing is broken"),
         };
         Some((encoded.waiting.ticket, bytes))
     }

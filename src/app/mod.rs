@@ -29,8 +29,8 @@ mod subscriptions;
 use std::time::Instant;
 
 pub use options::Options;
-pub use reply::{Answer, Committed, Ticket};
-pub use stream::{Fed, Source, Stream};
+pub use reply::{Completion, Reply, Ticket};
+pub use stream::{FeedStatus, StreamAnswer, StreamSource};
 
 use crate::api::route::{self, AnswerSize, Route};
 use crate::api::{access, content, dashboard, pages, publish, read, watch};
@@ -62,7 +62,7 @@ pub struct App {
     /// Bodies whose content coding is still to be taken off.
     encoded: DecodeQueue,
     queue: CommitQueue,
-    committed: Vec<Committed>,
+    committed: Vec<Completion>,
     health: Health,
     /// The server stops: new requests are refused.
     draining: bool,
@@ -95,7 +95,7 @@ impl App {
     }
 
     /// Refuses a request by its head alone, before its body is asked for.
-    pub fn screen(&self, request: &Request, route: Option<&Route>) -> Option<Response> {
+    pub fn precheck(&self, request: &Request, route: Option<&Route>) -> Option<Response> {
         if let Err(refusal) = self.authorize(request, route) {
             return Some(*refusal);
         }
@@ -134,9 +134,9 @@ impl App {
         route: Option<&Route>,
         body: Vec<u8>,
         now: Now,
-    ) -> Answer {
+    ) -> Reply {
         if let Err(refusal) = self.authorize(request, route) {
-            return Answer::Now(*refusal);
+            return Reply::Now(*refusal);
         }
         let route = route::admit(request, route);
         // A body was asked for before the server began to stop, so its request is still taken.
@@ -146,15 +146,15 @@ impl App {
                 _ => shutting_down(),
             };
             response.close = true;
-            return Answer::Now(response);
+            return Reply::Now(response);
         }
         let route = match route {
             Ok(route) => route,
-            Err(response) => return Answer::Now(*response),
+            Err(response) => return Reply::Now(*response),
         };
         if route.reads_database() {
             if let Err(error) = self.store.readable() {
-                return Answer::Now(unreadable(&error));
+                return Reply::Now(unreadable(&error));
             }
         }
         let query = request.query();
@@ -185,7 +185,7 @@ impl App {
             Route::Metrics => Ok(self.page_of_metrics(request, now)),
         };
         self.charge(0);
-        Answer::Now(response.unwrap_or_else(|error| unreadable(&error)))
+        Reply::Now(response.unwrap_or_else(|error| unreadable(&error)))
     }
 
     /// What the size of the answer depends on.
@@ -213,50 +213,50 @@ impl App {
         }
     }
 
-    fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Answer {
-        let asked = match publish::read_query(request) {
-            Ok(asked) => asked,
-            Err(refused) => return Answer::Now(self.refuse(refused)),
+    fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Reply {
+        let params = match publish::read_query(request) {
+            Ok(params) => params,
+            Err(refused) => return Reply::Now(self.refuse(refused)),
         };
-        let waiting = Waiting { ticket, asked };
+        let waiting = Waiting { ticket, params };
         match content::coding_of(request).unwrap_or(Coding::Identity) {
-            Coding::Identity => self.take_in(waiting, body, now),
+            Coding::Identity => self.enqueue(waiting, body, now),
             coding => {
                 self.encoded.push(Encoded { waiting, coding }, body, now);
-                Answer::AfterCommit
+                Reply::AfterCommit
             }
         }
     }
 
-    fn refuse(&mut self, refused: publish::Refused) -> Response {
+    fn refuse(&mut self, refused: publish::Rejection) -> Response {
         self.counters.rejected += refused.rejected;
         refused.response
     }
 
     /// Takes the events of a decoded body in for the next commit.
-    fn take_in(&mut self, waiting: Waiting, body: Vec<u8>, now: Now) -> Answer {
-        let Waiting { ticket, asked } = waiting;
+    fn enqueue(&mut self, waiting: Waiting, body: Vec<u8>, now: Now) -> Reply {
+        let Waiting { ticket, params } = waiting;
         let events = self.buffers.take();
         let max_events = self.options.ring_capacity;
-        let (publication, asked) = match publish::read(asked, body, events, max_events) {
+        let (publication, params) = match publish::read(params, body, events, max_events) {
             Ok(read) => read,
-            Err(refused) => return Answer::Now(self.refuse(refused)),
+            Err(refused) => return Reply::Now(self.refuse(refused)),
         };
-        self.counters.rejected += asked.rejected();
+        self.counters.rejected += params.rejected();
         if publication.events.is_empty() {
-            return Answer::Now(asked.answer(&[]));
+            return Reply::Now(params.answer(&[]));
         }
         let slot = Slot {
-            ticket: Waiting { ticket, asked },
+            ticket: Waiting { ticket, params },
             publication,
         };
         let Err(Full(slot)) = self.queue.push(slot) else {
-            return Answer::AfterCommit;
+            return Reply::AfterCommit;
         };
         self.drain(now);
         match self.queue.push(slot) {
-            Ok(()) => Answer::AfterCommit,
-            Err(Full(_)) => Answer::Now(unavailable(
+            Ok(()) => Reply::AfterCommit,
+            Err(Full(_)) => Reply::Now(unavailable(
                 "The database is locked by another program, or being repaired; try again.",
             )),
         }
@@ -307,7 +307,7 @@ impl App {
             rest = others;
             self.duplicates.committed(&slot.publication, own);
             self.live.keep(&slot.publication, own, processed_at);
-            let response = slot.ticket.asked.answer(own);
+            let response = slot.ticket.params.answer(own);
             self.finish(slot, response);
         }
         self.queue.give_back(outcomes);
@@ -315,7 +315,7 @@ impl App {
 
     fn finish(&mut self, slot: Slot<Waiting>, response: Response) {
         self.buffers.give_back(slot.publication.events);
-        self.committed.push(Committed {
+        self.committed.push(Completion {
             ticket: slot.ticket.ticket,
             response,
             buffer: slot.publication.body,
@@ -323,7 +323,7 @@ impl App {
     }
 
     /// The answers that have become possible since the last call.
-    pub fn take_committed(&mut self, into: &mut Vec<Committed>) {
+    pub fn take_completions(&mut self, into: &mut Vec<Completion>) {
         into.append(&mut self.committed);
     }
 

@@ -4,7 +4,7 @@
 //! are. Where a turn's share is spent, the next request that reads waits for its turn; a page that takes more
 //! than its slice goes on in later ones. Nothing here knows who waits or for how long.
 
-use super::reply::{unreadable, Answer};
+use super::reply::{unreadable, Reply};
 use super::App;
 use crate::api::page::PageRequest;
 use crate::api::route::{Effort, Route};
@@ -32,16 +32,16 @@ impl App {
     }
 
     /// Answers `GET /events`, or begins to.
-    pub(super) fn page(&mut self, query: Option<&str>) -> Result<Answer, StoreError> {
+    pub(super) fn page(&mut self, query: Option<&str>) -> Result<Reply, StoreError> {
         let mut page = match PageRequest::begin(&self.store, query) {
             Ok(page) => page,
-            Err(refusal) => return Ok(Answer::Now(*refusal)),
+            Err(refusal) => return Ok(Reply::Now(*refusal)),
         };
         let response = page.read_on(&self.store, self.reading.step());
         self.charge(0);
         Ok(match response? {
-            Some(response) => Answer::Now(response),
-            None => Answer::Reading(page.into()),
+            Some(response) => Reply::Now(response),
+            None => Reply::Reading(page.into()),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the application gives back, and the answers that say why there is no other.
 
-use super::stream::Stream;
+use super::stream::StreamAnswer;
 use crate::api::page::PageRequest;
 use crate::http::Response;
 use crate::store::StoreError;
@@ -10,13 +10,13 @@ pub type Ticket = u64;
 
 /// What became of a request.
 #[derive(Debug)]
-pub enum Answer {
+pub enum Reply {
     Now(Response),
-    /// The answer comes out of a later [`App::take_committed`](super::App::take_committed) under the request's
+    /// The answer comes out of a later [`App::take_completions`](super::App::take_completions) under the request's
     /// ticket.
     AfterCommit,
     /// The answer has begun; [`App::feed`](super::App::feed) goes on with it.
-    Stream(Box<Stream>),
+    Stream(Box<StreamAnswer>),
     /// The answer takes more reading than there is time for in this turn; [`App::read_on`](super::App::read_on)
     /// goes on with it.
     Reading(Box<PageRequest>),
@@ -24,13 +24,13 @@ pub enum Answer {
 
 /// The answer to a publication or to a change of a subscription, and a body buffer to use again.
 #[derive(Debug)]
-pub struct Committed {
+pub struct Completion {
     pub ticket: Ticket,
     pub response: Response,
     pub buffer: Vec<u8>,
 }
 
-impl Committed {
+impl Completion {
     /// One that has no buffer to give back.
     pub(super) fn bare(ticket: Ticket, response: Response) -> Self {
         Self {

@@ -20,49 +20,49 @@ pub struct Subscriber {
 
 /// What a stream is made of.
 #[derive(Debug)]
-pub enum Source {
+pub enum StreamSource {
     Events(Subscriber),
     Topics(TopicList),
 }
 
-impl Source {
+impl StreamSource {
     /// What breaks a silence in the stream.
     pub fn heartbeat(&self) -> &'static [u8] {
         match self {
-            Source::Events(subscriber) => subscriber.format.heartbeat(),
+            StreamSource::Events(subscriber) => subscriber.format.heartbeat(),
             // Its length has been told.
-            Source::Topics(_) => b"",
+            StreamSource::Topics(_) => b"",
         }
     }
 
     /// From now on it ends with the event of this seq at the latest. A list of topics ends by itself.
     pub fn end_at(&mut self, seq: u64) {
-        if let Source::Events(subscriber) = self {
+        if let StreamSource::Events(subscriber) = self {
             subscriber.until = Some(subscriber.until.map_or(seq, |until| until.min(seq)));
         }
     }
 
     /// Whether somebody reads events from it.
     pub fn is_subscriber(&self) -> bool {
-        matches!(self, Source::Events(_))
+        matches!(self, StreamSource::Events(_))
     }
 }
 
 /// An answer that is a stream.
 #[derive(Debug)]
-pub struct Stream {
+pub struct StreamAnswer {
     pub head: Response,
     /// Bytes of the whole body, if that is known.
     pub length: Option<usize>,
     /// The first slice of the body.
     pub first: Vec<u8>,
-    pub source: Source,
-    pub fed: Fed,
+    pub source: StreamSource,
+    pub status: FeedStatus,
 }
 
 /// How a subscriber stands behind a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fed {
+pub enum FeedStatus {
     /// There is more for it already, and it comes from memory.
     MoreRecent,
     /// There is more for it already, and it comes from the store.

@@ -2,10 +2,10 @@
 //! position; it is served from the newest events in memory where they reach back to it, and from the store
 //! where they do not. Nothing here knows how fast a reader is.
 
-use super::reply::Answer;
-use super::stream::{Fed, Source, Stream, Subscriber};
+use super::reply::Reply;
+use super::stream::{FeedStatus, StreamAnswer, StreamSource, Subscriber};
 use super::App;
-use crate::api::subscribe::{Asked, Start};
+use crate::api::subscribe::{Start, SubscribeParams};
 use crate::api::topics::{self, TopicList};
 use crate::api::{detail, read, subscriptions};
 use crate::http::{Request, Response};
@@ -15,82 +15,82 @@ use crate::store::{FeedQuery, StoreError};
 impl App {
     /// Answers `GET /subscribe`. The first slice is made at once, so that a database that cannot be read
     /// is told by the status.
-    pub(super) fn subscribe(&mut self, request: &Request) -> Result<Answer, StoreError> {
-        let asked = match Asked::read(request) {
-            Ok(asked) => asked,
-            Err(details) => return Ok(Answer::Now(detail::unprocessable(&details))),
+    pub(super) fn subscribe(&mut self, request: &Request) -> Result<Reply, StoreError> {
+        let params = match SubscribeParams::read(request) {
+            Ok(params) => params,
+            Err(details) => return Ok(Reply::Now(detail::unprocessable(&details))),
         };
         let mut stored = None;
-        if let Some(name) = &asked.subscription {
+        if let Some(name) = &params.subscription {
             let Some(position) = self.store.subscription(name) else {
-                return Ok(Answer::Now(subscriptions::unknown()));
+                return Ok(Reply::Now(subscriptions::unknown()));
             };
             stored = Some(position.after);
         }
         let head = self.store.last_seq();
-        let after = match (asked.start, stored) {
+        let after = match (params.start, stored) {
             (Start::Behind(seq), _) => seq,
             (Start::Subscription, Some(seq)) => seq,
-            _ if asked.follow => head,
+            _ if params.follow => head,
             _ => self.store.first_seq() - 1,
         };
         self.live.expect_subscriber(head);
         let mut subscriber = Subscriber {
-            filter: asked.filter(),
-            escaped: asked.escaped_filter(),
-            format: asked.format,
+            filter: params.filter(),
+            escaped: params.escaped_filter(),
+            format: params.format,
             after,
-            until: (!asked.follow).then_some(head),
+            until: (!params.follow).then_some(head),
         };
         let mut first = Vec::new();
-        let fed = self.feed_slice(&mut subscriber, STREAM_SLICE_BYTES, &mut first);
+        let status = self.feed_slice(&mut subscriber, STREAM_SLICE_BYTES, &mut first);
         self.charge(0);
-        let fed = fed?;
-        Ok(Answer::Stream(Box::new(Stream {
-            head: asked
+        let status = status?;
+        Ok(Reply::Stream(Box::new(StreamAnswer {
+            head: params
                 .format
                 .head()
                 .header(read::DATABASE_FIELD, &self.store.identity().database_id),
             length: None,
             first,
-            source: Source::Events(subscriber),
-            fed,
+            source: StreamSource::Events(subscriber),
+            status,
         })))
     }
 
     /// Answers `GET /topics`: a short list at once, and a long one as a stream, of which a client holds no more than
     /// a slice. So it is small for the memory that clients share, whatever there is.
-    pub(super) fn topics(&mut self) -> Answer {
+    pub(super) fn topics(&mut self) -> Reply {
         let length = topics::max_len(&self.store);
         if length <= ANSWER_SMALL_BYTES {
             self.charge(self.store.topics().len() as u64 * LINE_UNITS);
-            return Answer::Now(Response::json(200, topics::list(&self.store)));
+            return Reply::Now(Response::json(200, topics::list(&self.store)));
         }
         let mut first = Vec::new();
         let list = TopicList::begin(&self.store, &mut first);
-        Answer::Stream(Box::new(Stream {
+        Reply::Stream(Box::new(StreamAnswer {
             head: Response::json(200, Vec::new()),
             length: Some(length),
             first,
-            source: Source::Topics(list),
-            fed: Fed::MoreStored,
+            source: StreamSource::Topics(list),
+            status: FeedStatus::MoreStored,
         }))
     }
 
     /// Appends the next slice of a stream: `max_bytes` of it, or one event where that is larger.
     pub fn feed(
         &mut self,
-        source: &mut Source,
+        source: &mut StreamSource,
         max_bytes: usize,
         out: &mut Vec<u8>,
-    ) -> Result<Fed, StoreError> {
-        let fed = match source {
-            Source::Events(subscriber) => self.feed_slice(subscriber, max_bytes, out),
-            Source::Topics(list) => self.feed_topics(list, max_bytes, out),
+    ) -> Result<FeedStatus, StoreError> {
+        let status = match source {
+            StreamSource::Events(subscriber) => self.feed_slice(subscriber, max_bytes, out),
+            StreamSource::Topics(list) => self.feed_topics(list, max_bytes, out),
         };
         // Streams have their own part of a turn.
         self.store.take_work();
-        fed
+        status
     }
 
     fn feed_topics(
@@ -98,13 +98,13 @@ impl App {
         list: &mut TopicList,
         max_bytes: usize,
         out: &mut Vec<u8>,
-    ) -> Result<Fed, StoreError> {
+    ) -> Result<FeedStatus, StoreError> {
         self.store.readable()?;
         list.write(&self.store, out.len() + max_bytes, out);
         Ok(if list.is_over() {
-            Fed::Ended
+            FeedStatus::Ended
         } else {
-            Fed::MoreStored
+            FeedStatus::MoreStored
         })
     }
 
@@ -113,7 +113,7 @@ impl App {
         subscriber: &mut Subscriber,
         max_bytes: usize,
         out: &mut Vec<u8>,
-    ) -> Result<Fed, StoreError> {
+    ) -> Result<FeedStatus, StoreError> {
         let head = self.store.last_seq();
         let end = subscriber.until.unwrap_or(head);
         let full = out.len() + max_bytes;
@@ -136,14 +136,14 @@ impl App {
         }
         Ok(if subscriber.after < end {
             if self.live.covers(subscriber.after) {
-                Fed::MoreRecent
+                FeedStatus::MoreRecent
             } else {
-                Fed::MoreStored
+                FeedStatus::MoreStored
             }
         } else if subscriber.until.is_some() {
-            Fed::Ended
+            FeedStatus::Ended
         } else {
-            Fed::AtHead
+            FeedStatus::AtHead
         })
     }
 
@@ -158,10 +158,10 @@ impl App {
     }
 
     /// Whether what a stream has still to bring is in memory.
-    pub fn is_near(&self, source: &Source) -> bool {
+    pub fn is_near(&self, source: &StreamSource) -> bool {
         match source {
-            Source::Events(subscriber) => self.live.covers(subscriber.after),
-            Source::Topics(_) => true,
+            StreamSource::Events(subscriber) => self.live.covers(subscriber.after),
+            StreamSource::Topics(_) => true,
         }
     }
 

@@ -1,12 +1,12 @@
 //! Named subscriptions: reading them, and queueing changes of them for the next commit. A change waits
 //! beside the ring and shares its transaction; like a publication it has no answer before that.
 
-use super::reply::{unavailable, Answer, Committed, Ticket};
+use super::reply::{unavailable, Completion, Reply, Ticket};
 use super::App;
 use crate::api::subscriptions::{self, Member};
 use crate::http::{Method, Request, Response};
 use crate::limits;
-use crate::store::{Change, Changed};
+use crate::store::{SubscriptionOp, SubscriptionResult};
 
 impl App {
     /// Answers what is asked of the subscription `name`.
@@ -16,21 +16,21 @@ impl App {
         request: &Request,
         body: Vec<u8>,
         name: String,
-    ) -> Answer {
+    ) -> Reply {
         let seq =
             |member| subscriptions::read_seq(request, body, member, self.options.max_body_bytes);
         let change = match request.method {
-            Method::Put => seq(Member::After).map(|after| Change::Put { name, after }),
-            Method::Post => seq(Member::Seq).map(|seq| Change::Acknowledge { name, seq }),
-            Method::Delete => Ok(Change::Remove { name }),
-            _ => return Answer::Now(subscriptions::one(&self.store, &name)),
+            Method::Put => seq(Member::After).map(|after| SubscriptionOp::Put { name, after }),
+            Method::Post => seq(Member::Seq).map(|seq| SubscriptionOp::Acknowledge { name, seq }),
+            Method::Delete => Ok(SubscriptionOp::Remove { name }),
+            _ => return Reply::Now(subscriptions::one(&self.store, &name)),
         };
         match change {
             Ok(change) => {
                 self.queue.push_change(ticket, change);
-                Answer::AfterCommit
+                Reply::AfterCommit
             }
-            Err(refusal) => Answer::Now(*refusal),
+            Err(refusal) => Reply::Now(*refusal),
         }
     }
 
@@ -42,10 +42,10 @@ impl App {
     }
 
     /// The waiting changes have been committed.
-    pub(super) fn answer_changes(&mut self, changed: Vec<Changed>) {
+    pub(super) fn answer_changes(&mut self, changed: Vec<SubscriptionResult>) {
         for ((ticket, change), changed) in self.queue.take_changes().zip(changed) {
             let response = subscriptions::changed(&self.store, &change, changed);
-            self.committed.push(Committed::bare(ticket, response));
+            self.committed.push(Completion::bare(ticket, response));
         }
     }
 
@@ -53,7 +53,7 @@ impl App {
     pub(super) fn refuse_changes(&mut self) {
         for (ticket, _) in self.queue.take_changes() {
             let response = unavailable("The change could not be stored; send it again.");
-            self.committed.push(Committed::bare(ticket, response));
+            self.committed.push(Completion::bare(ticket, response));
         }
     }
 }

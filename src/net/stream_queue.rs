@@ -6,26 +6,26 @@
 
 use std::collections::VecDeque;
 
-use crate::app::{Fed, Source, Ticket};
+use crate::app::{FeedStatus, StreamSource, Ticket};
 use crate::clock::Now;
 use crate::limits::{HEARTBEAT_MS, STREAM_PAUSE_MS};
 
 /// A client's stream.
 pub(super) struct ActiveStream {
-    pub source: Source,
+    pub source: StreamSource,
     /// It stands in one of the lists of [`StreamQueue`], and its entry there is good.
     pub queued: bool,
-    pub fed: Fed,
+    pub status: FeedStatus,
     /// When the silence will have lasted too long, in `mono_ms`.
     pub heartbeat_at: u64,
 }
 
 impl ActiveStream {
-    pub(super) fn new(source: Source, fed: Fed, now: Now) -> Self {
+    pub(super) fn new(source: StreamSource, status: FeedStatus, now: Now) -> Self {
         Self {
             source,
             queued: false,
-            fed,
+            status,
             heartbeat_at: now.mono_ms + HEARTBEAT_MS,
         }
     }
@@ -60,10 +60,10 @@ impl StreamQueue {
         if std::mem::replace(&mut stream.queued, true) {
             return;
         }
-        match stream.fed {
-            Fed::AtHead => self.at_head.push(ticket),
-            Fed::MoreStored => self.stored.push_back(ticket),
-            Fed::MoreRecent | Fed::Ended => self.recent.push_back(ticket),
+        match stream.status {
+            FeedStatus::AtHead => self.at_head.push(ticket),
+            FeedStatus::MoreStored => self.stored.push_back(ticket),
+            FeedStatus::MoreRecent | FeedStatus::Ended => self.recent.push_back(ticket),
         }
     }
 

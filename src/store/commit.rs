@@ -15,7 +15,7 @@ use super::retention::keys::RemovedKeys;
 use super::retention::{write_removal, Removal};
 use super::schema::SCHEMA_VERSION;
 use super::state::Store;
-use super::subscriptions::{Change, Changed, Undo};
+use super::subscriptions::{SubscriptionOp, SubscriptionResult, Undo};
 use super::topics::topic::TopicId;
 use crate::event::{EventSpans, Publication};
 use crate::limits;
@@ -104,7 +104,7 @@ struct Written {
     last_seq: u64,
     topics: TopicRows,
     removal: Option<Removal>,
-    changed: Vec<Changed>,
+    changed: Vec<SubscriptionResult>,
 }
 
 impl Store {
@@ -129,11 +129,11 @@ impl Store {
     pub fn commit_all<'p>(
         &mut self,
         publications: impl Iterator<Item = &'p Publication> + Clone,
-        changes: &[Change],
+        changes: &[SubscriptionOp],
         processed_at: i64,
         retain_at: i64,
         outcomes: &mut Vec<Outcome>,
-    ) -> Result<Vec<Changed>, StoreError> {
+    ) -> Result<Vec<SubscriptionResult>, StoreError> {
         self.require_files(processed_at)?;
         self.settle_log()?;
         let first = outcomes.len();
@@ -180,7 +180,7 @@ impl Store {
     fn write<'p>(
         &mut self,
         publications: impl Iterator<Item = &'p Publication> + Clone,
-        changes: &[Change],
+        changes: &[SubscriptionOp],
         (processed_at, retain_at): (i64, i64),
         outcomes: &mut Vec<Outcome>,
         undo: &mut Undo,

@@ -50,7 +50,7 @@ pub use range::{Bound, FeedQuery, PageQuery};
 pub use rows::StoredEvent;
 pub use schema::create_tables;
 pub use state::Store;
-pub use subscriptions::{Change, Changed, Position};
+pub use subscriptions::{Position, SubscriptionOp, SubscriptionResult};
 pub use topics::topic::{Topic, TopicId};
 pub use topics::Topics;
 pub use wal::copier::{Backlog, Help};

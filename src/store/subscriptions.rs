@@ -21,7 +21,7 @@ pub struct Position {
 
 /// A change that somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum SubscriptionOp {
     /// Creates a subscription, or moves it anywhere.
     Put {
         name: String,
@@ -39,7 +39,7 @@ pub enum Change {
 
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changed {
+pub enum SubscriptionResult {
     /// The subscription stands here now.
     Stands(Position),
     Removed,
@@ -101,22 +101,22 @@ impl Store {
     /// will have given. Memory takes them at once; `undo` keeps what it had before.
     pub(super) fn change_subscriptions(
         &mut self,
-        changes: &[Change],
+        changes: &[SubscriptionOp],
         last_seq: u64,
         now_us: i64,
         undo: &mut Undo,
-    ) -> rusqlite::Result<Vec<Changed>> {
+    ) -> rusqlite::Result<Vec<SubscriptionResult>> {
         let mut done = Vec::with_capacity(changes.len());
         for change in changes {
             let (name, changed) = self.decide(change, last_seq, now_us);
             let before = self.positions.get(name).copied();
             match changed {
-                Changed::Stands(position) if before != Some(position) => {
+                SubscriptionResult::Stands(position) if before != Some(position) => {
                     write_position(&self.db, name, position)?;
                     self.positions.insert(name.to_owned(), position);
                     undo.0.push((name.to_owned(), before));
                 }
-                Changed::Removed => {
+                SubscriptionResult::Removed => {
                     let removed = self
                         .db
                         .prepare_cached("DELETE FROM subscriptions WHERE name = ?1")?
@@ -132,40 +132,45 @@ impl Store {
         Ok(done)
     }
 
-    fn decide<'c>(&self, change: &'c Change, last_seq: u64, now_us: i64) -> (&'c str, Changed) {
+    fn decide<'c>(
+        &self,
+        change: &'c SubscriptionOp,
+        last_seq: u64,
+        now_us: i64,
+    ) -> (&'c str, SubscriptionResult) {
         let moved = |after| {
-            Changed::Stands(Position {
+            SubscriptionResult::Stands(Position {
                 after,
                 updated_at: now_us,
             })
         };
         match change {
-            Change::Put { name, after } => {
+            SubscriptionOp::Put { name, after } => {
                 let is_new = !self.positions.contains_key(name);
                 let changed = if *after > last_seq {
-                    Changed::BeyondHead(last_seq)
+                    SubscriptionResult::BeyondHead(last_seq)
                 } else if is_new && self.positions.len() >= SUBSCRIPTIONS_MAX {
-                    Changed::TooMany
+                    SubscriptionResult::TooMany
                 } else {
                     moved(*after)
                 };
                 (name, changed)
             }
-            Change::Acknowledge { name, seq } => {
+            SubscriptionOp::Acknowledge { name, seq } => {
                 let changed = match self.positions.get(name) {
-                    None => Changed::Unknown,
-                    Some(_) if *seq > last_seq => Changed::BeyondHead(last_seq),
+                    None => SubscriptionResult::Unknown,
+                    Some(_) if *seq > last_seq => SubscriptionResult::BeyondHead(last_seq),
                     Some(position) if *seq > position.after => moved(*seq),
-                    Some(position) => Changed::Stands(*position),
+                    Some(position) => SubscriptionResult::Stands(*position),
                 };
                 (name, changed)
             }
-            Change::Remove { name } => {
+            SubscriptionOp::Remove { name } => {
                 let known = self.positions.contains_key(name);
                 let changed = if known {
-                    Changed::Removed
+                    SubscriptionResult::Removed
                 } else {
-                    Changed::Unknown
+                    SubscriptionResult::Unknown
                 };
                 (name, changed)
             }

@@ -4,7 +4,7 @@
 //!
 //! The input is a body.
 
-use logagg::api::publish_body::{parse, Refusal};
+use logagg::api::publish_body::{parse, BodyError};
 use logagg::event::{EventSpans, Publication, Span};
 use logagg::limits::{ERRORS_MAX, PAYLOAD_MAX_DEPTH};
 use serde_json::{json, Value};
@@ -65,13 +65,13 @@ fn compare(body: &[u8], expected: &Expected, partial: bool, max_events: usize) {
         (Err(refused), expected) => {
             assert_eq!(refused.body, body);
             assert!(refused.events.is_empty());
-            match (refused.refusal, expected) {
-                (Refusal::TooMany, Expected::TooMany) => assert_eq!(refused.rejected, 0),
-                (Refusal::Invalid(details), Expected::Refused(place, rejected)) => {
+            match (refused.error, expected) {
+                (BodyError::TooMany, Expected::TooMany) => assert_eq!(refused.rejected, 0),
+                (BodyError::Invalid(details), Expected::Refused(place, rejected)) => {
                     assert_eq!(places(details.as_slice()), [(place.clone(), false)]);
                     assert_eq!(refused.rejected, *rejected);
                 }
-                (Refusal::Invalid(details), Expected::Events { events, faults }) => {
+                (BodyError::Invalid(details), Expected::Events { events, faults }) => {
                     assert!(!partial && !faults.is_empty());
                     assert_eq!(places(details.as_slice()), *faults);
                     let illegal = events.iter().filter(|event| event.is_none());

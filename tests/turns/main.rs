@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use logagg::api::route::Route;
-use logagg::app::{Answer, App, Fed, Options};
+use logagg::app::{App, FeedStatus, Options, Reply};
 use logagg::clock::Now;
 use logagg::http::{Conn, Step};
 use logagg::limits::{READ_UNITS_PER_SLICE, SPARE_QUIET_US, STREAM_LONG_SLICE_BYTES};
@@ -95,7 +95,7 @@ impl Desk {
     }
 
     /// The answer of the next request.
-    fn handle(&mut self, request: &str) -> Answer {
+    fn handle(&mut self, request: &str) -> Reply {
         self.conn.receive(request.as_bytes(), self.now);
         let step = loop {
             match self.conn.next(self.now) {
@@ -110,7 +110,7 @@ impl Desk {
         self.app.handle(0, &request, route.as_ref(), body, self.now)
     }
 
-    fn get(&mut self, target: &str) -> Answer {
+    fn get(&mut self, target: &str) -> Reply {
         self.handle(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"))
     }
 
@@ -122,8 +122,8 @@ impl Desk {
             let answer = self.turn(|desk, _| match &mut page {
                 Some(page) => desk.app.read_on(page),
                 None => match desk.get(target) {
-                    Answer::Now(response) => Some(response),
-                    Answer::Reading(begun) => {
+                    Reply::Now(response) => Some(response),
+                    Reply::Reading(begun) => {
                         page = Some(*begun);
                         None
                     }
@@ -143,20 +143,20 @@ impl Desk {
 
     /// Asks for something that is sent in slices. Says how many bytes came.
     fn read(&mut self, target: &str) -> usize {
-        let Some(Answer::Stream(mut stream)) = self.turn(|desk, _| Some(desk.get(target))) else {
+        let Some(Reply::Stream(mut stream)) = self.turn(|desk, _| Some(desk.get(target))) else {
             panic!("{target} is no stream");
         };
         self.conn.start_stream(&stream.head, None, self.now);
         let mut bytes = stream.first.len();
-        while stream.fed != Fed::Ended {
+        while stream.status != FeedStatus::Ended {
             self.turn(|desk, _| {
                 let mut out = Vec::new();
-                let fed = desk
+                let status = desk
                     .app
                     .feed(&mut stream.source, STREAM_LONG_SLICE_BYTES, &mut out);
-                stream.fed = fed.expect("the database can be read");
+                stream.status = status.expect("the database can be read");
                 bytes += out.len();
-                (stream.fed == Fed::Ended).then_some(())
+                (stream.status == FeedStatus::Ended).then_some(())
             });
         }
         self.conn.end_stream(self.now);
@@ -177,10 +177,10 @@ impl Desk {
         let length = body.len();
         let head = "POST /publish HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n";
         let answer = self.handle(&format!("{head}Content-Length: {length}\r\n\r\n{body}"));
-        assert!(matches!(answer, Answer::AfterCommit), "{answer:?}");
+        assert!(matches!(answer, Reply::AfterCommit), "{answer:?}");
         self.app.drain(self.now);
         let mut committed = Vec::new();
-        self.app.take_committed(&mut committed);
+        self.app.take_completions(&mut committed);
         self.conn.respond(&committed[0].response, self.now);
         self.sent();
     }

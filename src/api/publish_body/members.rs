@@ -1,6 +1,6 @@
 //! One event's members: which there are, and which rule each must keep.
 
-use crate::api::detail::{Detail, Step};
+use crate::api::detail::{Detail, LocPart};
 use crate::event::{self, EventSpans, NameError, Span};
 
 use super::payload::{self, TooDeep};
@@ -103,9 +103,9 @@ pub(super) enum Fault {
 impl Fault {
     /// The entry for the fault of `member`, or of the whole event where that is `None`. `loc` leads to
     /// the event.
-    pub(super) fn detail(self, mut loc: Vec<Step>, member: Option<Member>) -> Detail {
+    pub(super) fn detail(self, mut loc: Vec<LocPart>, member: Option<Member>) -> Detail {
         let name = member.map_or("event", Member::name);
-        loc.extend(member.map(|member| Step::from(member.name())));
+        loc.extend(member.map(|member| LocPart::from(member.name())));
         let complaint = match self {
             Fault::Missing => return Detail::missing(loc),
             Fault::Repeated => "appears more than once",

@@ -21,7 +21,7 @@ use super::detail::Details;
 use crate::event::{EventSpans, Publication};
 use crate::limits::BODY_CEILING_BYTES;
 
-pub use parsed::{Parsed, Refusal, Refused};
+pub use parsed::{BodyError, Parsed, RejectedBody};
 
 /// Reads the events out of a decoded `body`, at most [`BODY_CEILING_BYTES`] long.
 ///
@@ -33,7 +33,7 @@ pub fn parse(
     mut events: Vec<EventSpans>,
     partial: bool,
     max_events: usize,
-) -> Result<Parsed, Refused> {
+) -> Result<Parsed, RejectedBody> {
     assert!(
         body.len() <= BODY_CEILING_BYTES,
         "the body limit is checked"
@@ -44,9 +44,9 @@ pub fn parse(
             let text = marked.strip_prefix('\u{feff}').unwrap_or(marked);
             let text_start = marked.len() - text.len();
             match quick::read(text, text_start, &mut events, max_events) {
-                Some(appended) => Ok(reader::Outcome {
+                Some(appended) => Ok(reader::ReadEvents {
                     appended,
-                    ..reader::Outcome::default()
+                    ..reader::ReadEvents::default()
                 }),
                 None => {
                     events.clear();
@@ -56,10 +56,10 @@ pub fn parse(
         }
         Err(error) => {
             let msg = format!("body is not UTF-8 at byte {}", error.valid_up_to());
-            Err((Refusal::Invalid(Details::body(msg)), 1))
+            Err((BodyError::Invalid(Details::body(msg)), 1))
         }
     };
-    let (refusal, rejected) = match outcome {
+    let (error, rejected) = match outcome {
         Ok(outcome) if partial || outcome.rejected.is_empty() => {
             body.extend_from_slice(&outcome.appended);
             return Ok(Parsed {
@@ -69,14 +69,14 @@ pub fn parse(
             });
         }
         Ok(outcome) => (
-            Refusal::Invalid(outcome.errors),
+            BodyError::Invalid(outcome.errors),
             outcome.rejected.len() as u64,
         ),
-        Err(refusal) => refusal,
+        Err(error) => error,
     };
     events.clear();
-    Err(Refused {
-        refusal,
+    Err(RejectedBody {
+        error,
         rejected,
         body,
         events,

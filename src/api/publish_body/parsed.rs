@@ -16,7 +16,7 @@ pub struct Parsed {
 
 /// Why nothing of a body can be stored.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum BodyError {
     /// 422: it is not JSON, holds no event, or holds one that breaks a rule.
     Invalid(Details),
     /// 413: it holds more events than `max_events`.
@@ -25,8 +25,8 @@ pub enum Refusal {
 
 /// A body that was refused, and the buffers to use again.
 #[derive(Debug)]
-pub struct Refused {
-    pub refusal: Refusal,
+pub struct RejectedBody {
+    pub error: BodyError,
     /// Events that break a rule, for the statistic `rejected`. A body that is not JSON counts as one.
     pub rejected: u64,
     pub body: Vec<u8>,

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::members::{offset_in, Fault, Member, Members, Validator};
-use super::parsed::Refusal;
-use crate::api::detail::{Detail, Details, Step};
+use super::parsed::BodyError;
+use crate::api::detail::{Detail, Details, LocPart};
 use crate::event::EventSpans;
 use crate::limits::ERRORS_MAX;
 
@@ -26,7 +26,7 @@ enum Form {
 
 impl Form {
     /// The way to the event with this index.
-    fn loc(self, index: u32) -> Vec<Step> {
+    fn loc(self, index: u32) -> Vec<LocPart> {
         match self {
             Form::One => vec!["body".into()],
             Form::Many => vec!["body".into(), index.into()],
@@ -37,7 +37,7 @@ impl Form {
 
 /// What a whole body held beside its legal events.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(super) struct ReadEvents {
     /// Text that the events point into, to stand behind the body.
     pub(super) appended: Vec<u8>,
     /// Indices of the events that break a rule, ascending.
@@ -57,13 +57,13 @@ enum Stop {
 type TextDeserializer<'a> = serde_json::Deserializer<serde_json::de::StrRead<'a>>;
 
 /// Reads `text`, which starts `text_start` bytes into the body, and pushes the legal events to
-/// `events`, which is empty. On refusal, the number with it is that of the statistic `rejected`.
+/// `events`, which is empty. On error, the number with it is that of the statistic `rejected`.
 pub(super) fn read(
     text: &str,
     text_start: usize,
     events: &mut Vec<EventSpans>,
     max_events: usize,
-) -> Result<Outcome, (Refusal, u64)> {
+) -> Result<ReadEvents, (BodyError, u64)> {
     let mut reader = Reader {
         text,
         cursor: 0,
@@ -85,7 +85,7 @@ pub(super) fn read(
         ..
     } = reader;
     match (stop, form) {
-        (Some(Stop::TooMany), _) => Err((Refusal::TooMany, 0)),
+        (Some(Stop::TooMany), _) => Err((BodyError::TooMany, 0)),
         // What is not JSON is called that, whatever else is wrong with it.
         (_, Err(error)) => Err(invalid(
             vec!["body".into()],
@@ -97,7 +97,7 @@ pub(super) fn read(
         }
         (None, Ok(form)) if count == 0 => {
             let mut loc = vec!["body".into()];
-            loc.extend((form == Form::Wrapped).then_some(Step::from("events")));
+            loc.extend((form == Form::Wrapped).then_some(LocPart::from("events")));
             Err(invalid(loc, "at least one event is required", 0))
         }
         (None, Ok(form)) => {
@@ -105,7 +105,7 @@ pub(super) fn read(
             for (index, member, fault) in faults {
                 errors.push(fault.detail(form.loc(index), member));
             }
-            Ok(Outcome {
+            Ok(ReadEvents {
                 appended: validator.appended,
                 rejected,
                 errors,
@@ -114,11 +114,15 @@ pub(super) fn read(
     }
 }
 
-/// A refusal of the whole body, and the number that it adds to the statistic `rejected`.
-fn invalid(loc: Vec<Step>, msg: impl Into<Cow<'static, str>>, rejected: u64) -> (Refusal, u64) {
+/// An error of the whole body, and the number that it adds to the statistic `rejected`.
+fn invalid(
+    loc: Vec<LocPart>,
+    msg: impl Into<Cow<'static, str>>,
+    rejected: u64,
+) -> (BodyError, u64) {
     let mut details = Details::default();
     details.push(Detail::value_error(loc, msg));
-    (Refusal::Invalid(details), rejected)
+    (BodyError::Invalid(details), rejected)
 }
 
 /// The state of the one pass over a body. `'a` is the text's life.

@@ -65,7 +65,7 @@ impl<P: Platform> Reactor<P> {
             assert!(
                 self.streams.holds(ticket),
                 "stream {key} is {:?} and in no queue",
-                stream.fed
+                stream.status
             );
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{Platform, Reactor};
 use crate::api::route::AnswerSize;
-use crate::app::Answer;
+use crate::app::Reply;
 use crate::http::Method;
 use crate::net::memory::{AnswerKind, AnswerMemory, SharedMemory, Usage};
 
@@ -53,13 +53,13 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// Whether there is room for an answer. Where there is none, its request is put off.
-    pub(super) fn may_be_answered(&mut self, key: usize, answer: &Answer) -> bool {
+    pub(super) fn may_be_answered(&mut self, key: usize, answer: &Reply) -> bool {
         let place = self.clients[key].place;
         let may = match answer {
-            Answer::Now(response) => return self.make_room(key, response.held_bytes()),
+            Reply::Now(response) => return self.make_room(key, response.held_bytes()),
             // What is searched for is small until it has been found.
-            Answer::AfterCommit | Answer::Reading(_) => true,
-            Answer::Stream(stream) => self.memory.may_stream(stream.first.len(), place),
+            Reply::AfterCommit | Reply::Reading(_) => true,
+            Reply::Stream(stream) => self.memory.may_stream(stream.first.len(), place),
         };
         if !may {
             self.wait_to_answer(key, AnswerKind::Long);

@@ -47,7 +47,7 @@ use super::platform::{Platform, PollEvent, Readiness, Sleep};
 use super::read_queue::ReadQueue;
 use super::request_log::RequestLog;
 use super::stream_queue::StreamQueue;
-use crate::app::{App, Committed, Ticket};
+use crate::app::{App, Completion, Ticket};
 use crate::clock::Now;
 use crate::http::Conn;
 use crate::limits;
@@ -85,7 +85,7 @@ pub struct Reactor<P: Platform> {
     more_idle_work: bool,
     read_buffer: Box<[u8]>,
     poll_events: Vec<PollEvent>,
-    committed: Vec<Committed>,
+    committed: Vec<Completion>,
     streams: StreamQueue,
     reads: ReadQueue,
     /// Clients with an answer that goes on, whose tokens have still to be looked at after SIGHUP.
@@ -358,7 +358,7 @@ impl<P: Platform> Reactor<P> {
 
     fn deliver(&mut self) {
         let mut committed = std::mem::take(&mut self.committed);
-        self.app.take_committed(&mut committed);
+        self.app.take_completions(&mut committed);
         for done in committed.drain(..) {
             let key = key_of(done.ticket);
             let Some(client) = self.clients.get_mut(key) else {

@@ -1,7 +1,7 @@
 //! From complete requests to answers, or to the wait for one.
 
 use super::{Platform, Reactor};
-use crate::app::Answer;
+use crate::app::Reply;
 use crate::http::Step;
 use crate::limits;
 
@@ -39,7 +39,7 @@ impl<P: Platform> Reactor<P> {
             Step::Idle => return false,
             Step::Head => {
                 let (request, route) = (client.conn.request(), client.route.as_ref());
-                match self.app.screen(&request, route) {
+                match self.app.precheck(&request, route) {
                     None => client.conn.admit(now),
                     Some(response) => client.respond(&response, &mut self.request_log, now),
                 }
@@ -55,13 +55,13 @@ impl<P: Platform> Reactor<P> {
                 if !self.may_be_answered(key, &answer) {
                     return false;
                 }
-                self.stop_waiting(key, matches!(answer, Answer::Reading(_)));
+                self.stop_waiting(key, matches!(answer, Reply::Reading(_)));
                 let client = &mut self.clients[key];
                 match answer {
-                    Answer::Now(response) => client.respond(&response, &mut self.request_log, now),
-                    Answer::AfterCommit => client.wait_for_commit(held),
-                    Answer::Stream(stream) => self.begin_stream(key, *stream),
-                    Answer::Reading(page) => self.begin_reading(key, page, has_its_turn),
+                    Reply::Now(response) => client.respond(&response, &mut self.request_log, now),
+                    Reply::AfterCommit => client.wait_for_commit(held),
+                    Reply::Stream(stream) => self.begin_stream(key, *stream),
+                    Reply::Reading(page) => self.begin_reading(key, page, has_its_turn),
                 }
             }
             Step::Refused(status) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Connection, Lifecycle, Platform, Reactor};
-use crate::app::{self, Fed, Ticket};
+use crate::app::{self, FeedStatus, Ticket};
 use crate::limits;
 use crate::net::connection::key_of;
 use crate::net::memory::AnswerMemory;
@@ -12,7 +12,7 @@ use crate::net::stream_queue::ActiveStream;
 impl<P: Platform> Reactor<P> {
     /// Begins an answer that is a stream. To HEAD, and where the stream is over with its first slice,
     /// nothing follows.
-    pub(super) fn begin_stream(&mut self, key: usize, stream: app::Stream) {
+    pub(super) fn begin_stream(&mut self, key: usize, stream: app::StreamAnswer) {
         let client = &mut self.clients[key];
         client.answer_memory = AnswerMemory::Long;
         client.was_answered(stream.head.status, stream.length, &mut self.request_log);
@@ -24,14 +24,14 @@ impl<P: Platform> Reactor<P> {
         }
         client.conn.stream(&stream.first, self.now);
         let ticket = client.ticket(key);
-        let mut stream = ActiveStream::new(stream.source, stream.fed, self.now);
+        let mut stream = ActiveStream::new(stream.source, stream.status, self.now);
         if client.read_closed {
             stream.source.end_at(self.app.head());
-            if stream.fed == Fed::AtHead {
-                stream.fed = Fed::Ended;
+            if stream.status == FeedStatus::AtHead {
+                stream.status = FeedStatus::Ended;
             }
         }
-        if stream.fed == Fed::Ended {
+        if stream.status == FeedStatus::Ended {
             return client.conn.end_stream(self.now);
         }
         self.streams.queue(ticket, &mut stream);
@@ -112,7 +112,7 @@ impl<P: Platform> Reactor<P> {
         stream.queued = false;
         if client.conn.unsent() > limits::OUTPUT_WAIT_MAX_BYTES {
             // It comes back when its reader has taken some, and then not to wait for a commit.
-            stream.fed = Fed::MoreRecent;
+            stream.status = FeedStatus::MoreRecent;
             return;
         }
         let mut room = self.memory.stream_room(client.usage);
@@ -128,12 +128,12 @@ impl<P: Platform> Reactor<P> {
         let source = &mut stream.source;
         let slice = |out: &mut Vec<u8>| self.app.feed(source, room, out);
         match client.conn.stream_with(slice, self.now) {
-            Ok(fed) => {
+            Ok(status) => {
                 if client.conn.unsent() > waiting {
                     stream.heartbeat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
                 }
-                stream.fed = fed;
-                if fed == Fed::Ended {
+                stream.status = status;
+                if status == FeedStatus::Ended {
                     client.conn.end_stream(self.now);
                     self.forget_stream(key);
                 } else {

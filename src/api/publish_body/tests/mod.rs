@@ -56,7 +56,7 @@ fn entries(details: &Details) -> Vec<String> {
         .collect()
 }
 
-fn run(body: impl AsRef<[u8]>, partial: bool) -> Result<Parsed, Refused> {
+fn run(body: impl AsRef<[u8]>, partial: bool) -> Result<Parsed, RejectedBody> {
     let body = body.as_ref();
     let result = parse(body.to_vec(), vec![EventSpans::default()], partial, 1000);
     if let Err(refused) = &result {
@@ -69,7 +69,7 @@ fn run(body: impl AsRef<[u8]>, partial: bool) -> Result<Parsed, Refused> {
 fn stored(body: impl AsRef<[u8]>) -> Vec<Fields> {
     let parsed = run(&body, false).unwrap_or_else(|refused| {
         let body = String::from_utf8_lossy(body.as_ref()).into_owned();
-        panic!("{body}: {:?}", refused.refusal)
+        panic!("{body}: {:?}", refused.error)
     });
     assert!(parsed.rejected.is_empty() && parsed.errors.as_slice().is_empty());
     fields(&parsed.publication)
@@ -78,8 +78,8 @@ fn stored(body: impl AsRef<[u8]>) -> Vec<Fields> {
 /// The entries of a 422, and the count for the statistic.
 fn refused(body: impl AsRef<[u8]>) -> (Vec<String>, u64) {
     match run(&body, false) {
-        Err(Refused {
-            refusal: Refusal::Invalid(details),
+        Err(RejectedBody {
+            error: BodyError::Invalid(details),
             rejected,
             ..
         }) => (entries(&details), rejected),
@@ -436,10 +436,10 @@ fn more_events_than_allowed_are_too_many() {
     for form in forms {
         assert!(parse(form(3), 3).is_ok());
         let refused = parse(form(4), 3).expect_err("one too many");
-        assert_eq!((refused.refusal, refused.rejected), (Refusal::TooMany, 0));
+        assert_eq!((refused.error, refused.rejected), (BodyError::TooMany, 0));
         // Reading ends there, whatever follows.
         let refused = parse(form(9).replacen(']', "", 1) + "!", 3).expect_err("too many");
-        assert_eq!(refused.refusal, Refusal::TooMany);
+        assert_eq!(refused.error, BodyError::TooMany);
     }
 }
 

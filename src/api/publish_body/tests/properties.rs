@@ -234,9 +234,9 @@ fn check_grammar(body: &[u8]) -> Result<(), TestCaseError> {
         return Ok(());
     };
     check_short_way(text)?;
-    let not_json = |result: &Result<Parsed, Refused>| match result {
-        Err(Refused {
-            refusal: Refusal::Invalid(details),
+    let not_json = |result: &Result<Parsed, RejectedBody>| match result {
+        Err(RejectedBody {
+            error: BodyError::Invalid(details),
             ..
         }) => details.as_slice()[0].msg.starts_with("body is not JSON"),
         _ => false,
