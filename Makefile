@@ -26,7 +26,7 @@ torture:
 # leaves the page as it is.
 reliability:
 	$(CARGO) build -p logagg-bench
-	{ TORTURE_ROUNDS=200 POWER_CUTS=1000 RETENTION_MB=2000 $(CARGO) test --workspace -- --include-ignored --nocapture \
+	{ TORTURE_ROUNDS=200 POWER_CUTS=1000 RETENTION_MB=2000 FULL_SIZE=1 $(CARGO) test --workspace -- --include-ignored --nocapture \
 		|| echo 'test result: FAILED'; } \
 		| $(CARGO) run --quiet -p logagg-bench -- reliability
 
