@@ -500,12 +500,17 @@ fn both_checks_agree_while_segments_merge() {
 #[test]
 fn both_checks_agree_on_commits_of_several_generations() {
     let is_full_size = std::env::var_os("FULL_SIZE").is_some();
-    let (slots, scale) = match is_full_size {
-        true => (None, 4),
-        false => (Some(GENERATION_SLOTS / 4), 1),
+    let (slots, scale, default_seeds) = match is_full_size {
+        true => (None, 4, 1),
+        false => (Some(GENERATION_SLOTS / 4), 1, 2),
     };
     let runs: [(u64, &[u64]); 1] = [(scale * 212_500, &[1, scale * 100_000])];
-    agree("dedup-large", seeds(1), false, slots, &runs, |audit, _| {
-        audit.by_level[1] > 0
-    });
+    agree(
+        "dedup-large",
+        seeds(default_seeds),
+        false,
+        slots,
+        &runs,
+        |audit, _| audit.by_level[1] > 0,
+    );
 }
