@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::event::Publication;
 use crate::limits;
 
-/// What a queued publication asked for, and who waits for its outcome.
+/// A queued publication, and the request that waits for its outcome.
 #[derive(Debug)]
 pub(crate) struct Slot<T> {
     /// Names the connection that waits; opaque here.
@@ -41,7 +41,7 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Queues a publication behind the others.
+    /// Queues a publication after the others.
     pub(crate) fn push(&mut self, slot: Slot<T>) -> Result<(), Full<T>> {
         let events = slot.publication.events.len();
         let bytes = slot.publication.body.len();

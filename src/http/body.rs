@@ -96,12 +96,12 @@ impl Decoder {
 enum At {
     /// Before the first digit of a size.
     Size,
-    /// Behind at least one digit.
+    /// After at least one digit.
     SizeMore,
     /// In white space between size and extension.
     SizeSpace,
     Extension,
-    /// Behind the CR of a size line.
+    /// After the CR of a size line.
     SizeLf,
     Data,
     DataCr,
@@ -212,7 +212,7 @@ impl Chunked {
             return Err(TOO_LARGE);
         }
         self.room -= self.size;
-        // The LF, and the CRLF behind the data.
+        // The LF, and the CRLF after the data.
         let framing = self.line_bytes as u64 + 3;
         let allowed = CHUNK_FRAMING_BYTES + self.size * CHUNK_FRAMING_PER_BYTE;
         self.excess = (self.excess + framing).saturating_sub(allowed);

@@ -1,4 +1,4 @@
-//! Request heads: where one ends, what it says, and how the body behind it is framed (RFC 9112 §2 to
+//! Request heads: where one ends, what it says, and how the body after it is framed (RFC 9112 §2 to
 //! §6). `httparse` finds the parts; what it lets pass and the RFC does not is refused here, each case
 //! with its clause beside it.
 
@@ -156,7 +156,7 @@ impl Span {
     }
 }
 
-/// How the body behind a head is delimited (RFC 9112 §6.3).
+/// How the body after a head is delimited (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Framing {
     #[default]
@@ -265,7 +265,7 @@ struct ConnectionFields {
 
 impl ConnectionFields {
     fn take(&mut self, name: &str, value: &[u8]) -> Result<(), ProtocolError> {
-        // The length tells most fields apart before any letter is compared.
+        // The length distinguishes most fields before any letter is compared.
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         match name.len() {
             4 if is("host") => {

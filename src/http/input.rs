@@ -1,10 +1,10 @@
 //! The bytes received on a connection and not yet done with. Consuming moves a cursor; what stays is
-//! moved to the front only when new bytes would not fit behind it.
+//! moved to the front only when new bytes would not fit after it.
 
 use crate::limits::BUFFER_KEEP_BYTES;
 
-/// Invariant: `0 ≤ start ≤ next ≤ bytes.len()`. `[start..next]` is the request in hand, `[next..]`
-/// is what nobody has looked at.
+/// Invariant: `0 ≤ start ≤ next ≤ bytes.len()`. `[start..next]` is the present request, `[next..]` has not been
+/// looked at.
 #[derive(Default)]
 pub(super) struct Input {
     bytes: Vec<u8>,
@@ -26,18 +26,18 @@ impl Input {
         &self.bytes[self.next..]
     }
 
-    /// From the first byte of the request in hand on.
+    /// From the first byte of the present request on.
     pub(super) fn request(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 
-    /// Takes `n` unread bytes into the request in hand.
+    /// Takes `n` unread bytes into the present request.
     pub(super) fn consume(&mut self, n: usize) {
         self.next += n;
         assert!(self.next <= self.bytes.len(), "consumed more than arrived");
     }
 
-    /// Lets go of the request in hand.
+    /// Drops the present request.
     pub(super) fn release(&mut self) {
         self.start = self.next;
         if self.start == self.bytes.len() {

@@ -10,7 +10,7 @@ pub(super) struct Output {
     bytes: Vec<u8>,
     /// What comes after `bytes`: a part of the program, which takes no memory of the connection.
     fixed: &'static [u8],
-    /// So much in front has been taken, or was never meant to be sent.
+    /// How many bytes at the front have been taken, or were never meant to be sent.
     sent: usize,
     /// The memory of `bytes` is to be given back.
     is_lent: bool,
@@ -50,7 +50,7 @@ impl Output {
         self.fixed = b"";
     }
 
-    /// Where answers are written: behind what waits.
+    /// Where answers are written: after what waits.
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
         self.settle_fixed();
         if self.sent > 0 && self.sent >= self.bytes.len() / 2 {

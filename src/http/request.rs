@@ -1,9 +1,9 @@
-//! A request as its reader sees it: the head in hand, by name.
+//! A request as the application sees it: the parts of its head, by name.
 
 use super::head::{Framing, Head};
 use super::protocol::{Method, Version};
 
-/// The request in hand of a connection.
+/// The present request of a connection.
 pub struct Request<'a> {
     pub method: Method,
     /// Path and query as sent; of an absolute-form target what follows the authority. `*` and the

@@ -12,12 +12,12 @@ use crate::clock::{Civil, Now};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     pub status: u16,
-    /// Media type of the body; empty where there is none.
+    /// Media type of the body; empty if there is none.
     pub content_type: &'static str,
     /// Further fields. Neither names nor values may hold control characters.
     pub headers: Vec<(&'static str, String)>,
     pub body: Cow<'static, [u8]>,
-    /// Close the connection behind this answer.
+    /// Close the connection after this answer.
     pub close: bool,
 }
 
@@ -89,7 +89,7 @@ pub(super) enum End {
 pub(super) enum Persistence {
     /// Kept, as HTTP/1.1 has it by default.
     Kept,
-    /// Kept, which an HTTP/1.0 client has to be told.
+    /// Kept, which is said to an HTTP/1.0 client.
     KeptAsAsked,
     Closed,
 }
@@ -135,11 +135,11 @@ pub(super) fn write_head(
     out.extend_from_slice(b"\r\n\r\n");
 }
 
-/// Bytes that the line in front of a chunk takes at the most.
+/// The most bytes that the line before a chunk takes.
 pub(super) const CHUNK_SIZE_BYTES: usize = usize::BITS as usize / 4 + 2;
 
-/// Writes the line in front of a chunk of `len` bytes (RFC 9112 §7.1) to the end of `room`. Says how much
-/// of that is left in front of it.
+/// Writes the line before a chunk of `len` bytes (RFC 9112 §7.1) to the end of `room`. Returns where in `room` it
+/// begins.
 pub(super) fn write_chunk_size(room: &mut [u8; CHUNK_SIZE_BYTES], len: usize) -> usize {
     let mut at = CHUNK_SIZE_BYTES - 2;
     room[at..].copy_from_slice(b"\r\n");

@@ -1,4 +1,5 @@
-//! One client: its socket, its HTTP connection, and what is known of the socket's readiness.
+//! One client's connection: owns the socket, the HTTP state machine, and what is known of the socket's readiness. It
+//! knows neither other clients nor the loop.
 
 use std::io;
 
@@ -26,53 +27,53 @@ pub(super) enum ReadOutcome {
 }
 
 /// A connected client. Named by slab key and generation, so that a late answer to one that has gone
-/// cannot reach the stranger who got its key.
+/// cannot reach the client that got its key.
 pub(super) struct Connection<S> {
     pub socket: S,
     pub conn: Conn,
     pub generation: u32,
-    /// Who it is, where requests are logged.
+    /// Its address, if requests are logged.
     pub peer: Peer,
-    /// What is to be told of the request in hand once it is answered.
+    /// What the request log keeps of its request until that is answered.
     pub in_flight: Option<InFlightRequest>,
     /// What its request asks for; stays until the next one begins.
     pub route: Option<Route>,
     /// The socket may have bytes: no read has found it empty since the last readiness.
     pub readable: bool,
-    /// The peer has ended its side; the end is to be read even behind a short read.
+    /// The peer has ended its side; the end is to be read even after a short read.
     pub read_closed: bool,
     /// The socket may take bytes.
     pub writable: bool,
     /// When it was last read from and written to, or tried to be.
     read_at: u64,
     written_at: u64,
-    /// On the reactor's list of those to be served again without waiting for readiness.
+    /// On the reactor's list of clients to be served without waiting for readiness.
     pub on_ready_list: bool,
-    /// On the list of those that are read on one after the other.
+    /// On the list of large requests, which are read one after the other.
     pub on_large_list: bool,
-    /// On the list of those to be flushed in this turn.
+    /// On the list of clients to be flushed in this turn.
     pub on_flush_list: bool,
     /// A request waits for its commit.
     pub waits_for_commit: bool,
     /// Bytes of its body, which the application has.
     pub in_hand: usize,
-    /// It is not read, or not answered, because the shared memory limit was reached.
+    /// It is not read, or not answered, because there is no room in the shared memory.
     pub is_paused: bool,
-    /// Since when it has waited for memory without getting on, although it may have been tried meanwhile.
+    /// Since when it has waited for memory without progress, although it may have been tried meanwhile.
     pub paused_since: Option<u64>,
-    /// Where it stands among those who wait for memory. It keeps its place until it gets on.
+    /// Its place among the clients that wait for memory, kept until it makes progress.
     pub place: Option<Place>,
     /// The time of its earliest entry among the deadlines.
     pub scheduled: Option<u64>,
-    /// What it counts for in the shared memory limit.
+    /// What it counts for in the shared memory.
     pub usage: Usage,
     /// Where its answers count until all of them have left.
     pub answer_memory: AnswerMemory,
     /// To be closed at the end of the turn.
     pub closing: bool,
-    /// What its answer in hand is fed from.
+    /// What its answer is fed from, while that is a stream.
     pub stream: Option<Box<ActiveStream>>,
-    /// Its request in hand waits for its turn to read.
+    /// Its request waits for its turn to read.
     pub read: Option<PendingRead>,
 }
 
@@ -124,7 +125,7 @@ impl<S: Socket> Connection<S> {
                 }
                 Ok(n) => {
                     // A short read has emptied the socket (epoll(7), question 9), so the next read
-                    // can wait for the next readiness, unless the end is known to lie behind it.
+                    // can wait for the next readiness, unless the end is known to come after it.
                     self.readable = n == buffer.len() || self.read_closed;
                     self.conn.receive(&buffer[..n], now);
                     self.paused_since = None;
@@ -169,13 +170,13 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Answers its request, and tells the log.
+    /// Answers its request, and reports that to the log.
     pub(super) fn respond(&mut self, response: &Response, log: &mut RequestLog, now: Now) {
         self.was_answered(response.status, Some(response.body.len()), log);
         self.conn.respond(response, now);
     }
 
-    /// Tells the log that its request, or what should have become one, has been answered. `length` is that of the
+    /// Reports to the log that its request, or what should have become one, has been answered. `length` is that of the
     /// body, if it is known.
     pub(super) fn was_answered(
         &mut self,
@@ -188,7 +189,7 @@ impl<S: Socket> Connection<S> {
         self.place = None;
     }
 
-    /// The application has taken its request and so many bytes of body.
+    /// The application has taken its request, and `in_hand` bytes of body.
     pub(super) fn wait_for_commit(&mut self, in_hand: usize) {
         self.waits_for_commit = true;
         self.in_hand = in_hand;

@@ -1,5 +1,5 @@
-//! What the loop asks of the operating system, as a trait: readiness, connections, the time, signals, other
-//! processes. So the whole loop can turn without any of them, on a wire and a clock that a test has made up.
+//! What the loop needs of the operating system, as a trait: readiness, connections, the time, signals, other processes.
+//! So the whole loop can turn without any of them, on sockets and a clock that a test has made up.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ pub trait Platform {
     /// Says what time it is then.
     fn poll(&mut self, sleep: Sleep, into: &mut Vec<PollEvent>) -> io::Result<(Instant, Now)>;
 
-    /// The time within a turn, to tell how long something took.
+    /// The time within a turn, to measure how long something took.
     fn instant(&mut self) -> Instant;
 
     /// The next connection that waits, if this turn may still take one.
@@ -28,16 +28,16 @@ pub trait Platform {
     /// There is no room for more than these connections.
     fn log_full(&mut self, connections: usize, now: Now);
 
-    /// Whoever connects from now on is turned away.
+    /// Closes the listening sockets.
     fn stop_accepting(&mut self);
 
-    /// From now on polls tell of this stream under this key, until it is dropped.
+    /// From now on polls report this socket under this key, until it is dropped.
     fn register(&mut self, stream: &mut Self::Socket, key: usize) -> io::Result<()>;
 
     /// The loop is about to turn for the first time.
     fn ready(&mut self) {}
 
-    /// The loop has been told to stop.
+    /// A signal to stop has come.
     fn stopping(&mut self) {}
 
     /// May start a process that helps the application, or see what became of it.
@@ -66,7 +66,7 @@ pub enum Sleep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PollEvent {
     Client(usize, Readiness),
-    /// Somebody waits to be accepted.
+    /// A connection waits to be accepted.
     Connection,
     /// SIGHUP.
     Reload,
@@ -74,7 +74,7 @@ pub enum PollEvent {
     Stop(i32),
 }
 
-/// What has become possible with a socket. It is edge-triggered: told once, when it begins.
+/// What has become possible with a socket. It is edge-triggered: reported once, when it begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     pub readable: bool,
@@ -88,15 +88,15 @@ pub struct Readiness {
 /// A connected socket, which never blocks.
 pub trait Socket {
     /// Takes what has arrived; 0 is the end. A read that does not fill `into` has taken all, and what
-    /// arrives later is told by a poll.
+    /// arrives later is reported by a poll.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
 
     /// Gives what there is room for.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Ends the sending side; the peer sees the end behind the last byte.
+    /// Ends the sending side; the peer sees the end after the last byte.
     fn shutdown_write(&self) -> io::Result<()>;
 
-    /// The address of the other end; none where it has none, as with a Unix socket.
+    /// The address of the other end, if it has one; a Unix socket has none.
     fn peer(&self) -> Option<SocketAddr>;
 }

@@ -1,9 +1,9 @@
-//! Requests that wait for their turn to read, and in which order they get it.
+//! Requests that wait for their turn to read, and in which order they get it. Owns the queues, and never reads.
 //!
-//! A turn of the loop reads so much and no more for all requests together. A request that comes when that is
-//! spent waits here; one whose page takes more than a slice goes on here, a slice at a time. What is small,
-//! what has just come, and what is at work take turns, so that nobody waits for those who ask for much. Clients
-//! stand here by ticket, so an entry of one that has gone is passed over by who takes it out.
+//! A turn of the loop reads a bounded amount for all requests together. A request that comes when that is spent waits
+//! here; one whose page takes more than a slice continues here, a slice at a time. Small requests, new requests and
+//! pages at work take turns, so that none waits for those that ask for much. Entries are tickets; the caller skips
+//! those of clients that have gone.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ const QUEUES: usize = 3;
 
 /// A client's request that waits to read.
 pub(super) struct PendingRead {
-    /// Its page, where it has begun.
+    /// Its page, if it has begun.
     pub page: Option<Box<PageRequest>>,
     /// When it came or had its last slice, in `mono_ms`.
     pub since: u64,
@@ -26,11 +26,11 @@ pub(super) struct PendingRead {
 /// The requests of all clients that wait to read.
 #[derive(Default)]
 pub(super) struct ReadQueue {
-    /// Requests that are little work, those that have not begun, and pages at work.
+    /// Requests that are little work, requests that have not begun, and pages at work.
     small: VecDeque<Ticket>,
     new: VecDeque<Ticket>,
     at_work: VecDeque<Ticket>,
-    /// Those that have been tried, take more than a slice, and wait for a place among those at work.
+    /// Requests that have been tried, take more than a slice, and wait for a place among the pages at work.
     waiting: VecDeque<Ticket>,
     /// Which queue is next.
     turn: usize,
@@ -52,7 +52,7 @@ impl ReadQueue {
         self.at_work.push_back(ticket);
     }
 
-    /// A request waits for a place among those at work.
+    /// A request waits for a place among the pages at work.
     pub(super) fn push_waiting(&mut self, ticket: Ticket) {
         self.waiting.push_back(ticket);
     }
@@ -61,12 +61,12 @@ impl ReadQueue {
         self.working < READS_AT_WORK
     }
 
-    /// Whether a page that has just begun may go on: there is a place, and nobody has waited longer for it.
+    /// Whether a page that has just begun may continue: there is a place, and no request has waited longer for it.
     pub(super) fn may_begin(&self) -> bool {
         self.has_place() && self.waiting.is_empty()
     }
 
-    /// Whose turn it is, and whether a place is kept for it.
+    /// The next request, and whether a place is kept for it.
     pub(super) fn next(&mut self) -> Option<(Ticket, bool)> {
         if self.has_place() {
             if let Some(ticket) = self.waiting.pop_front() {
@@ -92,7 +92,7 @@ impl ReadQueue {
         !self.small.is_empty() || !self.new.is_empty() || !self.waiting.is_empty()
     }
 
-    /// Whether it is somebody's turn.
+    /// Whether a request can have its turn now.
     pub(super) fn is_any_queued(&self) -> bool {
         let is_any_waiting = !self.waiting.is_empty() && self.has_place();
         is_any_waiting || !(self.small.is_empty() && self.new.is_empty() && self.at_work.is_empty())

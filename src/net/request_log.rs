@@ -1,10 +1,11 @@
-//! What is kept of a request while it is in hand, and told of it when it has been answered: to the metrics,
-//! and where it is wanted to the log, a line a request.
+//! The request log: what is kept of a request in flight, and reported when it has been answered: to the metrics, and
+//! with `--access-log` to the log, one line for each request. It observes; it never answers and never changes an
+//! answer.
 //!
 //! A request's time runs from the turn in which its head was complete to the end of the turn in which its
 //! answer was handed to the socket, which a publication's commit precedes. Both are times that the loop
-//! reads anyway, once a turn. Nothing of a request but its first line is looked at, so that no token can
-//! get into the log.
+//! reads anyway, once a turn, so latencies need no extra clock read. Only the request line is looked at, so no
+//! token can get into the log.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -28,7 +29,7 @@ pub(super) struct InFlightRequest {
     line: Option<Box<RequestLine>>,
 }
 
-/// What the log tells of a request.
+/// What the log says of a request.
 struct RequestLine {
     method: String,
     target: String,
@@ -45,13 +46,13 @@ struct Answered {
 
 struct Access {
     peer: Peer,
-    /// None where no head could be read.
+    /// None if no head could be read.
     line: Option<Box<RequestLine>>,
-    /// Of the body; none where nobody knows.
+    /// Of the body, if it is known.
     bytes: Option<usize>,
 }
 
-/// Who asked. Nobody knows who it is behind a Unix socket.
+/// The address of the client. A Unix socket has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Peer(Option<SocketAddr>);
 
@@ -80,7 +81,7 @@ impl RequestLog {
         }
     }
 
-    /// What comes from now on has come at this time.
+    /// The turn's time: requests that come from now on began then.
     pub(super) fn set_now(&mut self, now: Instant) {
         self.turn = self.micros(now);
     }
@@ -137,12 +138,12 @@ impl RequestLog {
         });
     }
 
-    /// Whether so many have been answered that [`RequestLog::report`] should not wait for the turn's end.
+    /// Whether [`RequestLog::report`] should not wait for the turn's end, because too many are held.
     pub(super) fn is_full(&self) -> bool {
         self.answered.len() >= limits::ANSWERED_AT_ONCE
     }
 
-    /// Tells of those that have been answered, at this time, and of the lines that the log has lost.
+    /// Reports the requests that have been answered, as of `now`, and how many lines the log has lost.
     pub(super) fn report(&mut self, now: Instant, log_lines_dropped: u64, metrics: &mut Metrics) {
         let now = self.micros(now);
         let mut last = (now, Took::from_micros(0));

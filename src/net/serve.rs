@@ -183,7 +183,7 @@ fn log_addresses(addresses: &[(String, bool)], has_tokens: bool) {
     for (address, is_public) in addresses {
         log::info!("listening on {address}");
         if *is_public && !has_tokens {
-            log::warn!("no tokens are configured: whoever reaches {address} may publish and read");
+            log::warn!("no tokens are configured: every client that reaches {address} may publish and read");
         }
     }
 }

@@ -1,8 +1,7 @@
-//! Who is to get the next slice of a stream, and in which order.
+//! Which stream gets the next slice: owns the queues of streams that can be served, and never serves one.
 //!
-//! Owns the queues of those who can be served. Those who have everything wait for the next commit, those
-//! whose readers are slow for their buffers to empty, and those for whom there is no memory for a while.
-//! Clients stand here by ticket, so an entry of one that has gone is passed over by who takes it out.
+//! A stream that has sent everything waits for the next commit, one whose reader is slow for its buffer to empty, and
+//! one without memory for a while. Entries are tickets; the caller skips those of clients that have gone.
 
 use std::collections::VecDeque;
 
@@ -37,21 +36,21 @@ pub(super) struct StreamQueue {
     /// How many there are, and how many of them are streams of events.
     pub count: usize,
     pub subscribers: usize,
-    /// The greatest seq that those at the head have been told of.
+    /// The greatest seq for which the streams at the head have been woken.
     pub head: u64,
-    /// Those who are served from memory.
+    /// Streams that are served from memory.
     recent: VecDeque<Ticket>,
-    /// Those who are served from the store.
+    /// Streams that are served from the store.
     stored: VecDeque<Ticket>,
-    /// Those who have everything that has been committed.
+    /// Streams that have sent everything that is committed.
     at_head: Vec<Ticket>,
-    /// Those for whom there is no memory, and when they are tried again.
+    /// Streams without memory, and when they are tried again, in `mono_ms`.
     deferred: Vec<Ticket>,
     deferred_until: u64,
-    /// Those at the head have not been told of the last commits yet.
+    /// The streams at the head have not been woken for the last commits yet.
     is_behind: bool,
-    /// When they may be told again, in `mono_ms`.
-    told_again_at: u64,
+    /// When they may be woken again, in `mono_ms`.
+    woken_again_at: u64,
 }
 
 impl StreamQueue {
@@ -67,13 +66,13 @@ impl StreamQueue {
         }
     }
 
-    /// Queues one at once that stands anywhere.
+    /// Queues a stream at once, wherever it stands.
     pub(super) fn requeue_now(&mut self, ticket: Ticket, stream: &mut ActiveStream) {
         stream.queued = true;
         self.recent.push_back(ticket);
     }
 
-    /// Queues one that cannot be served for want of memory.
+    /// Queues a stream that cannot be served until there is memory.
     pub(super) fn defer_for_memory(
         &mut self,
         ticket: Ticket,
@@ -85,15 +84,14 @@ impl StreamQueue {
         self.deferred_until = until;
     }
 
-    /// There is something new behind `head`, or a time has come: whom that concerns is served. Those at the
-    /// head are told at once of the first commit, and of several at a time where one follows the other: each
-    /// costs a write to each of them.
+    /// Queues the streams for which `head` or the time has brought something. Streams at the head are woken at once
+    /// for the first commit, and then at most every [`STREAM_PAUSE_MS`]: each time costs a write to each of them.
     pub(super) fn wake(&mut self, head: u64, now: Now) {
         self.is_behind |= head != self.head;
         self.head = head;
-        if self.is_behind && now.mono_ms >= self.told_again_at {
+        if self.is_behind && now.mono_ms >= self.woken_again_at {
             self.is_behind = false;
-            self.told_again_at = now.mono_ms + STREAM_PAUSE_MS;
+            self.woken_again_at = now.mono_ms + STREAM_PAUSE_MS;
             self.recent.extend(self.at_head.drain(..));
         }
         if now.mono_ms >= self.deferred_until {
@@ -101,7 +99,7 @@ impl StreamQueue {
         }
     }
 
-    /// Takes out who is served next: of those served from memory, or of the others.
+    /// Takes out the next stream to serve: of those served from memory, or of the others.
     pub(super) fn next(&mut self, from_memory: bool) -> Option<Ticket> {
         if from_memory {
             self.recent.pop_front()
@@ -110,19 +108,19 @@ impl StreamQueue {
         }
     }
 
-    /// Whether somebody can be served.
+    /// Whether a stream can be served.
     pub(super) fn is_any_queued(&self) -> bool {
         !self.recent.is_empty() || !self.stored.is_empty()
     }
 
-    /// Whether somebody stands in a queue. Looks at all of them, so only for checks.
+    /// Whether a stream stands in a queue. Scans all of them, so only for checks.
     pub(super) fn holds(&self, ticket: Ticket) -> bool {
         let waiting = self.at_head.iter().chain(&self.deferred);
         let mut all = waiting.chain(&self.recent).chain(&self.stored);
         all.any(|known| *known == ticket)
     }
 
-    /// Empties the queues: nobody is left who could be served.
+    /// Empties the queues: there are no streams any more.
     pub(super) fn clear(&mut self) {
         self.recent.clear();
         self.stored.clear();
@@ -130,10 +128,10 @@ impl StreamQueue {
         self.deferred.clear();
     }
 
-    /// When those for whom there was no memory are tried again, or those at the head are told of a commit.
+    /// When streams without memory are tried again, or those at the head are woken, in `mono_ms`.
     pub(super) fn deadline(&self) -> Option<u64> {
         let deferred = (!self.deferred.is_empty()).then_some(self.deferred_until);
-        let behind = (self.is_behind && !self.at_head.is_empty()).then_some(self.told_again_at);
+        let behind = (self.is_behind && !self.at_head.is_empty()).then_some(self.woken_again_at);
         deferred.into_iter().chain(behind).min()
     }
 }
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn those_at_the_head_are_told_at_once_and_then_of_several_commits_at_a_time() {
+    fn streams_at_the_head_are_woken_at_once_and_then_for_several_commits_at_a_time() {
         let mut streams = StreamQueue::default();
         streams.at_head.push(7);
         streams.wake(1, at(100));
@@ -165,7 +163,7 @@ mod tests {
         }
         streams.wake(3, at(100 + STREAM_PAUSE_MS));
         assert_eq!((streams.next(true), streams.deadline()), (Some(7), None));
-        // Nothing new, nothing told, however late.
+        // Without a commit they are not woken, however late it is.
         streams.at_head.push(7);
         streams.wake(3, at(1_000));
         assert_eq!((streams.next(true), streams.deadline()), (None, None));

@@ -1,6 +1,6 @@
-//! The tokens file: read at the start and at each SIGHUP. What the log says of it is said here.
+//! The tokens file: reads it at the start and at each SIGHUP, and logs what was read.
 //!
-//! The text of the file is wiped behind the reading; neither it nor any part of it goes anywhere else.
+//! The text of the file is wiped after reading; no part of it goes anywhere else.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ use crate::tokens::Tokens;
 const READABLE: u32 = 0o044;
 const WRITABLE: u32 = 0o022;
 
-/// A tokens file as it was read, of which nothing has been said yet.
+/// A tokens file that was read; nothing about it has been logged yet.
 pub(super) struct Loaded {
     tokens: Tokens,
     /// The bits of its mode that let others than its owner read or write it.
@@ -38,14 +38,14 @@ pub(super) fn load(path: &Path) -> Result<Loaded, String> {
 
 /// The text of an ordinary file, and the bits of its mode that let others than its owner read or write it.
 fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
-    // Opening a pipe waits for its writer unless it is told not to, and the whole server would wait.
+    // Opening a pipe blocks until it has a writer, unless it is non-blocking, and the whole server would hang.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is not an ordinary file"));
     }
-    // With room for all of it, no growth leaves a copy behind.
+    // With capacity for all of it, no reallocation leaves a copy in memory.
     let mut text = Zeroizing::new(Vec::with_capacity(TOKENS_FILE_MAX_BYTES + 1));
     file.take(TOKENS_FILE_MAX_BYTES as u64 + 1)
         .read_to_end(&mut text)?;
@@ -57,36 +57,35 @@ fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
 }
 
 impl Loaded {
-    /// Says in the log what was read, and gives the tokens.
+    /// Logs what was read, and returns the tokens.
     pub(super) fn announce(self, path: &Path) -> Tokens {
         let (count, path) = (self.tokens.len(), path.display());
         log::info!("{count} tokens in the tokens file {path}");
         if self.tokens.is_empty() {
-            log::warn!("the tokens file {path} has no token in it: nobody may publish or read");
+            log::warn!("the tokens file {path} has no tokens: no client may publish or read");
         }
         if self.open_to_others & READABLE != 0 {
             log::warn!("the tokens file {path} can be read by others than its owner");
         }
         if self.open_to_others & WRITABLE != 0 {
             log::warn!(
-                "the tokens file {path} can be written by others than its owner, who can let anybody in"
+                "the tokens file {path} can be written by others than its owner, who can add tokens"
             );
         }
         self.tokens
     }
 }
 
-/// What SIGHUP asks for: the file's tokens as they are now. None, and a line in the log, where there are
-/// none to be had, and those that were read before stay.
+/// Reads the file again after SIGHUP. On failure the reason is logged and the tokens that were read before stay.
 pub(super) fn reload(path: Option<&Path>) -> Option<Tokens> {
     let Some(path) = path else {
-        log::info!("SIGHUP: no tokens file is configured, so there is nothing to read again");
+        log::info!("SIGHUP: no tokens file is configured, nothing to reload");
         return None;
     };
     match load(path) {
         Ok(loaded) => Some(loaded.announce(path)),
         Err(why) => {
-            log::error!("the tokens read before stay: the tokens file {why}");
+            log::error!("the old tokens stay in use: the tokens file {why}");
             None
         }
     }

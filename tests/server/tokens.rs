@@ -466,7 +466,7 @@ fn a_hangup_reads_the_file_again() {
     let other = path.with_extension("new");
     write(&other, "# nobody\n");
     fs::rename(&other, &path).unwrap();
-    let warning = reload(&server, 1, "no token in it").remove(0);
+    let warning = reload(&server, 1, "has no tokens").remove(0);
     assert!(warning.contains(" WARN "), "{warning}");
     refused(&get(&mut client, "/stats", "secret-of-new"), 401, INVALID);
     write(&path, FILE);

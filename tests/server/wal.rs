@@ -63,9 +63,7 @@ fn a_snapshot_makes_it_grow_and_another_process_shortens_it() {
     wait_until("the log to be short again", || {
         wal_bytes(&server) <= AT_REST
     });
-    server
-        .log()
-        .wait_for(1, "another process copies the write-ahead log");
+    server.log().wait_for(1, "another process copies the WAL");
     check_beside(&server);
     let stats = server.json("/stats");
     assert_eq!(stats["unique_processed"], 1 + events + 1);

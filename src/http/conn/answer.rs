@@ -12,7 +12,7 @@ use crate::http::response::{write_head, End, Persistence, Response};
 use crate::limits::DISCARD_MAX_BYTES;
 
 impl Conn {
-    /// Whether the answer to the request in hand is this connection's last (RFC 9112 §9.3, §9.6).
+    /// Whether the answer to the present request is this connection's last (RFC 9112 §9.3, §9.6).
     pub(super) fn closes_after(&self, response: &Response) -> bool {
         // A body that the client may be holding back, or that is long, is not worth waiting for.
         let body_in_the_way = matches!(self.receiving, Receiving::Declared)
@@ -82,7 +82,7 @@ impl Conn {
     }
 
     /// The next part of a stream is what `write` appends to that which waits; nothing where it fails. Panics
-    /// where there is no stream.
+    /// if there is no stream.
     pub fn stream_with<T, E>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,

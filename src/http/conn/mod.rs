@@ -4,12 +4,12 @@
 //!
 //! A connection has two directions, and each is in one state of its own.
 //!
-//! *Receiving* goes round once for each request; one request is in hand at a time, so answers leave
-//! in the order in which requests came (RFC 9112 §9.3.2), and what was pipelined behind waits unread.
+//! *Receiving* goes round once for each request; there is one request at a time, so answers leave in the order in which
+//! requests came (RFC 9112 §9.3.2), and what was pipelined after it waits unread.
 //!
 //! ```text
 //!           no body                                   respond
-//! Head ───────────────────────────────────▶ InHand ───────────▶ Head
+//! Head ──────────────────────────────────▶ Complete ──────────▶ Head
 //!   │ body, or an unknown expectation          ▲
 //!   ▼           admit                 complete │
 //! Declared ──────────────▶ Body ───────────────┘
@@ -17,16 +17,16 @@
 //!   └────────▶ Discarding ──────────────▶ Head
 //! ```
 //!
-//! *Sending* is `Open` while answers are collected; `Streaming` while the body of the answer in hand
+//! *Sending* is `Open` while answers are collected; `Streaming` while the body of an answer
 //! comes in parts; `Closing` when the last answer stands in the output; `Lingering` when that has
 //! left, the write side is shut down, and the peer's bytes are thrown away so that they cause no reset
 //! which would destroy the answer on its way (RFC 9112 §9.6); then `Done`.
 //!
 //! From any state a refusal, a timeout or an answer with `Connection: close` leads to receiving
 //! `Closed` and sending `Closing`, in one step, in [`Conn::close`]. Nothing is parsed afterwards, so
-//! bytes behind a framing that was refused can never be taken for a request.
+//! bytes after a framing that was refused can never be taken for a request.
 //!
-//! The pairs that exist: `Closed` with `Closing`, `Lingering` or `Done`; `InHand` with `Streaming`;
+//! The pairs that exist: `Closed` with `Closing`, `Lingering` or `Done`; `Complete` with `Streaming`;
 //! all but `Closed` with `Open`.
 //!
 //! Deadlines follow from the state ([`Conn::deadline`]); there is nothing to arm or cancel. The
@@ -52,7 +52,7 @@ use crate::limits::{BODY_PROGRESS_BYTES, BUFFER_KEEP_BYTES, LINGER_MS};
 /// What [`Conn::next`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing to do until bytes arrive, answers leave, or the request in hand is answered.
+    /// Nothing to do until bytes arrive, answers leave, or the present request is answered.
     Idle,
     /// A head is complete, and it declares a body or expects something unknown. The caller looks at
     /// [`Conn::request`] and then calls [`Conn::admit`], or [`Conn::respond`] to turn it away.
@@ -67,12 +67,12 @@ pub enum Step {
 enum Receiving {
     /// Waiting for a head, or in the middle of one.
     Head,
-    /// A head is in hand, and the caller has not said whether it wants the body.
+    /// A head is complete, and the caller has not said whether it wants the body.
     Declared,
     Body(Decoder),
-    /// A whole request is in hand and waits for its answer.
-    InHand {
-        /// [`Conn::next`] has told of it.
+    /// A whole request waits for its answer.
+    Complete {
+        /// [`Conn::next`] has reported it.
         told: bool,
     },
     /// The request has been answered; this much of its body is still to be passed by.
@@ -106,7 +106,7 @@ pub struct Conn {
     head: Head,
     body: Vec<u8>,
     max_body_bytes: usize,
-    /// A refusal that [`Conn::next`] has still to tell of.
+    /// The status of a refusal that [`Conn::next`] has still to report.
     refused: Option<u16>,
     /// The empty line that may come before a request line has come.
     empty_line_passed: bool,
@@ -166,7 +166,7 @@ impl Conn {
             Receiving::Body(decoder) => match decoder.decode(bytes, &mut self.body) {
                 Ok(None) => {}
                 Ok(Some(taken)) => {
-                    self.receiving = Receiving::InHand { told: false };
+                    self.receiving = Receiving::Complete { told: false };
                     self.input.push(&bytes[taken..]);
                 }
                 Err(why) => self.reject(why, now),
@@ -213,7 +213,7 @@ impl Conn {
                         Err(why) => self.reject(why, now),
                     }
                 }
-                Receiving::InHand { told } if !*told => {
+                Receiving::Complete { told } if !*told => {
                     *told = true;
                     return Step::Request;
                 }
@@ -235,7 +235,7 @@ impl Conn {
                 }
                 Receiving::Declared
                 | Receiving::Body(_)
-                | Receiving::InHand { .. }
+                | Receiving::Complete { .. }
                 | Receiving::Closed => return Step::Idle,
             }
         }
@@ -261,7 +261,7 @@ impl Conn {
         }
         self.input.consume(length);
         if self.head.framing == Framing::Nothing && self.head.expectation != Expectation::Other {
-            self.receiving = Receiving::InHand { told: true };
+            self.receiving = Receiving::Complete { told: true };
             return Some(Step::Request);
         }
         self.receiving = Receiving::Declared;
@@ -308,7 +308,7 @@ impl Conn {
         match decoder.decode(unread, &mut self.body) {
             Ok(Some(taken)) => {
                 self.input.consume(taken);
-                self.receiving = Receiving::InHand { told: false };
+                self.receiving = Receiving::Complete { told: false };
             }
             Ok(None) => {
                 self.input.consume(arrived);
@@ -318,10 +318,10 @@ impl Conn {
         }
     }
 
-    /// After [`Step::Request`], before its body is taken: it cannot be answered now. [`Conn::next`] tells
-    /// of it again.
+    /// After [`Step::Request`], before its body is taken: it cannot be answered now. [`Conn::next`]
+    /// reports it again.
     pub fn put_off(&mut self) {
-        if let Receiving::InHand { told } = &mut self.receiving {
+        if let Receiving::Complete { told } = &mut self.receiving {
             *told = false;
         }
     }
@@ -331,7 +331,7 @@ impl Conn {
         std::mem::take(&mut self.body)
     }
 
-    /// Gives a body's memory back for the next one. A large one is let go.
+    /// Gives a body's memory back for the next one. A large one is freed.
     pub fn recycle(&mut self, mut body: Vec<u8>) {
         if !matches!(self.receiving, Receiving::Body(_))
             && body.capacity() <= BUFFER_KEEP_BYTES
@@ -342,7 +342,7 @@ impl Conn {
         }
     }
 
-    /// Answers the request in hand, once, after [`Step::Head`] or [`Step::Request`]. The answer to a
+    /// Answers the present request, once, after [`Step::Head`] or [`Step::Request`]. The answer to a
     /// request that the connection has given up meanwhile is dropped.
     pub fn respond(&mut self, response: &Response, now: Now) {
         if matches!(self.receiving, Receiving::Closed) {
@@ -351,7 +351,7 @@ impl Conn {
         assert!(
             matches!(
                 self.receiving,
-                Receiving::Declared | Receiving::InHand { .. }
+                Receiving::Declared | Receiving::Complete { .. }
             ) && !self.is_streaming(),
             "an answer without a request"
         );
@@ -362,13 +362,13 @@ impl Conn {
 
     /// After [`Step::Request`]: answers with a body that comes in parts: the head now, the body with
     /// [`Conn::stream`], the end with [`Conn::end_stream`] or [`Conn::break_stream`]. `length` is that of
-    /// the whole body in bytes, if it is known. To HEAD, the head is all; [`Conn::is_streaming`] tells.
+    /// the whole body in bytes, if it is known. To HEAD, the head is all; then [`Conn::is_streaming`] is false.
     pub fn start_stream(&mut self, response: &Response, length: Option<usize>, now: Now) {
         if matches!(self.receiving, Receiving::Closed) {
             return;
         }
         assert!(
-            matches!(self.receiving, Receiving::InHand { .. }) && !self.is_streaming(),
+            matches!(self.receiving, Receiving::Complete { .. }) && !self.is_streaming(),
             "a stream without a request"
         );
         let end = match (length, self.head.version) {
@@ -409,7 +409,7 @@ impl Conn {
         self.finish(self.draining, now);
     }
 
-    /// Ends a stream without its last chunk, so that the client can tell that something is missing
+    /// Ends a stream without its last chunk, so that the client notices that something is missing
     /// (RFC 9112 §8).
     pub fn break_stream(&mut self) {
         if self.is_streaming() {
@@ -439,7 +439,7 @@ impl Conn {
         }
     }
 
-    /// The request in hand has its answer.
+    /// The present request has its answer.
     fn finish(&mut self, closes: bool, now: Now) {
         if closes {
             return self.close();
@@ -530,7 +530,7 @@ impl Conn {
         }
     }
 
-    /// The wait for bytes begins anew.
+    /// The wait for bytes begins again.
     fn wait_from(&mut self, now: Now) {
         self.waiting_since = now.mono_ms;
         self.progress = 0;

@@ -8,7 +8,7 @@ use crate::limits::{
 };
 
 impl Conn {
-    /// The request in hand, from [`Step::Head`](super::Step::Head) or
+    /// The present request, from [`Step::Head`](super::Step::Head) or
     /// [`Step::Request`](super::Step::Request) until its answer. Panics when there is none.
     pub fn request(&self) -> Request<'_> {
         assert!(self.has_request(), "no request is in hand");
@@ -19,11 +19,11 @@ impl Conn {
     pub(super) fn has_request(&self) -> bool {
         matches!(
             self.receiving,
-            Receiving::Declared | Receiving::Body(_) | Receiving::InHand { .. }
+            Receiving::Declared | Receiving::Body(_) | Receiving::Complete { .. }
         )
     }
 
-    /// Whether the answer in hand is a stream that has begun and not ended.
+    /// Whether the present answer is a stream that has begun and not ended.
     pub fn is_streaming(&self) -> bool {
         matches!(self.sending, Sending::Streaming(_))
     }
@@ -49,7 +49,7 @@ impl Conn {
                 !self.is_stalled() && self.input.unread().len() < READ_AHEAD_MAX_BYTES
             }
             Receiving::Body(_) | Receiving::Discarding { .. } | Receiving::Closed => true,
-            Receiving::Declared | Receiving::InHand { .. } => false,
+            Receiving::Declared | Receiving::Complete { .. } => false,
         }
     }
 
@@ -76,16 +76,16 @@ impl Conn {
         }
     }
 
-    /// Until when the request must get on. While one is in hand, nothing is expected of the peer.
+    /// Until when the peer must have sent more of the request. While one waits for its answer, nothing is expected.
     pub(super) fn receive_deadline(&self) -> Option<u64> {
-        let patience = match self.receiving {
+        let timeout = match self.receiving {
             Receiving::Head if self.is_stalled() => return None,
             Receiving::Head if !self.input.unread().is_empty() => HEAD_TIMEOUT_MS,
             Receiving::Head if self.output.is_empty() => IDLE_TIMEOUT_MS,
             Receiving::Body(_) | Receiving::Discarding { .. } => BODY_TIMEOUT_MS,
             _ => return None,
         };
-        Some(self.waiting_since + patience)
+        Some(self.waiting_since + timeout)
     }
 
     /// The last answer has left: shut the write side down and call [`Conn::shutdown_done`].
@@ -118,7 +118,7 @@ impl Conn {
         match self.receiving {
             Receiving::Head => self.has_unread(),
             Receiving::Declared | Receiving::Body(_) => true,
-            Receiving::InHand { .. } | Receiving::Discarding { .. } | Receiving::Closed => false,
+            Receiving::Complete { .. } | Receiving::Discarding { .. } | Receiving::Closed => false,
         }
     }
 
@@ -130,14 +130,14 @@ impl Conn {
         )
     }
 
-    /// Whether bytes have been received that nobody has looked at.
+    /// Whether bytes have been received that have not been looked at.
     pub fn has_unread(&self) -> bool {
         !self.input.unread().is_empty()
     }
 
-    /// Whether a request is complete of which [`Conn::next`] has not told.
+    /// Whether a request is complete that [`Conn::next`] has not reported.
     pub fn has_untold_request(&self) -> bool {
-        matches!(self.receiving, Receiving::InHand { told: false })
+        matches!(self.receiving, Receiving::Complete { told: false })
     }
 
     /// Whether something is still to be done: a request to be received or answered, an answer to be
@@ -159,7 +159,7 @@ impl Conn {
         let closed = matches!(self.receiving, Receiving::Closed);
         assert!(match self.sending {
             Sending::Open => !closed,
-            Sending::Streaming(_) => matches!(self.receiving, Receiving::InHand { .. }),
+            Sending::Streaming(_) => matches!(self.receiving, Receiving::Complete { .. }),
             Sending::Closing | Sending::Lingering { .. } | Sending::Done => closed,
         });
     }

@@ -1,5 +1,5 @@
-//! Content codings of request bodies (RFC 9110 §8.4): one of them, taken off a whole body in pieces of
-//! bounded work, and in bounded memory.
+//! Content codings of request bodies (RFC 9110 §8.4): decodes a whole body with one coding, in pieces of bounded work
+//! and in bounded memory. It never decides what happens to a body that cannot be decoded.
 
 #[cfg(test)]
 mod tests;
@@ -15,11 +15,11 @@ use crate::limits::ZSTD_WINDOW_LOG_MAX;
 const STEP_BYTES: usize = 8 * 1024;
 /// Most bytes that are decoded between two looks at the budget.
 const PIECE_BYTES: usize = 64 * 1024;
-/// A byte that goes in can be as much work as so many that come out, where it is one of a member or a block
-/// that holds next to nothing.
+/// A byte of input can be as much work as this many bytes of output, if it belongs to a member or a block that holds
+/// next to nothing.
 const WORK_OF_INPUT: usize = 8;
 
-/// The codings that are taken off request bodies.
+/// The codings that are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
     Identity,
@@ -69,8 +69,8 @@ pub enum DecodeError {
     Broken,
 }
 
-/// A whole body whose coding is taken off a piece at a time, so that nobody waits long for it. At most
-/// one byte beyond the limit is ever decoded: a bomb costs what an honest body of that size costs.
+/// A whole body that is decoded a piece at a time, so that no other request waits long for it. At most one byte beyond
+/// the limit is ever decoded: a bomb costs what an honest body of that size costs.
 pub struct Decoding {
     decoder: Decoder,
     /// Decoded as far as `len`; the rest is room.
@@ -90,7 +90,7 @@ enum Decoder {
 }
 
 impl Decoding {
-    /// Prepares `coding` to be taken off `body`; at most `limit` bytes may come out.
+    /// Prepares to decode `body`; at most `limit` bytes may come out.
     ///
     /// # Errors
     /// Where the body is refused at first sight.
@@ -126,7 +126,7 @@ impl Decoding {
     /// decoded body once it is whole.
     ///
     /// # Errors
-    /// Those of the body, behind which there is nothing to go on with.
+    /// Those of the body, after which it cannot be continued.
     pub fn go_on(&mut self, budget: usize) -> Result<Option<Vec<u8>>, DecodeError> {
         self.decoder.portions().left = budget.div_ceil(WORK_OF_INPUT);
         let end = self.len.saturating_add(budget);

@@ -206,7 +206,7 @@ fn a_budget_bounds_the_work() {
                 assert!(decoding.len - given < BUDGET + PIECE_BYTES);
                 turns += 1;
             }
-            // Deflate has no members: it ends behind the first.
+            // Deflate has no members: it ends after the first.
             assert!(turns >= 4 || coding == Coding::Deflate, "{coding:?}");
         }
     }

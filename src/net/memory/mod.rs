@@ -62,7 +62,7 @@ pub(super) enum AnswerKind {
 }
 
 impl AnswerKind {
-    /// The kind of an answer of so many bytes. `is_fixed` where it is small by its route.
+    /// The kind of an answer of `bytes`. `is_fixed` says that it is small by its route.
     pub(super) fn of(bytes: usize, is_fixed: bool) -> AnswerKind {
         match bytes {
             _ if is_fixed => AnswerKind::Fixed,
@@ -94,7 +94,7 @@ impl Queue {
         }
     }
 
-    /// Whether nobody waits who came before; one without a place has only just come.
+    /// Whether no client with an earlier place waits. A client without a place has only just come.
     fn lets(&self, place: Option<Place>) -> bool {
         match self.0.front() {
             Some((first, _)) => place.is_some_and(|place| place <= *first),
@@ -128,7 +128,7 @@ impl Part {
     }
 }
 
-/// Who holds how much, and who waits.
+/// How much is held, and who waits.
 #[derive(Debug)]
 pub(super) struct SharedMemory {
     small: Part,
@@ -136,10 +136,10 @@ pub(super) struct SharedMemory {
     small_answers: Part,
     answers: Part,
     reserve_holder: Option<Ticket>,
-    /// Those who wait to receive a small request, or a large one.
+    /// Clients that wait to receive a small request, or a large one.
     wait_small: Queue,
     wait_large: Queue,
-    /// Those whose answers wait, by kind.
+    /// Clients whose answers wait, by kind.
     wait_answer: [Queue; 3],
     next_place: u64,
 }
@@ -170,7 +170,7 @@ impl SharedMemory {
         }
     }
 
-    /// A client's share has changed.
+    /// A client's usage has changed.
     pub(super) fn account(&mut self, before: Usage, after: Usage) {
         self.part(before.received).held -= before.received;
         self.part(after.received).held += after.received;
@@ -178,15 +178,15 @@ impl SharedMemory {
         self.answers_of(after).held += after.to_send;
     }
 
-    fn answers_of(&mut self, share: Usage) -> &mut Part {
-        match share.answers {
+    fn answers_of(&mut self, usage: Usage) -> &mut Part {
+        match usage.answers {
             AnswerMemory::Small => &mut self.small_answers,
             AnswerMemory::Long => &mut self.answers,
         }
     }
 
-    /// How many of the bytes that are `wanted` a client may receive that has `received` so many. Where there is no
-    /// room, the first to ask becomes the exempt.
+    /// How many of the `wanted` bytes a client may receive that holds `received`. Without room, the first to ask
+    /// becomes the reserve holder.
     pub(super) fn may_receive(
         &mut self,
         ticket: Ticket,
@@ -239,7 +239,7 @@ impl SharedMemory {
         &self.wait_answer[kind as usize]
     }
 
-    /// Where an answer of so many bytes goes while memory is not short.
+    /// Where an answer of `bytes` counts while memory is not short.
     pub(super) fn place_of(bytes: usize) -> AnswerMemory {
         if bytes > ANSWER_SMALL_BYTES {
             AnswerMemory::Long
@@ -248,7 +248,7 @@ impl SharedMemory {
         }
     }
 
-    /// Where the answer of a client goes; none where it has to wait.
+    /// Where the answer of a client counts; none if it has to wait.
     pub(super) fn room_for_answer(
         &self,
         bytes: usize,
@@ -262,8 +262,7 @@ impl SharedMemory {
             .filter(|_| self.queue_of(kind).lets(place))
     }
 
-    /// Where the next answer of a kind goes. What is small may go where there is room for what is long, if nothing
-    /// long waits for it.
+    /// Where the next answer of a kind counts. A small one may take the room of long ones, if no long one waits for it.
     fn room_for(&self, kind: AnswerKind) -> Option<AnswerMemory> {
         let is_small = match kind {
             AnswerKind::Fixed => self.small_answers.has_room(),
@@ -280,17 +279,17 @@ impl SharedMemory {
         }
     }
 
-    /// Whether a stream may begin with so many bytes.
+    /// Whether a stream may begin with `bytes`.
     pub(super) fn may_stream(&self, bytes: usize, place: Option<Place>) -> bool {
         bytes <= OWN_SHARE_BYTES || self.may_begin_long(place)
     }
 
     /// How many bytes the client of a stream may be given more. Streams leave half of the memory for
     /// answers to others; beyond that one whose reader has taken everything still gets a little.
-    pub(super) fn stream_room(&self, share: Usage) -> usize {
+    pub(super) fn stream_room(&self, usage: Usage) -> usize {
         if self.answers.held < self.answers.limit / 2 {
             STREAM_SLICE_BYTES
-        } else if share.to_send == 0 {
+        } else if usage.to_send == 0 {
             OWN_SHARE_BYTES
         } else {
             0
@@ -304,8 +303,8 @@ impl SharedMemory {
         }
     }
 
-    /// This client, which has `received` so many bytes and may receive no more, waits for [`SharedMemory::wake`] at
-    /// its place, or gets one.
+    /// This client, which holds `received` bytes and may receive no more, waits for [`SharedMemory::wake`] at its
+    /// place, or gets one.
     pub(super) fn wait_to_receive(
         &mut self,
         key: usize,
@@ -352,10 +351,10 @@ impl SharedMemory {
         }
     }
 
-    /// Has those served who may try again: all who may receive more, else the next one if nobody is exempt, and the
-    /// first of each kind that there is room to answer; what its answer takes decides about the next. `call` has the
-    /// client served that waits at the place, and gives its name; none where nobody waits there any more. The first of
-    /// a kind stays in its queue until it is answered, and is called each time.
+    /// Calls the clients that may try again: all that may receive more, else the next reserve holder if there is none,
+    /// and the first of each kind that there is room to answer; what its answer takes decides about the next. `call`
+    /// has the client served that waits at the place, and returns its ticket, or none if no client waits there any
+    /// more. The first of a kind stays in its queue until it is answered, and is called each time.
     pub(super) fn wake(&mut self, mut call: impl FnMut(usize, Place) -> Option<Ticket>) {
         let queues = [
             (&self.small, &mut self.wait_small),
@@ -394,16 +393,16 @@ impl SharedMemory {
         queues.any(|Queue(waiting)| waiting.iter().any(|(other, _)| *other == place))
     }
 
-    /// Panics when the sums are not those of the clients' shares.
-    pub(super) fn check_invariants(&self, shares: impl Iterator<Item = Usage>) {
+    /// Panics when the sums are not those of the clients' usage.
+    pub(super) fn check_invariants(&self, usages: impl Iterator<Item = Usage>) {
         let mut sums = [0, 0, 0, 0];
-        for share in shares {
-            sums[usize::from(share.received >= SMALL_SHARE_BYTES)] += share.received;
-            sums[2 + share.answers as usize] += share.to_send;
+        for usage in usages {
+            sums[usize::from(usage.received >= SMALL_SHARE_BYTES)] += usage.received;
+            sums[2 + usage.answers as usize] += usage.to_send;
         }
         let parts = [&self.small, &self.large, &self.small_answers, &self.answers];
         let held = parts.map(|part| part.held);
-        assert_eq!(sums, held, "shares of memory");
+        assert_eq!(sums, held, "usage of memory");
     }
 }
 

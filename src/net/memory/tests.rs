@@ -131,7 +131,7 @@ fn a_share_of_its_own_is_left_to_each() {
             1
         );
     }
-    // Beyond it there is the exempt.
+    // Beyond it there is the reserve.
     assert_eq!(memory.may_receive(1, None, OWN_SHARE_BYTES, BUFFER), BUFFER);
     assert_eq!(memory.may_receive(2, None, OWN_SHARE_BYTES, BUFFER), 0);
 }
@@ -242,7 +242,7 @@ fn who_waits_to_receive_keeps_its_place() {
     memory.account(received(ALL - 1), received(ALL));
     memory.wait_to_receive(3, None, LARGE);
     assert_eq!(memory.wait_to_receive(1, Some(first), LARGE), first);
-    // The reserve is for the first of them, and not for whoever asks first.
+    // The reserve is for the first of them, and not for the first to ask.
     memory.done_receiving(9);
     assert_eq!(memory.may_receive(4, None, LARGE, BUFFER), 0);
     assert_eq!(woken(&mut memory), [1]);

@@ -1,7 +1,7 @@
 //! The phase *expire*: clients whose deadline has passed.
 //!
 //! A deadline says how long nothing has come or gone, as far as the loop has looked. The process may have been
-//! stopped meanwhile, a turn may have taken long, or the poll may have had more to tell than one turn takes.
+//! stopped meanwhile, a turn may have taken long, or the poll may have had more events than one turn takes.
 //! So the socket is tried once more, in the next turn, before its client is given up.
 
 use super::{Platform, Reactor};
@@ -39,7 +39,7 @@ impl<P: Platform> Reactor<P> {
         self.app.tick(self.now);
     }
 
-    /// Has the next turn read and write, whether or not the poll has anything to tell.
+    /// Has the next turn read and write, whatever the poll reports.
     fn try_again(&mut self, key: usize) {
         let client = &mut self.clients[key];
         client.readable = true;
@@ -50,7 +50,7 @@ impl<P: Platform> Reactor<P> {
 
     fn refuse_paused(&mut self, key: usize) {
         let sentence =
-            "The server holds as many bytes for its clients as it may; send the request again.";
+            "The server's memory for requests and answers is in use; send the request again.";
         let refusal = Response::error(503, sentence).header("Retry-After", "1");
         let client = &mut self.clients[key];
         client.is_paused = false;

@@ -1,12 +1,12 @@
-//! What must be true between two turns. The loop itself does not ask; the simulation does, behind each turn.
+//! What must be true between two turns. The loop itself does not check it; the simulation does, after each turn.
 
 use super::{Connection, Platform, Reactor};
 use crate::limits;
 use crate::net::platform::Socket;
 
 impl<P: Platform> Reactor<P> {
-    /// Panics when a list, a timer or a sum disagrees with the clients, or when somebody would never be
-    /// looked at again.
+    /// Panics when a list, a timer or a sum disagrees with the clients, or when a client would never be
+    /// served again.
     pub fn check_invariants(&self) {
         self.app.check_invariants();
         let shares = self.clients.iter().map(|(_, client)| client.usage);
@@ -30,7 +30,7 @@ impl<P: Platform> Reactor<P> {
                 "client {key} waits for a commit that does not come"
             );
             let due = client.deadline(limits::PAUSE_MAX_MS);
-            // Whoever is about to be served gets a timer then.
+            // A client that is about to be served gets a timer then.
             if let Some(at) = due.filter(|_| !client.on_ready_list) {
                 let ticket = client.ticket(key);
                 let timer = client.scheduled.filter(|scheduled| *scheduled <= at);
@@ -72,7 +72,7 @@ impl<P: Platform> Reactor<P> {
 }
 
 impl<S: Socket> Connection<S> {
-    /// Readiness is told once, so whoever can go on must be on a list.
+    /// Readiness is reported once, so a client that can go on must be on a list.
     fn check_invariants(&self) {
         let conn = &self.conn;
         conn.check_invariants();

@@ -1,11 +1,11 @@
-//! What is too large for one turn: bodies that are received and decoded a part at a time, so that whoever
-//! sends little is served in between.
+//! Requests that are too large for one turn: their bodies are received and decoded in parts, so that small requests
+//! are served in between.
 
 use super::{Platform, Reactor};
 use crate::limits;
 
 impl<P: Platform> Reactor<P> {
-    /// The client's request has become large, and it is read on when its turn comes.
+    /// The client's request has become large: it is read further when its turn comes.
     pub(super) fn queue_large(&mut self, key: usize) {
         let client = &mut self.clients[key];
         if !client.on_large_list {
@@ -14,7 +14,7 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// Reads on the one whose turn it is.
+    /// Continues to read the next large request.
     pub(super) fn serve_large(&mut self) {
         while let Some(key) = self.large_requests.pop_front() {
             let Some(client) = self.clients.get_mut(key) else {
@@ -34,7 +34,7 @@ impl<P: Platform> Reactor<P> {
         }
         let begun = self.platform.instant();
         let budget = self.spare_time(self.app.has_waiting());
-        // Who has just come is tried first, and leaves the others half of the time. What is decoded well is
+        // New bodies are tried first, and leave the others half of the time. What is decoded well is
         // to be stored with the others of its turn, as a body without a coding is.
         let mut brought = 0;
         while let Some(bytes) = self.app.decode_arrived(self.now) {

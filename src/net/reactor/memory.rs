@@ -1,5 +1,5 @@
-//! The clients' shares of the memory that all of them have: who holds how much, who has to wait until
-//! there is room, and who is served again when there is.
+//! Memory accounting: keeps the sums of what clients hold up to date, has clients wait that find no room, and serves
+//! them again when there is room. The rules are those of [`SharedMemory`]; none is here.
 
 use super::{Platform, Reactor};
 use crate::api::route::AnswerSize;
@@ -36,8 +36,8 @@ impl<P: Platform> Reactor<P> {
         client.pause(place, self.now);
     }
 
-    /// While there is no room for long answers: puts off the request in hand where its answer can be too long
-    /// even to be made, until there is room. Says whether it did.
+    /// Without room for long answers: defers a request whose answer can be too long even to be made. Returns whether
+    /// it did.
     pub(super) fn put_off(&mut self, key: usize) -> bool {
         let client = &mut self.clients[key];
         if self.memory.may_begin_long(client.place) {
@@ -52,7 +52,7 @@ impl<P: Platform> Reactor<P> {
         is_long
     }
 
-    /// Whether there is room for an answer. Where there is none, its request is put off.
+    /// Whether there is room for an answer. If there is none, its request is deferred.
     pub(super) fn may_be_answered(&mut self, key: usize, answer: &Reply) -> bool {
         let place = self.clients[key].place;
         let may = match answer {
@@ -67,9 +67,9 @@ impl<P: Platform> Reactor<P> {
         may
     }
 
-    /// Finds a place for so many bytes of an answer. Where there is none, the request is put off; says whether
-    /// it may be answered. Only what changes something cannot be put off any more: its answer is small, or
-    /// as its request is.
+    /// Finds room for `bytes` of an answer. If there is none, the request is deferred; returns whether it may be
+    /// answered. A request that has changed something cannot be deferred any more: its answer is small, or as long as
+    /// the request is.
     pub(super) fn make_room(&mut self, key: usize, bytes: usize) -> bool {
         let client = &mut self.clients[key];
         let usual = SharedMemory::place_of(bytes);
@@ -97,7 +97,7 @@ impl<P: Platform> Reactor<P> {
         client.pause(place, self.now);
     }
 
-    /// The client's request has got on: it is answered, or waits for its commit, or is worked out in several turns.
+    /// The client's request makes progress: it is answered, or waits for its commit, or is worked out in several turns.
     /// In that case it keeps its place, since the answer may have to wait again.
     pub(super) fn stop_waiting(&mut self, key: usize, keeps_place: bool) {
         let client = &mut self.clients[key];
@@ -110,7 +110,7 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// Serves those again that waited for memory, behind all phases that give some back.
+    /// Serves clients again that waited for memory. Comes after all phases that give some back.
     pub(super) fn wake_paused(&mut self) {
         self.memory.wake(|key, place| {
             let waiting = self.clients.get_mut(key);

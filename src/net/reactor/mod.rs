@@ -1,27 +1,30 @@
-//! The loop: owns the clients and the application. What it needs of the operating system it asks of a
-//! [`Platform`], so that it can turn in a simulation as well.
+//! The loop: owns the clients and the application, and decides in which order they get their turns. It knows the
+//! operating system only as a [`Platform`], so that it can turn in a simulation too; it never blocks but in the poll,
+//! and never looks into what it carries.
 //!
 //! A turn is a fixed order of phases, and each stands where it stands for a reason:
 //!
-//! 1. *poll* sleeps until something is ready or due. The clocks are read once, behind it.
+//! 1. *poll* sleeps until something is ready or due. The clocks are read once, after it.
 //! 2. *accept* comes before serving, so that a new connection's first request, which has often
 //!    arrived with it, shares the turn's commit.
 //! 3. *serve* reads every ready client and hands its requests to the application. Readiness is
-//!    edge-triggered: who stops before the socket is drained goes on the ready list.
+//!    edge-triggered: a client that is left before its socket is empty goes on the ready list, because epoll will not
+//!    report it again.
 //! 4. *gather* looks once more, without waiting, for requests that came while others were served: the
 //!    more publications share a commit, the smaller is each one's share of its fsync.
 //! 5. *decode* takes content codings off for a part of the turn. What is decoded shares its commit.
 //! 6. *drain* commits, once for all publications that this turn brought in.
-//! 7. *deliver* hands the outcomes to their connections. It must come behind *drain*: no answer
+//! 7. *deliver* hands the outcomes to their connections. It must come after *drain*: no answer
 //!    exists before its events are on disk.
 //! 8. *flush* is the one place that writes to sockets.
 //! 9. *feed* gives subscribers, and pages that take long, their next slices. It comes after *flush*, so that no
 //!    publisher waits for its answer longer because many want to read.
-//! 10. *expire* looks at deadlines, behind *serve*, so that bytes which came in time count. Nobody is given
-//!     up whose socket has not been tried since.
+//! 10. *expire* looks at deadlines, after *serve*, so that bytes which came in time count. No client is given
+//!     up before its socket has been tried once more.
 //! 11. *close* is the one place that closes, last, so that no phase before it meets a dead key.
-//! 12. *idle* work and the log come when nobody waits for an answer any more.
+//! 12. *idle* work and the log come when no answer of this turn is left to send.
 
+mod budget;
 mod expiry;
 mod invariants;
 mod large;
@@ -90,7 +93,7 @@ pub struct Reactor<P: Platform> {
     reads: ReadQueue,
     /// Clients with an answer that goes on, whose tokens have still to be looked at after SIGHUP.
     unchecked: Vec<Ticket>,
-    /// Memory for the slice in hand, lent to its connection until that has been sent.
+    /// The memory of the slice being sent, lent to its connection until all of it has been sent.
     spare_output: Vec<u8>,
     /// When the poll of this turn ended.
     turn_began: Instant,
@@ -130,7 +133,7 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// From now on only these tokens let a request in, or those that SIGHUP finds in their file.
+    /// From now on requests need one of these tokens, or of those that SIGHUP finds in their file.
     pub fn set_tokens_file(&mut self, path: PathBuf, tokens: Tokens) {
         self.tokens_file = Some(path);
         self.app.set_tokens(tokens);
@@ -148,7 +151,7 @@ impl<P: Platform> Reactor<P> {
         self.app
     }
 
-    /// Goes through all phases once; says whether a signal has ended the loop and all is done.
+    /// Goes through all phases once; returns whether a signal has ended the loop and all is done.
     pub fn turn(&mut self) -> io::Result<bool> {
         self.poll(self.sleep())?;
         self.turn_began = self.platform.instant();
@@ -169,7 +172,7 @@ impl<P: Platform> Reactor<P> {
         Ok(self.is_finished())
     }
 
-    /// Serves whoever has become ready meanwhile, as long as publications wait and more keep coming.
+    /// Serves the clients that have become ready meanwhile, as long as publications wait and more keep coming.
     fn gather(&mut self) -> io::Result<()> {
         for _ in 0..limits::GATHER_ROUNDS {
             if !self.app.has_waiting() || !self.poll(Sleep::Not)? {
@@ -180,7 +183,7 @@ impl<P: Platform> Reactor<P> {
         Ok(())
     }
 
-    /// Says whether it has found something.
+    /// Returns whether it has found something.
     fn poll(&mut self, sleep: Sleep) -> io::Result<bool> {
         let mut all = std::mem::take(&mut self.poll_events);
         let (instant, now) = self.platform.poll(sleep, &mut all)?;
@@ -214,7 +217,7 @@ impl<P: Platform> Reactor<P> {
         if told.readable {
             self.want_service(key);
         }
-        // Neither is read meanwhile, so nothing else would tell.
+        // Neither is read meanwhile, so nothing else would notice.
         if (streams && told.gone) || (works && (told.gone || told.read_closed)) {
             self.want_close(key);
         } else if streams && told.read_closed {
@@ -259,7 +262,7 @@ impl<P: Platform> Reactor<P> {
             self.platform.log_full(self.clients.len(), self.now);
         }
         if self.lifecycle != Lifecycle::Serving {
-            // Those who had connected before the signal have been let in; from now on nobody is.
+            // Connections from before the signal have been accepted; from now on none is.
             self.platform.stop_accepting();
         }
     }
@@ -272,7 +275,7 @@ impl<P: Platform> Reactor<P> {
         let entry = self.clients.vacant_entry();
         let key = entry.key();
         if let Err(e) = self.platform.register(&mut stream, key) {
-            log::warn!("a connection cannot be watched: {e}");
+            log::warn!("a connection cannot be added to the poll: {e}");
             return;
         }
         self.generation = self.generation.wrapping_add(1);
@@ -294,14 +297,14 @@ impl<P: Platform> Reactor<P> {
                 self.serve(*key, None);
             }
         }
-        // Whoever has to be served again has been put on the new list; the old one keeps its memory.
+        // Clients that have to be served again are on the new list; the old one keeps its memory.
         if self.ready.is_empty() {
             self.ready = ready;
             self.ready.clear();
         }
         if self.lifecycle != Lifecycle::Serving {
-            // Behind the first serving of the turn that brought the signal: what had been received
-            // by then is still taken in.
+            // After the first serving of the turn that brought the signal: what had been received by then
+            // is still accepted.
             self.app.begin_draining();
             for (_, client) in self
                 .clients
@@ -314,7 +317,7 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// Reads a client within its budget and handles the requests that this completes. One whose request is
-    /// large is read on only when its turn has come, which gives it so many reads.
+    /// large is read further only in its turn, which gives it that many reads.
     fn serve(&mut self, key: usize, its_turn: Option<usize>) {
         let mut budget = its_turn.unwrap_or(limits::READS_PER_TURN);
         loop {
@@ -458,7 +461,7 @@ impl<P: Platform> Reactor<P> {
         self.request_log.report(now, dropped, self.app.metrics());
     }
 
-    /// What every change of a client's connection is followed by.
+    /// To be called after every change of a client's connection.
     fn after_change(&mut self, key: usize) {
         self.account(key);
         let client = &self.clients[key];
@@ -469,7 +472,7 @@ impl<P: Platform> Reactor<P> {
         self.schedule(key);
     }
 
-    /// Behind a write: is it done, and when is it to be looked at again?
+    /// After a write: closes a client that is done, or sets its timer.
     fn after_write(&mut self, key: usize) {
         if self.clients[key].conn.is_done() {
             self.want_close(key);

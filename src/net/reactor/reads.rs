@@ -11,7 +11,7 @@ use crate::net::connection::key_of;
 use crate::net::read_queue::PendingRead;
 
 impl<P: Platform> Reactor<P> {
-    /// Puts off the request in hand where it reads and this turn has read enough. Says whether it did.
+    /// Defers a request that reads if this turn has read enough. Returns whether it did.
     pub(super) fn has_to_wait_to_read(&mut self, key: usize) -> bool {
         let client = &mut self.clients[key];
         match self.app.has_to_wait(client.route.as_ref()) {
@@ -35,7 +35,7 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// A page takes more than the slice that it has had: it goes on in later turns, or waits until there is a
-    /// place for it. Nobody goes on for a client that has ended its side: it has gone, as far as can be known.
+    /// place for it. A client that has ended its side gets no search: as far as the server can tell it has gone.
     pub(super) fn begin_reading(&mut self, key: usize, page: Box<PageRequest>, has_place: bool) {
         let client = &mut self.clients[key];
         let ticket = client.ticket(key);
@@ -47,7 +47,7 @@ impl<P: Platform> Reactor<P> {
             self.reads.working += 1;
             self.reads.push_at_work(ticket);
         } else {
-            // What has been found is let go, so that those who wait hold no memory.
+            // What has been found is dropped: requests that wait hold no memory.
             client.conn.put_off();
             self.reads.push_waiting(ticket);
         }
@@ -57,8 +57,8 @@ impl<P: Platform> Reactor<P> {
         });
     }
 
-    /// Gives the request whose turn it is a slice, or the `share` of one. Says whether there was one. The first
-    /// of a turn there always is, or those who come and are answered at once would leave nothing to others.
+    /// Gives the next request a slice, or the `share` of one. Returns whether there was one. The first request of a
+    /// turn always gets its slice, or requests that are answered at once would leave nothing to the others.
     pub(super) fn read_one(&mut self, share: f32, is_first: bool) -> bool {
         if !(self.app.begin_slice(share) || is_first) {
             return false;
@@ -118,7 +118,7 @@ impl<P: Platform> Reactor<P> {
         });
     }
 
-    /// A page at work is let go, and its request handled as if it had just come.
+    /// Drops a page at work, and handles its request as if it had just come.
     pub(super) fn begin_again(&mut self, key: usize) {
         let read = self.clients[key].read.take();
         self.forget_read(read);
@@ -141,7 +141,7 @@ impl<P: Platform> Reactor<P> {
             return;
         }
         let read = client.read.take();
-        let sentence = "The server has more to read for others than there is time for; send the request again.";
+        let sentence = "The server is busy reading for other requests; send the request again.";
         let refusal = Response::error(503, sentence).header("Retry-After", "1");
         client.respond(&refusal, &mut self.request_log, self.now);
         self.forget_read(read);

@@ -15,8 +15,8 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// Hands the next request to the application if it is complete. `has_its_turn` where it has waited to
-    /// read, and a place among those at work is kept for it. Says whether there may be another one.
+    /// Hands the next request to the application if it is complete. `has_its_turn` says that it has waited to read
+    /// and a place among the pages at work is kept for it. Returns whether there may be another request.
     pub(super) fn handle_request(&mut self, key: usize, has_its_turn: bool) -> bool {
         let now = self.now;
         let is_short = self.memory.is_short();

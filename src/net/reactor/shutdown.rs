@@ -23,7 +23,7 @@ impl<P: Platform> Reactor<P> {
             |client: &Connection<P::Socket>| client.waits_for_commit || client.conn.is_busy();
         if self.now.mono_ms >= until {
             log::warn!(
-                "{} connections were not done in time",
+                "{} connections were not finished in time and are cut off",
                 self.clients.iter().filter(|(_, c)| busy(c)).count()
             );
             return true;

@@ -1,4 +1,5 @@
-//! The phase *feed*: the next slices of streams, within a part of the turn that publishers can spare.
+//! The phase *feed*: the next slices of streams, within the part of the turn that is left to them. What a slice holds
+//! is the application's business; when it is sent, and how long it may be, is decided here.
 
 use std::time::Duration;
 
@@ -39,12 +40,12 @@ impl<P: Platform> Reactor<P> {
         self.clients[key].stream = Some(Box::new(stream));
     }
 
-    /// Serves those who have something to get. The time that this may take is a part of what the turn has
+    /// Serves the streams that have something to send. The time that this may take is a part of what the turn has
     /// taken so far if it has committed events, so that streams slow publishing and never stop it; in a
-    /// turn without a commit it is bounded for the sake of whoever comes meanwhile.
+    /// turn without a commit it is bounded for the sake of requests that come meanwhile.
     pub(super) fn feed(&mut self) {
         if self.streams.count == 0 {
-            // Those who have gone may still stand in a queue, and the poll would never sleep again.
+            // Streams that have ended may still stand in a queue, and the poll would never sleep again.
             self.streams.clear();
         }
         let head = self.app.head();
@@ -58,7 +59,7 @@ impl<P: Platform> Reactor<P> {
         }
         let begun = self.platform.instant();
         let budget = self.spare_time(has_committed);
-        // Who is near the head comes first, and leaves the others half of the time.
+        // Streams near the head come first, and leave the others half of the time.
         while let Some(ticket) = self.streams.next(true) {
             self.feed_one(ticket, !has_committed);
             if self.platform.instant() >= begun + budget / 2 {
@@ -80,24 +81,13 @@ impl<P: Platform> Reactor<P> {
                 break;
             }
         }
-        // Those who have been written to stand on the list no more, so that the next poll may sleep.
+        // Clients that have been written to leave the list, so that the next poll may sleep.
         let clients = &self.clients;
         let waits = |key: usize| clients.get(key).is_some_and(|client| client.on_flush_list);
         self.flush.retain(|key| waits(*key));
     }
 
-    /// How long work may take for which no publisher of this turn waits, given whether there are any.
-    pub(super) fn spare_time(&mut self, has_publishers: bool) -> Duration {
-        if has_publishers {
-            let least = Duration::from_micros(limits::SPARE_LEAST_US);
-            let taken = self.platform.instant().duration_since(self.turn_began);
-            (taken / limits::SPARE_SHARE).max(least)
-        } else {
-            Duration::from_micros(limits::SPARE_QUIET_US)
-        }
-    }
-
-    /// Gives a stream its next slice; a long one where nobody waits meanwhile and its reader keeps up.
+    /// Gives a stream its next slice; a long one if no publisher waits and its reader keeps up.
     fn feed_one(&mut self, ticket: Ticket, may_be_long: bool) {
         let key = key_of(ticket);
         let Some(client) = self.clients.get_mut(key) else {
@@ -185,7 +175,7 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// Says that a stream is still there when it has been silent for long.
+    /// Sends something on a stream that has been silent for long, so that its reader knows it is there.
     pub(super) fn send_heartbeat(&mut self, key: usize) {
         let client = &mut self.clients[key];
         let Some(stream) = &mut client.stream else {
@@ -200,8 +190,8 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// While the server stops: who is near the head gets what has been committed, the others are cut off
-    /// where they stand, without the last chunk, and can tell.
+    /// While the server stops: streams near the head get what has been committed; the others are cut off where they
+    /// are, without the last chunk, so that their readers notice.
     fn end_streams(&mut self, head: u64) {
         let streaming =
             |(key, client): (usize, &Connection<P::Socket>)| client.stream.is_some().then_some(key);

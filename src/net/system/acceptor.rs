@@ -1,5 +1,5 @@
-//! Accepting: owns the listening sockets, which of them may have a connection waiting, and the pause
-//! after the system refused one. Says in the log that accepting waits, and not again for a while.
+//! Accepting: owns the listening sockets, which of them may have a connection waiting, and the pause after the system
+//! refused one. Logs that accepting waits, at most once a minute.
 
 use std::io;
 
@@ -13,9 +13,9 @@ use crate::limits;
 pub(super) struct Acceptor {
     listening: Vec<Listening>,
     paused_until: u64,
-    /// Pauses since the log was last told of one.
+    /// Pauses since one was last logged.
     pauses: u64,
-    /// When the log was last told that accepting waits, for whatever reason.
+    /// When it was last logged that accepting waits, for either reason.
     logged_at: Option<u64>,
 }
 
@@ -51,7 +51,7 @@ impl Acceptor {
         })
     }
 
-    /// The listener of that index is ready. It may have been closed meanwhile.
+    /// The listener with this index is ready. It may have been closed meanwhile.
     pub(super) fn set_ready(&mut self, at: usize) {
         if let Some(listening) = self.listening.get_mut(at) {
             listening.ready = true;
@@ -79,10 +79,10 @@ impl Acceptor {
                 };
                 match error.kind() {
                     io::ErrorKind::WouldBlock => listening.ready = false,
-                    // The peer has gone again, or a signal came: there may be more behind it.
+                    // The peer has gone again, or a signal came: there may be more connections.
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
                     _ => {
-                        // Out of descriptors or memory. Those who wait stay in the backlog.
+                        // Out of descriptors or memory. Connections wait in the backlog.
                         self.pause(&error, now);
                         return None;
                     }
@@ -98,8 +98,8 @@ impl Acceptor {
         if self.may_log(now) {
             let pauses = std::mem::take(&mut self.pauses);
             log::warn!(
-                "accepting pauses: {error}; whoever connects waits until others leave ({pauses} pauses \
-                 since this was last said)"
+                "accepting pauses: {error}; new connections wait in the backlog ({pauses} pauses since this \
+                 was last logged)"
             );
         }
     }
@@ -108,8 +108,8 @@ impl Acceptor {
     pub(super) fn log_full(&mut self, connections: usize, now: Now) {
         if self.may_log(now) {
             log::warn!(
-                "accepting waits: {connections} connections are open, as many as may be; whoever connects \
-                 waits until others leave"
+                "accepting waits: connection limit reached ({connections} open); new connections wait in the \
+                 backlog"
             );
         }
     }
@@ -130,7 +130,7 @@ impl Acceptor {
         waiting.then_some(self.paused_until)
     }
 
-    /// Stops listening on sockets that others keep open: who waits there is left to the next server.
+    /// Stops listening on inherited sockets: connections that wait there are left to the next server.
     pub(super) fn leave_inherited(&mut self, registry: &Registry) {
         self.listening.retain_mut(|listening| {
             let listener = &mut listening.listener;

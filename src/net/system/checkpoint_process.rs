@@ -1,5 +1,5 @@
-//! The process that copies a long write-ahead log, so that the loop need not. There is at most one, it
-//! writes nothing but the database, and the server does not wait for it.
+//! The process that checkpoints a long WAL, so that the loop does not have to. There is at most one, it writes nothing
+//! but the database, and the server never waits for it.
 
 use std::process::{Child, Command, Stdio};
 
@@ -8,10 +8,10 @@ use crate::clock::Now;
 use crate::limits::{HELPER_LOOK_MS, RETRY_MS};
 use crate::store::Help;
 
-/// This program, whatever has become of its file meanwhile.
+/// The running program, even if its file was replaced or removed.
 pub const PROGRAM: &str = "/proc/self/exe";
 
-/// The helper, and when it is needed next.
+/// The process, and when to look at it next.
 #[derive(Default)]
 pub(super) struct CheckpointProcess {
     child: Option<Child>,
@@ -20,7 +20,7 @@ pub(super) struct CheckpointProcess {
 }
 
 impl CheckpointProcess {
-    /// Starts a helper where one is wanted, and tells of one that has ended.
+    /// Starts a process if the application wants one, and reports one that has ended.
     pub(super) fn turn(&mut self, app: &mut App, now: Now) {
         if self.at.is_some_and(|at| now.mono_ms < at) {
             return;
@@ -32,16 +32,16 @@ impl CheckpointProcess {
                 Ok(None) => return,
                 Ok(Some(status)) if status.success() => app.helped(Help::Given),
                 Ok(Some(status)) => {
-                    log::warn!("copying the write-ahead log failed: {status}");
+                    log::warn!("the process that copies the WAL failed: {status}");
                     app.helped(Help::Failed);
                 }
                 Err(error) => {
-                    log::warn!("the helper cannot be waited for: {error}");
+                    log::warn!("the process that copies the WAL cannot be waited for: {error}");
                     app.helped(Help::Failed);
                 }
             }
             self.child = None;
-            // While a reader holds the log back, this is how often it is tried.
+            // While a reader holds the WAL back, this is how often it is tried.
             self.at = Some(now.mono_ms + RETRY_MS);
         } else if let Some(path) = app.wants_help() {
             let mut command = Command::new(PROGRAM);
@@ -53,12 +53,12 @@ impl CheckpointProcess {
                 .spawn();
             match spawned {
                 Ok(child) => {
-                    log::debug!("another process copies the write-ahead log");
+                    log::debug!("another process copies the WAL");
                     self.child = Some(child);
                     self.at = Some(now.mono_ms + HELPER_LOOK_MS);
                 }
                 Err(error) => {
-                    log::warn!("no process can be started to copy the write-ahead log: {error}");
+                    log::warn!("no process can be started to copy the WAL: {error}");
                     app.helped(Help::None);
                     self.at = Some(now.mono_ms + RETRY_MS);
                 }

@@ -1,5 +1,5 @@
-//! Listening sockets that whoever has started the program opened for it, and keeps open when it ends
-//! (sd_listen_fds(3)). So a connection that comes between two servers waits for the second.
+//! Socket activation: listening sockets that the service manager opened, and keeps open when the server ends
+//! (sd_listen_fds(3)). A connection that comes between two servers waits for the second.
 
 use std::fmt;
 use std::io;
@@ -10,17 +10,17 @@ use socket2::SockRef;
 use super::listener::Listener;
 use crate::limits;
 
-/// The descriptors that the environment names (`LISTEN_FDS`, `LISTEN_PID`), as long as nobody has used them.
+/// The descriptors that the environment names (`LISTEN_FDS`, `LISTEN_PID`), as long as nothing else has used them.
 pub struct Inherited(ListenFd);
 
 impl Inherited {
-    /// Takes them over. To be called first thing in `main`: a descriptor that is opened before could get
-    /// the number of one that was promised and is not there.
+    /// Takes them over. To be called first in `main`: a descriptor that is opened before could get the number of one
+    /// that the environment names and that is missing.
     pub fn take() -> Inherited {
         Inherited(ListenFd::from_env())
     }
 
-    /// The listeners that they are; none where nothing was inherited. The error is one sentence.
+    /// The inherited listeners, if any. The error is one sentence.
     pub(crate) fn into_listeners(mut self) -> Result<Vec<Listener>, String> {
         let count = self.0.len();
         if count > limits::LISTENERS_MAX {

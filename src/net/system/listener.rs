@@ -189,8 +189,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Binds a Unix socket. A file that a server has left behind is removed; one that a server still
-/// answers on, or that is no socket, is an error.
+/// Binds a Unix socket. A stale socket file is removed; one on which a server still answers, or a file that is no
+/// socket, is an error.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let in_use = |what: &str| io::Error::new(io::ErrorKind::AddrInUse, what.to_owned());
     match std::fs::symlink_metadata(path) {

@@ -1,5 +1,5 @@
-//! The real platform: mio's poll, the listening sockets, signals, the clocks, the log, and the processes
-//! above and below this one.
+//! The real platform: owns mio's poll, the listening sockets, signals, the clocks, the log, the service manager's
+//! socket and the checkpoint process. It decides nothing about clients.
 
 mod acceptor;
 mod checkpoint_process;
@@ -52,8 +52,8 @@ pub(super) struct System {
 }
 
 impl System {
-    /// `signals` must bring SIGHUP and those that mean nothing; those that end the program are taken over only
-    /// here, so that they end one that does not get so far. The clock counts from `started`.
+    /// `signals` must already receive SIGHUP, SIGUSR1 and SIGUSR2; the signals that end the program are added only
+    /// here, so that they end one that does not get this far. The clock counts from `started`.
     pub(super) fn new(
         listeners: Vec<Listener>,
         started: Instant,
@@ -113,7 +113,7 @@ fn poll_event(signal: i32) -> Option<PollEvent> {
     match signal {
         SIGHUP => Some(PollEvent::Reload),
         SIGUSR1 | SIGUSR2 => {
-            log::info!("signal {signal}: it means nothing here");
+            log::info!("signal {signal} ignored: it means nothing here");
             None
         }
         signal => Some(PollEvent::Stop(signal)),
@@ -126,8 +126,8 @@ impl Platform for System {
     fn poll(&mut self, sleep: Sleep, into: &mut Vec<PollEvent>) -> io::Result<(Instant, Now)> {
         let timeout = self.timeout(sleep);
         let mut result = self.poll.poll(&mut self.events, timeout);
-        // A process that was stopped is interrupted, however long that took: what has become ready meanwhile
-        // counts before any deadline.
+        // The poll is interrupted when the process was stopped, however long: what has become ready meanwhile counts
+        // before any deadline.
         while matches!(&result, Err(e) if e.kind() == io::ErrorKind::Interrupted) {
             result = self.poll.poll(&mut self.events, Some(Duration::ZERO));
         }

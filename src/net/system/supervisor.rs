@@ -1,8 +1,7 @@
-//! The program that has started this one and watches over it: systemd, or another that speaks its protocol
-//! of notifications (sd_notify(3)). Without one nothing is sent.
+//! Notifications to the service manager: systemd, or another that speaks sd_notify(3). Without one nothing is sent.
 //!
-//! It is told that the server answers, that it stops, and, where it asks for that, at intervals that the
-//! loop still turns. Nobody but the loop may send this: a loop that hangs has to be missed.
+//! Sends that the server is ready, that it stops, and, if the watchdog is on, at intervals that the loop still turns.
+//! Only the loop may send the last: the watchdog must notice a loop that hangs.
 
 use std::env;
 use std::ffi::OsStr;
@@ -15,13 +14,13 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::limits;
 
-/// Who is to be told, and when again.
+/// The service manager's socket, and when the next watchdog message is due.
 pub(super) struct Supervisor {
     socket: Option<UnixDatagram>,
-    /// Milliseconds between two signs of life; none where none is asked for.
+    /// Milliseconds between two watchdog messages; none if the watchdog is off.
     interval_ms: Option<u64>,
     next_sign: u64,
-    /// The last thing could not be told. It is logged once, until something can.
+    /// The last message could not be sent. That is logged once, until one can be sent again.
     is_failing: bool,
 }
 
@@ -97,7 +96,7 @@ impl Supervisor {
     }
 }
 
-/// A socket to a supervisor's address: a path, or behind an `@` a name in the abstract namespace.
+/// A socket to a supervisor's address: a path, or after an `@` a name in the abstract namespace.
 fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     let address = match address.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
@@ -105,7 +104,7 @@ fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     };
     let socket = UnixDatagram::unbound()?;
     socket.connect_addr(&address)?;
-    // Sending waits where the supervisor is behind with reading.
+    // Sending blocks while the supervisor does not read.
     socket.set_write_timeout(Some(Duration::from_millis(limits::SUPERVISOR_WAIT_MS)))?;
     Ok(socket)
 }

@@ -1,0 +1,19 @@
+//! How much of a turn is left for work that no publication waits for: streams, reads, and decoding.
+
+use std::time::Duration;
+
+use super::{Platform, Reactor};
+use crate::limits;
+
+impl<P: Platform> Reactor<P> {
+    /// How long work may take for which no publisher of this turn waits, given whether there are any.
+    pub(super) fn spare_time(&mut self, has_publishers: bool) -> Duration {
+        if has_publishers {
+            let least = Duration::from_micros(limits::SPARE_LEAST_US);
+            let taken = self.platform.instant().duration_since(self.turn_began);
+            (taken / limits::SPARE_SHARE).max(least)
+        } else {
+            Duration::from_micros(limits::SPARE_QUIET_US)
+        }
+    }
+}
