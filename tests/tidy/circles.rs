@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{is_word, none, rust_files, without_tests, words, Source};
 
 /// A module, as the names on its path: `["store", "read"]`.
-type Module = Vec<String>;
+pub type Module = Vec<String>;
 
 /// The module that a file holds. `main.rs` and `lib.rs` only put together what the others hold.
 fn module_of(path: &str) -> Option<Module> {
@@ -101,7 +101,7 @@ fn target(path: &Module, module: &Module, known: &BTreeSet<Module>) -> Option<Mo
 }
 
 /// Which modules each module names.
-fn imports(sources: &[Source]) -> BTreeMap<Module, BTreeSet<Module>> {
+pub fn imports(sources: &[Source]) -> BTreeMap<Module, BTreeSet<Module>> {
     let known: BTreeSet<Module> = sources.iter().filter_map(|s| module_of(&s.path)).collect();
     let mut imports = BTreeMap::new();
     for source in sources {

@@ -1,5 +1,6 @@
 //! Who may name whom: modules of `src/` by layer, and crates by the folders that own them.
 
+use super::circles::imports;
 use super::source::{names_after, none, rust_files, words};
 
 /// The layers of `src/`, the lowest first. A module names only modules of lower layers, and those of its
@@ -39,6 +40,64 @@ struct Layer {
     modules: &'static [&'static str],
     knows_its_own: bool,
 }
+
+/// The layers inside `store`, the lowest first, by the names of its files and folders. A file names only files of its
+/// own and of lower layers; `circles` sees to the order inside a layer.
+const STORE_LAYERS: [&[&str]; 4] = [
+    // Types, names and files: nothing that asks SQLite.
+    &[
+        "error",
+        "file_kind",
+        "lock",
+        "options",
+        "page_checksum",
+        "paths",
+        "temporary",
+        "work",
+    ],
+    // The parts that hold state, and the store that holds the parts.
+    &[
+        "connection",
+        "counters",
+        "definitions",
+        "events",
+        "files",
+        "head",
+        "identity",
+        "index",
+        "parts",
+        "range",
+        "retention",
+        "rows",
+        "schema",
+        "state",
+        "subscriptions",
+        "topics",
+        "transaction",
+        "wal",
+    ],
+    // What is done with all parts at once.
+    &[
+        "commit",
+        "load",
+        "maintenance",
+        "open",
+        "reopen",
+        "repair",
+        "replaced",
+    ],
+    // The commands, without a server.
+    &["offline"],
+];
+
+/// Imports that still go up. The list only gets shorter.
+const STILL_UP: [(&str, &str); 5] = [
+    ("store::head", "store::offline::snapshot"),
+    ("store::retention", "store::maintenance"),
+    ("store::state", "store::maintenance"),
+    ("store::wal::copier", "store::maintenance"),
+    ("store::wal::copier", "store::offline::snapshot"),
+];
 
 /// Where a crate may be named, as the start of a path.
 const CRATE_ROOMS: [(&str, &[&str]); 5] = [
@@ -98,6 +157,36 @@ fn imports_go_down_only() {
         }
     }
     none("imports go down only", broken);
+}
+
+#[test]
+fn imports_inside_the_store_go_down_only() {
+    let layer_of = |module: &[String]| {
+        let part = module.get(1)?;
+        STORE_LAYERS
+            .iter()
+            .position(|layer| layer.contains(&part.as_str()))
+    };
+    let mut broken = Vec::new();
+    for (module, named) in imports(&rust_files(&["src/store"])) {
+        let [_, part, ..] = &module[..] else {
+            continue;
+        };
+        let Some(layer) = layer_of(&module) else {
+            broken.push(format!(
+                "say in tests/tidy/layers.rs to which layer {part} belongs"
+            ));
+            continue;
+        };
+        for other in named {
+            let pair = (module.join("::"), other.join("::"));
+            let is_known = STILL_UP.contains(&(pair.0.as_str(), pair.1.as_str()));
+            if layer_of(&other).is_none_or(|other| other > layer) && !is_known {
+                broken.push(format!("{} names {}", pair.0, pair.1));
+            }
+        }
+    }
+    none("imports inside the store go down only", broken);
 }
 
 #[test]
