@@ -396,9 +396,9 @@ pub const DECODED_FREE_BYTES: usize = 1024;
 /// Bytes decoded at a time of those that take longer.
 pub const DECODED_PIECE_BYTES: usize = 64 * 1024;
 /// Bytes of a request from which it is read on only when its turn comes.
-pub const BULK_BYTES: usize = 1024 * 1024;
+pub const LARGE_REQUEST_BYTES: usize = 1024 * 1024;
 /// Reads of the one such client whose turn it is.
-pub const BULK_READS_PER_TURN: usize = 4;
+pub const LARGE_READS_PER_TURN: usize = 4;
 /// Milliseconds between two lines of the log about accepting that waits.
 pub const ACCEPT_TOLD_MS: u64 = 60_000;
 
@@ -413,7 +413,8 @@ const _: () =
 const _: () =
     assert!(OWN_SHARE_BYTES <= SMALL_SHARE_BYTES && BODY_RESERVE_BYTES <= OWN_SHARE_BYTES);
 const _: () = assert!(DECODED_PIECE_BYTES <= DECODED_SHORT_BYTES);
-const _: () = assert!(SMALL_SHARE_BYTES < BULK_BYTES && BULK_READS_PER_TURN <= READS_PER_TURN);
+const _: () =
+    assert!(SMALL_SHARE_BYTES < LARGE_REQUEST_BYTES && LARGE_READS_PER_TURN <= READS_PER_TURN);
 
 // What supervisors and health checks are told.
 

@@ -1,7 +1,8 @@
-//! The bounded first-in-first-out queue between the requests and the consumer.
+//! The bounded first-in-first-out queue between the requests and the commit. Owns the publications that wait; never
+//! looks into them.
 //!
 //! A slot is one request's publication; the bound counts events, and bytes as well, because a
-//! thousand large bodies would fill the memory long before the events ran out. The ring refuses what
+//! thousand large bodies would fill the memory long before the limit of events. The ring refuses what
 //! does not fit and never grows beyond its bounds; an empty ring takes one publication of any size.
 
 use std::collections::VecDeque;

@@ -65,7 +65,7 @@ impl Decoder {
     }
 
     /// Takes the next bytes of the body and appends its data to `body`. When the body ends within
-    /// them, says how many of them belonged to it; else all did.
+    /// them, returns how many of them belonged to it; otherwise all did.
     pub(super) fn decode(
         &mut self,
         bytes: &[u8],
@@ -205,8 +205,8 @@ impl Chunked {
         Ok(false)
     }
 
-    /// Judges a size by the limits: that of the data, and that of the framing, without which a body could go
-    /// on for ever and bring nothing.
+    /// Checks a size against the limits: that of the data, and that of the framing, without which a body could be
+    /// endless and hold nothing.
     fn end_size_line(&mut self) -> Result<At, ProtocolError> {
         if self.size > self.room {
             return Err(TOO_LARGE);

@@ -1,4 +1,4 @@
-//! The answers of a connection that its client has not taken yet.
+//! The answers of a connection that its client has not taken yet: owns their bytes, and never decides what is sent.
 
 use super::input::empty;
 use super::response::{write_chunk_size, CHUNK_SIZE_BYTES};
@@ -60,7 +60,7 @@ impl Output {
         &mut self.bytes
     }
 
-    /// Appends what `write` appends, as it is; where that fails, nothing.
+    /// Appends what `write` appends, as it is; nothing if that fails.
     pub(super) fn write_plain<T, E>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
@@ -74,8 +74,8 @@ impl Output {
         result
     }
 
-    /// Appends what `write` appends as one chunk (RFC 9112 §7.1); where that is nothing, which would end
-    /// the body, or fails, nothing.
+    /// Appends what `write` appends as one chunk (RFC 9112 §7.1); nothing if that fails or is empty, since an empty
+    /// chunk would end the body.
     pub(super) fn write_chunk<T, E>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
@@ -118,7 +118,7 @@ impl Output {
         }
     }
 
-    /// Where nothing waits, takes the memory of `spare` until [`Output::give_back`] in exchange for its own.
+    /// If nothing waits, takes the memory of `spare` until [`Output::give_back`] in exchange for its own.
     pub(super) fn lend(&mut self, spare: &mut Vec<u8>) {
         if self.is_empty() && !self.is_lent {
             std::mem::swap(&mut self.bytes, spare);
@@ -127,7 +127,7 @@ impl Output {
         }
     }
 
-    /// Where nothing waits any more, gives memory back that was lent.
+    /// If nothing waits any more, gives memory back that was lent.
     pub(super) fn give_back(&mut self, spare: &mut Vec<u8>) {
         if self.is_empty() && self.is_lent {
             std::mem::swap(&mut self.bytes, spare);

@@ -43,7 +43,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// A target is mostly so short that going through it is faster than a search for many bytes at a time.
+    /// Most targets are so short that a plain loop is faster than a vectorised search.
     fn path_end(&self) -> usize {
         let mark = self.target.bytes().position(|byte| byte == b'?');
         mark.unwrap_or(self.target.len())

@@ -95,7 +95,7 @@ pub(super) enum Persistence {
 }
 
 /// Writes the head of an answer. Every answer says HTTP/1.1, the version of this server (RFC 9110
-/// §2.5); what HTTP/1.0 does not know is not used towards it.
+/// §2.5); nothing that HTTP/1.0 does not know is sent to it.
 pub(super) fn write_head(
     out: &mut Vec<u8>,
     answer: &Response,

@@ -15,7 +15,7 @@ use crate::clock::Now;
 use crate::http::{Conn, Response};
 use crate::limits::READ_WAIT_MAX_MS;
 
-/// What a try to read found.
+/// What a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadOutcome {
     /// Bytes, or the end, have gone to the connection.
@@ -108,7 +108,8 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Its name, under which an answer or a deadline comes back: the slab key below, the generation above.
+    /// Its ticket, under which an answer or a deadline comes back: the slab key in the lower half, the generation in
+    /// the upper.
     pub(super) fn ticket(&self, key: usize) -> Ticket {
         u64::from(self.generation) << 32 | key as u64
     }
@@ -208,7 +209,7 @@ impl<S: Socket> Connection<S> {
         self.is_paused = true;
     }
 
-    /// Whether it has waited for memory for so long.
+    /// Whether it has waited for memory for `pause_ms`.
     pub(super) fn is_paused_for(&self, pause_ms: u64, now: Now) -> bool {
         self.is_paused
             && self
@@ -233,7 +234,7 @@ impl<S: Socket> Connection<S> {
         (!reads || self.read_at >= at) && (!writes || self.written_at >= at)
     }
 
-    /// When it wants to be looked at again.
+    /// When it has to be served again at the latest, in `mono_ms`.
     pub(super) fn deadline(&self, pause_ms: u64) -> Option<u64> {
         let since = self.paused_since.filter(|_| self.is_paused);
         let paused = since.map(|since| since + pause_ms);
@@ -247,7 +248,7 @@ impl<S: Socket> Connection<S> {
     }
 }
 
-/// The slab key in a client's name.
+/// The slab key in a ticket.
 pub(super) fn key_of(ticket: Ticket) -> usize {
     (ticket & u64::from(u32::MAX)) as usize
 }

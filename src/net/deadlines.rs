@@ -1,4 +1,4 @@
-//! Timers: when does which client want to be looked at again?
+//! Timers: owns the times at which clients have to be looked at again.
 //!
 //! A client's deadline moves with every request, so moving one must cost nothing. A client has at
 //! most a few entries here, and the earliest is never later than its deadline; an entry that comes
@@ -32,7 +32,7 @@ impl Deadlines {
         self.heap.pop().map(|Reverse((_, key))| key)
     }
 
-    /// Whether `key` will come back at `at`. Looks at all timers, so only for checks.
+    /// Whether `key` will come back at `at`. Scans all timers, so only for checks.
     pub(super) fn holds(&self, at: u64, key: u64) -> bool {
         self.heap.iter().any(|Reverse(timer)| *timer == (at, key))
     }

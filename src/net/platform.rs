@@ -13,7 +13,7 @@ pub trait Platform {
     type Socket: Socket;
 
     /// Sleeps until something is ready, or as long as it may, and appends what it has found to `into`.
-    /// Says what time it is then.
+    /// Returns the time after that.
     fn poll(&mut self, sleep: Sleep, into: &mut Vec<PollEvent>) -> io::Result<(Instant, Now)>;
 
     /// The time within a turn, to measure how long something took.
@@ -25,7 +25,7 @@ pub trait Platform {
     /// When there is a connection to be accepted, given that there is room for it.
     fn accept_deadline(&self) -> Option<u64>;
 
-    /// There is no room for more than these connections.
+    /// Logs, now and then, that no more than these connections are accepted.
     fn log_full(&mut self, connections: usize, now: Now);
 
     /// Closes the listening sockets.
@@ -40,7 +40,7 @@ pub trait Platform {
     /// A signal to stop has come.
     fn stopping(&mut self) {}
 
-    /// May start a process that helps the application, or see what became of it.
+    /// May start the process that checkpoints a long WAL, or take its result.
     fn offload_checkpoint(&mut self, app: &mut App, now: Now);
 
     /// Lines that the log has lost since the start.

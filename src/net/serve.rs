@@ -1,5 +1,4 @@
-//! From settings to a running server and to its end: what is opened in which order, and what the
-//! log says of it.
+//! From settings to a running server and to its end: owns the order in which things are opened and closed, and logs it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,7 +25,7 @@ pub struct Settings {
     pub store: store::OpenOptions,
     pub app: app::Options,
     pub reactor: reactor::Options,
-    /// The file whose tokens let requests in; without one everything is open.
+    /// The tokens file; without one every request is allowed.
     pub tokens_file: Option<PathBuf>,
 }
 
@@ -56,8 +55,8 @@ impl std::error::Error for ServeError {}
 /// Serves until a signal ends it.
 ///
 /// # Errors
-/// One sentence, where the server could not start or its poll failed. A database that cannot be closed is only logged:
-/// what was answered is in the write-ahead log.
+/// One sentence, if the server could not start or its poll failed. A database that cannot be closed is only logged:
+/// what was answered is in the WAL.
 pub fn serve(
     settings: Settings,
     inherited: Inherited,
@@ -131,7 +130,7 @@ fn load_tokens(
     }
 }
 
-/// The inherited sockets, or where there are none the ones that the settings name.
+/// The inherited sockets, or if there are none, those that the settings name.
 fn listeners(
     inherited: Inherited,
     listen: &[(Listen, &'static str)],
@@ -188,7 +187,7 @@ fn log_addresses(addresses: &[(String, bool)], has_tokens: bool) {
     }
 }
 
-/// Raises the file limit as far as it may be raised, and says how many connections it allows.
+/// Raises the file limit as far as it may be raised, and returns how many connections it allows.
 fn descriptors_for_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(

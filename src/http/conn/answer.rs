@@ -81,7 +81,7 @@ impl Conn {
         }
     }
 
-    /// The next part of a stream is what `write` appends to that which waits; nothing where it fails. Panics
+    /// The next part of a stream is what `write` appends to the output; nothing if it fails. Panics
     /// if there is no stream.
     pub fn stream_with<T, E>(
         &mut self,
@@ -103,13 +103,13 @@ impl Conn {
         result
     }
 
-    /// Where nothing waits to be sent, what comes is written into the memory of `spare`, until
+    /// If nothing waits to be sent, what comes next is written into the memory of `spare`, until
     /// [`Conn::give_back`]: connections whose clients keep up share one large buffer.
     pub fn lend(&mut self, spare: &mut Vec<u8>) {
         self.output.lend(spare);
     }
 
-    /// Where everything has been sent, gives the memory back that was lent.
+    /// If everything has been sent, gives the memory back that was lent.
     pub fn give_back(&mut self, spare: &mut Vec<u8>) {
         self.output.give_back(spare);
     }

@@ -49,7 +49,7 @@ use super::response::{write_head, End, Response};
 use crate::clock::Now;
 use crate::limits::{BODY_PROGRESS_BYTES, BUFFER_KEEP_BYTES, LINGER_MS};
 
-/// What [`Conn::next`] came to.
+/// What [`Conn::next`] has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Nothing to do until bytes arrive, answers leave, or the present request is answered.
@@ -122,8 +122,8 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// A connection that was just accepted. Bodies may be `max_body_bytes` long, their transfer
-    /// coding taken off.
+    /// A connection that was just accepted. Bodies may be `max_body_bytes` long, without their
+    /// transfer coding.
     pub fn new(max_body_bytes: usize, now: Now) -> Conn {
         Conn {
             receiving: Receiving::Head,
@@ -326,7 +326,7 @@ impl Conn {
         }
     }
 
-    /// After [`Step::Request`]: the body, its transfer coding taken off, its content coding not.
+    /// After [`Step::Request`]: the body, without its transfer coding, with its content coding.
     pub fn take_body(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.body)
     }
@@ -387,7 +387,7 @@ impl Conn {
         self.sending = Sending::Streaming(end);
     }
 
-    /// So many bytes have been written to the body of a stream.
+    /// `bytes` more have been written to the body of a stream.
     fn count_streamed(&mut self, bytes: usize) {
         if let Sending::Streaming(End::Length(left)) = &mut self.sending {
             assert!(bytes <= *left, "a body is longer than its head says");
@@ -503,7 +503,7 @@ impl Conn {
         };
     }
 
-    /// A deadline may have passed: 408 for a request that does not get on (RFC 9110 §15.5.9), the
+    /// A deadline may have passed: 408 for a request that makes no progress (RFC 9110 §15.5.9), the
     /// end for a client that does not read or has nothing to say.
     pub fn expire(&mut self, now: Now) {
         let passed = |deadline: Option<u64>| deadline.is_some_and(|at| at <= now.mono_ms);

@@ -53,7 +53,7 @@ impl Conn {
         }
     }
 
-    /// So much waits for the client that its next request has to wait too.
+    /// Whether too much waits for the client, so that its next request has to wait too.
     pub(super) fn is_stalled(&self) -> bool {
         matches!(self.receiving, Receiving::Head) && self.output.unsent() > OUTPUT_WAIT_MAX_BYTES
     }

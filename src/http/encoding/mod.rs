@@ -93,7 +93,7 @@ impl Decoding {
     /// Prepares to decode `body`; at most `limit` bytes may come out.
     ///
     /// # Errors
-    /// Where the body is refused at first sight.
+    /// If the body is refused before anything is decoded.
     pub fn new(coding: Coding, body: Vec<u8>, limit: usize) -> Result<Decoding, DecodeError> {
         let coded = body.len();
         let body = Portions {
@@ -122,8 +122,8 @@ impl Decoding {
         })
     }
 
-    /// Goes on until some `budget` bytes have come out, or as much work has been done otherwise. Gives the
-    /// decoded body once it is whole.
+    /// Continues until about `budget` bytes have come out, or as much other work has been done. Returns the decoded
+    /// body once it is whole.
     ///
     /// # Errors
     /// Those of the body, after which it cannot be continued.
@@ -151,7 +151,7 @@ impl Decoding {
         Ok(None)
     }
 
-    /// Gives up what has been decoded and gives the body back.
+    /// Drops what has been decoded and gives the body back.
     pub fn into_body(self) -> Vec<u8> {
         match self.decoder {
             Decoder::Identity(body) => body,
@@ -202,7 +202,7 @@ fn zstd_decoder(body: Portions) -> io::Result<zstd::stream::read::Decoder<'stati
     Ok(decoder)
 }
 
-/// A body that says `WouldBlock` where the present portion of it ends.
+/// A body whose reader gets `WouldBlock` at the end of the present portion.
 struct Portions {
     body: Vec<u8>,
     at: usize,
@@ -233,7 +233,7 @@ impl Read for Portions {
     }
 }
 
-/// The zlib format by hand: `flate2`'s reader takes an input that is cut short for a whole one.
+/// The zlib format, because `flate2`'s reader accepts an input that is cut short.
 struct Inflate {
     decoder: Decompress,
     body: Portions,

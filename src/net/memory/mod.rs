@@ -1,15 +1,15 @@
 //! The memory that all clients share for requests being received and answers waiting to be taken. Owns the sums of
-//! what they hold and the queues of those who wait; never looks at a client, and never serves one.
+//! what they hold and the queues of clients that wait; never looks at a client, and never serves one.
 //!
 //! It has four parts: for the requests of clients that hold little, for larger requests, for small answers, and for
 //! long ones. So large bodies never keep a small request waiting, clients that do not read never keep a publisher
-//! waiting, and what asks how the server is doing never waits for pages that nobody takes.
+//! waiting, and health checks and statistics never wait for pages that are not read.
 //!
 //! # Requests
 //!
 //! Where the part of its kind is full, a client is read no further than its own share, which each has, but for one,
 //! the *reserve holder*: it is read until its request is complete, so that one gets done and gives memory back. Then
-//! it is the next one's turn. A small request that grows becomes a large one. Where there is no room for that it stays
+//! it is the next one's turn. A small request that grows becomes a large one. Without room for that it stays
 //! half as large as a small one may be: its buffer may double with the next byte.
 //!
 //! # Answers

@@ -6,7 +6,7 @@ use super::{Platform, Reactor};
 use crate::limits;
 
 impl<P: Platform> Reactor<P> {
-    /// How long work may take for which no publisher of this turn waits, given whether there are any.
+    /// How long that work may take in this turn, given whether publications of this turn wait.
     pub(super) fn spare_time(&mut self, has_publishers: bool) -> Duration {
         if has_publishers {
             let least = Duration::from_micros(limits::SPARE_LEAST_US);

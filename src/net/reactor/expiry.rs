@@ -1,4 +1,4 @@
-//! The phase *expire*: clients whose deadline has passed.
+//! The phase *expire*: gives up clients whose deadline has passed, and never one whose socket was not tried since.
 //!
 //! A deadline says how long nothing has come or gone, as far as the loop has looked. The process may have been
 //! stopped meanwhile, a turn may have taken long, or the poll may have had more events than one turn takes.

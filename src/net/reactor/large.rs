@@ -22,12 +22,12 @@ impl<P: Platform> Reactor<P> {
             };
             client.on_large_list = false;
             if !client.closing {
-                return self.serve(key, Some(limits::BULK_READS_PER_TURN));
+                return self.serve(key, Some(limits::LARGE_READS_PER_TURN));
             }
         }
     }
 
-    /// The phase *decode*: bodies with a content coding, within a part of the turn that others can spare.
+    /// The phase *decode*: bodies with a content coding, within the budget of the turn.
     pub(super) fn decode(&mut self) {
         if !self.app.is_decoding() {
             return;
@@ -35,7 +35,7 @@ impl<P: Platform> Reactor<P> {
         let begun = self.platform.instant();
         let budget = self.spare_time(self.app.has_waiting());
         // New bodies are tried first, and leave the others half of the time. What is decoded well is
-        // to be stored with the others of its turn, as a body without a coding is.
+        // stored with the other publications of its turn, as a body without a coding is.
         let mut brought = 0;
         while let Some(bytes) = self.app.decode_arrived(self.now) {
             brought += bytes;

@@ -327,7 +327,7 @@ impl<P: Platform> Reactor<P> {
                 break;
             }
             let (ticket, received) = (client.ticket(key), client.usage.received);
-            if received >= limits::BULK_BYTES && (budget == 0 || its_turn.is_none()) {
+            if received >= limits::LARGE_REQUEST_BYTES && (budget == 0 || its_turn.is_none()) {
                 self.queue_large(key);
                 break;
             }

@@ -120,7 +120,9 @@ impl<P: Platform> Reactor<P> {
 
     /// Drops a page at work, and handles its request as if it had just come.
     pub(super) fn begin_again(&mut self, key: usize) {
-        let read = self.clients[key].read.take();
+        let client = &mut self.clients[key];
+        client.is_paused = false;
+        let read = client.read.take();
         self.forget_read(read);
         self.wait_to_read(key, Effort::Slice);
     }

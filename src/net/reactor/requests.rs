@@ -1,4 +1,4 @@
-//! From complete requests to answers, or to the wait for one.
+//! From complete requests to answers, or to the wait for one: the only place that hands requests to the application.
 
 use super::{Platform, Reactor};
 use crate::app::Reply;

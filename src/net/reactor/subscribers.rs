@@ -11,8 +11,7 @@ use crate::net::memory::AnswerMemory;
 use crate::net::stream_queue::ActiveStream;
 
 impl<P: Platform> Reactor<P> {
-    /// Begins an answer that is a stream. To HEAD, and where the stream is over with its first slice,
-    /// nothing follows.
+    /// Begins an answer that is a stream. To HEAD, and if the first slice is all of it, nothing follows.
     pub(super) fn begin_stream(&mut self, key: usize, stream: app::StreamAnswer) {
         let client = &mut self.clients[key];
         client.answer_memory = AnswerMemory::Long;
@@ -101,7 +100,7 @@ impl<P: Platform> Reactor<P> {
         };
         stream.queued = false;
         if client.conn.unsent() > limits::OUTPUT_WAIT_MAX_BYTES {
-            // It comes back when its reader has taken some, and then not to wait for a commit.
+            // It is queued again when its reader has taken some, and then must not wait for a commit.
             stream.status = FeedStatus::MoreRecent;
             return;
         }
@@ -167,7 +166,7 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// Forgets a stream that its connection has given up.
+    /// Drops a stream that its connection has given up.
     pub(super) fn drop_given_up(&mut self, key: usize) {
         let client = &self.clients[key];
         if client.stream.is_some() && !client.conn.is_streaming() {
@@ -183,7 +182,7 @@ impl<P: Platform> Reactor<P> {
         };
         if stream.heartbeat_at <= self.now.mono_ms {
             stream.heartbeat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
-            // Where its reader has still to take something, there is no silence.
+            // While its reader has still something to take, there is no silence.
             if client.conn.output().is_empty() {
                 client.conn.stream(stream.source.heartbeat(), self.now);
             }

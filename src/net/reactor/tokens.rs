@@ -17,8 +17,8 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// Looks whether answers that go on may do so with the tokens as they are now. Each is compared with all
-    /// tokens, so a turn looks at some of them.
+    /// Checks the requests of answers in progress against the new tokens. Each is compared with all tokens, so a turn
+    /// checks only some of them.
     pub(super) fn check_tokens(&mut self) {
         for _ in 0..limits::TOKENS_CHECKED_PER_TURN {
             let Some(ticket) = self.unchecked.pop() else {

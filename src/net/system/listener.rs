@@ -1,4 +1,4 @@
-//! Listening sockets, and the two kinds of stream that they give.
+//! Listening sockets, and the connected sockets that they give: TCP and Unix.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -38,14 +38,14 @@ impl fmt::Display for Listen {
 pub(crate) enum BindError {
     /// Its name has no address.
     Name(io::Error),
-    /// The system does not let this program have it, now at least.
+    /// The system refuses it.
     Socket(io::Error),
 }
 
 /// A socket that listens.
 pub(crate) struct Listener {
     socket: ListenerSocket,
-    /// Others hold it too, and keep it when this program ends.
+    /// The service manager holds it too, and keeps it when this program ends.
     inherited: bool,
 }
 
@@ -83,7 +83,7 @@ impl Listener {
         })
     }
 
-    /// A listening socket of others that does not block.
+    /// An inherited listening socket, which must not block.
     pub(crate) fn inherited_tcp(socket: net::TcpListener) -> Listener {
         Listener {
             socket: ListenerSocket::Tcp(TcpListener::from_std(socket)),
@@ -91,7 +91,7 @@ impl Listener {
         }
     }
 
-    /// A listening socket of others that does not block.
+    /// An inherited listening socket, which must not block.
     pub(crate) fn inherited_unix(socket: unix::net::UnixListener) -> Listener {
         let address = socket.local_addr().ok();
         let path = address.and_then(|address| address.as_pathname().map(Path::to_owned));
@@ -182,7 +182,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
-    // What is accepted inherits it. A kernel that does not know it holds more, and that is all.
+    // Accepted sockets inherit it. A kernel without it only buffers more.
     let _ = socket.set_tcp_notsent_lowat(limits::UNSENT_MAX_BYTES);
     socket.bind(&address.into())?;
     socket.listen(limits::BACKLOG)?;

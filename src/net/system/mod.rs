@@ -61,7 +61,7 @@ impl System {
         mut signals: Signals,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        // SIGXCPU says that the limit of processor time has come (`ulimit -t`).
+        // SIGXCPU: the limit of processor time is reached (`ulimit -t`).
         for signal in [SIGTERM, SIGINT, SIGXCPU] {
             signals.add_signal(signal)?;
         }
@@ -108,7 +108,7 @@ impl System {
     }
 }
 
-/// What a signal asks the loop to do.
+/// What a signal means to the loop.
 fn poll_event(signal: i32) -> Option<PollEvent> {
     match signal {
         SIGHUP => Some(PollEvent::Reload),
