@@ -158,14 +158,14 @@ pub const ENTRIES_PER_UNIT: u64 = 256;
 
 // The store: the key index.
 
-/// Slots of a generation of recent keys: 2 MiB of 32 bytes each.
-pub const GENERATION_SLOTS: usize = 64 * 1024;
-/// Entries at which a generation is sealed: three quarters of its slots.
-pub const GENERATION_ENTRIES: usize = 48 * 1024;
+/// Slots of a memtable of recent keys: 2 MiB of 32 bytes each.
+pub const MEMTABLE_SLOTS: usize = 64 * 1024;
+/// Entries at which a memtable is sealed: three quarters of its slots.
+pub const MEMTABLE_ENTRIES: usize = 48 * 1024;
 /// Events for which a filter is asked at once: their blocks fill an eighth of a first-level cache.
-pub const KEYS_ASKED_AT_ONCE: usize = 64;
-/// Generations in memory at the most: one that is filled, and those that wait for their segment.
-pub const GENERATIONS_MAX: usize = 3;
+pub const KEYS_LOOKED_UP_AT_ONCE: usize = 64;
+/// Memtables in memory at the most: one that is filled, and those that wait for their segment.
+pub const MEMTABLES_MAX: usize = 3;
 /// Bytes of records on a segment's page; with its checksum and its row's header it fills one page of SQLite's
 /// 4 KiB.
 pub const SEGMENT_PAGE_BYTES: usize = 4_032;
@@ -177,12 +177,12 @@ pub const MERGE_WIDTH: usize = 16;
 /// Levels of segments; the last holds some eight hundred thousand million keys.
 pub const SEGMENT_LEVELS: usize = 7;
 /// Records of segments written for each event that a commit stores. A key is written once when its
-/// generation is sealed and once for each level, so this keeps pace with five levels and a margin.
+/// memtable is sealed and once for each level, so this keeps pace with five levels and a margin.
 pub const SEGMENT_RECORDS_PER_EVENT: usize = 12;
 /// Records of segments written in a slice of idle work.
 pub const SEGMENT_RECORDS_PER_SLICE: usize = 8 * 1024;
 /// Pages of segments of older tables that get a checksum in a slice of idle work.
-pub const SEGMENT_PAGES_SEALED_AT_ONCE: usize = 64;
+pub const SEGMENT_PAGES_UPGRADED_AT_ONCE: usize = 64;
 /// Records of such segments that are compared with their events in a slice, each of which costs a look-up.
 pub const COMPARED_RECORDS_PER_SLICE: usize = 512;
 /// Pages of the key index that a slice of the scrub reads, and how often a slice is due, in milliseconds: 2.5 MiB a
@@ -371,7 +371,7 @@ const _: () = assert!(HEAD_TIMEOUT_MS < IDLE_TIMEOUT_MS && LINGER_MS < WRITE_TIM
 const _: () = assert!(PAUSE_MAX_MS < BODY_TIMEOUT_MS && DRAIN_MS < 10_000);
 const _: () = assert!(LOCKED_RETRY_MS < RETRY_MS);
 const _: () =
-    assert!(GENERATION_ENTRIES * 4 == GENERATION_SLOTS * 3 && GENERATION_SLOTS.is_power_of_two());
+    assert!(MEMTABLE_ENTRIES * 4 == MEMTABLE_SLOTS * 3 && MEMTABLE_SLOTS.is_power_of_two());
 const _: () = assert!(SEGMENT_PAGE_BYTES.is_multiple_of(64));
 const _: () = assert!(LOG_WRITE_BYTES * 4 <= LOG_BUFFER_BYTES);
 const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_MAX_BYTES);

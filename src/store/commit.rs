@@ -9,7 +9,7 @@ use super::events::insert::{taken, Rows, Text};
 use super::head::last_seq;
 use super::index::fingerprint::EventParts;
 use super::index::record::KeyRecord;
-use super::index::{Asked, Check, KeyIndex};
+use super::index::{Check, KeyIndex, KeyLookup};
 use super::maintenance::{write_topics, TopicRows};
 use super::retention::keys::RemovedKeys;
 use super::retention::{write_removal, Removal};
@@ -51,23 +51,23 @@ impl<'db, 'p> Statements<'db, 'p> {
         db: &Connection,
         keys: &mut Option<KeyIndex>,
         seq: u64,
-        asked: &Asked<'p>,
+        lookup: &KeyLookup<'p>,
     ) -> rusqlite::Result<Outcome> {
-        let event = &asked.event;
+        let event = &lookup.event;
         if let Some(keys) = keys {
             // The check may read what it is compared with.
             let last_seq = self.rows.waiting_behind();
-            if last_seq.is_some_and(|last_seq| keys.has_behind(last_seq, asked)) {
+            if last_seq.is_some_and(|last_seq| keys.has_behind(last_seq, lookup)) {
                 self.rows.flush()?;
             }
-            match keys.check(db, asked)? {
+            match keys.check(db, lookup)? {
                 Check::New => {}
                 Check::Same(seq) => return Ok(Outcome::Duplicate(seq)),
                 Check::Differs(seq) => return Ok(Outcome::Conflict(seq)),
             }
             let entry = KeyRecord {
                 seq,
-                ..asked.record
+                ..lookup.record
             };
             keys.add(entry, event.topic);
             self.rows.append(seq, event)?;
@@ -203,13 +203,13 @@ impl Store {
                 .iter()
                 .map(|event| (event, &publication.body))
         });
-        let mut asked = Vec::with_capacity(limits::KEYS_ASKED_AT_ONCE);
-        let mut taken = Vec::with_capacity(limits::KEYS_ASKED_AT_ONCE);
-        let mut names = Vec::with_capacity(limits::KEYS_ASKED_AT_ONCE);
-        let mut topics = Vec::with_capacity(limits::KEYS_ASKED_AT_ONCE);
+        let mut lookups = Vec::with_capacity(limits::KEYS_LOOKED_UP_AT_ONCE);
+        let mut taken = Vec::with_capacity(limits::KEYS_LOOKED_UP_AT_ONCE);
+        let mut names = Vec::with_capacity(limits::KEYS_LOOKED_UP_AT_ONCE);
+        let mut topics = Vec::with_capacity(limits::KEYS_LOOKED_UP_AT_ONCE);
         loop {
             taken.clear();
-            taken.extend(events.by_ref().take(limits::KEYS_ASKED_AT_ONCE));
+            taken.extend(events.by_ref().take(limits::KEYS_LOOKED_UP_AT_ONCE));
             if taken.is_empty() {
                 break;
             }
@@ -220,7 +220,7 @@ impl Store {
             }
             topics.clear();
             self.topics.ids(&names, &mut topics);
-            asked.clear();
+            lookups.clear();
             for (((event, body), name), topic) in taken.iter().zip(&names).zip(&topics) {
                 // An event in front of it may have brought its topic.
                 let topic = match topic.or_else(|| self.topics.id(name)) {
@@ -233,15 +233,18 @@ impl Store {
                     }
                 };
                 self.batch_topics.push(topic);
-                asked.push(Asked::new(self.keys.as_ref(), parts(topic, event, body)));
+                lookups.push(KeyLookup::new(
+                    self.keys.as_ref(),
+                    parts(topic, event, body),
+                ));
             }
             if let Some(keys) = &self.keys {
-                keys.suspect(&mut asked);
-                keys.look(&self.db, &mut asked)?;
+                keys.probe_filters(&mut lookups);
+                keys.probe_pages(&self.db, &mut lookups)?;
             }
-            for asked in &asked {
+            for lookup in &lookups {
                 let seq = written.last_seq + 1;
-                let outcome = statements.store(&self.db, &mut self.keys, seq, asked)?;
+                let outcome = statements.store(&self.db, &mut self.keys, seq, lookup)?;
                 match outcome {
                     Outcome::Accepted(seq) => {
                         written.last_seq = seq;
@@ -268,7 +271,7 @@ impl Store {
             self.change_subscriptions(changes, written.last_seq, processed_at, undo)?;
         if let Some(keys) = &mut self.keys {
             let budget = accepted as usize * limits::SEGMENT_RECORDS_PER_EVENT;
-            keys.work(&self.db, budget)?;
+            keys.compact(&self.db, budget)?;
         }
         written.topics = self.topics_due(accepted as usize);
         write_topics(&self.db, &self.topics, written.topics)?;

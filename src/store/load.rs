@@ -192,7 +192,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads the segments, and fills the generations from the events behind them.
+    /// Reads the segments, and fills the memtables from the events behind them.
     fn load_keys(&mut self) -> rusqlite::Result<()> {
         let (memory, horizons) = (self.options.filter_memory_bytes, self.horizons);
         let mut keys = KeyIndex::load(&self.db, self.fingerprinter, memory, horizons)?;

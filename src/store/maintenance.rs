@@ -178,7 +178,7 @@ impl Store {
     fn work_on_keys(&mut self) -> Result<(), StoreError> {
         self.settle_log()?;
         let result = self.in_transaction(|store| match &mut store.keys {
-            Some(keys) => keys.work(&store.db, limits::SEGMENT_RECORDS_PER_SLICE),
+            Some(keys) => keys.compact(&store.db, limits::SEGMENT_RECORDS_PER_SLICE),
             None => Ok(()),
         });
         if let Some(keys) = &mut self.keys {

@@ -111,11 +111,11 @@ impl Store {
         self.keys.as_ref().map(KeyIndex::memory)
     }
 
-    /// Gives the generations of the key index so few slots, a power of two, until the database is opened
+    /// Gives the memtables of the key index so few slots, a power of two, until the database is opened
     /// anew: for tests that want many segments of few events. Nothing where there is no key index.
-    pub fn set_generation_slots(&mut self, slots: usize) {
+    pub fn set_memtable_slots(&mut self, slots: usize) {
         if let Some(keys) = &mut self.keys {
-            keys.set_generation_slots(slots);
+            keys.set_memtable_slots(slots);
         }
     }
 

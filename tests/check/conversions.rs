@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use logagg::limits::GENERATION_ENTRIES;
+use logagg::limits::MEMTABLE_ENTRIES;
 use logagg::store::{Dedup, Outcome, Store};
 
 use crate::databases::{fill, options, publication, run, Database, LARGE};
@@ -12,7 +12,7 @@ use crate::databases::{fill, options, publication, run, Database, LARGE};
 /// Conversions that are killed, each way.
 const KILLS: u32 = 6;
 /// Events in the database that they convert: a segment and some behind it.
-const KILLED_EVENTS: u64 = GENERATION_ENTRIES as u64 + 900;
+const KILLED_EVENTS: u64 = MEMTABLE_ENTRIES as u64 + 900;
 
 /// Events whose keys take more memory than SQLite sorts in.
 const SORTED_ON_DISK: u64 = 350_000;

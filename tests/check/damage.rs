@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 
-use logagg::limits::{FILTER_BITS_PER_KEY, GENERATION_ENTRIES};
+use logagg::limits::{FILTER_BITS_PER_KEY, MEMTABLE_ENTRIES};
 use logagg::store::Dedup;
 
 use crate::databases::{Database, SMALL};
@@ -21,7 +21,7 @@ struct Pages {
 }
 
 fn pages() -> Pages {
-    let entries = GENERATION_ENTRIES;
+    let entries = MEMTABLE_ENTRIES;
     let filter = 1 + entries.div_ceil(126) as i64;
     let key_fences = filter
         + (entries * FILTER_BITS_PER_KEY as usize)

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use logagg::event::{EventSpans, Publication, Span};
-use logagg::limits::{GENERATION_ENTRIES, MERGE_WIDTH};
+use logagg::limits::{MEMTABLE_ENTRIES, MERGE_WIDTH};
 use logagg::store::{Dedup, Durability, OpenOptions, Retention, Store};
 use rusqlite::types::Value;
 use rusqlite::Connection;
@@ -18,9 +18,9 @@ use crate::directory::TemporaryDirectory;
 /// Events of a tiny database, without a segment.
 pub const TINY: u64 = 2_004;
 /// Events of a small database: two segments and some behind them.
-pub const SMALL: u64 = 2 * GENERATION_ENTRIES as u64 + 1_700;
+pub const SMALL: u64 = 2 * MEMTABLE_ENTRIES as u64 + 1_700;
 /// Events of a large one: one segment of level 1 and one of level 0.
-pub const LARGE: u64 = ((MERGE_WIDTH + 1) * GENERATION_ENTRIES) as u64 + 100;
+pub const LARGE: u64 = ((MERGE_WIDTH + 1) * MEMTABLE_ENTRIES) as u64 + 100;
 const EVENTS_PER_COMMIT: u64 = 10_000;
 const TOPICS: u64 = 7;
 

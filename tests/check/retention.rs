@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use logagg::limits::GENERATION_ENTRIES;
+use logagg::limits::MEMTABLE_ENTRIES;
 use logagg::store::{Dedup, Limit, Outcome, Retention, Store};
 
 use crate::conversions::kill_conversion;
@@ -148,7 +148,7 @@ fn one_thing_is_changed_and_the_check_names_it() {
 /// Of removed events a segment says only what it says twice.
 #[test]
 fn segments_of_removed_events() {
-    let removed = GENERATION_ENTRIES as u64 + 100;
+    let removed = MEMTABLE_ENTRIES as u64 + 100;
     let original = database(Dedup::Index, SMALL, removed);
     original.is_clean();
     let copy = || {
@@ -185,7 +185,7 @@ fn segments_of_removed_events() {
 
 #[test]
 fn there_and_back_keeps_the_keys_of_removed_events() {
-    for removed in [REMOVED, GENERATION_ENTRIES as u64 + 100] {
+    for removed in [REMOVED, MEMTABLE_ENTRIES as u64 + 100] {
         let database = database(Dedup::Index, SMALL, removed);
         let content = database.content();
         for to in ["constraint", "index", "constraint"] {
@@ -205,7 +205,7 @@ fn forgotten_keys_stay_forgotten() {
     for dedup in [Dedup::Index, Dedup::Constraint] {
         let (options, database) = retained(dedup, Some(6));
         let mut store = Store::open(&options).unwrap();
-        let first = GENERATION_ENTRIES as u64 + 100;
+        let first = MEMTABLE_ENTRIES as u64 + 100;
         commit(&mut store, 0..first, FIRST_AT);
         commit(&mut store, first..first + 10, FIRST_AT + 4 * SECOND);
         while store.idle_work(true).unwrap() {}

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use logagg::limits::{GENERATIONS_MAX, GENERATION_ENTRIES};
+use logagg::limits::{MEMTABLES_MAX, MEMTABLE_ENTRIES};
 use logagg::store::{Dedup, Store};
 
 use crate::databases::{fill, options, program, publication, Database, LARGE, SMALL};
@@ -95,7 +95,7 @@ fn any_name_will_do() {
 /// What the server holds in memory, and reads at its start, is bounded whatever one commit brings.
 #[test]
 fn a_large_commit_leaves_few_events_behind_the_segments() {
-    const EVENTS: u64 = 6 * GENERATION_ENTRIES as u64;
+    const EVENTS: u64 = 6 * MEMTABLE_ENTRIES as u64;
     let database = Database::new();
     let mut store = Store::open(&options(&database.path, None)).unwrap();
     let batch = publication(0..EVENTS);
@@ -104,7 +104,7 @@ fn a_large_commit_leaves_few_events_behind_the_segments() {
         .unwrap();
     let behind = EVENTS as i64 - database.number("SELECT max(last_seq) FROM segments");
     assert!(
-        behind as usize <= GENERATIONS_MAX * GENERATION_ENTRIES,
+        behind as usize <= MEMTABLES_MAX * MEMTABLE_ENTRIES,
         "{behind}"
     );
     database.is_clean();

@@ -1,4 +1,4 @@
-//! The key index against a `HashMap`: every outcome, look-up and page of a store whose generations are
+//! The key index against a `HashMap`: every outcome, look-up and page of a store whose memtables are
 //! so small that a few hundred events make segments and merge them, through failed commits, idle work
 //! and restarts.
 //!
@@ -17,7 +17,7 @@ use rusqlite::Connection;
 /// Operations of an input that are carried out.
 const OPERATIONS: usize = 40;
 const TOPICS: u16 = 3;
-/// Slots of a generation, of which three quarters are filled. The fourth has keys on several pages.
+/// Slots of a memtable, of which three quarters are filled. The fourth has keys on several pages.
 const SLOTS: [usize; 4] = [8, 16, 64, 256];
 const FILTER_BYTES: [usize; 3] = [usize::MAX, 0, 300];
 const FINGERPRINT_BITS: [u32; 3] = [128, 17, 8];
@@ -155,7 +155,7 @@ pub fn check(input: &[u8]) {
 impl Pair {
     fn open(&mut self) {
         let mut store = Store::open(&self.options).unwrap();
-        store.set_generation_slots(self.slots);
+        store.set_memtable_slots(self.slots);
         self.store = Some(store);
         self.compare_counts();
     }

@@ -76,8 +76,8 @@ fn tokens() {
     run("tokens", tokens::check);
 }
 
-/// The work on segments took the merges of a transaction for flushes of generations, and where it found more
-/// merges than there were generations in memory, it panicked in a build that checks its arithmetic.
+/// The work on segments took the merges of a transaction for flushes of memtables, and where it found more
+/// merges than there were memtables in memory, it panicked in a build that checks its arithmetic.
 #[test]
 fn a_transaction_may_hold_more_merges_than_there_are_generations() {
     let many_events = [6, 0, 255];

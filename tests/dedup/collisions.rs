@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use logagg::limits::{GENERATION_ENTRIES, MERGE_WIDTH};
+use logagg::limits::{MEMTABLE_ENTRIES, MERGE_WIDTH};
 use logagg::store::{Dedup, OpenOptions, Outcome, Store};
 
 use crate::audit::audit;
@@ -78,7 +78,7 @@ fn segments_tell_keys_of_one_fingerprint_apart() {
         options.filter_memory_bytes = [usize::MAX, 0][seed as usize % 2];
         let mut store = Store::open(&options).unwrap();
         let mut chance = Chance::new(seed);
-        let last = (MERGE_WIDTH * GENERATION_ENTRIES) as u64 + 10;
+        let last = (MERGE_WIDTH * MEMTABLE_ENTRIES) as u64 + 10;
         for first in (1..=last).step_by(40_000) {
             let events: Vec<_> = (first..(first + 40_000).min(last + 1))
                 .map(template_event)

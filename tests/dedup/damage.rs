@@ -4,7 +4,7 @@ use std::sync::{Mutex, OnceLock};
 
 use rusqlite::Connection;
 
-use logagg::limits::GENERATION_ENTRIES;
+use logagg::limits::MEMTABLE_ENTRIES;
 use logagg::store::{Bound, Dedup, Outcome, PageQuery, Store};
 
 use crate::harness::{
@@ -51,7 +51,7 @@ pub fn errors_logged(part: &str) -> Vec<String> {
 fn one_segment(folder: &Folder) -> std::path::PathBuf {
     let path = folder.file("db");
     let mut store = open(&path, Dedup::Index);
-    let events: Vec<_> = (1..=GENERATION_ENTRIES as u64 + 100)
+    let events: Vec<_> = (1..=MEMTABLE_ENTRIES as u64 + 100)
         .map(template_event)
         .collect();
     commit(&mut store, &events);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use logagg::limits::{GENERATION_ENTRIES, GENERATION_SLOTS};
+use logagg::limits::{MEMTABLE_ENTRIES, MEMTABLE_SLOTS};
 use logagg::store::{Bound, Dedup, Outcome, PageQuery, Retention, Store, StoreError};
 
 use crate::audit::{audit, Audit};
@@ -88,7 +88,7 @@ impl Pair {
     /// Gives the key index smaller memtables from now on.
     fn use_slots(&mut self, slots: usize) {
         self.slots = Some(slots);
-        self.index().set_generation_slots(slots);
+        self.index().set_memtable_slots(slots);
     }
 
     fn open(&mut self) {
@@ -100,7 +100,7 @@ impl Pair {
             let mut store = Store::open(&options).unwrap();
             store.remove_at_one_pace();
             if let Some(slots) = self.slots {
-                store.set_generation_slots(slots);
+                store.set_memtable_slots(slots);
             }
             Some(store)
         };
@@ -282,12 +282,12 @@ impl Pair {
             let patterns_of = [topic, prefix.to_owned()];
             patterns.push(patterns_of[self.chance.below(2) as usize].clone());
         }
-        let generation = GENERATION_ENTRIES as u64;
+        let memtable = MEMTABLE_ENTRIES as u64;
         let at = match self.chance.below(5) {
             0 => 0,
             1 => u64::MAX,
             2 => last_seq.saturating_sub(self.chance.below(300)),
-            3 => self.chance.below(9) * generation + self.chance.below(4),
+            3 => self.chance.below(9) * memtable + self.chance.below(4),
             _ => self.chance.below(last_seq + 2),
         };
         let limit = self.chance.pick(&[1, 2, 63, 64, 65, 200, 1_000]);
@@ -498,11 +498,11 @@ fn both_checks_agree_while_segments_merge() {
 /// With memtables of a quarter of their size, and commits that fill eight of them. `FULL_SIZE=1` takes the server's own
 /// size, and four times as long.
 #[test]
-fn both_checks_agree_on_commits_of_several_generations() {
+fn both_checks_agree_on_commits_of_several_memtables() {
     let is_full_size = std::env::var_os("FULL_SIZE").is_some();
     let (slots, scale, default_seeds) = match is_full_size {
         true => (None, 4, 1),
-        false => (Some(GENERATION_SLOTS / 4), 1, 2),
+        false => (Some(MEMTABLE_SLOTS / 4), 1, 2),
     };
     let runs: [(u64, &[u64]); 1] = [(scale * 212_500, &[1, scale * 100_000])];
     agree(

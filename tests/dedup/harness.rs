@@ -224,7 +224,7 @@ pub fn template_event(seq: u64) -> Event {
 pub const TEMPLATE_EVENTS: u64 = 98 * 8_192;
 
 /// Puts a copy of a database with these events there. In the one with the index as many segments of the
-/// lowest level as a merge takes lie before a generation that is a third full: a merge is due, but has not begun.
+/// lowest level as a merge takes lie before a memtable that is a third full: a merge is due, but has not begun.
 pub fn copy_template(path: &Path, dedup: Dedup) {
     static MADE: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
     let content = MADE[usize::from(dedup == Dedup::Index)].get_or_init(|| {

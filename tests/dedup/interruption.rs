@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use logagg::limits::{GENERATION_ENTRIES, MERGE_WIDTH};
+use logagg::limits::{MEMTABLE_ENTRIES, MERGE_WIDTH};
 use logagg::store::{Dedup, Outcome, Store};
 
 use crate::audit::audit;
@@ -15,8 +15,8 @@ use crate::harness::{
 
 /// Asserts that events of the template up to `last` are found and told as duplicates, others not.
 fn check_look_ups(store: &mut Store, last: u64, chance: &mut Chance) {
-    let generation = GENERATION_ENTRIES as u64;
-    let edges = (0..=last / generation).flat_map(|n| [n * generation, n * generation + 1]);
+    let memtable = MEMTABLE_ENTRIES as u64;
+    let edges = (0..=last / memtable).flat_map(|n| [n * memtable, n * memtable + 1]);
     let mut seqs: Vec<u64> = edges.filter(|seq| (1..=last).contains(seq)).collect();
     seqs.extend((0..100).map(|_| 1 + chance.below(last)));
     seqs.push(last);
@@ -49,7 +49,7 @@ fn crash(path: &Path, last: u64, to_the_end: bool, chance: &mut Chance) {
         check_look_ups(&mut store, last, chance);
         let audit = audit(&copied, 128);
         assert_eq!(audit.orphans, 0, "{audit:?}");
-        let flushed = last as usize / GENERATION_ENTRIES;
+        let flushed = last as usize / MEMTABLE_ENTRIES;
         let expected = [flushed % MERGE_WIDTH, flushed / MERGE_WIDTH];
         assert_eq!(audit.by_level[..2], expected);
     }
@@ -60,7 +60,7 @@ fn a_flush_in_idle_moments_may_be_cut_off_anywhere() {
     let folder = Folder::new();
     let path = folder.file("db");
     let mut store = open(&path, Dedup::Index);
-    let last = GENERATION_ENTRIES as u64 + 1;
+    let last = MEMTABLE_ENTRIES as u64 + 1;
     let events: Vec<_> = (1..last).map(template_event).collect();
     commit(&mut store, &events);
     commit(&mut store, &[template_event(last)]);
@@ -82,7 +82,7 @@ fn a_flush_with_small_commits_may_be_cut_off_anywhere() {
     let folder = Folder::new();
     let path = folder.file("db");
     let mut store = open(&path, Dedup::Index);
-    let mut last = GENERATION_ENTRIES as u64;
+    let mut last = MEMTABLE_ENTRIES as u64;
     let events: Vec<_> = (1..=last).map(template_event).collect();
     commit(&mut store, &events);
     let mut chance = Chance::new(2);
@@ -124,7 +124,7 @@ fn failures_that_go_on_leave_no_growing_work() {
     let folder = Folder::new();
     let path = folder.file("db");
     let mut store = open(&path, Dedup::Index);
-    let mut last = GENERATION_ENTRIES as u64;
+    let mut last = MEMTABLE_ENTRIES as u64;
     commit(
         &mut store,
         &(1..=last).map(template_event).collect::<Vec<_>>(),

@@ -1,14 +1,14 @@
 //! What the index takes of memory is bounded.
 
-use logagg::limits::{GENERATIONS_MAX, GENERATION_ENTRIES, MERGE_WIDTH};
+use logagg::limits::{MEMTABLES_MAX, MEMTABLE_ENTRIES, MERGE_WIDTH};
 use logagg::store::{Dedup, Outcome};
 
 use crate::audit::audit;
 use crate::harness::{commit, idle_until_done, open, template_event, Event, Folder};
 
-/// Bytes of a generation: its slots, and 8 bytes for each entry, in a vector that may have grown to
+/// Bytes of a memtable: its slots, and 8 bytes for each entry, in a vector that may have grown to
 /// twice what it holds.
-const GENERATION_BYTES: usize = 64 * 1_024 * 32 + GENERATION_ENTRIES * 16;
+const MEMTABLE_BYTES: usize = 64 * 1_024 * 32 + MEMTABLE_ENTRIES * 16;
 
 fn events(first: u64, count: u64) -> Vec<Event> {
     (first..first + count).map(template_event).collect()
@@ -21,19 +21,19 @@ fn a_million_keys_cost_two_bytes_each() {
     for first in (1..=1_000_000).step_by(50_000) {
         commit(&mut store, &events(first, 50_000));
         let memory = store.index_memory().unwrap();
-        assert!(memory.generations_bytes <= GENERATIONS_MAX * GENERATION_BYTES);
+        assert!(memory.memtables_bytes <= MEMTABLES_MAX * MEMTABLE_BYTES);
         assert!(memory.filter_and_fence_bytes <= 2 * (first + 50_000) as usize);
     }
     idle_until_done(&mut store);
     let memory = store.index_memory().unwrap();
-    let behind = 1_000_000 / GENERATION_ENTRIES;
+    let behind = 1_000_000 / MEMTABLE_ENTRIES;
     assert_eq!(memory.segments, behind / MERGE_WIDTH + behind % MERGE_WIDTH);
-    assert!(memory.filter_and_fence_bytes <= 2 * behind * GENERATION_ENTRIES);
-    assert!(memory.generations_bytes <= GENERATION_BYTES);
+    assert!(memory.filter_and_fence_bytes <= 2 * behind * MEMTABLE_ENTRIES);
+    assert!(memory.memtables_bytes <= MEMTABLE_BYTES);
 }
 
-/// A commit used to flush one generation at the most and to merge one segment of each level, however
-/// many generations it brought.
+/// A commit used to flush one memtable at the most and to merge one segment of each level, however
+/// many memtables it brought.
 #[test]
 fn commits_of_many_generations_leave_no_more_of_them_than_small_ones() {
     let folder = Folder::new();
@@ -43,7 +43,7 @@ fn commits_of_many_generations_leave_no_more_of_them_than_small_ones() {
         let outcomes = commit(&mut store, &events(first, count));
         assert_eq!(outcomes.last(), Some(&Outcome::Accepted(first + count - 1)));
         let memory = store.index_memory().unwrap();
-        assert!(memory.generations_bytes <= GENERATIONS_MAX * GENERATION_BYTES);
+        assert!(memory.memtables_bytes <= MEMTABLES_MAX * MEMTABLE_BYTES);
     }
     // The first has left segments for two merges; the second has merged these, and added eight.
     let audit = audit(&path, 128);

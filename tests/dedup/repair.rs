@@ -136,7 +136,7 @@ impl Run {
 
     fn open(&mut self) {
         let mut store = Store::open(&self.options).unwrap();
-        store.set_generation_slots(self.slots);
+        store.set_memtable_slots(self.slots);
         self.store = Some(store);
     }
 
@@ -327,7 +327,7 @@ fn what_only_a_damaged_page_had_is_lost_and_nothing_else() {
         // A filter in memory is right, and the one on disk is not read.
         options.filter_memory_bytes = 0;
         let mut store = Store::open(&options).unwrap();
-        store.set_generation_slots(1_024);
+        store.set_memtable_slots(1_024);
         let mut outcomes = Vec::new();
         for (ids, at) in [(0..OLD, 1_000_000), (OLD..EVENTS, 100_000_000)] {
             let events: Vec<Event> = ids.map(event).collect();
@@ -412,7 +412,7 @@ fn a_row_of_a_segment_that_was_changed_is_refused() {
     let folder = Folder::new();
     let options = options(&folder.file("db"), Dedup::Index);
     let mut store = Store::open(&options).unwrap();
-    store.set_generation_slots(64);
+    store.set_memtable_slots(64);
     let events: Vec<Event> = (0..100)
         .map(|id| Event {
             topic: 0,

@@ -58,7 +58,7 @@ fn segments_without_checksums_get_them_in_quiet_turns() {
         options.filter_memory_bytes = chance.pick(&[0, usize::MAX]);
         let open = || {
             let mut store = Store::open(&options).unwrap();
-            store.set_generation_slots(1_024);
+            store.set_memtable_slots(1_024);
             store
         };
         let mut store = open();
@@ -107,7 +107,7 @@ fn damage_from_before_the_checksums_is_mended_with_them() {
     let folder = Folder::new();
     let options = options(&folder.file("db"), Dedup::Index);
     let mut store = Store::open(&options).unwrap();
-    store.set_generation_slots(1_024);
+    store.set_memtable_slots(1_024);
     commit(&mut store, &events(0..800));
     idle_until_done(&mut store);
     store.close().unwrap();
@@ -146,7 +146,7 @@ fn keys_and_postings_are_compared_with_the_events_before_they_get_checksums() {
         let folder = Folder::new();
         let options = options(&folder.file("db"), Dedup::Index);
         let mut store = Store::open(&options).unwrap();
-        store.set_generation_slots(1_024);
+        store.set_memtable_slots(1_024);
         commit(&mut store, &events(0..800));
         idle_until_done(&mut store);
         store.close().unwrap();
@@ -184,7 +184,7 @@ fn a_merge_waits_until_its_records_have_been_compared() {
         let options = options(&folder.file("db"), Dedup::Index);
         let open = || {
             let mut store = Store::open(&options).unwrap();
-            store.set_generation_slots(1_024);
+            store.set_memtable_slots(1_024);
             store
         };
         let mut store = open();

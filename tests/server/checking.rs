@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::harness::{event, Server};
 
 const EVENTS_PER_REQUEST: u64 = 1_000;
-/// Events that are stored before the last check begins: more than a generation.
+/// Events that are stored before the last check begins: more than a memtable.
 const EVENTS: u64 = 60_000;
 
 #[test]

@@ -8,7 +8,7 @@ use crate::checking::check_beside;
 use crate::harness::{event, Log, Server, Setup};
 use crate::wait::wait_until;
 
-/// A generation of the key index, which makes one segment.
+/// A memtable of the key index, which makes one segment.
 const SEGMENT: u64 = 48 * 1024;
 const EVENTS: u64 = SEGMENT + 500;
 const BATCH: u64 = 9_000;

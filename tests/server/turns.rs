@@ -136,7 +136,7 @@ fn more_pages_than_there_are_places_for_are_all_found() {
 #[test]
 fn pages_of_many_topics_are_complete_in_both_directions() {
     complete_in_both_directions(&filled());
-    // The same with the key index, whose orders of topics are in generations.
+    // The same with the key index, whose orders of topics are in memtables.
     let server = Server::start(&["--dedup", "index"]);
     let topic = |seq| match seq {
         1..=RARE => format!("rare.{seq:05}"),

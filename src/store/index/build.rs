@@ -1,9 +1,9 @@
-//! The making of a segment, out of a sealed generation or out of the segments of the level below, a
+//! The making of a segment, out of a sealed memtable or out of the segments of the level below, a
 //! few pages at a time.
 //!
 //! What a step has written counts only when its transaction is committed. When one fails, the whole
 //! build is thrown away and begun again: its inputs are still there, and the pages that it left are
-//! garbage that nothing refers to.
+//! obsolete that nothing refers to.
 
 use rusqlite::Connection;
 
@@ -41,7 +41,7 @@ enum Phase {
 }
 
 /// A segment in the making.
-pub(crate) struct Build {
+pub(crate) struct SegmentBuilder {
     pub about: Description,
     layout: Layout,
     pages: Pages,
@@ -61,7 +61,7 @@ pub(crate) struct Build {
     page: Vec<u8>,
 }
 
-impl Build {
+impl SegmentBuilder {
     /// With `holds_filter` memory holds the filter of all keys from the first one on.
     pub(crate) fn new(
         about: Description,

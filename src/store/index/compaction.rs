@@ -3,38 +3,38 @@
 
 use rusqlite::Connection;
 
-use super::build::Build;
+use super::build::SegmentBuilder;
 use super::layout::Description;
 use super::merge::Source;
 use super::pages::delete_pages;
 use super::record::{KeyRecord, Record};
 use super::segment::{time_of, Segment};
 use super::stored::report_collision;
-use super::{Garbage, KeyIndex, Running};
+use super::{Job, KeyIndex, PageRange};
 use crate::limits::{
-    FILTER_BITS_PER_KEY, GENERATIONS_MAX, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES,
+    FILTER_BITS_PER_KEY, MEMTABLES_MAX, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES,
     SEGMENT_ROWS_DELETED_AT_ONCE,
 };
 
 impl KeyIndex {
     /// Whether there is work that an idle moment could do.
     pub(crate) fn has_work(&self) -> bool {
-        self.generations.len() > 1
-            || !self.garbage.is_empty()
+        self.memtables.len() > 1
+            || !self.obsolete.is_empty()
             || self.builds.iter().any(Option::is_some)
             || (1..SEGMENT_LEVELS).any(|level| self.merge_inputs(level, 0).is_some())
     }
 
     /// Does work of about `budget` records inside the open transaction, lowest level first: what waits
-    /// there costs every look-up. Generations may hold entries of this transaction; what becomes of
+    /// there costs every look-up. Memtables may hold entries of this transaction; what becomes of
     /// them becomes of their segment.
-    pub(crate) fn work(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
+    pub(crate) fn compact(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
         let mut left = budget;
         for level in 0..SEGMENT_LEVELS {
             loop {
-                // Generations in memory are bounded, whatever a commit brings.
-                let waiting = self.generations.len() - self.finished_of(0).count();
-                let urgent = level == 0 && waiting > GENERATIONS_MAX;
+                // Memtables in memory are bounded, whatever a commit brings.
+                let waiting = self.memtables.len() - self.finished_of(0).count();
+                let urgent = level == 0 && waiting > MEMTABLES_MAX;
                 if left == 0 && !urgent {
                     break;
                 }
@@ -42,7 +42,7 @@ impl KeyIndex {
                 let Some(running) = &mut self.builds[level] else {
                     break;
                 };
-                running.touched = true;
+                running.dirty = true;
                 let records = if urgent { usize::MAX } else { left };
                 let horizons = self.horizons;
                 let done = running.build.step(db, records, &mut |collision| {
@@ -50,16 +50,16 @@ impl KeyIndex {
                 })?;
                 left = left.saturating_sub(done);
                 if running.build.is_complete() {
-                    publish(db, &running.build.about)?;
+                    publish_segment(db, &running.build.about)?;
                     self.finished.extend(self.builds[level].take());
                 }
             }
         }
-        self.delete_garbage(db, budget)
+        self.delete_obsolete(db, budget)
     }
 
     /// The builds of a level that the open transaction has completed.
-    fn finished_of(&self, level: usize) -> impl DoubleEndedIterator<Item = &Build> {
+    fn finished_of(&self, level: usize) -> impl DoubleEndedIterator<Item = &SegmentBuilder> {
         let builds = self.finished.iter().map(|running| &running.build);
         builds.filter(move |build| build.about.level == level)
     }
@@ -75,22 +75,22 @@ impl KeyIndex {
             self.plan_merge(level)
         };
         if let Some(build) = build {
-            self.builds[level] = Some(Running {
+            self.builds[level] = Some(Job {
                 newest_at: time_of(db, build.about.last_seq)?,
                 build,
-                touched: false,
-                kept: false,
+                dirty: false,
+                has_committed_pages: false,
             });
         }
         Ok(())
     }
 
-    fn plan_flush(&self) -> Option<Build> {
+    fn plan_flush(&self) -> Option<SegmentBuilder> {
         let flushed = self.finished_of(0).count();
-        if self.generations.len() <= flushed + 1 {
+        if self.memtables.len() <= flushed + 1 {
             return None;
         }
-        let sealed = &self.generations[flushed];
+        let sealed = &self.memtables[flushed];
         let before = self.finished_of(0).next_back();
         let about = Description {
             level: 0,
@@ -103,10 +103,16 @@ impl KeyIndex {
         };
         let keys = vec![Source::memory(sealed.sorted_keys())];
         let postings = vec![Source::memory(sealed.sorted_postings())];
-        Some(Build::new(about, keys, postings, true, &self.damage))
+        Some(SegmentBuilder::new(
+            about,
+            keys,
+            postings,
+            true,
+            &self.damage,
+        ))
     }
 
-    fn plan_merge(&self, level: usize) -> Option<Build> {
+    fn plan_merge(&self, level: usize) -> Option<SegmentBuilder> {
         let before = self.finished_of(level).next_back();
         let merged = before.map_or(0, |build| build.about.last_seq);
         let inputs = self.merge_inputs(level, merged)?;
@@ -120,7 +126,7 @@ impl KeyIndex {
             has_checksums: true,
         };
         let pages = || inputs.iter().map(|segment| &segment.pages);
-        Some(Build::new(
+        Some(SegmentBuilder::new(
             about,
             pages().map(Source::of).collect(),
             pages().map(Source::of).collect(),
@@ -129,46 +135,52 @@ impl KeyIndex {
         ))
     }
 
-    fn delete_garbage(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
-        let mut left = self.garbage.clone();
-        let Some(garbage) = left.last_mut() else {
+    fn delete_obsolete(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
+        let mut left = self.obsolete.clone();
+        let Some(obsolete) = left.last_mut() else {
             return Ok(());
         };
         let rows =
             (budget * KeyRecord::BYTES / SEGMENT_PAGE_BYTES + 1).min(SEGMENT_ROWS_DELETED_AT_ONCE);
-        garbage.first = delete_pages(db, garbage.level, garbage.first, garbage.end, rows as i64)?;
-        if garbage.first >= garbage.end {
+        obsolete.first = delete_pages(
+            db,
+            obsolete.level,
+            obsolete.first,
+            obsolete.end,
+            rows as i64,
+        )?;
+        if obsolete.first >= obsolete.end {
             left.pop();
         }
-        self.garbage_left = Some(left);
+        self.obsolete_left = Some(left);
         Ok(())
     }
 
     /// The open transaction has been committed.
     pub(crate) fn committed(&mut self) {
         self.added = 0;
-        if let Some(left) = self.garbage_left.take() {
-            self.garbage = left;
+        if let Some(left) = self.obsolete_left.take() {
+            self.obsolete = left;
         }
         for dropped in self.segments.drain(..std::mem::take(&mut self.dropped)) {
-            self.garbage.push(Garbage::of(&dropped));
+            self.obsolete.push(PageRange::of(&dropped));
         }
         for running in std::mem::take(&mut self.finished) {
-            self.install(running.build, running.newest_at);
+            self.take_over(running.build, running.newest_at);
         }
         for running in self.builds.iter_mut().flatten() {
-            running.kept |= running.touched;
-            running.touched = false;
+            running.has_committed_pages |= running.dirty;
+            running.dirty = false;
         }
     }
 
     /// Puts a finished segment in the place of what it was made of.
-    fn install(&mut self, build: Build, newest_at: i64) {
+    fn take_over(&mut self, build: SegmentBuilder, newest_at: i64) {
         let segment = build.into_segment(newest_at);
         let about = segment.about;
         self.next_page[about.level] = segment.layout.end();
         if about.level == 0 {
-            self.generations.pop_front();
+            self.memtables.pop_front();
             self.segments.push(segment);
         } else {
             let from = self
@@ -178,7 +190,7 @@ impl KeyIndex {
                 .segments
                 .partition_point(|s| s.about.last_seq <= about.last_seq);
             for input in self.segments.splice(from..to, [segment]) {
-                self.garbage.push(Garbage::of(&input));
+                self.obsolete.push(PageRange::of(&input));
             }
         }
         self.keep_filters_within_bound();
@@ -213,22 +225,27 @@ impl KeyIndex {
     /// The open transaction has failed: nothing of it is on disk.
     pub(crate) fn rolled_back(&mut self) {
         for _ in 0..std::mem::take(&mut self.added) {
-            if self.generations.back().is_some_and(|g| g.len() == 0) && self.generations.len() > 1 {
-                self.generations.pop_back();
+            if self.memtables.back().is_some_and(|g| g.len() == 0) && self.memtables.len() > 1 {
+                self.memtables.pop_back();
             }
-            if let Some(filling) = self.generations.back_mut() {
+            if let Some(filling) = self.memtables.back_mut() {
                 filling.pop();
             }
         }
-        self.garbage_left = None;
+        self.obsolete_left = None;
         self.dropped = 0;
-        let touched = |build: &mut Option<Running>| build.take_if(|running| running.touched);
-        let touched: Vec<_> = self.builds.iter_mut().filter_map(touched).collect();
-        for Running { build, kept, .. } in self.finished.drain(..).chain(touched) {
-            if kept {
+        let dirty = |build: &mut Option<Job>| build.take_if(|running| running.dirty);
+        let dirty: Vec<_> = self.builds.iter_mut().filter_map(dirty).collect();
+        for Job {
+            build,
+            has_committed_pages,
+            ..
+        } in self.finished.drain(..).chain(dirty)
+        {
+            if has_committed_pages {
                 // Earlier transactions have left pages of it; a new build goes behind them.
                 let (level, pages) = (build.about.level, build.pages());
-                self.garbage.push(Garbage {
+                self.obsolete.push(PageRange {
                     level,
                     first: pages.start,
                     end: pages.end,
@@ -240,7 +257,7 @@ impl KeyIndex {
 }
 
 /// Enters a complete segment into the table, in the place of what it was made of.
-fn publish(db: &Connection, about: &Description) -> rusqlite::Result<()> {
+fn publish_segment(db: &Connection, about: &Description) -> rusqlite::Result<()> {
     let (first, last) = (about.first_seq as i64, about.last_seq as i64);
     let lost: i64 = db
         .prepare_cached(

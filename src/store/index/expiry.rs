@@ -29,10 +29,10 @@ impl KeyIndex {
     /// Pages of all segments, of those that are being made and of those that have been replaced.
     pub(crate) fn pages(&self) -> u64 {
         let segments: i64 = self.segments.iter().map(pages_of).sum();
-        let garbage: i64 = self.garbage.iter().map(|g| g.end - g.first).sum();
+        let obsolete: i64 = self.obsolete.iter().map(|g| g.end - g.first).sum();
         let builds = self.builds.iter().flatten();
         let begun: i64 = builds.map(|running| running.build.pages_written()).sum();
-        (segments + garbage + begun).max(0) as u64
+        (segments + obsolete + begun).max(0) as u64
     }
 
     /// Where forgetting has to go so that the segments behind it take at most `pages`, as far as their
@@ -53,13 +53,13 @@ impl KeyIndex {
     }
 
     /// Whether there are segments with nothing but forgotten keys.
-    pub(crate) fn has_forgotten(&self) -> bool {
-        self.forgotten_segments() > 0
+    pub(crate) fn has_expired(&self) -> bool {
+        self.expired_segments() > 0
     }
 
     /// Drops these segments inside the open transaction.
-    pub(crate) fn drop_forgotten(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        let count = self.forgotten_segments();
+    pub(crate) fn drop_expired(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let count = self.expired_segments();
         if count > self.dropped {
             let last_seq = self.segments[count - 1].about.last_seq;
             db.prepare_cached("DELETE FROM segments WHERE last_seq <= ?1")?
@@ -69,13 +69,13 @@ impl KeyIndex {
         Ok(())
     }
 
-    fn forgotten_segments(&self) -> usize {
+    fn expired_segments(&self) -> usize {
         let until = self.merging_from();
-        let is_forgotten = |segment: &&Segment| {
+        let is_expired = |segment: &&Segment| {
             let last_seq = segment.about.last_seq;
             last_seq <= self.horizons.keys && last_seq < until
         };
-        self.segments.iter().take_while(is_forgotten).count()
+        self.segments.iter().take_while(is_expired).count()
     }
 
     /// The first seq whose segment a merge is reading; these wait for its end.
@@ -293,15 +293,15 @@ mod tests {
             keys,
         };
         index.set_horizons(forget(899));
-        index.drop_forgotten(&db).unwrap();
+        index.drop_expired(&db).unwrap();
         assert_eq!(index.dropped, 1);
         index.rolled_back();
         assert_eq!((index.dropped, index.segments.len()), (0, 3));
         index.set_horizons(forget(900));
-        index.drop_forgotten(&db).unwrap();
+        index.drop_expired(&db).unwrap();
         index.committed();
-        assert_eq!((index.segments.len(), index.garbage.len()), (1, 2));
+        assert_eq!((index.segments.len(), index.obsolete.len()), (1, 2));
         assert_eq!(index.mark(), 1_000);
-        assert!(!index.has_forgotten());
+        assert!(!index.has_expired());
     }
 }

@@ -7,12 +7,12 @@ use rusqlite::Connection;
 
 use super::fingerprint::Fingerprinter;
 use super::layout::Description;
-use super::memtable::Generation;
+use super::memtable::Memtable;
 use super::pages::last_page;
 use super::scrub::Scrub;
 use super::segment::{time_of, Segment};
-use super::{Damage, Garbage, Horizons, KeyIndex, MergeBound, FILTER_BITS};
-use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS, MERGE_WIDTH, SEGMENT_LEVELS};
+use super::{Damage, Horizons, KeyIndex, MergeBound, PageRange, FILTER_BITS};
+use crate::limits::{MEMTABLE_ENTRIES, MEMTABLE_SLOTS, MERGE_WIDTH, SEGMENT_LEVELS};
 use crate::store::error::damaged;
 use crate::store::rows::unsigned;
 
@@ -31,20 +31,20 @@ impl KeyIndex {
             fingerprinter,
             filter_memory_max,
             segments: Vec::with_capacity(described.len()),
-            generations: VecDeque::from([Generation::new(GENERATION_SLOTS)]),
-            generation_slots: GENERATION_SLOTS,
+            memtables: VecDeque::from([Memtable::new(MEMTABLE_SLOTS)]),
+            memtable_slots: MEMTABLE_SLOTS,
             builds: Default::default(),
             next_page: [1; SEGMENT_LEVELS],
             finished: Vec::new(),
-            garbage: Vec::new(),
-            garbage_left: None,
+            obsolete: Vec::new(),
+            obsolete_left: None,
             added: 0,
             horizons,
             dropped: 0,
             merge_bound: MergeBound::None,
             damage: Damage::default(),
             repair: None,
-            sealing: None,
+            upgrade: None,
             scrub: Scrub::default(),
         };
         for about in described {
@@ -55,7 +55,7 @@ impl KeyIndex {
         for segment in &mut index.segments {
             segment.newest_at = time_of(db, segment.about.last_seq)?;
         }
-        index.find_garbage(db)?;
+        index.find_obsolete(db)?;
         Ok(index)
     }
 
@@ -77,7 +77,7 @@ impl KeyIndex {
     }
 
     /// Finds the pages that builds cut off by the end of the process have left.
-    fn find_garbage(&mut self, db: &Connection) -> rusqlite::Result<()> {
+    fn find_obsolete(&mut self, db: &Connection) -> rusqlite::Result<()> {
         for level in 0..SEGMENT_LEVELS {
             let mut live: Vec<_> = self
                 .segments
@@ -95,7 +95,7 @@ impl KeyIndex {
                     )));
                 }
                 if from < layout.first_page {
-                    self.garbage.push(Garbage {
+                    self.obsolete.push(PageRange {
                         level,
                         first: from,
                         end: layout.first_page,
@@ -104,7 +104,7 @@ impl KeyIndex {
                 from = layout.end();
             }
             if from < end {
-                self.garbage.push(Garbage {
+                self.obsolete.push(PageRange {
                     level,
                     first: from,
                     end,
@@ -166,7 +166,7 @@ fn check(described: &[Description], horizons: Horizons) -> rusqlite::Result<()> 
 
 fn has_size_of_a_build(about: &Description) -> bool {
     about.level < SEGMENT_LEVELS
-        && about.entries <= (GENERATION_ENTRIES * MERGE_WIDTH.pow(about.level as u32)) as u64
+        && about.entries <= (MEMTABLE_ENTRIES * MERGE_WIDTH.pow(about.level as u32)) as u64
         && (1..i64::MAX / 2).contains(&about.first_page)
         && FILTER_BITS.contains(&about.filter_bits)
 }

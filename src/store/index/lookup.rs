@@ -14,29 +14,29 @@ use super::KeyIndex;
 
 /// An event that the index is asked for.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct KeyLookup<'a> {
     pub event: EventParts<'a>,
     /// Its record, without a seq; empty where there is no index.
     pub record: KeyRecord,
-    pub(super) suspects: Suspects,
-    /// What one of the segments has that was a suspect and is none any more.
+    pub(super) candidates: CandidateSegments,
+    /// What one of the segments has that was a candidate and is none any more.
     pub(super) found: Option<KeyRecord>,
 }
 
 /// Segments that may have a key, by their places in the index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Suspects(u128);
+pub(super) struct CandidateSegments(u128);
 
 /// The first of the segments that are not told apart; an index of many thousand million keys has them.
 const REST: usize = 127;
 
-impl<'a> Asked<'a> {
+impl<'a> KeyLookup<'a> {
     pub(crate) fn new(keys: Option<&KeyIndex>, event: EventParts<'a>) -> Self {
         let record = keys.map(|keys| keys.fingerprinter.record(&event, 0));
         Self {
             event,
             record: record.unwrap_or_default(),
-            suspects: Suspects::default(),
+            candidates: CandidateSegments::default(),
             found: None,
         }
     }
@@ -53,15 +53,15 @@ struct Probe {
     asked: usize,
 }
 
-impl Suspects {
+impl CandidateSegments {
     /// The place of the only one.
     fn only(self) -> Option<usize> {
         let is_one = self.0.is_power_of_two() && self.0 >> REST == 0;
         is_one.then(|| self.0.trailing_zeros() as usize)
     }
 
-    fn add_if(&mut self, is_suspect: bool, at: usize) {
-        self.0 |= u128::from(is_suspect) << at.min(REST);
+    fn add_if(&mut self, is_candidate: bool, at: usize) {
+        self.0 |= u128::from(is_candidate) << at.min(REST);
     }
 
     /// The places among `segments` of them, the last first.
@@ -81,30 +81,34 @@ impl Suspects {
 impl KeyIndex {
     /// Finds out which segments the checks of these events have to look into. That holds until a
     /// transaction has ended.
-    pub(crate) fn suspect(&self, asked: &mut [Asked]) {
-        for generation in &self.generations {
-            generation.fetch(asked.iter().map(|asked| asked.record.fingerprint));
+    pub(crate) fn probe_filters(&self, asked: &mut [KeyLookup]) {
+        for memtable in &self.memtables {
+            memtable.prefetch(asked.iter().map(|asked| asked.record.fingerprint));
         }
         for (at, segment) in self.segments.iter().enumerate() {
             let Some(filter) = &segment.filter else {
                 for asked in &mut *asked {
-                    asked.suspects.add_if(true, at);
+                    asked.candidates.add_if(true, at);
                 }
                 continue;
             };
-            filter.fetch(asked.iter().map(|asked| asked.record.fingerprint));
+            filter.prefetch(asked.iter().map(|asked| asked.record.fingerprint));
             for asked in &mut *asked {
-                let is_suspect = filter.may_contain(asked.record.fingerprint);
-                asked.suspects.add_if(is_suspect, at);
+                let is_candidate = filter.may_contain(asked.record.fingerprint);
+                asked.candidates.add_if(is_candidate, at);
             }
         }
     }
 
-    /// Looks into the suspects where an event has one, those of all events in the order of their pages. The
+    /// Looks into the candidates where an event has one, those of all events in the order of their pages. The
     /// others are left to the check.
-    pub(crate) fn look(&self, db: &Connection, asked: &mut [Asked]) -> rusqlite::Result<()> {
-        let probe = |(number, asked): (usize, &Asked)| {
-            let only = asked.suspects.only()?;
+    pub(crate) fn probe_pages(
+        &self,
+        db: &Connection,
+        asked: &mut [KeyLookup],
+    ) -> rusqlite::Result<()> {
+        let probe = |(number, asked): (usize, &KeyLookup)| {
+            let only = asked.candidates.only()?;
             let segment = &self.segments[only];
             let page = segment.only_page_of(asked.record.fingerprint)?;
             Some(Probe {
@@ -127,21 +131,21 @@ impl KeyIndex {
                 })?;
                 if let (record, false) = found {
                     asked.found = record;
-                    asked.suspects = Suspects::default();
+                    asked.candidates = CandidateSegments::default();
                 }
             }
         }
         Ok(())
     }
 
-    /// The suspects of one fingerprint.
-    pub(super) fn suspects_of(&self, fingerprint: Fingerprint) -> Suspects {
-        let mut suspects = Suspects::default();
+    /// The candidates of one fingerprint.
+    pub(super) fn candidates_of(&self, fingerprint: Fingerprint) -> CandidateSegments {
+        let mut candidates = CandidateSegments::default();
         for (at, segment) in self.segments.iter().enumerate() {
             let filter = segment.filter.as_ref();
-            suspects.add_if(filter.is_none_or(|f| f.may_contain(fingerprint)), at);
+            candidates.add_if(filter.is_none_or(|f| f.may_contain(fingerprint)), at);
         }
-        suspects
+        candidates
     }
 }
 
@@ -150,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_suspect_is_looked_into_ahead_of_the_check() {
+    fn only_one_candidate_is_looked_into_ahead_of_the_check() {
         for (added, only) in [
             (vec![], None),
             (vec![0], Some(0)),
@@ -158,14 +162,14 @@ mod tests {
             (vec![127], None),
             (vec![3, 5], None),
         ] {
-            let mut suspects = Suspects::default();
-            added.iter().for_each(|at| suspects.add_if(true, *at));
-            assert_eq!(suspects.only(), only, "{added:?}");
+            let mut candidates = CandidateSegments::default();
+            added.iter().for_each(|at| candidates.add_if(true, *at));
+            assert_eq!(candidates.only(), only, "{added:?}");
         }
     }
 
     #[test]
-    fn suspects_come_newest_first_and_none_is_left_out() {
+    fn candidates_come_newest_first_and_none_is_left_out() {
         for (added, segments, expected) in [
             (vec![], 3, vec![]),
             (vec![0, 2], 3, vec![2, 0]),
@@ -173,11 +177,11 @@ mod tests {
             (vec![1, 127], 128, vec![127, 1]),
             (vec![1, 129], 131, vec![130, 129, 128, 127, 1]),
         ] {
-            let mut suspects = Suspects::default();
+            let mut candidates = CandidateSegments::default();
             for at in 0..segments {
-                suspects.add_if(added.contains(&at), at);
+                candidates.add_if(added.contains(&at), at);
             }
-            let found: Vec<usize> = suspects.newest_first(segments).collect();
+            let found: Vec<usize> = candidates.newest_first(segments).collect();
             assert_eq!(found, expected);
         }
     }

@@ -1,4 +1,4 @@
-//! The newest keys, in memory: a generation is filled by commits, sealed when it is full, and let go
+//! The newest keys, in memory: a memtable is filled by commits, sealed when it is full, and let go
 //! when its segment is on disk.
 //!
 //! A table with open addressing and linear probing. It may hold several entries of one fingerprint.
@@ -10,15 +10,15 @@ use super::record::{KeyRecord, Posting};
 use crate::store::topics::topic::TopicId;
 
 /// Keys of events with ascending seqs.
-pub(crate) struct Generation {
+pub(crate) struct Memtable {
     /// An empty slot has the seq 0.
     slots: Box<[KeyRecord]>,
     /// The slot and the topic of each entry, in the order in which they came.
     order: Vec<(u32, TopicId)>,
 }
 
-impl Generation {
-    /// A generation with so many slots, a power of two.
+impl Memtable {
+    /// A memtable with so many slots, a power of two.
     pub(crate) fn new(slots: usize) -> Self {
         assert!(slots.is_power_of_two(), "a fingerprint's bits are a slot");
         Self {
@@ -64,7 +64,7 @@ impl Generation {
     }
 
     /// Reads the slot of each fingerprint, so that many are on their way from memory at a time.
-    pub(crate) fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+    pub(crate) fn prefetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
         let read = fingerprints.fold(0, |read, fingerprint| {
             read | self.slots[self.slot_of(fingerprint)].seq
         });
@@ -130,7 +130,7 @@ impl Generation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{GENERATION_ENTRIES, GENERATION_SLOTS};
+    use crate::limits::{MEMTABLE_ENTRIES, MEMTABLE_SLOTS};
 
     fn entry(fingerprint: u128, seq: u64) -> KeyRecord {
         KeyRecord {
@@ -140,45 +140,45 @@ mod tests {
         }
     }
 
-    fn seqs(generation: &Generation, fingerprint: u128) -> Vec<u64> {
-        generation.find(fingerprint).map(|e| e.seq).collect()
+    fn seqs(memtable: &Memtable, fingerprint: u128) -> Vec<u64> {
+        memtable.find(fingerprint).map(|e| e.seq).collect()
     }
 
     #[test]
     fn entries_of_one_slot_are_told_apart_and_leave_in_reverse() {
-        let mut generation = Generation::new(GENERATION_SLOTS);
-        let last = u128::MAX << (u128::BITS - GENERATION_SLOTS.ilog2());
+        let mut memtable = Memtable::new(MEMTABLE_SLOTS);
+        let last = u128::MAX << (u128::BITS - MEMTABLE_SLOTS.ilog2());
         for (at, fingerprint) in [last, last | 1, last, 0].into_iter().enumerate() {
-            generation.push(entry(fingerprint, at as u64 + 10), 1 + at as u32 % 2);
+            memtable.push(entry(fingerprint, at as u64 + 10), 1 + at as u32 % 2);
         }
-        assert_eq!(seqs(&generation, last), [10, 12]);
-        assert_eq!(seqs(&generation, last | 1), [11]);
-        assert_eq!(seqs(&generation, 0), [13], "it was pushed around the end");
-        assert_eq!(generation.seqs_of(2).collect::<Vec<_>>(), [11, 13]);
-        generation.pop();
-        generation.pop();
-        assert_eq!(seqs(&generation, last), [10]);
-        assert_eq!(seqs(&generation, 0), [] as [u64; 0]);
-        assert_eq!(generation.last_seq(), 11);
+        assert_eq!(seqs(&memtable, last), [10, 12]);
+        assert_eq!(seqs(&memtable, last | 1), [11]);
+        assert_eq!(seqs(&memtable, 0), [13], "it was pushed around the end");
+        assert_eq!(memtable.seqs_of(2).collect::<Vec<_>>(), [11, 13]);
+        memtable.pop();
+        memtable.pop();
+        assert_eq!(seqs(&memtable, last), [10]);
+        assert_eq!(seqs(&memtable, 0), [] as [u64; 0]);
+        assert_eq!(memtable.last_seq(), 11);
     }
 
     #[test]
-    fn a_full_generation_gives_back_all_keys_sorted() {
-        let mut generation = Generation::new(GENERATION_SLOTS);
+    fn a_full_memtable_gives_back_all_keys_sorted() {
+        let mut memtable = Memtable::new(MEMTABLE_SLOTS);
         let mut fingerprint = 1_u128;
         let mut expected = Vec::new();
-        for seq in 1..=GENERATION_ENTRIES as u64 {
+        for seq in 1..=MEMTABLE_ENTRIES as u64 {
             fingerprint = fingerprint
                 .wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645)
                 .wrapping_add(99);
-            generation.push(entry(fingerprint, seq), 1);
+            memtable.push(entry(fingerprint, seq), 1);
             expected.push(entry(fingerprint, seq));
         }
-        assert!(generation.is_full());
+        assert!(memtable.is_full());
         expected.sort_unstable();
-        assert_eq!(generation.sorted_keys(), expected);
+        assert_eq!(memtable.sorted_keys(), expected);
         for record in expected {
-            assert_eq!(seqs(&generation, record.fingerprint), [record.seq]);
+            assert_eq!(seqs(&memtable, record.fingerprint), [record.seq]);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The key index: is this event's key stored already?
 //!
 //! A log-structured merge tree over the table of events, which is the truth: everything in here can
-//! be made again from it. The newest keys are in memory ([`memtable`]); a full generation becomes a
+//! be made again from it. The newest keys are in memory ([`memtable`]); a full memtable becomes a
 //! sorted, immutable segment on disk ([`segment`]); sixteen segments of a level become one of the
-//! next ([`build`]). The segments cover the seqs from the first up to a mark without a gap, the generations
+//! next ([`build`]). The segments cover the seqs from the first up to a mark without a gap, the memtables
 //! those behind it, so a start reads only the events behind the mark.
 //!
 //! Work on segments rides along with the commits, in their transaction and so without an fsync of its
@@ -40,20 +40,20 @@ use crate::store::error::damaged;
 use crate::store::range::{Bound, TopicRange};
 use crate::store::retention::horizons::Horizons;
 use crate::store::topics::topic::TopicId;
-use build::Build;
+use build::SegmentBuilder;
 pub(super) use damage::Damage;
 pub(crate) use damage::DamagedPage;
 pub(super) use expiry::MergeBound;
 use fingerprint::{EventParts, Fingerprint, Fingerprinter};
-pub(super) use lookup::Asked;
-use lookup::Suspects;
-use memtable::Generation;
+use lookup::CandidateSegments;
+pub(super) use lookup::KeyLookup;
+use memtable::Memtable;
 use record::KeyRecord;
 use repair::Repair;
 use scrub::Scrub;
 use segment::Segment;
 use stored::{compare, has_key, Compared};
-use upgrade::Sealing;
+use upgrade::Upgrade;
 
 /// The topic under which an event stands that was removed before its segment was made. No topic has this
 /// id.
@@ -80,7 +80,7 @@ pub struct IndexMemory {
     pub segments: usize,
     pub filter_and_fence_bytes: usize,
     /// Bytes of the newest keys, which have no segment yet.
-    pub generations_bytes: usize,
+    pub memtables_bytes: usize,
 }
 
 /// Two events with one fingerprint, by their seqs.
@@ -92,13 +92,13 @@ pub(super) struct Collision {
 
 /// Pages of a level that no segment refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Garbage {
+struct PageRange {
     level: usize,
     first: i64,
     end: i64,
 }
 
-impl Garbage {
+impl PageRange {
     /// The pages of a segment that is none any more.
     fn of(segment: &Segment) -> Self {
         Self {
@@ -110,14 +110,14 @@ impl Garbage {
 }
 
 /// A build, and what the open transaction has to do with it.
-struct Running {
-    build: Build,
+struct Job {
+    build: SegmentBuilder,
     /// About when the last of its events was processed.
     newest_at: i64,
     /// The open transaction has written some of it.
-    touched: bool,
+    dirty: bool,
     /// Earlier transactions, which were committed, have written some of it.
-    kept: bool,
+    has_committed_pages: bool,
 }
 
 /// The index as memory knows it.
@@ -128,18 +128,18 @@ pub(super) struct KeyIndex {
     /// By seq, ascending.
     segments: Vec<Segment>,
     /// By seq, ascending. The last is being filled, the others are sealed.
-    generations: VecDeque<Generation>,
-    /// Slots of the generations to come.
-    generation_slots: usize,
+    memtables: VecDeque<Memtable>,
+    /// Slots of the memtables to come.
+    memtable_slots: usize,
     /// By the level that they make.
-    builds: [Option<Running>; SEGMENT_LEVELS],
+    builds: [Option<Job>; SEGMENT_LEVELS],
     /// Builds that the open transaction has completed, the oldest of a level first.
-    finished: Vec<Running>,
+    finished: Vec<Job>,
     /// By level, the id of the page that the next build begins with.
     next_page: [i64; SEGMENT_LEVELS],
-    garbage: Vec<Garbage>,
-    /// Garbage as it is once the open transaction is committed.
-    garbage_left: Option<Vec<Garbage>>,
+    obsolete: Vec<PageRange>,
+    /// PageRange as it is once the open transaction is committed.
+    obsolete_left: Option<Vec<PageRange>>,
     /// Entries added by the open transaction.
     added: usize,
     /// What retention has let go, the open transaction included: an event may have gone, and its key be
@@ -153,7 +153,7 @@ pub(super) struct KeyIndex {
     /// How far making some of them again is.
     repair: Option<Repair>,
     /// How far giving checksums to a segment of older tables is.
-    sealing: Option<Sealing>,
+    upgrade: Option<Upgrade>,
     scrub: Scrub,
 }
 
@@ -190,7 +190,7 @@ impl KeyIndex {
         IndexMemory {
             segments: self.segments.len(),
             filter_and_fence_bytes: self.segments.iter().map(Segment::memory_bytes).sum(),
-            generations_bytes: self.generations.iter().map(Generation::memory_bytes).sum(),
+            memtables_bytes: self.memtables.iter().map(Memtable::memory_bytes).sum(),
         }
     }
 
@@ -220,7 +220,7 @@ impl KeyIndex {
     }
 
     fn restore_record(&mut self, record: KeyRecord, topic: TopicId) -> rusqlite::Result<()> {
-        let newest = self.generations.iter().map(Generation::last_seq).max();
+        let newest = self.memtables.iter().map(Memtable::last_seq).max();
         if record.seq <= newest.unwrap_or(0) {
             return Err(damaged("the events are not in the order of their seqs"));
         }
@@ -228,17 +228,18 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// Whether an event, whose suspects have been found, is new, a repeat, or differs from what its key is stored with.
-    pub(super) fn check(&self, db: &Connection, asked: &Asked) -> rusqlite::Result<Check> {
-        let Asked {
+    /// Whether an event, whose candidates have been found, is new, a repeat, or differs from what its key is stored with.
+    pub(super) fn check(&self, db: &Connection, asked: &KeyLookup) -> rusqlite::Result<Check> {
+        let KeyLookup {
             event,
             record: new,
-            suspects,
+            candidates,
             found: read,
         } = asked;
-        for generation in self.generations.iter().rev() {
-            for entry in generation.find(new.fingerprint) {
-                let told = self.tell(db, event, entry.seq, entry.event_hash == new.event_hash)?;
+        for memtable in self.memtables.iter().rev() {
+            for entry in memtable.find(new.fingerprint) {
+                let told =
+                    self.classify(db, event, entry.seq, entry.event_hash == new.event_hash)?;
                 if let Some(check) = told {
                     return Ok(check);
                 }
@@ -246,13 +247,13 @@ impl KeyIndex {
         }
         if let Some(record) = read {
             let has_its_hash = record.event_hash == new.event_hash;
-            if let Some(check) = self.tell(db, event, record.seq, has_its_hash)? {
+            if let Some(check) = self.classify(db, event, record.seq, has_its_hash)? {
                 return Ok(check);
             }
         }
         let mut found = Check::New;
-        self.find_in_segments(db, *suspects, new.fingerprint, |record| {
-            let told = self.tell(db, event, record.seq, record.event_hash == new.event_hash)?;
+        self.find_in_segments(db, *candidates, new.fingerprint, |record| {
+            let told = self.classify(db, event, record.seq, record.event_hash == new.event_hash)?;
             let is_told = told.is_some();
             found = told.unwrap_or(found);
             Ok(is_told)
@@ -261,17 +262,17 @@ impl KeyIndex {
     }
 
     /// Whether an event with a seq behind `seq` has the fingerprint of this one.
-    pub(super) fn has_behind(&self, seq: u64, asked: &Asked) -> bool {
-        let newest = self.generations.iter().rev();
+    pub(super) fn has_behind(&self, seq: u64, asked: &KeyLookup) -> bool {
+        let newest = self.memtables.iter().rev();
         newest
-            .take_while(|generation| generation.last_seq() > seq)
-            .flat_map(|generation| generation.find(asked.record.fingerprint))
+            .take_while(|memtable| memtable.last_seq() > seq)
+            .flat_map(|memtable| memtable.find(asked.record.fingerprint))
             .any(|entry| entry.seq > seq)
     }
 
     /// What it says of an event that `seq` has its fingerprint, and whether also its hash; none where
     /// that is another key or one that is forgotten.
-    fn tell(
+    fn classify(
         &self,
         db: &Connection,
         event: &EventParts,
@@ -309,7 +310,7 @@ impl KeyIndex {
             false => Ok(false),
         };
         for entry in self
-            .generations
+            .memtables
             .iter()
             .rev()
             .flat_map(|g| g.find(fingerprint))
@@ -319,8 +320,8 @@ impl KeyIndex {
             }
         }
         let mut found = None;
-        let suspects = self.suspects_of(fingerprint);
-        self.find_in_segments(db, suspects, fingerprint, |record| {
+        let candidates = self.candidates_of(fingerprint);
+        self.find_in_segments(db, candidates, fingerprint, |record| {
             found = is_it(record.seq)?.then_some(record.seq);
             Ok(found.is_some())
         })?;
@@ -330,11 +331,11 @@ impl KeyIndex {
     fn find_in_segments(
         &self,
         db: &Connection,
-        suspects: Suspects,
+        candidates: CandidateSegments,
         fingerprint: Fingerprint,
         mut take: impl FnMut(KeyRecord) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<()> {
-        for at in suspects.newest_first(self.segments.len()) {
+        for at in candidates.newest_first(self.segments.len()) {
             if self.segments[at].find(db, fingerprint, &mut take)? {
                 break;
             }
@@ -345,7 +346,7 @@ impl KeyIndex {
     /// About how many units of work it takes to find a topic's seqs.
     pub(super) fn look_up_units(&self, range: &TopicRange) -> u64 {
         let segments = self.segments_in(range).count();
-        let entries: usize = self.generations_in(range).map(Generation::len).sum();
+        let entries: usize = self.generations_in(range).map(Memtable::len).sum();
         segments as u64 * LOOK_UP_UNITS + entries as u64 / ENTRIES_PER_UNIT
     }
 
@@ -363,10 +364,9 @@ impl KeyIndex {
     fn generations_in<'k>(
         &'k self,
         range: &'k TopicRange,
-    ) -> impl DoubleEndedIterator<Item = &'k Generation> {
-        let is_in =
-            |generation: &&Generation| range.meets(generation.first_seq(), generation.last_seq());
-        self.generations.iter().filter(is_in)
+    ) -> impl DoubleEndedIterator<Item = &'k Memtable> {
+        let is_in = |memtable: &&Memtable| range.meets(memtable.first_seq(), memtable.last_seq());
+        self.memtables.iter().filter(is_in)
     }
 
     /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
@@ -385,14 +385,14 @@ impl KeyIndex {
                     }
                     segment.seqs_of(db, range, out)?;
                 }
-                for generation in self.generations_in(range) {
-                    let seqs = generation.seqs_of(topic).filter(|seq| range.has(*seq));
+                for memtable in self.generations_in(range) {
+                    let seqs = memtable.seqs_of(topic).filter(|seq| range.has(*seq));
                     out.extend(seqs.take(range.room(out)));
                 }
             }
             Bound::Before(_) => {
-                for generation in self.generations_in(range).rev() {
-                    let seqs = generation.seqs_of(topic).rev();
+                for memtable in self.generations_in(range).rev() {
+                    let seqs = memtable.seqs_of(topic).rev();
                     let seqs = seqs.filter(|seq| range.has(*seq));
                     out.extend(seqs.take(range.room(out)));
                 }
@@ -413,19 +413,18 @@ impl KeyIndex {
         self.added += 1;
     }
 
-    /// Seals the generation that is being filled, and gives those to come so many slots.
-    pub(super) fn set_generation_slots(&mut self, slots: usize) {
-        self.generation_slots = slots;
-        self.generations.retain(|generation| generation.len() > 0);
-        self.generations.push_back(Generation::new(slots));
+    /// Seals the memtable that is being filled, and gives those to come so many slots.
+    pub(super) fn set_memtable_slots(&mut self, slots: usize) {
+        self.memtable_slots = slots;
+        self.memtables.retain(|memtable| memtable.len() > 0);
+        self.memtables.push_back(Memtable::new(slots));
     }
 
     fn push(&mut self, entry: KeyRecord, topic: TopicId) {
-        if self.generations.back().is_none_or(Generation::is_full) {
-            self.generations
-                .push_back(Generation::new(self.generation_slots));
+        if self.memtables.back().is_none_or(Memtable::is_full) {
+            self.memtables.push_back(Memtable::new(self.memtable_slots));
         }
-        let filling = self.generations.back_mut().expect("one was added");
+        let filling = self.memtables.back_mut().expect("one was added");
         filling.push(entry, topic);
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::build::Build;
+use super::build::SegmentBuilder;
 use super::filter::Filter;
 use super::fingerprint::{EventParts, Fingerprint, Fingerprinter};
 use super::layout::Description;
@@ -70,7 +70,7 @@ fn about(level: usize, seqs: &std::ops::Range<u64>, first_page: i64) -> Descript
 }
 
 /// Takes a build to its end, a little at a time.
-fn run(db: &Connection, mut build: Build, budget: usize) -> (Segment, Vec<Collision>) {
+fn run(db: &Connection, mut build: SegmentBuilder, budget: usize) -> (Segment, Vec<Collision>) {
     let mut collisions = Vec::new();
     while !build.is_complete() {
         build
@@ -88,7 +88,7 @@ fn filter_of(segment: &Segment) -> Option<&[u8]> {
 }
 
 fn segment_of(db: &Connection, seqs: std::ops::Range<u64>, first_page: i64) -> Segment {
-    let build = Build::new(
+    let build = SegmentBuilder::new(
         about(0, &seqs, first_page),
         vec![Source::memory(sorted(seqs.clone(), key))],
         vec![Source::memory(sorted(seqs, posting))],
@@ -104,7 +104,7 @@ fn index_of(events: u64, damage: Damage) -> (Connection, KeyIndex) {
     let fingerprinter = Fingerprinter::new([3; 16], 128);
     let mut index = KeyIndex::load(&db, fingerprinter, 0, Horizons::default()).unwrap();
     index.damage = damage;
-    index.set_generation_slots(events.next_power_of_two() as usize * 2);
+    index.set_memtable_slots(events.next_power_of_two() as usize * 2);
     for seq in 1..=events {
         let event_id = seq.to_string();
         let sql = "INSERT INTO events VALUES (?1, 1, ?2, '', '', '', 0)";
@@ -119,9 +119,9 @@ fn index_of(events: u64, damage: Damage) -> (Connection, KeyIndex) {
         index.add(fingerprinter.record(&parts, seq), 1);
     }
     index.committed();
-    index.set_generation_slots(64);
+    index.set_memtable_slots(64);
     while index.has_work() {
-        index.work(&db, 1_000).unwrap();
+        index.compact(&db, 1_000).unwrap();
         index.committed();
     }
     assert_eq!(index.segments().len(), 1);
@@ -309,7 +309,7 @@ fn a_merge_makes_what_one_build_of_all_would() {
     }
     let keys = |s: &Segment| Source::of(&s.pages);
     let postings = |s: &Segment| Source::of(&s.pages);
-    let build = Build::new(
+    let build = SegmentBuilder::new(
         about(1, &(1..6_000), 1),
         inputs.iter().map(keys).collect(),
         inputs.iter().map(postings).collect(),
@@ -347,7 +347,7 @@ fn a_build_whose_inputs_have_other_counts_than_they_said_is_an_error() {
         (672, 672, 673),
     ] {
         let db = database();
-        let mut build = Build::new(
+        let mut build = SegmentBuilder::new(
             about(0, &(1..said + 1), 1),
             vec![Source::memory(sorted(1..keys + 1, key))],
             vec![Source::memory(sorted(1..postings + 1, posting))],
@@ -364,7 +364,7 @@ fn a_filter_that_memory_does_not_hold_is_made_of_the_pages() {
     for entries in [1, 2_000, 6_000] {
         let pages = [true, false].map(|holds_filter| {
             let db = database();
-            let build = Build::new(
+            let build = SegmentBuilder::new(
                 about(0, &(1..entries + 1), 1),
                 vec![Source::memory(sorted(1..entries + 1, key))],
                 vec![Source::memory(sorted(1..entries + 1, posting))],

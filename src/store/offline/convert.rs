@@ -13,7 +13,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction};
 
 use super::check::{find_same_keys, Progress};
-use crate::limits::{CONVERT_RECORDS_PER_COMMIT, GENERATION_ENTRIES};
+use crate::limits::{CONVERT_RECORDS_PER_COMMIT, MEMTABLE_ENTRIES};
 use crate::store::error::explain;
 use crate::store::error::OpenError;
 use crate::store::file_kind::require_ordinary;
@@ -229,7 +229,7 @@ fn build_segments(
     let mut last_seq = keys.mark().max(keys.horizons().keys);
     loop {
         while keys.has_work() {
-            in_transaction(db, |db| keys.work(db, CONVERT_RECORDS_PER_COMMIT))?;
+            in_transaction(db, |db| keys.compact(db, CONVERT_RECORDS_PER_COMMIT))?;
             keys.committed();
         }
         progress(Progress {
@@ -238,7 +238,7 @@ fn build_segments(
             total,
         });
         let before = last_seq;
-        removed_behind(db, last_seq, GENERATION_ENTRIES, |key| {
+        removed_behind(db, last_seq, MEMTABLE_ENTRIES, |key| {
             last_seq = key.seq;
             keys.restore_removed(key)
         })?;
@@ -246,7 +246,7 @@ fn build_segments(
             continue;
         }
         let mut statement = db.prepare_cached(&format!("{EVENTS_BEHIND} LIMIT ?2"))?;
-        let mut rows = statement.query((last_seq as i64, GENERATION_ENTRIES as i64))?;
+        let mut rows = statement.query((last_seq as i64, MEMTABLE_ENTRIES as i64))?;
         while let Some(row) = rows.next()? {
             last_seq = row.get::<_, i64>(0)? as u64;
             keys.restore(&event_parts(row)?, last_seq)?;
@@ -257,7 +257,7 @@ fn build_segments(
     }
 }
 
-/// The keys behind the last segment: at most a generation of them.
+/// The keys behind the last segment: at most a memtable of them.
 fn keys_behind(
     db: &Connection,
     keys: &KeyIndex,

@@ -287,8 +287,8 @@ impl Store {
         self.clear_removed_keys(&mut removal, budget.rows)?;
         if let Some(keys) = &mut self.keys {
             keys.set_horizons(removal.horizons);
-            removal.has_changed |= keys.has_forgotten();
-            keys.drop_forgotten(&self.db)?;
+            removal.has_changed |= keys.has_expired();
+            keys.drop_expired(&self.db)?;
         }
         Ok(removal)
     }
@@ -328,7 +328,7 @@ impl Store {
         has_events && events_due
             || keys_due
             || self.retainer.times.is_ahead(unix_us)
-            || self.keys.as_ref().is_some_and(|keys| keys.has_forgotten())
+            || self.keys.as_ref().is_some_and(|keys| keys.has_expired())
             || self.retainer.removed_keys_from <= self.cleared_up_to(self.horizons)
     }
 }

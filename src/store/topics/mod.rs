@@ -18,7 +18,7 @@ use stale::Stale;
 use topic::{Topic, TopicId};
 
 use crate::event::{Pattern, TopicFilter};
-use crate::limits::KEYS_ASKED_AT_ONCE;
+use crate::limits::KEYS_LOOKED_UP_AT_ONCE;
 use crate::text::json_len;
 
 /// All topics.
@@ -46,7 +46,7 @@ impl Topics {
     /// The same of many names. Each look-up waits for the memory of three places; those of many names are
     /// fetched side by side.
     pub(super) fn ids(&self, names: &[&str], ids: &mut Vec<Option<TopicId>>) {
-        let mut hashes = [0; KEYS_ASKED_AT_ONCE];
+        let mut hashes = [0; KEYS_LOOKED_UP_AT_ONCE];
         for names in names.chunks(hashes.len()) {
             for (hash, name) in hashes.iter_mut().zip(names) {
                 *hash = self.hasher.hash_one(name);
@@ -64,7 +64,7 @@ impl Topics {
 
     /// Reads what look-ups of these hashes will read: the places in the table, then the topics, then names.
     fn fetch(&self, hashes: &[u64]) {
-        let mut found = [0; KEYS_ASKED_AT_ONCE];
+        let mut found = [0; KEYS_LOOKED_UP_AT_ONCE];
         for (found, hash) in found.iter_mut().zip(hashes) {
             *found = self.by_name.find(*hash, |_| true).copied().unwrap_or(0);
         }
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn many_names_are_found_at_once() {
         let mut topics = Topics::default();
-        let names: Vec<String> = (0..3 * KEYS_ASKED_AT_ONCE)
+        let names: Vec<String> = (0..3 * KEYS_LOOKED_UP_AT_ONCE)
             .map(|number| format!("topic-{number}"))
             .collect();
         for name in names.iter().step_by(2) {

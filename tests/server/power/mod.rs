@@ -24,7 +24,7 @@ const SMALL: Size = Size {
     requests: 60,
     batches: 0,
 };
-/// More than one generation of keys.
+/// More than one memtable of keys.
 const LARGE: Size = Size {
     requests: 20,
     batches: 7,

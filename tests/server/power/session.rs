@@ -25,7 +25,7 @@ const SHARED_KEYS: u64 = 100;
 pub struct Size {
     /// By each publisher to each server.
     pub requests: u64,
-    /// Requests of 8,000 events to the second server, which fill generations of keys.
+    /// Requests of 8,000 events to the second server, which fill memtables of keys.
     pub batches: u64,
 }
 

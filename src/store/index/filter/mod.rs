@@ -62,7 +62,7 @@ impl Filter {
     }
 
     /// Reads a byte of each fingerprint's block, so that many are on their way from memory at a time.
-    pub(crate) fn fetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+    pub(crate) fn prefetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
         let bytes = self.as_bytes();
         let blocks = bytes.len() / BLOCK_BYTES;
         let read = fingerprints.fold(0, |read, fingerprint| {

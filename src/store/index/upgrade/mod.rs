@@ -13,11 +13,11 @@ use super::record::{records, KeyRecord, Part, Posting, Record};
 use super::repair::{filter_page, is_same, write_fences};
 use super::segment::{unless_damaged_page, Segment};
 use super::KeyIndex;
-use crate::limits::{MERGE_WIDTH, SEGMENT_PAGES_SEALED_AT_ONCE, SEGMENT_PAGE_BYTES};
+use crate::limits::{MERGE_WIDTH, SEGMENT_PAGES_UPGRADED_AT_ONCE, SEGMENT_PAGE_BYTES};
 use comparison::{key_is_right, posting_is_right, Comparison};
 
 /// How far a segment is.
-pub(super) struct Sealing {
+pub(super) struct Upgrade {
     about: Description,
     /// The page that is next.
     next: i64,
@@ -64,14 +64,14 @@ impl KeyIndex {
     /// Gives some pages their checksums, inside the open transaction. After it [`KeyIndex::sealed`] is to be
     /// called.
     pub(crate) fn seal(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        let sealing = self.sealing.take();
+        let upgrade = self.upgrade.take();
         let Some(segment) = self.unsealed() else {
             return Ok(());
         };
         let about = segment.about;
-        let mut sealing = match sealing {
-            Some(sealing) if is_same(&sealing.about, &about) => sealing,
-            _ => Sealing {
+        let mut upgrade = match upgrade {
+            Some(upgrade) if is_same(&upgrade.about, &about) => upgrade,
+            _ => Upgrade {
                 about,
                 next: segment.layout.first_page,
                 compared: 0,
@@ -81,59 +81,59 @@ impl KeyIndex {
             },
         };
         let mut comparison = Comparison::new(self.fingerprinter, about, self.horizons.events);
-        for _ in 0..SEGMENT_PAGES_SEALED_AT_ONCE {
-            if sealing.next == segment.layout.end() {
+        for _ in 0..SEGMENT_PAGES_UPGRADED_AT_ONCE {
+            if upgrade.next == segment.layout.end() {
                 break;
             }
-            let sealed = sealing.seal_next(db, &segment.pages, &mut comparison);
+            let sealed = upgrade.seal_next(db, &segment.pages, &mut comparison);
             match unless_damaged_page(sealed)? {
                 Some(true) => {}
                 Some(false) => break,
-                None if sealing.reads_records(&segment.pages) => {
+                None if upgrade.reads_records(&segment.pages) => {
                     // It is made again before this goes on with it.
-                    sealing.compared = 0;
+                    upgrade.compared = 0;
                     break;
                 }
                 // A page from before is damaged: this begins again when it is not.
                 None => return Ok(()),
             }
         }
-        if sealing.next == segment.layout.end() {
+        if upgrade.next == segment.layout.end() {
             let first = about.first_seq as i64;
             db.prepare_cached("UPDATE segments SET checksum = ?1 WHERE first_seq = ?2")?
                 .execute((about.owner().number(), first))?;
         }
-        self.sealing = Some(sealing);
+        self.upgrade = Some(upgrade);
         Ok(())
     }
 
     /// The transaction that has given pages their checksums was committed, or not.
     pub(crate) fn sealed(&mut self, is_committed: bool) {
-        let Some(mut sealing) = self.sealing.take() else {
+        let Some(mut upgrade) = self.upgrade.take() else {
             return;
         };
         let mut segments = self.segments.iter_mut();
-        let segment = segments.find(|s| is_same(&s.about, &sealing.about));
+        let segment = segments.find(|s| is_same(&s.about, &upgrade.about));
         let Some(segment) = segment.filter(|_| is_committed) else {
             return;
         };
-        for (number, page) in sealing.filter.drain(..) {
+        for (number, page) in upgrade.filter.drain(..) {
             if let Some(filter) = &mut segment.filter {
                 filter.set_page(number, &page);
             }
         }
-        if sealing.next < segment.layout.end() {
-            self.sealing = Some(sealing);
+        if upgrade.next < segment.layout.end() {
+            self.upgrade = Some(upgrade);
             return;
         }
-        segment.key_fences = sealing.keys.first;
-        segment.posting_fences = sealing.postings.first;
+        segment.key_fences = upgrade.keys.first;
+        segment.posting_fences = upgrade.postings.first;
         segment.about.has_checksums = true;
         segment.pages.about.has_checksums = true;
     }
 }
 
-impl Sealing {
+impl Upgrade {
     /// Whether the next page holds records, and not what is made from other pages.
     fn reads_records(&self, pages: &Pages) -> bool {
         matches!(pages.layout.part_of(self.next), Part::Keys | Part::Postings)
