@@ -57,7 +57,7 @@ impl<'db, 'p> Statements<'db, 'p> {
         if let Some(keys) = keys {
             // The check may read what it is compared with.
             let last_seq = self.rows.waiting_behind();
-            if last_seq.is_some_and(|last_seq| keys.has_behind(last_seq, lookup)) {
+            if last_seq.is_some_and(|last_seq| keys.has_after(last_seq, lookup)) {
                 self.rows.flush()?;
             }
             match keys.check(db, lookup)? {
@@ -234,7 +234,7 @@ impl Store {
                 };
                 self.batch_topics.push(topic);
                 lookups.push(KeyLookup::new(
-                    self.keys.as_ref(),
+                    self.keys.as_ref().map(KeyIndex::fingerprinter),
                     parts(topic, event, body),
                 ));
             }

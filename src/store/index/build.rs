@@ -14,7 +14,7 @@ use super::merge::{Merge, Source};
 use super::pages::Pages;
 use super::record::{KeyRecord, Posting, Record};
 use super::segment::Segment;
-use super::Collision;
+use super::stored::Collision;
 use crate::limits::SEGMENT_PAGE_BYTES;
 use crate::store::error::damaged;
 use crate::store::page_checksum::CHECKSUM_BYTES;

@@ -1,83 +1,154 @@
-//! The work on segments: which builds are due, a part of it inside the open transaction, and what
-//! becomes of that part once the transaction has ended.
+//! Flushes and compactions: which are due, a part of them inside the open transaction, and what becomes of that part
+//! once the transaction has ended.
+//!
+//! A flush makes a segment of level 0 of a full memtable, a compaction one of the next level of sixteen segments. What
+//! a job has written counts only when its transaction is committed. When one fails, the job is dropped and begins again:
+//! its inputs are still there, and the pages that it left are obsolete.
 
 use rusqlite::Connection;
 
 use super::build::SegmentBuilder;
+use super::damage::Damage;
+use super::expiry::{merge_inputs, MergeBound};
 use super::layout::Description;
+use super::memtables::Memtables;
 use super::merge::Source;
-use super::pages::delete_pages;
-use super::record::{KeyRecord, Record};
+use super::obsolete::{ObsoletePages, PageRange};
 use super::segment::{time_of, Segment};
+use super::segments::Segments;
 use super::stored::report_collision;
-use super::{Job, KeyIndex, PageRange};
-use crate::limits::{
-    FILTER_BITS_PER_KEY, MEMTABLES_MAX, SEGMENT_LEVELS, SEGMENT_PAGE_BYTES,
-    SEGMENT_ROWS_DELETED_AT_ONCE,
-};
+use crate::limits::{FILTER_BITS_PER_KEY, MEMTABLES_MAX, SEGMENT_LEVELS};
+use crate::store::retention::horizons::Horizons;
 
-impl KeyIndex {
+/// A flush or a compaction, and what the open transaction has to do with it.
+struct Job {
+    builder: SegmentBuilder,
+    /// About when the last of its events was processed.
+    newest_at: i64,
+    /// The open transaction has written pages of it.
+    dirty: bool,
+    /// Earlier transactions have.
+    has_committed_pages: bool,
+}
+
+/// What jobs are made of.
+#[derive(Clone, Copy)]
+pub(super) struct Inputs<'a> {
+    pub memtables: &'a Memtables,
+    pub segments: &'a Segments,
+    pub damage: &'a Damage,
+    pub horizons: Horizons,
+}
+
+/// The jobs, and the pages that they leave.
+pub(super) struct Compaction {
+    /// By the level that they make.
+    running: [Option<Job>; SEGMENT_LEVELS],
+    /// Jobs that the open transaction has completed, the oldest of a level first.
+    finished: Vec<Job>,
+    /// By level, the id of the page that the next job begins with.
+    next_page: [i64; SEGMENT_LEVELS],
+    obsolete: ObsoletePages,
+    merge_bound: MergeBound,
+}
+
+impl Compaction {
+    pub(super) fn new(obsolete: ObsoletePages, next_page: [i64; SEGMENT_LEVELS]) -> Self {
+        Self {
+            running: Default::default(),
+            finished: Vec::new(),
+            next_page,
+            obsolete,
+            merge_bound: MergeBound::None,
+        }
+    }
+
+    /// What the segments that compactions make may span from now on.
+    pub(super) fn set_merge_bound(&mut self, bound: MergeBound) {
+        self.merge_bound = bound;
+    }
+
     /// Whether there is work that an idle moment could do.
-    pub(crate) fn has_work(&self) -> bool {
-        self.memtables.len() > 1
+    pub(super) fn has_work(&self, inputs: Inputs) -> bool {
+        inputs.memtables.to_flush(0).is_some()
             || !self.obsolete.is_empty()
-            || self.builds.iter().any(Option::is_some)
-            || (1..SEGMENT_LEVELS).any(|level| self.merge_inputs(level, 0).is_some())
+            || self.running.iter().any(Option::is_some)
+            || (1..SEGMENT_LEVELS).any(|level| self.merge_inputs(inputs, level, 0).is_some())
+    }
+
+    /// Pages that jobs have written or left.
+    pub(super) fn pages(&self) -> i64 {
+        let running = self.running.iter().flatten();
+        let begun: i64 = running.map(|job| job.builder.pages_written()).sum();
+        self.obsolete.count() + begun
+    }
+
+    /// The first seq whose segment a compaction is reading; it is not dropped before that has ended.
+    pub(super) fn reading_from(&self) -> u64 {
+        let jobs = self.running.iter().flatten().chain(&self.finished);
+        jobs.filter(|job| job.builder.about.level > 0)
+            .map(|job| job.builder.about.first_seq)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Does work of about `budget` records inside the open transaction, lowest level first: what waits
     /// there costs every look-up. Memtables may hold entries of this transaction; what becomes of
     /// them becomes of their segment.
-    pub(crate) fn compact(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
+    pub(super) fn compact(
+        &mut self,
+        db: &Connection,
+        budget: usize,
+        inputs: Inputs,
+    ) -> rusqlite::Result<()> {
         let mut left = budget;
         for level in 0..SEGMENT_LEVELS {
             loop {
-                // Memtables in memory are bounded, whatever a commit brings.
-                let waiting = self.memtables.len() - self.finished_of(0).count();
+                // Memtables are bounded, whatever a commit brings.
+                let waiting = inputs.memtables.count() - self.finished_of(0).count();
                 let urgent = level == 0 && waiting > MEMTABLES_MAX;
                 if left == 0 && !urgent {
                     break;
                 }
-                self.plan(db, level)?;
-                let Some(running) = &mut self.builds[level] else {
+                self.plan(db, level, inputs)?;
+                let Some(job) = &mut self.running[level] else {
                     break;
                 };
-                running.dirty = true;
+                job.dirty = true;
                 let records = if urgent { usize::MAX } else { left };
-                let horizons = self.horizons;
-                let done = running.build.step(db, records, &mut |collision| {
-                    report_collision(db, collision, horizons)
+                let done = job.builder.step(db, records, &mut |collision| {
+                    report_collision(db, collision, inputs.horizons)
                 })?;
                 left = left.saturating_sub(done);
-                if running.build.is_complete() {
-                    publish_segment(db, &running.build.about)?;
-                    self.finished.extend(self.builds[level].take());
+                if job.builder.is_complete() {
+                    publish_segment(db, &job.builder.about)?;
+                    self.finished.extend(self.running[level].take());
                 }
             }
         }
-        self.delete_obsolete(db, budget)
+        self.obsolete.delete(db, budget)
     }
 
-    /// The builds of a level that the open transaction has completed.
+    /// The builders of a level that the open transaction has completed.
     fn finished_of(&self, level: usize) -> impl DoubleEndedIterator<Item = &SegmentBuilder> {
-        let builds = self.finished.iter().map(|running| &running.build);
-        builds.filter(move |build| build.about.level == level)
+        let builders = self.finished.iter().map(|job| &job.builder);
+        builders.filter(move |builder| builder.about.level == level)
     }
 
-    /// Begins the build of a level if none is running and one is due.
-    fn plan(&mut self, db: &Connection, level: usize) -> rusqlite::Result<()> {
-        if self.builds[level].is_some() {
+    /// Begins the job of a level if none is running and one is due.
+    fn plan(&mut self, db: &Connection, level: usize, inputs: Inputs) -> rusqlite::Result<()> {
+        if self.running[level].is_some() {
             return Ok(());
         }
-        let build = if level == 0 {
-            self.plan_flush()
+        let builder = if level == 0 {
+            self.plan_flush(inputs)
         } else {
-            self.plan_merge(level)
+            self.plan_merge(level, inputs)
         };
-        if let Some(build) = build {
-            self.builds[level] = Some(Job {
-                newest_at: time_of(db, build.about.last_seq)?,
-                build,
+        if let Some(builder) = builder {
+            self.running[level] = Some(Job {
+                newest_at: time_of(db, builder.about.last_seq)?,
+                builder,
                 dirty: false,
                 has_committed_pages: false,
             });
@@ -85,167 +156,98 @@ impl KeyIndex {
         Ok(())
     }
 
-    fn plan_flush(&self) -> Option<SegmentBuilder> {
-        let flushed = self.finished_of(0).count();
-        if self.memtables.len() <= flushed + 1 {
-            return None;
-        }
-        let sealed = &self.memtables[flushed];
+    fn plan_flush(&self, inputs: Inputs) -> Option<SegmentBuilder> {
+        let table = inputs.memtables.to_flush(self.finished_of(0).count())?;
         let before = self.finished_of(0).next_back();
+        let mark = before.map_or(inputs.segments.mark(), |builder| builder.about.last_seq);
         let about = Description {
             level: 0,
-            first_seq: before.map_or(self.mark(), |build| build.about.last_seq) + 1,
-            last_seq: sealed.last_seq(),
-            entries: sealed.len() as u64,
-            first_page: before.map_or(self.next_page[0], |build| build.pages().end),
+            first_seq: mark + 1,
+            last_seq: table.last_seq(),
+            entries: table.len() as u64,
+            first_page: before.map_or(self.next_page[0], |builder| builder.pages().end),
             filter_bits: FILTER_BITS_PER_KEY,
             has_checksums: true,
         };
-        let keys = vec![Source::memory(sealed.sorted_keys())];
-        let postings = vec![Source::memory(sealed.sorted_postings())];
+        let keys = vec![Source::memory(table.sorted_keys())];
+        let postings = vec![Source::memory(table.sorted_postings())];
         Some(SegmentBuilder::new(
             about,
             keys,
             postings,
             true,
-            &self.damage,
+            inputs.damage,
         ))
     }
 
-    fn plan_merge(&self, level: usize) -> Option<SegmentBuilder> {
+    fn plan_merge(&self, level: usize, inputs: Inputs) -> Option<SegmentBuilder> {
         let before = self.finished_of(level).next_back();
-        let merged = before.map_or(0, |build| build.about.last_seq);
-        let inputs = self.merge_inputs(level, merged)?;
+        let merged = before.map_or(0, |builder| builder.about.last_seq);
+        let merge = self.merge_inputs(inputs, level, merged)?;
         let about = Description {
             level,
-            first_seq: inputs[0].about.first_seq,
-            last_seq: inputs[inputs.len() - 1].about.last_seq,
-            entries: inputs.iter().map(|segment| segment.about.entries).sum(),
-            first_page: before.map_or(self.next_page[level], |build| build.pages().end),
+            first_seq: merge[0].about.first_seq,
+            last_seq: merge[merge.len() - 1].about.last_seq,
+            entries: merge.iter().map(|segment| segment.about.entries).sum(),
+            first_page: before.map_or(self.next_page[level], |builder| builder.pages().end),
             filter_bits: FILTER_BITS_PER_KEY,
             has_checksums: true,
         };
-        let pages = || inputs.iter().map(|segment| &segment.pages);
+        let pages = || merge.iter().map(|segment| &segment.pages);
         Some(SegmentBuilder::new(
             about,
             pages().map(Source::of).collect(),
             pages().map(Source::of).collect(),
-            self.has_room_for_filter(&about),
-            &self.damage,
+            inputs.segments.has_room_for_filter(&about),
+            inputs.damage,
         ))
     }
 
-    fn delete_obsolete(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
-        let mut left = self.obsolete.clone();
-        let Some(obsolete) = left.last_mut() else {
-            return Ok(());
-        };
-        let rows =
-            (budget * KeyRecord::BYTES / SEGMENT_PAGE_BYTES + 1).min(SEGMENT_ROWS_DELETED_AT_ONCE);
-        obsolete.first = delete_pages(
-            db,
-            obsolete.level,
-            obsolete.first,
-            obsolete.end,
-            rows as i64,
-        )?;
-        if obsolete.first >= obsolete.end {
-            left.pop();
-        }
-        self.obsolete_left = Some(left);
-        Ok(())
+    fn merge_inputs<'a>(
+        &self,
+        inputs: Inputs<'a>,
+        level: usize,
+        merged: u64,
+    ) -> Option<&'a [Segment]> {
+        // A merge reads each record once and proves it only by its page's checksum.
+        let can_merge = |s: &Segment| s.about.has_checksums && !inputs.damage.is_in(&s.about);
+        let segments = inputs.segments.kept();
+        merge_inputs(segments, self.merge_bound, level, merged, can_merge)
     }
 
     /// The open transaction has been committed.
-    pub(crate) fn committed(&mut self) {
-        self.added = 0;
-        if let Some(left) = self.obsolete_left.take() {
-            self.obsolete = left;
+    pub(super) fn committed(&mut self, memtables: &mut Memtables, segments: &mut Segments) {
+        self.obsolete.committed();
+        for dropped in segments.committed() {
+            self.obsolete.add(PageRange::of(&dropped));
         }
-        for dropped in self.segments.drain(..std::mem::take(&mut self.dropped)) {
-            self.obsolete.push(PageRange::of(&dropped));
-        }
-        for running in std::mem::take(&mut self.finished) {
-            self.take_over(running.build, running.newest_at);
-        }
-        for running in self.builds.iter_mut().flatten() {
-            running.has_committed_pages |= running.dirty;
-            running.dirty = false;
-        }
-    }
-
-    /// Puts a finished segment in the place of what it was made of.
-    fn take_over(&mut self, build: SegmentBuilder, newest_at: i64) {
-        let segment = build.into_segment(newest_at);
-        let about = segment.about;
-        self.next_page[about.level] = segment.layout.end();
-        if about.level == 0 {
-            self.memtables.pop_front();
-            self.segments.push(segment);
-        } else {
-            let from = self
-                .segments
-                .partition_point(|s| s.about.first_seq < about.first_seq);
-            let to = self
-                .segments
-                .partition_point(|s| s.about.last_seq <= about.last_seq);
-            for input in self.segments.splice(from..to, [segment]) {
-                self.obsolete.push(PageRange::of(&input));
+        for job in std::mem::take(&mut self.finished) {
+            let segment = job.builder.into_segment(job.newest_at);
+            let level = segment.about.level;
+            self.next_page[level] = segment.layout.end();
+            for replaced in segments.replace(segment) {
+                self.obsolete.add(PageRange::of(&replaced));
+            }
+            if level == 0 {
+                memtables.drop_oldest();
             }
         }
-        self.keep_filters_within_bound();
-    }
-
-    /// Whether a segment's filter could stay in memory, in the place of those of what it is made of.
-    fn has_room_for_filter(&self, about: &Description) -> bool {
-        let is_other = |segment: &&Segment| {
-            segment.about.last_seq < about.first_seq || segment.about.first_seq > about.last_seq
-        };
-        let others = self.segments.iter().filter(is_other);
-        let others: usize = others.map(Segment::filter_bytes).sum();
-        others + about.filter_bytes() <= self.filter_memory_max
-    }
-
-    /// Leaves the filters of the largest segments to the disk where memory may not hold all.
-    fn keep_filters_within_bound(&mut self) {
-        let mut total: usize = self.segments.iter().map(Segment::filter_bytes).sum();
-        while total > self.filter_memory_max {
-            let Some(largest) = self
-                .segments
-                .iter_mut()
-                .max_by_key(|segment| segment.filter_bytes())
-            else {
-                break;
-            };
-            total -= largest.filter_bytes();
-            largest.filter = None;
+        for job in self.running.iter_mut().flatten() {
+            job.has_committed_pages |= job.dirty;
+            job.dirty = false;
         }
     }
 
     /// The open transaction has failed: nothing of it is on disk.
-    pub(crate) fn rolled_back(&mut self) {
-        for _ in 0..std::mem::take(&mut self.added) {
-            if self.memtables.back().is_some_and(|g| g.len() == 0) && self.memtables.len() > 1 {
-                self.memtables.pop_back();
-            }
-            if let Some(filling) = self.memtables.back_mut() {
-                filling.pop();
-            }
-        }
-        self.obsolete_left = None;
-        self.dropped = 0;
-        let dirty = |build: &mut Option<Job>| build.take_if(|running| running.dirty);
-        let dirty: Vec<_> = self.builds.iter_mut().filter_map(dirty).collect();
-        for Job {
-            build,
-            has_committed_pages,
-            ..
-        } in self.finished.drain(..).chain(dirty)
-        {
-            if has_committed_pages {
-                // Earlier transactions have left pages of it; a new build goes behind them.
-                let (level, pages) = (build.about.level, build.pages());
-                self.obsolete.push(PageRange {
+    pub(super) fn rolled_back(&mut self) {
+        self.obsolete.rolled_back();
+        let dirty = |job: &mut Option<Job>| job.take_if(|job| job.dirty);
+        let dirty: Vec<_> = self.running.iter_mut().filter_map(dirty).collect();
+        for job in self.finished.drain(..).chain(dirty) {
+            if job.has_committed_pages {
+                // A new job goes after the pages of this one.
+                let (level, pages) = (job.builder.about.level, job.builder.pages());
+                self.obsolete.add(PageRange {
                     level,
                     first: pages.start,
                     end: pages.end,

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::layout::Description;
 use super::record::Part;
 use crate::limits::DAMAGED_PAGES_MAX;
 
@@ -173,6 +174,11 @@ impl Damage {
         let found = self.lock();
         let among = found.range((level, ids.start)..(level, ids.end));
         among.map(|(_, page)| *page).collect()
+    }
+
+    /// Whether a segment has damaged pages, or may have some that are not noted.
+    pub(crate) fn is_in(&self, about: &Description) -> bool {
+        self.is_full() || !self.among(about.level, about.layout().all()).is_empty()
     }
 
     /// Takes pages out that have been made again.

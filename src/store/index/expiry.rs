@@ -1,11 +1,7 @@
-//! Forgetting keys, the oldest first: a segment whose keys are all forgotten is dropped whole. So that
-//! this comes in time and not all at once, merges make no segment that spans more than a share of what
-//! is kept.
-
-use rusqlite::Connection;
+//! Expiry of keys, the oldest first: a segment is dropped whole once all its keys are past the horizon. So that this
+//! comes in time and not all at once, merges make no segment that spans more than a share of what is kept.
 
 use super::segment::Segment;
-use super::KeyIndex;
 use crate::limits::{KEYS_SPAN_SHARE, MERGE_WIDTH};
 
 /// How many keys are kept, as far as merges have to know.
@@ -20,154 +16,104 @@ pub(crate) enum MergeBound {
     Entries(u64),
 }
 
-impl KeyIndex {
-    /// What the segments that merges make may span from now on.
-    pub(crate) fn set_merge_bound(&mut self, bound: MergeBound) {
-        self.merge_bound = bound;
-    }
-
-    /// Pages of all segments, of those that are being made and of those that have been replaced.
-    pub(crate) fn pages(&self) -> u64 {
-        let segments: i64 = self.segments.iter().map(pages_of).sum();
-        let obsolete: i64 = self.obsolete.iter().map(|g| g.end - g.first).sum();
-        let builds = self.builds.iter().flatten();
-        let begun: i64 = builds.map(|running| running.build.pages_written()).sum();
-        (segments + obsolete + begun).max(0) as u64
-    }
-
-    /// Where forgetting has to go so that the segments behind it take at most `pages`, as far as their
-    /// events have been removed. None where no segment can be dropped.
-    pub(crate) fn surplus(&self, pages: u64, removed: u64) -> Option<u64> {
-        let mut left: i64 = self.segments.iter().map(pages_of).sum();
-        let until = self.merging_from();
-        let mut horizon = None;
-        for segment in &self.segments {
-            let last_seq = segment.about.last_seq;
-            if left <= pages as i64 || last_seq > removed || last_seq >= until {
-                break;
-            }
-            left -= pages_of(segment);
-            horizon = Some(last_seq);
+/// Where the horizon of the keys has to be so that the segments after it take at most `pages`, as far as their events
+/// have been removed and the segments end before `until`. None where no segment can be dropped.
+pub(super) fn surplus(segments: &[Segment], until: u64, pages: u64, removed: u64) -> Option<u64> {
+    let mut left: i64 = segments.iter().map(Segment::page_count).sum();
+    let mut horizon = None;
+    for segment in segments {
+        let last_seq = segment.about.last_seq;
+        if left <= pages as i64 || last_seq > removed || last_seq >= until {
+            break;
         }
-        horizon
+        left -= segment.page_count();
+        horizon = Some(last_seq);
     }
-
-    /// Whether there are segments with nothing but forgotten keys.
-    pub(crate) fn has_expired(&self) -> bool {
-        self.expired_segments() > 0
-    }
-
-    /// Drops these segments inside the open transaction.
-    pub(crate) fn drop_expired(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        let count = self.expired_segments();
-        if count > self.dropped {
-            let last_seq = self.segments[count - 1].about.last_seq;
-            db.prepare_cached("DELETE FROM segments WHERE last_seq <= ?1")?
-                .execute([last_seq as i64])?;
-            self.dropped = count;
-        }
-        Ok(())
-    }
-
-    fn expired_segments(&self) -> usize {
-        let until = self.merging_from();
-        let is_expired = |segment: &&Segment| {
-            let last_seq = segment.about.last_seq;
-            last_seq <= self.horizons.keys && last_seq < until
-        };
-        self.segments.iter().take_while(is_expired).count()
-    }
-
-    /// The first seq whose segment a merge is reading; these wait for its end.
-    fn merging_from(&self) -> u64 {
-        let running = self.builds.iter().flatten().chain(&self.finished);
-        running
-            .filter(|running| running.build.about.level > 0)
-            .map(|running| running.build.about.first_seq)
-            .min()
-            .unwrap_or(u64::MAX)
-    }
-
-    /// The segments that a merge into `level` would take, behind the seq `merged`; none where no merge is
-    /// due.
-    pub(super) fn merge_inputs(&self, level: usize, merged: u64) -> Option<&[Segment]> {
-        let is_input = |s: &Segment| s.about.level == level - 1 && s.about.first_seq > merged;
-        let kept = &self.segments[self.dropped..];
-        let from = kept.iter().position(is_input)?;
-        let inputs = kept.get(from..from + MERGE_WIDTH)?;
-        if !inputs.iter().all(is_input) {
-            return None;
-        }
-        let width = match self.merge_bound {
-            MergeBound::None => MERGE_WIDTH,
-            MergeBound::Entries(kept_entries) => {
-                let total = kept.iter().map(|s| s.about.entries).sum::<u64>();
-                let most = kept_entries.max(total) / KEYS_SPAN_SHARE;
-                let mut sum = 0;
-                let fits = |s: &&Segment| {
-                    sum += s.about.entries;
-                    sum <= most
-                };
-                inputs.iter().take_while(fits).count()
-            }
-            MergeBound::Age(age) => {
-                // What a clock that was ahead has dated is not newer than what came after it.
-                let newest = |at: usize| kept[at..].iter().map(|s| s.newest_at).min();
-                let newest_at = |at: usize| newest(at).unwrap_or(i64::MIN);
-                let first_at = newest_at(0);
-                let total = newest_at(kept.len() - 1).saturating_sub(first_at);
-                let most = age.max(total) / KEYS_SPAN_SHARE as i64;
-                let since = from.checked_sub(1).map_or(first_at, newest_at);
-                let fits = |at: &usize| newest_at(from + at).saturating_sub(since) <= most;
-                (0..inputs.len()).take_while(fits).count()
-            }
-        };
-        let inputs = &inputs[..width];
-        // A merge reads each record once and proves it only by its page's checksum.
-        let is_provable =
-            |segment: &Segment| segment.about.has_checksums && !self.is_damaged(segment);
-        let is_possible = width > 1 && inputs.iter().all(is_provable);
-        is_possible.then_some(inputs)
-    }
+    horizon
 }
 
-fn pages_of(segment: &Segment) -> i64 {
-    segment.layout.end() - segment.layout.first_page
+/// How many of the first segments have only keys up to `horizon`, and end before `until`.
+pub(super) fn expired(segments: &[Segment], until: u64, horizon: u64) -> usize {
+    let is_expired = |segment: &&Segment| {
+        let last_seq = segment.about.last_seq;
+        last_seq <= horizon && last_seq < until
+    };
+    segments.iter().take_while(is_expired).count()
+}
+
+/// The segments that a merge into `level` would take, after the seq `merged`; none where no merge is due. `can_merge`
+/// says of a segment whether it may be read by a merge at all.
+pub(super) fn merge_inputs(
+    segments: &[Segment],
+    bound: MergeBound,
+    level: usize,
+    merged: u64,
+    can_merge: impl Fn(&Segment) -> bool,
+) -> Option<&[Segment]> {
+    let is_input = |s: &Segment| s.about.level == level - 1 && s.about.first_seq > merged;
+    let from = segments.iter().position(is_input)?;
+    let inputs = segments.get(from..from + MERGE_WIDTH)?;
+    if !inputs.iter().all(is_input) {
+        return None;
+    }
+    let inputs = &inputs[..width(segments, bound, from)];
+    (inputs.len() > 1 && inputs.iter().all(can_merge)).then_some(inputs)
+}
+
+/// How many of the segments from `from` on one merge may take.
+fn width(segments: &[Segment], bound: MergeBound, from: usize) -> usize {
+    let inputs = &segments[from..from + MERGE_WIDTH];
+    match bound {
+        MergeBound::None => MERGE_WIDTH,
+        MergeBound::Entries(kept_entries) => {
+            let total = segments.iter().map(|s| s.about.entries).sum::<u64>();
+            let most = kept_entries.max(total) / KEYS_SPAN_SHARE;
+            let mut sum = 0;
+            let fits = |s: &&Segment| {
+                sum += s.about.entries;
+                sum <= most
+            };
+            inputs.iter().take_while(fits).count()
+        }
+        MergeBound::Age(age) => {
+            // What a clock that was ahead has dated is not newer than what came after it.
+            let newest = |at: usize| segments[at..].iter().map(|s| s.newest_at).min();
+            let newest_at = |at: usize| newest(at).unwrap_or(i64::MIN);
+            let first_at = newest_at(0);
+            let total = newest_at(segments.len() - 1).saturating_sub(first_at);
+            let most = age.max(total) / KEYS_SPAN_SHARE as i64;
+            let since = from.checked_sub(1).map_or(first_at, newest_at);
+            let fits = |at: &usize| newest_at(from + at).saturating_sub(since) <= most;
+            (0..inputs.len()).take_while(fits).count()
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fingerprint::Fingerprinter;
+    use super::super::damage::Damage;
     use super::super::layout::Description;
     use super::super::pages::Pages;
-    use super::super::Damage;
     use super::*;
-    use crate::store::options::Dedup;
-    use crate::store::retention::horizons::Horizons;
-    use crate::store::schema::create_tables;
 
-    /// An index with segments of these levels and entries, one behind the other, whose last events were
-    /// processed as many microseconds after each other as they have entries.
-    fn index(segments: &[(usize, u64)]) -> (Connection, KeyIndex) {
-        let db = Connection::open_in_memory().unwrap();
-        create_tables(&db, Dedup::Index).unwrap();
-        let fingerprinter = Fingerprinter::new([0; 16], 128);
-        let mut index = KeyIndex::load(&db, fingerprinter, 0, Horizons::default()).unwrap();
-        let mut behind = 0;
-        for (level, entries) in segments.iter().copied() {
-            index.segments.push(segment(level, behind, entries));
-            behind += entries;
-        }
-        (db, index)
+    /// Segments of these levels and entries, one after the other, whose last events were processed as many microseconds
+    /// after each other as they have entries.
+    fn segments_of(levels: &[(usize, u64)]) -> Vec<Segment> {
+        let mut before = 0;
+        let made = levels.iter().map(|(level, entries)| {
+            before += entries;
+            segment(*level, before - entries, *entries)
+        });
+        made.collect()
     }
 
-    fn segment(level: usize, behind: u64, entries: u64) -> Segment {
+    fn segment(level: usize, before: u64, entries: u64) -> Segment {
         let about = Description {
             level,
-            first_seq: behind + 1,
-            last_seq: behind + entries,
+            first_seq: before + 1,
+            last_seq: before + entries,
             entries,
-            first_page: behind as i64 + 1,
+            first_page: before as i64 + 1,
             filter_bits: 15,
             has_checksums: true,
         };
@@ -183,10 +129,12 @@ mod tests {
     }
 
     /// How many segments a merge into a level takes.
-    fn width(segments: &[(usize, u64)], bound: MergeBound, level: usize) -> usize {
-        let (_, mut index) = index(segments);
-        index.set_merge_bound(bound);
-        index.merge_inputs(level, 0).map_or(0, <[Segment]>::len)
+    fn merged(segments: &[Segment], bound: MergeBound, level: usize) -> usize {
+        merge_inputs(segments, bound, level, 0, |_| true).map_or(0, <[Segment]>::len)
+    }
+
+    fn width(levels: &[(usize, u64)], bound: MergeBound, level: usize) -> usize {
+        merged(&segments_of(levels), bound, level)
     }
 
     #[test]
@@ -219,89 +167,73 @@ mod tests {
     fn a_time_that_was_ahead_of_the_clock_does_not_make_merges_larger() {
         let full = [(0, 100); MERGE_WIDTH + 1];
         for wrong in 0..MERGE_WIDTH {
-            let (_, mut index) = index(&full);
-            index.set_merge_bound(MergeBound::Age(2_400));
-            index.segments[wrong].newest_at = 1_000_000_000;
-            let merged = index.merge_inputs(1, 0).map_or(0, <[Segment]>::len);
+            let mut segments = segments_of(&full);
+            segments[wrong].newest_at = 1_000_000_000;
+            let merged = merged(&segments, MergeBound::Age(2_400), 1);
             // It counts as the time of the segment after it.
             assert!((3..=5).contains(&merged), "{wrong}: {merged}");
         }
     }
 
-    /// However long it goes on: what is kept is in few segments, and forgetting drops them one by one.
+    /// However long it goes on: what is kept is in few segments, and expiry drops them one by one.
     #[test]
-    fn segments_stay_few_and_are_forgotten_in_time() {
+    fn segments_stay_few_and_expire_in_time() {
         const ENTRIES: u64 = 100;
         for kept in [500, 3_000, 40_000, 200_000] {
-            let (_, mut index) = index(&[]);
-            index.set_merge_bound(MergeBound::Entries(kept));
+            let mut segments: Vec<Segment> = Vec::new();
+            let bound = MergeBound::Entries(kept);
             let mut last_seq = 0;
             for _ in 0..3 * kept / ENTRIES {
-                index.segments.push(segment(0, last_seq, ENTRIES));
+                segments.push(segment(0, last_seq, ENTRIES));
                 last_seq += ENTRIES;
                 for level in 1..7 {
-                    while let Some(inputs) = index.merge_inputs(level, 0) {
+                    while let Some(inputs) = merge_inputs(&segments, bound, level, 0, |_| true) {
                         let (first, last) = (inputs[0].about, inputs[inputs.len() - 1].about);
                         let entries = inputs.iter().map(|s| s.about.entries).sum();
-                        let from = index
-                            .segments
-                            .iter()
-                            .position(|s| s.about == first)
-                            .unwrap();
-                        let to = index.segments.iter().position(|s| s.about == last).unwrap();
-                        let mut merged = index.segments.remove(from);
-                        index.segments.drain(from..to);
+                        let from = segments.iter().position(|s| s.about == first).unwrap();
+                        let to = segments.iter().position(|s| s.about == last).unwrap();
+                        let mut merged = segments.remove(from);
+                        segments.drain(from..to);
                         merged.about.level = level;
                         merged.about.last_seq = last.last_seq;
                         merged.about.entries = entries;
-                        index.segments.insert(from, merged);
+                        segments.insert(from, merged);
                     }
                 }
-                let total = |index: &KeyIndex| -> u64 {
-                    index.segments.iter().map(|s| s.about.entries).sum()
-                };
-                while total(&index) > kept {
-                    index.segments.remove(0);
+                let total =
+                    |segments: &[Segment]| segments.iter().map(|s| s.about.entries).sum::<u64>();
+                while total(&segments) > kept {
+                    segments.remove(0);
                 }
                 if last_seq > 2 * kept {
-                    assert!(total(&index) * 4 >= kept * 3, "{kept}: {}", total(&index));
+                    assert!(total(&segments) * 4 >= kept * 3, "{kept}");
                 }
-                assert!(
-                    index.segments.len() <= 48,
-                    "{kept}: {}",
-                    index.segments.len()
-                );
-                let levels = index.segments.iter().map(|s| s.about.level);
+                assert!(segments.len() <= 48, "{kept}: {}", segments.len());
+                let levels = segments.iter().map(|s| s.about.level);
                 assert!(levels.is_sorted_by(|older, newer| older >= newer));
             }
         }
     }
 
     #[test]
-    fn what_is_forgotten_is_dropped() {
-        let (db, mut index) = index(&[(1, 800), (0, 100), (0, 100)]);
-        let pages = pages_of(&index.segments[1]) as u64;
-        let all = index.pages();
-        assert_eq!(index.surplus(all, 1_000), None);
-        assert_eq!(index.surplus(all - 1, 799), None, "its events are stored");
-        assert_eq!(index.surplus(all - 1, 800), Some(800));
-        assert_eq!(index.surplus(pages, 1_000), Some(900));
-        assert_eq!(index.surplus(pages - 1, 1_000), Some(1_000));
-        let forget = |keys| Horizons {
-            events: 1_000,
-            removed: 1_000,
-            keys,
-        };
-        index.set_horizons(forget(899));
-        index.drop_expired(&db).unwrap();
-        assert_eq!(index.dropped, 1);
-        index.rolled_back();
-        assert_eq!((index.dropped, index.segments.len()), (0, 3));
-        index.set_horizons(forget(900));
-        index.drop_expired(&db).unwrap();
-        index.committed();
-        assert_eq!((index.segments.len(), index.obsolete.len()), (1, 2));
-        assert_eq!(index.mark(), 1_000);
-        assert!(!index.has_expired());
+    fn a_segment_expires_when_all_its_keys_may_go() {
+        let segments = segments_of(&[(1, 800), (0, 100), (0, 100)]);
+        let pages = segments[1].page_count() as u64;
+        let all = segments.iter().map(Segment::page_count).sum::<i64>() as u64;
+        let surplus = |pages, removed| surplus(&segments, u64::MAX, pages, removed);
+        assert_eq!(surplus(all, 1_000), None);
+        assert_eq!(surplus(all - 1, 799), None, "its events are stored");
+        assert_eq!(surplus(all - 1, 800), Some(800));
+        assert_eq!(surplus(pages, 1_000), Some(900));
+        assert_eq!(surplus(pages - 1, 1_000), Some(1_000));
+        for (horizon, until, count) in [
+            (799, u64::MAX, 0),
+            (899, u64::MAX, 1),
+            (900, u64::MAX, 2),
+            (1_000, 900, 1),
+            (1_000, 801, 1),
+        ] {
+            assert_eq!(expired(&segments, until, horizon), count, "{horizon}");
+        }
     }
 }

@@ -9,11 +9,8 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13x128};
 
-use super::record::KeyRecord;
+use super::record::{Fingerprint, KeyRecord};
 use crate::store::topics::topic::TopicId;
-
-/// 128 bits that stand for a key, compared and sorted as a number.
-pub(crate) type Fingerprint = u128;
 
 /// The parts of an event that are compared, unescaped.
 #[derive(Clone, Copy)]

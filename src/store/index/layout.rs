@@ -4,10 +4,12 @@
 use std::ops::Range;
 
 use super::filter;
-use super::filter::BLOCK_BYTES;
-use super::record::{KeyRecord, Part, Posting, Record};
-use crate::limits::SEGMENT_PAGE_BYTES;
+use super::record::{KeyRecord, Part, Posting, Record, BLOCK_BYTES};
+use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_PAGE_BYTES};
 use crate::store::page_checksum::PageOwner;
+
+/// Bits of filter that a key has in the segments of older tables, and in those that are made now.
+pub(crate) const FILTER_BITS: [u64; 2] = [13, FILTER_BITS_PER_KEY];
 
 /// Where the parts of a segment are: counts of pages, in the order in which they stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +107,11 @@ pub(crate) struct Description {
 impl Description {
     pub(crate) fn layout(&self) -> Layout {
         Layout::new(self.first_page, self.entries, self.filter_blocks())
+    }
+
+    /// Whether both describe one segment. It may have got its checksums meanwhile.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.owner() == other.owner()
     }
 
     pub(crate) fn filter_blocks(&self) -> usize {

@@ -1,38 +1,31 @@
-//! Events that the index is asked for, many at a time, and the segments that may have their keys.
+//! Look-ups of keys, many at a time, and the segments that may have them.
 //!
-//! Each filter is in another place, so a check waits for a cache line of each, and for the page that this
+//! Each filter is in another place, so a look-up waits for a cache line of each, and for the page that this
 //! line is on. Asked one event after the other, a processor has few of them on their way at a time; asked
 //! one filter after the other, for many events, it has as many as it can.
 
 use rusqlite::Connection;
 
-use super::fingerprint::{EventParts, Fingerprint};
+use super::fingerprint::{EventParts, Fingerprinter};
 use super::pages::LevelPages;
-use super::record::KeyRecord;
-use super::segment::records_of;
-use super::KeyIndex;
+use super::record::{Fingerprint, KeyRecord};
+use super::segment::{records_of, Segment};
 
-/// An event that the index is asked for.
+/// An event whose key is looked up.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyLookup<'a> {
     pub event: EventParts<'a>,
     /// Its record, without a seq; empty where there is no index.
     pub record: KeyRecord,
     pub(super) candidates: CandidateSegments,
-    /// What one of the segments has that was a candidate and is none any more.
+    /// The record of a segment that was a candidate and has been read.
     pub(super) found: Option<KeyRecord>,
 }
 
-/// Segments that may have a key, by their places in the index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct CandidateSegments(u128);
-
-/// The first of the segments that are not told apart; an index of many thousand million keys has them.
-const REST: usize = 127;
-
 impl<'a> KeyLookup<'a> {
-    pub(crate) fn new(keys: Option<&KeyIndex>, event: EventParts<'a>) -> Self {
-        let record = keys.map(|keys| keys.fingerprinter.record(&event, 0));
+    /// Without a fingerprinter, where there is no index, it only carries the event.
+    pub(crate) fn new(fingerprinter: Option<Fingerprinter>, event: EventParts<'a>) -> Self {
+        let record = fingerprinter.map(|fingerprinter| fingerprinter.record(&event, 0));
         Self {
             event,
             record: record.unwrap_or_default(),
@@ -42,18 +35,24 @@ impl<'a> KeyLookup<'a> {
     }
 }
 
-/// A page that may have the key of an event.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Probe {
-    level: usize,
-    page: i64,
-    /// Which of the segments.
-    segment: usize,
-    /// Which of the events.
-    asked: usize,
-}
+/// Segments that may have a key, by their places in the index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct CandidateSegments(u128);
+
+/// The first of the segments that share one bit; an index of many thousand million keys has them.
+const REST: usize = 127;
 
 impl CandidateSegments {
+    /// Those whose filters do not rule the fingerprint out.
+    pub(super) fn of(segments: &[Segment], fingerprint: Fingerprint) -> Self {
+        let mut candidates = Self::default();
+        for (at, segment) in segments.iter().enumerate() {
+            let filter = segment.filter.as_ref();
+            candidates.add_if(filter.is_none_or(|f| f.may_contain(fingerprint)), at);
+        }
+        candidates
+    }
+
     /// The place of the only one.
     fn only(self) -> Option<usize> {
         let is_one = self.0.is_power_of_two() && self.0 >> REST == 0;
@@ -78,75 +77,70 @@ impl CandidateSegments {
     }
 }
 
-impl KeyIndex {
-    /// Finds out which segments the checks of these events have to look into. That holds until a
-    /// transaction has ended.
-    pub(crate) fn probe_filters(&self, asked: &mut [KeyLookup]) {
-        for memtable in &self.memtables {
-            memtable.prefetch(asked.iter().map(|asked| asked.record.fingerprint));
-        }
-        for (at, segment) in self.segments.iter().enumerate() {
-            let Some(filter) = &segment.filter else {
-                for asked in &mut *asked {
-                    asked.candidates.add_if(true, at);
-                }
-                continue;
-            };
-            filter.prefetch(asked.iter().map(|asked| asked.record.fingerprint));
-            for asked in &mut *asked {
-                let is_candidate = filter.may_contain(asked.record.fingerprint);
-                asked.candidates.add_if(is_candidate, at);
+/// Finds the candidates of these look-ups. They hold until a transaction has ended.
+pub(super) fn probe_filters(segments: &[Segment], lookups: &mut [KeyLookup]) {
+    for (at, segment) in segments.iter().enumerate() {
+        let Some(filter) = &segment.filter else {
+            for lookup in &mut *lookups {
+                lookup.candidates.add_if(true, at);
             }
-        }
-    }
-
-    /// Looks into the candidates where an event has one, those of all events in the order of their pages. The
-    /// others are left to the check.
-    pub(crate) fn probe_pages(
-        &self,
-        db: &Connection,
-        asked: &mut [KeyLookup],
-    ) -> rusqlite::Result<()> {
-        let probe = |(number, asked): (usize, &KeyLookup)| {
-            let only = asked.candidates.only()?;
-            let segment = &self.segments[only];
-            let page = segment.only_page_of(asked.record.fingerprint)?;
-            Some(Probe {
-                level: segment.about.level,
-                page,
-                segment: only,
-                asked: number,
-            })
+            continue;
         };
-        let mut probes: Vec<Probe> = asked.iter().enumerate().filter_map(probe).collect();
-        probes.sort_unstable();
-        for probes in probes.chunk_by(|a, b| a.level == b.level) {
-            let mut pages = LevelPages::of_level(db, probes[0].level)?;
-            for probe in probes {
-                let asked = &mut asked[probe.asked];
-                let segment = &self.segments[probe.segment].pages;
-                let found = pages.with(segment, probe.page, |page| {
-                    let mut records = records_of(page, asked.record.fingerprint);
-                    (records.next(), records.next().is_some())
-                })?;
-                if let (record, false) = found {
-                    asked.found = record;
-                    asked.candidates = CandidateSegments::default();
-                }
+        filter.prefetch(lookups.iter().map(|lookup| lookup.record.fingerprint));
+        for lookup in &mut *lookups {
+            let is_candidate = filter.may_contain(lookup.record.fingerprint);
+            lookup.candidates.add_if(is_candidate, at);
+        }
+    }
+}
+
+/// A page that may have the key of an event.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Probe {
+    level: usize,
+    page: i64,
+    /// Which of the segments.
+    segment: usize,
+    /// Which of the look-ups.
+    lookup: usize,
+}
+
+/// Reads the page of each look-up that has one candidate, in the order of the pages. The others are left to the
+/// check.
+pub(super) fn probe_pages(
+    segments: &[Segment],
+    db: &Connection,
+    lookups: &mut [KeyLookup],
+) -> rusqlite::Result<()> {
+    let probe = |(number, lookup): (usize, &KeyLookup)| {
+        let only = lookup.candidates.only()?;
+        let segment = &segments[only];
+        let page = segment.only_page_of(lookup.record.fingerprint)?;
+        Some(Probe {
+            level: segment.about.level,
+            page,
+            segment: only,
+            lookup: number,
+        })
+    };
+    let mut probes: Vec<Probe> = lookups.iter().enumerate().filter_map(probe).collect();
+    probes.sort_unstable();
+    for probes in probes.chunk_by(|a, b| a.level == b.level) {
+        let mut pages = LevelPages::of_level(db, probes[0].level)?;
+        for probe in probes {
+            let lookup = &mut lookups[probe.lookup];
+            let segment = &segments[probe.segment].pages;
+            let found = pages.with(segment, probe.page, |page| {
+                let mut records = records_of(page, lookup.record.fingerprint);
+                (records.next(), records.next().is_some())
+            })?;
+            if let (record, false) = found {
+                lookup.found = record;
+                lookup.candidates = CandidateSegments::default();
             }
         }
-        Ok(())
     }
-
-    /// The candidates of one fingerprint.
-    pub(super) fn candidates_of(&self, fingerprint: Fingerprint) -> CandidateSegments {
-        let mut candidates = CandidateSegments::default();
-        for (at, segment) in self.segments.iter().enumerate() {
-            let filter = segment.filter.as_ref();
-            candidates.add_if(filter.is_none_or(|f| f.may_contain(fingerprint)), at);
-        }
-        candidates
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@
 //! Entries leave only in the reverse of the order in which they came, when a commit failed, and so a
 //! slot can simply be emptied: no entry that came earlier was ever pushed past a later one.
 
-use super::fingerprint::Fingerprint;
-use super::record::{KeyRecord, Posting};
+use super::record::{Fingerprint, KeyRecord, Posting};
 use crate::store::topics::topic::TopicId;
 
 /// Keys of events with ascending seqs.

@@ -1,66 +1,63 @@
 //! The key index: is this event's key stored already?
 //!
-//! A log-structured merge tree over the table of events, which is the truth: everything in here can
-//! be made again from it. The newest keys are in memory ([`memtable`]); a full memtable becomes a
-//! sorted, immutable segment on disk ([`segment`]); sixteen segments of a level become one of the
-//! next ([`build`]). The segments cover the seqs from the first up to a mark without a gap, the memtables
-//! those behind it, so a start reads only the events behind the mark.
+//! A log-structured merge tree over the table of events, which is the truth: everything in here can be made again from
+//! it. The newest keys are in memory ([`memtables`]). A full memtable is flushed to a sorted, immutable segment on disk
+//! ([`segment`]), and sixteen segments of a level are compacted into one of the next ([`compaction`]). The segments cover
+//! the seqs from the first up to a mark without a gap, the memtables those after it, so a start reads only the events
+//! after the mark.
 //!
-//! Work on segments rides along with the commits, in their transaction and so without an fsync of its
-//! own, in proportion to the events that they store; idle turns do the rest. What a transaction did is
-//! taken into memory by [`KeyIndex::committed`] or undone by [`KeyIndex::rolled_back`].
+//! Flushes and compactions are part of the commits: in their transaction, without an fsync of their own, in proportion
+//! to the events that they store. Quiet turns do the rest. Memory changes with the disk: [`KeyIndex::committed`] takes
+//! over what a transaction did, [`KeyIndex::rolled_back`] undoes it.
+//!
+//! [`KeyIndex`] puts the parts together. Each part owns its fields, and none knows the others' but by their methods.
 
-pub(crate) mod build;
+mod build;
 mod compaction;
 mod damage;
 mod expiry;
 pub(crate) mod filter;
 pub(crate) mod fingerprint;
 pub(crate) mod layout;
-mod load;
 mod lookup;
-pub(crate) mod memtable;
+mod memtable;
+mod memtables;
 pub(crate) mod merge;
+mod obsolete;
 pub(crate) mod pages;
 pub(crate) mod record;
 mod repair;
 mod scrub;
 pub(crate) mod segment;
+mod segments;
 pub(crate) mod stored;
 #[cfg(test)]
 mod tests;
 mod upgrade;
 
-use std::collections::VecDeque;
-
 use rusqlite::Connection;
 
-use crate::limits::{ENTRIES_PER_UNIT, FILTER_BITS_PER_KEY, LOOK_UP_UNITS, SEGMENT_LEVELS};
+use crate::limits::{ENTRIES_PER_UNIT, LOOK_UP_UNITS, MERGE_WIDTH};
 use crate::store::error::damaged;
 use crate::store::range::{Bound, TopicRange};
 use crate::store::retention::horizons::Horizons;
 use crate::store::topics::topic::TopicId;
-use build::SegmentBuilder;
+use compaction::{Compaction, Inputs};
 pub(super) use damage::Damage;
 pub(crate) use damage::DamagedPage;
 pub(super) use expiry::MergeBound;
-use fingerprint::{EventParts, Fingerprint, Fingerprinter};
+use fingerprint::{EventParts, Fingerprinter};
 use lookup::CandidateSegments;
 pub(super) use lookup::KeyLookup;
-use memtable::Memtable;
-use record::KeyRecord;
-use repair::Repair;
+use memtables::Memtables;
+use obsolete::ObsoletePages;
+use record::{Fingerprint, KeyRecord, REMOVED_TOPIC};
+use repair::{Remade, Repairs, Scope};
 use scrub::Scrub;
 use segment::Segment;
+use segments::Segments;
 use stored::{compare, has_key, Compared};
-use upgrade::Upgrade;
-
-/// The topic under which an event stands that was removed before its segment was made. No topic has this
-/// id.
-pub(super) const REMOVED_TOPIC: TopicId = 0;
-
-/// Bits of filter that a key has in the segments of older tables, and in those that are made now.
-pub(super) const FILTER_BITS: [u64; 2] = [13, FILTER_BITS_PER_KEY];
+use upgrade::Upgrades;
 
 /// What the index says of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,131 +80,46 @@ pub struct IndexMemory {
     pub memtables_bytes: usize,
 }
 
-/// Two events with one fingerprint, by their seqs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Collision {
-    pub first: u64,
-    pub second: u64,
-}
-
-/// Pages of a level that no segment refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PageRange {
-    level: usize,
-    first: i64,
-    end: i64,
-}
-
-impl PageRange {
-    /// The pages of a segment that is none any more.
-    fn of(segment: &Segment) -> Self {
-        Self {
-            level: segment.about.level,
-            first: segment.layout.first_page,
-            end: segment.layout.end(),
-        }
-    }
-}
-
-/// A build, and what the open transaction has to do with it.
-struct Job {
-    build: SegmentBuilder,
-    /// About when the last of its events was processed.
-    newest_at: i64,
-    /// The open transaction has written some of it.
-    dirty: bool,
-    /// Earlier transactions, which were committed, have written some of it.
-    has_committed_pages: bool,
-}
-
 /// The index as memory knows it.
 pub(super) struct KeyIndex {
     fingerprinter: Fingerprinter,
-    /// Bytes of filters that may be in memory.
-    filter_memory_max: usize,
-    /// By seq, ascending.
-    segments: Vec<Segment>,
-    /// By seq, ascending. The last is being filled, the others are sealed.
-    memtables: VecDeque<Memtable>,
-    /// Slots of the memtables to come.
-    memtable_slots: usize,
-    /// By the level that they make.
-    builds: [Option<Job>; SEGMENT_LEVELS],
-    /// Builds that the open transaction has completed, the oldest of a level first.
-    finished: Vec<Job>,
-    /// By level, the id of the page that the next build begins with.
-    next_page: [i64; SEGMENT_LEVELS],
-    obsolete: Vec<PageRange>,
-    /// PageRange as it is once the open transaction is committed.
-    obsolete_left: Option<Vec<PageRange>>,
-    /// Entries added by the open transaction.
-    added: usize,
-    /// What retention has let go, the open transaction included: an event may have gone, and its key be
-    /// still known.
+    segments: Segments,
+    memtables: Memtables,
+    compaction: Compaction,
+    /// What retention has removed, by the open transaction as well: an event may be gone, and its key still known.
     horizons: Horizons,
-    /// The first segments, as many as the open transaction has dropped.
-    dropped: usize,
-    merge_bound: MergeBound,
-    /// Pages that have turned out to be damaged.
     damage: Damage,
-    /// How far making some of them again is.
-    repair: Option<Repair>,
-    /// How far giving checksums to a segment of older tables is.
-    upgrade: Option<Upgrade>,
+    repairs: Repairs,
+    upgrades: Upgrades,
     scrub: Scrub,
 }
 
 impl KeyIndex {
-    /// The last seq that the segments cover; 0 when there are none.
-    pub(super) fn mark(&self) -> u64 {
-        self.segments
-            .last()
-            .map_or(0, |segment| segment.about.last_seq)
+    /// Reads what memory has to know of the segments. The events after [`KeyIndex::mark`] are to be
+    /// handed to [`KeyIndex::restore`].
+    pub(super) fn load(
+        db: &Connection,
+        fingerprinter: Fingerprinter,
+        filter_memory_max: usize,
+        horizons: Horizons,
+    ) -> rusqlite::Result<Self> {
+        let damage = Damage::default();
+        let segments = Segments::load(db, filter_memory_max, horizons, &damage)?;
+        let (obsolete, next_page) = ObsoletePages::find(db, segments.all())?;
+        Ok(Self {
+            fingerprinter,
+            segments,
+            memtables: Memtables::new(),
+            compaction: Compaction::new(obsolete, next_page),
+            horizons,
+            damage,
+            repairs: Repairs::default(),
+            upgrades: Upgrades::default(),
+            scrub: Scrub::default(),
+        })
     }
 
-    /// From now on these events have been removed and these keys forgotten.
-    pub(super) fn set_horizons(&mut self, horizons: Horizons) {
-        self.horizons = horizons;
-    }
-
-    /// What has been let go.
-    pub(super) fn horizons(&self) -> Horizons {
-        self.horizons
-    }
-
-    /// The segments, by seq.
-    pub(super) fn segments(&self) -> &[Segment] {
-        &self.segments
-    }
-
-    /// Makes the fingerprints of this database.
-    pub(super) fn fingerprinter(&self) -> Fingerprinter {
-        self.fingerprinter
-    }
-
-    /// What the index takes of memory.
-    pub(super) fn memory(&self) -> IndexMemory {
-        IndexMemory {
-            segments: self.segments.len(),
-            filter_and_fence_bytes: self.segments.iter().map(Segment::memory_bytes).sum(),
-            memtables_bytes: self.memtables.iter().map(Memtable::memory_bytes).sum(),
-        }
-    }
-
-    /// When the next slice of the scrub is due, in milliseconds of the monotonic clock.
-    pub(super) fn scrub_due_ms(&self) -> u64 {
-        self.scrub.due_ms()
-    }
-
-    /// Reads some pages that perhaps nobody else reads, if that is due.
-    pub(super) fn scrub(&mut self, db: &Connection, now_ms: u64) -> rusqlite::Result<()> {
-        if self.damage.take_missed() {
-            self.scrub.begin_again();
-        }
-        self.scrub.step(db, &self.segments, now_ms)
-    }
-
-    /// Adds a stored event from behind the mark, at start. A seq that is not greater than the one before
+    /// Adds a stored event from after the mark, at start. A seq that is not greater than the one before
     /// is an error: the file is damaged.
     pub(super) fn restore(&mut self, event: &EventParts, seq: u64) -> rusqlite::Result<()> {
         let record = self.fingerprinter.record(event, seq);
@@ -220,58 +132,91 @@ impl KeyIndex {
     }
 
     fn restore_record(&mut self, record: KeyRecord, topic: TopicId) -> rusqlite::Result<()> {
-        let newest = self.memtables.iter().map(Memtable::last_seq).max();
-        if record.seq <= newest.unwrap_or(0) {
+        if record.seq <= self.memtables.last_seq() {
             return Err(damaged("the events are not in the order of their seqs"));
         }
-        self.push(record, topic);
+        self.memtables.restore(record, topic);
         Ok(())
     }
 
-    /// Whether an event, whose candidates have been found, is new, a repeat, or differs from what its key is stored with.
-    pub(super) fn check(&self, db: &Connection, asked: &KeyLookup) -> rusqlite::Result<Check> {
-        let KeyLookup {
-            event,
-            record: new,
-            candidates,
-            found: read,
-        } = asked;
-        for memtable in self.memtables.iter().rev() {
-            for entry in memtable.find(new.fingerprint) {
-                let told =
-                    self.classify(db, event, entry.seq, entry.event_hash == new.event_hash)?;
-                if let Some(check) = told {
-                    return Ok(check);
-                }
-            }
+    /// The last seq that the segments cover; 0 when there are none.
+    pub(super) fn mark(&self) -> u64 {
+        self.segments.mark()
+    }
+
+    /// The segments, by seq.
+    pub(super) fn segments(&self) -> &[Segment] {
+        self.segments.all()
+    }
+
+    /// Makes the fingerprints of this database.
+    pub(super) fn fingerprinter(&self) -> Fingerprinter {
+        self.fingerprinter
+    }
+
+    /// What the index takes of memory.
+    pub(super) fn memory(&self) -> IndexMemory {
+        let segments = self.segments.all();
+        IndexMemory {
+            segments: segments.len(),
+            filter_and_fence_bytes: segments.iter().map(Segment::memory_bytes).sum(),
+            memtables_bytes: self.memtables.memory_bytes(),
         }
-        if let Some(record) = read {
+    }
+
+    /// Seals the memtable that is being filled, and gives those to come so many slots.
+    pub(super) fn set_memtable_slots(&mut self, slots: usize) {
+        self.memtables.set_slots(slots);
+    }
+}
+
+/// Look-ups.
+impl KeyIndex {
+    /// Finds out which segments the checks of these events have to look into. That holds until a
+    /// transaction has ended.
+    pub(super) fn probe_filters(&self, lookups: &mut [KeyLookup]) {
+        let fingerprints = lookups.iter().map(|lookup| lookup.record.fingerprint);
+        self.memtables.prefetch(fingerprints);
+        lookup::probe_filters(self.segments.all(), lookups);
+    }
+
+    /// Reads the page of each event that has one candidate. The others are left to the check.
+    pub(super) fn probe_pages(
+        &self,
+        db: &Connection,
+        lookups: &mut [KeyLookup],
+    ) -> rusqlite::Result<()> {
+        lookup::probe_pages(self.segments.all(), db, lookups)
+    }
+
+    /// Whether an event whose filters and pages have been probed is new, a repeat, or differs from what its key is
+    /// stored with.
+    pub(super) fn check(&self, db: &Connection, lookup: &KeyLookup) -> rusqlite::Result<Check> {
+        let (event, new) = (&lookup.event, &lookup.record);
+        let in_memory = self.memtables.find(new.fingerprint).copied();
+        for record in in_memory.chain(lookup.found) {
             let has_its_hash = record.event_hash == new.event_hash;
             if let Some(check) = self.classify(db, event, record.seq, has_its_hash)? {
                 return Ok(check);
             }
         }
         let mut found = Check::New;
-        self.find_in_segments(db, *candidates, new.fingerprint, |record| {
-            let told = self.classify(db, event, record.seq, record.event_hash == new.event_hash)?;
-            let is_told = told.is_some();
-            found = told.unwrap_or(found);
-            Ok(is_told)
+        self.find_in_segments(db, lookup.candidates, new.fingerprint, |record| {
+            let has_its_hash = record.event_hash == new.event_hash;
+            let check = self.classify(db, event, record.seq, has_its_hash)?;
+            found = check.unwrap_or(found);
+            Ok(check.is_some())
         })?;
         Ok(found)
     }
 
-    /// Whether an event with a seq behind `seq` has the fingerprint of this one.
-    pub(super) fn has_behind(&self, seq: u64, asked: &KeyLookup) -> bool {
-        let newest = self.memtables.iter().rev();
-        newest
-            .take_while(|memtable| memtable.last_seq() > seq)
-            .flat_map(|memtable| memtable.find(asked.record.fingerprint))
-            .any(|entry| entry.seq > seq)
+    /// Whether an event with a seq after `seq` has the fingerprint of this one.
+    pub(super) fn has_after(&self, seq: u64, lookup: &KeyLookup) -> bool {
+        self.memtables.has_after(seq, lookup.record.fingerprint)
     }
 
     /// What it says of an event that `seq` has its fingerprint, and whether also its hash; none where
-    /// that is another key or one that is forgotten.
+    /// that is another key or one that has expired.
     fn classify(
         &self,
         db: &Connection,
@@ -309,18 +254,13 @@ impl KeyIndex {
             true => has_key(db, seq, topic, event_id),
             false => Ok(false),
         };
-        for entry in self
-            .memtables
-            .iter()
-            .rev()
-            .flat_map(|g| g.find(fingerprint))
-        {
+        for entry in self.memtables.find(fingerprint) {
             if is_it(entry.seq)? {
                 return Ok(Some(entry.seq));
             }
         }
         let mut found = None;
-        let candidates = self.candidates_of(fingerprint);
+        let candidates = CandidateSegments::of(self.segments.all(), fingerprint);
         self.find_in_segments(db, candidates, fingerprint, |record| {
             found = is_it(record.seq)?.then_some(record.seq);
             Ok(found.is_some())
@@ -335,8 +275,9 @@ impl KeyIndex {
         fingerprint: Fingerprint,
         mut take: impl FnMut(KeyRecord) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<()> {
-        for at in candidates.newest_first(self.segments.len()) {
-            if self.segments[at].find(db, fingerprint, &mut take)? {
+        let segments = self.segments.all();
+        for at in candidates.newest_first(segments.len()) {
+            if segments[at].find(db, fingerprint, &mut take)? {
                 break;
             }
         }
@@ -345,9 +286,9 @@ impl KeyIndex {
 
     /// About how many units of work it takes to find a topic's seqs.
     pub(super) fn look_up_units(&self, range: &TopicRange) -> u64 {
-        let segments = self.segments_in(range).count();
-        let entries: usize = self.generations_in(range).map(Memtable::len).sum();
-        segments as u64 * LOOK_UP_UNITS + entries as u64 / ENTRIES_PER_UNIT
+        let segments = self.segments_in(range).count() as u64;
+        let entries = self.memtables.entries_in(range) as u64;
+        segments * LOOK_UP_UNITS + entries / ENTRIES_PER_UNIT
     }
 
     fn segments_in<'k>(
@@ -358,15 +299,7 @@ impl KeyIndex {
             let about = &segment.about;
             range.meets(about.first_seq, about.last_seq)
         };
-        self.segments.iter().filter(is_in)
-    }
-
-    fn generations_in<'k>(
-        &'k self,
-        range: &'k TopicRange,
-    ) -> impl DoubleEndedIterator<Item = &'k Memtable> {
-        let is_in = |memtable: &&Memtable| range.meets(memtable.first_seq(), memtable.last_seq());
-        self.memtables.iter().filter(is_in)
+        self.segments.all().iter().filter(is_in)
     }
 
     /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
@@ -376,55 +309,208 @@ impl KeyIndex {
         range: &TopicRange,
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
-        let topic = range.topic;
-        match range.bound {
-            Bound::After(_) => {
-                for segment in self.segments_in(range) {
-                    if range.room(out) == 0 {
-                        return Ok(());
-                    }
-                    segment.seqs_of(db, range, out)?;
+        let is_ascending = matches!(range.bound, Bound::After(_));
+        if is_ascending {
+            for segment in self.segments_in(range) {
+                if range.room(out) == 0 {
+                    return Ok(());
                 }
-                for memtable in self.generations_in(range) {
-                    let seqs = memtable.seqs_of(topic).filter(|seq| range.has(*seq));
-                    out.extend(seqs.take(range.room(out)));
-                }
+                segment.seqs_of(db, range, out)?;
             }
-            Bound::Before(_) => {
-                for memtable in self.generations_in(range).rev() {
-                    let seqs = memtable.seqs_of(topic).rev();
-                    let seqs = seqs.filter(|seq| range.has(*seq));
-                    out.extend(seqs.take(range.room(out)));
+        }
+        self.memtables.seqs_of(range, is_ascending, out);
+        if !is_ascending {
+            for segment in self.segments_in(range).rev() {
+                if range.room(out) == 0 {
+                    return Ok(());
                 }
-                for segment in self.segments_in(range).rev() {
-                    if range.room(out) == 0 {
-                        return Ok(());
-                    }
-                    segment.seqs_of(db, range, out)?;
-                }
+                segment.seqs_of(db, range, out)?;
             }
         }
         Ok(())
     }
+}
 
+/// Writing, inside the open transaction, and what comes after it.
+impl KeyIndex {
     /// Adds an event that the open transaction stores.
     pub(super) fn add(&mut self, entry: KeyRecord, topic: TopicId) {
-        self.push(entry, topic);
-        self.added += 1;
+        self.memtables.add(entry, topic);
     }
 
-    /// Seals the memtable that is being filled, and gives those to come so many slots.
-    pub(super) fn set_memtable_slots(&mut self, slots: usize) {
-        self.memtable_slots = slots;
-        self.memtables.retain(|memtable| memtable.len() > 0);
-        self.memtables.push_back(Memtable::new(slots));
+    /// Whether there is work that an idle moment could do.
+    pub(super) fn has_work(&self) -> bool {
+        self.compaction.has_work(self.inputs())
     }
 
-    fn push(&mut self, entry: KeyRecord, topic: TopicId) {
-        if self.memtables.back().is_none_or(Memtable::is_full) {
-            self.memtables.push_back(Memtable::new(self.memtable_slots));
+    /// Flushes and compacts about `budget` records inside the open transaction.
+    pub(super) fn compact(&mut self, db: &Connection, budget: usize) -> rusqlite::Result<()> {
+        let inputs = Inputs {
+            memtables: &self.memtables,
+            segments: &self.segments,
+            damage: &self.damage,
+            horizons: self.horizons,
+        };
+        self.compaction.compact(db, budget, inputs)
+    }
+
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            memtables: &self.memtables,
+            segments: &self.segments,
+            damage: &self.damage,
+            horizons: self.horizons,
         }
-        let filling = self.memtables.back_mut().expect("one was added");
-        filling.push(entry, topic);
+    }
+
+    /// The open transaction has been committed.
+    pub(super) fn committed(&mut self) {
+        self.memtables.committed();
+        self.compaction
+            .committed(&mut self.memtables, &mut self.segments);
+    }
+
+    /// The open transaction has failed: nothing of it is on disk.
+    pub(super) fn rolled_back(&mut self) {
+        self.memtables.rolled_back();
+        self.segments.rolled_back();
+        self.compaction.rolled_back();
+    }
+}
+
+/// Expiry.
+impl KeyIndex {
+    /// From now on these events have been removed and these keys have expired.
+    pub(super) fn set_horizons(&mut self, horizons: Horizons) {
+        self.horizons = horizons;
+    }
+
+    /// What has been removed.
+    pub(super) fn horizons(&self) -> Horizons {
+        self.horizons
+    }
+
+    /// What the segments that compactions make may span from now on.
+    pub(super) fn set_merge_bound(&mut self, bound: MergeBound) {
+        self.compaction.set_merge_bound(bound);
+    }
+
+    /// Pages of all segments, of those that are being made and of those that have been replaced.
+    pub(super) fn pages(&self) -> u64 {
+        let segments = self.segments.all().iter().map(Segment::page_count);
+        (segments.sum::<i64>() + self.compaction.pages()).max(0) as u64
+    }
+
+    /// Where the horizon of the keys has to be so that the segments after it take at most `pages`, as far as their
+    /// events have been removed. None where no segment can be dropped.
+    pub(super) fn surplus(&self, pages: u64, removed: u64) -> Option<u64> {
+        let until = self.compaction.reading_from();
+        expiry::surplus(self.segments.all(), until, pages, removed)
+    }
+
+    /// Whether there are segments with nothing but expired keys.
+    pub(super) fn has_expired(&self) -> bool {
+        self.expired() > 0
+    }
+
+    /// Drops these segments inside the open transaction.
+    pub(super) fn drop_expired(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let count = self.expired();
+        self.segments.drop_first(db, count)
+    }
+
+    fn expired(&self) -> usize {
+        let until = self.compaction.reading_from();
+        expiry::expired(self.segments.all(), until, self.horizons.keys)
+    }
+}
+
+/// Damage.
+impl KeyIndex {
+    /// The pages that have turned out to be damaged.
+    pub(super) fn damage(&self) -> &Damage {
+        &self.damage
+    }
+
+    /// Whether there are damaged pages that can be made again.
+    pub(super) fn needs_repair(&self) -> bool {
+        self.damage.can_be_repaired()
+    }
+
+    /// Whether the look-up of this key would need a damaged page.
+    pub(super) fn waits_for_repair(&self, fingerprint: Fingerprint) -> bool {
+        repair::needs_damaged_page(&self.segments, &self.damage, fingerprint)
+    }
+
+    /// The last seq whose event may be removed: those after it are still needed to make pages of keys again.
+    pub(super) fn removable_up_to(&self) -> u64 {
+        repair::removable_up_to(&self.segments, &self.damage)
+    }
+
+    /// One slice of reading what the first damaged pages are made from. Says whether they can be written.
+    pub(super) fn collect(&mut self, db: &Connection) -> rusqlite::Result<bool> {
+        let (repairs, scope) = self.repairs();
+        repairs.collect(db, scope)
+    }
+
+    /// Writes the pages, inside the open transaction, once [`KeyIndex::collect`] says that they can be.
+    pub(super) fn remake(&mut self, db: &Connection) -> rusqlite::Result<Remade> {
+        let (repairs, scope) = self.repairs();
+        repairs.remake(db, scope)
+    }
+
+    /// The transaction that has made these pages again was committed.
+    pub(super) fn remade(&mut self, remade: Remade) {
+        repair::take_over(remade, &mut self.segments, &self.damage);
+    }
+
+    fn repairs(&mut self) -> (&mut Repairs, Scope<'_>) {
+        let scope = Scope {
+            segments: &self.segments,
+            damage: &self.damage,
+            fingerprinter: self.fingerprinter,
+            horizons: self.horizons,
+        };
+        (&mut self.repairs, scope)
+    }
+
+    /// Whether there is a segment of older tables that can get checksums.
+    pub(super) fn needs_checksums(&self) -> bool {
+        upgrade::next_segment(&self.segments, &self.damage).is_some()
+    }
+
+    /// Whether it cannot wait for a quiet turn, because compactions wait for it.
+    pub(super) fn needs_checksums_now(&self) -> bool {
+        self.segments.all().len() > MERGE_WIDTH && self.needs_checksums()
+    }
+
+    /// Gives some pages their checksums, inside the open transaction. After it [`KeyIndex::sealed`] is to be
+    /// called.
+    pub(super) fn seal(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let scope = Scope {
+            segments: &self.segments,
+            damage: &self.damage,
+            fingerprinter: self.fingerprinter,
+            horizons: self.horizons,
+        };
+        self.upgrades.step(db, scope)
+    }
+
+    /// The transaction that has given pages their checksums was committed, or not.
+    pub(super) fn sealed(&mut self, is_committed: bool) {
+        self.upgrades.ended(is_committed, &mut self.segments);
+    }
+
+    /// When the next slice of the scrub is due, in milliseconds of the monotonic clock.
+    pub(super) fn scrub_due_ms(&self) -> u64 {
+        self.scrub.due_ms()
+    }
+
+    /// Reads some pages that perhaps nobody else reads, if that is due.
+    pub(super) fn scrub(&mut self, db: &Connection, now_ms: u64) -> rusqlite::Result<()> {
+        if self.damage.take_missed() {
+            self.scrub.begin_again();
+        }
+        self.scrub.step(db, self.segments.all(), now_ms)
     }
 }

@@ -1,10 +1,17 @@
 //! The two kinds of records that a segment holds, and how they stand on a page: fixed in size, sorted,
 //! numbers with their most significant byte first, so that bytes compare as the records do.
 
-use super::filter::BLOCK_BYTES;
-use super::fingerprint::Fingerprint;
 use crate::limits::SEGMENT_PAGE_BYTES;
 use crate::store::topics::topic::TopicId;
+
+/// 128 bits that stand for a key, compared and sorted as a number.
+pub(crate) type Fingerprint = u128;
+
+/// The topic of the posting of an event that was removed before its segment was made. No topic has this id.
+pub(crate) const REMOVED_TOPIC: TopicId = 0;
+
+/// Bytes of a block of a filter: a cache line.
+pub(crate) const BLOCK_BYTES: usize = 64;
 
 /// A part of a segment, in the order in which they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

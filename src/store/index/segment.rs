@@ -10,10 +10,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::damage::Damage;
 use super::filter::{self, Filter};
-use super::fingerprint::Fingerprint;
 use super::layout::{Description, Layout};
 use super::pages::{LevelPages, Pages};
-use super::record::{partition, records, KeyRecord, Part, Posting, Record};
+use super::record::{partition, records, Fingerprint, KeyRecord, Part, Posting, Record};
 use crate::limits::SEGMENT_PAGE_BYTES;
 use crate::store::error::is_damaged_page;
 use crate::store::range::{Bound, TopicRange};
@@ -54,6 +53,11 @@ impl Segment {
             newest_at: 0,
             pages,
         })
+    }
+
+    /// Pages on disk.
+    pub(crate) fn page_count(&self) -> i64 {
+        self.layout.end() - self.layout.first_page
     }
 
     /// Bytes of memory that the filter and the fences take.

@@ -3,10 +3,16 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::fingerprint::EventParts;
-use super::Collision;
 use crate::store::error::no_event;
 use crate::store::retention::horizons::Horizons;
 use crate::store::topics::topic::TopicId;
+
+/// Two events with one fingerprint, by their seqs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Collision {
+    pub first: u64,
+    pub second: u64,
+}
 
 /// How a stored event relates to one that came.
 pub(crate) enum Compared {

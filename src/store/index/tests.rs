@@ -4,12 +4,13 @@ use rusqlite::Connection;
 
 use super::build::SegmentBuilder;
 use super::filter::Filter;
-use super::fingerprint::{EventParts, Fingerprint, Fingerprinter};
+use super::fingerprint::{EventParts, Fingerprinter};
 use super::layout::Description;
 use super::merge::Source;
-use super::record::{KeyRecord, Posting, Record};
+use super::record::{Fingerprint, KeyRecord, Posting, Record};
 use super::segment::Segment;
-use super::{Collision, Damage, KeyIndex};
+use super::stored::Collision;
+use super::{Damage, KeyIndex};
 use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_PAGE_BYTES};
 use crate::store::options::Dedup;
 use crate::store::range::{Bound, TopicRange};

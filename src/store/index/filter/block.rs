@@ -10,8 +10,7 @@
 
 use std::ops::BitXorAssign;
 
-/// Bytes of a block: a cache line.
-pub(crate) const BLOCK_BYTES: usize = 64;
+use super::super::record::BLOCK_BYTES;
 
 /// Five bits say how wide a slot is and two which of the seeds was taken; then come the slots. A block of
 /// zeros has no slots, and says yes to every key.

@@ -5,10 +5,9 @@
 
 mod block;
 
-use super::fingerprint::Fingerprint;
+use super::record::{Fingerprint, BLOCK_BYTES};
 use crate::limits::SEGMENT_PAGE_BYTES;
 use block::Block;
-pub(super) use block::BLOCK_BYTES;
 
 /// Blocks on a page on disk.
 const BLOCKS_PER_PAGE: usize = SEGMENT_PAGE_BYTES / BLOCK_BYTES;

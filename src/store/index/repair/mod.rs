@@ -14,23 +14,25 @@ mod collect;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::build::fill_filter_page;
+use super::damage::Damage;
 use super::filter::place_of;
-use super::fingerprint::{Fingerprint, Fingerprinter};
+use super::fingerprint::Fingerprinter;
 use super::layout::Description;
 use super::merge::Source;
 use super::pages::Pages;
-use super::record::{KeyRecord, Known, Part, Posting, Record};
+use super::record::{Fingerprint, KeyRecord, Known, Part, Posting, Record, REMOVED_TOPIC};
 use super::segment::{unless_damaged_page, Segment};
-use super::{KeyIndex, REMOVED_TOPIC};
+use super::segments::Segments;
 use crate::limits::{
     REPAIR_BYTES_PER_SLICE, REPAIR_PAGES_PER_SLICE, REPAIR_ROWS_PER_SLICE, SEGMENT_PAGE_BYTES,
 };
+use crate::store::retention::horizons::Horizons;
 use crate::store::retention::keys::removed_behind;
 use crate::store::rows::event_parts;
 use collect::{Collected, Collector};
 
 /// Pages that are being made again, of one segment.
-pub(super) struct Repair {
+struct Repair {
     about: Description,
     /// The seq up to which its events have been gone through.
     done: u64,
@@ -60,75 +62,227 @@ pub(crate) struct Remade {
     filter: Vec<(usize, Vec<u8>)>,
 }
 
-impl KeyIndex {
-    /// The pages that have turned out to be damaged.
-    pub(crate) fn damage(&self) -> &super::Damage {
-        &self.damage
-    }
+/// What repairs are made for and from.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub segments: &'a Segments,
+    pub damage: &'a Damage,
+    pub fingerprinter: Fingerprinter,
+    pub horizons: Horizons,
+}
 
-    /// Whether there are damaged pages that can be made again.
-    pub(crate) fn needs_repair(&self) -> bool {
-        self.damage.can_be_repaired()
-    }
+/// Makes the damaged pages again, those of one segment at a time.
+#[derive(Default)]
+pub(super) struct Repairs {
+    running: Option<Repair>,
+}
 
-    /// Whether a segment has damaged pages. It is not merged then.
-    pub(super) fn is_damaged(&self, segment: &Segment) -> bool {
-        let ids = segment.layout.all();
-        self.damage.is_full() || !self.damage.among(segment.about.level, ids).is_empty()
-    }
-
-    /// Whether the look-up of this key would need a damaged page.
-    pub(crate) fn waits_for_repair(&self, fingerprint: Fingerprint) -> bool {
-        self.damage.count() > 0
-            && self.segments.iter().any(|segment| {
-                let ids = segment.pages_of(fingerprint);
-                !self.damage.among(segment.about.level, ids).is_empty()
-            })
-    }
-
-    /// The last seq whose event may be removed: those after it are still needed to make pages of keys again.
-    pub(crate) fn removable_up_to(&self) -> u64 {
-        if self.damage.count() == 0 {
-            return u64::MAX;
-        }
-        let needs_events = |segment: &&Segment| {
-            let keys = segment.layout.pages_of(Part::Keys);
-            let damaged = self.damage.among(segment.about.level, keys);
-            damaged.iter().any(|page| !page.is_lost)
-        };
-        let Some(segment) = self.segments.iter().find(needs_events) else {
-            return u64::MAX;
-        };
-        segment.about.first_seq - 1
-    }
-
+impl Repairs {
     /// One slice of reading what the first damaged pages are made from. Says whether they can be written.
-    pub(crate) fn collect(&mut self, db: &Connection) -> rusqlite::Result<bool> {
-        let is_ours = |about: &Description, level, id| {
-            about.level == level && about.layout().all().contains(&id)
-        };
-        let segments = &self.segments;
-        self.damage.retain(|page| {
+    pub(super) fn collect(&mut self, db: &Connection, scope: Scope) -> rusqlite::Result<bool> {
+        let segments = scope.segments.all();
+        scope.damage.retain(|page| {
             let mut abouts = segments.iter().map(|segment| &segment.about);
-            abouts.any(|about| is_ours(about, page.level, page.id))
+            abouts.any(|about| about.level == page.level && about.layout().all().contains(&page.id))
         });
-        if let Some(repair) = &self.repair {
-            if !segments.iter().any(|s| is_same(&s.about, &repair.about)) {
-                self.repair = None;
-            }
+        let is_there = |repair: &Repair| scope.segments.find(&repair.about).is_some();
+        if !self.running.as_ref().is_some_and(is_there) {
+            self.running = Repair::plan(db, scope)?;
         }
-        if self.repair.is_none() {
-            self.repair = self.plan_repair(db)?;
-        }
-        match &mut self.repair {
-            Some(repair) => repair.step(db, self.fingerprinter),
+        match &mut self.running {
+            Some(repair) => repair.step(db, scope.fingerprinter),
             None => Ok(false),
         }
     }
 
-    fn plan_repair(&self, db: &Connection) -> rusqlite::Result<Option<Repair>> {
-        for segment in &self.segments {
-            let ids_of = |part| self.repairable(segment, part);
+    /// Writes the pages, inside the open transaction, once [`Repairs::collect`] says that they can be.
+    pub(super) fn remake(&mut self, db: &Connection, scope: Scope) -> rusqlite::Result<Remade> {
+        let mut remade = Remade::default();
+        let Some(repair) = self.running.take() else {
+            return Ok(remade);
+        };
+        let Some(segment) = scope.segments.find(&repair.about) else {
+            return Ok(remade);
+        };
+        remade.about = Some(repair.about);
+        let known = Known {
+            first_seq: repair.about.first_seq,
+            last_seq: repair.about.last_seq,
+            removed: scope.horizons.events,
+        };
+        match repair.source {
+            MadeFrom::Keys(collector) => {
+                let runs = finish(scope, collector, known, repair.about.level, &mut remade);
+                let fences = replace_runs(db, segment, &segment.key_fences, &runs)?;
+                report_lost(&repair.about, &runs, scope.horizons);
+                for run in runs.iter().filter(|run| run.lost > 0) {
+                    remake_filter_of(db, segment, &fences, run, &mut remade)?;
+                }
+                remade.key_fences = Some(fences);
+            }
+            MadeFrom::Postings(collector) => {
+                let runs = finish(scope, collector, known, repair.about.level, &mut remade);
+                remade.posting_fences =
+                    Some(replace_runs(db, segment, &segment.posting_fences, &runs)?);
+            }
+            MadeFrom::Pages(ids) => {
+                for id in ids {
+                    remake_page(db, segment, id, scope.damage, &mut remade)?;
+                }
+            }
+        }
+        Ok(remade)
+    }
+}
+
+/// The transaction that has made these pages again was committed.
+pub(super) fn take_over(remade: Remade, segments: &mut Segments, damage: &Damage) {
+    let Some(about) = remade.about else { return };
+    if let Some(segment) = segments.find_mut(&about) {
+        if let Some(fences) = remade.key_fences {
+            segment.key_fences = fences;
+        }
+        if let Some(fences) = remade.posting_fences {
+            segment.posting_fences = fences;
+        }
+        if let Some(filter) = &mut segment.filter {
+            for (number, page) in &remade.filter {
+                filter.set_page(*number, page);
+            }
+        }
+    }
+    damage.repaired(about.level, remade.ids.into_iter());
+}
+
+/// Whether the look-up of this key would need a damaged page.
+pub(super) fn needs_damaged_page(
+    segments: &Segments,
+    damage: &Damage,
+    fingerprint: Fingerprint,
+) -> bool {
+    damage.count() > 0
+        && segments.all().iter().any(|segment| {
+            let ids = segment.pages_of(fingerprint);
+            !damage.among(segment.about.level, ids).is_empty()
+        })
+}
+
+/// The last seq whose event may be removed: those after it are still needed to make pages of keys again.
+pub(super) fn removable_up_to(segments: &Segments, damage: &Damage) -> u64 {
+    if damage.count() == 0 {
+        return u64::MAX;
+    }
+    let needs_events = |segment: &&Segment| !repairable(damage, segment, Part::Keys).is_empty();
+    let first = segments.all().iter().find(needs_events);
+    first.map_or(u64::MAX, |segment| segment.about.first_seq - 1)
+}
+
+/// Damaged pages of a part of a segment that can be made again.
+fn repairable(damage: &Damage, segment: &Segment, part: Part) -> Vec<i64> {
+    let ids = segment.layout.pages_of(part);
+    let among = damage.among(segment.about.level, ids);
+    let open = among.iter().filter(|page| !page.is_lost);
+    open.map(|page| page.id).collect()
+}
+
+/// The runs that a collector has, and their ids for `remade`; none where it cannot tell their records.
+fn finish<R: Record>(
+    scope: Scope,
+    collector: Collector<R>,
+    known: Known,
+    level: usize,
+    remade: &mut Remade,
+) -> Vec<Collected<R>> {
+    let ids: Vec<i64> = collector.ids().collect();
+    match collector.finish(known) {
+        Ok(runs) => {
+            remade.ids = ids;
+            runs
+        }
+        Err(why) => {
+            scope.damage.give_up(level, ids.into_iter(), &why);
+            Vec::new()
+        }
+    }
+}
+
+fn report_lost(about: &Description, runs: &[Collected<KeyRecord>], horizons: Horizons) {
+    let lost: usize = runs.iter().map(|run| run.lost).sum();
+    // Those that have expired anyway are no loss.
+    if lost > 0 && horizons.events > horizons.keys.max(about.first_seq - 1) {
+        let Description {
+            first_seq,
+            last_seq,
+            ..
+        } = about;
+        log::error!(
+            "the keys of up to {lost} removed events of seq {first_seq} to {last_seq} are lost, because \
+             only the damaged page had them: such an event is stored again if it comes again"
+        );
+    }
+}
+
+/// Makes a page of a filter or of fences again.
+fn remake_page(
+    db: &Connection,
+    segment: &Segment,
+    id: i64,
+    damage: &Damage,
+    remade: &mut Remade,
+) -> rusqlite::Result<()> {
+    let layout = &segment.layout;
+    let part = layout.part_of(id);
+    let number = (id - layout.pages_of(part).start) as usize;
+    let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
+    match part {
+        Part::Filter => {
+            let made = filter_page(db, &segment.pages, &segment.key_fences, number);
+            let Some(made) = unless_damaged_page(made)? else {
+                return wait_for_keys(db, segment, id, number, damage);
+            };
+            page.extend_from_slice(&made);
+            remade.filter.push((number, made));
+        }
+        Part::KeyFences => write_fences::<KeyRecord>(&segment.key_fences, number, &mut page),
+        Part::PostingFences => {
+            write_fences::<Posting>(&segment.posting_fences, number, &mut page);
+        }
+        Part::Keys | Part::Postings => return Ok(()),
+    }
+    segment.pages.replace(db, id, &mut page)?;
+    remade.ids.push(id);
+    Ok(())
+}
+
+/// A page of the filter cannot be made now, because keys have turned out to be damaged. They are made again first,
+/// where they can be.
+fn wait_for_keys(
+    db: &Connection,
+    segment: &Segment,
+    id: i64,
+    number: usize,
+    damage: &Damage,
+) -> rusqlite::Result<()> {
+    let level = segment.about.level;
+    if !repairable(damage, segment, Part::Keys).is_empty() {
+        return Ok(());
+    }
+    if damage.is_full() {
+        // They could not be noted. The read after this does it.
+        damage.make_room(level, id);
+        let noted = filter_page(db, &segment.pages, &segment.key_fences, number);
+        unless_damaged_page(noted)?;
+    } else {
+        damage.give_up(level, [id].into_iter(), "the keys are damaged");
+    }
+    Ok(())
+}
+
+impl Repair {
+    /// Of the first segment that has damaged pages, those of the first part.
+    fn plan(db: &Connection, scope: Scope) -> rusqlite::Result<Option<Self>> {
+        for segment in scope.segments.all() {
+            let ids_of = |part| repairable(scope.damage, segment, part);
             let keys = ids_of(Part::Keys);
             let postings = ids_of(Part::Postings);
             let source = if !keys.is_empty() {
@@ -143,7 +297,7 @@ impl KeyIndex {
                 MadeFrom::Pages(ids)
             };
             if !matches!(&source, MadeFrom::Pages(ids) if ids.is_empty()) {
-                return Ok(Some(Repair {
+                return Ok(Some(Self {
                     about: segment.about,
                     done: segment.about.first_seq - 1,
                     done_removed: segment.about.first_seq - 1,
@@ -154,159 +308,6 @@ impl KeyIndex {
         Ok(None)
     }
 
-    /// Damaged pages of a part of a segment that can be made again.
-    fn repairable(&self, segment: &Segment, part: Part) -> Vec<i64> {
-        let ids = segment.layout.pages_of(part);
-        let among = self.damage.among(segment.about.level, ids);
-        let open = among.iter().filter(|page| !page.is_lost);
-        open.map(|page| page.id).collect()
-    }
-
-    /// Writes the pages, inside the open transaction, once [`KeyIndex::collect`] says that they can be.
-    pub(crate) fn remake(&mut self, db: &Connection) -> rusqlite::Result<Remade> {
-        let mut remade = Remade::default();
-        let Some(repair) = self.repair.take() else {
-            return Ok(remade);
-        };
-        let mut segments = self.segments.iter();
-        let Some(segment) = segments.find(|s| is_same(&s.about, &repair.about)) else {
-            return Ok(remade);
-        };
-        remade.about = Some(repair.about);
-        let known = Known {
-            first_seq: repair.about.first_seq,
-            last_seq: repair.about.last_seq,
-            removed: self.horizons.events,
-        };
-        match repair.source {
-            MadeFrom::Keys(collector) => {
-                let runs = self.finish(collector, known, repair.about.level, &mut remade);
-                let fences = replace_runs(db, segment, &segment.key_fences, &runs)?;
-                self.report_lost(&repair.about, &runs);
-                for run in runs.iter().filter(|run| run.lost > 0) {
-                    remake_filter_of(db, segment, &fences, run, &mut remade)?;
-                }
-                remade.key_fences = Some(fences);
-            }
-            MadeFrom::Postings(collector) => {
-                let runs = self.finish(collector, known, repair.about.level, &mut remade);
-                remade.posting_fences =
-                    Some(replace_runs(db, segment, &segment.posting_fences, &runs)?);
-            }
-            MadeFrom::Pages(ids) => {
-                for id in ids {
-                    self.remake_page(db, segment, id, &mut remade)?;
-                }
-            }
-        }
-        Ok(remade)
-    }
-
-    /// The runs that a collector has, and their ids for `remade`; none where it cannot tell their records.
-    fn finish<R: Record>(
-        &self,
-        collector: Collector<R>,
-        known: Known,
-        level: usize,
-        remade: &mut Remade,
-    ) -> Vec<Collected<R>> {
-        let ids: Vec<i64> = collector.ids().collect();
-        match collector.finish(known) {
-            Ok(runs) => {
-                remade.ids = ids;
-                runs
-            }
-            Err(why) => {
-                self.damage.give_up(level, ids.into_iter(), &why);
-                Vec::new()
-            }
-        }
-    }
-
-    fn report_lost(&self, about: &Description, runs: &[Collected<KeyRecord>]) {
-        let lost: usize = runs.iter().map(|run| run.lost).sum();
-        // Those that are forgotten anyway are no loss.
-        if lost > 0 && self.horizons.events > self.horizons.keys.max(about.first_seq - 1) {
-            let Description {
-                first_seq,
-                last_seq,
-                ..
-            } = about;
-            log::error!(
-                "the keys of up to {lost} removed events of seq {first_seq} to {last_seq} are lost, because \
-                 only the damaged page had them: such an event is stored again if it comes again"
-            );
-        }
-    }
-
-    /// Makes a page of a filter or of fences again.
-    fn remake_page(
-        &self,
-        db: &Connection,
-        segment: &Segment,
-        id: i64,
-        remade: &mut Remade,
-    ) -> rusqlite::Result<()> {
-        let layout = &segment.layout;
-        let part = layout.part_of(id);
-        let number = (id - layout.pages_of(part).start) as usize;
-        let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
-        match part {
-            Part::Filter => {
-                let made = filter_page(db, &segment.pages, &segment.key_fences, number);
-                let Some(made) = unless_damaged_page(made)? else {
-                    // The keys may just have turned out to be damaged: they are made again first.
-                    if self.repairable(segment, Part::Keys).is_empty() {
-                        let level = segment.about.level;
-                        if self.damage.is_full() {
-                            // They could not be noted. The read after this does it.
-                            self.damage.make_room(level, id);
-                            let noted =
-                                filter_page(db, &segment.pages, &segment.key_fences, number);
-                            unless_damaged_page(noted)?;
-                        } else {
-                            let why = "the keys are damaged";
-                            self.damage.give_up(level, [id].into_iter(), why);
-                        }
-                    }
-                    return Ok(());
-                };
-                page.extend_from_slice(&made);
-                remade.filter.push((number, made));
-            }
-            Part::KeyFences => write_fences::<KeyRecord>(&segment.key_fences, number, &mut page),
-            Part::PostingFences => {
-                write_fences::<Posting>(&segment.posting_fences, number, &mut page);
-            }
-            Part::Keys | Part::Postings => return Ok(()),
-        }
-        segment.pages.replace(db, id, &mut page)?;
-        remade.ids.push(id);
-        Ok(())
-    }
-
-    /// The transaction that has made these pages again was committed.
-    pub(crate) fn remade(&mut self, remade: Remade) {
-        let Some(about) = remade.about else { return };
-        let mut segments = self.segments.iter_mut();
-        if let Some(segment) = segments.find(|s| is_same(&s.about, &about)) {
-            if let Some(fences) = remade.key_fences {
-                segment.key_fences = fences;
-            }
-            if let Some(fences) = remade.posting_fences {
-                segment.posting_fences = fences;
-            }
-            if let Some(filter) = &mut segment.filter {
-                for (number, page) in &remade.filter {
-                    filter.set_page(*number, page);
-                }
-            }
-        }
-        self.damage.repaired(about.level, remade.ids.into_iter());
-    }
-}
-
-impl Repair {
     /// Reads one slice of the events, of a few milliseconds. Says whether that were all.
     fn step(&mut self, db: &Connection, fingerprinter: Fingerprinter) -> rusqlite::Result<bool> {
         if matches!(self.source, MadeFrom::Pages(_)) {
@@ -399,11 +400,6 @@ fn take_event(
         Ok(event.payload.len())
     });
     Ok(found.optional()?.unwrap_or(0))
-}
-
-/// Whether two descriptions are of one segment. It may have got its checksums meanwhile.
-pub(super) fn is_same(one: &Description, other: &Description) -> bool {
-    one.owner() == other.owner()
 }
 
 /// Puts the pages of these runs in the place of the damaged ones, and those of their fences. Says what the fences

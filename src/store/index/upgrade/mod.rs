@@ -7,17 +7,18 @@ mod comparison;
 
 use rusqlite::Connection;
 
+use super::damage::Damage;
 use super::layout::Description;
 use super::pages::Pages;
 use super::record::{records, KeyRecord, Part, Posting, Record};
-use super::repair::{filter_page, is_same, write_fences};
+use super::repair::{filter_page, write_fences, Scope};
 use super::segment::{unless_damaged_page, Segment};
-use super::KeyIndex;
-use crate::limits::{MERGE_WIDTH, SEGMENT_PAGES_UPGRADED_AT_ONCE, SEGMENT_PAGE_BYTES};
+use super::segments::Segments;
+use crate::limits::{SEGMENT_PAGES_UPGRADED_AT_ONCE, SEGMENT_PAGE_BYTES};
 use comparison::{key_is_right, posting_is_right, Comparison};
 
 /// How far a segment is.
-pub(super) struct Upgrade {
+struct Upgrade {
     about: Description,
     /// The page that is next.
     next: i64,
@@ -44,43 +45,34 @@ impl<R: Record> Default for Fences<R> {
     }
 }
 
-impl KeyIndex {
-    /// Whether there is a segment that can get checksums.
-    pub(crate) fn needs_checksums(&self) -> bool {
-        self.unsealed().is_some()
-    }
+/// Gives checksums to segments, to one at a time.
+#[derive(Default)]
+pub(super) struct Upgrades {
+    running: Option<Upgrade>,
+}
 
-    /// Whether they cannot wait for a quiet turn, because merges wait for them.
-    pub(crate) fn needs_checksums_now(&self) -> bool {
-        self.segments.len() > MERGE_WIDTH && self.needs_checksums()
-    }
+/// The first segment that can get checksums.
+pub(super) fn next_segment<'s>(segments: &'s Segments, damage: &Damage) -> Option<&'s Segment> {
+    let is_next = |segment: &&Segment| {
+        let about = &segment.about;
+        !about.has_checksums && !damage.is_in(about)
+    };
+    segments.all().iter().find(is_next)
+}
 
-    fn unsealed(&self) -> Option<&Segment> {
-        let is_unsealed =
-            |segment: &&Segment| !segment.about.has_checksums && !self.is_damaged(segment);
-        self.segments.iter().find(is_unsealed)
-    }
-
-    /// Gives some pages their checksums, inside the open transaction. After it [`KeyIndex::sealed`] is to be
-    /// called.
-    pub(crate) fn seal(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        let upgrade = self.upgrade.take();
-        let Some(segment) = self.unsealed() else {
+impl Upgrades {
+    /// Gives some pages their checksums, inside the open transaction. After it [`Upgrades::ended`] is to be called.
+    pub(super) fn step(&mut self, db: &Connection, scope: Scope) -> rusqlite::Result<()> {
+        let running = self.running.take();
+        let Some(segment) = next_segment(scope.segments, scope.damage) else {
             return Ok(());
         };
         let about = segment.about;
-        let mut upgrade = match upgrade {
-            Some(upgrade) if is_same(&upgrade.about, &about) => upgrade,
-            _ => Upgrade {
-                about,
-                next: segment.layout.first_page,
-                compared: 0,
-                keys: Fences::default(),
-                postings: Fences::default(),
-                filter: Vec::new(),
-            },
+        let mut upgrade = match running {
+            Some(upgrade) if upgrade.about.is_same(&about) => upgrade,
+            _ => Upgrade::new(segment),
         };
-        let mut comparison = Comparison::new(self.fingerprinter, about, self.horizons.events);
+        let mut comparison = Comparison::new(scope.fingerprinter, about, scope.horizons.events);
         for _ in 0..SEGMENT_PAGES_UPGRADED_AT_ONCE {
             if upgrade.next == segment.layout.end() {
                 break;
@@ -103,17 +95,16 @@ impl KeyIndex {
             db.prepare_cached("UPDATE segments SET checksum = ?1 WHERE first_seq = ?2")?
                 .execute((about.owner().number(), first))?;
         }
-        self.upgrade = Some(upgrade);
+        self.running = Some(upgrade);
         Ok(())
     }
 
     /// The transaction that has given pages their checksums was committed, or not.
-    pub(crate) fn sealed(&mut self, is_committed: bool) {
-        let Some(mut upgrade) = self.upgrade.take() else {
+    pub(super) fn ended(&mut self, is_committed: bool, segments: &mut Segments) {
+        let Some(mut upgrade) = self.running.take() else {
             return;
         };
-        let mut segments = self.segments.iter_mut();
-        let segment = segments.find(|s| is_same(&s.about, &upgrade.about));
+        let segment = segments.find_mut(&upgrade.about);
         let Some(segment) = segment.filter(|_| is_committed) else {
             return;
         };
@@ -123,7 +114,7 @@ impl KeyIndex {
             }
         }
         if upgrade.next < segment.layout.end() {
-            self.upgrade = Some(upgrade);
+            self.running = Some(upgrade);
             return;
         }
         segment.key_fences = upgrade.keys.first;
@@ -134,6 +125,17 @@ impl KeyIndex {
 }
 
 impl Upgrade {
+    fn new(segment: &Segment) -> Self {
+        Self {
+            about: segment.about,
+            next: segment.layout.first_page,
+            compared: 0,
+            keys: Fences::default(),
+            postings: Fences::default(),
+            filter: Vec::new(),
+        }
+    }
+
     /// Whether the next page holds records, and not what is made from other pages.
     fn reads_records(&self, pages: &Pages) -> bool {
         matches!(pages.layout.part_of(self.next), Part::Keys | Part::Postings)

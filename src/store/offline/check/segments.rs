@@ -10,11 +10,13 @@ use super::tables::Counters;
 use super::{unless_damaged, Run};
 use crate::limits::{SEGMENT_LEVELS, SEGMENT_PAGE_BYTES};
 use crate::store::index::fingerprint::Fingerprinter;
-use crate::store::index::layout::{Description, Layout};
+use crate::store::index::layout::{Description, Layout, FILTER_BITS};
 use crate::store::index::pages::Pages as StoredPages;
-use crate::store::index::record::{records, KeyRecord, Part, Posting, Record, LOST_SEQ};
+use crate::store::index::record::{
+    records, KeyRecord, Part, Posting, Record, LOST_SEQ, REMOVED_TOPIC,
+};
 use crate::store::index::segment::Segment;
-use crate::store::index::{Damage, FILTER_BITS, REMOVED_TOPIC};
+use crate::store::index::Damage;
 use crate::store::range::{Bound, TopicRange};
 use crate::store::rows::event_parts;
 

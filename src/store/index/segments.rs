@@ -1,0 +1,206 @@
+//! The segments of the index as memory knows them: they cover the seqs up to a mark without a gap.
+
+use rusqlite::Connection;
+
+use super::damage::Damage;
+use super::layout::{Description, FILTER_BITS};
+use super::segment::{time_of, Segment};
+use crate::limits::{MEMTABLE_ENTRIES, MERGE_WIDTH, SEGMENT_LEVELS};
+use crate::store::error::damaged;
+use crate::store::retention::horizons::Horizons;
+use crate::store::rows::unsigned;
+
+/// All segments, by seq, ascending.
+pub(super) struct Segments {
+    list: Vec<Segment>,
+    /// Bytes of filters that may be in memory.
+    filter_memory_max: usize,
+    /// The first segments, as many as the open transaction has dropped.
+    dropped: usize,
+}
+
+impl Segments {
+    /// Reads what memory has to know of them.
+    pub(super) fn load(
+        db: &Connection,
+        filter_memory_max: usize,
+        horizons: Horizons,
+        damage: &Damage,
+    ) -> rusqlite::Result<Self> {
+        let described = descriptions(db)?;
+        check(&described, horizons)?;
+        let list = described
+            .into_iter()
+            .map(|about| Segment::load(db, about, false, damage));
+        let mut segments = Self {
+            list: list.collect::<rusqlite::Result<_>>()?,
+            filter_memory_max,
+            dropped: 0,
+        };
+        segments.load_filters(db, damage)?;
+        for segment in &mut segments.list {
+            segment.newest_at = time_of(db, segment.about.last_seq)?;
+        }
+        Ok(segments)
+    }
+
+    /// Takes the filters into memory, those of small segments first: they are asked as often as those
+    /// of large ones and cost less.
+    fn load_filters(&mut self, db: &Connection, damage: &Damage) -> rusqlite::Result<()> {
+        let mut by_size: Vec<usize> = (0..self.list.len()).collect();
+        by_size.sort_by_key(|at| self.list[*at].about.entries);
+        let mut bytes = 0;
+        for at in by_size {
+            let about = self.list[at].about;
+            bytes += about.filter_bytes();
+            if bytes > self.filter_memory_max {
+                break;
+            }
+            self.list[at] = Segment::load(db, about, true, damage)?;
+        }
+        Ok(())
+    }
+
+    /// All of them, also those that the open transaction has dropped.
+    pub(super) fn all(&self) -> &[Segment] {
+        &self.list
+    }
+
+    /// Those that the open transaction has not dropped.
+    pub(super) fn kept(&self) -> &[Segment] {
+        &self.list[self.dropped..]
+    }
+
+    /// The last seq that they cover; 0 when there are none.
+    pub(super) fn mark(&self) -> u64 {
+        self.list.last().map_or(0, |segment| segment.about.last_seq)
+    }
+
+    /// The segment of this description, which may have got its checksums meanwhile.
+    pub(super) fn find(&self, about: &Description) -> Option<&Segment> {
+        self.list.iter().find(|s| s.about.is_same(about))
+    }
+
+    pub(super) fn find_mut(&mut self, about: &Description) -> Option<&mut Segment> {
+        self.list.iter_mut().find(|s| s.about.is_same(about))
+    }
+
+    /// Drops the first `count` segments inside the open transaction.
+    pub(super) fn drop_first(&mut self, db: &Connection, count: usize) -> rusqlite::Result<()> {
+        if count > self.dropped {
+            let last_seq = self.list[count - 1].about.last_seq;
+            db.prepare_cached("DELETE FROM segments WHERE last_seq <= ?1")?
+                .execute([last_seq as i64])?;
+            self.dropped = count;
+        }
+        Ok(())
+    }
+
+    /// The open transaction is committed. Gives the segments that it has dropped.
+    pub(super) fn committed(&mut self) -> impl Iterator<Item = Segment> + '_ {
+        self.list.drain(..std::mem::take(&mut self.dropped))
+    }
+
+    pub(super) fn rolled_back(&mut self) {
+        self.dropped = 0;
+    }
+
+    /// Puts a segment that is on disk in the place of those that it was made of, and gives these.
+    pub(super) fn replace(&mut self, segment: Segment) -> Vec<Segment> {
+        let Description {
+            first_seq,
+            last_seq,
+            ..
+        } = segment.about;
+        let from = self.list.partition_point(|s| s.about.first_seq < first_seq);
+        let to = self.list.partition_point(|s| s.about.last_seq <= last_seq);
+        let replaced = self.list.splice(from..to, [segment]).collect();
+        self.keep_filters_within_bound();
+        replaced
+    }
+
+    /// Whether a segment's filter could stay in memory, in the place of those of what it is made of.
+    pub(super) fn has_room_for_filter(&self, about: &Description) -> bool {
+        let is_other = |segment: &&Segment| {
+            segment.about.last_seq < about.first_seq || segment.about.first_seq > about.last_seq
+        };
+        let others = self.list.iter().filter(is_other);
+        let others: usize = others.map(Segment::filter_bytes).sum();
+        others + about.filter_bytes() <= self.filter_memory_max
+    }
+
+    /// Leaves the filters of the largest segments to the disk where memory may not hold all.
+    fn keep_filters_within_bound(&mut self) {
+        let mut total: usize = self.list.iter().map(Segment::filter_bytes).sum();
+        while total > self.filter_memory_max {
+            let by_size = self.list.iter_mut();
+            let Some(largest) = by_size.max_by_key(|segment| segment.filter_bytes()) else {
+                break;
+            };
+            total -= largest.filter_bytes();
+            largest.filter = None;
+        }
+    }
+}
+
+/// What the table `segments` says.
+fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>> {
+    let mut statement = db.prepare(
+        "SELECT level, first_seq, last_seq, entries, first_page, filter_bits, checksum FROM segments \
+         ORDER BY first_seq",
+    )?;
+    let described = statement.query_map([], |row| {
+        let checksum: Option<i64> = row.get(6)?;
+        let about = Description {
+            level: row.get::<_, u32>(0)? as usize,
+            first_seq: unsigned(row, 1)?,
+            last_seq: unsigned(row, 2)?,
+            entries: unsigned(row, 3)?,
+            first_page: row.get(4)?,
+            filter_bits: unsigned(row, 5)?,
+            has_checksums: checksum.is_some(),
+        };
+        match checksum {
+            Some(checksum) if checksum != i64::from(about.owner().number()) => {
+                Err(does_not_fit(&about))
+            }
+            _ => Ok(about),
+        }
+    })?;
+    described.collect()
+}
+
+/// Whether the segments follow each other without a gap, the higher levels first, and have the sizes that
+/// builds give them. What else a damaged file says of them then has a bound. Those in front whose keys
+/// are all forgotten may be missing.
+fn check(described: &[Description], horizons: Horizons) -> rusqlite::Result<()> {
+    let first_seq = described.first().map_or(1, |about| about.first_seq);
+    let mut covered = first_seq.saturating_sub(1).min(horizons.keys);
+    let mut level = SEGMENT_LEVELS - 1;
+    for about in described {
+        let seqs = about.last_seq.saturating_sub(covered);
+        let is_sound = about.first_seq == covered + 1
+            && about.level <= level
+            && (1..=seqs).contains(&about.entries)
+            && has_size_of_a_build(about);
+        if !is_sound {
+            return Err(does_not_fit(about));
+        }
+        (covered, level) = (about.last_seq, about.level);
+    }
+    Ok(())
+}
+
+fn has_size_of_a_build(about: &Description) -> bool {
+    about.level < SEGMENT_LEVELS
+        && about.entries <= (MEMTABLE_ENTRIES * MERGE_WIDTH.pow(about.level as u32)) as u64
+        && (1..i64::MAX / 2).contains(&about.first_page)
+        && FILTER_BITS.contains(&about.filter_bits)
+}
+
+fn does_not_fit(about: &Description) -> rusqlite::Error {
+    damaged(format!(
+        "the segment that begins with the event {} does not fit the others",
+        about.first_seq
+    ))
+}
