@@ -15,8 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{statx, AtFlags, StatxFlags, CWD};
 
 use super::lock::Lock;
-use super::offline::snapshot::immutable;
-use super::paths::beside;
+use super::paths::{beside, immutable};
 use super::rows::unsigned;
 use super::state::Store;
 

@@ -10,6 +10,19 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// The URI of a file that does not change (<https://www.sqlite.org/uri.html>).
+pub(super) fn immutable(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?immutable=1"
+}
+
 /// Makes a folder, and the folders above it that are missing, as durable as the files in them will be.
 pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let missing = folder

@@ -1,8 +1,9 @@
 //! Rows of the tables as values of ours, and back.
 
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 
 use super::index::fingerprint::EventParts;
+use super::index::record::KeyRecord;
 use super::topics::Topics;
 
 /// The events behind a seq, in order.
@@ -57,6 +58,28 @@ pub(super) fn event_parts<'r>(row: &'r Row) -> rusqlite::Result<EventParts<'r>> 
         source: row.get_ref(4)?.as_bytes()?,
         payload: row.get_ref(5)?.as_bytes()?,
     })
+}
+
+/// Hands the keys in the table `removed_keys` after a seq to `take`, in the order of their seqs, at most `limit`.
+pub(super) fn removed_behind(
+    db: &Connection,
+    seq: u64,
+    limit: usize,
+    mut take: impl FnMut(KeyRecord) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(
+        "SELECT seq, fingerprint, event_hash FROM removed_keys WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query((seq as i64, limit))?;
+    while let Some(row) = rows.next()? {
+        take(KeyRecord {
+            seq: row.get::<_, i64>(0)? as u64,
+            fingerprint: u128::from_be_bytes(row.get(1)?),
+            event_hash: row.get::<_, i64>(2)? as u64,
+        })?;
+    }
+    Ok(())
 }
 
 /// A count or a seq from a column of SQLite's signed integers.

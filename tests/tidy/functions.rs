@@ -5,11 +5,7 @@ use super::source::{is_word, none, rust_files, words, Source};
 const FUNCTION_MAX_LINES: usize = 70;
 
 /// Functions that are still longer. The list only gets shorter.
-const LONGER: [&str; 3] = [
-    "src/store/offline/check/mod.rs: check_all",
-    "src/store/index/build.rs: write_next_page",
-    "src/store/commit.rs: write",
-];
+const LONGER: [&str; 1] = ["src/store/commit.rs: write"];
 
 /// The functions of a file: the name, the offset of its `fn`, and the lines from there to its last brace.
 fn functions(source: &Source) -> Vec<(&str, usize, usize)> {

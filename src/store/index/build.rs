@@ -123,45 +123,38 @@ impl SegmentBuilder {
         db: &Connection,
         collide: &mut impl FnMut(Collision) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<usize> {
+        if self.is_complete() {
+            return Ok(0);
+        }
         self.page.clear();
-        let mut written = SEGMENT_PAGE_BYTES / KeyRecord::BYTES;
+        let written = self.fill_page(db, collide)?;
+        if self.page.is_empty() {
+            return Err(self.wrong_count());
+        }
+        self.pages.write(db, self.next_page, &mut self.page)?;
+        self.next_page += 1;
+        self.check_count(db, written as u64)?;
+        self.go_to_next_phase();
+        Ok(written)
+    }
+
+    /// Puts the content of the next page on `page`. Says how many records that counts as.
+    fn fill_page(
+        &mut self,
+        db: &Connection,
+        collide: &mut impl FnMut(Collision) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<usize> {
         match &mut self.phase {
-            Phase::Keys => {
-                written = 0;
-                while written < KeyRecord::PER_PAGE {
-                    let Some(record) = self.keys.next(db)? else {
-                        break;
-                    };
-                    if let Some(last) = self
-                        .last_key
-                        .filter(|last| last.fingerprint == record.fingerprint)
-                    {
-                        collide(Collision {
-                            first: last.seq,
-                            second: record.seq,
-                        })?;
-                    }
-                    if written == 0 {
-                        self.key_fences.push(record.fence());
-                    }
-                    if let Some(filter) = &mut self.filter {
-                        if let Some(made) = self.blocks.take(record.fingerprint) {
-                            filter.set(made);
-                        }
-                    }
-                    self.last_key = Some(record);
-                    record.write(&mut self.page);
-                    written += 1;
-                }
+            Phase::Keys => return self.fill_with_keys(db, collide),
+            Phase::Postings => return self.fill_with_postings(db),
+            Phase::FilterOfPages { keys } => {
+                let number = (self.next_page - self.layout.filter_at()) as usize;
+                let blocks = self.about.filter_blocks();
+                return fill_filter_page(db, keys, blocks, number, &mut self.page);
             }
             Phase::Filter { at } => {
                 let filter = self.filter.as_ref().map_or(&[][..], Filter::as_bytes);
                 take(filter, at, &mut self.page);
-            }
-            Phase::FilterOfPages { keys } => {
-                let number = (self.next_page - self.layout.filter_at()) as usize;
-                let blocks = self.about.filter_blocks();
-                written = fill_filter_page(db, keys, blocks, number, &mut self.page)?;
             }
             Phase::KeyFences { at } => {
                 let rest = &self.key_fences[*at..];
@@ -171,33 +164,64 @@ impl SegmentBuilder {
                     .for_each(|fence| KeyRecord::write_fence(*fence, &mut self.page));
                 *at += fences.len();
             }
-            Phase::Postings => {
-                written = 0;
-                while written < Posting::PER_PAGE {
-                    let Some(posting) = self.postings.next(db)? else {
-                        break;
-                    };
-                    if written == 0 {
-                        self.posting_fences.push(posting);
-                    }
-                    posting.write(&mut self.page);
-                    written += 1;
-                }
-            }
             Phase::PostingFences { at } => {
                 let rest = &self.posting_fences[*at..];
                 let fences = &rest[..rest.len().min(Posting::PER_PAGE)];
                 fences.iter().for_each(|fence| fence.write(&mut self.page));
                 *at += fences.len();
             }
-            Phase::Complete => return Ok(0),
+            Phase::Complete => {}
         }
-        if self.page.is_empty() {
-            return Err(self.wrong_count());
+        Ok(SEGMENT_PAGE_BYTES / KeyRecord::BYTES)
+    }
+
+    fn fill_with_keys(
+        &mut self,
+        db: &Connection,
+        collide: &mut impl FnMut(Collision) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<usize> {
+        let mut written = 0;
+        while written < KeyRecord::PER_PAGE {
+            let Some(record) = self.keys.next(db)? else {
+                break;
+            };
+            let last = self.last_key.replace(record);
+            if let Some(last) = last.filter(|last| last.fingerprint == record.fingerprint) {
+                collide(Collision {
+                    first: last.seq,
+                    second: record.seq,
+                })?;
+            }
+            if written == 0 {
+                self.key_fences.push(record.fence());
+            }
+            if let Some(filter) = &mut self.filter {
+                if let Some(made) = self.blocks.take(record.fingerprint) {
+                    filter.set(made);
+                }
+            }
+            record.write(&mut self.page);
+            written += 1;
         }
-        self.pages.write(db, self.next_page, &mut self.page)?;
-        self.next_page += 1;
-        self.check_count(db, written as u64)?;
+        Ok(written)
+    }
+
+    fn fill_with_postings(&mut self, db: &Connection) -> rusqlite::Result<usize> {
+        let mut written = 0;
+        while written < Posting::PER_PAGE {
+            let Some(posting) = self.postings.next(db)? else {
+                break;
+            };
+            if written == 0 {
+                self.posting_fences.push(posting);
+            }
+            posting.write(&mut self.page);
+            written += 1;
+        }
+        Ok(written)
+    }
+
+    fn go_to_next_phase(&mut self) {
         let layout = &self.layout;
         if self.next_page == layout.end() {
             self.phase = Phase::Complete;
@@ -218,7 +242,6 @@ impl SegmentBuilder {
                 },
             };
         }
-        Ok(written)
     }
 
     /// Counts the records of a page of keys or postings. Behind the last of these pages the inputs must

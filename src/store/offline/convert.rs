@@ -25,7 +25,7 @@ use crate::store::index::KeyIndex;
 use crate::store::open::connect_alone;
 use crate::store::options::{Dedup, Durability};
 use crate::store::retention::horizons::Horizons;
-use crate::store::retention::keys::removed_behind;
+use crate::store::rows::removed_behind;
 use crate::store::rows::{event_parts, EVENTS_BEHIND};
 use crate::store::schema::fingerprint_key;
 use crate::store::schema::{

@@ -15,7 +15,7 @@ use crate::store::error::explain;
 use crate::store::file_kind::require_ordinary;
 use crate::store::head::Head;
 use crate::store::lock::refuse_other_name;
-use crate::store::paths::beside;
+use crate::store::paths::{beside, immutable};
 use crate::store::schema::identify;
 
 /// Hands `work` a connection to a database of ours that is not empty, with a read transaction open. Work
@@ -79,17 +79,4 @@ fn connect(path: &Path, is_closed: bool) -> Result<Connection, String> {
     }
     head.map_or(Ok(()), |head| head.require_newest(path, &db))?;
     Ok(db)
-}
-
-/// The URI of a file that does not change (<https://www.sqlite.org/uri.html>).
-pub(crate) fn immutable(path: &Path) -> String {
-    let mut uri = "file:".to_owned();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
-            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
-            _ => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    uri + "?immutable=1"
 }

@@ -34,28 +34,6 @@ impl<'db> Keep<'db> {
     }
 }
 
-/// Hands the keys in the table behind a seq to `take`, in the order of their seqs, at most `limit`.
-pub(crate) fn removed_behind(
-    db: &Connection,
-    seq: u64,
-    limit: usize,
-    mut take: impl FnMut(KeyRecord) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(
-        "SELECT seq, fingerprint, event_hash FROM removed_keys WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-    )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query((seq as i64, limit))?;
-    while let Some(row) = rows.next()? {
-        take(KeyRecord {
-            seq: row.get::<_, i64>(0)? as u64,
-            fingerprint: u128::from_be_bytes(row.get(1)?),
-            event_hash: row.get::<_, i64>(2)? as u64,
-        })?;
-    }
-    Ok(())
-}
-
 /// The duplicate check of the keys that SQLite's constraint no longer knows.
 #[derive(Clone, Copy)]
 pub(crate) struct RemovedKeys {

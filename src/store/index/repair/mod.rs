@@ -27,8 +27,8 @@ use crate::limits::{
     REPAIR_BYTES_PER_SLICE, REPAIR_PAGES_PER_SLICE, REPAIR_ROWS_PER_SLICE, SEGMENT_PAGE_BYTES,
 };
 use crate::store::retention::horizons::Horizons;
-use crate::store::retention::keys::removed_behind;
 use crate::store::rows::event_parts;
+use crate::store::rows::removed_behind;
 use collect::{Collected, Collector};
 
 /// Pages that are being made again, of one segment.

@@ -21,7 +21,7 @@ use crate::store::error::explain;
 use crate::store::error::OpenError;
 use crate::store::identity;
 use crate::store::offline::snapshot;
-use target::Target;
+use target::{Purpose, Target};
 
 /// What is to be copied, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,14 +40,6 @@ pub struct Copied {
     pub bytes: u64,
     /// Events in it; none where it was not verified.
     pub events: Option<u64>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    /// A server may run on the source and is to notice little.
-    Backup,
-    /// The target becomes a server's database, and nobody else may have it open.
-    Restore,
 }
 
 /// Copies a database to a file, also beside a running server. An error leaves the target as it was.

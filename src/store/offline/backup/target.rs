@@ -8,7 +8,6 @@ use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Purpose;
 use crate::limits;
 use crate::store::connection::Connection;
 use crate::store::file_kind::special_kind;
@@ -16,6 +15,15 @@ use crate::store::lock::{refuse_other_name, Lock};
 use crate::store::options::Durability;
 use crate::store::paths::{beside, make_folder, sync_folder};
 use crate::store::wal::recovery::trust_log;
+
+/// What a copy is made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A server may run on the source and is to notice little.
+    Backup,
+    /// The target becomes a server's database, and nobody else may have it open.
+    Restore,
+}
 
 /// What SQLite may have left beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-journal", "-shm"];

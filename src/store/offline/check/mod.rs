@@ -8,6 +8,7 @@
 //! with the events behind them; that it is the list of what is stored, its sum shows.
 
 mod constraint;
+mod differences;
 mod filter;
 mod problems;
 mod retention;
@@ -215,43 +216,72 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
         topics.judge(run);
         Ok(())
     })?;
-    let keeps_keys = "the keys of removed events are there, as far as they are not forgotten";
-    if dedup == Dedup::Constraint {
-        run.step(
-            report,
-            "both indexes hold each event once, and no key is stored twice",
-            |run| constraint::compare(run, &fingerprinter, &schema, &groups),
-        )?;
-        if run.horizons.events == 0 || !schema.is_right("removed_keys_by_fingerprint") {
-            return Ok(());
+    match dedup {
+        Dedup::Constraint => check_constraint(run, report, &schema, &counters, &groups),
+        Dedup::Index => {
+            let is_damaged = schema.is_damaged;
+            check_index(run, report, &counters, &segments, groups, is_damaged)
         }
-        return run.step(report, keeps_keys, |run| {
-            retention::compare_table(run, &counters, &fingerprinter)
-        });
     }
+}
+
+const KEYS_ARE_KEPT: &str = "the keys of removed events are there, as far as they have not expired";
+
+/// Whether SQLite's indexes are those of the events, and the table of removed keys is complete.
+fn check_constraint(
+    run: &mut Run,
+    report: &mut Report,
+    schema: &tables::Schema,
+    counters: &tables::Counters,
+    groups: &rows::Groups,
+) -> rusqlite::Result<()> {
+    let fingerprinter = Fingerprinter::new(fingerprint_key(run.db)?, 128);
+    run.step(
+        report,
+        "both indexes hold each event once, and no key is stored twice",
+        |run| constraint::compare(run, &fingerprinter, schema, groups),
+    )?;
+    if run.horizons.events == 0 || !schema.is_right("removed_keys_by_fingerprint") {
+        return Ok(());
+    }
+    run.step(report, KEYS_ARE_KEPT, |run| {
+        retention::compare_table(run, counters, &fingerprinter)
+    })
+}
+
+/// Whether the segments are those of the events, and no key is stored twice.
+fn check_index(
+    run: &mut Run,
+    report: &mut Report,
+    counters: &tables::Counters,
+    segments: &[Description],
+    groups: rows::Groups,
+    is_damaged: bool,
+) -> rusqlite::Result<()> {
+    let fingerprinter = Fingerprinter::new(fingerprint_key(run.db)?, 128);
     let before = run.problems.count();
     let compared = run.step(
         report,
         "the segments hold the key and the topic of each event up to the last of them, and nothing else",
-        |run| segments::compare_all(run, &fingerprinter, &segments, &groups),
+        |run| segments::compare_all(run, &fingerprinter, segments, &groups),
     )?;
     report.garbage_pages = compared.garbage_pages;
     report.lost_keys = compared.lost;
     if run.horizons.events > 0 {
         let in_table = groups.removed_behind(&run.horizons);
-        run.step(report, keeps_keys, |run| {
-            retention::compare_count(run, &counters, compared.kept + in_table, compared.lost);
+        run.step(report, KEYS_ARE_KEPT, |run| {
+            retention::compare_count(run, counters, compared.kept + in_table, compared.lost);
             Ok(())
         })?;
     }
-    if run.problems.count() > before || schema.is_damaged {
+    if run.problems.count() > before || is_damaged {
         return Ok(());
     }
     run.step(report, "no key is stored twice", |run| {
         let mut same = Vec::new();
         let result = find_same_keys(
             run.db,
-            &segments,
+            segments,
             groups.tail,
             run.horizons,
             &mut |collision| same.push(collision),

@@ -7,7 +7,7 @@ use super::Run;
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::record::KeyRecord;
 use crate::store::retention::horizons::Horizons;
-use crate::store::retention::keys::removed_behind;
+use crate::store::rows::removed_behind;
 use crate::store::rows::{event_parts, EVENTS_BEHIND};
 
 /// Reads the horizons, and the times that were kept for forgetting keys.
