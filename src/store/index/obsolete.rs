@@ -45,7 +45,7 @@ impl ObsoletePages {
     ) -> rusqlite::Result<(Self, [i64; SEGMENT_LEVELS])> {
         let mut ranges = Vec::new();
         let mut next_page = [1; SEGMENT_LEVELS];
-        for level in 0..SEGMENT_LEVELS {
+        for (level, next) in next_page.iter_mut().enumerate() {
             let of_level = segments.iter().filter(|s| s.about.level == level);
             let mut live: Vec<_> = of_level.map(|s| s.layout).collect();
             live.sort_by_key(|layout| layout.first_page);
@@ -66,7 +66,7 @@ impl ObsoletePages {
             if first < end {
                 ranges.push(PageRange { level, first, end });
             }
-            next_page[level] = first.max(end);
+            *next = first.max(end);
         }
         let pages = Self { ranges, left: None };
         Ok((pages, next_page))
