@@ -1,9 +1,9 @@
 //! Flushes and compactions: which are due, a part of them inside the open transaction, and what becomes of that part
 //! once the transaction has ended.
 //!
-//! A flush makes a segment of level 0 of a full memtable, a compaction one of the next level of sixteen segments. What
-//! a job has written counts only when its transaction is committed. When one fails, the job is dropped and begins again:
-//! its inputs are still there, and the pages that it left are obsolete.
+//! A flush makes a segment of level 0 of a full memtable, a compaction one of the next level of sixteen segments.
+//! What a job has written counts only when its transaction is committed. When one fails, the job is dropped and
+//! begins again: its inputs are still there, and the pages that it left are obsolete.
 
 use rusqlite::Connection;
 

@@ -1,14 +1,14 @@
 //! The key index: is this event's key stored already?
 //!
-//! A log-structured merge tree over the table of events, which is the truth: everything in here can be made again from
-//! it. The newest keys are in memory ([`memtables`]). A full memtable is flushed to a sorted, immutable segment on disk
-//! ([`segment`]), and sixteen segments of a level are compacted into one of the next ([`compaction`]). The segments cover
-//! the seqs from the first up to a mark without a gap, the memtables those after it, so a start reads only the events
-//! after the mark.
+//! A log-structured merge tree over the table of events, which is the truth: everything in here can be made again
+//! from it. The newest keys are in memory ([`memtables`]). A full memtable is flushed to a sorted, immutable segment
+//! on disk ([`segment`]), and sixteen segments of a level are compacted into one of the next ([`compaction`]). The
+//! segments cover the seqs from the first up to a mark without a gap, the memtables those after it, so a start reads
+//! only the events after the mark.
 //!
-//! Flushes and compactions are part of the commits: in their transaction, without an fsync of their own, in proportion
-//! to the events that they store. Quiet turns do the rest. Memory changes with the disk: [`KeyIndex::committed`] takes
-//! over what a transaction did, [`KeyIndex::rolled_back`] undoes it.
+//! Flushes and compactions are part of the commits: in their transaction, without an fsync of their own, in
+//! proportion to the events that they store. Quiet turns do the rest. Memory changes with the disk:
+//! [`KeyIndex::committed`] takes over what a transaction did, [`KeyIndex::rolled_back`] undoes it.
 //!
 //! [`KeyIndex`] puts the parts together. Each part owns its fields, and none knows the others' but by their methods.
 
