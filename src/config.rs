@@ -1,6 +1,6 @@
 //! The settings of `serve`: flags and environment variables to a [`Config`] in which every value is
 //! legal. Says nothing on its own and starts nothing; whether an address can be listened on or a
-//! database be opened is found out by whoever does it.
+//! database can be opened shows when that is done.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -39,31 +39,31 @@ pub struct ServeArgs {
 
     /// Listen on HOST:PORT, [IPV6]:PORT or unix:/PATH; may be repeated, or have commas between
     ///
-    /// Takes the place of --host and --port, unless one of them is set too: then they add up. Sockets that
-    /// systemd passes take the place of all three.
+    /// Replaces --host and --port, unless one of them is set too: then they add up. Sockets that systemd
+    /// passes replace all three.
     #[arg(long, env = "LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
     listen: Vec<Listen>,
 
-    /// File that holds the database; it and its folders are made where they are missing
+    /// File that holds the database; it and its folders are created if they do not exist
     #[arg(long, env = "DATABASE_PATH", value_name = "FILE")]
     #[arg(default_value = "data/dedup.db", value_parser = PathBufValueParser::new().try_map(check_database))]
     database: PathBuf,
 
-    /// What an answered event survives: loss of power (full) or a crash of the process (normal)
+    /// What an answered event survives: a power failure (full) or a crash of the process (normal)
     #[arg(long, env = "DURABILITY", default_value = "full", ignore_case = true)]
     durability: Durability,
 
-    /// How duplicates are told: a new database gets this check [default: index], an existing one must
+    /// How duplicates are detected: a new database gets this check [default: index], an existing one must
     /// have it
     #[arg(long, env = "DEDUP", ignore_case = true)]
     dedup: Option<Dedup>,
 
-    /// Most memory for the filters of the key index; beyond it, the largest ones are asked on disk
+    /// Most memory for the filters of the key index; beyond it, the largest ones are read from disk
     #[arg(long, env = "FILTER_MEMORY_BYTES", value_name = "BYTES")]
     #[arg(default_value = "268435456", value_parser = whole(0, u64::MAX))]
     filter_memory_bytes: usize,
 
-    /// Events that may wait for a commit, and so the most in one request
+    /// Events that may wait for a commit; also the most in one request
     #[arg(
         long,
         env = "RING_CAPACITY",
@@ -93,18 +93,18 @@ pub struct ServeArgs {
     #[arg(value_parser = whole(1, u64::MAX))]
     max_connections: usize,
 
-    /// Most that bodies being received and answers being sent hold together
+    /// Memory for all bodies being received and answers being sent
     #[arg(long, env = "MAX_BUFFERED_BYTES", value_name = "BYTES")]
     #[arg(default_value = "134217728", value_parser = whole(limits::BUFFERED_LIMIT_MIN_BYTES, u64::MAX))]
     max_buffered_bytes: usize,
 
-    /// Remove events older than this (s, m, h, d: 7d), or the oldest so that the database takes no more than
-    /// this (MB, GB: 50GB) [default: never]
+    /// Remove events older than this (s, m, h, d: 7d), or the oldest ones so that the database stays below
+    /// this size (MB, GB: 50GB) [default: never]
     #[arg(long, env = "RETAIN_EVENTS", value_name = "AGE|SIZE")]
     retain_events: Option<Limit>,
 
-    /// Forget the keys of removed events older than this, or the oldest so that keys take no more than this
-    /// [default: never]
+    /// Forget the keys of removed events older than this, or the oldest ones so that keys stay below this
+    /// size [default: never]
     ///
     /// Until then a late repeat of an event that has been removed is still a duplicate.
     #[arg(long, env = "RETAIN_KEYS", value_name = "AGE|SIZE")]
@@ -139,7 +139,7 @@ pub struct ServeArgs {
     #[arg(long, env = "ACCESS_LOG", value_parser = BoolishValueParser::new())]
     access_log: bool,
 
-    /// File whose tokens let requests in, lines NAME SCOPES TOKEN; without it everything is open
+    /// File of access tokens, one line NAME SCOPES TOKEN each; without it every request is allowed
     ///
     /// Scopes are publish, read or publish,read. SIGHUP reads the file again.
     #[arg(long, env = "AUTH_TOKENS_FILE", value_name = "FILE")]
@@ -277,7 +277,7 @@ macro_rules! named_values {
 }
 
 named_values!(Durability,
-    "full" => Durability::Full, "An answered event survives loss of power";
+    "full" => Durability::Full, "An answered event survives a power failure";
     "normal" => Durability::Normal, "An answered event survives a crash of the process";
 );
 named_values!(Dedup,
@@ -331,7 +331,7 @@ impl FromStr for Limit {
     /// Reads a whole number and its unit: `7d`, `50GB`. A MB is a million bytes.
     fn from_str(text: &str) -> Result<Limit, String> {
         const FORMS: &str =
-            "it must be a whole number with s, m, h, d, MB or GB behind it, as in 7d or 50GB";
+            "it must be a whole number followed by s, m, h, d, MB or GB, as in 7d or 50GB";
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let of = |units: &[(&str, u64)]| {

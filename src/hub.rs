@@ -1,7 +1,7 @@
-//! The newest events as JSON, made once for all who want them.
+//! The newest events as JSON, made once for all subscribers.
 //!
 //! Owns the copies that spare live subscribers the database. Never the only place where an event is:
-//! whoever has fallen behind what is here reads on in the store.
+//! a subscriber that has fallen further behind reads from the store.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -34,14 +34,14 @@ pub(crate) struct RecentEvent<'a> {
 pub(crate) struct Recent {
     floor: u64,
     events: VecDeque<Kept>,
-    /// The texts, one behind the other; those of dropped events may still stand in front.
+    /// The texts, one after the other; those of dropped events may still be at the front.
     bytes: Vec<u8>,
-    /// Bytes that have been cut off in front of `bytes` since the beginning.
+    /// Bytes that have been cut off the front of `bytes` so far.
     cut: u64,
 }
 
 impl Recent {
-    /// Forgets everything up to `head`, the greatest seq in use.
+    /// Drops everything up to `head`, the greatest seq in use.
     pub(crate) fn restart(&mut self, head: u64) {
         *self = Self {
             floor: head,
@@ -49,7 +49,7 @@ impl Recent {
         };
     }
 
-    /// Whether all events behind `after` are here.
+    /// Whether all events after `after` are here.
     pub(crate) fn covers(&self, after: u64) -> bool {
         after >= self.floor
     }
@@ -87,8 +87,8 @@ impl Recent {
         })
     }
 
-    /// The events behind a seq that is covered, in order.
-    pub(crate) fn behind(&self, after: u64) -> impl Iterator<Item = RecentEvent<'_>> {
+    /// The events after a seq that is covered, in order.
+    pub(crate) fn after(&self, after: u64) -> impl Iterator<Item = RecentEvent<'_>> {
         let from = self.events.partition_point(|kept| kept.seq <= after);
         self.events.range(from..).map(|kept| {
             let start = (kept.start - self.cut) as usize;
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn seqs(recent: &Recent, after: u64) -> Vec<u64> {
-        recent.behind(after).map(|event| event.seq).collect()
+        recent.after(after).map(|event| event.seq).collect()
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(seqs(&recent, 12), [14]);
         assert_eq!(seqs(&recent, 13), [14]);
         assert!(seqs(&recent, 14).is_empty());
-        let first = recent.behind(10).next();
+        let first = recent.after(10).next();
         assert_eq!(
             first.map(|event| (event.topic, event.json)),
             Some((&b"x"[..], &b"x11"[..]))
@@ -146,7 +146,7 @@ mod tests {
             assert!(recent.bytes.len() <= 3 * RECENT_MAX_BYTES);
             let floor = seq.saturating_sub(4);
             assert!(recent.covers(floor) && (floor == 0 || !recent.covers(floor - 1)));
-            assert!(recent.behind(floor).all(|event| event.json == text));
+            assert!(recent.after(floor).all(|event| event.json == text));
             assert_eq!(seqs(&recent, floor), (floor + 1..=seq).collect::<Vec<_>>());
         }
         push(&mut recent, 51, &vec![b'x'; RECENT_MAX_BYTES + 1]);

@@ -61,7 +61,7 @@ pub const FIXED_MIN_BYTES: usize = 4 * 1024;
 /// Bytes of an empty buffer that a connection keeps for its next request; it has three.
 pub const BUFFER_KEEP_BYTES: usize = 2 * 1024;
 
-// HTTP: the patience with a client.
+// HTTP: timeouts.
 
 /// Milliseconds from the first byte of a head to its last; then 408.
 pub const HEAD_TIMEOUT_MS: u64 = 10_000;
@@ -106,7 +106,7 @@ pub const CHECKPOINT_LAST_FRAMES: u64 = 12 * CHECKPOINT_FRAMES as u64;
 pub const LOG_COPY_ROUNDS: u32 = 16;
 /// Milliseconds for which that process copies before what it has copied is synced.
 pub const LOG_PORTION_MS: u64 = 4;
-/// How many times as long as that took, the sync included, the disk is left to others. In each round behind the
+/// How many times as long as that took, the sync included, the disk is left to others. In each round after the
 /// first it is half as many times.
 pub const LOG_REST_SHARE: f64 = 2.0;
 /// Milliseconds of one such rest at the most.
@@ -115,7 +115,7 @@ pub const LOG_REST_MAX_MS: u64 = 250;
 pub const HELPER_LOOK_MS: u64 = 20;
 /// Bytes of a database that is checked whole at every start, which takes some 20 ms.
 pub const CHECKED_AT_START_BYTES: u64 = 16 * 1024 * 1024;
-/// Events behind the mark from which the counts of topics are written: at once where a row stands for this
+/// Events after the mark from which the counts of topics are written: at once where a row stands for this
 /// many of them, and in any case at the maximum. After a kill the start counts little more than that, a million
 /// in some 0.6 s.
 pub const TOPICS_MARK_EVENTS: u64 = 256 * 1024;
@@ -130,8 +130,8 @@ pub const PAGE_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Seqs of one topic read ahead while several topics are merged.
 pub const TOPIC_SEQS_BUFFERED: usize = 64;
 
-// Reading, counted in units of about a quarter of a microsecond, so that a turn of the loop reads so much and no
-// more whatever is asked for, on each machine.
+// Reading, counted in units of about a quarter of a microsecond, so that a turn of the loop reads a bounded amount
+// whatever is asked for, on each machine.
 
 /// Units of a slice of reading, some one or two milliseconds.
 pub const READ_UNITS_PER_SLICE: u64 = 4 * 1024;
@@ -195,14 +195,14 @@ pub const SCRUB_PASS_INTERVAL_MS: u64 = 24 * 3_600 * 1_000;
 pub const DAMAGED_PAGES_MAX: usize = 4 * 1024;
 /// Damaged pages that `GET /health` names.
 pub const DAMAGED_PAGES_NAMED: usize = 16;
-/// Rows that are read in a slice while damaged pages are made again, and bytes of those that are read whole.
+/// Rows that are read in a slice while damaged pages are rebuilt, and bytes of those that are read whole.
 pub const REPAIR_ROWS_PER_SLICE: usize = 4 * 1024;
 pub const REPAIR_BYTES_PER_SLICE: usize = 4 * 1024 * 1024;
 /// Records of damaged pages that are collected at a time, 2 MiB at the most.
 pub const REPAIR_RECORDS_MAX: usize = 32 * 1024;
 /// Pages after a damaged one that are looked at for the next that is right.
 pub const REPAIR_PAGES_LOOKED_AT: i64 = 2 * 1024;
-/// Pages of filters and of fences that are made again in one slice.
+/// Pages of filters and of fences that are rebuilt in one slice.
 pub const REPAIR_PAGES_PER_SLICE: usize = 8;
 /// Rows of dropped segments deleted in one slice.
 pub const SEGMENT_ROWS_DELETED_AT_ONCE: usize = 64;
@@ -239,7 +239,7 @@ pub const HEARTBEAT_MS: u64 = 15_000;
 pub const SPARE_QUIET_US: u64 = 5_000;
 /// Microseconds that they always get.
 pub const SPARE_LEAST_US: u64 = 200;
-/// The part of a turn that they get otherwise: one of so many.
+/// The part of a turn that they get otherwise: one in this many.
 pub const SPARE_SHARE: u32 = 4;
 /// Milliseconds between two commits, or groups of them, of which subscribers at the head are told.
 pub const STREAM_PAUSE_MS: u64 = 2;
@@ -329,7 +329,7 @@ pub const SMALL_SHARE_BYTES: usize = 16 * 1024;
 /// Bytes up to which an answer counts as small. Beside what is small by its kind, which has all of the memory
 /// for small answers, others may take half of that.
 pub const ANSWER_SMALL_BYTES: usize = 64 * 1024;
-/// The share of the memory of all clients that is for small answers: one of so many.
+/// The share of the memory of all clients that is for small answers: one in this many.
 pub const ANSWER_SMALL_SHARE: usize = 8;
 /// Milliseconds for which a client waits for memory before it is answered 503.
 pub const PAUSE_MAX_MS: u64 = 10_000;
@@ -346,7 +346,7 @@ pub const LAST_LINES_MS: u64 = 500;
 
 /// Lines that a check writes about one part of the database.
 pub const CHECK_LINES_PER_PART: u64 = 20;
-/// Events behind the last segment whose keys a check holds in memory, 96 MiB. A server leaves fewer.
+/// Events after the last segment whose keys a check holds in memory, 96 MiB. A server leaves fewer.
 pub const CHECK_TAIL_MAX_EVENTS: usize = 2 * RING_CAPACITY_MAX as usize;
 /// Records between two reports of progress.
 pub const PROGRESS_RECORDS: u64 = 8 * 1024;
@@ -420,7 +420,7 @@ const _: () =
 
 /// Requests that are answered in one turn before they are counted, which else waits for its end.
 pub const ANSWERED_AT_ONCE: usize = 1_024;
-/// Milliseconds that the loop waits for a supervisor which is behind with reading what it is told.
+/// Milliseconds that the loop waits for a supervisor that is slow to read its messages.
 pub const SUPERVISOR_WAIT_MS: u64 = 100;
 /// Bytes of an answer that `healthcheck` takes for one.
 pub const HEALTHCHECK_MAX_BYTES: usize = 64 * 1024;
@@ -457,7 +457,7 @@ pub const CLIENT_ANSWER_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 pub const CLIENT_LINE_MAX_BYTES: usize = BODY_CEILING_BYTES + 4_096;
 /// Bytes at which a batch of events is sent before it has its number of events.
 pub const CLIENT_BATCH_BYTES: usize = 1024 * 1024;
-/// Lines told of one by one because they cannot be published; the others are only counted.
+/// Lines that are reported one by one because they cannot be published; further ones are only counted.
 pub const CLIENT_LINES_TOLD: u64 = 100;
 
 // Of `ship`.
@@ -566,7 +566,7 @@ pub const KEYS_SPAN_SHARE: u64 = 8;
 pub const REMOVED_TIMES_EVENTS: u64 = 16 * 1024;
 pub const REMOVED_TIMES_SPAN_US: i64 = 3_600_000_000;
 pub const REMOVED_TIMES_PER_AGE: i64 = 64;
-/// Free pages that are not given back: a share of the size or of the file, at least and at most so many.
+/// Free pages that are not given back: a share of the size or of the file, at least and at most this many.
 pub const SPARE_SHARE_OF_SIZE: u64 = 16;
 pub const SPARE_SHARE_OF_FILE: u64 = 4;
 pub const SPARE_PAGES_MIN: u64 = 256;

@@ -13,7 +13,7 @@ pub(crate) struct Welcome {
 
 /// How welcome a media type without parameters is. `suits` looks at the parameters that the request gives to
 /// that type, in lower case and without quotes, and says whether what is served has them. Without an
-/// `Accept` everything is welcome; elements that are malformed are passed over.
+/// `Accept` everything is welcome; malformed elements are ignored.
 pub(crate) fn welcome(
     request: &Request,
     media_type: &str,

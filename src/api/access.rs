@@ -5,9 +5,9 @@ use super::route::{Access, Route};
 use crate::http::{Method, Request, Response};
 use crate::tokens::{Tokens, Verdict};
 
-/// Refuses a request whose token is none of `tokens`, 401, or has not the scope that is needed, 403
-/// (RFC 6750 §3.1). Comes before everything else that is said of a request. Whoever has a token at all
-/// is told that a path does not exist or does not take a method.
+/// Refuses a request whose token is none of `tokens`, 401, or lacks the scope that is needed, 403
+/// (RFC 6750 §3.1). Comes before all other checks of a request. A client that has a token at all
+/// learns that a path does not exist or does not take a method.
 pub(crate) fn authorize(
     request: &Request,
     route: Option<&Route>,
@@ -31,14 +31,13 @@ pub(crate) fn authorize(
         ),
         Verdict::Unknown => (
             401,
-            "the token is not known here; send Authorization: Bearer TOKEN with one that is"
-                .to_owned(),
+            "this token is not known; send Authorization: Bearer TOKEN with one that is".to_owned(),
             "Bearer error=\"invalid_token\"",
         ),
         Verdict::Insufficient(scope) => (
             403,
             format!(
-                "the token has not the scope {}; send one that has it",
+                "this token lacks the `{}` scope; send one that has it",
                 scope.name()
             ),
             "Bearer error=\"insufficient_scope\"",

@@ -4,7 +4,7 @@
 use super::assets::File;
 use crate::http::{Request, Response};
 
-/// What the page may do: load from here, and nothing from elsewhere, and be framed by nobody.
+/// What the page may do: load from this server only, and not be framed by other pages.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -90,7 +90,7 @@ impl Details {
         Details(vec![Detail::value_error(vec![LocPart::from("body")], msg)])
     }
 
-    /// Adds a fault; what comes behind the first [`ERRORS_MAX`] is dropped.
+    /// Adds a fault; what comes after the first [`ERRORS_MAX`] is dropped.
     pub fn push(&mut self, detail: Detail) {
         if self.0.len() < ERRORS_MAX {
             self.0.push(detail);

@@ -73,8 +73,8 @@ mod tests {
         for character in characters {
             for length in 0..40 {
                 for at in [0, 1, 7, 8, 9, 15, 16, 17, length] {
-                    let (front, behind) = (at.min(length), length - at.min(length));
-                    let text = format!("{}{character}{}", "x".repeat(front), "~".repeat(behind));
+                    let (front, back) = (at.min(length), length - at.min(length));
+                    let text = format!("{}{character}{}", "x".repeat(front), "~".repeat(back));
                     assert_eq!(
                         written(&text),
                         serde_json::to_vec(&text).unwrap(),

@@ -111,7 +111,7 @@ impl PageRequest {
         Ok(Self { query, search })
     }
 
-    /// Goes on with it for about so many units of work; none where that was not enough. Reading the events
+    /// Goes on with it for about `units` of work; `None` if that was not enough. Reading the events
     /// that have been found comes on top: a page of them at the most.
     pub fn read_on(&mut self, store: &Store, units: u64) -> Result<Option<Response>, StoreError> {
         store.search_page(&mut self.search, units)?;

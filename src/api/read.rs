@@ -10,7 +10,7 @@ use crate::event::name_error;
 use crate::http::{write_number, Response};
 use crate::store::{Store, StoreError, StoredEvent};
 
-/// The field that names the history of the seqs in an answer ([`Store::identity`]).
+/// The field, under logagg's long name, that names the history of the seqs in an answer ([`Store::identity`]).
 pub(crate) const DATABASE_FIELD: &str = "Log-Aggregator-Database";
 
 /// The topics that a query names, checked: names, or prefixes of names with a trailing `*`.

@@ -31,7 +31,7 @@ pub enum AnswerSize {
 pub(crate) enum Access {
     /// Everybody, with and without a token.
     Open,
-    /// Whoever has a token with this scope.
+    /// Clients that have a token with this scope.
     Needs(Scope),
 }
 
@@ -201,7 +201,7 @@ impl Route {
         }
     }
 
-    /// How much has to be read for its answer; none where that is nothing worth counting. A new route has to
+    /// How much has to be read for its answer; `None` if that is not worth counting. A new route has to
     /// choose.
     pub(crate) fn effort(&self) -> Option<Effort> {
         match self {

@@ -26,9 +26,9 @@ pub(crate) enum Format {
 /// Where a stream begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// With the event behind this seq.
-    Behind(u64),
-    /// Behind the position of the named subscription.
+    /// With the event after this seq.
+    After(u64),
+    /// After the position of the named subscription.
     Subscription,
     /// Nothing was said.
     Unsaid,
@@ -60,11 +60,11 @@ impl SubscribeParams {
             let complaint = format!("subscription {}", error.complaint());
             return Err(Details::query("subscription", complaint));
         }
-        // HTML, section 9.2.4: a browser that reconnects says here what it has seen. Behind it comes
+        // HTML, section 9.2.4: a browser that reconnects says here what it has seen. It goes before
         // what the address says, which is still that of the first time.
         let seen = request.header("last-event-id").and_then(seq_of);
         let start = match (seen.or(after), &subscription) {
-            (Some(seq), _) => Start::Behind(seq),
+            (Some(seq), _) => Start::After(seq),
             (None, Some(_)) => Start::Subscription,
             (None, None) => Start::Unsaid,
         };
@@ -82,7 +82,7 @@ impl SubscribeParams {
         TopicFilter::new(&self.topics)
     }
 
-    /// The same for topics as they stand in JSON text; none where that makes no difference.
+    /// The same for topics as written in JSON text; `None` if that makes no difference.
     pub(crate) fn escaped_filter(&self) -> Option<TopicFilter> {
         let escape = |name: &str| {
             let mut escaped = Vec::with_capacity(name.len());

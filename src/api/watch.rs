@@ -82,7 +82,7 @@ struct Damage {
     /// The seqs that its segment covers.
     first_seq: u64,
     last_seq: u64,
-    /// `repairing`, or `lost` where it cannot be made again.
+    /// `repairing`, or `lost` if it cannot be rebuilt.
     state: &'static str,
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn health(
     json(if healthy { 200 } else { 503 }, &health)
 }
 
-/// Answers `GET /`.
+/// Answers `GET /`. `log-aggregator` is the long name of logagg, which clients of the original service expect here.
 pub(crate) fn root() -> Response {
     const BODY: &str = concat!(
         r#"{"service":"log-aggregator","version":""#,

@@ -35,7 +35,7 @@ impl Counters {
         self.clock.map(|clock| clock())
     }
 
-    /// A transaction with so many events has been committed, which began at `begun`.
+    /// A transaction with this many events, which began at `begun`, was committed.
     pub(super) fn committed(&mut self, events: usize, begun: Option<Instant>) {
         self.batches += 1;
         let took: Option<Duration> = self

@@ -8,9 +8,8 @@ use crate::clock::Now;
 use crate::limits::DECODED_FREE_BYTES;
 
 impl App {
-    /// Tries to decode the next body that has arrived. Gives how many bytes have come out for no more that
-    /// went in, which is what an honest body brings: none where it is refused or takes longer. None at all
-    /// where no body has arrived.
+    /// Tries to decode the next body that has arrived. Gives how many bytes came out if they are at least as many as
+    /// went in, as with any honest body; 0 if it was refused or takes longer; `None` if no body has arrived.
     pub fn decode_arrived(&mut self, now: Now) -> Option<usize> {
         let (tried, coded) = self.encoded.try_arrived(now)?;
         let brought = match &tried {

@@ -43,7 +43,7 @@ pub(super) enum DecodeStep {
 pub(super) struct DecodeQueue {
     /// Bytes that may come out of a body.
     limit: usize,
-    /// Those that nobody has tried.
+    /// Those that have not been tried yet.
     arrived: VecDeque<Queued>,
     /// Those that take longer; the one that is being decoded is `current`.
     long: VecDeque<Queued>,
@@ -87,7 +87,7 @@ impl DecodeQueue {
                 if self.current.is_none() {
                     self.current = Some((encoded, decoding));
                 } else {
-                    // Only one may have memory to be decoded into; it begins anew when its turn comes.
+                    // Only one may have memory to be decoded into; it starts over when its turn comes.
                     self.long.push_back(Queued {
                         encoded,
                         body: decoding.into_body(),
@@ -133,7 +133,7 @@ impl DecodeQueue {
         }
     }
 
-    /// Nobody waits for this answer any more, so its body is let go.
+    /// The client that waited for this answer has gone, so its body is dropped.
     pub(super) fn forget(&mut self, ticket: Ticket) {
         for queue in [&mut self.arrived, &mut self.long] {
             queue.retain(|queued| queued.encoded.waiting.ticket != ticket);
@@ -159,7 +159,7 @@ mod tests {
         }
     }
 
-    /// A queue with bodies of so many bytes of white space, their tickets and times from 1 on.
+    /// A queue with bodies of these sizes, all white space, their tickets and times from 1 on.
     fn queue(sizes: &[usize]) -> DecodeQueue {
         let mut queue = DecodeQueue::new(LIMIT);
         for (size, ticket) in sizes.iter().zip(1..) {
@@ -174,7 +174,7 @@ mod tests {
         queue
     }
 
-    /// A ticket, and how many bytes were decoded; none where they were too many, or it was too late.
+    /// A ticket, and how many bytes were decoded; `None` if they were too many, or it was too late.
     fn done(step: DecodeStep) -> Option<(Ticket, Option<usize>)> {
         let DecodeStep::Done(encoded, outcome) = step else {
             return None;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::App;
 use crate::clock::Now;
 use crate::limits;
-use crate::store::{Help, StoreError};
+use crate::store::{Help, IdleError};
 
 impl App {
     /// One slice of the work that waits for an idle moment; says whether there is more.
@@ -19,33 +19,45 @@ impl App {
             return false;
         }
         let quiet = self.schedule.take_quiet();
-        self.idle_slice(quiet, now).unwrap_or_else(|error| {
-            log::warn!(
-                "a checkpoint, a merge, the counts of topics or retention has to wait: {error}"
-            );
-            self.schedule.pause(now);
-            if self.store.readable().is_err() {
-                self.health.failed(&error, now);
-            }
-            false
-        })
+        self.idle_slice(quiet, now)
+            .unwrap_or_else(|IdleError { task, error }| {
+                let seconds = limits::RETRY_MS / 1_000;
+                log::warn!("{task} failed and is tried again in {seconds} s: {error}");
+                self.schedule.pause(now);
+                if self.store.readable().is_err() {
+                    self.health.failed(&error, now);
+                }
+                false
+            })
     }
 
-    /// In quiet turns retention and all else take turns: merges need room that retention makes, and
-    /// retention fills a log that has to be checkpointed.
-    fn idle_slice(&mut self, quiet: bool, now: Now) -> Result<bool, StoreError> {
+    /// In quiet turns retention and all else take turns: compaction needs room that retention makes, and
+    /// retention fills a write-ahead log that needs a checkpoint.
+    fn idle_slice(&mut self, quiet: bool, now: Now) -> Result<bool, IdleError> {
         if !quiet {
             // What a commit has brought may have made something else too much.
             return Ok(self.store.idle_work(false)? || self.store.retains());
         }
+        let in_retention = |error| IdleError {
+            task: "retention",
+            error,
+        };
         let retains_first = self.schedule.take_turn_of_retention();
         let retain_at = self.steady_time(now);
-        if retains_first && self.store.retain(retain_at)? {
+        if retains_first && self.store.retain(retain_at).map_err(in_retention)? {
             return Ok(true);
         }
-        let has_more =
-            self.store.idle_work(true)? || !retains_first && self.store.retain(retain_at)?;
-        Ok(has_more || self.store.scrub(now.mono_ms)?)
+        if self.store.idle_work(true)? {
+            return Ok(true);
+        }
+        if !retains_first && self.store.retain(retain_at).map_err(in_retention)? {
+            return Ok(true);
+        }
+        let scrubbed = self.store.scrub(now.mono_ms);
+        scrubbed.map_err(|error| IdleError {
+            task: "the check of the key index's pages",
+            error,
+        })
     }
 
     /// What time it is for retention, in microseconds since the epoch.
@@ -64,8 +76,8 @@ impl App {
         self.schedule.steady.at(now)
     }
 
-    /// Looks at the names of the database's files, where nobody publishes who would make it look. After a
-    /// fault probing does it.
+    /// Checks that the names of the database's files still lead to it: commits do so only while events come, and
+    /// probes only after a fault.
     pub(super) fn look_at_files(&mut self, now: Now) {
         if self.health.fault().is_some() || now.mono_ms < self.schedule.files_look_at {
             return;

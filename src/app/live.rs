@@ -31,7 +31,7 @@ impl LiveEvents {
         }
     }
 
-    /// Forgets everything up to `head`: what was committed last is not here.
+    /// Drops everything up to `head`: what was committed last is not here.
     pub(super) fn restart(&mut self, head: u64) {
         self.recent.restart(head);
     }
@@ -84,7 +84,7 @@ impl LiveEvents {
     ) {
         let filter = subscriber.escaped.as_ref().unwrap_or(&subscriber.filter);
         let format = subscriber.format;
-        for event in self.recent.behind(subscriber.after) {
+        for event in self.recent.after(subscriber.after) {
             if event.seq > end {
                 break;
             }

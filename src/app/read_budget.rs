@@ -22,7 +22,7 @@ impl ReadBudget {
         }
     }
 
-    /// A new turn begins, in which so many slices may be spent at once.
+    /// A new turn begins, in which this many slices may be spent at once.
     pub(super) fn begin_turn(&mut self, slices: u64) {
         self.left = slices * self.slice;
         self.spent = 0;

@@ -20,12 +20,12 @@ impl App {
     }
 
     /// The next request that reads may do so for a slice, of which `share` is the part that there is time
-    /// for: 1 where nobody waits meanwhile. False where this turn has read enough.
+    /// for: 1 if no client waits meanwhile. False if this turn has read enough.
     pub fn begin_slice(&mut self, share: f32) -> bool {
         self.reading.begin_slice(share)
     }
 
-    /// How much work a request is that has to wait until there is time for it; none where it need not wait.
+    /// How much work a request is that has to wait until there is time for it; `None` if it need not wait.
     pub fn has_to_wait(&self, route: Option<&Route>) -> Option<Effort> {
         let may_wait = self.reading.is_spent() && !self.draining;
         route.filter(|_| may_wait)?.effort()
@@ -45,7 +45,7 @@ impl App {
         })
     }
 
-    /// Goes on with a page for a slice; none where that was not enough.
+    /// Goes on with a page for a slice; `None` if that was not enough.
     pub fn read_on(&mut self, page: &mut PageRequest) -> Option<Response> {
         let units = self.reading.step();
         let readable = self.store.readable();

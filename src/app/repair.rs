@@ -1,5 +1,5 @@
 //! Publications whose keys only a damaged page of the key index could tell. They wait in the ring for a moment, in
-//! which most pages are made again; then they are refused, and all others are committed.
+//! which most pages are repaired; then they are refused, and all others are committed.
 
 use super::reply::{unavailable, NOT_STORED};
 use super::App;

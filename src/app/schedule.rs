@@ -1,4 +1,4 @@
-//! When work is done that nobody waits for.
+//! When background work is done.
 
 use crate::clock::{Now, SteadyClock};
 use crate::limits;

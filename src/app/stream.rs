@@ -5,7 +5,7 @@ use crate::api::topics::TopicList;
 use crate::event::TopicFilter;
 use crate::http::Response;
 
-/// Somebody who reads a stream of events.
+/// A reader of a stream of events.
 #[derive(Debug)]
 pub struct Subscriber {
     pub(super) filter: TopicFilter,
@@ -42,7 +42,7 @@ impl StreamSource {
         }
     }
 
-    /// Whether somebody reads events from it.
+    /// Whether it is a stream of events.
     pub fn is_subscriber(&self) -> bool {
         matches!(self, StreamSource::Events(_))
     }
@@ -60,7 +60,7 @@ pub struct StreamAnswer {
     pub status: FeedStatus,
 }
 
-/// How a subscriber stands behind a slice.
+/// How a subscriber stands after a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedStatus {
     /// There is more for it already, and it comes from memory.

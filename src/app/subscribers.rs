@@ -29,7 +29,7 @@ impl App {
         }
         let head = self.store.last_seq();
         let after = match (params.start, stored) {
-            (Start::Behind(seq), _) => seq,
+            (Start::After(seq), _) => seq,
             (Start::Subscription, Some(seq)) => seq,
             _ if params.follow => head,
             _ => self.store.first_seq() - 1,

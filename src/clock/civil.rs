@@ -50,7 +50,7 @@ impl Civil {
     /// Appends the time as RFC 3339 with six decimals, as in `2026-01-02T03:04:05.678901Z`.
     pub fn write_rfc3339(&self, out: &mut Vec<u8>) {
         let year = self.year.clamp(0, 9_999) as u32;
-        for (number, digits, behind) in [
+        for (number, digits, after) in [
             (year, 4, b'-'),
             (self.month, 2, b'-'),
             (self.day, 2, b'T'),
@@ -60,7 +60,7 @@ impl Civil {
             (self.micros, 6, b'Z'),
         ] {
             write_digits(out, number, digits);
-            out.push(behind);
+            out.push(after);
         }
     }
 }

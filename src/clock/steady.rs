@@ -63,7 +63,7 @@ mod tests {
     const YEAR: i64 = 365 * 86_400 * SECOND;
     const START: i64 = 1_767_323_045 * SECOND;
 
-    /// A reading so many milliseconds after the start, by a wall clock that is so much ahead.
+    /// A reading `mono_ms` after the start, by a wall clock that is `ahead_us` ahead.
     fn reading(mono_ms: u64, ahead_us: i64) -> Now {
         Now {
             mono_ms,

@@ -47,7 +47,7 @@ pub struct EventSpans {
 #[derive(Debug, Default)]
 pub struct Publication {
     /// The body as it came. Text that had to be changed (strings with escapes, payloads with white
-    /// space between tokens) is appended behind it, so that all spans point into this one buffer.
+    /// space between tokens) is appended to it, so that all spans point into this one buffer.
     pub body: Vec<u8>,
     pub events: Vec<EventSpans>,
 }

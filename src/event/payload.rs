@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::limits::PAYLOAD_MAX_DEPTH;
 
-/// What is wrong with the text of a stored payload, as a clause; none where it is right.
+/// What is wrong with the text of a stored payload, as a clause; `None` if it is right.
 pub fn payload_error(text: &str) -> Option<&'static str> {
     if !text.starts_with('{') {
         return Some("is not a JSON object");

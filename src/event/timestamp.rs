@@ -7,7 +7,7 @@
 /// `YYYY-MM-DD`, optionally followed by `T`, `t` or a space and `hh:mm[:ss[.fraction]]` with a
 /// fraction of 1 to 9 digits, optionally followed by `Z`, `z`, `±hh:mm`, `±hhmm` or `±hh`. Years are
 /// 0000 to 9999 in the proleptic Gregorian calendar, hours 00 to 23, seconds 00 to 60 (a leap second
-/// in any minute). An offset stands only behind a time.
+/// in any minute). An offset stands only after a time.
 pub fn timestamp_is_valid(text: &[u8]) -> bool {
     let Some((date, rest)) = text.split_first_chunk::<10>() else {
         return false;

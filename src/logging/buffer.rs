@@ -25,7 +25,7 @@ pub(super) struct LineBuffer {
 }
 
 struct Report {
-    /// The offset in `bytes` behind the report.
+    /// The offset in `bytes` after the report.
     end: usize,
     /// How many lines it names.
     lines: u64,

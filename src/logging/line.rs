@@ -1,7 +1,7 @@
 //! One record to one line, in either format, without its line end.
 //!
 //! Whatever a message or a field holds, the line stays one line and shows all that it holds: what
-//! [`text::is_special`](crate::text::is_special) names is escaped, so nobody can forge a record by what they
+//! [`text::is_special`](crate::text::is_special) names is escaped, so no client can forge a record by what they
 //! send, or make one read as another.
 
 use std::fmt::{self, Write as _};

@@ -33,7 +33,7 @@ pub use settings::{
     Format, LogDuplicates, LogSettings, CONFLICTS, DUPLICATES, DUPLICATE_COUNTS, REQUESTS,
 };
 
-/// The value of [`Logger::now_us`] while nobody has set the time.
+/// The value of [`Logger::now_us`] before the time is set.
 const NOT_SET: i64 = i64::MIN;
 
 /// A [`Log`] that formats into memory; [`Log::flush`] writes without blocking.

@@ -1,6 +1,6 @@
 //! Writes lines to standard error without ever waiting for it.
 //!
-//! Standard error belongs to whoever started the program, often together with other processes, so its
+//! Standard error belongs to the process that started the program, often together with other processes, so its
 //! flags are not ours to change: `O_NONBLOCK` is a property of the open file that all of them share.
 //! What is done in its place depends on what it is:
 //! - A regular file takes everything.

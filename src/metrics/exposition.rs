@@ -66,7 +66,7 @@ impl Exposition {
         write_to(&mut self.out, format_args!("{name}_info{{{labels}}} 1\n"));
     }
 
-    /// What stands once in front of all samples of a name.
+    /// What comes once before all samples of a name.
     pub(super) fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let (suffix, kind) = match (self.format, kind) {
             // OpenMetrics names the family, the older format the sample.
@@ -84,8 +84,8 @@ impl Exposition {
         );
     }
 
-    /// The samples of one histogram, behind its [`Exposition::family`]. `labels` stand as in braces, with
-    /// a comma behind the last; a value is divided by `unit` and then shown.
+    /// The samples of one histogram, after its [`Exposition::family`]. `labels` stand as in braces, with
+    /// a comma after the last; a value is divided by `unit` and then shown.
     pub(super) fn histogram<const N: usize>(
         &mut self,
         name: &str,

@@ -62,12 +62,12 @@ impl Took {
     }
 }
 
-/// What the page tells beside that.
+/// What else the page shows.
 pub struct Facts<'a> {
-    /// The names of topics in it are not told: how many there are, only clients know.
+    /// The names of topics in it are not shown: their number has no bound.
     pub stats: &'a Stats<'a>,
     pub is_healthy: bool,
-    /// Pages of the key index that are damaged and have not been made again.
+    /// Pages of the key index that are damaged and not repaired yet.
     pub damaged_pages: usize,
     /// How many have been found since the start.
     pub damaged_pages_found: u64,
@@ -89,13 +89,13 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A request was answered with this status, so long behind its complete head.
+    /// A request was answered with this status, this long after its complete head.
     pub fn answered(&mut self, endpoint: Endpoint, status: u16, took: Took) {
         let class = usize::from(status / 100).clamp(2, CLASSES.len() + 1) - 2;
         self.requests[endpoint as usize][class].observe_at(took.place, took.micros);
     }
 
-    /// A transaction with so many events was committed, and it took so long, if anybody knows.
+    /// A transaction with this many events was committed; `took` is how long that took, if it was measured.
     pub fn committed(&mut self, events: usize, took: Option<Duration>) {
         if let Some(took) = took {
             self.commits
@@ -104,7 +104,7 @@ impl Metrics {
         self.batches.observe(events as u64);
     }
 
-    /// So many lines of the log were lost since the start.
+    /// This many lines of the log were lost since the start.
     pub fn set_log_lines_dropped(&mut self, lines: u64) {
         self.log_lines_dropped = lines;
     }
@@ -192,7 +192,7 @@ fn expose_counters(page: &mut Exposition, facts: &Facts, log_lines_dropped: u64)
         ),
         (
             "log_lines_dropped",
-            "Lines of the log that nobody took in time, since the start.",
+            "Lines of the log that were dropped because standard error did not take them in time, since the start.",
             log_lines_dropped,
         ),
     ] {
@@ -211,7 +211,7 @@ fn expose_gauges(page: &mut Exposition, facts: &Facts) {
         ),
         (
             "damaged_pages",
-            "Pages of the key index that are damaged and have not been made again.",
+            "Pages of the key index that are damaged and not repaired yet.",
             facts.damaged_pages as u64,
         ),
         (

@@ -86,7 +86,7 @@ pub fn serve(
     let mut reactor = Reactor::new(system, app, options, started);
 
     log::info!(
-        "log-aggregator {} with database {} ({events} events), ready in {} ms",
+        "logagg {} with database {} ({events} events), ready in {} ms",
         env!("CARGO_PKG_VERSION"),
         settings.store.path.display(),
         started.elapsed().as_millis()

@@ -87,6 +87,18 @@ impl TopicRows {
     }
 }
 
+/// Maintenance that failed.
+#[derive(Debug)]
+pub struct IdleError {
+    /// What it was, for the log.
+    pub task: &'static str,
+    pub error: StoreError,
+}
+
+fn in_task(task: &'static str) -> impl FnOnce(StoreError) -> IdleError {
+    move |error| IdleError { task, error }
+}
+
 impl Store {
     /// The rows of `topics` to be written with a commit of so many events: twice as many, so that a
     /// round ends before the next is due.
@@ -137,32 +149,52 @@ impl Store {
     /// One slice, of a few milliseconds, of what waits. With `quiet`, when the turn has committed
     /// nothing, that is all of it; else only what cannot ride along with a commit. Says whether there
     /// is more for a quiet turn.
-    pub fn idle_work(&mut self, quiet: bool) -> Result<bool, StoreError> {
+    pub fn idle_work(&mut self, quiet: bool) -> Result<bool, IdleError> {
         let frames = self.db.wal_frames();
         if self.checkpoint_plan.must_look(frames, quiet) {
-            return self.checkpoint().map(|()| true);
+            return self
+                .checkpoint()
+                .map(|()| true)
+                .map_err(in_task("the checkpoint"));
         }
         // Also under load: what needs a damaged page waits for it.
         if self.needs_repair() {
-            return self.repair_keys().map(|()| true);
+            return self
+                .repair_keys()
+                .map(|()| true)
+                .map_err(in_task("the repair of damaged pages"));
         }
         if self
             .keys
             .as_ref()
             .is_some_and(KeyIndex::needs_checksums_now)
         {
-            return self.seal_keys().map(|()| true);
+            return self
+                .seal_keys()
+                .map(|()| true)
+                .map_err(in_task("adding checksums to the key index"));
         }
         let has_keys = self.keys.as_ref().is_some_and(KeyIndex::has_work);
         if !quiet {
             return Ok(has_keys || self.sweep.is_some() || self.checkpoint_plan.is_cutting);
         }
         if has_keys {
-            return self.work_on_keys().map(|()| true);
+            return self
+                .work_on_keys()
+                .map(|()| true)
+                .map_err(in_task("the compaction of the key index"));
         }
         if self.keys.as_ref().is_some_and(KeyIndex::needs_checksums) {
-            return self.seal_keys().map(|()| true);
+            return self
+                .seal_keys()
+                .map(|()| true)
+                .map_err(in_task("adding checksums to the key index"));
         }
+        self.write_topic_counts()
+            .map_err(in_task("the counts of topics"))
+    }
+
+    fn write_topic_counts(&mut self) -> Result<bool, StoreError> {
         // Before anything is planned: the database may be opened again in here, and with it all that a plan
         // relies on.
         self.settle_log()?;

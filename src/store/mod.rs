@@ -42,6 +42,7 @@ pub use events::page::{Page, PageSearch};
 pub use identity::{Identity, Origin};
 pub(crate) use index::DamagedPage;
 pub use index::IndexMemory;
+pub use maintenance::IdleError;
 pub use offline::backup::{backup, restore, Copied, CopyOptions};
 pub use offline::check::{check, CheckOptions, Progress, Report};
 pub use offline::convert::{convert, Converted};

@@ -48,7 +48,7 @@ pub enum Verdict {
     Missing,
     /// The token is none of ours.
     Unknown,
-    /// The token is ours and has not the scope that is needed.
+    /// The token is known and lacks the scope that is needed.
     Insufficient(Scope),
 }
 
@@ -80,7 +80,7 @@ impl Tokens {
     /// Reads the text of a tokens file: lines `NAME SCOPES TOKEN` with white space between. Scopes are
     /// `publish`, `read`, or both with a comma; a token is 1 to [`limits::TOKEN_MAX_BYTES`] visible
     /// ASCII characters; names, at most [`limits::TOKEN_NAME_MAX_BYTES`] long, and tokens stand once
-    /// each. A `#` that begins a line or stands behind white space begins a comment.
+    /// each. A `#` that begins a line or stands after white space begins a comment.
     ///
     /// # Errors
     /// The first line that is anything else.
@@ -166,7 +166,7 @@ fn digest(token: &[u8]) -> Digest {
     Sha256::digest(token).into()
 }
 
-/// The token in `Bearer TOKEN` (RFC 6750 §2.1, RFC 9110 §11.4); none where the scheme is another one
+/// The token in `Bearer TOKEN` (RFC 6750 §2.1, RFC 9110 §11.4); `None` if the scheme is another one
 /// or nothing follows it.
 fn bearer(credentials: &[u8]) -> Option<&[u8]> {
     let space = credentials.iter().position(|&byte| byte == b' ')?;
@@ -183,7 +183,7 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Reads a line, its LF taken off; none where it is empty or a comment.
+    /// Reads a line without its LF; `None` if it is empty or a comment.
     fn read(line: &[u8]) -> Result<Option<Line<'_>>, Fault> {
         if line.len() > limits::TOKEN_LINE_MAX_BYTES {
             return Err(Fault::Long);
@@ -259,7 +259,7 @@ impl fmt::Display for Fault {
                 write!(f, "a line has at most {most} bytes")
             }
             Fault::Fields => f.write_str(
-                "a line is NAME SCOPES TOKEN, and a # behind white space begins a comment",
+                "a line is NAME SCOPES TOKEN, and a # after white space begins a comment",
             ),
             Fault::Name => {
                 let most = limits::TOKEN_NAME_MAX_BYTES;

@@ -3,10 +3,10 @@ import { byId, setText } from "./text.js";
 
 const TOKEN = "token";
 
-/** What is told to the page when there is another token, or none any more. */
+/** The event that is sent to the page when the token has changed or was removed. */
 export const TOKEN_CHANGED = "token-changed";
 
-/** Whether somebody has been asked for a token, so that nobody is asked twice for the same. */
+/** Whether the user was asked for a token already, to ask only once. */
 let asked = false;
 
 export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
@@ -23,10 +23,10 @@ export async function ask(path, options = {}) {
   const token = sessionStorage.getItem(TOKEN);
   if (token !== null) headers.set("Authorization", `Bearer ${token}`);
   const answer = await fetch(path, { ...options, headers, cache: "no-store" });
-  // An answer to an older token says nothing of the one that there is now.
+  // An answer to an older token says nothing about the current one.
   if (answer.status === 401 && !asked && token === sessionStorage.getItem(TOKEN)) {
     asked = true;
-    open(token === null ? "This server asks for a token." : "The server does not know this token.");
+    open(token === null ? "This server requires a token." : "The server does not know this token.");
   }
   return answer;
 }
@@ -44,7 +44,7 @@ function changed() {
   document.dispatchEvent(new Event(TOKEN_CHANGED));
 }
 
-byId("token-open").addEventListener("click", () => open(hasToken() ? "There is a token." : "There is no token."));
+byId("token-open").addEventListener("click", () => open(hasToken() ? "A token is set." : "No token is set."));
 byId("token-close").addEventListener("click", () => byId("token").close());
 byId("token-forget").addEventListener("click", () => {
   sessionStorage.removeItem(TOKEN);

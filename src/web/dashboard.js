@@ -1,4 +1,4 @@
-// The dashboard: asks the server each second what anybody may ask, and shows it.
+// The dashboard: polls the server each second and shows the answers.
 import { ask, reason, TOKEN_CHANGED } from "./ask.js";
 import { showCommits, showHealth, showStats, stats } from "./figures.js";
 import { sample } from "./plot.js";
@@ -7,7 +7,7 @@ import { restart } from "./tail.js";
 import { byId, setText, sleep } from "./text.js";
 import "./publish.js";
 
-/** A list of so many topics is asked for each second, longer ones less often. */
+/** Lists up to this many topics are requested each second, longer ones less often. */
 const TOPICS_A_SECOND = 500;
 
 function notice(text) {
@@ -20,7 +20,7 @@ async function look(turn) {
   await showHealth();
   const answer = await ask("/stats");
   if (answer.status === 401) {
-    notice("This server asks for a token: open “Token” and enter one that may read.");
+    notice("This server requires a token: open “Token” and enter one with the read scope.");
     return;
   }
   if (!answer.ok) {
@@ -43,7 +43,7 @@ async function run() {
     } catch {
       byId("health").className = "pill bad";
       setText("health", "no answer");
-      notice("The server does not answer. This page goes on as soon as it does.");
+      notice("The server does not answer. This page resumes when it does.");
     }
     const rest = new AbortController();
     const { signal } = rest;

@@ -6,7 +6,7 @@ import { byId, setText, visible } from "./text.js";
 const [QUOTE, BACKSLASH, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA, COLON] =
   [...'"\\{}[],:'].map(character => character.charCodeAt(0));
 
-/** Behind the string that begins at `at`. */
+/** The offset after the string that begins at `at`. */
 function stringEnd(json, at) {
   for (;;) {
     at = json.indexOf('"', at + 1);
@@ -21,7 +21,7 @@ function stringEnd(json, at) {
 export function parseEvent(raw) {
   const event = JSON.parse(raw);
   if (event.gap || event.reset) return event;
-  // Within a string both would have a backslash in front of their quotes.
+  // Within a string both would have a backslash before their quotes.
   const payload = raw.slice(raw.indexOf(',"payload":') + 11, raw.lastIndexOf(',"processed_at":'));
   return { ...event, payload, raw };
 }

@@ -7,7 +7,7 @@ const MINUTE = 60000;
 
 /** Events accepted in the last second. */
 export let acceptedNow = 0;
-/** What the server last said of itself; none before its first answer. */
+/** The last answer of /stats; null before the first. */
 export let stats = null;
 let statsAt = 0;
 
@@ -30,13 +30,13 @@ export function showStats(fresh, round) {
   acceptedNow = rates.accepted || 0;
   Object.assign(round, rates);
   for (const [name, value] of Object.entries(rates)) setText(`rate-${name}`, Number.isNaN(value) ? "–" : rate(value));
-  setText("total-accepted", `${count(stats.unique_processed)} in all`);
-  setText("total-duplicates", `${count(stats.duplicate_dropped)} in all`);
-  setText("total-conflicts", `${count(stats.conflicts)} in all`);
+  setText("total-accepted", `${count(stats.unique_processed)} total`);
+  setText("total-duplicates", `${count(stats.duplicate_dropped)} total`);
+  setText("total-conflicts", `${count(stats.conflicts)} total`);
   const [size, unit] = bytes(stats.database_bytes);
   setText("database-size", size);
   setText("database-unit", unit);
-  setText("database-more", `log ${bytes(stats.wal_bytes).join(" ")}`);
+  setText("database-more", `WAL ${bytes(stats.wal_bytes).join(" ")}`);
   setText("clients", count(stats.connections));
   setText("clients-more", `${count(stats.subscribers)} streaming, ${count(stats.queue_size)} queued`);
   setText("about", `${stats.version}, up ${stats.uptime_human}`);
@@ -76,7 +76,7 @@ export async function showCommits(round) {
   if (!answer.ok) return;
   const buckets = bucketsOf(await answer.text());
   if (buckets.length === 0) return;
-  // The counts begin anew with the process.
+  // The counts start from 0 with the process.
   if (rounds.length > 0 && rounds.at(-1).buckets.at(-1)[1] > buckets.at(-1)[1]) rounds = [];
   if (rounds.length > 0) {
     const fresh = between(rounds.at(-1).buckets, buckets);
@@ -90,6 +90,6 @@ export async function showCommits(round) {
   const [number, unit] = duration(quantile(shown, 0.5));
   setText("commit-median", number);
   setText("commit-unit", unit);
-  setText("commit-more", number === "–" ? "none yet" : `99 % in ${duration(quantile(shown, 0.99)).join(" ")}${span}`);
+  setText("commit-more", number === "–" ? "none yet" : `p99 ${duration(quantile(shown, 0.99)).join(" ")}${span}`);
   plot("plot-commit", ["median", "slowest"], 1, value => String(Number(value.toPrecision(2))));
 }

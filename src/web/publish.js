@@ -42,7 +42,7 @@ async function publish() {
       show(`${answer.status} ${await reason(answer)}`, "bad");
     }
   } catch (error) {
-    show(`There was no answer (${error.message}). Sending it again is safe.`, "bad");
+    show(`No answer (${error.message}). Sending it again is safe.`, "bad");
   }
 }
 

@@ -10,12 +10,12 @@ const SHOWN_EVENTS = 500;
 const SHOWN_TEXT = 16000000;
 /** A row shows no more of a payload, in characters. */
 const ROW_TEXT = 400;
-/** So many that come together are pointed at. */
+/** Up to this many that come together are highlighted. */
 const FEW = 3;
 const PAGE_EVENTS = 50;
 /** Beyond this rate a stream would show nothing that an eye can follow: then the newest are asked for. */
 const STREAMED_RATE = 1000;
-/** What comes within so many milliseconds is shown together. */
+/** Events that arrive within this many milliseconds are shown together. */
 const GATHERED = 100;
 
 const list = byId("events");
@@ -98,7 +98,7 @@ function show(events) {
     paused.events = paused.events.concat(events).slice(-SHOWN_EVENTS);
   } else {
     const items = events.slice(-SHOWN_EVENTS).map(itemOf).reverse();
-    // Where all of them are new, none needs to be pointed at.
+    // If all of them are new, none is highlighted.
     if (items.length <= FEW) items.forEach(item => item.classList.add("new"));
     list.prepend(...items);
     trim();
@@ -110,7 +110,7 @@ function query(...more) {
   return [topic && `topic=${encodeURIComponent(topic)}`, ...more].filter(Boolean).join("&");
 }
 
-/** An answer; begins again where it is of another database than what is shown. */
+/** An answer; starts over if it is from another database than what is shown. */
 async function askForEvents(path, options) {
   const answer = await ask(path, options);
   if (!answer.ok) throw new Error(await reason(answer));
@@ -146,13 +146,13 @@ async function showNewest(signal) {
   if (fresh.length === 0) return;
   const passed = fresh[0].seq - lastSeq - 1;
   if (lastSeq > 0 && passed > 0 && hasMore) {
-    fresh.unshift({ note: topic ? "… others in between" : `… ${whole.format(passed)} in between` });
+    fresh.unshift({ note: topic ? "… others skipped" : `… ${whole.format(passed)} skipped` });
   }
   lastSeq = fresh.at(-1).seq;
   show(fresh);
 }
 
-/** Shows events behind a seq as they come, until the stream ends or more come than can be followed. */
+/** Shows events after a seq as they come, until the stream ends or more come than can be followed. */
 async function follow(after, signal) {
   const reading = new AbortController();
   const answer = await askForEvents(`/subscribe?${query(`after=${after}`)}`, {
@@ -192,7 +192,7 @@ async function follow(after, signal) {
   }
 }
 
-/** Nobody looks at a page that is hidden, and browsers allow few connections to one server. */
+/** Waits until the page is visible: browsers allow few connections to one server. */
 async function seen() {
   while (document.hidden) {
     await new Promise(resolve => document.addEventListener("visibilitychange", resolve, { once: true }));
@@ -207,12 +207,12 @@ async function run() {
     const leave = () => { if (document.hidden) session.abort(); };
     document.addEventListener("visibilitychange", leave);
     try {
-      // Where there is nothing to show, the stream begins behind what was there before that was asked.
+      // If there is nothing to show, the stream starts after the last event known before this request.
       const last = stats?.last_seq ?? 0;
       if (isBehind || lastSeq === 0) await showNewest(signal);
       isBehind = acceptedNow > STREAMED_RATE / 2;
       if (isBehind) {
-        showState("the newest of each second");
+        showState("sampling: newest each second");
         await sleep(1000, signal);
       } else {
         await follow(lastSeq || last, signal);
@@ -236,16 +236,16 @@ async function run() {
 function setPaused(is) {
   paused.is = is;
   byId("tail-pause").setAttribute("aria-pressed", String(is));
-  setText("tail-pause", is ? "Go on" : "Pause");
+  setText("tail-pause", is ? "Resume" : "Pause");
   const { events, count } = paused;
   [paused.events, paused.count] = [[], 0];
   const left = count - events.filter(event => event.raw).length;
-  if (left > 0) events.unshift({ note: `… ${whole.format(left)} in between` });
+  if (left > 0) events.unshift({ note: `… ${whole.format(left)} skipped` });
   show(events);
   showState();
 }
 
-/** Begins anew, with nothing shown. */
+/** Starts over, with nothing shown. */
 export function restart() {
   session.abort();
   session = new AbortController();

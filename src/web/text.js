@@ -43,7 +43,7 @@ export function count(number) {
   return number < 100000 ? whole.format(Math.round(number)) : withUnit(number, ["", "k", "M", "G", "T"]).join(" ");
 }
 
-/** Small rates have a digit behind the point. */
+/** Small rates have one decimal. */
 export function rate(number) {
   return number > 0 && number < 10 ? number.toFixed(1) : count(number);
 }

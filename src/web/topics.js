@@ -4,7 +4,7 @@ import { ago, byId, element, rate, setText, visible, walkWithArrows, whole } fro
 
 const SHOWN_TOPICS = 500;
 
-/** What is told to the page, with the topic's name, when somebody wants to see its events. */
+/** The event that is sent to the page, with the topic's name, when a topic is chosen. */
 export const TOPIC_CHOSEN = "topic-chosen";
 
 const ORDERS = {
@@ -64,7 +64,7 @@ function showTopics() {
   });
   while (target.childElementCount > shown.length) target.lastElementChild.remove();
   const hidden = found.length - shown.length;
-  const none = topics.length > 0 ? "No topic has this in its name." : "No topic yet.";
+  const none = topics.length > 0 ? "No topic matches." : "No topics yet.";
   setText("topics-more", hidden > 0 ? `${whole.format(hidden)} more` : found.length > 0 ? "" : none);
 }
 

@@ -23,7 +23,7 @@ const WORDS: &[&str] = &[
     "SCOPES",
     "TOKEN",
     "and",
-    "behind",
+    "after",
     "white",
     "space",
     "begins",

@@ -138,7 +138,7 @@ fn nobody_copies_it_whom_nobody_paces() {
         log.lines_with("the database has been opened again"),
         [""; 0]
     );
-    assert_eq!(log.lines_with("has to wait"), [""; 0]);
+    assert_eq!(log.lines_with("is tried again in"), [""; 0]);
     drop(idle);
 }
 

@@ -132,7 +132,7 @@ pub(super) struct Validator<'a> {
     text: &'a str,
     /// Offset of `text` in the body.
     text_start: usize,
-    /// Text that had to be changed. It will stand behind the body, so that is what its spans say.
+    /// Text that had to be changed. It is appended to the body, so that is what its spans say.
     pub(super) appended: Vec<u8>,
     /// Where `{}` is in `appended`, once an event without a payload has come.
     absent_payload: Option<Span>,

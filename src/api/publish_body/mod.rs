@@ -27,7 +27,7 @@ pub use parsed::{BodyError, Parsed, RejectedBody};
 ///
 /// `events` is a buffer that is reused; what it holds is discarded. With `partial`, events that break
 /// a rule are left out instead of refusing all; a body that is not JSON or holds no event at all is
-/// refused nevertheless. Reading ends with the event behind the `max_events`th.
+/// refused nevertheless. Reading ends with the event after the `max_events`th.
 pub fn parse(
     mut body: Vec<u8>,
     mut events: Vec<EventSpans>,

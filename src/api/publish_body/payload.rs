@@ -72,7 +72,7 @@ fn walk(bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, TooDeep> {
     Ok(changed)
 }
 
-/// The offset behind the string that starts with the quote at `start`.
+/// The offset after the string that starts with the quote at `start`.
 fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
@@ -80,7 +80,7 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
         if bytes[at] == b'"' {
             return at + 1;
         }
-        // The byte behind a backslash is never the end of the string.
+        // The byte after a backslash is never the end of the string.
         at += 2;
     }
     bytes.len()

@@ -1,7 +1,7 @@
 //! The short way over a body: the forms that clients send, as long as nothing is wrong with them.
 //!
 //! Whatever is not plain, and above all whatever breaks a rule, makes it give up; then
-//! [`reader`](super::reader) begins anew and decides. So it says nothing of faults, and must never take a
+//! [`reader`](super::reader) starts over and decides. So it says nothing of faults, and must never take a
 //! body that the reader refuses, or take it for other events. It knows the grammar of RFC 8259; the rules
 //! of events are the [`Validator`]'s.
 
@@ -90,7 +90,7 @@ impl Quick<'_, '_> {
     }
 }
 
-/// Where in the text the next token begins, or white space in front of it.
+/// Where in the text the next token begins, or white space before it.
 #[derive(Clone, Copy)]
 struct Cursor<'a> {
     text: &'a str,
@@ -123,7 +123,7 @@ impl<'a> Cursor<'a> {
         (self.next()? == expected).then_some(())
     }
 
-    /// The JSON text of a key without escapes, and the colon behind it.
+    /// The JSON text of a key without escapes, and the colon after it.
     fn key(&mut self) -> Option<&'a str> {
         self.peek()?;
         let start = self.at;
@@ -189,14 +189,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Any key, and the colon behind it.
+    /// Any key, and the colon after it.
     fn key_in_value(&mut self) -> Option<()> {
         self.peek()?;
         self.string()?;
         self.pass(b':')
     }
 
-    /// Moves behind a string; says whether it has no escapes.
+    /// Moves past a string; says whether it has no escapes.
     fn string(&mut self) -> Option<bool> {
         if self.byte()? != b'"' {
             return None;
@@ -219,7 +219,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Moves behind an escape, from behind its backslash on.
+    /// Moves past an escape, from the byte after its backslash.
     fn escape(&mut self) -> Option<()> {
         let kind = self.byte()?;
         self.at += 1;
@@ -281,13 +281,13 @@ impl<'a> Cursor<'a> {
 fn plain_bytes(bytes: &[u8]) -> usize {
     let mut plain = 0;
     let mut rest = bytes;
-    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
         let found = escapes(chunk);
         if found != 0 {
             return plain + found.trailing_zeros() as usize / 8;
         }
         plain += 8;
-        rest = behind;
+        rest = after;
     }
     let means = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
     plain + rest.iter().position(means).unwrap_or(rest.len())

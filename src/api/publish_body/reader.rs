@@ -38,7 +38,7 @@ impl Form {
 /// What a whole body held beside its legal events.
 #[derive(Default)]
 pub(super) struct ReadEvents {
-    /// Text that the events point into, to stand behind the body.
+    /// Text that the events point into, to be appended to the body.
     pub(super) appended: Vec<u8>,
     /// Indices of the events that break a rule, ascending.
     pub(super) rejected: Vec<u32>,
@@ -128,7 +128,7 @@ fn invalid(
 /// The state of the one pass over a body. `'a` is the text's life.
 struct Reader<'a, 'r> {
     text: &'a str,
-    /// Offset in `text` behind the last value or punctuation that is known to have been read. With
+    /// Offset in `text` after the last value or punctuation that is known to have been read. With
     /// white space skipped it names the next token, which serde does not show before it is read.
     cursor: usize,
     validator: Validator<'a>,
@@ -246,7 +246,7 @@ impl<'a> Reader<'a, '_> {
         bytes.get(self.cursor).copied()
     }
 
-    /// Moves behind the next token if it is this one. That it must be there is checked by serde.
+    /// Moves past the next token if it is this one. That it must be there is checked by serde.
     fn pass(&mut self, punctuation: u8) {
         if self.peek() == Some(punctuation) {
             self.cursor += 1;

@@ -24,14 +24,14 @@ fn figures_plots_and_topics_follow_the_server() {
     let server = Server::start(&[]);
     let page = browser.open(&server);
     page.wait_for_text("#health", "healthy");
-    page.wait_for_text("#total-accepted", "0 in all");
-    page.wait_for_text("#topics-more", "No topic yet.");
+    page.wait_for_text("#total-accepted", "0 total");
+    page.wait_for_text("#topics-more", "No topics yet.");
     page.wait_for_text("#commit-more", "none yet");
     publish(&server, "b.many", "e", 300);
     publish(&server, "a.few", "e", 20);
     publish(&server, "a.few", "e", 20);
-    page.wait_for_text("#total-accepted", "320 in all");
-    page.wait_for_text("#total-duplicates", "20 in all");
+    page.wait_for_text("#total-accepted", "320 total");
+    page.wait_for_text("#total-duplicates", "20 total");
     page.wait_for(&format!("{ROWS} === 'b.many|300 a.few|20'"));
     page.wait_for("/^[0-9.]+$/.test(document.querySelector('#commit-median').innerText)");
     page.wait_for("/^[0-9.]+$/.test(document.querySelector('#database-size').innerText)");
@@ -58,7 +58,7 @@ fn figures_plots_and_topics_follow_the_server() {
     page.fill("#topics-filter", "FEW");
     page.wait_for(&format!("{ROWS} === 'a.few|20'"));
     page.fill("#topics-filter", "none");
-    page.wait_for_text("#topics-more", "No topic has this in its name.");
+    page.wait_for_text("#topics-more", "No topic matches.");
     assert_eq!(page.noticed(), Vec::<String>::new());
 }
 

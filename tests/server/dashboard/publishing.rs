@@ -26,9 +26,9 @@ fn the_form_publishes_and_shows_the_answer_to_the_same_event_again() {
     page.fill("[name=payload]", "{}");
     page.click("#publish [type=submit]");
     page.wait_for_text("#publish-answer", "200 conflict, seq 1");
-    page.wait_for_text("#total-accepted", "1 in all");
-    page.wait_for_text("#total-duplicates", "2 in all");
-    page.wait_for_text("#total-conflicts", "1 in all");
+    page.wait_for_text("#total-accepted", "1 total");
+    page.wait_for_text("#total-duplicates", "2 total");
+    page.wait_for_text("#total-conflicts", "1 total");
 
     page.click("#publish-new");
     assert_eq!(page.text("#publish-answer"), "");

@@ -184,8 +184,8 @@ fn a_flood_is_followed_by_its_newest_events() {
                 number += 500;
             }
         });
-        page.wait_for_text("#tail-state", "the newest of each second");
-        page.wait_for_text("#events", "in between");
+        page.wait_for_text("#tail-state", "sampling: newest each second");
+        page.wait_for_text("#events", "skipped");
         flows.store(false, Ordering::Relaxed);
     });
     // When it ebbs away the stream goes on, up to the last event.

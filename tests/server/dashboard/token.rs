@@ -27,7 +27,7 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     let server = start();
     let page = browser.open(&server);
     page.wait_for("document.querySelector('#token').open");
-    page.wait_for_text("#token-why", "This server asks for a token.");
+    page.wait_for_text("#token-why", "This server requires a token.");
     page.wait_for_text("#health", "healthy");
     page.fill("#token-input", "secret-x");
     page.press("Enter");
@@ -35,7 +35,7 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     page.fill("#token-input", "  secret-b ");
     page.click("#token-form [type=submit]");
     page.wait_for("!document.querySelector('#token').open");
-    page.wait_for_text("#total-accepted", "0 in all");
+    page.wait_for_text("#total-accepted", "0 total");
     page.wait_for("document.querySelector('#notice').hidden");
     page.wait_for_text("#tail-state", "live");
     page.click("#publish [type=submit]");
@@ -58,7 +58,7 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
 
     // It stays while the tab loads the page again; another tab is asked.
     page.call("Page.reload", &json!({}));
-    page.wait_for_text("#total-accepted", "1 in all");
+    page.wait_for_text("#total-accepted", "1 total");
     assert_eq!(
         page.evaluate("document.querySelector('#token').open"),
         false
@@ -69,7 +69,7 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
 
     // Who does not enter one is told, and not asked again.
     other.press("Escape");
-    other.wait_for_text("#notice", "This server asks for a token");
+    other.wait_for_text("#notice", "This server requires a token");
     other.click("#publish [type=submit]");
     other.wait_for_text("#publish-answer", "401 ");
     assert_eq!(
@@ -80,7 +80,7 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     page.click("#token-open");
     page.click("#token-forget");
     page.wait_for("document.querySelector('#token').open");
-    page.wait_for_text("#token-why", "This server asks for a token.");
+    page.wait_for_text("#token-why", "This server requires a token.");
     assert_eq!(page.evaluate(KEPT), r#"[{},{},""]"#);
     for page in [page, other] {
         assert_eq!(page.noticed(), Vec::<String>::new());
