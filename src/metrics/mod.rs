@@ -42,16 +42,16 @@ pub struct Metrics {
     log_lines_dropped: u64,
 }
 
-/// How long a request took. Most of a turn took the same, so it is worked out once for all of them.
+/// How long a request took. Most requests of a turn have the same time, so it is computed once for all of them.
 #[derive(Clone, Copy, Debug)]
-pub struct Took {
+pub struct Elapsed {
     micros: u64,
     place: usize,
 }
 
-impl Took {
-    pub fn from_micros(micros: u64) -> Took {
-        Took {
+impl Elapsed {
+    pub fn from_micros(micros: u64) -> Elapsed {
+        Elapsed {
             micros,
             place: place(&TIMES, micros),
         }
@@ -90,9 +90,9 @@ impl Default for Metrics {
 
 impl Metrics {
     /// A request was answered with this status, this long after its complete head.
-    pub fn answered(&mut self, endpoint: Endpoint, status: u16, took: Took) {
+    pub fn answered(&mut self, endpoint: Endpoint, status: u16, elapsed: Elapsed) {
         let class = usize::from(status / 100).clamp(2, CLASSES.len() + 1) - 2;
-        self.requests[endpoint as usize][class].observe_at(took.place, took.micros);
+        self.requests[endpoint as usize][class].observe_at(elapsed.place, elapsed.micros);
     }
 
     /// A transaction with this many events was committed; `took` is how long that took, if it was measured.

@@ -16,7 +16,7 @@ use crate::api::endpoint::Endpoint;
 use crate::http::{Method, Request};
 use crate::limits;
 use crate::logging::REQUESTS;
-use crate::metrics::{Metrics, Took};
+use crate::metrics::{Elapsed, Metrics};
 
 /// A request whose head is complete, until its answer.
 pub(super) struct InFlightRequest {
@@ -146,12 +146,12 @@ impl RequestLog {
     /// Reports the requests that have been answered, as of `now`, and how many lines the log has lost.
     pub(super) fn report(&mut self, now: Instant, log_lines_dropped: u64, metrics: &mut Metrics) {
         let now = self.micros(now);
-        let mut last = (now, Took::from_micros(0));
+        let mut last = (now, Elapsed::from_micros(0));
         for done in self.answered.drain(..) {
             if done.began != last.0 {
                 last = (
                     done.began,
-                    Took::from_micros(now.saturating_sub(done.began)),
+                    Elapsed::from_micros(now.saturating_sub(done.began)),
                 );
             }
             metrics.answered(done.endpoint, done.status, last.1);
