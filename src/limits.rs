@@ -495,7 +495,9 @@ pub const SHIP_PARKED_MS: u64 = 1_000;
 /// Files beside a log file that are remembered as none of its own.
 pub const SHIP_OTHERS_MAX: usize = 1_024;
 /// Files that are followed because they match a pattern, together with those that are named.
-pub const SHIP_PATTERN_FILES_MAX: usize = 4_096;
+pub const SHIP_PATTERN_FILES_MAX: usize = 16_384;
+/// Milliseconds after which a file of a pattern is closed that nobody writes to.
+pub const SHIP_SLEEP_MS: u64 = 5_000;
 /// Milliseconds between two looks at the folders of patterns.
 pub const SHIP_PATTERN_LOOK_MS: u64 = 1_000;
 /// Links that are followed on the way to a log file.

@@ -6,6 +6,7 @@ mod encodings;
 mod histories;
 mod interruptions;
 mod patterns;
+mod quiet;
 mod records;
 mod refusals;
 mod renamed;

@@ -72,12 +72,16 @@ impl Folders {
         }
     }
 
-    /// The names in a folder, as they are now if `is_fresh`. One that cannot be listed has none that could
-    /// be read.
-    fn listing(&mut self, folder: &Path, is_fresh: bool) -> Listing {
+    /// The names in a folder as they are in this turn or, with a time, as they were at that time or later. One
+    /// that cannot be listed has none that could be read.
+    fn listing(&mut self, folder: &Path, since: Option<Instant>) -> Listing {
         let turn = self.turn;
         let known = self.known.get_mut(folder);
-        if let Some(known) = known.filter(|known| known.turn == turn && !is_fresh) {
+        let is_new_enough = |known: &&mut Folder| match since {
+            None => known.turn == turn,
+            Some(since) => known.listed_at >= since,
+        };
+        if let Some(known) = known.filter(is_new_enough) {
             return known.listing.clone();
         }
         let modified = fs::metadata(folder).and_then(|about| about.modified()).ok();
@@ -86,11 +90,12 @@ impl Folders {
         if let Some(known) = self.known.get_mut(folder) {
             known.turn = turn;
             let is_same = known.modified == modified && modified.is_some();
-            if is_same && known.is_settled && !is_fresh {
+            if is_same && known.is_settled && since.is_none() {
                 return known.listing.clone();
             }
             is_settled = is_same && known.listed_at.elapsed() >= pause;
         }
+        let listed_at = Instant::now();
         let entries = fs::read_dir(folder).into_iter().flatten();
         let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
         let mut names: Vec<OsString> = names.collect();
@@ -107,7 +112,7 @@ impl Folders {
         });
         let folder_now = Folder {
             modified,
-            listed_at: Instant::now(),
+            listed_at,
             is_settled,
             turn,
             listing: listing.clone(),
@@ -170,10 +175,14 @@ pub(super) fn places(path: &Path) -> Vec<PathBuf> {
 }
 
 /// The folders of some places as they are listed.
-pub(super) fn listings(places: &[PathBuf], folders: &mut Folders, is_fresh: bool) -> Vec<Listing> {
+pub(super) fn listings(
+    places: &[PathBuf],
+    folders: &mut Folders,
+    since: Option<Instant>,
+) -> Vec<Listing> {
     let listing = |place: &PathBuf| {
         let folder = place.parent().filter(|path| !path.as_os_str().is_empty());
-        folders.listing(folder.unwrap_or(Path::new(".")), is_fresh)
+        folders.listing(folder.unwrap_or(Path::new(".")), since)
     };
     places.iter().map(listing).collect()
 }

@@ -1,7 +1,7 @@
 //! Files that were rotated away and read to their ends. They are closed, and looked at by their names as long as
 //! they lie there: some writers go on with them for a while.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
@@ -32,11 +32,7 @@ impl Parked {
         if entry.path.is_none() {
             return;
         }
-        self.files.push(Closed {
-            entry,
-            length: about.len(),
-            modified: about.modified().ok(),
-        });
+        self.files.push(Closed::new(entry, about));
         if self.files.len() > SHIP_PARKED_MAX {
             self.files.remove(0);
         }
@@ -56,12 +52,34 @@ impl Parked {
         at.map(|at| self.files.remove(at).entry)
     }
 
+    /// Whether each of them lies where it was, as it was.
+    pub(super) fn are_in_place(&self) -> bool {
+        let path = |closed: &Closed| closed.entry.path.clone().unwrap_or_default();
+        let mut files = self.files.iter();
+        files.all(|closed| closed.is_in_place(Path::new(&path(closed))))
+    }
+
     pub(super) fn holds(&self, identity: Identity) -> bool {
         self.entries().any(|entry| entry.identity == identity)
     }
 }
 
 impl Closed {
+    /// `about` is that of the file of the entry.
+    pub(super) fn new(entry: Entry, about: &Metadata) -> Closed {
+        Closed {
+            entry,
+            length: about.len(),
+            modified: about.modified().ok(),
+        }
+    }
+
+    /// Whether it lies where it was, as it was.
+    pub(super) fn is_in_place(&self, path: &Path) -> bool {
+        let about = fs::metadata(path);
+        about.is_ok_and(|it| Identity::of(&it) == self.entry.identity && self.is_as_it_was(&it))
+    }
+
     /// Opens it if it still lies where it was.
     pub(super) fn open(&self) -> io::Result<(File, Metadata)> {
         let (file, about) = open(Path::new(self.entry.path.as_deref().unwrap_or_default()))?;
@@ -73,5 +91,26 @@ impl Closed {
 
     pub(super) fn is_as_it_was(&self, about: &Metadata) -> bool {
         (self.length, self.modified) == (about.len(), about.modified().ok())
+    }
+}
+
+/// The file that the path names while it is closed.
+pub(super) struct Asleep {
+    pub closed: Closed,
+    /// When it was last found as it was.
+    pub known_at: SystemTime,
+    /// When the files were last looked at that it was before.
+    pub parked_at: Instant,
+    pub must_wake: bool,
+}
+
+impl Asleep {
+    pub(super) fn is(&self, identity: Identity) -> bool {
+        self.closed.entry.identity == identity
+    }
+
+    /// The file, opened for a moment.
+    pub(super) fn open(&self) -> Option<File> {
+        self.closed.open().ok().map(|(file, _)| file)
     }
 }

@@ -41,8 +41,10 @@ pub(super) struct Patterns {
     pub(super) due: Option<Instant>,
     /// The inodes that names led to when they were looked at.
     pub(super) known: BTreeMap<PathBuf, u64>,
-    /// Files that may be followed at once.
-    pub(super) most: usize,
+    /// Files that may be open at once.
+    pub(super) most_open: usize,
+    /// Whether files wait for others to be closed.
+    pub(super) has_waiting: bool,
     pub(super) told: BTreeSet<String>,
 }
 
@@ -89,13 +91,13 @@ impl Patterns {
                 return Err(Failure::Setting(format!("{text} is named twice")));
             }
         }
-        let most = match watched.is_empty() {
+        let most_open = match watched.is_empty() {
             true => 0,
             false => files_max(),
         };
         Ok(Patterns {
             watched,
-            most,
+            most_open,
             ..Patterns::default()
         })
     }
@@ -124,7 +126,7 @@ impl Patterns {
     }
 }
 
-/// As many files as there are descriptors for, after raising their number as far as it goes.
+/// The number of files that there are descriptors for, after raising their number as far as it goes.
 fn files_max() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -20,7 +20,7 @@ use super::names::Shape;
 use super::prefix::Prefix;
 
 /// The version of the form. Version 1 could stand after NULs at the end of a file.
-const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 2;
 
 /// One file that is being read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,8 +189,10 @@ pub(super) struct Loaded {
 /// The file.
 pub(super) struct State {
     path: PathBuf,
-    /// It, or what it was before it was written, with the lock.
-    locked: File,
+    /// It, or what it was before it was written, with the lock; none while it is closed.
+    locked: Option<File>,
+    /// Device and inode of what was read or written last.
+    number: (u64, u64),
 }
 
 impl State {
@@ -199,17 +201,47 @@ impl State {
     /// # Errors
     /// One sentence: it cannot be written, or another shipper uses it.
     pub(super) fn open(path: PathBuf) -> Result<State, String> {
-        let locked = lock(&path).map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock => format!(
-                "cannot use the state {}: another shipper uses it, for the same file, topic, source and server",
-                path.display()
-            ),
+        let locked = lock(&path).and_then(|file| Ok((number(&file)?, file)));
+        let (number, file) = locked.map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => is_used(&path),
             _ => format!(
                 "cannot write the state {}: {error}; --state keeps it elsewhere",
                 path.display()
             ),
         })?;
-        Ok(State { path, locked })
+        Ok(State {
+            path,
+            locked: Some(file),
+            number,
+        })
+    }
+
+    /// Closes it, and gives the lock up.
+    pub(super) fn close(&mut self) {
+        self.locked = None;
+    }
+
+    /// Takes the lock again.
+    ///
+    /// # Errors
+    /// Another shipper uses it, or has used it meanwhile.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        if self.locked.is_some() {
+            return Ok(());
+        }
+        let was_removed = !self.path.try_exists()?;
+        let file = match lock(&self.path) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(io::Error::other(is_used(&self.path)));
+            }
+            locked => locked?,
+        };
+        let number = number(&file)?;
+        if !was_removed && number != self.number {
+            return Err(io::Error::other(is_used(&self.path)));
+        }
+        (self.locked, self.number) = (Some(file), number);
+        Ok(())
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -221,10 +253,12 @@ impl State {
     /// # Errors
     /// One sentence.
     pub(super) fn load(&mut self) -> Result<Loaded, String> {
-        let path = self.path.display();
+        let path = self.path.display().to_string();
         let fail = |what: &dyn std::fmt::Display| format!("cannot use the state {path}: {what}");
         let mut text = Vec::new();
-        let read = self.locked.read_to_end(&mut text);
+        self.reopen().map_err(|error| fail(&error))?;
+        let file = self.locked.as_mut().expect("it has been opened");
+        let read = file.read_to_end(&mut text);
         read.map_err(|error| fail(&error))?;
         let content: Content = serde_json::from_slice(&text).map_err(|error| fail(&error))?;
         if !(1..=VERSION).contains(&content.version) {
@@ -233,7 +267,7 @@ impl State {
         if !content.memory.files.iter().all(Entry::is_sound) {
             return Err(fail(&"its numbers do not go together"));
         }
-        let written = self.locked.metadata().and_then(|about| about.modified());
+        let written = file.metadata().and_then(|about| about.modified());
         Ok(Loaded {
             memory: content.memory,
             version: content.version,
@@ -243,9 +277,23 @@ impl State {
 
     /// Writes it as a new file: a crash leaves the old one.
     pub(super) fn save(&mut self, memory: &Memory) -> io::Result<()> {
-        self.locked = replace(&self.path, memory, false)?;
+        self.reopen()?;
+        let file = replace(&self.path, memory, false)?;
+        (self.number, self.locked) = (number(&file)?, Some(file));
         Ok(())
     }
+}
+
+fn is_used(path: &Path) -> String {
+    format!(
+        "cannot use the state {}: another shipper uses it, for the same file, topic, source and server",
+        path.display()
+    )
+}
+
+fn number(file: &File) -> io::Result<(u64, u64)> {
+    let about = file.metadata()?;
+    Ok((about.dev(), about.ino()))
 }
 
 /// Opens the file and locks it, after making it where there is none.

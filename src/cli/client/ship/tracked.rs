@@ -37,6 +37,8 @@ pub(super) struct Tracked {
     read_at: Option<Version>,
     /// Whether it was read twice since then. Times of change are coarse, so that once is not enough.
     is_settled: bool,
+    /// Since when there is nothing more to read.
+    settled_at: Option<Instant>,
     /// What it was when it was last found to begin as it did when it was read.
     begun_at: Option<Version>,
     /// Whether all that is remembered of it must be compared with it before it is read on: it was opened again,
@@ -105,6 +107,7 @@ impl Tracked {
             known_at,
             read_at: None,
             is_settled: false,
+            settled_at: None,
             hole: None,
             quiet_since: None,
         }
@@ -150,6 +153,7 @@ impl Tracked {
                 let is_all = at + written == bytes.len() && !lines.is_waiting;
                 self.is_settled = self.read_at == Some(version) && is_all;
                 self.read_at = Some(version);
+                self.settled_at = self.is_settled.then(Instant::now);
                 return Ok(Look::Nothing);
             }
             if at > 0 {
@@ -216,6 +220,15 @@ impl Tracked {
         }
         self.begun_at = Some(version);
         Ok(false)
+    }
+
+    /// For how long there has been nothing more to read; none while there may be.
+    pub(super) fn quiet_time(&self) -> Option<Duration> {
+        let version = self.version(self.read_at?.is_complete).ok()?;
+        let is_settled = self.is_settled && self.read_at == Some(version);
+        let is_at_end = version.length == self.entry.mark.offset && self.entry.pending.is_none();
+        let since = self.settled_at.filter(|_| is_settled && is_at_end);
+        since.map(|since| since.elapsed())
     }
 
     /// When it was last written to, if all of it had been read when it was last looked at.

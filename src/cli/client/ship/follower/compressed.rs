@@ -65,7 +65,7 @@ impl Follower {
     /// The compressed files that are complete and called as rotated files of this log file are, and when what
     /// they hold was last written to.
     fn compressed(&self, around: &mut Around) -> Vec<(PathBuf, u64)> {
-        let listings = listings(&self.places, around.folders, false);
+        let listings = listings(&self.places, around.folders, None);
         let files = compressed(&self.places, &listings, self.memory.shape);
         // While it is made, the file that is compressed is still there.
         let complete = files

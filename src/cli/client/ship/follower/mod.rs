@@ -8,6 +8,7 @@ mod adopted;
 mod compressed;
 mod reopened;
 mod rotated;
+mod sleep;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
@@ -16,9 +17,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::folders::{listings, open, places, siblings, Folders, Kind, Sibling};
+use super::folders::{listings, places, siblings, Folders, Kind, Sibling};
 use super::mark::{Identity, Mark};
-use super::parked::Parked;
+use super::parked::{Asleep, Parked};
 use super::prefix::Prefix;
 use super::records::Source;
 use super::state::{Entry, Memory, Pending, State};
@@ -57,6 +58,8 @@ pub(super) struct Current<'a> {
     /// Whether it is certain that it was another file or was truncated. Else a date before the extension is no
     /// proof.
     pub is_other: bool,
+    /// What lies beside it was renamed before, if it was named by the path before.
+    pub since: Instant,
 }
 
 /// A log file by its name.
@@ -83,6 +86,10 @@ pub(super) struct Follower {
     pub(super) files: Vec<Tracked>,
     /// Those that have been read, and lie there.
     pub(super) parked: Parked,
+    /// The file that the path names, while it is closed because nobody writes to it. The state is closed then.
+    asleep: Option<Asleep>,
+    /// The file of a name that has just been found, and when it was opened.
+    opened: Option<(File, Metadata, Instant)>,
     /// What is gone of the log file in this run, the youngest last.
     pub(super) gone: Vec<Entry>,
     /// What is remembered besides the files.
@@ -151,6 +158,8 @@ impl Follower {
             must_save: false,
             files: Vec::new(),
             parked: Parked::default(),
+            asleep: None,
+            opened: None,
             gone: Vec::new(),
             memory: Memory {
                 files: Vec::new(),
@@ -162,7 +171,17 @@ impl Follower {
             listed: Vec::new(),
             path,
         };
-        let beside = follower.siblings(around, true);
+        let is_there = |entry: &Entry| {
+            let known = [
+                Some(follower.path.as_path()),
+                entry.path.as_deref().map(Path::new),
+            ];
+            let mut known = known.into_iter().flatten().map(fs::metadata);
+            known.any(|about| about.is_ok_and(|about| Identity::of(&about) == entry.identity))
+        };
+        // Only what is not where it was must be looked for.
+        let must_look = !entries.iter().all(is_there);
+        let beside = follower.siblings(around, must_look.then(Instant::now));
         let is_ours = |sibling: &Sibling| {
             let is_called_so = match sibling.kind {
                 Kind::Rotated(shape) => !shape.is_infix || shape.is_dated,
@@ -198,7 +217,10 @@ impl Follower {
 
     /// Whether it is gone and all that it was has been read.
     pub(super) fn is_over(&self) -> bool {
-        self.is_gone && self.files.is_empty() && self.parked.entries().next().is_none()
+        self.is_gone
+            && self.files.is_empty()
+            && self.asleep.is_none()
+            && self.parked.entries().next().is_none()
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -217,6 +239,9 @@ impl Follower {
         }
         let had_another = known.is_some();
         self.memory.database_id = Some(database_id.to_owned());
+        if let Some(asleep) = &mut self.asleep {
+            asleep.must_wake = true;
+        }
         had_another
     }
 
@@ -229,9 +254,9 @@ impl Follower {
         self.files.len()
     }
 
-    /// The files that this log file may have been, as they are now.
-    pub(super) fn siblings(&mut self, around: &mut Around, is_fresh: bool) -> Vec<Sibling> {
-        let listings = listings(&self.places, around.folders, is_fresh);
+    /// The files that this log file may have been, as they are in this turn or since a time.
+    pub(super) fn siblings(&mut self, around: &mut Around, since: Option<Instant>) -> Vec<Sibling> {
+        let listings = listings(&self.places, around.folders, since);
         self.listed = listings.iter().map(|listing| listing.number).collect();
         let before = self.memory.place.as_deref().map(Path::new);
         // Only a link leads to files of several names.
@@ -243,7 +268,7 @@ impl Follower {
     /// is none.
     pub(super) fn refresh(&mut self, around: &mut Around) -> io::Result<bool> {
         self.places = places(&self.path);
-        let listings = listings(&self.places, around.folders, false);
+        let listings = listings(&self.places, around.folders, None);
         let has_changed = !listings
             .iter()
             .map(|listing| &listing.number)
@@ -251,7 +276,7 @@ impl Follower {
         let has_changed = has_changed || self.must_look_at_compressed;
         // They are looked at before the path: a file that is there while the path still names the same one
         // as before is none that it has named meanwhile.
-        let beside = has_changed.then(|| self.siblings(around, false));
+        let beside = has_changed.then(|| self.siblings(around, None));
         self.look_at_parked(beside.as_deref(), around)?;
         if let Some(beside) = &beside {
             self.look_at_compressed(beside, around);
@@ -295,7 +320,7 @@ impl Follower {
     /// to another log file.
     fn take_up_current(&mut self, around: &mut Around) -> io::Result<bool> {
         self.find_truncated(around)?;
-        let (file, about) = open(&self.path)?;
+        let (file, about, since) = self.open_current()?;
         let identity = Identity::of(&about);
         if self.is_left_to_others(identity, &file, around)? {
             return Ok(false);
@@ -307,6 +332,7 @@ impl Follower {
             identity,
             file: Some(&file),
             is_other: true,
+            since,
         };
         self.take_up_missed(end, &current, around)?;
         if self.is_read(identity) {
@@ -323,7 +349,11 @@ impl Follower {
     }
 
     pub(super) fn knows(&self, identity: Identity) -> bool {
-        self.is_read(identity) || self.parked.holds(identity)
+        let opened = self.opened.as_ref().map(|(_, about, _)| about);
+        self.is_read(identity)
+            || self.parked.holds(identity)
+            || self.asleep.as_ref().is_some_and(|it| it.is(identity))
+            || opened.is_some_and(|about| Identity::of(about) == identity)
     }
 
     pub(super) fn is_read(&self, identity: Identity) -> bool {
@@ -462,6 +492,9 @@ impl Follower {
 
     /// Writes the state if it has changed; unless `now`, at most once a second.
     pub(super) fn save(&mut self, now: bool) -> io::Result<()> {
+        if self.asleep.is_some() {
+            return Ok(());
+        }
         let is_due = self.saved_at.elapsed() >= Duration::from_millis(SHIP_SAVE_MS);
         if !now && !is_due {
             return Ok(());

@@ -43,7 +43,7 @@ impl Follower {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => index += 1,
                 _ => {
                     let identity = closed.entry.identity;
-                    let beside = self.siblings(around, true);
+                    let beside = self.siblings(around, Some(Instant::now()));
                     self.find_names(&beside);
                     if !beside.iter().any(|sibling| sibling.identity == identity) {
                         let closed = self.parked.files.remove(index);

@@ -13,10 +13,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::folders::{open, place, read_at, Kind, Sibling};
 use super::super::mark::{Identity, Mark};
+use super::super::parked::Asleep;
 use super::super::state::Entry;
 use super::super::tracked::{without_nuls, Tracked};
 use super::{Around, Current, Follower};
@@ -77,8 +78,10 @@ impl Follower {
         current: &Current,
         around: &mut Around,
     ) -> io::Result<()> {
+        let mut since = current.since;
         for _ in 0..TRIES {
-            let beside = self.siblings(around, true);
+            let beside = self.siblings(around, Some(since));
+            since = Instant::now();
             self.find_names(&beside);
             let (candidates, mut others, is_whole) = self.candidates(beside, current.identity)?;
             let mut missed = Vec::new();
@@ -175,7 +178,8 @@ impl Follower {
                 return Ok(true);
             }
         }
-        for known in self.parked_files() {
+        let asleep = self.asleep.as_ref().and_then(Asleep::open);
+        for known in self.parked_files().chain(asleep) {
             if begins_with(&known, file)? {
                 return Ok(true);
             }
@@ -217,6 +221,7 @@ impl Follower {
             identity,
             file: None,
             is_other: false,
+            since: Instant::now(),
         };
         self.take_up_missed(index, &current, around)?;
         if is_unread {
@@ -257,7 +262,7 @@ impl Follower {
     /// A file does not hold what was read of it any more. What it held beyond that may be in a copy that
     /// was made before, and the files that it was since then in others.
     pub(super) fn truncated(&mut self, index: usize, around: &mut Around) -> io::Result<()> {
-        let beside = self.siblings(around, true);
+        let beside = self.siblings(around, Some(Instant::now()));
         self.find_names(&beside);
         let tracked = &self.files[index];
         let since = tracked.known_at - CLOCK_SLACK;
@@ -283,6 +288,7 @@ impl Follower {
                     identity,
                     file: None,
                     is_other: true,
+                    since: Instant::now(),
                 };
                 self.take_up_missed(at, &current, around)
             }

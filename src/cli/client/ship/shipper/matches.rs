@@ -33,6 +33,7 @@ impl Shipper {
             }
         }
         self.forget_what_is_gone();
+        self.patterns.has_waiting = false;
         let mut watched = std::mem::take(&mut self.patterns.watched);
         let (mut result, mut seen) = (Ok(()), BTreeMap::new());
         for pattern in &mut watched {
@@ -44,6 +45,11 @@ impl Shipper {
             .known
             .retain(|path, _| seen.contains_key(path));
         let pause = Duration::from_millis(SHIP_PATTERN_LOOK_MS);
+        let pause = if self.patterns.has_waiting {
+            Duration::ZERO
+        } else {
+            pause
+        };
         self.patterns.due = Some(Instant::now() + pause);
         match result {
             Err(Failure::Failed(sentence)) if !is_first && !self.once => {
@@ -83,6 +89,7 @@ impl Shipper {
         matches.sort_by(|(path, _), (other, _)| {
             (path.as_os_str().len(), path).cmp(&(other.as_os_str().len(), other))
         });
+        let first_new = self.followers.len();
         for (path, inode) in matches {
             if self.patterns.known.get(&path) != Some(&inode)
                 && self.look_at_match(pattern, &path)?
@@ -90,6 +97,9 @@ impl Shipper {
                 self.patterns.known.insert(path.clone(), inode);
             }
             seen.insert(path, inode);
+        }
+        for number in first_new..self.followers.len() {
+            self.refresh(number)?;
         }
         let saved = pattern.save();
         saved.map_err(|error| Failure::Failed(format!("cannot write the state: {error}")))
@@ -103,7 +113,7 @@ impl Shipper {
             self.tell_once(format!("compressed files that match {text} are not read"));
             return Ok(true);
         }
-        if self.followers.len() >= self.patterns.most {
+        if self.followers.len() >= SHIP_PATTERN_FILES_MAX {
             self.tell_once(format!(
                 "{} files are followed, no more of those that match are until some of them are gone",
                 self.followers.len()
@@ -130,6 +140,10 @@ impl Shipper {
         if !about.is_file() {
             return Ok(true);
         }
+        if !self.has_room()? {
+            self.patterns.has_waiting = true;
+            return Ok(false);
+        }
         let owner = self.followers.iter().position(|it| it.knows(identity));
         if let Some(owner) = owner {
             let is_named = |path| fs::metadata(path).is_ok_and(|it| Identity::of(&it) == identity);
@@ -146,7 +160,9 @@ impl Shipper {
             return Ok(true);
         }
         self.follow_match(pattern, path)?;
-        self.refresh(self.followers.len() - 1)?;
+        // One that is gone again, or cannot be read, shows when it is looked at.
+        let last = self.followers.len() - 1;
+        let _ = self.followers[last].open_ahead();
         Ok(true)
     }
 

@@ -1,6 +1,7 @@
 //! The loop of `ship`: looks at each file, reads a batch of its lines, and publishes it until it is stored.
 
 mod matches;
+mod room;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -143,17 +144,26 @@ impl Shipper {
         let mut has_moved = false;
         for number in 0..self.followers.len() {
             self.refresh(number)?;
+            if self.followers[number].is_asleep() {
+                continue;
+            }
             let has_lines = self.ship(number)?;
             let follower = &mut self.followers[number];
             let result = follower.park().and_then(|()| follower.save(!has_lines));
             self.complain(number, result.err())?;
             has_moved |= has_lines || self.once && self.followers[number].is_held;
+            if self.followers[number].is_sleepy() {
+                self.sleep(number)?;
+            }
         }
-        Ok(has_moved)
+        Ok(has_moved || self.patterns.has_waiting)
     }
 
     /// Looks which file a path names now.
     fn refresh(&mut self, number: usize) -> Result<(), Failure> {
+        if !self.wake(number)? {
+            return Ok(());
+        }
         let (before, rest) = self.followers.split_at_mut(number);
         let Some((follower, after)) = rest.split_first_mut() else {
             return Ok(());
