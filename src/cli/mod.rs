@@ -75,7 +75,7 @@ pub enum Command {
 
 /// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct UsageError {
     error: clap::Error,
     /// The flag whose value is wrong.
     flag: Option<String>,
@@ -89,12 +89,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited)
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command = match parse(&arguments) {
         Ok(command) => command,
-        Err(refusal) => return refusal.report(),
+        Err(error) => return error.report(),
     };
     let done = match command {
         Command::Serve(serve) => match serve.into_config() {
             Ok(config) => serve::run(config, inherited),
-            Err(error) => return Refusal::new(error, &arguments).report(),
+            Err(error) => return UsageError::new(error, &arguments).report(),
         },
         Command::Check(arguments) => check::run(arguments).map_err(Failure::Failed),
         Command::Checkpoint(arguments) => checkpoint::run(&arguments),
@@ -123,13 +123,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited)
 /// Reads the arguments, the program's name first, and the environment. A flag beats a variable, a
 /// variable beats the default, and an empty variable counts as not set: those that this program knows
 /// are removed from the process's environment, so call this before any thread is started.
-pub fn parse(arguments: &[OsString]) -> Result<Command, Refusal> {
+pub fn parse(arguments: &[OsString]) -> Result<Command, UsageError> {
     remove_empty_variables();
     command_line()
         .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map(|cli| cli.command)
-        .map_err(|error| Refusal::new(error, arguments))
+        .map_err(|error| UsageError::new(error, arguments))
 }
 
 /// The command line; help names the variables and does not show what they hold.
@@ -139,8 +139,8 @@ fn command_line() -> clap::Command {
     })
 }
 
-impl Refusal {
-    fn new(error: clap::Error, arguments: &[OsString]) -> Refusal {
+impl UsageError {
+    fn new(error: clap::Error, arguments: &[OsString]) -> UsageError {
         let command = command_line();
         let flag = origin::flag_of(&error, &command, arguments);
         let subcommands = command.get_subcommands();
@@ -148,7 +148,7 @@ impl Refusal {
         let variable = flag
             .as_ref()
             .and_then(|flag| origin::variable_of(flag, options, arguments));
-        Refusal {
+        UsageError {
             error,
             flag,
             variable,

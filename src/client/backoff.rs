@@ -15,7 +15,7 @@ use crate::limits::{
 
 /// The failures since the last success.
 #[derive(Debug)]
-pub struct Patience {
+pub struct Backoff {
     give_up: GiveUp,
     /// When the first of them came.
     since: Option<Instant>,
@@ -26,16 +26,16 @@ pub struct Patience {
 
 /// What to do about a failure.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum RetryDecision {
     /// Try again behind this pause.
     Pause(Duration),
     /// Give up, with this error.
     Fail(Error),
 }
 
-impl Patience {
-    pub fn new(give_up: GiveUp) -> Patience {
-        Patience {
+impl Backoff {
+    pub fn new(give_up: GiveUp) -> Backoff {
+        Backoff {
             give_up,
             since: None,
             failures: 0,
@@ -44,9 +44,9 @@ impl Patience {
     }
 
     /// Takes a failure into account.
-    pub fn failed(&mut self, error: Error, now: Instant) -> Verdict {
+    pub fn failed(&mut self, error: Error, now: Instant) -> RetryDecision {
         if !error.is_transient() {
-            return Verdict::Fail(error);
+            return RetryDecision::Fail(error);
         }
         let since = *self.since.get_or_insert(now);
         let doublings = self.failures.min(16);
@@ -58,17 +58,17 @@ impl Patience {
             pause = pause.max(asked.min(most));
         }
         match self.give_up {
-            GiveUp::Never => Verdict::Pause(pause),
+            GiveUp::Never => RetryDecision::Pause(pause),
             GiveUp::After(time) => {
                 let spent = now.duration_since(since);
                 let left = time.saturating_sub(spent);
                 if !left.is_zero() {
                     // The last try comes when the time is up.
-                    return Verdict::Pause(pause.min(left));
+                    return RetryDecision::Pause(pause.min(left));
                 }
                 match self.failures {
-                    1 => Verdict::Fail(error),
-                    _ => Verdict::Fail(Error::GaveUp(Box::new(error), spent)),
+                    1 => RetryDecision::Fail(error),
+                    _ => RetryDecision::Fail(Error::GaveUp(Box::new(error), spent)),
                 }
             }
         }
@@ -105,23 +105,23 @@ mod tests {
         Error::Lost("lost".to_owned())
     }
 
-    fn pause(verdict: Verdict) -> Duration {
-        match verdict {
-            Verdict::Pause(pause) => pause,
-            Verdict::Fail(error) => panic!("{error}"),
+    fn pause(decision: RetryDecision) -> Duration {
+        match decision {
+            RetryDecision::Pause(pause) => pause,
+            RetryDecision::Fail(error) => panic!("{error}"),
         }
     }
 
     #[test]
     fn pauses_grow_to_a_bound_and_begin_anew_behind_a_success() {
-        let mut patience = Patience::new(GiveUp::Never);
+        let mut backoff = Backoff::new(GiveUp::Never);
         let now = Instant::now();
         for whole in [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000] {
-            let pause = pause(patience.failed(lost(), now)).as_millis();
+            let pause = pause(backoff.failed(lost(), now)).as_millis();
             assert!((whole / 2..=whole).contains(&pause), "{pause} of {whole}");
         }
-        assert_eq!(patience.succeeded(), (9, false));
-        assert!(pause(patience.failed(lost(), now)).as_millis() <= 100);
+        assert_eq!(backoff.succeeded(), (9, false));
+        assert!(pause(backoff.failed(lost(), now)).as_millis() <= 100);
     }
 
     #[test]
@@ -133,22 +133,22 @@ mod tests {
                 body: Vec::new(),
             }))
         };
-        let mut patience = Patience::new(GiveUp::Never);
+        let mut backoff = Backoff::new(GiveUp::Never);
         let now = Instant::now();
-        let pauses = [1, 7, 86_400].map(|asked| pause(patience.failed(refused(asked), now)));
+        let pauses = [1, 7, 86_400].map(|asked| pause(backoff.failed(refused(asked), now)));
         assert_eq!(pauses, [1, 7, 60].map(Duration::from_secs));
     }
 
     #[test]
     fn the_last_try_comes_when_the_time_is_up() {
-        let mut patience = Patience::new(GiveUp::After(Duration::from_millis(130)));
+        let mut backoff = Backoff::new(GiveUp::After(Duration::from_millis(130)));
         let start = Instant::now();
         let mut now = start;
         let mut tries = 1;
         let error = loop {
-            match patience.failed(lost(), now) {
-                Verdict::Pause(pause) => now += pause,
-                Verdict::Fail(error) => break error,
+            match backoff.failed(lost(), now) {
+                RetryDecision::Pause(pause) => now += pause,
+                RetryDecision::Fail(error) => break error,
             }
             tries += 1;
         };
@@ -159,26 +159,29 @@ mod tests {
 
     #[test]
     fn a_short_failure_is_not_told_of_and_a_long_one_once() {
-        let mut patience = Patience::new(GiveUp::Never);
+        let mut backoff = Backoff::new(GiveUp::Never);
         let start = Instant::now();
         let told = [0, 999, 1_000, 5_000].map(|millis| {
             let now = start + Duration::from_millis(millis);
-            pause(patience.failed(lost(), now));
-            patience.must_tell(now)
+            pause(backoff.failed(lost(), now));
+            backoff.must_tell(now)
         });
         assert_eq!(told, [false, false, true, false]);
-        assert_eq!(patience.succeeded(), (4, true));
-        pause(patience.failed(lost(), start));
-        assert_eq!(patience.succeeded(), (1, false));
+        assert_eq!(backoff.succeeded(), (4, true));
+        pause(backoff.failed(lost(), start));
+        assert_eq!(backoff.succeeded(), (1, false));
     }
 
     #[test]
     fn zero_is_one_try_and_what_cannot_change_is_not_tried_again() {
-        let mut patience = Patience::new(GiveUp::After(Duration::ZERO));
-        let verdict = patience.failed(lost(), Instant::now());
-        assert!(matches!(verdict, Verdict::Fail(Error::Lost(_))));
-        let mut patience = Patience::new(GiveUp::Never);
-        let verdict = patience.failed(Error::Unexpected(String::new()), Instant::now());
-        assert!(matches!(verdict, Verdict::Fail(Error::Unexpected(_))));
+        let mut backoff = Backoff::new(GiveUp::After(Duration::ZERO));
+        let decision = backoff.failed(lost(), Instant::now());
+        assert!(matches!(decision, RetryDecision::Fail(Error::Lost(_))));
+        let mut backoff = Backoff::new(GiveUp::Never);
+        let decision = backoff.failed(Error::Unexpected(String::new()), Instant::now());
+        assert!(matches!(
+            decision,
+            RetryDecision::Fail(Error::Unexpected(_))
+        ));
     }
 }

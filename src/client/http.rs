@@ -13,7 +13,7 @@ use ureq::http::{header, HeaderValue, Method, Request, Response};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, BodyReader};
 
-use super::backoff::{Patience, Verdict};
+use super::backoff::{Backoff, RetryDecision};
 use super::error::{Error, Refusal};
 use super::interrupt::Interrupt;
 use super::settings::{Address, ClientArgs, GiveUp};
@@ -167,9 +167,9 @@ impl Client {
     }
 
     /// One `GET` whose answer is read as it comes.
-    pub fn stream(&self, target: &str, accept: &str) -> Result<Stream<'_>, Error> {
+    pub fn stream(&self, target: &str, accept: &str) -> Result<BodyStream<'_>, Error> {
         let response = self.request(Method::GET, target, &[("accept", accept)], b"")?;
-        Ok(Stream {
+        Ok(BodyStream {
             client: self,
             database_id: id_of(&response),
             reader: response.into_body().into_reader(),
@@ -178,26 +178,26 @@ impl Client {
 
     /// Tries until it succeeds, fails for good, or it is time to give up.
     pub fn persist<T>(&self, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-        let mut patience = Patience::new(self.give_up);
+        let mut backoff = Backoff::new(self.give_up);
         loop {
             match attempt() {
                 Ok(value) => {
-                    self.recovered(&mut patience);
+                    self.recovered(&mut backoff);
                     return Ok(value);
                 }
-                Err(error) => self.endure(&mut patience, error)?,
+                Err(error) => self.retry_or_fail(&mut backoff, error)?,
             }
         }
     }
 
     /// Takes a failure: pauses, or returns it where nothing else is to be tried.
-    pub fn endure(&self, patience: &mut Patience, error: Error) -> Result<(), Error> {
+    pub fn retry_or_fail(&self, backoff: &mut Backoff, error: Error) -> Result<(), Error> {
         let sentence = error.to_string();
         let now = Instant::now();
-        match patience.failed(error, now) {
-            Verdict::Fail(error) => Err(error),
-            Verdict::Pause(pause) => {
-                if patience.must_tell(now) {
+        match backoff.failed(error, now) {
+            RetryDecision::Fail(error) => Err(error),
+            RetryDecision::Pause(pause) => {
+                if backoff.must_tell(now) {
                     self.tell(&format!("{sentence}; trying again"));
                 }
                 self.interrupt.sleep(pause)?;
@@ -208,8 +208,8 @@ impl Client {
     }
 
     /// Takes a success that may have ended failures.
-    pub fn recovered(&self, patience: &mut Patience) {
-        if let (_, true) = patience.succeeded() {
+    pub fn recovered(&self, backoff: &mut Backoff) {
+        if let (_, true) = backoff.succeeded() {
             self.tell(&format!("{} answers again", self.address));
         }
     }
@@ -315,14 +315,14 @@ fn id_of(response: &Response<Body>) -> Option<String> {
 }
 
 /// An answer that is read as it comes.
-pub struct Stream<'c> {
+pub struct BodyStream<'c> {
     client: &'c Client,
     /// The id of the database that it comes from, where the server says it.
     database_id: Option<String>,
     reader: BodyReader<'static>,
 }
 
-impl Stream<'_> {
+impl BodyStream<'_> {
     /// The id of the database that it comes from, where the server says it.
     pub fn database_id(&self) -> Option<&str> {
         self.database_id.as_deref()

@@ -43,10 +43,10 @@ mod settings;
 mod subscription;
 mod transport;
 
-pub use backoff::{Patience, Verdict};
+pub use backoff::{Backoff, RetryDecision};
 pub use error::{Error, Fault, Refusal};
 pub use history::{Head, Origin, Reset};
-pub use http::{Client, Stream};
+pub use http::{BodyStream, Client};
 pub use interrupt::{Interrupt, Stop};
 pub use publish::{publish, publish_unanswered, Batch, Outcome};
 pub use settings::{time, Address, ClientArgs, Endpoint, GiveUp};

@@ -3,10 +3,10 @@
 
 use serde::Deserialize;
 
-use super::backoff::Patience;
+use super::backoff::Backoff;
 use super::error::Error;
 use super::history::Reset;
-use super::http::{Client, Stream};
+use super::http::{BodyStream, Client};
 use crate::limits::{CLIENT_BUFFER_BYTES, CLIENT_LINE_MAX_BYTES};
 
 /// What a subscription brings.
@@ -52,13 +52,13 @@ pub struct Subscription<'c> {
     database_id: Option<String>,
     /// The id of another one that the server has now.
     other_database: Option<String>,
-    stream: Option<Stream<'c>>,
+    stream: Option<BodyStream<'c>>,
     /// Received; what stands before `read` has been handed out.
     received: Vec<u8>,
     read: usize,
     /// Up to here no line ends that has not been handed out.
     searched: usize,
-    patience: Patience,
+    backoff: Backoff,
 }
 
 impl<'c> Subscription<'c> {
@@ -81,7 +81,7 @@ impl<'c> Subscription<'c> {
             received: Vec::new(),
             read: 0,
             searched: 0,
-            patience: Patience::new(client.give_up()),
+            backoff: Backoff::new(client.give_up()),
         }
     }
 
@@ -101,13 +101,13 @@ impl<'c> Subscription<'c> {
         self.after
     }
 
-    /// Waits until more has come; false at the end. Failures are endured as the client's arguments say.
+    /// Waits until more has come; false at the end. Failures are retried as the client's arguments say.
     pub fn wait(&mut self) -> Result<bool, Error> {
         loop {
             match self.receive() {
                 Ok(0) => return Ok(false),
                 Ok(_) => {
-                    self.client.recovered(&mut self.patience);
+                    self.client.recovered(&mut self.backoff);
                     return Ok(true);
                 }
                 Err(error) => {
@@ -115,7 +115,7 @@ impl<'c> Subscription<'c> {
                     self.stream = None;
                     self.received.clear();
                     (self.read, self.searched) = (0, 0);
-                    self.client.endure(&mut self.patience, error)?;
+                    self.client.retry_or_fail(&mut self.backoff, error)?;
                 }
             }
         }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::connect::client_of;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::{cannot_write, grouped, print, table, width};
-use crate::client::{Client, ClientArgs, Error, GiveUp, Patience, Verdict};
+use crate::client::{Backoff, Client, ClientArgs, Error, GiveUp, RetryDecision};
 use crate::text::escaped;
 
 /// Time between two looks.
@@ -123,12 +123,12 @@ fn once(stats: &Stats) -> String {
 /// Shows the view and renews it. A server that does not answer is shown as that.
 fn follow(client: &Client) -> Result<(), Failure> {
     let mut view = View::default();
-    let mut patience = Patience::new(client.give_up());
+    let mut backoff = Backoff::new(client.give_up());
     loop {
         let now = Instant::now();
         let (lines, pause) = match look(client) {
             Ok((stats, health)) => {
-                patience.succeeded();
+                backoff.succeeded();
                 let lines = view.lines(client, &stats, &health, now);
                 view.before = Some((stats.rows(), now));
                 (lines, INTERVAL)
@@ -136,9 +136,9 @@ fn follow(client: &Client) -> Result<(), Failure> {
             Err(error) => {
                 view.before = None;
                 let line = format!("{error}; trying again");
-                match patience.failed(error, now) {
-                    Verdict::Pause(pause) => (vec![line], pause.min(INTERVAL)),
-                    Verdict::Fail(error) => return Err(error.into()),
+                match backoff.failed(error, now) {
+                    RetryDecision::Pause(pause) => (vec![line], pause.min(INTERVAL)),
+                    RetryDecision::Fail(error) => return Err(error.into()),
                 }
             }
         };

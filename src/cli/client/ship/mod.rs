@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: ShipArgs) -> Result<(), Failure> {
     }
     let (topic, source) = (arguments.topic()?, arguments.source()?);
     let template = Template::new(topic, source);
-    let (client, give_up) = client_and_patience(&arguments)?;
+    let (client, give_up) = client_and_give_up(&arguments)?;
     let mut shipper = Shipper::new(&arguments, client, give_up, template)?;
     let ended = shipper.follow();
     shipper.end(ended)
@@ -76,12 +76,12 @@ fn run_standard_input(arguments: &ShipArgs) -> Result<(), Failure> {
     let template = Template::new(topic, &source);
     let id_member = arguments.id_member.as_deref();
     let records = Records::new(&template, arguments.multiline.as_ref(), id_member);
-    let (client, give_up) = client_and_patience(arguments)?;
+    let (client, give_up) = client_and_give_up(arguments)?;
     stdin::Shipper::new(&client, give_up, records, id_member)?.run()
 }
 
 /// A client that tries once, and how long to try again.
-fn client_and_patience(arguments: &ShipArgs) -> Result<(Client, GiveUp), Failure> {
+fn client_and_give_up(arguments: &ShipArgs) -> Result<(Client, GiveUp), Failure> {
     let mut client = arguments.client.clone();
     let give_up = client.give_up_after.unwrap_or(GiveUp::Never);
     client.give_up_after = Some(GiveUp::After(Duration::ZERO));

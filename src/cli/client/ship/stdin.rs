@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 
 use super::event::now;
-use super::stream::{is_full, After, Records, Stream};
+use super::stream::{is_full, After, LineStream, Records};
 use super::sums::Sums;
 use crate::cli::failure::Failure;
-use crate::client::{publish, Batch, Client, GiveUp, Patience, Stop};
+use crate::client::{publish, Backoff, Batch, Client, GiveUp, Stop};
 use crate::limits::{CLIENT_GRACE_MS, SHIP_LINGER_MS, SHIP_QUIET_MS};
 use crate::text::escaped;
 
@@ -68,7 +68,7 @@ pub(super) struct Shipper<'a> {
     client: &'a Client,
     give_up: GiveUp,
     source: File,
-    stream: Stream<'a>,
+    stream: LineStream<'a>,
     id_member: Option<&'a str>,
     batch: Batch,
     /// When the first event of the batch came.
@@ -124,7 +124,7 @@ impl<'a> Shipper<'a> {
             client,
             give_up,
             source: File::from(source.map_err(cannot_read)?),
-            stream: Stream::new(records),
+            stream: LineStream::new(records),
             id_member,
             batch: Batch::default(),
             since: None,
@@ -270,7 +270,7 @@ impl<'a> Shipper<'a> {
                 }
             }
         };
-        let mut patience = Patience::new(give_up);
+        let mut backoff = Backoff::new(give_up);
         loop {
             let mut sums = self.sums;
             let published = publish(self.client, &self.batch, &mut |_, outcome| {
@@ -282,12 +282,12 @@ impl<'a> Shipper<'a> {
             match published {
                 Ok(()) => {
                     self.sums = sums;
-                    self.client.recovered(&mut patience);
+                    self.client.recovered(&mut backoff);
                     self.batch.clear();
                     self.since = None;
                     return Ok(());
                 }
-                Err(error) => self.client.endure(&mut patience, error)?,
+                Err(error) => self.client.retry_or_fail(&mut backoff, error)?,
             }
         }
     }

@@ -29,7 +29,7 @@ pub(super) enum After {
 }
 
 /// The bytes as they come.
-pub(super) struct Stream<'a> {
+pub(super) struct LineStream<'a> {
     buffer: Vec<u8>,
     /// The bytes before it have become events.
     taken: usize,
@@ -53,9 +53,9 @@ pub(super) struct Records<'a> {
     open: Option<(Record, String)>,
 }
 
-impl<'a> Stream<'a> {
-    pub(super) fn new(records: Records<'a>) -> Stream<'a> {
-        Stream {
+impl<'a> LineStream<'a> {
+    pub(super) fn new(records: Records<'a>) -> LineStream<'a> {
+        LineStream {
             buffer: Vec::new(),
             taken: 0,
             encoding: Encoding::Bytes,

@@ -7,7 +7,7 @@ use std::thread;
 use super::super::transfer::GIVE_UP;
 use super::arguments::SimulateArgs;
 use super::event::Run;
-use super::ledger::{Bits, Ledger};
+use super::expected::{Bits, Expected};
 use crate::cli::progress::TransferProgress;
 use crate::client::load::events::{is_nth, EventStream};
 use crate::client::{publish, publish_unanswered, Batch, Client, Error, Interrupt, Outcome};
@@ -32,7 +32,7 @@ struct Load<'a> {
 
 /// What has been answered.
 struct Tally<'a> {
-    ledger: &'a mut Ledger,
+    expected: &'a mut Expected,
     accepted: Bits,
     done: u64,
     retries: u64,
@@ -41,12 +41,12 @@ struct Tally<'a> {
 /// Sends the load; gives how often something was sent again for other reasons than ours.
 ///
 /// # Errors
-/// What a client could not endure.
+/// The failure that was not worth another try.
 pub(super) fn send(
     arguments: &SimulateArgs,
     run: &Run,
     interrupt: &Arc<Interrupt>,
-    ledger: &mut Ledger,
+    expected: &mut Expected,
 ) -> Result<u64, Error> {
     let load = Load {
         arguments,
@@ -58,7 +58,7 @@ pub(super) fn send(
             requests: 0,
         }),
         tally: Mutex::new(Tally {
-            ledger,
+            expected,
             accepted: Bits::default(),
             done: 0,
             retries: 0,
@@ -78,7 +78,7 @@ pub(super) fn send(
     load.progress.end();
     let distinct = locked(&load.plan).numbers.distinct();
     let tally = load.tally.into_inner().expect("no thread panics");
-    tally.ledger.load_distinct = distinct;
+    tally.expected.load_distinct = distinct;
     result.map(|()| tally.retries)
 }
 
@@ -108,7 +108,7 @@ impl Load<'_> {
             }
             if is_lost {
                 match publish_unanswered(client, &batch) {
-                    Ok(()) => locked(&self.tally).ledger.add_lost(numbers.len() as u64),
+                    Ok(()) => locked(&self.tally).expected.add_lost(numbers.len() as u64),
                     // It is sent again in any case.
                     Err(error) if error.is_transient() => {}
                     Err(error) => return Err(error),
@@ -137,15 +137,15 @@ impl Load<'_> {
 
     fn add(&self, numbers: &[u64], outcomes: &[Outcome]) {
         let mut tally = locked(&self.tally);
-        tally.ledger.add_outcomes(outcomes);
+        tally.expected.add_outcomes(outcomes);
         for (number, outcome) in numbers.iter().zip(outcomes) {
             if *outcome == Outcome::Accepted && tally.accepted.set(*number) {
-                tally.ledger.accepted_again += 1;
+                tally.expected.accepted_again += 1;
             }
         }
         tally.done += numbers.len() as u64;
-        let Tally { ledger, done, .. } = &*tally;
-        self.progress.show(*done, || ledger.summary(0));
+        let Tally { expected, done, .. } = &*tally;
+        self.progress.show(*done, || expected.summary(0));
     }
 }
 

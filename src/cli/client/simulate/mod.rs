@@ -2,7 +2,7 @@
 
 pub(crate) mod arguments;
 mod event;
-mod ledger;
+mod expected;
 mod load;
 mod scenarios;
 
@@ -16,7 +16,7 @@ use crate::cli::failure::Failure;
 use crate::client::Client;
 use arguments::SimulateArgs;
 use event::Run;
-use ledger::{Alone, Comparison, Ledger, Stats};
+use expected::{Alone, Comparison, Expected, Stats};
 
 /// Plays, sends, compares, and prints all of it.
 pub(crate) fn run(arguments: SimulateArgs) -> Result<(), Failure> {
@@ -33,26 +33,26 @@ pub(crate) fn run(arguments: SimulateArgs) -> Result<(), Failure> {
         run.prefix,
         run.seed
     );
-    let mut ledger = Ledger::default();
+    let mut expected = Expected::default();
     let before = Stats::look(&client)?;
-    scenarios::play(&client, &run, &mut ledger, &mut out)?;
+    scenarios::play(&client, &run, &mut expected, &mut out)?;
 
     let start = Instant::now();
-    let retries = load::send(&arguments, &run, &interrupt, &mut ledger)?;
+    let retries = load::send(&arguments, &run, &interrupt, &mut expected)?;
     let seconds = start.elapsed().as_secs_f64();
     let _ = writeln!(
         out,
         "\nLoad: {} events, {} of them different, in {seconds:.2} s\nIn all {}\n",
         arguments.events,
-        ledger.load_distinct,
-        ledger.summary(retries + client.retries())
+        expected.load_distinct,
+        expected.summary(retries + client.retries())
     );
 
     let alone = arguments.alone.then(|| Alone {
         retries: retries + client.retries(),
         batch: arguments.batch.max(scenarios::MAX_EVENTS),
     });
-    let comparison = Comparison::make(&client, &run, &mut ledger, &before, alone)?;
+    let comparison = Comparison::make(&client, &run, &mut expected, &before, alone)?;
     let _ = write!(out, "{comparison}");
     match comparison.differing() {
         0 => Ok(()),

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Deserialize;
 
 use super::event::{Event, Run, Stored};
-use super::ledger::Ledger;
+use super::expected::Expected;
 use crate::client::{percent_encoded, publish, publish_unanswered, Batch, Client, Error, Outcome};
 
 /// Events in one of their requests at the most.
@@ -48,7 +48,7 @@ struct Told {
 pub(super) struct Scenarios<'a> {
     client: &'a Client,
     run: &'a Run,
-    ledger: &'a mut Ledger,
+    expected: &'a mut Expected,
 }
 
 type Play<'a> = fn(&mut Scenarios<'a>) -> Result<Told, Error>;
@@ -56,17 +56,17 @@ type Play<'a> = fn(&mut Scenarios<'a>) -> Result<Told, Error>;
 /// Plays all scenarios, tells of each on `out`, and counts those that differ.
 ///
 /// # Errors
-/// What the client could not endure.
+/// The failure that was not worth another try.
 pub(super) fn play(
     client: &Client,
     run: &Run,
-    ledger: &mut Ledger,
+    expected: &mut Expected,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let mut scenarios = Scenarios {
         client,
         run,
-        ledger,
+        expected,
     };
     let plays: [(&str, Play); 6] = [
         ("A single event", Scenarios::single),
@@ -90,7 +90,7 @@ pub(super) fn play(
         let told = play(&mut scenarios)?;
         let was_retried = client.retries() > retries;
         let faults = told.faults(was_retried);
-        scenarios.ledger.add_scenario(faults.is_empty());
+        scenarios.expected.add_scenario(faults.is_empty());
         // Where nobody reads it, the exit code still tells.
         let _ = write!(out, "{}", told.text(number + 1, title, &faults));
     }
@@ -240,7 +240,7 @@ impl Scenarios<'_> {
                 batch.push(event.json().as_bytes());
             }
             match publish_unanswered(self.client, &batch) {
-                Ok(()) => self.ledger.add_lost(batch.len() as u64),
+                Ok(()) => self.expected.add_lost(batch.len() as u64),
                 Err(error) if error.is_transient() => {}
                 Err(error) => return Err(error),
             }
@@ -249,7 +249,7 @@ impl Scenarios<'_> {
                 outcomes.push(outcome);
             })?;
             for (event, outcome) in events.iter().zip(&outcomes) {
-                self.ledger.add_sent(event);
+                self.expected.add_sent(event);
                 let at = match outcome {
                     Outcome::Accepted => Some(0),
                     Outcome::Duplicate | Outcome::Conflict => Some(1),
@@ -260,7 +260,7 @@ impl Scenarios<'_> {
                 }
                 told.answered[2] += u64::from(*outcome == Outcome::Conflict);
             }
-            self.ledger.add_outcomes(&outcomes);
+            self.expected.add_outcomes(&outcomes);
             let pattern = percent_encoded(&events[0].topic);
             let count = self.count(&format!("/events?topic={pattern}"))?;
             if count != events.len() as u64 {
@@ -295,7 +295,7 @@ impl Scenarios<'_> {
     /// Publishes events that are to be stored.
     fn send(&mut self, form: Form, events: &[Event]) -> Result<Answer, Error> {
         for event in events {
-            self.ledger.add_sent(event);
+            self.expected.add_sent(event);
         }
         self.ask(form, events)
     }
@@ -322,7 +322,7 @@ impl Scenarios<'_> {
             other => Outcome::Rejected(other.to_owned()),
         };
         let outcomes: Vec<Outcome> = answer.results.iter().map(outcome).collect();
-        self.ledger.add_outcomes(&outcomes);
+        self.expected.add_outcomes(&outcomes);
         Ok(answer)
     }
 

@@ -22,7 +22,7 @@ use super::stdin;
 use super::sums::Sums;
 use super::tracked::Look;
 use crate::cli::failure::Failure;
-use crate::client::{publish, Batch, Client, GiveUp, Patience};
+use crate::client::{publish, Backoff, Batch, Client, GiveUp};
 use crate::limits;
 use crate::text::escaped;
 
@@ -228,7 +228,7 @@ impl Shipper {
 
     /// Publishes the batch, as often as it takes. Files that are renamed meanwhile are taken up.
     fn send(&mut self, number: usize) -> Result<(), Failure> {
-        let mut patience = Patience::new(self.give_up);
+        let mut backoff = Backoff::new(self.give_up);
         loop {
             let mut sums = self.sums;
             let path = self.followers[number].path().display().to_string();
@@ -242,11 +242,11 @@ impl Shipper {
             match publish(&self.shared.client, &self.batch, &mut count) {
                 Ok(()) => {
                     self.sums = sums;
-                    self.shared.client.recovered(&mut patience);
+                    self.shared.client.recovered(&mut backoff);
                     return Ok(());
                 }
                 Err(error) => {
-                    self.shared.client.endure(&mut patience, error)?;
+                    self.shared.client.retry_or_fail(&mut backoff, error)?;
                     self.database.look_again();
                 }
             }

@@ -33,7 +33,7 @@ impl Stats {
 
 /// What was sent, and what the answers said.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct Expected {
     /// Events of the scenarios by key, and whether they were found again.
     sent: HashMap<(String, String), (Event, bool)>,
     /// Different events of the load: the numbers below this one.
@@ -53,7 +53,7 @@ pub(super) struct Ledger {
     scenarios_right: u64,
 }
 
-impl Ledger {
+impl Expected {
     pub(super) fn add_scenario(&mut self, is_right: bool) {
         self.scenarios += 1;
         self.scenarios_right += u64::from(is_right);
@@ -143,12 +143,12 @@ impl Row {
             Some(most) => format!("{} to {most}", self.least),
             None => format!("at least {}", self.least),
         };
-        let verdict = if self.is_right() { "OK" } else { "DIFFERS" };
+        let decision = if self.is_right() { "OK" } else { "DIFFERS" };
         [
             self.what.to_owned(),
             sent,
             self.found.to_string(),
-            verdict.to_owned(),
+            decision.to_owned(),
         ]
     }
 }
@@ -160,33 +160,37 @@ impl Comparison {
     /// Asks the server and compares. `before` is what `/stats` said before anything was sent.
     ///
     /// # Errors
-    /// What the client could not endure.
+    /// The failure that was not worth another try.
     pub(super) fn make(
         client: &Client,
         run: &Run,
-        ledger: &mut Ledger,
+        expected: &mut Expected,
         before: &Stats,
         alone: Option<Alone>,
     ) -> Result<Comparison, Error> {
-        let found = read_back(client, run, ledger, before.last_seq)?;
+        let found = read_back(client, run, expected, before.last_seq)?;
         let after = Stats::look(client)?;
         let mut rows = vec![
-            Row::exactly("scenarios", ledger.scenarios, ledger.scenarios_right),
-            Row::exactly("answers: events that were rejected", 0, ledger.rejected),
-            Row::exactly("answers: events accepted twice", 0, ledger.accepted_again),
-            Row::exactly("/events: different events", ledger.distinct(), found.events),
+            Row::exactly("scenarios", expected.scenarios, expected.scenarios_right),
+            Row::exactly("answers: events that were rejected", 0, expected.rejected),
+            Row::exactly("answers: events accepted twice", 0, expected.accepted_again),
+            Row::exactly(
+                "/events: different events",
+                expected.distinct(),
+                found.events,
+            ),
             Row::exactly("/events: events that are there twice", 0, found.again),
             Row::exactly("/events: events never sent like this", 0, found.altered),
         ];
-        let stored = ledger.distinct();
+        let stored = expected.distinct();
         // What was not answered may have been received all the same.
         let most = alone.map(|alone| {
-            let unknown = ledger.lost_events + alone.retries * alone.batch;
+            let unknown = expected.lost_events + alone.retries * alone.batch;
             [
-                ledger.answered + unknown,
+                expected.answered + unknown,
                 stored,
-                (ledger.answered + unknown).saturating_sub(stored),
-                ledger.conflicts + alone.retries,
+                (expected.answered + unknown).saturating_sub(stored),
+                expected.conflicts + alone.retries,
             ]
         });
         let counts = |stats: &Stats| {
@@ -205,7 +209,12 @@ impl Comparison {
             "/stats: duplicate_dropped grew by",
             "/stats: conflicts grew by",
         ];
-        let least = [ledger.answered, stored, ledger.duplicates, ledger.conflicts];
+        let least = [
+            expected.answered,
+            stored,
+            expected.duplicates,
+            expected.conflicts,
+        ];
         for (number, what) in names.into_iter().enumerate() {
             rows.push(Row {
                 what,
@@ -251,8 +260,13 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// Reads all events of the run behind a seq and finds them in the ledger.
-fn read_back(client: &Client, run: &Run, ledger: &mut Ledger, after: u64) -> Result<Found, Error> {
+/// Reads all events of the run behind a seq and finds them in the expected.
+fn read_back(
+    client: &Client,
+    run: &Run,
+    expected: &mut Expected,
+    after: u64,
+) -> Result<Found, Error> {
     #[derive(Deserialize)]
     struct Page<'a> {
         #[serde(borrow)]
@@ -274,7 +288,7 @@ fn read_back(client: &Client, run: &Run, ledger: &mut Ledger, after: u64) -> Res
             }
             after = stored.seq;
             let was_found = match run.number_of(&stored) {
-                Some(number) if number < ledger.load_distinct => {
+                Some(number) if number < expected.load_distinct => {
                     let is_same = stored.is(&run.load_event(number));
                     is_same.then(|| load.set(number))
                 }
@@ -282,7 +296,7 @@ fn read_back(client: &Client, run: &Run, ledger: &mut Ledger, after: u64) -> Res
                 None => {
                     let (topic, event_id) = stored.key();
                     let key = (topic.to_owned(), event_id.to_owned());
-                    match ledger.sent.get_mut(&key) {
+                    match expected.sent.get_mut(&key) {
                         Some((event, was_found)) if stored.is(event) => {
                             Some(std::mem::replace(was_found, true))
                         }
