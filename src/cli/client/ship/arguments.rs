@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::mark::short_hash;
 use super::multiline::Multiline;
+use super::position::short_hash;
 use crate::cli::failure::Failure;
 use crate::client::ClientArgs;
 use crate::event::name_error;

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::OFlags;
 
-use super::mark::Identity;
 use super::names::{self, Shape};
+use super::position::Identity;
 use crate::limits::{SHIP_LINKS_MAX, SHIP_POLL_MS};
 
 /// Turns after which the names in a folder are forgotten that nobody asked for.
@@ -124,7 +124,7 @@ impl Folders {
 
 /// A file beside a log file.
 #[derive(Clone)]
-pub(super) struct Sibling {
+pub(super) struct RotatedFile {
     pub path: PathBuf,
     pub kind: Kind,
     pub identity: Identity,
@@ -142,7 +142,7 @@ pub(super) enum Kind {
     LinkTarget,
 }
 
-impl Sibling {
+impl RotatedFile {
     /// What tells it from others where the file system does not tell births.
     pub(super) fn key(&self) -> Identity {
         let modified = u64::try_from(self.modified).ok();
@@ -189,11 +189,11 @@ pub(super) fn listings(
 
 /// The files that this log file may have been, the oldest first. `before` is the file that the last of the
 /// places was when the log file was another one.
-pub(super) fn siblings(
+pub(super) fn rotated_files(
     places: &[PathBuf],
     listings: &[Listing],
     before: Option<&Path>,
-) -> Vec<Sibling> {
+) -> Vec<RotatedFile> {
     let mut found = Vec::new();
     for (place, listing) in places.iter().zip(listings) {
         let Some(log) = place.file_name().map(OsStr::as_bytes) else {
@@ -204,24 +204,24 @@ pub(super) fn siblings(
     if let (Some(place), Some(listing), Some(before)) = (places.last(), listings.last(), before) {
         // Each of them may have been rotated under its own name before the link left it.
         let targets = link_targets(place, listing, before);
-        let paths = targets.iter().map(|sibling| sibling.path.as_path());
+        let paths = targets.iter().map(|rotated| rotated.path.as_path());
         for target in paths.chain([before]) {
             let name = target.file_name().unwrap_or_default().as_bytes();
             found.extend(rotated(place, listing, name));
         }
         found.extend(targets);
     }
-    found.sort_by_cached_key(|sibling| {
-        let name = sibling.path.file_name().unwrap_or_default().as_bytes();
-        let born = sibling.identity.born.map(i128::from);
+    found.sort_by_cached_key(|rotated| {
+        let name = rotated.path.file_name().unwrap_or_default().as_bytes();
+        let born = rotated.identity.born.map(i128::from);
         (
-            born.unwrap_or(sibling.modified),
-            sibling.modified,
+            born.unwrap_or(rotated.modified),
+            rotated.modified,
             Reverse(names::number(name)),
-            sibling.path.clone(),
+            rotated.path.clone(),
         )
     });
-    found.dedup_by(|sibling, before| sibling.path == before.path);
+    found.dedup_by(|rotated, before| rotated.path == before.path);
     found
 }
 
@@ -230,11 +230,11 @@ fn rotated<'a>(
     place: &'a Path,
     listing: &'a Listing,
     log: &'a [u8],
-) -> impl Iterator<Item = Sibling> + 'a {
+) -> impl Iterator<Item = RotatedFile> + 'a {
     let names = listing.beginning_with(names::stem(log));
     names.filter_map(move |name| {
         let shape = names::rotation(name.as_bytes(), log)?;
-        sibling(place.with_file_name(name), Kind::Rotated(shape))
+        rotated_file(place.with_file_name(name), Kind::Rotated(shape))
     })
 }
 
@@ -265,7 +265,7 @@ fn by_number(path: &Path) -> (usize, &Path) {
 }
 
 /// The files that a link may have led to between two.
-fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<Sibling> {
+fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<RotatedFile> {
     let (Some(now_name), Some(before_name)) = (now.file_name(), before.file_name()) else {
         return Vec::new();
     };
@@ -281,33 +281,34 @@ fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<Sibling> {
         (*name == before_name || names::are_alike(name.as_bytes(), before_name.as_bytes()))
             && names::are_alike(name.as_bytes(), now_name.as_bytes())
     };
-    let age = |sibling: &Sibling| match sibling.identity.born {
+    let age = |rotated: &RotatedFile| match rotated.identity.born {
         Some(born) => i128::from(born),
-        None => sibling.modified,
+        None => rotated.modified,
     };
-    let age_of = |path: &Path| sibling(path.to_owned(), Kind::LinkTarget).map(|at| age(&at));
+    let age_of = |path: &Path| rotated_file(path.to_owned(), Kind::LinkTarget).map(|at| age(&at));
     let (first, last) = (age_of(before), age_of(now));
     // Times are coarse, and of one that is gone the name is all that is left.
-    let is_between = |sibling: &Sibling| {
-        let age = age(sibling);
+    let is_between = |rotated: &RotatedFile| {
+        let age = age(rotated);
         let first = (first.unwrap_or(age), by_number(before));
         let last = (last.unwrap_or(age), by_number(now));
-        (first..last).contains(&(age, by_number(&sibling.path)))
+        (first..last).contains(&(age, by_number(&rotated.path)))
     };
     let targets = names.filter(is_alike);
-    let targets = targets.filter_map(|name| sibling(now.with_file_name(name), Kind::LinkTarget));
+    let targets =
+        targets.filter_map(|name| rotated_file(now.with_file_name(name), Kind::LinkTarget));
     targets.filter(is_between).collect()
 }
 
 /// A file that may be one that is known, whatever its name is.
-pub(super) fn stray(path: PathBuf) -> Option<Sibling> {
-    sibling(path, Kind::LinkTarget)
+pub(super) fn stray(path: PathBuf) -> Option<RotatedFile> {
+    rotated_file(path, Kind::LinkTarget)
 }
 
-fn sibling(path: PathBuf, kind: Kind) -> Option<Sibling> {
+fn rotated_file(path: PathBuf, kind: Kind) -> Option<RotatedFile> {
     let about = fs::symlink_metadata(&path).ok()?;
     let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-    about.is_file().then(|| Sibling {
+    about.is_file().then(|| RotatedFile {
         path,
         kind,
         identity: Identity::of(&about),

@@ -2,7 +2,7 @@
 //!
 //! One thread reads a batch of lines, publishes it until it is stored, notes how far it is, and reads on: so
 //! memory holds one batch, and while nothing can be stored the lines wait in their files. Nothing depends on
-//! the notes being new. A line that is read again gets the id that it had ([`mark`]), and the server drops
+//! the notes being new. A line that is read again gets the id that it had ([`position`]), and the server drops
 //! it.
 
 pub(crate) mod arguments;
@@ -12,12 +12,12 @@ mod event;
 mod folders;
 mod follower;
 mod lines;
-mod mark;
 mod members;
 mod multiline;
 mod names;
 mod parked;
 mod patterns;
+mod position;
 mod prefix;
 mod records;
 mod shipper;

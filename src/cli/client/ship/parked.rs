@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use super::folders::open;
-use super::mark::Identity;
+use super::position::Identity;
 use super::state::Entry;
 use crate::limits::SHIP_PARKED_MAX;
 

@@ -18,7 +18,7 @@ use glob::{MatchOptions, Pattern};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 use super::arguments::ShipArgs;
-use super::folders::{stray, Sibling};
+use super::folders::{stray, RotatedFile};
 use super::names;
 use super::state::{Memory, State};
 use crate::cli::failure::Failure;
@@ -106,7 +106,7 @@ impl Patterns {
     ///
     /// # Errors
     /// A state cannot be used.
-    pub(super) fn strays(&mut self, arguments: &ShipArgs) -> Result<Vec<Sibling>, Failure> {
+    pub(super) fn strays(&mut self, arguments: &ShipArgs) -> Result<Vec<RotatedFile>, Failure> {
         for pattern in &mut self.watched {
             pattern.open_state(arguments)?;
         }

@@ -1,6 +1,6 @@
 //! The lines of a view of a file to the events of a batch: each is one, or a record of several lines is.
 //!
-//! A record has the id of its first line. Its lines are passed by the mark only together, so what is not whole
+//! A record has the id of its first line. Its lines are passed by the position only together, so what is not whole
 //! yet is read again. It ends before a line that begins another, before NULs, and where it would become too
 //! large: all that follows from the file. It also ends where nobody has written for a while, and then its end
 //! is remembered before it is published, as that of a line without its end is.
@@ -8,8 +8,8 @@
 use super::decoding::Encoding;
 use super::event::Template;
 use super::lines::{self, Bounds, Line, Next};
-use super::mark::Mark;
 use super::multiline::{Multiline, Record};
+use super::position::Position;
 use super::state::Entry;
 use crate::client::Batch;
 use crate::limits::{CLIENT_BATCH_BYTES, SHIP_BATCH_EVENTS};
@@ -26,9 +26,9 @@ pub(super) struct Source<'a> {
 
 /// What was read of a file.
 pub(super) struct View<'a> {
-    /// With the tail of the mark.
+    /// With the tail of the position.
     buffer: &'a [u8],
-    /// From the mark on.
+    /// From the position on.
     bytes: &'a [u8],
     /// The file ends with them.
     pub is_end: bool,
@@ -44,7 +44,7 @@ pub(super) struct Lines<'a> {
     multiline: Option<&'a Multiline>,
     pub time: String,
     /// After the lines that have been taken.
-    pub mark: Mark,
+    pub position: Position,
     pub must_announce: bool,
     /// The next record may go on.
     pub is_waiting: bool,
@@ -57,9 +57,9 @@ pub(super) struct Lines<'a> {
 struct Open {
     event_id: String,
     record: Record,
-    /// Where it begins, in the bytes of the view and as a mark.
+    /// Where it begins, in the bytes of the view and as a position.
     from: usize,
-    before: Mark,
+    before: Position,
 }
 
 impl<'a> View<'a> {
@@ -101,7 +101,7 @@ impl<'a> Lines<'a> {
         let mut time = source.now;
         if let Some(pending) = &entry.pending {
             time = &pending.read_at;
-            let rest = pending.until.saturating_sub(entry.mark.offset) as usize;
+            let rest = pending.until.saturating_sub(entry.position.offset) as usize;
             let tail = view.buffer.len() - view.bytes.len();
             match pending.tail {
                 Some(known) if rest <= view.bytes.len() => {
@@ -119,9 +119,9 @@ impl<'a> Lines<'a> {
             template: source.template,
             multiline: source.multiline,
             time: time.to_owned(),
-            mark: entry.mark.clone(),
+            position: entry.position.clone(),
             // By its first lines a file is known again that is truncated before the state is written.
-            must_announce: entry.mark.offset == 0,
+            must_announce: entry.position.offset == 0,
             is_waiting: false,
             encoding: view.encoding,
             batch,
@@ -134,9 +134,9 @@ impl<'a> Lines<'a> {
     pub(super) fn take(&mut self, view: &View) -> (usize, usize) {
         // The byte order mark is passed together with what follows it.
         let mut at = self.length_of_mark(view);
-        at += self.mark.pass_late_end(view.bytes, self.encoding);
+        at += self.position.pass_late_end(view.bytes, self.encoding);
         while self.has_room() {
-            match lines::next(&view.bytes[at..], self.mark.part, view.bounds()) {
+            match lines::next(&view.bytes[at..], self.position.part, view.bounds()) {
                 Next::Unfinished(written) => {
                     self.end_before_unfinished(view, at, written);
                     return self.rest(view, at, written);
@@ -145,7 +145,7 @@ impl<'a> Lines<'a> {
                     self.end_record();
                     self.pass_mark(view);
                     at += length;
-                    self.mark.skip(length);
+                    self.position.skip(length);
                 }
                 Next::Line(line) => {
                     if !self.add(view, &line, at) {
@@ -179,7 +179,7 @@ impl<'a> Lines<'a> {
         let text = self.encoding.decode(line.text);
         if let Some(open) = &mut self.open {
             if open.record.goes_on(multiline, &text, line.length) {
-                self.mark.pass(line);
+                self.position.pass(line);
                 return true;
             }
         }
@@ -187,10 +187,10 @@ impl<'a> Lines<'a> {
         if !self.has_room() {
             return false;
         }
-        let before = self.mark.clone();
+        let before = self.position.clone();
         let skipped = self.pass_mark(view);
         self.open = Some(Open {
-            event_id: self.mark.pass(line),
+            event_id: self.position.pass(line),
             record: Record::begin(multiline, text, line.length + skipped),
             from: at - skipped,
             before,
@@ -232,7 +232,7 @@ impl<'a> Lines<'a> {
     fn rest(&mut self, view: &View, at: usize, written: usize) -> (usize, usize) {
         match self.open.take() {
             Some(open) => {
-                self.mark = open.before;
+                self.position = open.before;
                 self.is_waiting = true;
                 (open.from, at + written - open.from)
             }
@@ -245,7 +245,7 @@ impl<'a> Lines<'a> {
 
     /// The length of the byte order mark that is to be passed; 0 where lines have been read.
     fn length_of_mark(&self, view: &View) -> usize {
-        match self.mark.offset {
+        match self.position.offset {
             0 => self.encoding.mark_length(view.bytes),
             _ => 0,
         }
@@ -253,12 +253,12 @@ impl<'a> Lines<'a> {
 
     fn pass_mark(&mut self, view: &View) -> usize {
         let length = self.length_of_mark(view);
-        self.mark.skip(length);
+        self.position.skip(length);
         length
     }
 
     fn push(&mut self, line: &Line) {
-        let event_id = self.mark.pass(line);
+        let event_id = self.position.pass(line);
         let text = self.encoding.decode(line.text);
         let decoded = Line {
             text: &text,
@@ -279,13 +279,13 @@ impl<'a> Lines<'a> {
         self.must_announce = true;
     }
 
-    /// Takes the line before NULs that nothing will be written to any more. The tail of the mark is the first
+    /// Takes the line before NULs that nothing will be written to any more. The tail of the position is the first
     /// `tail` bytes of the view's buffer.
     pub(super) fn push_before_hole(&mut self, view: &View, tail: usize, written: usize) {
         let begin = self.pass_mark(view);
         let (bytes, length) = (&view.bytes[begin..], written - begin);
-        let line = lines::unended(bytes, length, self.mark.part, self.encoding);
+        let line = lines::unended(bytes, length, self.position.part, self.encoding);
         self.push_unended(&line);
-        self.mark.remember_tail(&view.buffer[..tail + written]);
+        self.position.remember_tail(&view.buffer[..tail + written]);
     }
 }

@@ -14,9 +14,9 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::folders::{open, Sibling};
-use super::mark::{Identity, Mark, Tail};
+use super::folders::{open, RotatedFile};
 use super::names::Shape;
+use super::position::{Identity, Position, Tail};
 use super::prefix::Prefix;
 
 /// The version of the form. Version 1 could stand after NULs at the end of a file.
@@ -29,8 +29,9 @@ pub(super) struct Entry {
     /// How often it has been truncated.
     pub generation: u64,
     /// Up to here the server has stored it.
-    pub mark: Mark,
-    /// What has been read, and perhaps published, after the mark.
+    #[serde(rename = "mark")]
+    pub position: Position,
+    /// What has been read, and perhaps published, after the position.
     pub pending: Option<Pending>,
     /// How it began when its first lines were read, by which copies of it are known when it is no more.
     #[serde(default)]
@@ -68,17 +69,17 @@ impl Entry {
     /// Whether anything was read of it, so that [`Entry::fits`] tells.
     pub(super) fn has_been_read(&self) -> bool {
         let pending = self.pending.as_ref();
-        self.mark.offset > 0 || pending.is_some_and(|pending| pending.tail.is_some())
+        self.position.offset > 0 || pending.is_some_and(|pending| pending.tail.is_some())
     }
 
     /// Whether a file holds what was read of this one. Nothing tells where nothing was read.
     pub(super) fn fits(&self, file: &File) -> io::Result<bool> {
         let pending = self.pending.as_ref();
         let pending = pending.and_then(|pending| Some((pending.tail?, pending.until)));
-        match (self.mark.offset, pending) {
+        match (self.position.offset, pending) {
             (0, Some((tail, until))) => tail.is_in(file, until),
             (0, None) => Ok(false),
-            (offset, _) => self.mark.tail().is_in(file, offset),
+            (offset, _) => self.position.tail().is_in(file, offset),
         }
     }
 
@@ -89,7 +90,7 @@ impl Entry {
     }
 
     /// Whether a file under any name may be this one. One with its identity must hold what was read.
-    pub(super) fn may_be(&self, stray: &Sibling) -> bool {
+    pub(super) fn may_be(&self, stray: &RotatedFile) -> bool {
         stray.identity != self.identity || {
             let opened = open(&stray.path);
             !self.has_been_read()
@@ -131,12 +132,12 @@ impl Entry {
             let tail = pending.tail;
             tail.is_none_or(|tail| tail.is_sound(pending.until))
         };
-        self.mark.is_sound() && self.pending.as_ref().is_none_or(is_sound)
+        self.position.is_sound() && self.pending.as_ref().is_none_or(is_sound)
     }
 
-    /// Forgets what was pending once the mark is after it; true where it was.
+    /// Forgets what was pending once the position is after it; true where it was.
     pub(super) fn drop_pending(&mut self) -> bool {
-        let offset = self.mark.offset;
+        let offset = self.position.offset;
         let is_done = |pending: &mut Pending| pending.until <= offset;
         self.pending.take_if(is_done).is_some()
     }

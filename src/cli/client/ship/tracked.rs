@@ -1,4 +1,4 @@
-//! A file that is open and read: from its mark on, as far as what it holds cannot change any more.
+//! A file that is open and read: from its position on, as far as what it holds cannot change any more.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::decoding::{Encoding, HEAD_BYTES};
 use super::folders::{nanos, read_at};
 use super::lines::{self, Bounds, Next};
-use super::mark::{Mark, Tail};
+use super::position::{Position, Tail};
 use super::prefix::Prefix;
 use super::records::{Lines, Source, View};
 use super::state::{Entry, Pending};
@@ -86,7 +86,7 @@ pub(super) enum Look {
 
 /// Lines that have been read and are to be published.
 pub(super) struct Reading {
-    pub mark: Mark,
+    pub position: Position,
     pub prefix: Prefix,
     /// How the file begins; empty where this is not its beginning.
     pub head: Vec<Tail>,
@@ -129,7 +129,7 @@ impl Tracked {
         let mut most = SHIP_READ_BYTES;
         loop {
             let is_end = self.fill(buffer, most)?;
-            let Some(bytes) = self.entry.mark.behind_tail(buffer) else {
+            let Some(bytes) = self.entry.position.behind_tail(buffer) else {
                 return Ok(Look::Truncated);
             };
             self.known_at = SystemTime::now();
@@ -139,13 +139,13 @@ impl Tracked {
             };
             let (at, written) = lines.take(&view);
             let tail = buffer.len() - bytes.len();
-            lines.mark.remember_tail(&buffer[..tail + at]);
+            lines.position.remember_tail(&buffer[..tail + at]);
             if !lines.batch.is_empty() {
                 return Ok(reading(lines, &bytes[..at], &self.entry));
             }
-            let offset = self.entry.mark.offset;
+            let offset = self.entry.position.offset;
             self.entry.prefix = self.entry.prefix.with(offset, &bytes[..at]);
-            self.entry.mark = lines.mark.clone();
+            self.entry.position = lines.position.clone();
             if self.entry.drop_pending() {
                 continue;
             }
@@ -166,9 +166,9 @@ impl Tracked {
             if lines.is_waiting {
                 return Ok(Look::Nothing);
             }
-            let is_between_lines = written == 0 && lines.mark.part == 0;
-            let read_to = lines.mark.offset + bytes.len() as u64;
-            let hole = lines.mark.offset + written as u64;
+            let is_between_lines = written == 0 && lines.position.part == 0;
+            let read_to = lines.position.offset + bytes.len() as u64;
+            let hole = lines.position.offset + written as u64;
             match self.after_hole(hole, version)? {
                 AfterHole::Unknown => return Ok(Look::More),
                 // It has been written to since it was read.
@@ -186,7 +186,7 @@ impl Tracked {
     }
 
     fn look_without_reading(&mut self, version: Version) -> io::Result<Option<Look>> {
-        if version.length < self.entry.mark.offset {
+        if version.length < self.entry.position.offset {
             return Ok(Some(Look::Truncated));
         }
         if self.read_at == Some(version) && self.is_settled {
@@ -197,7 +197,7 @@ impl Tracked {
         Ok(is_other.then_some(Look::Truncated))
     }
 
-    /// Whether it holds other bytes than those that were read, although those before the mark are the same. It
+    /// Whether it holds other bytes than those that were read, although those before the position are the same. It
     /// is asked for its first bytes whenever it has changed, and for more of them where it may be another.
     fn was_written_again(&mut self, version: Version) -> io::Result<bool> {
         let entry = &self.entry;
@@ -211,7 +211,7 @@ impl Tracked {
             return Ok(true);
         }
         let is_the_same =
-            version.length == entry.mark.offset && entry.modified == nanos(version.modified);
+            version.length == entry.position.offset && entry.modified == nanos(version.modified);
         if is_shorter || self.must_prove && !is_the_same {
             if !entry.prefix.is_of(&self.file)? {
                 return Ok(true);
@@ -226,14 +226,15 @@ impl Tracked {
     pub(super) fn quiet_time(&self) -> Option<Duration> {
         let version = self.version(self.read_at?.is_complete).ok()?;
         let is_settled = self.is_settled && self.read_at == Some(version);
-        let is_at_end = version.length == self.entry.mark.offset && self.entry.pending.is_none();
+        let is_at_end =
+            version.length == self.entry.position.offset && self.entry.pending.is_none();
         let since = self.settled_at.filter(|_| is_settled && is_at_end);
         since.map(|since| since.elapsed())
     }
 
     /// When it was last written to, if all of it had been read when it was last looked at.
     pub(super) fn modified_at_end(&self) -> Option<u64> {
-        let offset = self.entry.mark.offset;
+        let offset = self.entry.position.offset;
         let version = self.read_at.filter(|version| version.length == offset);
         version.and_then(|version| nanos(version.modified))
     }
@@ -242,7 +243,7 @@ impl Tracked {
     pub(super) fn restart(&mut self, source: &str) {
         let entry = &mut self.entry;
         entry.generation += 1;
-        entry.mark = Mark::start(entry.identity, entry.generation, source, 0);
+        entry.position = Position::start(entry.identity, entry.generation, source, 0);
         entry.pending = None;
         entry.head.clear();
         entry.prefix = Prefix::default();
@@ -275,9 +276,9 @@ impl Tracked {
         since.elapsed() >= Duration::from_millis(SHIP_QUIET_MS)
     }
 
-    /// What it holds after the mark, as a sentence; none where that is nothing.
+    /// What it holds after the position, as a sentence; none where that is nothing.
     pub(super) fn rest(&self) -> Option<String> {
-        let offset = self.entry.mark.offset;
+        let offset = self.entry.position.offset;
         let length = self.file.metadata().ok()?.len().checked_sub(offset)?;
         let mut head = vec![0; SHIP_READ_BYTES];
         let count = read_at(&self.file, &mut head, offset).ok()?;
@@ -296,10 +297,10 @@ impl Tracked {
         }
     }
 
-    /// Reads into `buffer` from the tail of the mark on; true where it comes to the file's end.
+    /// Reads into `buffer` from the tail of the position on; true where it comes to the file's end.
     fn fill(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<bool> {
         buffer.resize(SHIP_TAIL_BYTES + most, 0);
-        let count = read_at(&self.file, buffer, self.entry.mark.read_from())?;
+        let count = read_at(&self.file, buffer, self.entry.position.read_from())?;
         buffer.truncate(count);
         Ok(count < SHIP_TAIL_BYTES + most)
     }
@@ -335,24 +336,24 @@ impl Tracked {
         })
     }
 
-    /// Moves the mark over NULs.
+    /// Moves the position over NULs.
     fn skip_to(&mut self, offset: u64, encoding: Encoding) -> io::Result<()> {
         let offset = offset - offset % encoding.width() as u64;
-        let mark = &mut self.entry.mark;
-        mark.skip((offset - mark.offset) as usize);
-        mark.read_tail(&self.file)
+        let position = &mut self.entry.position;
+        position.skip((offset - position.offset) as usize);
+        position.read_tail(&self.file)
     }
 }
 
 /// Lines that have been put together, and their bytes.
 fn reading(lines: Lines, bytes: &[u8], before: &Entry) -> Look {
     Look::Lines(Reading {
-        prefix: before.prefix.with(before.mark.offset, bytes),
-        head: match lines.mark.offset == bytes.len() as u64 {
+        prefix: before.prefix.with(before.position.offset, bytes),
+        head: match lines.position.offset == bytes.len() as u64 {
             true => Tail::heads(bytes),
             false => Vec::new(),
         },
-        mark: lines.mark,
+        position: lines.position,
         time: lines.must_announce.then_some(lines.time),
     })
 }
@@ -361,9 +362,9 @@ impl Reading {
     /// What is remembered before it is published; none where nothing need be.
     pub(super) fn pending(&self) -> Option<Pending> {
         self.time.as_ref().map(|time| Pending {
-            until: self.mark.offset,
+            until: self.position.offset,
             read_at: time.clone(),
-            tail: Some(self.mark.tail()),
+            tail: Some(self.position.tail()),
         })
     }
 }
@@ -375,43 +376,47 @@ pub(super) fn encoding(file: &File) -> io::Result<Encoding> {
     Ok(Encoding::of(&head[..count]))
 }
 
-/// The mark of a state of the first version, which passed over NULs at the end of a file: where its lines
+/// The position of a state of the first version, which passed over NULs at the end of a file: where its lines
 /// end. None where that cannot be found.
-pub(super) fn without_nuls(file: &File, entry: &Entry, source: &str) -> io::Result<Option<Mark>> {
+pub(super) fn without_nuls(
+    file: &File,
+    entry: &Entry,
+    source: &str,
+) -> io::Result<Option<Position>> {
     let mut last = [1];
-    if let Some(at) = entry.mark.offset.checked_sub(1) {
+    if let Some(at) = entry.position.offset.checked_sub(1) {
         read_at(file, &mut last, at)?;
     }
-    if last != [0] && !entry.mark.has_tail_of_nuls() {
+    if last != [0] && !entry.position.has_tail_of_nuls() {
         return Ok(None);
     }
     let bounds = Bounds {
         is_complete: false,
         encoding: Encoding::Bytes,
     };
-    let mut mark = Mark::start(entry.identity, entry.generation, source, 0);
+    let mut position = Position::start(entry.identity, entry.generation, source, 0);
     let mut buffer = vec![0; SHIP_LINE_MAX_BYTES + 1];
-    while !mark.has_read_the_same(&entry.mark) {
-        let from = mark.offset;
+    while !position.has_read_the_same(&entry.position) {
+        let from = position.offset;
         let count = read_at(file, &mut buffer, from)?;
         let mut at = 0;
-        while !mark.has_read_the_same(&entry.mark) {
-            match lines::next(&buffer[at..count], mark.part, bounds) {
+        while !position.has_read_the_same(&entry.position) {
+            match lines::next(&buffer[at..count], position.part, bounds) {
                 Next::Hole(length) => {
                     at += length;
-                    mark.skip(length);
+                    position.skip(length);
                 }
                 Next::Line(line) => {
                     at += line.length;
-                    mark.pass(&line);
+                    position.pass(&line);
                 }
                 Next::Unfinished(_) => break,
             }
         }
-        if mark.offset == from || mark.offset > entry.mark.offset {
+        if position.offset == from || position.offset > entry.position.offset {
             return Ok(None);
         }
     }
-    mark.read_tail(file)?;
-    Ok(Some(mark))
+    position.read_tail(file)?;
+    Ok(Some(position))
 }

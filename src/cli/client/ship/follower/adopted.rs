@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 
 use super::super::folders::{open, place};
-use super::super::mark::Identity;
 use super::super::patterns::bases;
+use super::super::position::Identity;
 use super::super::state::Entry;
 use super::{Around, Follower};
 

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::super::folders::{compressed, listings, nanos, read_at, Sibling};
+use super::super::folders::{compressed, listings, nanos, read_at, RotatedFile};
 use super::super::state::Entry;
 use super::{Around, Follower};
 use crate::limits::SHIP_OTHERS_MAX;
@@ -19,7 +19,7 @@ const SECOND: u64 = 1_000_000_000;
 impl Follower {
     /// Says of the compressed files that are new which of them were never read. `beside` is what lies beside the
     /// log file and is not compressed.
-    pub(super) fn look_at_compressed(&mut self, beside: &[Sibling], around: &mut Around) {
+    pub(super) fn look_at_compressed(&mut self, beside: &[RotatedFile], around: &mut Around) {
         let mut rotated = self.files.iter().filter(|tracked| !tracked.is_current);
         if rotated.any(|tracked| tracked.modified_at_end().is_none()) {
             // It may be the one that has been compressed.
@@ -28,10 +28,10 @@ impl Follower {
         }
         self.must_look_at_compressed = false;
         let files = self.compressed(around);
-        let siblings = beside
+        let rotated_files = beside
             .iter()
             .filter_map(|it| u64::try_from(it.modified).ok());
-        let times = siblings.chain(files.iter().map(|(_, time)| *time));
+        let times = rotated_files.chain(files.iter().map(|(_, time)| *time));
         let times: BTreeSet<u64> = times.take(SHIP_OTHERS_MAX).collect();
         let Some(seen) = self.memory.seen.replace(times) else {
             return;
@@ -58,7 +58,7 @@ impl Follower {
         let mut known = files.chain(self.parked.entries()).chain(&self.gone);
         known.any(|entry: &Entry| {
             let has_time = entry.modified.is_some_and(|it| is_same(time, it));
-            has_time || was_length(path, entry.mark.offset)
+            has_time || was_length(path, entry.position.offset)
         })
     }
 

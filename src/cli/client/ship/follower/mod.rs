@@ -17,9 +17,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::folders::{listings, places, siblings, Folders, Kind, Sibling};
-use super::mark::{Identity, Mark};
+use super::folders::{listings, places, rotated_files, Folders, Kind, RotatedFile};
 use super::parked::{Asleep, Parked};
+use super::position::{Identity, Position};
 use super::prefix::Prefix;
 use super::records::Source;
 use super::state::{Entry, Memory, Pending, State};
@@ -38,7 +38,7 @@ pub(super) struct Around<'a> {
     pub others: [&'a [Follower]; 2],
     /// Files that match a pattern and that no state knows: one of them may be a file that is known, under
     /// another name.
-    pub strays: &'a [Sibling],
+    pub strays: &'a [RotatedFile],
     /// The number of the look at all files.
     pub turn: u64,
 }
@@ -181,19 +181,19 @@ impl Follower {
         };
         // Only what is not where it was must be looked for.
         let must_look = !entries.iter().all(is_there);
-        let beside = follower.siblings(around, must_look.then(Instant::now));
-        let is_ours = |sibling: &Sibling| {
-            let is_called_so = match sibling.kind {
+        let beside = follower.rotated_files(around, must_look.then(Instant::now));
+        let is_ours = |rotated: &RotatedFile| {
+            let is_called_so = match rotated.kind {
                 Kind::Rotated(shape) => !shape.is_infix || shape.is_dated,
                 Kind::LinkTarget => false,
             };
-            is_called_so && is_match.is_some_and(|is_match| is_match(&sibling.path))
+            is_called_so && is_match.is_some_and(|is_match| is_match(&rotated.path))
         };
         if entries.is_empty() {
             // What was there before the log file was followed is no part of it.
-            let before: Vec<Sibling> = beside
+            let before: Vec<RotatedFile> = beside
                 .iter()
-                .filter(|sibling| !is_ours(sibling))
+                .filter(|rotated| !is_ours(rotated))
                 .cloned()
                 .collect();
             follower.note_others(&before);
@@ -204,7 +204,7 @@ impl Follower {
         for entry in entries {
             let written = (known.version, known.written);
             let strays = around.strays.iter().filter(|stray| entry.may_be(stray));
-            let beside: Vec<Sibling> = beside.iter().chain(strays).cloned().collect();
+            let beside: Vec<RotatedFile> = beside.iter().chain(strays).cloned().collect();
             follower.resume(entry, written, &beside, &identities, around);
         }
         follower.look_at_compressed(&beside, around);
@@ -255,13 +255,17 @@ impl Follower {
     }
 
     /// The files that this log file may have been, as they are in this turn or since a time.
-    pub(super) fn siblings(&mut self, around: &mut Around, since: Option<Instant>) -> Vec<Sibling> {
+    pub(super) fn rotated_files(
+        &mut self,
+        around: &mut Around,
+        since: Option<Instant>,
+    ) -> Vec<RotatedFile> {
         let listings = listings(&self.places, around.folders, since);
         self.listed = listings.iter().map(|listing| listing.number).collect();
         let before = self.memory.place.as_deref().map(Path::new);
         // Only a link leads to files of several names.
         let before = before.filter(|_| self.places.len() > 1);
-        siblings(&self.places, &listings, before)
+        rotated_files(&self.places, &listings, before)
     }
 
     /// Looks which file the path names, and takes up those that it has named meanwhile. False where there
@@ -276,7 +280,7 @@ impl Follower {
         let has_changed = has_changed || self.must_look_at_compressed;
         // They are looked at before the path: a file that is there while the path still names the same one
         // as before is none that it has named meanwhile.
-        let beside = has_changed.then(|| self.siblings(around, None));
+        let beside = has_changed.then(|| self.rotated_files(around, None));
         self.look_at_parked(beside.as_deref(), around)?;
         if let Some(beside) = &beside {
             self.look_at_compressed(beside, around);
@@ -338,12 +342,12 @@ impl Follower {
         if self.is_read(identity) {
             return Ok(true);
         }
-        let mark = match self.from_end {
+        let position = match self.from_end {
             true => self.mark_at_end(&file, &about)?,
-            false => Mark::start(identity, 0, &self.source, 0),
+            false => Position::start(identity, 0, &self.source, 0),
         };
         let end = self.files.len();
-        self.take_up(end, file, identity, mark);
+        self.take_up(end, file, identity, position);
         self.files[end].is_begun_at_end = self.from_end;
         Ok(true)
     }
@@ -361,12 +365,18 @@ impl Follower {
         files.any(|tracked| tracked.entry.identity == identity)
     }
 
-    pub(super) fn take_up(&mut self, at: usize, file: File, identity: Identity, mark: Mark) {
+    pub(super) fn take_up(
+        &mut self,
+        at: usize,
+        file: File,
+        identity: Identity,
+        position: Position,
+    ) {
         self.memory.newest = self.memory.newest.max(identity.born);
         let entry = Entry {
             identity,
             generation: 0,
-            mark,
+            position,
             pending: None,
             head: Vec::new(),
             path: None,
@@ -380,8 +390,8 @@ impl Follower {
         self.must_save = true;
     }
 
-    /// A mark after the last line end of a file.
-    fn mark_at_end(&self, file: &File, about: &Metadata) -> io::Result<Mark> {
+    /// A position after the last line end of a file.
+    fn mark_at_end(&self, file: &File, about: &Metadata) -> io::Result<Position> {
         let encoding = encoding(file)?;
         let mut end = about.len();
         let mut piece = vec![0; SHIP_READ_BYTES];
@@ -396,9 +406,9 @@ impl Follower {
             }
             end = from;
         }
-        let mut mark = Mark::start(Identity::of(about), 0, &self.source, end);
-        mark.read_tail(file)?;
-        Ok(mark)
+        let mut position = Position::start(Identity::of(about), 0, &self.source, end);
+        position.read_tail(file)?;
+        Ok(position)
     }
 
     /// Reads lines of one of the files into a batch.
@@ -457,7 +467,7 @@ impl Follower {
     /// What has been read is stored.
     pub(super) fn commit(&mut self, index: usize, reading: Reading) {
         let entry = &mut self.files[index].entry;
-        entry.mark = reading.mark;
+        entry.position = reading.position;
         entry.prefix = reading.prefix;
         entry.drop_pending();
     }

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::folders::{open, Sibling};
-use super::super::mark::Identity;
+use super::super::folders::{open, RotatedFile};
+use super::super::position::Identity;
 use super::super::state::Entry;
 use super::super::tracked::Tracked;
 use super::{Around, Follower};
@@ -16,7 +16,7 @@ impl Follower {
     /// the log file, where that has changed.
     pub(super) fn look_at_parked(
         &mut self,
-        beside: Option<&[Sibling]>,
+        beside: Option<&[RotatedFile]>,
         around: &mut Around,
     ) -> io::Result<()> {
         if let Some(beside) = beside {
@@ -43,9 +43,9 @@ impl Follower {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => index += 1,
                 _ => {
                     let identity = closed.entry.identity;
-                    let beside = self.siblings(around, Some(Instant::now()));
+                    let beside = self.rotated_files(around, Some(Instant::now()));
                     self.find_names(&beside);
-                    if !beside.iter().any(|sibling| sibling.identity == identity) {
+                    if !beside.iter().any(|rotated| rotated.identity == identity) {
                         let closed = self.parked.files.remove(index);
                         self.note_gone(closed.entry);
                     } else {

@@ -7,7 +7,7 @@
 //! - It is called as rotated files are. Where the mark is before the extension that is not enough, because other
 //!   logs are called like that: a file that is known must have been called so, or it must be a date.
 //!
-//! What remains is taken for a file that the path named while nobody looked. A file whose bytes before the mark
+//! What remains is taken for a file that the path named while nobody looked. A file whose bytes before the position
 //! are those that were read goes on where the file does that was truncated or is gone.
 
 use std::fs::{self, File};
@@ -15,9 +15,9 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::super::folders::{open, place, read_at, Kind, Sibling};
-use super::super::mark::{Identity, Mark};
+use super::super::folders::{open, place, read_at, Kind, RotatedFile};
 use super::super::parked::Asleep;
+use super::super::position::{Identity, Position};
 use super::super::state::Entry;
 use super::super::tracked::{without_nuls, Tracked};
 use super::{Around, Current, Follower};
@@ -30,42 +30,42 @@ const CLOCK_SLACK: Duration = Duration::from_secs(1);
 const TRIES: u32 = 5;
 
 /// Files that may have been missed, and what tells others from those.
-type Candidates = (Vec<(Sibling, File)>, Vec<Identity>, bool);
+type Candidates = (Vec<(RotatedFile, File)>, Vec<Identity>, bool);
 
 impl Follower {
     /// Notes where the files lie that are known.
-    pub(super) fn find_names(&mut self, beside: &[Sibling]) {
+    pub(super) fn find_names(&mut self, beside: &[RotatedFile]) {
         let files = self.files.iter_mut().map(|tracked| &mut tracked.entry);
         for entry in files.chain(self.parked.entries_mut()) {
-            let sibling = beside
+            let rotated = beside
                 .iter()
-                .find(|sibling| sibling.identity == entry.identity);
-            let Some(sibling) = sibling else {
+                .find(|rotated| rotated.identity == entry.identity);
+            let Some(rotated) = rotated else {
                 continue;
             };
-            if entry.path.as_deref().map(Path::new) != Some(&sibling.path) {
-                entry.path = sibling.path.to_str().map(str::to_owned);
+            if entry.path.as_deref().map(Path::new) != Some(&rotated.path) {
+                entry.path = rotated.path.to_str().map(str::to_owned);
             }
-            if let Kind::Rotated(shape) = sibling.kind {
+            if let Kind::Rotated(shape) = rotated.kind {
                 self.memory.shape = Some(shape);
             }
         }
     }
 
     /// Notes the files that are there and cannot be what the path named since it was looked at last.
-    pub(super) fn note_others(&mut self, beside: &[Sibling]) {
-        let others = beside.iter().rev().filter(|sibling| {
-            let is_known = self.knows(sibling.identity);
-            !is_known && self.is_young(sibling)
+    pub(super) fn note_others(&mut self, beside: &[RotatedFile]) {
+        let others = beside.iter().rev().filter(|rotated| {
+            let is_known = self.knows(rotated.identity);
+            !is_known && self.is_young(rotated)
         });
-        let others = others.map(Sibling::key).take(SHIP_OTHERS_MAX);
+        let others = others.map(RotatedFile::key).take(SHIP_OTHERS_MAX);
         self.memory.others = others.collect();
     }
 
     /// Whether a file is not older than all that are known. Where births are not told that is left to what
     /// was there before.
-    fn is_young(&self, sibling: &Sibling) -> bool {
-        match (sibling.identity.born, self.memory.newest) {
+    fn is_young(&self, rotated: &RotatedFile) -> bool {
+        match (rotated.identity.born, self.memory.newest) {
             (Some(born), Some(newest)) => born >= newest,
             _ => true,
         }
@@ -80,7 +80,7 @@ impl Follower {
     ) -> io::Result<()> {
         let mut since = current.since;
         for _ in 0..TRIES {
-            let beside = self.siblings(around, Some(since));
+            let beside = self.rotated_files(around, Some(since));
             since = Instant::now();
             self.find_names(&beside);
             let (candidates, mut others, is_whole) = self.candidates(beside, current.identity)?;
@@ -93,12 +93,12 @@ impl Follower {
                     false => others.push(candidate.0.key()),
                 }
             }
-            for (number, (sibling, file)) in candidates.into_iter().enumerate() {
+            for (number, (rotated, file)) in candidates.into_iter().enumerate() {
                 if missed.contains(&number) {
-                    let identity = sibling.identity;
-                    let mark = Mark::start(identity, 0, self.source(), 0);
-                    self.take_up(at, file, identity, mark);
-                    self.files[at].entry.path = sibling.path.to_str().map(str::to_owned);
+                    let identity = rotated.identity;
+                    let position = Position::start(identity, 0, self.source(), 0);
+                    self.take_up(at, file, identity, position);
+                    self.files[at].entry.path = rotated.path.to_str().map(str::to_owned);
                     at += 1;
                 }
             }
@@ -113,21 +113,21 @@ impl Follower {
 
     /// The files that may have been missed, those that were not for sure, and whether none was renamed
     /// meanwhile.
-    fn candidates(&self, beside: Vec<Sibling>, current: Identity) -> io::Result<Candidates> {
+    fn candidates(&self, beside: Vec<RotatedFile>, current: Identity) -> io::Result<Candidates> {
         let (mut candidates, mut others, mut is_whole) = (Vec::new(), Vec::new(), true);
-        for sibling in beside {
-            let identity = sibling.identity;
-            if identity == current || self.knows(identity) || !self.is_young(&sibling) {
+        for rotated in beside {
+            let identity = rotated.identity;
+            if identity == current || self.knows(identity) || !self.is_young(&rotated) {
                 continue;
             }
-            let is_target = sibling.kind == Kind::LinkTarget;
-            if !is_target && self.memory.others.contains(&sibling.key()) {
-                others.push(sibling.key());
+            let is_target = rotated.kind == Kind::LinkTarget;
+            if !is_target && self.memory.others.contains(&rotated.key()) {
+                others.push(rotated.key());
                 continue;
             }
-            match open(&sibling.path) {
+            match open(&rotated.path) {
                 Ok((file, about)) if Identity::of(&about) == identity => {
-                    candidates.push((sibling, file));
+                    candidates.push((rotated, file));
                 }
                 Ok(_) => is_whole = false,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => is_whole = false,
@@ -138,11 +138,11 @@ impl Follower {
     }
 
     /// Whether a file is called as one is that the path has named.
-    fn is_called_so(&self, sibling: &Sibling, current: &Current, around: &mut Around) -> bool {
-        if around.followed.contains(&place(&sibling.path)) {
+    fn is_called_so(&self, rotated: &RotatedFile, current: &Current, around: &mut Around) -> bool {
+        if around.followed.contains(&place(&rotated.path)) {
             return false;
         }
-        let is_ours = match sibling.kind {
+        let is_ours = match rotated.kind {
             Kind::LinkTarget => true,
             Kind::Rotated(shape) => match self.memory.shape {
                 _ if !shape.is_infix => true,
@@ -153,7 +153,7 @@ impl Follower {
         if !is_ours && current.is_other {
             around.tell(&format!(
                 "{} is taken for another log than {}, and not shipped with it",
-                sibling.path.display(),
+                rotated.path.display(),
                 self.path().display()
             ));
         }
@@ -193,7 +193,7 @@ impl Follower {
     pub(super) fn look_beside(
         &mut self,
         identity: Identity,
-        beside: &[Sibling],
+        beside: &[RotatedFile],
         around: &mut Around,
     ) -> io::Result<()> {
         let mut files = self.files.iter();
@@ -262,13 +262,13 @@ impl Follower {
     /// A file does not hold what was read of it any more. What it held beyond that may be in a copy that
     /// was made before, and the files that it was since then in others.
     pub(super) fn truncated(&mut self, index: usize, around: &mut Around) -> io::Result<()> {
-        let beside = self.siblings(around, Some(Instant::now()));
+        let beside = self.rotated_files(around, Some(Instant::now()));
         self.find_names(&beside);
         let tracked = &self.files[index];
         let since = tracked.known_at - CLOCK_SLACK;
         let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
         let since = i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
-        let copies = beside.iter().filter(|sibling| sibling.changed >= since);
+        let copies = beside.iter().filter(|rotated| rotated.changed >= since);
         let copy = self.goes_on_in(&tracked.entry, copies, tracked.known_at);
         let identity = tracked.entry.identity;
         let source = self.source().to_owned();
@@ -308,19 +308,19 @@ impl Follower {
     fn goes_on_in<'a>(
         &self,
         entry: &Entry,
-        beside: impl Iterator<Item = &'a Sibling>,
+        beside: impl Iterator<Item = &'a RotatedFile>,
         known_at: SystemTime,
     ) -> Option<Tracked> {
-        let unknown = beside.filter(|sibling| !self.knows(sibling.identity));
-        let fitting = unknown.filter_map(|sibling| {
-            let (file, about) = open(&sibling.path).ok()?;
-            let is_it = Identity::of(&about) == sibling.identity;
+        let unknown = beside.filter(|rotated| !self.knows(rotated.identity));
+        let fitting = unknown.filter_map(|rotated| {
+            let (file, about) = open(&rotated.path).ok()?;
+            let is_it = Identity::of(&about) == rotated.identity;
             let is_copy = entry.has_been_read() && entry.is_held_by(&file).unwrap_or(false);
-            (is_it && is_copy).then_some((sibling, file))
+            (is_it && is_copy).then_some((rotated, file))
         });
-        let (sibling, file) = fitting.max_by_key(|(sibling, _)| sibling.length)?;
-        let mut entry = entry.of_copy(&file, sibling.identity);
-        entry.path = sibling.path.to_str().map(str::to_owned);
+        let (rotated, file) = fitting.max_by_key(|(rotated, _)| rotated.length)?;
+        let mut entry = entry.of_copy(&file, rotated.identity);
+        entry.path = rotated.path.to_str().map(str::to_owned);
         Some(Tracked::new(file, entry, false, known_at))
     }
 
@@ -329,7 +329,7 @@ impl Follower {
         &mut self,
         mut entry: Entry,
         (version, written): (u32, SystemTime),
-        beside: &[Sibling],
+        beside: &[RotatedFile],
         known: &[Identity],
         around: &mut Around,
     ) {
@@ -341,24 +341,24 @@ impl Follower {
         let current = is_it(&path);
         let is_current = current.is_some();
         let found = current.or_else(|| {
-            let sibling = beside
+            let rotated = beside
                 .iter()
-                .find(|sibling| sibling.identity == entry.identity);
-            let path = sibling.map(|sibling| sibling.path.as_path());
+                .find(|rotated| rotated.identity == entry.identity);
+            let path = rotated.map(|rotated| rotated.path.as_path());
             is_it(path.or(entry.path.as_deref().map(Path::new))?)
         });
         let Some((file, about)) = found else {
             return self.resume_without_file(entry, written, beside, known, around);
         };
-        if entry.is_done && !is_current && about.len() == entry.mark.offset {
+        if entry.is_done && !is_current && about.len() == entry.position.offset {
             self.parked.add(entry, &about);
             return self.find_names(beside);
         }
         entry.is_done = false;
         if version == 1 {
             // Where it cannot be read that shows when it is read on.
-            let mark = without_nuls(&file, &entry, self.source()).ok().flatten();
-            entry.mark = mark.unwrap_or(entry.mark);
+            let position = without_nuls(&file, &entry, self.source()).ok().flatten();
+            entry.position = position.unwrap_or(entry.position);
         }
         let tracked = Tracked::new(file, entry, is_current, written);
         self.files.push(tracked);
@@ -370,7 +370,7 @@ impl Follower {
         &mut self,
         entry: Entry,
         written: SystemTime,
-        beside: &[Sibling],
+        beside: &[RotatedFile],
         known: &[Identity],
         around: &mut Around,
     ) {
@@ -378,13 +378,13 @@ impl Follower {
             return self.note_gone(entry);
         }
         let beside = beside.iter();
-        let copies = beside.filter(|sibling| !known.contains(&sibling.identity));
+        let copies = beside.filter(|rotated| !known.contains(&rotated.identity));
         if let Some(copy) = self.goes_on_in(&entry, copies, written) {
             self.files.push(copy);
             self.must_save = true;
             return self.note_gone(entry);
         }
-        let offset = entry.mark.offset;
+        let offset = entry.position.offset;
         self.note_gone(entry);
         self.tell_of_gone(offset, around);
     }
@@ -392,7 +392,7 @@ impl Follower {
 
 /// Whether all that one of some files holds is in another one of them. Of two that are the same the first one
 /// counts.
-fn is_copy_among(candidates: &[(Sibling, File)], number: usize) -> io::Result<bool> {
+fn is_copy_among(candidates: &[(RotatedFile, File)], number: usize) -> io::Result<bool> {
     let file = &candidates[number].1;
     for (other, (_, known)) in candidates.iter().enumerate() {
         let is_first = other < number || !begins_with(file, known)?;

@@ -6,8 +6,8 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::folders::open;
-use super::super::mark::Identity;
 use super::super::parked::{Asleep, Closed};
+use super::super::position::Identity;
 use super::super::state::VERSION;
 use super::{Around, Follower};
 use crate::limits::{SHIP_PARKED_MS, SHIP_SLEEP_MS};
@@ -45,7 +45,7 @@ impl Follower {
             return Ok(false);
         };
         let about = tracked.file.metadata()?;
-        if about.len() != tracked.entry.mark.offset {
+        if about.len() != tracked.entry.position.offset {
             self.files.push(tracked);
             return Ok(false);
         }
@@ -89,7 +89,7 @@ impl Follower {
     pub(crate) fn wake(&mut self, around: &mut Around) -> io::Result<()> {
         self.state.reopen()?;
         let beside = match self.is_elsewhere() {
-            true => self.siblings(around, Some(Instant::now())),
+            true => self.rotated_files(around, Some(Instant::now())),
             false => Vec::new(),
         };
         let Some(asleep) = self.asleep.take() else {

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::super::folders::place;
 use super::super::follower::Follower;
-use super::super::mark::Identity;
 use super::super::names;
 use super::super::patterns::{bases, Watched};
+use super::super::position::Identity;
 use super::super::state::State;
 use super::Shipper;
 use crate::cli::failure::Failure;

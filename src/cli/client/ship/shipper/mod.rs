@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::arguments::ShipArgs;
 use super::database::Watch;
 use super::event::{now, Template};
-use super::folders::{place, Folders, Sibling};
+use super::folders::{place, Folders, RotatedFile};
 use super::follower::{Around, Follower};
 use super::multiline::Multiline;
 use super::patterns::{is_pattern, Patterns};
@@ -33,7 +33,7 @@ struct Shared {
     /// The places of the files that are followed.
     followed: BTreeSet<PathBuf>,
     /// Files that match a pattern and that no state knows, until they have been looked at.
-    strays: Vec<Sibling>,
+    strays: Vec<RotatedFile>,
     /// Looks at all files.
     turn: u64,
 }

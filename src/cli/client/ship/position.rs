@@ -38,7 +38,7 @@ impl Identity {
 
 /// How far a file has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Mark {
+pub(super) struct Position {
     /// Where the next line begins, or the next piece of one.
     pub offset: u64,
     /// The piece of a line that is before it; 0 where a line begins.
@@ -51,8 +51,8 @@ pub(super) struct Mark {
     tail: Tail,
 }
 
-/// The bytes before a mark, by which a file is known again: a file that was truncated and has grown
-/// beyond the mark has others there.
+/// The bytes before a position, by which a file is known again: a file that was truncated and has grown
+/// beyond the position has others there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tail {
     length: usize,
@@ -60,7 +60,7 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Of bytes that end at the mark.
+    /// Of bytes that end at the position.
     fn of(bytes: &[u8]) -> Tail {
         let bytes = &bytes[bytes.len().saturating_sub(SHIP_TAIL_BYTES)..];
         Tail {
@@ -149,13 +149,18 @@ pub(super) fn short_hash(texts: &[&[u8]]) -> String {
     String::from(Hash::of(&[&parts]))[..10].to_owned()
 }
 
-impl Mark {
+impl Position {
     /// Where a file is read from that has been truncated `generation` times. What is before `offset` is
     /// not read.
-    pub(super) fn start(identity: Identity, generation: u64, source: &str, offset: u64) -> Mark {
+    pub(super) fn start(
+        identity: Identity,
+        generation: u64,
+        source: &str,
+        offset: u64,
+    ) -> Position {
         let Identity { inode, born } = identity;
         let numbers = [inode, born.unwrap_or(0), generation, offset].map(u64::to_be_bytes);
-        Mark {
+        Position {
             offset,
             part: 0,
             is_unended: false,
@@ -208,19 +213,19 @@ impl Mark {
         self.offset - self.tail.length as u64
     }
 
-    /// Takes the tail off bytes that were read from [`Mark::read_from`] on; none where they are others
+    /// Takes the tail off bytes that were read from [`Position::read_from`] on; none where they are others
     /// than those that were there.
     pub(super) fn behind_tail<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (tail, rest) = bytes.split_at_checked(self.tail.length)?;
         self.tail.is_end_of(tail).then_some(rest)
     }
 
-    /// Takes the tail from bytes that end at the mark.
+    /// Takes the tail from bytes that end at the position.
     pub(super) fn remember_tail(&mut self, bytes: &[u8]) {
         self.tail = Tail::of(bytes);
     }
 
-    /// The bytes before the mark.
+    /// The bytes before the position.
     pub(super) fn tail(&self) -> Tail {
         self.tail
     }
@@ -234,14 +239,14 @@ impl Mark {
         Ok(())
     }
 
-    /// Whether what is before the mark is nothing but NULs, as far as it is remembered.
+    /// Whether what is before the position is nothing but NULs, as far as it is remembered.
     pub(super) fn has_tail_of_nuls(&self) -> bool {
         let nuls = vec![0; self.tail.length];
         self.tail.length > 0 && self.behind_tail(&nuls).is_some()
     }
 
-    /// Whether the same lines were read before both marks.
-    pub(super) fn has_read_the_same(&self, other: &Mark) -> bool {
+    /// Whether the same lines were read before both positions.
+    pub(super) fn has_read_the_same(&self, other: &Position) -> bool {
         self.chain == other.chain
     }
 
