@@ -32,6 +32,7 @@
 //! An answer whose end cannot be told from a lost connection is refused: nothing here ever takes a part
 //! for the whole. No proxy is used and no redirection followed, so a token goes where it was meant to go.
 
+mod answers;
 mod backoff;
 mod error;
 mod history;
@@ -43,6 +44,7 @@ mod settings;
 mod subscription;
 mod transport;
 
+pub(crate) use answers::{ServerStats, StoredEvent};
 pub use backoff::{Backoff, RetryDecision};
 pub use error::{Error, Fault, Refusal};
 pub use history::{Head, Origin, Reset};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::connect::client_of;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::{cannot_write, grouped, print, table, width};
-use crate::client::{Backoff, Client, ClientArgs, Error, GiveUp, RetryDecision};
+use crate::client::{Backoff, Client, ClientArgs, Error, GiveUp, RetryDecision, ServerStats};
 use crate::text::escaped;
 
 /// Time between two looks.
@@ -30,56 +30,29 @@ pub struct StatsArgs {
     client: ClientArgs,
 }
 
-/// The answer of `GET /stats`, as far as it is shown.
-#[derive(Deserialize)]
-struct Stats {
-    received: u64,
-    unique_processed: u64,
-    duplicate_dropped: u64,
-    conflicts: u64,
-    rejected: u64,
-    batches: u64,
-    topic_count: u64,
-    last_seq: u64,
-    first_seq: u64,
-    events_removed: u64,
-    queue_size: u64,
-    queue_capacity: u64,
-    connections: u64,
-    subscribers: u64,
-    database_bytes: u64,
-    wal_bytes: u64,
-    uptime_human: String,
-    version: String,
-    /// None of a server that is older than it.
-    database_id: Option<String>,
-}
-
 /// Numbers with their names; those that only grow come first.
 type Rows = [(&'static str, u64); 16];
 const COUNTS: usize = 7;
 
-impl Stats {
-    fn rows(&self) -> Rows {
-        [
-            ("received", self.received),
-            ("unique_processed", self.unique_processed),
-            ("duplicate_dropped", self.duplicate_dropped),
-            ("conflicts", self.conflicts),
-            ("rejected", self.rejected),
-            ("batches", self.batches),
-            ("events_removed", self.events_removed),
-            ("topic_count", self.topic_count),
-            ("last_seq", self.last_seq),
-            ("first_seq", self.first_seq),
-            ("queue_size", self.queue_size),
-            ("queue_capacity", self.queue_capacity),
-            ("connections", self.connections),
-            ("subscribers", self.subscribers),
-            ("database_bytes", self.database_bytes),
-            ("wal_bytes", self.wal_bytes),
-        ]
-    }
+fn numbers(stats: &ServerStats) -> Rows {
+    [
+        ("received", stats.received),
+        ("unique_processed", stats.unique_processed),
+        ("duplicate_dropped", stats.duplicate_dropped),
+        ("conflicts", stats.conflicts),
+        ("rejected", stats.rejected),
+        ("batches", stats.batches),
+        ("events_removed", stats.events_removed),
+        ("topic_count", stats.topic_count),
+        ("last_seq", stats.last_seq),
+        ("first_seq", stats.first_seq),
+        ("queue_size", stats.queue_size),
+        ("queue_capacity", stats.queue_capacity),
+        ("connections", stats.connections),
+        ("subscribers", stats.subscribers),
+        ("database_bytes", stats.database_bytes),
+        ("wal_bytes", stats.wal_bytes),
+    ]
 }
 
 /// Prints once, or shows the view until a signal comes.
@@ -100,7 +73,7 @@ pub(crate) fn run(arguments: StatsArgs) -> Result<(), Failure> {
             body
         }
         false => {
-            let stats: Stats = client.persist(|| client.json("/stats"))?;
+            let stats: ServerStats = client.persist(|| client.json("/stats"))?;
             once(&stats).into_bytes()
         }
     };
@@ -108,9 +81,9 @@ pub(crate) fn run(arguments: StatsArgs) -> Result<(), Failure> {
 }
 
 /// The numbers as lines `name: value`.
-fn once(stats: &Stats) -> String {
+fn once(stats: &ServerStats) -> String {
     let mut text = String::new();
-    for (name, value) in stats.rows() {
+    for (name, value) in numbers(&stats) {
         text += &format!("{name}: {value}\n");
     }
     if let Some(id) = &stats.database_id {
@@ -130,7 +103,7 @@ fn follow(client: &Client) -> Result<(), Failure> {
             Ok((stats, health)) => {
                 backoff.succeeded();
                 let lines = view.lines(client, &stats, &health, now);
-                view.before = Some((stats.rows(), now));
+                view.before = Some((numbers(&stats), now));
                 (lines, INTERVAL)
             }
             Err(error) => {
@@ -148,7 +121,7 @@ fn follow(client: &Client) -> Result<(), Failure> {
 }
 
 /// The statistics, and the state in a word or with its reason.
-fn look(client: &Client) -> Result<(Stats, String), Error> {
+fn look(client: &Client) -> Result<(ServerStats, String), Error> {
     #[derive(Deserialize)]
     struct Health {
         status: String,
@@ -180,10 +153,16 @@ struct View {
 }
 
 impl View {
-    fn lines(&self, client: &Client, stats: &Stats, health: &str, now: Instant) -> Vec<String> {
-        let rates = self.rates(&stats.rows(), now);
+    fn lines(
+        &self,
+        client: &Client,
+        stats: &ServerStats,
+        health: &str,
+        now: Instant,
+    ) -> Vec<String> {
+        let rates = self.rates(&numbers(&stats), now);
         let mut rows = vec![["", "", "PER SECOND"].map(str::to_owned)];
-        for (number, (name, value)) in stats.rows().into_iter().enumerate() {
+        for (number, (name, value)) in numbers(&stats).into_iter().enumerate() {
             let rate = rates.get(number).copied().flatten();
             let rate = rate.map_or_else(String::new, |rate| format!("{rate:>10.0}"));
             rows.push([name.to_owned(), grouped(value), rate]);

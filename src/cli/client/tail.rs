@@ -15,7 +15,8 @@ use super::connect::client_of;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::{cannot_write, Colour};
 use crate::client::{
-    percent_encoded, Client, ClientArgs, Error, GiveUp, Head, Item, Origin, Reset, Subscription,
+    percent_encoded, Client, ClientArgs, Error, GiveUp, Head, Item, Origin, Reset, StoredEvent,
+    Subscription,
 };
 use crate::limits::PAGE_MAX_EVENTS;
 use crate::text::escaped;
@@ -247,18 +248,6 @@ enum Form {
     },
 }
 
-/// An event as the server sends it.
-#[derive(Deserialize)]
-struct Event<'a> {
-    seq: u64,
-    topic: String,
-    event_id: String,
-    timestamp: String,
-    source: String,
-    #[serde(borrow)]
-    payload: &'a RawValue,
-}
-
 struct Printer {
     out: BufWriter<StdoutLock<'static>>,
     form: Form,
@@ -267,7 +256,7 @@ struct Printer {
 impl Printer {
     /// Prints an event and returns its seq.
     fn event(&mut self, line: &[u8]) -> Result<u64, Failure> {
-        let event: Event = serde_json::from_slice(line).map_err(|error| {
+        let event: StoredEvent = serde_json::from_slice(line).map_err(|error| {
             Failure::Failed(format!("the server sent an event that is none: {error}"))
         })?;
         let result = match self.form {
@@ -289,7 +278,7 @@ impl Printer {
 }
 
 /// Writes time, topic, source, id and payload, without a line end.
-fn write_text(out: &mut impl Write, event: &Event, is_coloured: bool) -> io::Result<()> {
+fn write_text(out: &mut impl Write, event: &StoredEvent, is_coloured: bool) -> io::Result<()> {
     let [topic, event_id, timestamp, source, payload] = [
         &event.topic,
         &event.event_id,
@@ -316,7 +305,7 @@ mod tests {
     use super::*;
 
     fn text(line: &str, is_coloured: bool) -> String {
-        let event: Event = serde_json::from_str(line).unwrap();
+        let event: StoredEvent = serde_json::from_str(line).unwrap();
         let mut out = Vec::new();
         write_text(&mut out, &event, is_coloured).unwrap();
         String::from_utf8(out).unwrap()

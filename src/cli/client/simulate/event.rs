@@ -3,10 +3,10 @@
 
 use rustix::rand::{getrandom, GetRandomFlags};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::super::defaults::now;
 use crate::client::load::events::{EventStream, IdOrder, Repeats, ID_BYTES};
+use crate::client::StoredEvent;
 
 /// Sources that the events of the load are spread over.
 const SOURCES: u64 = 3;
@@ -22,19 +22,15 @@ pub(super) struct Event {
     pub payload: String,
 }
 
-/// An event as the server gives it back.
-#[derive(Deserialize)]
-pub(super) struct Stored<'a> {
-    pub seq: u64,
-    topic: String,
-    event_id: String,
-    timestamp: String,
-    source: String,
-    #[serde(borrow)]
-    payload: &'a RawValue,
-}
-
 impl Event {
+    /// Whether the server has it like this, member by member.
+    pub(super) fn is_stored_as(&self, stored: &StoredEvent) -> bool {
+        stored.key() == (&self.topic, &self.event_id)
+            && stored.timestamp == self.timestamp
+            && stored.source == self.source
+            && stored.payload.get() == self.payload
+    }
+
     /// As one line of JSON.
     pub(super) fn json(&self) -> String {
         let Event {
@@ -47,21 +43,6 @@ impl Event {
         let key = format!(r#""topic":"{topic}","event_id":"{event_id}""#);
         let rest = format!(r#""timestamp":"{timestamp}","source":"{source}","payload":{payload}"#);
         format!("{{{key},{rest}}}")
-    }
-}
-
-impl Stored<'_> {
-    /// Topic and event id.
-    pub(super) fn key(&self) -> (&str, &str) {
-        (&self.topic, &self.event_id)
-    }
-
-    /// Whether this is the event, member by member.
-    pub(super) fn is(&self, event: &Event) -> bool {
-        self.key() == (&event.topic, &event.event_id)
-            && self.timestamp == event.timestamp
-            && self.source == event.source
-            && self.payload.get() == event.payload
     }
 }
 
@@ -115,7 +96,7 @@ impl Run {
     }
 
     /// The number that an event of the load says that it has.
-    pub(super) fn number_of(&self, stored: &Stored) -> Option<u64> {
+    pub(super) fn number_of(&self, stored: &StoredEvent) -> Option<u64> {
         #[derive(Deserialize)]
         struct Payload {
             n: u64,
@@ -144,10 +125,10 @@ mod tests {
         let run = Run::new(Some(7), 5, 300);
         let event = run.load_event(42);
         let stored = format!(r#"{{"seq":9,{}"#, &event.json()[1..]);
-        let stored: Stored = serde_json::from_str(&stored).unwrap();
-        assert!(stored.is(&event));
+        let stored: StoredEvent = serde_json::from_str(&stored).unwrap();
+        assert!(event.is_stored_as(&stored));
         assert_eq!(run.number_of(&stored), Some(42));
-        assert!(!stored.is(&run.load_event(43)));
+        assert!(!run.load_event(43).is_stored_as(&stored));
         let other = Run::new(Some(7), 5, 300);
         assert_eq!(other.number_of(&stored), None);
         assert_eq!(other.load_event(42).event_id, event.event_id);

@@ -9,27 +9,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::event::{Event, Run, Stored};
+use super::event::{Event, Run};
 use crate::cli::terminal::table;
-use crate::client::{percent_encoded, Client, Error, Outcome};
+use crate::client::{percent_encoded, Client, Error, Outcome, ServerStats, StoredEvent};
 use crate::limits::PAGE_MAX_EVENTS;
-
-/// The answer of `GET /stats`, as far as it is compared.
-#[derive(Clone, Copy, Deserialize)]
-pub(super) struct Stats {
-    received: u64,
-    unique_processed: u64,
-    duplicate_dropped: u64,
-    conflicts: u64,
-    queue_size: u64,
-    last_seq: u64,
-}
-
-impl Stats {
-    pub(super) fn look(client: &Client) -> Result<Stats, Error> {
-        client.persist(|| client.json("/stats"))
-    }
-}
 
 /// What was sent, and what the answers said.
 #[derive(Default)]
@@ -165,11 +148,11 @@ impl Comparison {
         client: &Client,
         run: &Run,
         expected: &mut Expected,
-        before: &Stats,
+        before: &ServerStats,
         alone: Option<Alone>,
     ) -> Result<Comparison, Error> {
         let found = read_back(client, run, expected, before.last_seq)?;
-        let after = Stats::look(client)?;
+        let after: ServerStats = client.persist(|| client.json("/stats"))?;
         let mut rows = vec![
             Row::exactly("scenarios", expected.scenarios, expected.scenarios_right),
             Row::exactly("answers: events that were rejected", 0, expected.rejected),
@@ -193,8 +176,8 @@ impl Comparison {
                 expected.conflicts + alone.retries,
             ]
         });
-        let counts = |stats: &Stats| {
-            let Stats {
+        let counts = |stats: &ServerStats| {
+            let ServerStats {
                 received,
                 unique_processed,
                 duplicate_dropped,
@@ -282,14 +265,14 @@ fn read_back(
         let body = client.persist(|| client.get(&target))?;
         let page: Page = client.read_json(&body)?;
         for text in &page.events {
-            let stored: Stored = client.read_json(text.get().as_bytes())?;
+            let stored: StoredEvent = client.read_json(text.get().as_bytes())?;
             if stored.seq <= after {
                 return Err(client.unexpected("/events is out of order"));
             }
             after = stored.seq;
             let was_found = match run.number_of(&stored) {
                 Some(number) if number < expected.load_distinct => {
-                    let is_same = stored.is(&run.load_event(number));
+                    let is_same = run.load_event(number).is_stored_as(&stored);
                     is_same.then(|| load.set(number))
                 }
                 Some(_) => None,
@@ -297,7 +280,7 @@ fn read_back(
                     let (topic, event_id) = stored.key();
                     let key = (topic.to_owned(), event_id.to_owned());
                     match expected.sent.get_mut(&key) {
-                        Some((event, was_found)) if stored.is(event) => {
+                        Some((event, was_found)) if event.is_stored_as(&stored) => {
                             Some(std::mem::replace(was_found, true))
                         }
                         _ => None,

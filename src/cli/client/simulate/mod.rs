@@ -16,7 +16,7 @@ use crate::cli::failure::Failure;
 use crate::client::Client;
 use arguments::SimulateArgs;
 use event::Run;
-use expected::{Alone, Comparison, Expected, Stats};
+use expected::{Alone, Comparison, Expected};
 
 /// Plays, sends, compares, and prints all of it.
 pub(crate) fn run(arguments: SimulateArgs) -> Result<(), Failure> {
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: SimulateArgs) -> Result<(), Failure> {
         run.seed
     );
     let mut expected = Expected::default();
-    let before = Stats::look(&client)?;
+    let before = client.persist(|| client.json("/stats"))?;
     scenarios::play(&client, &run, &mut expected, &mut out)?;
 
     let start = Instant::now();

@@ -4,9 +4,11 @@ use std::io::Write;
 
 use serde::Deserialize;
 
-use super::event::{Event, Run, Stored};
+use super::event::{Event, Run};
 use super::expected::Expected;
-use crate::client::{percent_encoded, publish, publish_unanswered, Batch, Client, Error, Outcome};
+use crate::client::{
+    percent_encoded, publish, publish_unanswered, Batch, Client, Error, Outcome, StoredEvent,
+};
 
 /// Events in one of their requests at the most.
 pub(super) const MAX_EVENTS: u64 = 10;
@@ -332,8 +334,8 @@ impl Scenarios<'_> {
         let target = format!("/events/{topic}/{}", percent_encoded(&event.event_id));
         let is_there = match self.client.persist(|| self.client.get(&target)) {
             Ok(body) => {
-                let stored: Stored = self.client.read_json(&body)?;
-                stored.is(event)
+                let stored: StoredEvent = self.client.read_json(&body)?;
+                event.is_stored_as(&stored)
             }
             Err(error) if error.status() == Some(404) => false,
             Err(error) => return Err(error),
