@@ -160,6 +160,18 @@ impl Shelf {
             "duplicate_dropped": received - unique,
             "conflicts": self.conflicts,
             "queue_size": 0,
+            "rejected": 0,
+            "batches": 0,
+            "topic_count": 0,
+            "first_seq": 0,
+            "events_removed": 0,
+            "queue_capacity": 0,
+            "connections": 0,
+            "subscribers": 0,
+            "database_bytes": 0,
+            "wal_bytes": 0,
+            "uptime_human": "",
+            "version": "",
             "last_seq": self.events.last().map_or(0, |(seq, ..)| *seq),
         });
         Reply::json(200, &stats.to_string())

@@ -143,7 +143,9 @@ fn a_signal_ends_it() {
     let fake = Fake::start(|_, asked| match &asked.target[..] {
         "/stats" => Reply::json(
             200,
-            r#"{"received":0,"unique_processed":0,"duplicate_dropped":0,"conflicts":0,"queue_size":0,"last_seq":0}"#,
+            r#"{"received":0,"unique_processed":0,"duplicate_dropped":0,"conflicts":0,"queue_size":0,"last_seq":0,
+                "rejected":0,"batches":0,"topic_count":0,"first_seq":0,"events_removed":0,"queue_capacity":0,
+                "connections":0,"subscribers":0,"database_bytes":0,"wal_bytes":0,"uptime_human":"","version":""}"#,
         ),
         _ => Reply::with(503, "Retry-After: 60\r\n", r#"{"detail":"later"}"#),
     });

@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: StatsArgs) -> Result<(), Failure> {
 /// The numbers as lines `name: value`.
 fn once(stats: &ServerStats) -> String {
     let mut text = String::new();
-    for (name, value) in numbers(&stats) {
+    for (name, value) in numbers(stats) {
         text += &format!("{name}: {value}\n");
     }
     if let Some(id) = &stats.database_id {
@@ -160,9 +160,9 @@ impl View {
         health: &str,
         now: Instant,
     ) -> Vec<String> {
-        let rates = self.rates(&numbers(&stats), now);
+        let rates = self.rates(&numbers(stats), now);
         let mut rows = vec![["", "", "PER SECOND"].map(str::to_owned)];
-        for (number, (name, value)) in numbers(&stats).into_iter().enumerate() {
+        for (number, (name, value)) in numbers(stats).into_iter().enumerate() {
             let rate = rates.get(number).copied().flatten();
             let rate = rate.map_or_else(String::new, |rate| format!("{rate:>10.0}"));
             rows.push([name.to_owned(), grouped(value), rate]);
