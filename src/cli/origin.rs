@@ -1,5 +1,5 @@
-//! Where the value of a setting came from, a flag or an environment variable, so that whoever has to change
-//! it is told which. Looks at arguments and environment, and changes neither.
+//! Where the value of a setting came from, a flag or an environment variable, so that a message can name
+//! what to change. Looks at arguments and environment, and changes neither.
 
 use std::any::TypeId;
 use std::env;

@@ -20,14 +20,14 @@ pub struct Backoff {
     /// When the first of them came.
     since: Option<Instant>,
     failures: u32,
-    /// Whether the failures have been told of.
+    /// Whether the failures have been reported.
     is_told: bool,
 }
 
 /// What to do about a failure.
 #[derive(Debug)]
 pub enum RetryDecision {
-    /// Try again behind this pause.
+    /// Try again after this pause.
     Pause(Duration),
     /// Give up, with this error.
     Fail(Error),
@@ -74,14 +74,14 @@ impl Backoff {
         }
     }
 
-    /// True once when failures have lasted long enough to be told of.
+    /// True once when failures have lasted long enough to be reported.
     pub fn must_tell(&mut self, now: Instant) -> bool {
         let least = Duration::from_millis(CLIENT_QUIET_MS);
         let is_long = self.since.is_some_and(|since| now - since >= least);
         is_long && !std::mem::replace(&mut self.is_told, true)
     }
 
-    /// Takes a success into account; returns the failures before it and whether they have been told of.
+    /// Takes a success into account; returns the failures before it and whether they have been reported.
     pub fn succeeded(&mut self) -> (u32, bool) {
         self.since = None;
         let failures = std::mem::take(&mut self.failures);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_to_a_bound_and_begin_anew_behind_a_success() {
+    fn pauses_grow_to_a_bound_and_restart_after_a_success() {
         let mut backoff = Backoff::new(GiveUp::Never);
         let now = Instant::now();
         for whole in [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000] {

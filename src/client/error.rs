@@ -1,4 +1,4 @@
-//! Why a request did not do what it was to do, as one sentence for whoever started the program.
+//! Why a request did not do what it was to do, as one sentence for the person who started the program.
 
 use std::fmt;
 use std::time::Duration;

@@ -122,7 +122,7 @@ impl Client {
         self.answer(self.request(Method::GET, target, &[], b"")?)
     }
 
-    /// The id of the server's database; none where the server does not say it. Needs no token.
+    /// The id of the server's database; none if the server does not say it. Needs no token.
     pub fn database_id(&self) -> Result<Option<String>, Error> {
         let response = self.request(Method::GET, "/health", &[], b"")?;
         let id = id_of(&response);
@@ -302,7 +302,7 @@ impl Client {
     pub fn unexpected(&self, reason: &str) -> Error {
         let reason = escaped(reason);
         Error::Unexpected(format!(
-            "{} does not answer as a log aggregator does: {reason}",
+            "{} does not answer as logagg does: {reason}",
             self.address
         ))
     }

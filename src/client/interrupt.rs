@@ -1,7 +1,7 @@
 //! What ends a client early: a signal, or a reader of standard output that has gone. Every wait of a
 //! client goes through here, so that each of them ends at once.
 //!
-//! SIGINT and SIGTERM are taken over once a process. The first of them is told to whoever waits; the
+//! SIGINT and SIGTERM are taken over once a process. The first of them ends each wait; the
 //! second has its usual effect, in case the first is not heeded.
 
 use std::io::{self, stdout};
@@ -163,7 +163,7 @@ impl Interrupt {
         // A time beyond what the kernel can count is one that never comes.
         let time = time.and_then(|time| Timespec::try_from(time).ok());
         if poll(&mut fds, time.as_ref()).is_err() {
-            // Interrupted, or memory is short: whoever waits asks again.
+            // Interrupted, or memory is short: the caller asks again.
             return Ok(false);
         }
         if fds[1].revents().intersects(PollFlags::ERR | PollFlags::HUP) {

@@ -82,7 +82,7 @@ struct Entry<'a> {
 /// order.
 ///
 /// # Errors
-/// The failure that was not worth another try. The outcomes that were told hold; behind them an event of the batch
+/// The failure that was not worth another try. The outcomes that were told hold; after them an event of the batch
 /// may be stored or not, and publishing it again stores it once.
 pub fn publish(
     client: &Client,

@@ -1,5 +1,5 @@
 //! Reading events in the order of their seqs: `GET /subscribe` as NDJSON, over as many connections as it
-//! takes. A connection that is lost is made anew behind the last event that came whole.
+//! takes. A connection that is lost is made again after the last event that came whole.
 
 use serde::Deserialize;
 
@@ -40,7 +40,7 @@ struct Gap {
     to: u64,
 }
 
-/// The events behind a seq.
+/// The events after a seq.
 pub struct Subscription<'c> {
     client: &'c Client,
     /// The query that chooses the events, but for where to begin.
@@ -62,7 +62,7 @@ pub struct Subscription<'c> {
 }
 
 impl<'c> Subscription<'c> {
-    /// The events of these topics and patterns (none means all) behind a seq: those that are stored, or
+    /// The events of these topics and patterns (none means all) after a seq: those that are stored, or
     /// with `follows` also those to come.
     pub fn new(client: &'c Client, topics: &[String], after: u64, follows: bool) -> Self {
         let mut query = format!("follow={follows}");
@@ -158,7 +158,7 @@ impl<'c> Subscription<'c> {
                     return Ok(Some(Item::Event { seq, line }));
                 }
                 _ => {
-                    let reason = format!("a line behind seq {} is out of order", self.after);
+                    let reason = format!("a line after seq {} is out of order", self.after);
                     return Err(self.client.unexpected(&reason));
                 }
             }

@@ -2,7 +2,7 @@
 //! it at once.
 //!
 //! A server may answer before it has read the whole request, to refuse it, and may close the connection
-//! behind that answer. So sending stops where an answer comes, or where the other side takes nothing
+//! after that answer. So sending stops where an answer comes, or where the other side takes nothing
 //! more, and the answer is read; only where there is none, sending has failed.
 
 use std::fmt;
@@ -68,7 +68,7 @@ impl SocketConnector {
     }
 }
 
-/// Waits for a socket. A signal is an error of no particular kind: whoever sees it asks the interrupt.
+/// Waits for a socket. A signal is an error of no particular kind: the caller asks the interrupt.
 fn wait(
     interrupt: &Interrupt,
     socket: &Socket,

@@ -179,7 +179,7 @@ fn an_export_and_its_import_keep_every_byte() {
         text.lines().map(cut).collect()
     };
     assert!(without_time(&exported) == without_time(&again));
-    // A topic alone, and what is behind a seq.
+    // A topic alone, and what is after a seq.
     let part = run(
         &first,
         &["export", "--topic", "man*", "--after", "3000"],

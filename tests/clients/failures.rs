@@ -104,7 +104,7 @@ fn what_cannot_change_is_not_tried_again() {
         ),
         (
             Reply::json(200, "<html>"),
-            "does not answer as a log aggregator does: ",
+            "does not answer as logagg does: ",
         ),
         (accepted(3), "3 results for 1 events\n"),
         (
@@ -113,7 +113,7 @@ fn what_cannot_change_is_not_tried_again() {
         ),
         (
             Reply::Last(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()),
-            "does not answer as a log aggregator does",
+            "does not answer as logagg does",
         ),
     ] {
         let shown = reply.clone();

@@ -199,7 +199,7 @@ fn a_gap_is_told_and_what_is_out_of_order_is_an_error() {
     assert!(
         output
             .stderr
-            .contains("a line behind seq 42 is out of order"),
+            .contains("a line after seq 42 is out of order"),
         "{output:?}"
     );
     assert_eq!(fake.targets()[1], "/subscribe?follow=true&after=41");

@@ -12,7 +12,7 @@ use crate::client::ClientArgs;
 /// Put the events of an export into a server
 ///
 /// Importing twice stores once, so an import that was cut off is simply made again. An event whose key the
-/// server has with another content stays as it is there; it is told of, and then the exit code is 1.
+/// server has with another content stays as it is there; it is reported, and the exit code is 1.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// Files to read; none or - is standard input

@@ -1,4 +1,4 @@
-//! Lines from files and from standard input, one behind another, with the place of each. A signal ends a
+//! Lines from files and from standard input, one after another, with the place of each. A signal ends a
 //! wait for them, and a line that is longer than any event is passed over without being held in memory.
 
 use std::fs::{self, File};
@@ -42,7 +42,7 @@ pub(super) struct Input {
     /// The number of the file that is read or, without one, comes next.
     file: usize,
     open: Option<Lines>,
-    /// Bytes of all files together; none where that cannot be known.
+    /// Bytes of all files together; none if that cannot be known.
     total: Option<u64>,
     max_bytes: usize,
     from_line: u64,
@@ -93,7 +93,7 @@ impl Input {
         })
     }
 
-    /// Bytes of all files together; none where that cannot be known.
+    /// Bytes of all files together; none if that cannot be known.
     pub(super) fn total(&self) -> Option<u64> {
         self.total
     }
@@ -221,9 +221,9 @@ impl Lines {
         if self.line == 1 {
             text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
         }
-        let behind = range.end - text.trim_ascii_start().len();
+        let start = range.end - text.trim_ascii_start().len();
         let length = text.trim_ascii().len();
-        behind..behind + length
+        start..start + length
     }
 
     /// Reads once; the number of bytes.

@@ -13,7 +13,7 @@ use crate::client::ClientArgs;
 ///
 /// Goes on through lost connections and a server that cannot store for a while; each event is stored once
 /// all the same. A line with none of an event's members is the payload, to which --topic, --source, --now and
-/// --ids give the rest. A line that cannot be published is told of and does not keep the others from being
+/// --ids give the rest. A line that cannot be published is reported and does not keep the others from being
 /// published; then the exit code is 1.
 #[derive(Debug, Args)]
 pub struct PublishArgs {

@@ -182,7 +182,7 @@ impl View {
         lines
     }
 
-    /// What the counts grew by in a second; nothing where they have begun anew.
+    /// What the counts grew by in a second; nothing after a restart of the server.
     fn rates(&self, rows: &Rows, now: Instant) -> [Option<f64>; COUNTS] {
         let mut rates = [None; COUNTS];
         let Some((before, at)) = &self.before else {

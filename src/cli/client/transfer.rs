@@ -53,7 +53,7 @@ struct Sums {
     /// Of the duplicates, those with another content.
     conflicts: u64,
     rejected: u64,
-    /// Lines that were told of one by one.
+    /// Lines that were reported one by one.
     told: u64,
 }
 
@@ -203,7 +203,7 @@ impl Transfer<'_> {
 }
 
 impl Sums {
-    /// Tells what is wrong with a line, unless too many have been told of.
+    /// Reports what is wrong with a line, up to a number of lines.
     fn tell(&mut self, progress: &TransferProgress, input: &Input, place: Place, reason: &str) {
         self.told += 1;
         if self.told <= limits::CLIENT_LINES_TOLD {

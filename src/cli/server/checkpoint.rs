@@ -23,8 +23,8 @@ const PACED_BY: &str = "--paced-by";
 
 /// Copy the write-ahead log into the database, beside a running server
 ///
-/// A server does this by itself, and starts this command where another program has held the log back for
-/// so long that copying it would keep its clients waiting.
+/// A server does this by itself, and starts this command when another program has held back the log for
+/// so long that copying it would make clients wait.
 #[derive(Debug, Args)]
 pub struct CheckpointArgs {
     /// File that holds the database

@@ -168,9 +168,7 @@ fn judge(answer: &[u8]) -> Result<(), String> {
     match serde_json::from_str::<Health>(body) {
         Ok(health) if status == "200" && health.status == "healthy" => Ok(()),
         Ok(health) => Err(health.reason.unwrap_or(health.status)),
-        Err(_) => Err(format!(
-            "it answers {status}, and not as a log aggregator does"
-        )),
+        Err(_) => Err(format!("it answers {status}, and not as logagg does")),
     }
 }
 

@@ -144,7 +144,7 @@ fn greet(stream: &mut std::net::TcpStream, parse: Parse, parts: &[Vec<u8>]) -> i
 fn parsed(parse: Parse, buffer: &[u8], events: u64) -> io::Result<Option<Answer>> {
     match parse(buffer, events) {
         Ok(Some(answer)) if answer.total_bytes < buffer.len() => {
-            Err(unreadable("bytes behind an answer"))
+            Err(unreadable("bytes after an answer"))
         }
         Ok(answer) => Ok(answer),
         Err(Malformed) => Err(unreadable("an answer that is malformed")),

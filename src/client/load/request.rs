@@ -188,7 +188,7 @@ fn digits_of(topics: u64) -> usize {
     topics.saturating_sub(1).checked_ilog10().unwrap_or(0) as usize + 1
 }
 
-/// A payload: a JSON object of so many bytes, or as few as it can have.
+/// A payload: a JSON object of this number of bytes, or as few as it can have.
 pub fn payload(bytes: usize) -> String {
     let start = match bytes {
         0..=10 => return "{}".to_owned(),

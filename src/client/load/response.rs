@@ -5,7 +5,7 @@
 
 use memchr::{memchr, memmem};
 
-/// Finds the complete answer that a buffer begins with, to a request with so many events; `None` while it is
+/// Finds the complete answer that a buffer begins with, to a request with this number of events; `None` while it is
 /// not complete. Servers of other protocols than HTTP have functions of their own.
 pub type Parse = fn(&[u8], u64) -> Result<Option<Answer>, Malformed>;
 
@@ -87,8 +87,8 @@ pub fn parse(buffer: &[u8]) -> Result<Option<Head>, Malformed> {
 
 /// The number that the JSON member `quoted_name` (with its quotes) has in `body`.
 pub fn count(body: &[u8], quoted_name: &[u8]) -> Option<u64> {
-    let behind_name = memmem::find(body, quoted_name)? + quoted_name.len();
-    let value = body[behind_name..]
+    let after_name = memmem::find(body, quoted_name)? + quoted_name.len();
+    let value = body[after_name..]
         .trim_ascii_start()
         .strip_prefix(b":")?
         .trim_ascii_start();

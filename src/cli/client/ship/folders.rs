@@ -1,4 +1,4 @@
-//! The files beside a log file, and behind the links that it is reached by.
+//! The files beside a log file, and where its links lead.
 //!
 //! A folder is listed again when it has changed, and asked for that once a turn, however many log files it
 //! holds.

@@ -215,7 +215,7 @@ impl Position {
 
     /// Takes the tail off bytes that were read from [`Position::read_from`] on; none where they are others
     /// than those that were there.
-    pub(super) fn behind_tail<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    pub(super) fn after_tail<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (tail, rest) = bytes.split_at_checked(self.tail.length)?;
         self.tail.is_end_of(tail).then_some(rest)
     }
@@ -242,7 +242,7 @@ impl Position {
     /// Whether what is before the position is nothing but NULs, as far as it is remembered.
     pub(super) fn has_tail_of_nuls(&self) -> bool {
         let nuls = vec![0; self.tail.length];
-        self.tail.length > 0 && self.behind_tail(&nuls).is_some()
+        self.tail.length > 0 && self.after_tail(&nuls).is_some()
     }
 
     /// Whether the same lines were read before both positions.

@@ -129,7 +129,7 @@ impl Tracked {
         let mut most = SHIP_READ_BYTES;
         loop {
             let is_end = self.fill(buffer, most)?;
-            let Some(bytes) = self.entry.position.behind_tail(buffer) else {
+            let Some(bytes) = self.entry.position.after_tail(buffer) else {
                 return Ok(Look::Truncated);
             };
             self.known_at = SystemTime::now();

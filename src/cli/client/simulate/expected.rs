@@ -243,7 +243,7 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// Reads all events of the run behind a seq and finds them in the expected.
+/// Reads all events of the run after a seq and finds them among those that are expected.
 fn read_back(
     client: &Client,
     run: &Run,

@@ -35,7 +35,7 @@ enum Form {
     Object,
 }
 
-/// What is told of a scenario.
+/// What is printed about a scenario.
 #[derive(Default)]
 struct Told {
     sent: String,
@@ -46,7 +46,7 @@ struct Told {
     faults: Vec<String>,
 }
 
-/// The scenarios in their order, and what they leave behind for each other.
+/// The scenarios in their order, and what they leave for each other.
 pub(super) struct Scenarios<'a> {
     client: &'a Client,
     run: &'a Run,

@@ -274,7 +274,7 @@ impl Shipper {
         Ok(())
     }
 
-    /// Ships what is there behind a signal, keeps what is to be remembered, and prints the sums.
+    /// Ships what is there after a signal, keeps what is to be remembered, and prints the sums.
     pub(super) fn end(&mut self, ended: Result<(), Failure>) -> Result<(), Failure> {
         let is_stopped = matches!(ended, Err(Failure::Ended(_)));
         if is_stopped && !self.once {

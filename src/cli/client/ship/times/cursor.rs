@@ -19,7 +19,7 @@ impl<'a> Cursor<'a> {
         self.0.as_bytes().first().copied()
     }
 
-    /// Goes over so many bytes, which are ASCII, as far as there are any.
+    /// Skips a number of bytes, which are ASCII, or what is left of them.
     fn pass(&mut self, count: usize) -> &'a str {
         let (passed, rest) = self.0.split_at_checked(count).unwrap_or((self.0, ""));
         self.0 = rest;
@@ -83,7 +83,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The first bytes of a text, at most so many, and whole characters.
+/// The first bytes of a text, at most a number of them, and whole characters.
 pub(super) fn beginning(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {

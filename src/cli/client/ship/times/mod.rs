@@ -138,7 +138,7 @@ fn priority(cursor: &mut Cursor) {
     }
 }
 
-/// A time that begins behind a bracket, or seconds that are all there is between two.
+/// A time that begins after a bracket, or seconds that are all there is between two.
 fn in_brackets(cursor: &mut Cursor, now: &str) -> Option<Found> {
     let mut after = *cursor;
     after.eat_any(b"[(")?;

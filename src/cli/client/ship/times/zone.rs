@@ -70,7 +70,7 @@ fn offset(cursor: &mut Cursor, is_apart: bool) -> Option<Option<String>> {
     Some(Some(format!("{sign}{hours}:{}", minutes.unwrap_or("00"))))
 }
 
-/// Whether a clock can be so many hours away from UTC.
+/// Whether a zone can have this offset from UTC.
 fn is_hour(digits: &str) -> bool {
     digits.parse().is_ok_and(|hours: u32| hours <= 14)
 }
