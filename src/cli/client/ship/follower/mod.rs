@@ -171,16 +171,8 @@ impl Follower {
             listed: Vec::new(),
             path,
         };
-        let is_there = |entry: &Entry| {
-            let known = [
-                Some(follower.path.as_path()),
-                entry.path.as_deref().map(Path::new),
-            ];
-            let mut known = known.into_iter().flatten().map(fs::metadata);
-            known.any(|about| about.is_ok_and(|about| Identity::of(&about) == entry.identity))
-        };
         // Only what is not where it was must be looked for.
-        let must_look = !entries.iter().all(is_there);
+        let must_look = !entries.iter().all(|entry| follower.is_in_place(entry));
         let beside = follower.rotated_files(around, must_look.then(Instant::now));
         let is_ours = |rotated: &RotatedFile| {
             let is_called_so = match rotated.kind {
@@ -209,6 +201,16 @@ impl Follower {
         }
         follower.look_at_compressed(&beside, around);
         Ok(follower)
+    }
+
+    /// Whether a file is where the path leads, or where it was seen last.
+    fn is_in_place(&self, entry: &Entry) -> bool {
+        let seen = entry.path.as_deref().map(Path::new);
+        let mut about = [Some(&*self.path), seen]
+            .into_iter()
+            .flatten()
+            .map(fs::metadata);
+        about.any(|about| about.is_ok_and(|about| Identity::of(&about) == entry.identity))
     }
 
     pub(super) fn is_of_pattern(&self) -> bool {
