@@ -244,7 +244,7 @@ impl SegmentBuilder {
         }
     }
 
-    /// Counts the records of a page of keys or postings. Behind the last of these pages the inputs must
+    /// Counts the records of a page of keys or postings. After the last of these pages the inputs must
     /// have given as many as they said, and have no more.
     fn check_count(&mut self, db: &Connection, records: u64) -> rusqlite::Result<()> {
         let (end, has_more) = match self.phase {
@@ -298,7 +298,7 @@ impl SegmentBuilder {
     }
 }
 
-/// Makes a page of a filter of so many blocks out of the keys that are next, and says how many these were.
+/// Makes a page of a filter of `blocks` blocks from the next keys. Returns how many these were.
 pub(super) fn fill_filter_page(
     db: &Connection,
     keys: &mut Source<KeyRecord>,

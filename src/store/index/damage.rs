@@ -96,7 +96,7 @@ impl Damage {
         }))
     }
 
-    /// A list of so many pages.
+    /// A list of at most `capacity` pages.
     #[cfg(test)]
     pub(super) fn with_capacity(capacity: usize) -> Self {
         Self::new(false, capacity)

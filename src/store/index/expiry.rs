@@ -10,9 +10,9 @@ pub(crate) enum MergeBound {
     /// All, for ever.
     #[default]
     None,
-    /// Those of so many microseconds.
+    /// Those of this many microseconds.
     Age(i64),
-    /// About so many.
+    /// About this many.
     Entries(u64),
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Memtable {
 }
 
 impl Memtable {
-    /// A memtable with so many slots, a power of two.
+    /// A memtable with `slots` slots, a power of two.
     pub(crate) fn new(slots: usize) -> Self {
         assert!(slots.is_power_of_two(), "a fingerprint's bits are a slot");
         Self {
@@ -41,7 +41,7 @@ impl Memtable {
             + self.order.capacity() * size_of::<(u32, TopicId)>()
     }
 
-    /// Adds an entry behind the others; its seq is greater than theirs.
+    /// Adds an entry after the others; its seq is greater than theirs.
     pub(crate) fn push(&mut self, entry: KeyRecord, topic: TopicId) {
         assert!(
             !self.is_full() && entry.seq > self.last_seq(),

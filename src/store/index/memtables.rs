@@ -52,7 +52,7 @@ impl Memtables {
         last.unwrap_or(0)
     }
 
-    /// Seals the table that is being filled, and gives those to come so many slots, a power of two.
+    /// Seals the table that is being filled, and gives those to come `slots` slots, a power of two.
     pub(super) fn set_slots(&mut self, slots: usize) {
         self.slots = slots;
         self.tables.retain(|table| table.len() > 0);

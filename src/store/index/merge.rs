@@ -72,7 +72,7 @@ impl<R: Record> Source<R> {
 /// Several sorted inputs as one.
 pub(crate) struct Merge<R> {
     sources: Vec<Source<R>>,
-    /// Records in their order, up to one behind which others may come between.
+    /// Records in their order, up to one after which records of the sources may come in between.
     ready: Vec<R>,
     /// Those of `ready` that have been taken.
     taken: usize,

@@ -164,7 +164,7 @@ impl KeyIndex {
         }
     }
 
-    /// Seals the memtable that is being filled, and gives those to come so many slots.
+    /// Seals the memtable that is being filled, and gives those to come `slots` slots.
     pub(super) fn set_memtable_slots(&mut self, slots: usize) {
         self.memtables.set_slots(slots);
     }

@@ -142,7 +142,7 @@ impl Record for KeyRecord {
         self.seq
     }
 
-    /// Their seq is 0, which counts as forgotten.
+    /// Their seq is 0, which counts as expired.
     fn stand_ins(after: Option<Self>, count: usize, _: Known) -> Vec<Self> {
         let fingerprint = after.map_or(0, |after| after.fingerprint.wrapping_add(1));
         let stand_in = |number| Self {

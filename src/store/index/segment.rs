@@ -1,6 +1,6 @@
 //! A segment: the keys and the topics of the events in a range of seqs, sorted, immutable, on disk.
 //!
-//! Its pages stand behind each other in the table of its level: keys, filter, fences of the keys,
+//! Its pages follow each other in the table of its level: keys, filter, fences of the keys,
 //! postings, fences of the postings. Memory holds the filter and the fences, so a key that is not in
 //! the segment costs no read in all but a few of a thousand cases, and one that is costs one.
 
@@ -73,7 +73,7 @@ impl Segment {
     }
 
     /// Calls `take` with the record of each event that has this fingerprint, until it says true. A filter
-    /// in memory is not asked: whoever calls has done that.
+    /// in memory is not asked: the caller has done that.
     pub(crate) fn find(
         &self,
         db: &Connection,
@@ -133,11 +133,11 @@ impl Segment {
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
         // The postings that are asked for lie between these two, the first within, the second without.
-        let (behind, high, ascending) = match range.bound {
+        let (after, high, ascending) = match range.bound {
             Bound::After(from) => (from.max(range.removed), u64::MAX, true),
             Bound::Before(from) => (range.removed, from, false),
         };
-        let low = behind.saturating_add(1);
+        let low = after.saturating_add(1);
         let [low, high] = [low, high].map(|seq| Posting {
             topic: range.topic,
             seq,

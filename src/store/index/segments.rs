@@ -172,7 +172,7 @@ fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>> {
 
 /// Whether the segments follow each other without a gap, the higher levels first, and have the sizes that
 /// builds give them. What else a damaged file says of them then has a bound. Those in front whose keys
-/// are all forgotten may be missing.
+/// have all expired may be missing.
 fn check(described: &[Description], horizons: Horizons) -> rusqlite::Result<()> {
     let first_seq = described.first().map_or(1, |about| about.first_seq);
     let mut covered = first_seq.saturating_sub(1).min(horizons.keys);

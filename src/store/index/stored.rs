@@ -58,7 +58,7 @@ pub(crate) fn has_key(
     found.optional()?.ok_or_else(|| no_event(seq))
 }
 
-/// Whether two events have one key, which must never be unless the key of the first was forgotten. Where
+/// Whether two events have one key, which must never be unless the key of the first has expired. Where
 /// one of them has been removed, the fingerprint that they share says it.
 pub(crate) fn have_one_key(
     db: &Connection,

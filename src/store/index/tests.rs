@@ -99,7 +99,7 @@ fn segment_of(db: &Connection, seqs: std::ops::Range<u64>, first_page: i64) -> S
     run(db, build, 100).0
 }
 
-/// An index with one segment of so many events, which are stored too.
+/// An index with one segment of `events` events, which are stored too.
 fn index_of(events: u64, damage: Damage) -> (Connection, KeyIndex) {
     let db = database();
     let fingerprinter = Fingerprinter::new([3; 16], 128);

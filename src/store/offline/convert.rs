@@ -154,7 +154,7 @@ fn to_index(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Result<(
     // Nothing is looked up, so no filter is wanted in memory.
     let mut keys = KeyIndex::load(db, fingerprinter(db)?, 0, horizons)?;
     build_segments(db, &mut keys, progress)?;
-    let tail = keys_behind(db, &keys, horizons)?;
+    let tail = keys_after(db, &keys, horizons)?;
     let segments: Vec<_> = keys
         .segments()
         .iter()
@@ -258,8 +258,8 @@ fn build_segments(
     }
 }
 
-/// The keys behind the last segment: at most a memtable of them.
-fn keys_behind(
+/// The keys after the last segment, at most a memtable of them.
+fn keys_after(
     db: &Connection,
     keys: &KeyIndex,
     horizons: Horizons,

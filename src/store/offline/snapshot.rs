@@ -58,7 +58,7 @@ fn connect(path: &Path, is_closed: bool) -> Result<Connection, String> {
             // Where the file cannot be written SQLite opens it for reading.
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?
         };
-        // Whoever closes last would else copy the log, which may be that of a server that was killed.
+        // The last connection to close would otherwise copy the WAL, which may be that of a server that was killed.
         checkpoint_on_close(&db, false)?;
         db.pragma_update(None, "query_only", true)?;
         db.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED);

@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn little_else_is_found() {
-        // One false alarm in so many at the least, with forty keys, with ten more and ten less.
+        // At most one false alarm in this many, with forty keys, with ten more and ten less.
         for (count, wanted) in [(30, 10_000), (40, 1_500), (50, 300), (100, 8)] {
             let (mut asked, mut alarms) = (0, 0);
             for round in 0..200 {

@@ -109,7 +109,7 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// For a filter of so many blocks.
+    /// For a filter of `blocks` blocks.
     pub(crate) fn new(blocks: usize) -> Self {
         Self {
             blocks,
@@ -145,22 +145,22 @@ impl Maker {
     }
 }
 
-/// Blocks of the filter for `entries` keys, with so many bits for each.
+/// Blocks of the filter for `entries` keys, with `bits_per_key` bits for each.
 pub(crate) fn blocks_for(entries: u64, bits_per_key: u64) -> usize {
     (entries * bits_per_key)
         .div_ceil(8 * BLOCK_BYTES as u64)
         .max(1) as usize
 }
 
-/// Pages that a filter of so many blocks takes on disk.
+/// Pages that a filter of `blocks` blocks takes on disk.
 pub(crate) fn pages_for(blocks: usize) -> usize {
     blocks.div_ceil(BLOCKS_PER_PAGE)
 }
 
 /// Bytes of the filter on one of its pages, which the last one need not fill.
 pub(crate) fn page_bytes(blocks: usize, page: usize) -> usize {
-    let behind = blocks - page * BLOCKS_PER_PAGE;
-    behind.min(BLOCKS_PER_PAGE) * BLOCK_BYTES
+    let left = blocks - page * BLOCKS_PER_PAGE;
+    left.min(BLOCKS_PER_PAGE) * BLOCK_BYTES
 }
 
 /// Where on disk the block of a fingerprint is: the page, and the offset in it.

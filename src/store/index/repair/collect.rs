@@ -31,7 +31,7 @@ struct Run<R> {
 pub(super) struct Collected<R> {
     pub ids: Range<i64>,
     pub records: Vec<R>,
-    /// The first of the records stand for so many that nothing has any more.
+    /// How many of the first records stand in for lost ones.
     pub lost: usize,
 }
 

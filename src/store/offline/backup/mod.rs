@@ -122,7 +122,7 @@ fn copy_pages(
         });
         if purpose == Purpose::Backup {
             // Else the system would collect the pages and write them in one go, and the server's next
-            // sync would wait behind them.
+            // sync would wait for them.
             if step.is_multiple_of(limits::BACKUP_STEPS_PER_SYNC) {
                 target.sync().map_err(io_error)?;
             }

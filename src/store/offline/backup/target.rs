@@ -1,6 +1,6 @@
 //! Where a copy goes: it is written under a name of its own beside the final one, and takes that name when
-//! it is complete and on the disk. Whoever is killed in between leaves the final name as it was, and the
-//! unfinished file to the next one, who begins it anew.
+//! it is complete and on the disk. A process that is killed in between leaves the final name as it was, and
+//! the unfinished file to the next one, which starts it again.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -125,7 +125,7 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         if !self.is_installed {
-            // What cannot be removed is in nobody's way: the next copy begins it anew.
+            // What cannot be removed does no harm: the next copy starts it again.
             let _ = fs::remove_file(&self.partial);
             let _ = fs::remove_file(beside(&self.partial, "-wal"));
         }
@@ -161,7 +161,7 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Makes the file, or takes over one that somebody who was killed has left behind.
+/// Makes the file, or takes over one that a killed process has left.
 fn make_file(path: &Path) -> Result<File, String> {
     if let Some(kind) = special_kind(path) {
         return Err(format!("{} is {kind}, not a file", path.display()));
@@ -185,7 +185,7 @@ fn make_file(path: &Path) -> Result<File, String> {
                 return Err(format!("{} cannot be locked: {e}", path.display()));
             }
         }
-        // Whoever held the lock may have given the file its final name meanwhile.
+        // The process that held the lock may have given the file its final name meanwhile.
         let is_ours = |there: Metadata| file.metadata().is_ok_and(|ours| is_same(&ours, &there));
         if fs::metadata(path).is_ok_and(is_ours) {
             return Ok(file);
@@ -194,7 +194,7 @@ fn make_file(path: &Path) -> Result<File, String> {
 }
 
 /// Removes what SQLite has left beside the file that is about to be replaced: the copy must never meet the
-/// log of another database. A log that can be copied into the old file is, so that whoever is killed in
+/// log of another database. A log that can be copied into the old file is, so that a process that is killed in
 /// between leaves that as it was.
 fn remove_companions(path: &Path) -> std::io::Result<()> {
     if path.exists() && beside(path, "-wal").exists() {

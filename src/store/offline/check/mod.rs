@@ -5,7 +5,7 @@
 //! that two of them hold the same records, each in its own order, is shown by sums of keyed hashes
 //! ([`sum`]). That no key is stored twice follows in either kind of database from a list of all keys in
 //! ascending order: equal ones would be neighbours. The list is SQLite's index, or the merged segments
-//! with the events behind them; that it is the list of what is stored, its sum shows.
+//! with the events that they lead to; that it is the list of what is stored, its sum shows.
 
 mod constraint;
 mod differences;
@@ -298,7 +298,7 @@ fn check_index(
 }
 
 /// Hands each two events of one key to `found`, by merging the segments, whose keys must be sorted,
-/// with the keys behind them, in any order.
+/// with the keys after them, in any order.
 pub(super) fn find_same_keys(
     db: &Connection,
     segments: &[Description],

@@ -10,7 +10,7 @@ use crate::store::retention::horizons::Horizons;
 use crate::store::rows::removed_behind;
 use crate::store::rows::{event_parts, EVENTS_BEHIND};
 
-/// Reads the horizons, and the times that were kept for forgetting keys.
+/// Reads the horizons, and the times that were kept for the expiry of keys.
 pub(super) fn horizons(run: &mut Run, counters: &Counters) -> rusqlite::Result<Horizons> {
     let horizons = Horizons::load(run.db)?;
     let Horizons {
@@ -52,7 +52,7 @@ pub(super) fn horizons(run: &mut Run, counters: &Counters) -> rusqlite::Result<H
     Ok(horizons)
 }
 
-/// Adds the keys of removed events that no segment has yet to those behind the segments.
+/// Adds the keys of removed events that no segment has yet to those after the segments.
 pub(super) fn add_keys_behind(run: &mut Run, groups: &mut Groups) -> rusqlite::Result<()> {
     let known = groups.mark().max(run.horizons.keys);
     let horizon = run.horizons.events;
@@ -74,7 +74,7 @@ fn is_of_no_removed_event(problems: &mut super::Problems, seq: u64) {
 }
 
 /// Compares the number of keys that are kept of removed events with how many it must be, where each seq
-/// has had its event. Of those that are lost, some may have been forgotten.
+/// has had its event. Of those that are lost, some may have expired.
 pub(super) fn compare_count(run: &mut Run, counters: &Counters, found: u64, lost: u64) {
     let Horizons { events, keys, .. } = run.horizons;
     let expected = events.saturating_sub(keys);

@@ -29,7 +29,7 @@ pub(super) struct Groups {
     /// SQLite's indexes know nothing of an event but its key.
     has_hashes: bool,
     at: usize,
-    /// The keys of the events behind all groups, in the order of their seqs.
+    /// The keys of the events after all groups, in the order of their seqs.
     pub tail: Vec<KeyRecord>,
 }
 
@@ -56,7 +56,7 @@ impl Groups {
         }
     }
 
-    /// Keys behind all groups whose events have been removed, and which are not forgotten.
+    /// Keys after all groups whose events have been removed, and which have not expired.
     pub(super) fn removed_behind(&self, horizons: &Horizons) -> u64 {
         let is_removed = |key: &&KeyRecord| key.seq > horizons.keys && key.seq <= horizons.events;
         self.tail.iter().filter(is_removed).count() as u64

@@ -28,16 +28,16 @@ pub(super) fn read(run: &mut Run, counters: &Counters) -> rusqlite::Result<Vec<D
     let mut rows = statement.query([])?;
     let mut segments: Vec<Description> = Vec::new();
     let mut next = 1;
-    let forgotten = run.horizons.keys as i64;
+    let expired = run.horizons.keys as i64;
     while let Some(row) = rows.next()? {
         let mut values = [0_i64; 6];
         for (at, value) in values.iter_mut().enumerate() {
             *value = row.get(at)?;
         }
         let [level, first, last, entries, first_page, filter_bits] = values;
-        // Those whose keys are all forgotten are dropped, the oldest first.
+        // Those whose keys have all expired are dropped, the oldest first.
         if segments.is_empty() && next < first {
-            next = first.min(forgotten + 1);
+            next = first.min(expired + 1);
         }
         if first != next {
             let what = if first < next {
@@ -98,7 +98,7 @@ fn compare_checksum(run: &mut Run, about: &Description, checksum: Option<i64>) {
 pub(super) struct Compared {
     /// Pages that belong to none.
     pub garbage_pages: u64,
-    /// Keys of removed events that are not forgotten.
+    /// Keys of removed events that have not expired.
     pub kept: u64,
     /// Keys that other records stand in for.
     pub lost: u64,
@@ -173,7 +173,7 @@ struct Sums {
     stored: Sum,
     /// The seqs of removed events.
     removed: Sum,
-    /// How many of these are not forgotten.
+    /// How many of these have not expired.
     kept: u64,
     /// Records that stand in for lost keys.
     lost: u64,

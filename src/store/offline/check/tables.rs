@@ -219,7 +219,7 @@ struct Topic {
     last_processed_at: i64,
     /// Events with a seq up to `last_seq`.
     counted: u64,
-    /// Events behind `last_seq` and up to the mark.
+    /// Events after `last_seq` and up to the mark.
     missed: u64,
     has_events: bool,
     /// The event with `last_seq` is of this topic and was processed then.
