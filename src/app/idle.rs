@@ -5,7 +5,7 @@ use std::path::Path;
 use super::App;
 use crate::clock::Now;
 use crate::limits;
-use crate::store::{Help, IdleError};
+use crate::store::{CopyResult, IdleError};
 
 impl App {
     /// One slice of the work that waits for an idle moment; says whether there is more.
@@ -89,13 +89,13 @@ impl App {
     }
 
     /// The database whose write-ahead log another process is to copy, if that is needed.
-    pub fn wants_help(&self) -> Option<&Path> {
-        self.store.wants_help().then(|| self.store.path())
+    pub fn needs_offload(&self) -> Option<&Path> {
+        self.store.needs_offload().then(|| self.store.path())
     }
 
-    /// What became of [`App::wants_help`].
-    pub fn helped(&mut self, help: Help) {
-        self.store.helped(help);
+    /// What became of [`App::needs_offload`].
+    pub fn offloaded(&mut self, result: CopyResult) {
+        self.store.offloaded(result);
     }
 
     /// When [`App::tick`], [`App::drain`] or [`App::idle_work`] has something to do next, in `mono_ms`.

@@ -160,6 +160,28 @@ impl Connection {
         self.synced.get()
     }
 
+    /// Begins a transaction that may write.
+    pub(super) fn begin(&self) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("BEGIN IMMEDIATE")?
+            .execute([])
+            .map(|_| ())
+    }
+
+    /// Ends a transaction that has written nothing.
+    pub(super) fn rollback(&self) -> rusqlite::Result<()> {
+        self.db.prepare_cached("ROLLBACK")?.execute([]).map(|_| ())
+    }
+
+    /// Ends a failed transaction. SQLite may have ended it already, and then has nothing to say.
+    pub(super) fn roll_back_failed(&self) {
+        if !self.db.is_autocommit() {
+            if let Err(error) = self.db.execute_batch("ROLLBACK") {
+                log::error!("rolling back failed: {error}");
+            }
+        }
+    }
+
     /// Commits the open transaction.
     pub(super) fn commit(&self) -> rusqlite::Result<()> {
         let before = self.wal_frames();
@@ -229,11 +251,11 @@ fn configure(db: &rusqlite::Connection, durability: Durability) -> rusqlite::Res
     Synchronous::from(durability).apply(db)?;
     db.pragma_update(None, "cache_size", -(limits::PAGE_CACHE_KIB as i64))?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
-    limit_log(db, limits::WAL_KEPT_BYTES as u64)
+    set_wal_limit(db, limits::WAL_KEPT_BYTES as u64)
 }
 
 /// Has SQLite cut the write-ahead log to this many bytes when it begins it anew.
-pub(super) fn limit_log(db: &rusqlite::Connection, bytes: u64) -> rusqlite::Result<()> {
+pub(super) fn set_wal_limit(db: &rusqlite::Connection, bytes: u64) -> rusqlite::Result<()> {
     db.pragma_update_and_check(None, "journal_size_limit", bytes as i64, |_| Ok(()))
 }
 
@@ -243,13 +265,6 @@ pub(super) fn checkpoint_on_close(
     is_wanted: bool,
 ) -> rusqlite::Result<()> {
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted)
-        .map(|_| ())
-}
-
-/// Begins a transaction that may write.
-pub(super) fn begin(db: &rusqlite::Connection) -> rusqlite::Result<()> {
-    db.prepare_cached("BEGIN IMMEDIATE")?
-        .execute([])
         .map(|_| ())
 }
 

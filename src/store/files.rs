@@ -10,12 +10,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{stat, Stat};
 use rustix::io::Errno;
 
-use super::connection::checkpoint_on_close;
-use super::error::StoreError;
+use super::head::{last_seq, Head};
 use super::lock::Lock;
 use super::paths::beside;
-use super::state::Store;
-use super::wal::recovery::Doubt;
 use crate::limits;
 
 /// A file, whatever its names.
@@ -203,90 +200,115 @@ impl OpenedFiles {
     }
 }
 
-impl Store {
-    /// Makes sure that the names of the database lead to the files that are open, each of them. Where they
-    /// do not, nothing more is promised until they do again or the server is restarted.
-    pub fn look_at_files(&mut self, now_us: i64) -> Result<(), StoreError> {
-        let looked = self.files.verify_each(now_us);
-        self.judge(looked)
-    }
+/// The files of a database that is open, its lock included.
+pub(super) struct Files {
+    /// The database, without links on the way.
+    path: PathBuf,
+    opened: OpenedFiles,
+    /// What the lock file is to say of the database.
+    head: Option<Head>,
+    /// A second server on the same file fails to take it. Must be dropped after the connection.
+    lock: Lock,
+}
 
-    /// The same, as it is done for each commit.
-    pub(super) fn verify_files(&mut self, now_us: i64) -> Result<(), StoreError> {
-        let looked = self.files.verify(now_us);
-        self.judge(looked)
-    }
-
-    fn judge(&mut self, looked: Result<(), String>) -> Result<(), StoreError> {
-        looked.map_err(|reason| {
-            self.rescue_log();
-            StoreError::Replaced(reason)
-        })
-    }
-
-    /// Refuses what is to be committed into files that were found replaced, unless that is over.
-    pub(super) fn require_files(&mut self, now_us: i64) -> Result<(), StoreError> {
-        // Without a connection there is only the database to be looked at, before it is opened again.
-        if !self.is_replaced() || self.doubt.connection.is_some() {
-            return Ok(());
-        }
-        self.look_at_files(now_us)
-    }
-
-    /// Makes sure that what closing writes will be found.
-    pub(super) fn require_files_to_close(&mut self) -> Result<(), StoreError> {
-        if self.doubt.connection.is_some() {
-            return Ok(());
-        }
-        self.look_at_files(0)
-    }
-
-    /// Whether the names led elsewhere when they were last looked at.
-    pub fn is_replaced(&self) -> bool {
-        self.files.is_replaced()
-    }
-
-    /// Makes sure that opening the database again finds what is open now.
-    pub(super) fn verify_before_reopening(&mut self) -> Result<(), StoreError> {
-        // While there is no connection, a program that reads the database may remove an empty log.
-        let looked = match self.doubt.connection {
-            Some(_) => self.files.verify_database(),
-            None => self.files.verify_each(0),
-        };
-        looked.map_err(StoreError::Replaced)
-    }
-
-    /// Copies all of the log into the database that is open, and empties it. So the file is complete without
-    /// its log, wherever it is now, and a log that still has its name does no harm to another file.
-    fn rescue_log(&mut self) {
-        let is_safe = !self.files.has_other_log() && self.doubt == Doubt::default();
-        if !is_safe || !self.files.needs_rescue() {
-            return;
-        }
-        let copied = self
-            .db
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get::<_, bool>(0).map(|is_refused| !is_refused)
-            });
-        match copied {
-            Ok(is_done) => self.files.is_rescued = is_done,
-            Err(error) => {
-                self.doubt(&error, true);
-                log::error!(
-                    "the write-ahead log cannot be copied into the file that is open: {error}"
-                );
-            }
-        }
-        if self.files.is_rescued {
-            self.db.forget_wal_frames();
+impl Files {
+    pub(super) fn new(path: PathBuf, opened: OpenedFiles, lock: Lock) -> Self {
+        Self {
+            head: Head::of(&path),
+            path,
+            opened,
+            lock,
         }
     }
 
-    /// Closes a database whose names lead elsewhere: what they lead to is left as it is.
-    pub(super) fn close_replaced(self) -> Result<(), StoreError> {
-        let copies = self.files.are_companions_ours() && self.doubt == Doubt::default();
-        checkpoint_on_close(&self.db, copies)?;
-        let Store { db, .. } = self;
-        db.close().map_err(StoreError::from)
+    /// The database, without links on the way.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes down what SQLite has opened a moment ago, `given` being the name in the settings. The error is a
+    /// clause of a sentence.
+    pub(super) fn take_down(&self, given: &Path) -> Result<OpenedFiles, String> {
+        OpenedFiles::take_down(given, &self.path, &self.lock)
+    }
+
+    /// SQLite has opened these again.
+    pub(super) fn reopened(&mut self, opened: OpenedFiles) {
+        self.opened = opened;
+        self.head = Head::of(&self.path);
+    }
+
+    /// Makes sure that all names are right. One `stat`, of the folder, where that shows that no name in it
+    /// has changed since they were.
+    pub(super) fn verify(&mut self, now_us: i64) -> Result<(), String> {
+        self.opened.verify(now_us)
+    }
+
+    /// The same by looking at each name. That also finds what is mounted over one, and links on the way that
+    /// lead elsewhere.
+    pub(super) fn verify_each(&mut self, now_us: i64) -> Result<(), String> {
+        self.opened.verify_each(now_us)
+    }
+
+    /// Whether the name of the database alone is right.
+    pub(super) fn verify_database(&mut self) -> Result<(), String> {
+        self.opened.verify_database()
+    }
+
+    /// Whether a name was wrong when they were last looked at.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.opened.is_replaced()
+    }
+
+    /// Whether the log has to be copied into the file that is open, so that nothing is lost if this process
+    /// ends, and may be.
+    pub(super) fn can_rescue(&self) -> bool {
+        self.opened.needs_rescue() && !self.opened.has_other_log()
+    }
+
+    /// The log has been copied into the file that is open.
+    pub(super) fn rescued(&mut self) {
+        self.opened.is_rescued = true;
+    }
+
+    /// Whether SQLite, which removes log and index by their names when it closes the database, would remove
+    /// its own.
+    pub(super) fn are_companions_ours(&self) -> bool {
+        self.opened.are_companions_ours()
+    }
+
+    /// Bytes of the database and of its write-ahead log.
+    pub(super) fn sizes(&self) -> (u64, u64) {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |about| about.len());
+        (size(&self.path), size(&beside(&self.path, "-wal")))
+    }
+
+    /// Bytes that this process may still write to the disk of the database; none where the system does not
+    /// say.
+    pub(super) fn disk_available_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Writes what is known of the database into the lock file.
+    pub(super) fn write_head(&self) {
+        if let Some(head) = &self.head {
+            head.write(&self.lock);
+        }
+    }
+
+    /// Records how far the database is, whose log must have been copied whole and synced.
+    pub(super) fn record_head(&mut self, db: &rusqlite::Connection) {
+        // Memory may be ahead: it gives no seq again, also where the disk has lost the event.
+        if let Ok(seq) = last_seq(db) {
+            self.record_seq(seq);
+        }
+    }
+
+    /// The same of a database that is closed, whose greatest seq is `seq`.
+    pub(super) fn record_seq(&mut self, seq: u64) {
+        if let Some(head) = &mut self.head {
+            head.record(seq, &self.lock);
+        }
     }
 }

@@ -17,7 +17,6 @@ use rustix::fs::{statx, AtFlags, StatxFlags, CWD};
 use super::lock::Lock;
 use super::paths::{beside, immutable};
 use super::rows::unsigned;
-use super::state::Store;
 
 /// Bytes of a record: all have the same length, so that one takes the place of another whole.
 const RECORD_BYTES: usize = 134;
@@ -161,16 +160,6 @@ impl Head {
                 ))
             }
             _ => Ok(()),
-        }
-    }
-}
-
-impl Store {
-    /// Records how far the database is, whose log must have been copied whole and synced.
-    pub(super) fn record_head(&mut self) {
-        // Memory may be ahead: it gives no seq again, also where the disk has lost the event.
-        if let (Some(head), Ok(seq)) = (&mut self.head, last_seq(&self.db)) {
-            head.record(seq, &self.lock);
         }
     }
 }

@@ -9,10 +9,10 @@
 //! one byte on network file systems too. Never close a descriptor of a database that SQLite has open in
 //! this process: the kernel then drops SQLite's locks. So a [`Lock`] must outlive the connection.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -155,4 +155,12 @@ fn is_open_under_another_name(path: &Path) -> bool {
         Ok(name) => name.try_lock_shared().is_ok(),
         Err(error) => error.kind() == ErrorKind::NotFound,
     }
+}
+
+/// The file itself, without links on the way. It is a file, and no server has it open under another name.
+pub(super) fn file_at(path: &Path) -> Result<PathBuf, String> {
+    let path = fs::canonicalize(path).map_err(|error| error.to_string())?;
+    require_ordinary(&path)?;
+    refuse_other_name(&path)?;
+    Ok(path)
 }

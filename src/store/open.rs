@@ -3,12 +3,11 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
-use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::Connection as Sqlite;
 
-use super::connection::Connection;
+use super::connection::{Connection, Synchronous};
 use super::definitions::require_ours;
 use super::error::{explain, OpenError, NOT_A_DATABASE};
 use super::file_kind::{is_mounted_alone, require_ordinary};
@@ -18,7 +17,8 @@ use super::options::{Dedup, Durability, OpenOptions};
 use super::paths::{beside, make_folder};
 use super::schema::{create_tables, recorded_check, upgrade};
 use super::state::Store;
-use super::wal::recovery::trust_log;
+use super::transaction;
+use super::wal::recovery::recover_wal;
 use crate::limits;
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
         check_content(&db, &path).map_err(&fail)?;
         let dedup = recorded_check(&db).map_err(sqlite)?;
         require_ours(&db, dedup).map_err(&fail)?;
-        trust_log(&db, &path).map_err(&fail)?;
+        recover_wal(&db, &path).map_err(&fail)?;
 
         if is_mounted_alone(&path) {
             log::warn!(
@@ -56,10 +56,8 @@ impl Store {
                 path.display()
             );
         }
-        let store = Store::load(Rc::new(lock), db, options.clone(), path).map_err(sqlite)?;
-        if let Some(head) = &store.head {
-            head.write(&store.lock);
-        }
+        let store = Store::load(lock, db, options.clone(), path).map_err(sqlite)?;
+        store.files.write_head();
         Ok(store)
     }
 }
@@ -125,18 +123,16 @@ fn check_size(path: &Path) -> Result<(), String> {
 
 /// Creates the tables of a new database, and proves that the file can be written.
 fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), String> {
-    let result = (|| {
-        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction::run(db, &mut (), Synchronous::Full, |db, ()| {
         let tables: i64 =
-            transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if tables == 0 {
-            create_tables(&transaction, wanted.unwrap_or(Dedup::Index))?;
+            create_tables(db, wanted.unwrap_or(Dedup::Index))
         } else {
-            upgrade(&transaction)?;
+            upgrade(db)
         }
-        transaction.commit()
-    })();
-    result.map_err(|e: rusqlite::Error| explain(&e))?;
+    })
+    .map_err(|e| explain(&e))?;
     let dedup = recorded_check(db).map_err(|e| explain(&e))?;
     match wanted.filter(|wanted| *wanted != dedup) {
         None => Ok(()),

@@ -9,64 +9,69 @@ use crate::event::Publication;
 impl Store {
     /// How many pages of the key index are known to be damaged.
     pub fn damaged_pages(&self) -> usize {
-        self.keys.as_ref().map_or(0, |keys| keys.damage().count())
+        self.parts
+            .index
+            .as_ref()
+            .map_or(0, |keys| keys.damage().count())
     }
 
     /// How many have been found since the database was opened.
     pub fn damaged_pages_found(&self) -> u64 {
-        self.keys.as_ref().map_or(0, |keys| keys.damage().noted())
+        self.parts
+            .index
+            .as_ref()
+            .map_or(0, |keys| keys.damage().noted())
     }
 
     /// The first of them, at most `limit`.
     pub fn first_damaged_pages(&self, limit: usize) -> Vec<DamagedPage> {
-        let keys = self.keys.as_ref();
+        let keys = self.parts.index.as_ref();
         keys.map_or_else(Vec::new, |keys| keys.damage().first(limit))
     }
 
     /// Whether one of these events cannot be told from those that are stored before a page has been made again.
     pub fn waits_for_repair(&self, publication: &Publication) -> bool {
-        let Some(keys) = &self.keys else {
+        let Some(keys) = &self.parts.index else {
             return false;
         };
         publication.events.iter().any(|event| {
             let name = std::str::from_utf8(event.topic.of(&publication.body));
             // A topic that nobody has used has no keys.
-            let topic = name.ok().and_then(|name| self.topics.id(name));
+            let topic = name.ok().and_then(|name| self.parts.topics.id(name));
             topic.is_some_and(|topic| {
                 let event_id = event.event_id.of(&publication.body);
-                keys.waits_for_repair(self.fingerprinter.of_key(topic, event_id))
+                keys.waits_for_repair(keys.fingerprinter().of_key(topic, event_id))
             })
         })
     }
 
     /// Whether there are damaged pages that can be made again.
     pub(super) fn needs_repair(&self) -> bool {
-        self.keys.as_ref().is_some_and(KeyIndex::needs_repair)
+        self.parts
+            .index
+            .as_ref()
+            .is_some_and(KeyIndex::needs_repair)
     }
 
     /// One slice of making damaged pages again.
-    pub(super) fn repair_keys(&mut self) -> Result<(), StoreError> {
-        let Some(keys) = &mut self.keys else {
+    pub(super) fn repair_index(&mut self) -> Result<(), StoreError> {
+        let Some(index) = &mut self.parts.index else {
             return Ok(());
         };
-        if !keys.collect(&self.db)? {
+        if !index.collect(&self.db)? {
             return Ok(());
         }
-        self.settle_log()?;
-        let remade = self.in_lazy_transaction(|store| {
-            let keys = store.keys.as_mut();
-            keys.map(|keys| keys.remake(&store.db)).transpose()
-        })?;
-        if let (Some(keys), Some(remade)) = (&mut self.keys, remade) {
-            keys.remade(remade);
-        }
-        Ok(())
+        self.require_synced_wal()?;
+        self.lazy_transaction(|db, parts| match &mut parts.index {
+            Some(index) => index.remake(db),
+            None => Ok(()),
+        })
     }
 
     /// Reads some pages of the key index that perhaps nobody else reads, if that is due at `now_ms` of the monotonic
     /// clock. Says whether it has found damage.
     pub fn scrub(&mut self, now_ms: u64) -> Result<bool, StoreError> {
-        if let Some(keys) = &mut self.keys {
+        if let Some(keys) = &mut self.parts.index {
             keys.scrub(&self.db, now_ms)?;
         }
         Ok(self.needs_repair())
@@ -74,19 +79,15 @@ impl Store {
 
     /// When [`Store::scrub`] has something to do next.
     pub fn scrub_due_ms(&self) -> Option<u64> {
-        self.keys.as_ref().map(KeyIndex::scrub_due_ms)
+        self.parts.index.as_ref().map(KeyIndex::scrub_due_ms)
     }
 
     /// One slice of giving checksums to the pages of older tables.
-    pub(super) fn seal_keys(&mut self) -> Result<(), StoreError> {
-        self.settle_log()?;
-        let result = self.in_lazy_transaction(|store| match &mut store.keys {
-            Some(keys) => keys.seal(&store.db),
+    pub(super) fn seal_index(&mut self) -> Result<(), StoreError> {
+        self.require_synced_wal()?;
+        self.lazy_transaction(|db, parts| match &mut parts.index {
+            Some(index) => index.seal(db),
             None => Ok(()),
-        });
-        if let Some(keys) = &mut self.keys {
-            keys.sealed(result.is_ok());
-        }
-        result
+        })
     }
 }

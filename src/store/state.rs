@@ -1,78 +1,41 @@
 //! The open database as a value, and what is known of it without reading.
 
-use std::path::PathBuf;
-use std::rc::Rc;
+use std::path::Path;
 
-use super::connection::Connection;
+use super::connection::{Connection, Synchronous};
 use super::counters::Counters;
-use super::files::OpenedFiles;
-use super::head::Head;
+use super::error::StoreError;
+use super::files::Files;
 use super::identity::Identity;
-use super::index::fingerprint::Fingerprinter;
 use super::index::{IndexMemory, KeyIndex};
-use super::lock::Lock;
-use super::maintenance::{CheckpointPlan, TopicSweep};
 use super::options::OpenOptions;
-use super::paths::beside;
-use super::retention::horizons::Horizons;
-use super::retention::Retainer;
-use super::subscriptions::Positions;
-use super::topics::topic::TopicId;
+use super::parts::Parts;
+use super::subscriptions::Position;
 use super::topics::Topics;
-use super::wal::copier::Help;
-use super::wal::recovery::Doubt;
+use super::transaction::{self, Transaction};
+use super::wal::Wal;
 use super::work::Work;
 
-/// The open database. All that is read from the file is made together by [`Store::load`], at the start and
-/// after a fault, and replaces what was there before as a whole.
+/// The open database.
 pub struct Store {
     pub(super) db: Connection,
+    /// What memory holds of the tables. Changes in transactions only.
+    pub(super) parts: Parts,
+    pub(super) wal: Wal,
     /// Which history of events it is.
     pub(super) identity: Identity,
     /// What it was opened with.
     pub(super) options: OpenOptions,
-    /// The file itself, without links on the way.
-    pub(super) path: PathBuf,
-    /// Held for the life of the store: a second server on the same file fails to take it. Stands after
-    /// the connection, because it must be dropped after it.
-    pub(super) lock: Rc<Lock>,
-    /// What SQLite has open, to be compared with what its names lead to.
-    pub(super) files: OpenedFiles,
-    /// What the lock file is to say of them.
-    pub(super) head: Option<Head>,
-    pub(super) topics: Topics,
-    pub(super) counters: Counters,
-    /// The greatest seq in use; 0 in an empty database.
-    pub(super) last_seq: u64,
-    /// The named subscriptions, as the table has them.
-    pub(super) positions: Positions,
-    /// What retention has let go.
-    pub(super) horizons: Horizons,
-    pub(super) retainer: Retainer,
-    /// Makes the fingerprints of this database.
-    pub(super) fingerprinter: Fingerprinter,
-    /// Every event up to this seq is counted in the table `topics`.
-    pub(super) topics_mark: u64,
-    pub(super) checkpoint_plan: CheckpointPlan,
-    /// The log is to be copied by another process.
-    pub(super) needs_help: bool,
-    /// What became of the last call for that, until it has been looked what is left.
-    pub(super) last_help: Option<Help>,
-    pub(super) sweep: Option<TopicSweep>,
-    /// The topic of each event of the batch in hand; kept for its memory.
-    pub(super) batch_topics: Vec<TopicId>,
-    /// The duplicate check `index`; none where SQLite's constraint decides.
-    pub(super) keys: Option<KeyIndex>,
-    /// What has to be made sure of before anything is committed or copied.
-    pub(super) doubt: Doubt,
     /// What has been read since it was last asked.
     pub(super) work: Work,
+    /// Last, because the lock must be dropped after the connection.
+    pub(super) files: Files,
 }
 
 impl Store {
     /// Counts over the life of the database.
     pub fn counters(&self) -> Counters {
-        self.counters
+        self.parts.counters.counters()
     }
 
     /// By which clients tell this history of events from others.
@@ -82,23 +45,28 @@ impl Store {
 
     /// The greatest seq in use; 0 in an empty database.
     pub fn last_seq(&self) -> u64 {
-        self.last_seq
+        self.parts.counters.last_seq()
     }
 
     /// The seq of the oldest event that has not been removed; the one behind `last_seq` where there is
     /// none. What lies in front of it is gone for good.
     pub fn first_seq(&self) -> u64 {
-        self.horizons.events + 1
+        self.parts.retention.horizons().events + 1
+    }
+
+    /// The events up to this seq have been removed.
+    pub(super) fn horizon(&self) -> u64 {
+        self.parts.retention.horizons().events
     }
 
     /// How many events retention has removed, over the life of the database.
     pub fn events_removed(&self) -> u64 {
-        self.horizons.removed
+        self.parts.retention.horizons().removed
     }
 
     /// The topics that have had events.
     pub fn topics(&self) -> &Topics {
-        &self.topics
+        &self.parts.topics
     }
 
     /// How much has been read since the last call, in units ([`crate::limits::READ_UNITS_PER_SLICE`]).
@@ -108,27 +76,90 @@ impl Store {
 
     /// What the key index takes of memory; none where SQLite's constraint tells duplicates.
     pub fn index_memory(&self) -> Option<IndexMemory> {
-        self.keys.as_ref().map(KeyIndex::memory)
+        self.parts.index.as_ref().map(KeyIndex::memory)
     }
 
-    /// Gives the memtables of the key index so few slots, a power of two, until the database is opened
+    /// Gives the generations of the key index so few slots, a power of two, until the database is opened
     /// anew: for tests that want many segments of few events. Nothing where there is no key index.
     pub fn set_memtable_slots(&mut self, slots: usize) {
-        if let Some(keys) = &mut self.keys {
+        if let Some(keys) = &mut self.parts.index {
             keys.set_memtable_slots(slots);
         }
     }
 
+    /// The database, without links on the way.
+    pub fn path(&self) -> &Path {
+        self.files.path()
+    }
+
     /// Bytes of the database file and of its write-ahead log.
     pub fn file_sizes(&self) -> (u64, u64) {
-        let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |m| m.len());
-        (size(&self.path), size(&beside(&self.path, "-wal")))
+        self.files.sizes()
     }
 
     /// Bytes that this process may still write to the disk of the database; none where the system does not
     /// say.
     pub fn disk_available_bytes(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(&self.path).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        self.files.disk_available_bytes()
+    }
+
+    /// The named subscriptions in the order of their names' bytes.
+    pub fn subscriptions(&self) -> impl ExactSizeIterator<Item = (&str, Position)> {
+        self.parts.subscriptions.all()
+    }
+
+    /// Where a subscription stands, if there is one of this name.
+    pub fn subscription(&self, name: &str) -> Option<Position> {
+        self.parts.subscriptions.get(name)
+    }
+
+    /// How many stored events a subscription at `after` has still to get.
+    pub fn lag(&self, after: u64) -> u64 {
+        self.last_seq()
+            .saturating_sub(after.max(self.first_seq() - 1))
+    }
+
+    /// Whether retention ever removes anything.
+    pub fn retains(&self) -> bool {
+        self.parts.retention.retains()
+    }
+
+    /// When something becomes too old, in microseconds since the epoch; none where age does not count.
+    pub fn retention_due(&self) -> Option<i64> {
+        self.parts.retention.due(self.last_seq())
+    }
+
+    /// Lets a transaction remove as many events with the check `constraint` as with `index`, until the
+    /// database is opened again: for tests that compare the two.
+    pub fn remove_at_one_pace(&mut self) {
+        self.parts.retention.remove_at_one_pace();
+    }
+
+    /// Runs `body` in a transaction whose commit is as durable as the configuration says. All parts hear how it
+    /// ended.
+    pub(super) fn transaction<T>(
+        &mut self,
+        body: impl FnOnce(&mut Transaction, &mut Parts) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.run(self.options.durability.into(), body)
+    }
+
+    /// The same where nothing has been promised of it, so that it need not wait for the disk.
+    pub(super) fn lazy_transaction<T>(
+        &mut self,
+        body: impl FnOnce(&mut Transaction, &mut Parts) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.run(Synchronous::Normal, body)
+    }
+
+    fn run<T>(
+        &mut self,
+        wait: Synchronous,
+        body: impl FnOnce(&mut Transaction, &mut Parts) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        transaction::run(&mut self.db, &mut self.parts, wait, body).map_err(|error| {
+            self.note_io_error(&error, false);
+            error.into()
+        })
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::error::{damaged, expect_changed};
 use super::rows::unsigned;
-use super::state::Store;
+use super::transaction::Part;
 use crate::limits::SUBSCRIPTIONS_MAX;
 
 /// Where a named subscription stands.
@@ -51,79 +51,77 @@ pub enum SubscriptionResult {
     TooMany,
 }
 
-/// The subscriptions in the order of their names' bytes.
-pub(super) type Positions = BTreeMap<String, Position>;
-
-/// What the open transaction has done to the subscriptions, to be undone when it fails.
+/// All named subscriptions.
 #[derive(Default)]
-pub(super) struct Undo(Vec<(String, Option<Position>)>);
+pub(super) struct Subscriptions {
+    /// By name, in the order of the bytes.
+    positions: BTreeMap<String, Position>,
+    /// What the open transaction has changed, as it was before, in order.
+    undo: Vec<(String, Option<Position>)>,
+}
 
-impl Store {
-    /// The named subscriptions in the order of their names' bytes.
-    pub fn subscriptions(&self) -> impl ExactSizeIterator<Item = (&str, Position)> {
-        let named = self.positions.iter();
-        named.map(|(name, position)| (name.as_str(), *position))
-    }
-
-    /// Where a subscription stands, if there is one of this name.
-    pub fn subscription(&self, name: &str) -> Option<Position> {
-        self.positions.get(name).copied()
-    }
-
-    /// How many stored events a subscription at `after` has still to get.
-    pub fn lag(&self, after: u64) -> u64 {
-        self.last_seq
-            .saturating_sub(after.max(self.first_seq() - 1))
-    }
-
-    /// Reads the table; makes it in a database that is older than it.
-    pub(super) fn load_subscriptions(&mut self) -> rusqlite::Result<()> {
-        let sql = "SELECT after, updated_at, name FROM subscriptions";
-        let mut statement = self.db.prepare(sql)?;
+impl Subscriptions {
+    /// Reads the table of a database whose greatest seq is `last_seq`.
+    pub(super) fn load(db: &Connection, last_seq: u64) -> rusqlite::Result<Self> {
+        let mut statement = db.prepare("SELECT after, updated_at, name FROM subscriptions")?;
         let mut rows = statement.query([])?;
+        let mut positions = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let position = Position {
                 after: unsigned(row, 0)?,
                 updated_at: row.get(1)?,
             };
             let name: String = row.get(2)?;
-            if position.after > self.last_seq {
+            if position.after > last_seq {
                 return Err(damaged(format!(
                     "the subscription {name:?} is ahead of the events"
                 )));
             }
-            self.positions.insert(name, position);
+            positions.insert(name, position);
         }
-        Ok(())
+        Ok(Self {
+            positions,
+            undo: Vec::new(),
+        })
+    }
+
+    /// All of them in the order of their names' bytes.
+    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = (&str, Position)> {
+        let named = self.positions.iter();
+        named.map(|(name, position)| (name.as_str(), *position))
+    }
+
+    /// Where a subscription stands, if there is one of this name.
+    pub(super) fn get(&self, name: &str) -> Option<Position> {
+        self.positions.get(name).copied()
     }
 
     /// Makes the changes in the open transaction, in order, where `last_seq` is the greatest seq that it
-    /// will have given. Memory takes them at once; `undo` keeps what it had before.
-    pub(super) fn change_subscriptions(
+    /// will have given.
+    pub(super) fn change(
         &mut self,
+        db: &Connection,
         changes: &[SubscriptionOp],
         last_seq: u64,
         now_us: i64,
-        undo: &mut Undo,
     ) -> rusqlite::Result<Vec<SubscriptionResult>> {
         let mut done = Vec::with_capacity(changes.len());
         for change in changes {
             let (name, changed) = self.decide(change, last_seq, now_us);
-            let before = self.positions.get(name).copied();
+            let before = self.get(name);
             match changed {
                 SubscriptionResult::Stands(position) if before != Some(position) => {
-                    write_position(&self.db, name, position)?;
+                    write_position(db, name, position)?;
                     self.positions.insert(name.to_owned(), position);
-                    undo.0.push((name.to_owned(), before));
+                    self.undo.push((name.to_owned(), before));
                 }
                 SubscriptionResult::Removed => {
-                    let removed = self
-                        .db
+                    let removed = db
                         .prepare_cached("DELETE FROM subscriptions WHERE name = ?1")?
                         .execute([name])?;
                     expect_changed(removed, 1, "subscriptions")?;
                     self.positions.remove(name);
-                    undo.0.push((name.to_owned(), before));
+                    self.undo.push((name.to_owned(), before));
                 }
                 _ => {}
             }
@@ -176,10 +174,15 @@ impl Store {
             }
         }
     }
+}
 
-    /// The transaction has failed: memory goes back to what is on disk.
-    pub(super) fn undo_changes(&mut self, undo: Undo) {
-        for (name, before) in undo.0.into_iter().rev() {
+impl Part for Subscriptions {
+    fn committed(&mut self) {
+        self.undo.clear();
+    }
+
+    fn rolled_back(&mut self) {
+        while let Some((name, before)) = self.undo.pop() {
             match before {
                 Some(position) => self.positions.insert(name, position),
                 None => self.positions.remove(&name),

@@ -152,7 +152,7 @@ fn imports_form_no_circles() {
 }
 
 /// Rooms in which files still form circles. The list only gets shorter.
-const STILL_IN_CIRCLES: [&str; 1] = ["store"];
+const STILL_IN_CIRCLES: [&str; 1] = ["store::offline::check"];
 
 fn is_within(module: &str, room: &str) -> bool {
     let rest = module.strip_prefix(room);

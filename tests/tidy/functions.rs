@@ -4,9 +4,6 @@ use super::source::{is_word, none, rust_files, words, Source};
 
 const FUNCTION_MAX_LINES: usize = 70;
 
-/// Functions that are still longer. The list only gets shorter.
-const LONGER: [&str; 1] = ["src/store/commit.rs: write"];
-
 /// The functions of a file: the name, the offset of its `fn`, and the lines from there to its last brace.
 fn functions(source: &Source) -> Vec<(&str, usize, usize)> {
     let code = &source.code;
@@ -47,27 +44,13 @@ fn functions_are_short() {
     let mut broken = Vec::new();
     for source in rust_files(&["src", "bench"]) {
         for (name, start, lines) in functions(&source) {
-            let place = format!("{}: {name}", source.path);
-            if lines > FUNCTION_MAX_LINES && !LONGER.contains(&place.as_str()) {
+            if lines > FUNCTION_MAX_LINES {
                 broken.push(format!("{}: {name} has {lines} lines", source.at(start)));
             }
         }
     }
     let rule = format!("a function has at most {FUNCTION_MAX_LINES} lines");
     none(&rule, broken);
-}
-
-#[test]
-fn a_short_function_is_not_on_the_list() {
-    let mut rest = LONGER.to_vec();
-    for source in rust_files(&["src", "bench"]) {
-        for (name, _, lines) in functions(&source) {
-            let place = format!("{}: {name}", source.path);
-            rest.retain(|listed| lines <= FUNCTION_MAX_LINES || *listed != place);
-        }
-    }
-    let rest = rest.into_iter().map(str::to_owned).collect();
-    none("is short, or not there any more", rest);
 }
 
 #[test]

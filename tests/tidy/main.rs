@@ -10,3 +10,4 @@ mod pages;
 mod reliability;
 mod source;
 mod style;
+mod transactions;

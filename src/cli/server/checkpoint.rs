@@ -16,7 +16,7 @@ use rustix::process::{kill_process, Pid, Signal};
 use crate::cli::failure::Failure;
 use crate::limits;
 use crate::net::PROGRAM;
-use crate::store::Backlog;
+use crate::store::WalCopier;
 
 /// The flag that tells the process that copies which one lets it go on.
 const PACED_BY: &str = "--paced-by";
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &CheckpointArgs) -> Result<(), Failure> {
         let _ = writeln!(stdout(), "ready");
     }
     let path = &arguments.database;
-    let log = Backlog::open(path)?;
+    let log = WalCopier::open(path)?;
     match arguments.paced_by {
         Some(_) => log.copy()?,
         None => copy_in_portions(path, &log)?,
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &CheckpointArgs) -> Result<(), Failure> {
 }
 
 /// Copies until so little is left that a server does the rest at once, or a reader holds that back.
-fn copy_in_portions(path: &Path, log: &Backlog) -> Result<(), Failure> {
+fn copy_in_portions(path: &Path, log: &WalCopier) -> Result<(), Failure> {
     let mut share = limits::LOG_REST_SHARE;
     for _ in 0..limits::LOG_COPY_ROUNDS {
         let before = log.copied()?;
@@ -74,7 +74,7 @@ fn copy_in_portions(path: &Path, log: &Backlog) -> Result<(), Failure> {
 }
 
 /// Lets `copier` copy all that it may, a portion at a time, and rests for this share of what each took.
-fn pace(mut copier: Copier, log: &Backlog, share: f64) -> Result<(), Failure> {
+fn pace(mut copier: Copier, log: &WalCopier, share: f64) -> Result<(), Failure> {
     let portion = Duration::from_millis(limits::LOG_PORTION_MS);
     let rest_max = Duration::from_millis(limits::LOG_REST_MAX_MS);
     loop {

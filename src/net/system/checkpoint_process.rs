@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use crate::app::App;
 use crate::clock::Now;
 use crate::limits::{HELPER_LOOK_MS, RETRY_MS};
-use crate::store::Help;
+use crate::store::CopyResult;
 
 /// The running program, even if its file was replaced or removed.
 pub const PROGRAM: &str = "/proc/self/exe";
@@ -30,20 +30,20 @@ impl CheckpointProcess {
             self.at = Some(now.mono_ms + HELPER_LOOK_MS);
             match child.try_wait() {
                 Ok(None) => return,
-                Ok(Some(status)) if status.success() => app.helped(Help::Given),
+                Ok(Some(status)) if status.success() => app.offloaded(CopyResult::Copied),
                 Ok(Some(status)) => {
                     log::warn!("the process that copies the WAL failed: {status}");
-                    app.helped(Help::Failed);
+                    app.offloaded(CopyResult::Failed);
                 }
                 Err(error) => {
                     log::warn!("the process that copies the WAL cannot be waited for: {error}");
-                    app.helped(Help::Failed);
+                    app.offloaded(CopyResult::Failed);
                 }
             }
             self.child = None;
             // While a reader holds the WAL back, this is how often it is tried.
             self.at = Some(now.mono_ms + RETRY_MS);
-        } else if let Some(path) = app.wants_help() {
+        } else if let Some(path) = app.needs_offload() {
             let mut command = Command::new(PROGRAM);
             command.arg("checkpoint").arg(path);
             let spawned = command
@@ -59,7 +59,7 @@ impl CheckpointProcess {
                 }
                 Err(error) => {
                     log::warn!("no process can be started to copy the WAL: {error}");
-                    app.helped(Help::None);
+                    app.offloaded(CopyResult::Unavailable);
                     self.at = Some(now.mono_ms + RETRY_MS);
                 }
             }

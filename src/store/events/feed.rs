@@ -4,8 +4,9 @@ use crate::event::TopicFilter;
 use crate::limits::{EVENT_UNITS, FEED_BYTES_MAX, FEED_ROWS_MAX, FEED_TOPICS_MERGED};
 use crate::store::error::{no_event, StoreError};
 use crate::store::events::merge::TopicMerge;
+use crate::store::events::row::{stored_event, StoredEvent};
 use crate::store::range::{Bound, FeedQuery};
-use crate::store::rows::{clamp, stored_event, StoredEvent, COLUMNS};
+use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
 use crate::store::topics::topic::TopicId;
 
@@ -34,7 +35,7 @@ impl Store {
             let row = rows.next()?.ok_or_else(|| no_event(seq))?;
             rows_read += 1;
             self.work.add(EVENT_UNITS);
-            if !take(stored_event(&self.topics, row)?) || rows_read == FEED_ROWS_MAX {
+            if !take(stored_event(&self.parts.topics, row)?) || rows_read == FEED_ROWS_MAX {
                 return Ok(seq);
             }
         }
@@ -47,10 +48,10 @@ impl Store {
         if filter.is_all() {
             return None;
         }
-        let matching = |pattern| self.topics.matching(pattern, None);
+        let matching = |pattern| self.parts.topics.matching(pattern, None);
         let ids = filter.patterns().flat_map(matching);
         let ids: Vec<TopicId> = ids.take(FEED_TOPICS_MERGED + 1).collect();
-        let is_all = ids.len() > 1 && ids.len() == self.topics.len();
+        let is_all = ids.len() > 1 && ids.len() == self.parts.topics.len();
         (ids.len() <= FEED_TOPICS_MERGED && !is_all).then_some(ids)
     }
 
@@ -70,7 +71,7 @@ impl Store {
             let (slice, is_end) = slices.read(&self.db, range, query.max_bytes)?;
             for row in slice.rows() {
                 let [event_id, timestamp, source, payload] = row.texts;
-                let topic = self.topics.stored(row.topic)?.name.as_bytes();
+                let topic = self.parts.topics.stored(row.topic)?.name.as_bytes();
                 if !query.topics.matches(topic) {
                     continue;
                 }

@@ -1,6 +1,6 @@
-//! Rows on their way into the table `events`.
+//! EventInserter on their way into the table `events`.
 //!
-//! A row that is inserted alone costs a search for its place and the start and end of a statement. Rows
+//! A row that is inserted alone costs a search for its place and the start and end of a statement. EventInserter
 //! that are known to be new wait for each other: one statement then inserts many, and SQLite, which chooses
 //! their seqs itself, puts each behind the one before without a search.
 
@@ -40,18 +40,18 @@ impl ToSql for Text<'_> {
 }
 
 /// The rows that one transaction inserts.
-pub(crate) struct Rows<'db, 'p> {
+pub(crate) struct EventInserter<'db, 'p> {
     db: &'db Connection,
     processed_at: i64,
     one: CachedStatement<'db>,
     many: CachedStatement<'db>,
-    /// Rows with the seqs behind `last_seq`.
+    /// EventInserter with the seqs behind `last_seq`.
     waiting: Vec<EventParts<'p>>,
     /// The greatest seq in the table, once this transaction has inserted a row.
     last_seq: Option<u64>,
 }
 
-impl<'db, 'p> Rows<'db, 'p> {
+impl<'db, 'p> EventInserter<'db, 'p> {
     pub(crate) fn new(db: &'db Connection, processed_at: i64) -> rusqlite::Result<Self> {
         Ok(Self {
             db,
@@ -171,7 +171,7 @@ mod tests {
             .take(lengths.len())
             .map(|seq| seq.to_string())
             .collect();
-        let mut rows = Rows::new(db, 77)?;
+        let mut rows = EventInserter::new(db, 77)?;
         for (seq, (id, length)) in (last_seq + 1..).zip(ids.iter().zip(lengths)) {
             let event = EventParts {
                 topic: 3,

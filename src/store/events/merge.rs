@@ -38,10 +38,10 @@ impl<'s> TopicMerge<'s> {
         };
         match bound {
             Bound::After(from) => {
-                let from = from.max(store.horizons.events);
+                let from = from.max(store.horizon());
                 for id in ids
                     .iter()
-                    .filter(|id| store.topics.get(**id).last_seq > from)
+                    .filter(|id| store.parts.topics.get(**id).last_seq > from)
                 {
                     merge.join(*id)?;
                 }
@@ -49,8 +49,8 @@ impl<'s> TopicMerge<'s> {
             Bound::Before(_) => {
                 merge.waiting = ids
                     .iter()
-                    .map(|id| (store.topics.get(*id).last_seq, *id))
-                    .filter(|(last_seq, _)| *last_seq > store.horizons.events)
+                    .map(|id| (store.parts.topics.get(*id).last_seq, *id))
+                    .filter(|(last_seq, _)| *last_seq > store.horizon())
                     .collect();
                 merge.waiting.sort_unstable();
             }
@@ -73,8 +73,8 @@ impl<'s> TopicMerge<'s> {
             let range = TopicRange {
                 topic: buffer.topic,
                 bound,
-                removed: self.store.horizons.events,
-                newest: self.store.topics.get(buffer.topic).last_seq,
+                removed: self.store.horizon(),
+                newest: self.store.parts.topics.get(buffer.topic).last_seq,
                 limit: limits::TOPIC_SEQS_BUFFERED,
             };
             self.store.topic_seqs(&range, &mut buffer.seqs)?;

@@ -5,4 +5,5 @@ pub(super) mod insert;
 pub(super) mod merge;
 pub(super) mod page;
 mod read;
+pub(super) mod row;
 pub(super) mod scan;

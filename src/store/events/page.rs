@@ -11,8 +11,9 @@ use std::rc::Rc;
 use crate::event::TopicFilter;
 use crate::limits::{EVENT_UNITS, LOOK_UP_UNITS, PAGE_MAX_BYTES, TOPIC_SEQS_BUFFERED};
 use crate::store::error::{no_event, StoreError};
+use crate::store::events::row::{stored_event, StoredEvent};
 use crate::store::range::{Bound, PageQuery, TopicRange};
-use crate::store::rows::{clamp, stored_event, StoredEvent, COLUMNS};
+use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
 use crate::store::topics::topic::TopicId;
 
@@ -96,16 +97,20 @@ impl Store {
         } else if self.few_topics(&filter).is_some() {
             Stage::Topics(TopicSearch::default())
         } else {
-            let segments = self.keys.as_ref().map_or(0, |keys| keys.segments().len());
+            let segments = self
+                .parts
+                .index
+                .as_ref()
+                .map_or(0, |keys| keys.segments().len());
             let look_up = LOOK_UP_UNITS * (1 + segments as u64);
             Stage::Events {
-                rows_left: self.topics.count_matching(&filter) as u64 * look_up,
+                rows_left: self.parts.topics.count_matching(&filter) as u64 * look_up,
             }
         };
         PageSearch {
             filter,
             bound: query.bound,
-            head: self.last_seq,
+            head: self.last_seq(),
             limit: query.limit,
             found: Vec::new(),
             stage,
@@ -155,7 +160,7 @@ impl Store {
             rows_read += 1;
             self.work.add(1);
             search.bound = search.bound.behind(seq);
-            let topic = self.topics.stored(row.get(1)?)?;
+            let topic = self.parts.topics.stored(row.get(1)?)?;
             if search.filter.matches(topic.name.as_bytes()) {
                 search.found.push(seq);
                 if search.wanted() == 0 {
@@ -174,10 +179,10 @@ impl Store {
         };
         while let Some(pattern) = page.filter.pattern_at(search.patterns_done) {
             let after = search.after.take();
-            for id in self.topics.matching(pattern, after.as_deref()) {
+            for id in self.parts.topics.matching(pattern, after.as_deref()) {
                 self.search_topic(id, page.bound, page.head, search, wanted)?;
                 if self.work.done() >= until {
-                    search.after = Some(Rc::clone(&self.topics.get(id).name));
+                    search.after = Some(Rc::clone(&self.parts.topics.get(id).name));
                     return Ok(());
                 }
             }
@@ -200,9 +205,9 @@ impl Store {
         wanted: usize,
     ) -> rusqlite::Result<()> {
         self.work.add(1);
-        let newest = self.topics.get(id).last_seq;
+        let newest = self.parts.topics.get(id).last_seq;
         let mut bound = match bound {
-            Bound::After(seq) => Bound::After(seq.max(self.horizons.events)),
+            Bound::After(seq) => Bound::After(seq.max(self.horizon())),
             Bound::Before(seq) => Bound::Before(seq.min(head.saturating_add(1))),
         };
         let mut seqs = Vec::new();
@@ -211,7 +216,7 @@ impl Store {
                 Bound::After(seq) => newest > seq && search.takes(bound.key(seq), wanted),
                 // The newest one may be known without a look.
                 Bound::Before(seq) => {
-                    newest > self.horizons.events
+                    newest > self.horizon()
                         && search.takes(bound.key(newest.min(seq.saturating_sub(1))), wanted)
                 }
             };
@@ -222,7 +227,7 @@ impl Store {
             let range = TopicRange {
                 topic: id,
                 bound,
-                removed: self.horizons.events,
+                removed: self.horizon(),
                 newest,
                 limit: TOPIC_SEQS_BUFFERED.min(wanted),
             };
@@ -264,13 +269,13 @@ impl Store {
         for seq in &search.found {
             let mut rows = statement.query([clamp(*seq)])?;
             let Some(row) = rows.next()? else {
-                if *seq <= self.horizons.events {
+                if *seq <= self.horizon() {
                     page.last_seq = *seq;
                     continue;
                 }
                 return Err(no_event(*seq).into());
             };
-            if !page.add(self, stored_event(&self.topics, row)?, &mut take) {
+            if !page.add(self, stored_event(&self.parts.topics, row)?, &mut take) {
                 break;
             }
         }
@@ -292,7 +297,7 @@ impl Store {
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query([clamp(bound.seq())])?;
         while let Some(row) = rows.next()? {
-            if !take(stored_event(&self.topics, row)?) {
+            if !take(stored_event(&self.parts.topics, row)?) {
                 break;
             }
         }

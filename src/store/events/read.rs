@@ -5,8 +5,9 @@ use rusqlite::OptionalExtension;
 
 use crate::limits::{EVENT_UNITS, LOOK_UP_UNITS};
 use crate::store::error::{no_event, StoreError};
+use crate::store::events::row::{stored_event, StoredEvent};
 use crate::store::range::{Bound, TopicRange};
-use crate::store::rows::{clamp, stored_event, StoredEvent, COLUMNS};
+use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
 
 impl Store {
@@ -18,10 +19,10 @@ impl Store {
         take: impl FnOnce(StoredEvent),
     ) -> Result<bool, StoreError> {
         self.work.add(LOOK_UP_UNITS);
-        let Some(topic) = self.topics.id(topic) else {
+        let Some(topic) = self.parts.topics.id(topic) else {
             return Ok(false);
         };
-        let seq = match &self.keys {
+        let seq = match &self.parts.index {
             Some(keys) => keys.find(&self.db, topic, event_id.as_bytes())?,
             None => self
                 .db
@@ -34,7 +35,7 @@ impl Store {
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query([clamp(seq)])?;
         let row = rows.next()?.ok_or_else(|| no_event(seq))?;
-        let event = stored_event(&self.topics, row)?;
+        let event = stored_event(&self.parts.topics, row)?;
         self.work.add(EVENT_UNITS);
         self.work.add_bytes(event.payload.len());
         take(event);
@@ -48,7 +49,7 @@ impl Store {
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
         self.work.add(LOOK_UP_UNITS);
-        if let Some(keys) = &self.keys {
+        if let Some(keys) = &self.parts.index {
             self.work.add(keys.look_up_units(range));
             return keys.seqs_of(&self.db, range, out);
         }

@@ -88,10 +88,16 @@ pub(super) struct KeyIndex {
     compaction: Compaction,
     /// What retention has removed, by the open transaction as well: an event may be gone, and its key still known.
     horizons: Horizons,
+    /// The same as of the last commit.
+    committed_horizons: Horizons,
     damage: Damage,
     repairs: Repairs,
     upgrades: Upgrades,
     scrub: Scrub,
+    /// Pages that the open transaction has made again.
+    remade: Option<Remade>,
+    /// The open transaction has given pages their checksums.
+    has_sealed: bool,
 }
 
 impl KeyIndex {
@@ -112,10 +118,13 @@ impl KeyIndex {
             memtables: Memtables::new(),
             compaction: Compaction::new(obsolete, next_page),
             horizons,
+            committed_horizons: horizons,
             damage,
             repairs: Repairs::default(),
             upgrades: Upgrades::default(),
             scrub: Scrub::default(),
+            remade: None,
+            has_sealed: false,
         })
     }
 
@@ -368,6 +377,13 @@ impl KeyIndex {
         self.memtables.committed();
         self.compaction
             .committed(&mut self.memtables, &mut self.segments);
+        self.committed_horizons = self.horizons;
+        if let Some(remade) = self.remade.take() {
+            repair::take_over(remade, &mut self.segments, &self.damage);
+        }
+        if std::mem::take(&mut self.has_sealed) {
+            self.upgrades.ended(true, &mut self.segments);
+        }
     }
 
     /// The open transaction has failed: nothing of it is on disk.
@@ -375,6 +391,11 @@ impl KeyIndex {
         self.memtables.rolled_back();
         self.segments.rolled_back();
         self.compaction.rolled_back();
+        self.horizons = self.committed_horizons;
+        self.remade = None;
+        if std::mem::take(&mut self.has_sealed) {
+            self.upgrades.ended(false, &mut self.segments);
+        }
     }
 }
 
@@ -454,14 +475,10 @@ impl KeyIndex {
     }
 
     /// Writes the pages, inside the open transaction, once [`KeyIndex::collect`] says that they can be.
-    pub(super) fn remake(&mut self, db: &Connection) -> rusqlite::Result<Remade> {
+    pub(super) fn remake(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let (repairs, scope) = self.repairs();
-        repairs.remake(db, scope)
-    }
-
-    /// The transaction that has made these pages again was committed.
-    pub(super) fn remade(&mut self, remade: Remade) {
-        repair::take_over(remade, &mut self.segments, &self.damage);
+        self.remade = Some(repairs.remake(db, scope)?);
+        Ok(())
     }
 
     fn repairs(&mut self) -> (&mut Repairs, Scope<'_>) {
@@ -484,8 +501,7 @@ impl KeyIndex {
         self.segments.all().len() > MERGE_WIDTH && self.needs_checksums()
     }
 
-    /// Gives some pages their checksums, inside the open transaction. After it [`KeyIndex::sealed`] is to be
-    /// called.
+    /// Gives some pages their checksums, inside the open transaction.
     pub(super) fn seal(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let scope = Scope {
             segments: &self.segments,
@@ -493,12 +509,8 @@ impl KeyIndex {
             fingerprinter: self.fingerprinter,
             horizons: self.horizons,
         };
+        self.has_sealed = true;
         self.upgrades.step(db, scope)
-    }
-
-    /// The transaction that has given pages their checksums was committed, or not.
-    pub(super) fn sealed(&mut self, is_committed: bool) {
-        self.upgrades.ended(is_committed, &mut self.segments);
     }
 
     /// When the next slice of the scrub is due, in milliseconds of the monotonic clock.

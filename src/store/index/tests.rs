@@ -154,8 +154,8 @@ fn a_full_list_of_damage_gives_no_page_up() {
         }
         while index.needs_repair() {
             if index.collect(&db).unwrap() {
-                let remade = index.remake(&db).unwrap();
-                index.remade(remade);
+                index.remake(&db).unwrap();
+                index.committed();
             }
             if turn < 20 {
                 break;

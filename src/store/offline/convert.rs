@@ -33,7 +33,7 @@ use crate::store::schema::{
     SCHEMA_VERSION,
 };
 use crate::store::temporary;
-use crate::store::wal::recovery::trust_log;
+use crate::store::wal::recovery::recover_wal;
 
 /// What a conversion came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub fn convert(
         return Err(fail(&"it is empty"));
     }
     let (_lock, mut db) = connect_alone(&path, Durability::Full, false).map_err(|e| fail(&e))?;
-    trust_log(&db, &path).map_err(|e| fail(&e))?;
+    recover_wal(&db, &path).map_err(|e| fail(&e))?;
     let mut work = || {
         // The sorting of a large index must not be held in memory.
         db.pragma_update(None, "temp_store", "FILE")?;

@@ -4,7 +4,7 @@
 //! all that is committed. Copying it afterwards is the server's affair.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -12,9 +12,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::limits;
 use crate::store::connection::checkpoint_on_close;
 use crate::store::error::explain;
-use crate::store::file_kind::require_ordinary;
 use crate::store::head::Head;
-use crate::store::lock::refuse_other_name;
+use crate::store::lock::file_at;
 use crate::store::paths::{beside, immutable};
 use crate::store::schema::identify;
 
@@ -37,14 +36,6 @@ pub(crate) fn read<T>(
         }
     }
     connect(&path, false).and_then(|db| work(&db))
-}
-
-/// The file itself, without links on the way. It is a file, and no server has it open under another name.
-pub(crate) fn file_at(path: &Path) -> Result<PathBuf, String> {
-    let path = fs::canonicalize(path).map_err(|error| error.to_string())?;
-    require_ordinary(&path)?;
-    refuse_other_name(&path)?;
-    Ok(path)
 }
 
 /// Opens a database of ours and begins the transaction. One that is closed is taken as it is on the disk.

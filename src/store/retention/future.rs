@@ -4,25 +4,12 @@
 
 use rusqlite::Connection;
 
-use super::{Removal, Retainer};
+use super::progress::Progress;
+use super::removal::{Context, Removal};
+use super::times::{is_ahead, Ahead};
 use crate::clock::rfc3339;
-use crate::limits;
-use crate::store::state::Store;
 
-/// Events that had been processed by some time, whatever they say.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ahead {
-    /// The last of them.
-    last_seq: u64,
-    at: i64,
-}
-
-/// Whether a time is too far ahead of now to be its neighbour.
-pub(super) fn is_ahead(at: i64, unix_us: i64) -> bool {
-    at.saturating_sub(unix_us) > limits::RETAIN_PAUSE_US
-}
-
-impl Retainer {
+impl Progress {
     /// Plans again when the clock has gone back.
     pub(super) fn see(&mut self, unix_us: i64) {
         if is_ahead(self.seen_at, unix_us) {
@@ -33,9 +20,9 @@ impl Retainer {
         self.seen_at = unix_us;
     }
 
-    fn tell_of_times(&mut self, what: std::fmt::Arguments<'_>, at: i64) {
-        if !self.has_told_of_times {
-            self.has_told_of_times = true;
+    fn warn_of_times(&mut self, what: std::fmt::Arguments<'_>, at: i64) {
+        if !self.warned.of_times {
+            self.warned.of_times = true;
             log::warn!(
                 "{what} dated {}, ahead of the clock: for retention such times count as now",
                 rfc3339(at)
@@ -47,83 +34,85 @@ impl Retainer {
 impl Removal {
     /// Corrects the times of removed events that are ahead of now, inside the open transaction.
     pub(super) fn correct_times(&mut self, db: &Connection, unix_us: i64) -> rusqlite::Result<()> {
-        let retainer = &mut self.retainer;
-        if !retainer.times.is_ahead(unix_us) {
+        let progress = &mut self.progress;
+        if !progress.times.is_ahead(unix_us) {
             return Ok(());
         }
-        let at = retainer.times.newest();
-        retainer.tell_of_times(format_args!("removed events are"), at);
-        retainer.times.correct(db, unix_us)?;
-        retainer.keys_due = i64::MIN;
+        let at = progress.times.newest();
+        progress.warn_of_times(format_args!("removed events are"), at);
+        progress.times.correct(db, unix_us)?;
+        progress.keys_due = i64::MIN;
         self.has_changed = true;
         Ok(())
     }
 }
 
-impl Store {
-    /// When the event counts as processed, which is the oldest that is left. It is `unix_us` now.
+impl Removal {
+    /// When an event counts as processed. It is the oldest that is left.
     pub(super) fn counted_at(
-        &self,
-        removal: &mut Removal,
+        &mut self,
+        context: &Context,
         seq: u64,
         processed_at: i64,
-        unix_us: i64,
     ) -> rusqlite::Result<i64> {
-        if !is_ahead(processed_at, unix_us) {
+        if !is_ahead(processed_at, context.now_us) {
             return Ok(processed_at);
         }
-        let retainer = &mut removal.retainer;
-        let known = retainer.ahead.filter(|ahead| seq <= ahead.last_seq);
+        let known = self.progress.ahead.filter(|ahead| seq <= ahead.last_seq);
         let ahead = match known {
             Some(ahead) => ahead,
             None => {
-                retainer.tell_of_times(format_args!("the event with seq {seq} is"), processed_at);
-                self.first_after(seq, unix_us)?
+                let what = format_args!("the event with seq {seq} is");
+                self.progress.warn_of_times(what, processed_at);
+                first_after(context, seq)?
             }
         };
-        retainer.ahead = Some(ahead);
+        self.progress.ahead = Some(ahead);
         Ok(ahead.at)
     }
+}
 
-    /// Looks for an event after `seq`, which is ahead of now, that is not: all before it had been
-    /// processed by then. Where there is none, all had been by now. It reads at most 128 rows.
-    fn first_after(&self, seq: u64, unix_us: i64) -> rusqlite::Result<Ahead> {
-        let (mut ahead, mut step) = (seq, 1);
-        let mut found = loop {
-            if ahead >= self.last_seq {
-                return Ok(Ahead {
-                    last_seq: self.last_seq,
-                    at: unix_us,
-                });
-            }
-            let next = ahead.saturating_add(step).min(self.last_seq);
-            match self.time_from(next)? {
-                Some(at) if !is_ahead(at, unix_us) => break Ahead { last_seq: next, at },
-                _ => ahead = next,
-            }
-            step *= 2;
-        };
-        // The first one of these, or one near to it where the clock was wrong several times.
-        while found.last_seq - ahead > 1 {
-            let middle = ahead + (found.last_seq - ahead) / 2;
-            match self.time_from(middle)? {
-                Some(at) if !is_ahead(at, unix_us) => {
-                    found = Ahead {
-                        last_seq: middle,
-                        at,
-                    }
-                }
-                _ => ahead = middle,
-            }
+/// Looks for an event after `seq`, which is ahead of now, that is not: all before it had been
+/// processed by then. Where there is none, all had been by now. It reads at most 128 rows.
+fn first_after(context: &Context, seq: u64) -> rusqlite::Result<Ahead> {
+    let Context {
+        last_seq, now_us, ..
+    } = *context;
+    let (mut ahead, mut step) = (seq, 1);
+    let mut found = loop {
+        if ahead >= last_seq {
+            return Ok(Ahead {
+                last_seq,
+                at: now_us,
+            });
         }
-        Ok(found)
+        let next = ahead.saturating_add(step).min(last_seq);
+        match time_from(context.db, next)? {
+            Some(at) if !is_ahead(at, now_us) => break Ahead { last_seq: next, at },
+            _ => ahead = next,
+        }
+        step *= 2;
+    };
+    // The first one of these, or one near to it where the clock was wrong several times.
+    while found.last_seq - ahead > 1 {
+        let middle = ahead + (found.last_seq - ahead) / 2;
+        match time_from(context.db, middle)? {
+            Some(at) if !is_ahead(at, now_us) => {
+                found = Ahead {
+                    last_seq: middle,
+                    at,
+                }
+            }
+            _ => ahead = middle,
+        }
     }
+    Ok(found)
+}
 
-    /// When the first event from this seq on was processed.
-    fn time_from(&self, seq: u64) -> rusqlite::Result<Option<i64>> {
-        let sql = "SELECT processed_at FROM events WHERE seq >= ?1 ORDER BY seq LIMIT 1";
-        let mut statement = self.db.prepare_cached(sql)?;
-        let mut rows = statement.query([seq as i64])?;
-        rows.next()?.map(|row| row.get(0)).transpose()
-    }
+/// When the first event from this seq on was processed.
+fn time_from(db: &Connection, seq: u64) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT processed_at FROM events WHERE seq >= ?1 ORDER BY seq LIMIT 1";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([seq as i64])?;
+    rows.next()?.map(|row| row.get(0)).transpose()
 }

@@ -4,10 +4,22 @@
 
 use rusqlite::Connection;
 
-use super::future::is_ahead;
 use super::horizons::Horizons;
 use crate::limits;
 use crate::store::options::Limit;
+
+/// Events that had been processed by some time, whatever they say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ahead {
+    /// The last of them.
+    pub last_seq: u64,
+    pub at: i64,
+}
+
+/// Whether a time is too far ahead of now to be its neighbour.
+pub(super) fn is_ahead(at: i64, unix_us: i64) -> bool {
+    at.saturating_sub(unix_us) > limits::RETAIN_PAUSE_US
+}
 
 /// The newest row, which grows until it stands for enough.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,11 +7,11 @@
 
 use rusqlite::Connection;
 
-use super::horizons::Horizons;
+use super::progress::Progress;
 use crate::limits;
+use crate::store::index::KeyIndex;
 use crate::store::options::Limit;
 use crate::store::rows::unsigned;
-use crate::store::state::Store;
 
 /// Pages of the file.
 #[derive(Clone, Copy, Debug)]
@@ -42,40 +42,40 @@ pub(super) fn give_back(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-impl Store {
-    pub(super) fn space(&self) -> rusqlite::Result<Space> {
-        let free = number(&self.db, "PRAGMA freelist_count")?;
-        let used = number(&self.db, "PRAGMA page_count")?.saturating_sub(free);
-        Ok(Space { used, free })
-    }
+/// The pages of the file.
+pub(super) fn space(db: &Connection) -> rusqlite::Result<Space> {
+    let free = number(db, "PRAGMA freelist_count")?;
+    let used = number(db, "PRAGMA page_count")?.saturating_sub(free);
+    Ok(Space { used, free })
+}
 
+impl Progress {
     /// Pages that the whole database may use where events are kept up to `size` bytes. Keys that are
     /// kept for longer than their events leave these a share in any case.
-    pub(super) fn pages_allowed(&self, size: u64, horizons: Horizons) -> u64 {
-        let size = size / self.retainer.page_bytes;
-        size.max(self.key_pages(horizons) + size / limits::EVENTS_SHARE)
+    pub(super) fn pages_allowed(&self, size: u64, index: Option<&KeyIndex>) -> u64 {
+        let size = size / self.page_bytes;
+        size.max(self.key_pages(index) + size / limits::EVENTS_SHARE)
     }
 
     /// Pages that keys take, about.
-    fn key_pages(&self, horizons: Horizons) -> u64 {
-        // Rows that are in a segment by now take their space until they are cleared too.
-        let in_table = (horizons.events + 1).saturating_sub(self.retainer.removed_keys_from);
-        let (pages, row_bytes) = match &self.keys {
-            Some(keys) => (keys.pages(), limits::SEGMENT_BYTES_PER_KEY),
+    fn key_pages(&self, index: Option<&KeyIndex>) -> u64 {
+        // Rows whose keys are in a segment take space until they are deleted.
+        let in_table = (self.horizons.events + 1).saturating_sub(self.removed_keys_from);
+        let (pages, row_bytes) = match index {
+            Some(index) => (index.pages(), limits::SEGMENT_BYTES_PER_KEY),
             None => (0, limits::REMOVED_KEY_BYTES),
         };
-        pages + in_table * row_bytes / self.retainer.page_bytes
+        pages + in_table * row_bytes / self.page_bytes
     }
 
-    /// Notes what the pages say: whether some are to be given back, and whether the keys crowd the events
-    /// out.
-    pub(super) fn judge_space(&mut self, space: Space) {
+    /// Decides whether the file is to be made shorter, and warns where the keys leave the events little.
+    pub(super) fn judge_space(&mut self, space: Space, index: Option<&KeyIndex>) {
         let total = space.used + space.free;
-        let (spare, slack) = match self.retainer.retention.events {
+        let (spare, slack) = match self.settings.events {
             None => return,
-            // What is free within the size will be wanted again.
+            // What is free within the size will be used again.
             Some(Limit::Size(size)) => {
-                let allowed = self.pages_allowed(size, self.horizons);
+                let allowed = self.pages_allowed(size, index);
                 let spare = total.saturating_sub(allowed).min(space.free);
                 (spare, allowed / limits::SPARE_SHARE_OF_SIZE)
             }
@@ -85,36 +85,31 @@ impl Store {
             }
         };
         let slack = slack.max(limits::SPARE_PAGES_MIN);
-        let most = if self.retainer.is_giving_back {
-            slack / 2
-        } else {
-            slack
-        };
-        let can_give_back = self.retainer.can_give_back;
-        self.retainer.is_giving_back = can_give_back && spare > most;
-        if spare > most && !can_give_back && !self.retainer.has_told_of_space {
-            self.retainer.has_told_of_space = true;
+        let most = if self.is_shrinking { slack / 2 } else { slack };
+        self.is_shrinking = self.can_shrink && spare > most;
+        if spare > most && !self.can_shrink && !self.warned.of_space {
+            self.warned.of_space = true;
             log::info!(
                 "an older version made this file: the space of what is removed is used again, \
                  but the file does not become shorter"
             );
         }
-        self.judge_keys();
+        self.judge_keys(index);
     }
 
-    fn judge_keys(&mut self) {
-        let Some(Limit::Size(size)) = self.retainer.retention.events else {
+    fn judge_keys(&mut self, index: Option<&KeyIndex>) {
+        let Some(Limit::Size(size)) = self.settings.events else {
             return;
         };
-        let pages = size / self.retainer.page_bytes;
-        let keys = self.key_pages(self.horizons);
+        let pages = size / self.page_bytes;
+        let keys = self.key_pages(index);
         let is_crowded = keys + pages / limits::EVENTS_SHARE > pages;
-        if is_crowded && !self.retainer.has_told_of_keys {
-            self.retainer.has_told_of_keys = true;
+        if is_crowded && !self.warned.of_keys {
+            self.warned.of_keys = true;
             log::warn!(
                 "the keys take {} MB of the {} of --retain-events, and events keep a quarter of these: \
                  --retain-keys would bound the keys",
-                keys * self.retainer.page_bytes / 1_000_000,
+                keys * self.page_bytes / 1_000_000,
                 Limit::Size(size)
             );
         }

@@ -5,10 +5,14 @@
 //! with a seq up to `last_seq`, the topic has `events`. So a row that is behind is still true, and
 //! counting the events behind the mark brings it up to date at start.
 
+mod load;
 mod order;
 mod stale;
 pub(super) mod topic;
+mod transaction;
+mod writing;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
@@ -35,6 +39,44 @@ pub struct Topics {
     stale: Stale,
     /// Bytes of all names as JSON text, without quotes.
     names_json_len: usize,
+    /// How many topics the table has.
+    committed: usize,
+    /// Every event up to this seq is counted in the rows.
+    mark: u64,
+    /// The round of bringing the rows up to date that is under way.
+    sweep: Option<Sweep>,
+    open: OpenChanges,
+}
+
+/// A round of bringing the rows of `topics` up to date.
+#[derive(Clone, Copy, Debug)]
+struct Sweep {
+    /// What the mark becomes when the round is done: the last seq when it began.
+    mark: u64,
+    /// The topics before this one have been looked at.
+    next: TopicId,
+}
+
+/// Rows that a transaction writes: those of a range of ids that are behind.
+#[derive(Clone, Copy, Debug)]
+struct RowRange {
+    from: TopicId,
+    /// The first id that is not of the range.
+    to: TopicId,
+    /// The mark, where the round ends with them.
+    mark: Option<u64>,
+}
+
+/// What the open transaction does.
+#[derive(Debug, Default)]
+struct OpenChanges {
+    /// The topic of each event that it stores, in the order of their seqs. Kept for its memory.
+    events: Vec<TopicId>,
+    first_seq: u64,
+    processed_at: i64,
+    rows: Option<RowRange>,
+    /// Events that it removes of each topic.
+    removed: BTreeMap<TopicId, u64>,
 }
 
 impl Topics {
@@ -43,27 +85,20 @@ impl Topics {
         self.hashed(self.hasher.hash_one(name), name)
     }
 
-    /// The same of many names. Each look-up waits for the memory of three places; those of many names are
-    /// fetched side by side.
-    pub(super) fn ids(&self, names: &[&str], ids: &mut Vec<Option<TopicId>>) {
-        let mut hashes = [0; KEYS_LOOKED_UP_AT_ONCE];
-        for names in names.chunks(hashes.len()) {
-            for (hash, name) in hashes.iter_mut().zip(names) {
-                *hash = self.hasher.hash_one(name);
-            }
-            let of_names = hashes.iter().copied().zip(names);
-            self.fetch(&hashes[..names.len()]);
-            ids.extend(of_names.map(|(hash, name)| self.hashed(hash, name)));
-        }
-    }
-
     fn hashed(&self, hash: u64, name: &str) -> Option<TopicId> {
         let is_it = |id: &TopicId| *self.get(*id).name == *name;
         self.by_name.find(hash, is_it).copied()
     }
 
+    fn hash_all(&self, names: &[&str], hashes: &mut [u64; KEYS_LOOKED_UP_AT_ONCE]) {
+        for (hash, name) in hashes.iter_mut().zip(names) {
+            *hash = self.hasher.hash_one(name);
+        }
+        self.prefetch(&hashes[..names.len()]);
+    }
+
     /// Reads what look-ups of these hashes will read: the places in the table, then the topics, then names.
-    fn fetch(&self, hashes: &[u64]) {
+    fn prefetch(&self, hashes: &[u64]) {
         let mut found = [0; KEYS_LOOKED_UP_AT_ONCE];
         for (found, hash) in found.iter_mut().zip(hashes) {
             *found = self.by_name.find(*hash, |_| true).copied().unwrap_or(0);
@@ -161,7 +196,7 @@ impl Topics {
     }
 
     /// Adds a new topic after the others and gives its id.
-    pub(super) fn push(&mut self, name: &str) -> TopicId {
+    fn push(&mut self, name: &str) -> TopicId {
         let id = self.push_stored(name, 0, 0, 0);
         self.order.insert(&self.list, id);
         id
@@ -169,7 +204,7 @@ impl Topics {
 
     /// Adds a topic that the table has, at start. Its place among the names is told by
     /// [`Topics::set_order`], once for all: to find a place for each takes a second for a million.
-    pub(super) fn push_stored(
+    fn push_stored(
         &mut self,
         name: &str,
         events: u64,
@@ -192,12 +227,12 @@ impl Topics {
     }
 
     /// The order of the names' bytes, as all ids that there are.
-    pub(super) fn set_order(&mut self, ids: &[TopicId]) {
+    fn set_order(&mut self, ids: &[TopicId]) {
         self.order = Order::known(&self.list, ids);
     }
 
     /// Forgets the topics behind the first `len`: their transaction failed.
-    pub(super) fn truncate(&mut self, len: usize) {
+    fn truncate(&mut self, len: usize) {
         while self.list.len() > len {
             let id = self.list.len() as TopicId;
             let hash = self.hasher.hash_one(&self.list[id as usize - 1].name);
@@ -212,7 +247,7 @@ impl Topics {
     }
 
     /// Counts a committed event. One that the row has counted already changes nothing.
-    pub(super) fn count(&mut self, id: TopicId, seq: u64, processed_at: i64) {
+    fn count(&mut self, id: TopicId, seq: u64, processed_at: i64) {
         let topic = &mut self.list[id as usize - 1];
         if seq <= topic.last_seq {
             return;
@@ -224,31 +259,31 @@ impl Topics {
     }
 
     /// So many of a topic's events have been removed, and its row says so.
-    pub(super) fn remove(&mut self, id: TopicId, events: u64) {
+    fn remove(&mut self, id: TopicId, events: u64) {
         let topic = &mut self.list[id as usize - 1];
         topic.events = topic.events.saturating_sub(events);
     }
 
     /// How many topics have rows that are behind.
-    pub(super) fn stale_count(&self) -> usize {
+    fn stale_count(&self) -> usize {
         self.stale.count()
     }
 
     /// The topics from `from` on whose rows are behind, ascending: in the order of their rows, so that
     /// writing some of them touches few pages.
-    pub(super) fn stale_from(&self, from: TopicId) -> impl Iterator<Item = TopicId> + '_ {
+    fn stale_from(&self, from: TopicId) -> impl Iterator<Item = TopicId> + '_ {
         self.stale.from(from)
     }
 
     /// Begins to count a topic's events again, because its row was changed.
-    pub(super) fn recount(&mut self, id: TopicId) {
+    fn recount(&mut self, id: TopicId) {
         let topic = &mut self.list[id as usize - 1];
         (topic.events, topic.last_seq, topic.last_processed_at) = (0, 0, 0);
         self.stale.add(id);
     }
 
     /// The rows of these topics have been written.
-    pub(super) fn written(&mut self, ids: Range<TopicId>) {
+    fn written(&mut self, ids: Range<TopicId>) {
         self.stale.remove(ids);
     }
 }
@@ -348,26 +383,6 @@ mod tests {
                 }
             }
             assert!(topics.names().eq(all.iter()), "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn many_names_are_found_at_once() {
-        let mut topics = Topics::default();
-        let names: Vec<String> = (0..3 * KEYS_LOOKED_UP_AT_ONCE)
-            .map(|number| format!("topic-{number}"))
-            .collect();
-        for name in names.iter().step_by(2) {
-            topics.push(name);
-        }
-        topics.truncate(topics.len() - 1);
-        let asked: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mut ids = Vec::new();
-        topics.ids(&asked, &mut ids);
-        assert_eq!(ids.iter().flatten().count(), topics.len());
-        for (name, id) in asked.iter().zip(ids) {
-            assert_eq!(id, topics.id(name));
-            assert!(id.is_none_or(|id| *topics.get(id).name == **name));
         }
     }
 

@@ -7,18 +7,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::limits::{CHECKPOINT_LAST_FRAMES, CHECKPOINT_MAX_FRAMES, OPEN_BUSY_MS};
+use crate::limits::OPEN_BUSY_MS;
 use crate::store::connection::Connection;
 use crate::store::error::{explain, OpenError};
-use crate::store::maintenance::CheckpointPlan;
-use crate::store::offline::snapshot::file_at;
+use crate::store::lock::file_at;
 use crate::store::options::Durability;
-use crate::store::state::Store;
 use crate::store::wal::position::{position, LogCopied};
-use crate::store::wal::recovery::Doubt;
 
 /// The log of a database that a server has open.
-pub struct Backlog {
+pub struct WalCopier {
     db: Connection,
     /// The database, for syncs. SQLite's connection ends first: closing any descriptor of a file lets go of
     /// all locks that the process has on it (fcntl(2)).
@@ -26,7 +23,7 @@ pub struct Backlog {
     path: PathBuf,
 }
 
-impl Backlog {
+impl WalCopier {
     /// Opens the log of a database, which must be there.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         if !path.is_file() {
@@ -70,52 +67,11 @@ fn fail(path: &Path, why: impl Display) -> OpenError {
     ))
 }
 
-impl Store {
-    /// Whether so much of the log is still to be copied that another process should copy it ([`Backlog`]).
-    /// Until [`Store::helped`], nothing is copied here.
-    pub fn wants_help(&self) -> bool {
-        self.needs_help
-    }
-
-    /// The file whose log it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Decides who copies the log next.
-    pub(crate) fn wants_to_be_helped(&mut self) -> rusqlite::Result<bool> {
-        let copied_here = match self.last_help.take() {
-            None | Some(Help::Failed) => CHECKPOINT_MAX_FRAMES,
-            Some(Help::Given) => CHECKPOINT_LAST_FRAMES,
-            Some(Help::None) => u64::MAX,
-        };
-        let is_long = position(&self.db)?.left() > copied_here;
-        self.needs_help = is_long && self.doubt == Doubt::default();
-        Ok(self.needs_help)
-    }
-
-    /// What was asked for has been tried. Where a process has failed, and may have been killed before it could
-    /// say why, nothing more is copied before it is certain that the disk has what it wrote; where there was
-    /// nobody to do it, it is done here, however long that takes.
-    pub fn helped(&mut self, help: Help) {
-        self.needs_help = false;
-        self.checkpoint_plan = CheckpointPlan::default();
-        self.last_help = Some(help);
-        self.db.forget_synced_frames();
-        if help == Help::Failed {
-            if let Err(error) = self.db.prove_synced() {
-                log::warn!("what was copied of the write-ahead log is in doubt: {error}");
-                self.doubt.log = true;
-                self.doubt.database = true;
-            }
-        }
-    }
-}
-
-/// What became of a call for help.
+/// What became of a request to copy the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Help {
-    Given,
+pub enum CopyResult {
+    Copied,
     Failed,
-    None,
+    /// No process could be started for it.
+    Unavailable,
 }

@@ -20,6 +20,7 @@ use crate::limits;
 use crate::store::error::explain;
 use crate::store::error::OpenError;
 use crate::store::identity;
+use crate::store::lock::file_at;
 use crate::store::offline::snapshot;
 use target::{Purpose, Target};
 
@@ -71,7 +72,7 @@ fn copy(
     purpose: Purpose,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Copied, String> {
-    let from = snapshot::file_at(&options.from)?;
+    let from = file_at(&options.from)?;
     // What is no database of ours is refused before anything is made.
     snapshot::read(&from, |_| Ok(()))?;
     let target = Target::prepare(&from, &options.to, options.force, purpose)?;

@@ -14,7 +14,7 @@ use crate::store::file_kind::special_kind;
 use crate::store::lock::{refuse_other_name, Lock};
 use crate::store::options::Durability;
 use crate::store::paths::{beside, make_folder, sync_folder};
-use crate::store::wal::recovery::trust_log;
+use crate::store::wal::recovery::recover_wal;
 
 /// What a copy is made for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -201,7 +201,7 @@ fn remove_companions(path: &Path) -> std::io::Result<()> {
         let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
         // Closing copies the log. What is damaged or another program's is given up with its log.
         let _ = Connection::open(path, Durability::Full, false, patience)
-            .and_then(|db| trust_log(&db, path));
+            .and_then(|db| recover_wal(&db, path));
     }
     for companion in COMPANIONS {
         match fs::remove_file(beside(path, companion)) {

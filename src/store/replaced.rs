@@ -1,0 +1,86 @@
+//! What is done when a name of the database leads to another file than the one that is open.
+
+use super::connection::checkpoint_on_close;
+use super::error::StoreError;
+use super::state::Store;
+
+impl Store {
+    /// Makes sure that the names of the database lead to the files that are open, each of them. Where they
+    /// do not, nothing more is promised until they do again or the server is restarted.
+    pub fn look_at_files(&mut self, now_us: i64) -> Result<(), StoreError> {
+        let looked = self.files.verify_each(now_us);
+        self.judge(looked)
+    }
+
+    /// The same, as it is done for each commit.
+    pub(super) fn verify_files(&mut self, now_us: i64) -> Result<(), StoreError> {
+        let looked = self.files.verify(now_us);
+        self.judge(looked)
+    }
+
+    fn judge(&mut self, looked: Result<(), String>) -> Result<(), StoreError> {
+        looked.map_err(|reason| {
+            self.rescue_wal();
+            StoreError::Replaced(reason)
+        })
+    }
+
+    /// Refuses what is to be committed into files that were found replaced, unless that is over.
+    pub(super) fn require_files(&mut self, now_us: i64) -> Result<(), StoreError> {
+        // Without a connection there is only the database to be looked at, before it is opened again.
+        if !self.is_replaced() || self.wal.closed().is_some() {
+            return Ok(());
+        }
+        self.look_at_files(now_us)
+    }
+
+    /// Makes sure that what closing writes will be found.
+    pub(super) fn require_files_to_close(&mut self) -> Result<(), StoreError> {
+        if self.wal.closed().is_some() {
+            return Ok(());
+        }
+        self.look_at_files(0)
+    }
+
+    /// Whether the names led elsewhere when they were last looked at.
+    pub fn is_replaced(&self) -> bool {
+        self.files.is_replaced()
+    }
+
+    /// Copies all of the log into the database that is open, and empties it. So the file is complete without
+    /// its log, wherever it is now, and a log that still has its name does no harm to another file.
+    fn rescue_wal(&mut self) {
+        if !self.wal.is_certain() || !self.files.can_rescue() {
+            return;
+        }
+        let copied = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, bool>(0).map(|is_refused| !is_refused)
+            });
+        match copied {
+            Ok(true) => {
+                self.files.rescued();
+                self.db.forget_wal_frames();
+            }
+            Ok(false) => {}
+            Err(error) => {
+                self.note_io_error(&error, true);
+                log::error!(
+                    "the write-ahead log cannot be copied into the file that is open: {error}"
+                );
+            }
+        }
+    }
+
+    /// Closes a database whose names lead elsewhere: what they lead to is left as it is.
+    pub(super) fn close_replaced(self) -> Result<(), StoreError> {
+        let copies = self.files.are_companions_ours() && self.wal.is_certain();
+        checkpoint_on_close(&self.db, copies)?;
+        let Store { db, files, .. } = self;
+        let closed = db.close().map_err(StoreError::from);
+        // The lock must outlive the connection.
+        drop(files);
+        closed
+    }
+}

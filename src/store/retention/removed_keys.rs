@@ -1,0 +1,71 @@
+//! The keys of removed events: the table `removed_keys`.
+//!
+//! With the check `constraint` the table has them all, and an index finds them by their fingerprints.
+//! With `index` the segments have them, and the table only those of events that were removed before
+//! their segment was made: memory would lose these with the process.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
+
+use super::horizons::Horizons;
+use crate::store::counters::Outcome;
+use crate::store::index::fingerprint::{EventParts, Fingerprinter};
+use crate::store::index::record::KeyRecord;
+
+/// Adds keys to the table.
+pub(super) struct Keep<'db>(CachedStatement<'db>);
+
+impl<'db> Keep<'db> {
+    pub(super) fn prepare(db: &'db Connection) -> rusqlite::Result<Self> {
+        let sql = "INSERT INTO removed_keys(seq, fingerprint, event_hash) VALUES (?1, ?2, ?3)";
+        db.prepare_cached(sql).map(Self)
+    }
+
+    pub(super) fn add(&mut self, key: KeyRecord) -> rusqlite::Result<()> {
+        let fingerprint = key.fingerprint.to_be_bytes();
+        self.0
+            .execute((key.seq as i64, fingerprint, key.event_hash as i64))
+            .map(|_| ())
+    }
+}
+
+/// The duplicate check of the keys that SQLite's constraint no longer knows.
+#[derive(Clone, Copy)]
+pub(crate) struct RemovedKeys {
+    fingerprinter: Fingerprinter,
+    horizons: Horizons,
+}
+
+impl RemovedKeys {
+    /// None where there are none.
+    pub(crate) fn new(fingerprinter: Fingerprinter, horizons: Horizons) -> Option<Self> {
+        (horizons.events > horizons.keys).then_some(Self {
+            fingerprinter,
+            horizons,
+        })
+    }
+
+    /// What becomes of an event whose key is one of them; none where it is not.
+    pub(crate) fn find(
+        &self,
+        db: &Connection,
+        event: &EventParts,
+    ) -> rusqlite::Result<Option<Outcome>> {
+        let fingerprint = self.fingerprinter.of_key(event.topic, event.event_id);
+        let mut statement = db.prepare_cached(
+            "SELECT seq, event_hash FROM removed_keys INDEXED BY removed_keys_by_fingerprint \
+             WHERE fingerprint = ?1 AND seq > ?2",
+        )?;
+        let found = statement.query_row(
+            (fingerprint.to_be_bytes(), self.horizons.keys as i64),
+            |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)),
+        );
+        let Some((seq, event_hash)) = found.optional()? else {
+            return Ok(None);
+        };
+        Ok(Some(if event_hash == self.fingerprinter.of_event(event) {
+            Outcome::Duplicate(seq)
+        } else {
+            Outcome::Conflict(seq)
+        }))
+    }
+}
