@@ -131,13 +131,24 @@ mod tests {
         })
     }
 
+    /// The last line of a file that is complete, without its line end.
+    fn last(text: &[u8], length: usize) -> Next<'_> {
+        match line(text, length) {
+            Next::Line(line) => Next::Line(Line {
+                has_end: false,
+                ..line
+            }),
+            next => next,
+        }
+    }
+
     #[test]
     fn a_line_ends_with_its_line_end() {
         assert_eq!(next(b"one\ntwo\n", 0, GROWING), line(b"one", 4));
         assert_eq!(next(b"one\r\ntwo", 0, GROWING), line(b"one", 5));
         assert_eq!(next(b"\n", 0, GROWING), line(b"", 1));
         assert_eq!(next(b"one", 0, GROWING), Next::Unfinished(3));
-        assert_eq!(next(b"one", 0, COMPLETE), line(b"one", 3));
+        assert_eq!(next(b"one", 0, COMPLETE), last(b"one", 3));
         assert_eq!(next(b"", 0, COMPLETE), Next::Unfinished(0));
     }
 
@@ -154,7 +165,7 @@ mod tests {
         }
         let long = [b"one".to_vec(), vec![0; SHIP_LINE_MAX_BYTES]].concat();
         assert_eq!(next(&long, 0, GROWING), Next::Unfinished(3));
-        assert_eq!(next(&long, 0, COMPLETE), line(b"one", 3));
+        assert_eq!(next(&long, 0, COMPLETE), last(b"one", 3));
         assert_eq!(next(&long, 1, GROWING), Next::Unfinished(3));
         assert_eq!(next(b"\0", 1, GROWING), Next::Unfinished(0));
     }
@@ -167,9 +178,9 @@ mod tests {
             (b"a\0\r\0\n\0b\0", le, line(b"a\0", 6)),
             (b"\x0a\x0a\x0a\0\n\0", le, line(b"\x0a\x0a", 4)),
             (b"\x0a\x01\0\x0a", be, line(b"\x0a\x01", 4)),
-            (b"a\0\0\0b\0", le, line(b"a\0\0\0b\0", 6)),
-            (b"\x01\0\0\0", be, line(b"\x01\0", 2)),
-            (b"a\0b", le, line(b"a\0b", 3)),
+            (b"a\0\0\0b\0", le, last(b"a\0\0\0b\0", 6)),
+            (b"\x01\0\0\0", be, last(b"\x01\0", 2)),
+            (b"a\0b", le, last(b"a\0b", 3)),
             (b"\0\0\0a", be, Next::Hole(2)),
             (b"\0\0\0\0a\0", le, Next::Hole(4)),
             (b"\0\0\0", le, Next::Unfinished(0)),
