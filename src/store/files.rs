@@ -305,8 +305,18 @@ impl Files {
         }
     }
 
-    /// The same of a database that is closed, whose greatest seq is `seq`.
-    pub(super) fn record_seq(&mut self, seq: u64) {
+    /// Records how far a database is that has been closed, whose greatest seq is `seq`. The last connection
+    /// that closes copies the write-ahead log and removes it; as long as there is one, the database may lack
+    /// what it holds.
+    pub(super) fn record_closed(&mut self, seq: u64) {
+        let is_copied = std::fs::symlink_metadata(beside(&self.path, "-wal"))
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        if is_copied {
+            self.record_seq(seq);
+        }
+    }
+
+    fn record_seq(&mut self, seq: u64) {
         if let Some(head) = &mut self.head {
             head.record(seq, &self.lock);
         }

@@ -221,7 +221,7 @@ impl Store {
         let last_seq = last_seq(&self.db)?;
         let Store { db, mut files, .. } = self;
         db.close()?;
-        files.record_seq(last_seq);
+        files.record_closed(last_seq);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rusqlite::types::ValueRef;
 use rusqlite::Connection;
 
 use super::topic::TopicId;
@@ -51,8 +52,13 @@ impl Topics {
             if self.push_stored(name, events, last_seq, row.get(4)?) != id {
                 return Err(rusqlite::Error::IntegralValueOutOfRange(0, id.into()));
             }
-            let checksum: Option<i32> = row.get(5)?;
-            if checksum.is_some_and(|checksum| checksum != self.get(id).checksum(id)) {
+            let is_right = match row.get_ref(5)? {
+                // Rows of older tables have none.
+                ValueRef::Null => true,
+                ValueRef::Integer(checksum) => checksum == i64::from(self.get(id).checksum(id)),
+                _ => false,
+            };
+            if !is_right {
                 damaged.insert(id);
             }
         }

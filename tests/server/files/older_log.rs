@@ -82,6 +82,30 @@ fn restarts_with(setup: &Setup, last: u64) {
     assert_eq!(run(["check", path]).code, Some(0));
 }
 
+/// While another program has the database open, closing it leaves the log and copies nothing of it.
+#[test]
+fn a_log_that_another_program_kept_at_the_stop_is_taken() {
+    let server = Server::start(&[]);
+    let setup = server.setup().clone();
+    publish(&server, 1..=5);
+    server.stop();
+    let server = setup.start();
+    publish(&server, 6..=10);
+    let path = setup.database_path().to_str().unwrap();
+    let other = rusqlite::Connection::open(path).unwrap();
+    let count = |other: &rusqlite::Connection| -> i64 {
+        let count = "SELECT count(*) FROM events";
+        other.query_row(count, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(count(&other), 10);
+    publish(&server, 11..=30);
+    server.stop();
+    assert!(log_of(setup.database_path()).exists());
+    assert_eq!(run(["check", path]).code, Some(0));
+    restarts_with(&setup, 30);
+    assert_eq!(count(&other), 31);
+}
+
 #[test]
 fn the_log_of_an_older_run_is_refused() {
     for flags in [&[][..], &["--durability", "normal"]] {
