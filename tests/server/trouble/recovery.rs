@@ -15,7 +15,7 @@ use crate::serving::assert_serves_everything;
 use crate::wait::wait_until;
 
 const OPENED_AGAIN: &str = "the database has been opened again";
-const DEFERRED: &str = "a checkpoint, a merge, the counts";
+const DEFERRED: &str = "the checkpoint failed and is tried again";
 
 /// Publishes events until `is_done`.
 fn publish_until(server: &Server, mut is_done: impl FnMut() -> bool) {

@@ -42,7 +42,7 @@ fn a_checkpoint_that_cannot_sync_is_done_again() {
     publish(&server, 2..=600);
     server
         .log()
-        .wait_for(1, "a checkpoint, a merge, the counts");
+        .wait_for(1, "the checkpoint failed and is tried again");
     disk.heal();
     publish(&server, 601..=1_200);
     assert_serves_everything(&server);
