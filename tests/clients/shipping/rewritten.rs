@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{append, lines, wait_until_stored, Scene};
+use super::{append, lines, stop, wait_until_stored, Scene};
 
 /// Lines that are all alike, after a first one.
 fn text_of(first: &str, count: usize) -> String {
@@ -11,18 +11,31 @@ fn text_of(first: &str, count: usize) -> String {
 
 #[test]
 fn a_file_that_was_written_again_with_the_same_end_is_read_from_its_beginning() {
-    let scene = Scene::new();
-    let server = scene.setup.start();
-    append(&scene.log(), text_of("first", 200));
-    scene.once(&[]).expect(0);
-    wait_until_stored(&server, 201);
-    // At once, so that nobody sees it shorter.
-    let bytes = text_of("later", 200) + "more\n";
-    let file = fs::File::options().write(true).open(scene.log()).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, bytes.as_bytes(), 0).unwrap();
-    assert_eq!(scene.once(&[]).expect(0).sum("accepted"), 202);
-    assert_eq!(lines(&server)[201], "later");
-    assert_eq!(server.json("/stats")["duplicate_dropped"], 0);
+    for is_followed in [true, false] {
+        let scene = Scene::new();
+        let server = scene.setup.start();
+        append(&scene.log(), text_of("first", 200));
+        let shipper = is_followed.then(|| scene.follow(&[]));
+        if shipper.is_none() {
+            scene.once(&[]).expect(0);
+        }
+        wait_until_stored(&server, 201);
+        // At once, so that nobody sees it shorter.
+        let other = scene.folder.join("other");
+        fs::write(&other, text_of("later", 200) + "more\n").unwrap();
+        let bytes = fs::read(&other).unwrap();
+        let file = fs::File::options().write(true).open(scene.log()).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+        match shipper {
+            Some(shipper) => {
+                wait_until_stored(&server, 201 + 202);
+                stop(shipper);
+            }
+            None => assert_eq!(scene.once(&[]).expect(0).sum("accepted"), 202),
+        }
+        assert_eq!(lines(&server)[201], "later");
+        assert_eq!(server.json("/stats")["duplicate_dropped"], 0);
+    }
 }
 
 /// Also where the first lines and the last ones are those that were there.

@@ -121,7 +121,7 @@ impl Tracked {
         batch: &mut Batch,
     ) -> io::Result<Look> {
         let version = self.version(source.is_complete)?;
-        if let Some(look) = self.look_without_reading(version)? {
+        if let Some(look) = self.look_without_reading(version) {
             return Ok(look);
         }
         let is_quiet = source.is_complete || self.is_quiet(version);
@@ -129,7 +129,9 @@ impl Tracked {
         let mut most = SHIP_READ_BYTES;
         loop {
             let is_end = self.fill(buffer, most)?;
-            let Some(bytes) = self.entry.position.after_tail(buffer) else {
+            // After reading: what is written again from here on has not been read.
+            let is_other = self.was_written_again(self.version(source.is_complete)?)?;
+            let Some(bytes) = self.entry.position.after_tail(buffer).filter(|_| !is_other) else {
                 return Ok(Look::Truncated);
             };
             self.known_at = SystemTime::now();
@@ -185,16 +187,15 @@ impl Tracked {
         }
     }
 
-    fn look_without_reading(&mut self, version: Version) -> io::Result<Option<Look>> {
+    fn look_without_reading(&mut self, version: Version) -> Option<Look> {
         if version.length < self.entry.position.offset {
-            return Ok(Some(Look::Truncated));
+            return Some(Look::Truncated);
         }
-        if self.read_at == Some(version) && self.is_settled {
+        let is_known = self.read_at == Some(version) && self.is_settled;
+        is_known.then(|| {
             self.known_at = SystemTime::now();
-            return Ok(Some(Look::Nothing));
-        }
-        let is_other = self.was_written_again(version)?;
-        Ok(is_other.then_some(Look::Truncated))
+            Look::Nothing
+        })
     }
 
     /// Whether it holds other bytes than those that were read, although those before the position are the same. It
