@@ -153,9 +153,7 @@ impl Tracked {
             }
             if view.is_end {
                 let is_all = at + written == bytes.len() && !lines.is_waiting;
-                self.is_settled = self.read_at == Some(version) && is_all;
-                self.read_at = Some(version);
-                self.settled_at = self.is_settled.then(Instant::now);
+                self.note_end(version, is_all);
                 return Ok(Look::Nothing);
             }
             if at > 0 {
@@ -185,6 +183,13 @@ impl Tracked {
                 }
             }
         }
+    }
+
+    /// It was read to its end; `is_all` where nothing there waits for more.
+    fn note_end(&mut self, version: Version, is_all: bool) {
+        self.is_settled = self.read_at == Some(version) && is_all;
+        self.read_at = Some(version);
+        self.settled_at = self.is_settled.then(Instant::now);
     }
 
     fn look_without_reading(&mut self, version: Version) -> Option<Look> {
