@@ -187,13 +187,37 @@ pub(super) struct Loaded {
     pub written: SystemTime,
 }
 
+/// Tells the file of one writing from that of the next, which may get the inode again that became free.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    device: u64,
+    identity: Identity,
+    /// Where the file system does not say when it was made.
+    modified: Option<SystemTime>,
+}
+
+impl Seen {
+    fn of(file: &File) -> io::Result<Seen> {
+        let about = file.metadata()?;
+        let identity = Identity::of(&about);
+        Ok(Seen {
+            device: about.dev(),
+            identity,
+            modified: match identity.born {
+                Some(_) => None,
+                None => Some(about.modified()?),
+            },
+        })
+    }
+}
+
 /// The file.
 pub(super) struct State {
     path: PathBuf,
     /// It, or what it was before it was written, with the lock; none while it is closed.
     locked: Option<File>,
-    /// Device and inode of what was read or written last.
-    number: (u64, u64),
+    /// Which file it was when it was read or written last.
+    seen: Seen,
 }
 
 impl State {
@@ -202,8 +226,8 @@ impl State {
     /// # Errors
     /// One sentence: it cannot be written, or another shipper uses it.
     pub(super) fn open(path: PathBuf) -> Result<State, String> {
-        let locked = lock(&path).and_then(|file| Ok((number(&file)?, file)));
-        let (number, file) = locked.map_err(|error| match error.kind() {
+        let locked = lock(&path).and_then(|file| Ok((Seen::of(&file)?, file)));
+        let (seen, file) = locked.map_err(|error| match error.kind() {
             ErrorKind::WouldBlock => is_used(&path),
             _ => format!(
                 "cannot write the state {}: {error}; --state keeps it elsewhere",
@@ -213,7 +237,7 @@ impl State {
         Ok(State {
             path,
             locked: Some(file),
-            number,
+            seen,
         })
     }
 
@@ -237,11 +261,11 @@ impl State {
             }
             locked => locked?,
         };
-        let number = number(&file)?;
-        if !was_removed && number != self.number {
+        let seen = Seen::of(&file)?;
+        if !was_removed && seen != self.seen {
             return Err(io::Error::other(is_used(&self.path)));
         }
-        (self.locked, self.number) = (Some(file), number);
+        (self.locked, self.seen) = (Some(file), seen);
         Ok(())
     }
 
@@ -280,7 +304,7 @@ impl State {
     pub(super) fn save(&mut self, memory: &Memory) -> io::Result<()> {
         self.reopen()?;
         let file = replace(&self.path, memory, false)?;
-        (self.number, self.locked) = (number(&file)?, Some(file));
+        (self.seen, self.locked) = (Seen::of(&file)?, Some(file));
         Ok(())
     }
 }
@@ -290,11 +314,6 @@ fn is_used(path: &Path) -> String {
         "cannot use the state {}: another shipper uses it, for the same file, topic, source and server",
         path.display()
     )
-}
-
-fn number(file: &File) -> io::Result<(u64, u64)> {
-    let about = file.metadata()?;
-    Ok((about.dev(), about.ino()))
 }
 
 /// Opens the file and locks it, after making it where there is none.
