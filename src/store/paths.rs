@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// The path with `suffix` behind its file name, as SQLite names its own companions.
+/// The path with `suffix` after its file name, as SQLite names its own companions.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -6,7 +6,7 @@ use crate::event::TopicFilter;
 /// Where a page begins, and which way it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// Oldest first, from the event behind this seq.
+    /// Oldest first, from the event after this seq.
     After(u64),
     /// Newest first, from the event in front of this seq.
     Before(u64),
@@ -20,8 +20,8 @@ impl Bound {
         }
     }
 
-    /// Where a page goes on behind this seq.
-    pub(super) fn behind(self, seq: u64) -> Bound {
+    /// Where a page goes on after this seq.
+    pub(super) fn after(self, seq: u64) -> Bound {
         match self {
             Bound::After(_) => Bound::After(seq),
             Bound::Before(_) => Bound::Before(seq),
@@ -85,7 +85,7 @@ pub struct PageQuery<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct FeedQuery<'a> {
     pub topics: &'a TopicFilter,
-    /// The slice begins with the event behind this seq.
+    /// The slice begins with the event after this seq.
     pub after: u64,
     /// And ends with this one at the latest.
     pub until: u64,

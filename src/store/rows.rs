@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use super::index::fingerprint::EventParts;
 use super::index::record::KeyRecord;
 
-/// The events behind a seq, in order.
+/// The events after a seq, in order.
 pub(super) const EVENTS_BEHIND: &str =
     "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq > ?1 ORDER BY seq";
 

@@ -48,7 +48,7 @@ impl Store {
         self.parts.counters.last_seq()
     }
 
-    /// The seq of the oldest event that has not been removed; the one behind `last_seq` where there is
+    /// The seq of the oldest event that has not been removed; the one after `last_seq` where there is
     /// none. What lies in front of it is gone for good.
     pub fn first_seq(&self) -> u64 {
         self.parts.retention.horizons().events + 1
@@ -79,8 +79,8 @@ impl Store {
         self.parts.index.as_ref().map(KeyIndex::memory)
     }
 
-    /// Gives the generations of the key index so few slots, a power of two, until the database is opened
-    /// anew: for tests that want many segments of few events. Nothing where there is no key index.
+    /// Gives the memtables of the key index this number of slots, a power of two, until the database is opened
+    /// again: for tests that want many segments of few events. Does nothing if there is no key index.
     pub fn set_memtable_slots(&mut self, slots: usize) {
         if let Some(keys) = &mut self.parts.index {
             keys.set_memtable_slots(slots);

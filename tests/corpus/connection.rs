@@ -262,12 +262,12 @@ impl<'b> Shell<'b> {
         }
     }
 
-    /// Whether the request in hand is still there: a connection may have been given up meanwhile.
+    /// Whether the request that was read is still there: a connection may have been given up meanwhile.
     fn has_request(&self) -> bool {
         !self.conn.is_discarding() && !self.conn.is_done()
     }
 
-    /// Answers the request in hand with a stream of known or unknown length, and breaks it off or ends it.
+    /// Answers the request that was read with a stream of known or unknown length, and breaks it off or ends it.
     fn stream(&mut self, amount: usize) {
         const PART: &[u8] = b"part";
         if !self.in_hand {

@@ -125,7 +125,7 @@ pub fn drive_to_request(conn: &mut Conn, seen: &mut Transcript, now: Now) -> boo
     false
 }
 
-/// Answers the request in hand.
+/// Answers the request that was read.
 pub fn answer(conn: &mut Conn, seen: &mut Transcript, now: Now) {
     let target = conn.request().target.to_owned().into_bytes();
     let response = match conn.request().target {

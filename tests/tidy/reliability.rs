@@ -20,7 +20,7 @@ fn printers() -> Vec<Source> {
     sources.filter(is_printer).collect()
 }
 
-/// What docs/RELIABILITY.md names in its tables: files, and behind each the tests in it.
+/// What docs/RELIABILITY.md names in its tables: files, and after each the tests in it.
 #[test]
 fn the_tests_behind_each_promise_exist() {
     let page = page();

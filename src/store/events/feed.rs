@@ -1,4 +1,4 @@
-//! Reading on: the events behind a seq in slices of bounded work, for subscribers that are behind.
+//! Reading on: the events after a seq in slices of bounded work, for subscribers that are behind.
 
 use crate::event::TopicFilter;
 use crate::limits::{EVENT_UNITS, FEED_BYTES_MAX, FEED_ROWS_MAX, FEED_TOPICS_MERGED};

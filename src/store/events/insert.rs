@@ -45,7 +45,7 @@ pub(crate) struct EventInserter<'db, 'p> {
     processed_at: i64,
     one: CachedStatement<'db>,
     many: CachedStatement<'db>,
-    /// EventInserter with the seqs behind `last_seq`.
+    /// Events with the seqs after `last_seq`.
     waiting: Vec<EventParts<'p>>,
     /// The greatest seq in the table, once this transaction has inserted a row.
     last_seq: Option<u64>,
@@ -164,7 +164,7 @@ mod tests {
         db
     }
 
-    /// Appends events with the seqs behind `last_seq` and payloads of these lengths.
+    /// Appends events with the seqs after `last_seq` and payloads of these lengths.
     fn append(db: &Connection, last_seq: u64, lengths: &[usize]) -> rusqlite::Result<()> {
         let payload = vec![b'x'; LARGE];
         let ids: Vec<String> = (last_seq + 1..)

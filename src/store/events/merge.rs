@@ -103,7 +103,7 @@ impl<'s> TopicMerge<'s> {
             return Ok(None);
         };
         let seq = self.bound.key(key);
-        self.refill(at, self.bound.behind(seq))?;
+        self.refill(at, self.bound.after(seq))?;
         Ok(Some(seq))
     }
 }

@@ -159,7 +159,7 @@ impl Store {
             let seq = row.get::<_, i64>(0)? as u64;
             rows_read += 1;
             self.work.add(1);
-            search.bound = search.bound.behind(seq);
+            search.bound = search.bound.after(seq);
             let topic = self.parts.topics.stored(row.get(1)?)?;
             if search.filter.matches(topic.name.as_bytes()) {
                 search.found.push(seq);
@@ -242,7 +242,7 @@ impl Store {
             let Some(last) = seqs.last().filter(|_| range.room(&seqs) == 0) else {
                 return Ok(());
             };
-            bound = bound.behind(*last);
+            bound = bound.after(*last);
         }
     }
 

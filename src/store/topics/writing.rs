@@ -26,7 +26,7 @@ impl Topics {
         self.sweep.is_some()
     }
 
-    /// Writes rows in the transaction that stores so many events: twice as many, so that a round ends
+    /// Writes rows in the transaction that stores this many events: twice as many, so that a round ends
     /// before the next is due.
     pub(crate) fn write_due(&mut self, db: &Connection, events: usize) -> rusqlite::Result<()> {
         let Some(sweep) = self.sweep else {
@@ -91,8 +91,8 @@ impl Topics {
     }
 }
 
-/// Whether so many rows are to be written that are so many events behind. Where there are many rows, they wait
-/// for more events.
+/// Whether to write `rows` rows, which do not count the last `events` events yet. The more rows, the more events
+/// they wait for.
 fn is_sweep_due(events: u64, rows: u64) -> bool {
     let wanted = limits::EVENTS_PER_TOPIC_ROW * rows;
     events >= wanted.clamp(limits::TOPICS_MARK_EVENTS, limits::TOPICS_MARK_MAX_EVENTS)

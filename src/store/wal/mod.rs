@@ -34,7 +34,7 @@ impl Wal {
         }
     }
 
-    /// Whether a checkpoint has to be tried now that the log has so many frames.
+    /// Whether a checkpoint has to be tried now that the log has this many frames.
     pub(super) fn is_checkpoint_due(&mut self, frames: u32, is_quiet: bool) -> bool {
         self.plan.must_look(frames, is_quiet)
     }
@@ -68,7 +68,7 @@ impl Wal {
         self.needs_offload
     }
 
-    /// Decides who copies the log, of which so many frames are left. Says whether that is another process.
+    /// Decides who copies the log, of which this many frames are left. Says whether that is another process.
     pub(super) fn decide_offload(&mut self, frames_left: u64) -> bool {
         let copied_here = match self.last_copy.take() {
             None | Some(CopyResult::Failed) => CHECKPOINT_MAX_FRAMES,

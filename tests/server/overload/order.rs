@@ -50,7 +50,7 @@ fn expect_answer(client: &TcpStream) {
     assert_eq!(String::from_utf8_lossy(&begun), "HTTP/1.1 200 OK");
 }
 
-/// Reads an answer of so many events.
+/// Reads an answer of this many events.
 #[track_caller]
 fn read_page(client: &mut TcpStream, events: usize) {
     let mut text = Vec::new();
