@@ -16,6 +16,9 @@ pub const BODY_LIMIT_MIN_BYTES: u64 = 1024;
 /// count in 32 bits, and that text is never longer than the body itself.
 pub const BODY_CEILING_BYTES: usize = 1024 * 1024 * 1024;
 
+/// Bytes that are kept of a record, or a body, that could not become events.
+pub const REJECTED_RECORD_BYTES: usize = 64 * 1024;
+
 // The ring.
 
 /// Events that the ring may be made to hold (`--ring-capacity`), and so the most in one request.

@@ -45,7 +45,7 @@ impl<T> Ring<T> {
     /// Queues a publication after the others.
     pub(crate) fn push(&mut self, slot: Slot<T>) -> Result<(), Full<T>> {
         let events = slot.publication.events.len();
-        let bytes = slot.publication.body.len();
+        let bytes = slot.publication.held_bytes();
         let fits =
             self.events + events <= self.capacity && self.bytes + bytes <= limits::RING_MAX_BYTES;
         if !fits && !self.slots.is_empty() {
@@ -66,7 +66,7 @@ impl<T> Ring<T> {
     pub(crate) fn pop(&mut self) -> Option<Slot<T>> {
         let slot = self.slots.pop_front()?;
         self.events -= slot.publication.events.len();
-        self.bytes -= slot.publication.body.len();
+        self.bytes -= slot.publication.held_bytes();
         Some(slot)
     }
 
@@ -89,7 +89,7 @@ impl<T> Ring<T> {
     pub(crate) fn check_invariants(&self) {
         let publications = || self.slots.iter().map(|slot| &slot.publication);
         let events = publications().map(|p| p.events.len()).sum::<usize>();
-        let bytes = publications().map(|p| p.body.len()).sum::<usize>();
+        let bytes = publications().map(Publication::held_bytes).sum::<usize>();
         assert_eq!(
             (self.events, self.bytes),
             (events, bytes),
@@ -109,6 +109,7 @@ mod tests {
         let publication = Publication {
             body: vec![0; bytes],
             events: vec![EventSpans::default(); events],
+            ..Publication::default()
         };
         Slot {
             ticket,

@@ -6,10 +6,12 @@
 
 mod filter;
 mod payload;
+mod rejected;
 mod timestamp;
 
 pub use filter::{Pattern, TopicFilter};
 pub use payload::payload_error;
+pub use rejected::RejectedRecord;
 pub use timestamp::timestamp_is_valid;
 
 use crate::limits::NAME_MAX_BYTES;
@@ -43,13 +45,40 @@ pub struct EventSpans {
     pub payload: Span,
 }
 
-/// The legal events of one request, in order, with the bytes that they point into.
+/// Which members of an event the server filled in by itself: the time of receipt and the address of the peer. A
+/// retry gets others, so they are not compared when a duplicate is told from a conflict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    pub timestamp: bool,
+    pub source: bool,
+}
+
+/// What one request brings to one transaction: legal events in order, with the bytes that they point into, and the
+/// records that could not become events.
 #[derive(Debug, Default)]
 pub struct Publication {
     /// The body as it came. Text that had to be changed (strings with escapes, payloads with white
     /// space between tokens) is appended to it, so that all spans point into this one buffer.
     pub body: Vec<u8>,
     pub events: Vec<EventSpans>,
+    /// What was filled in, by the places of the events. May be shorter than `events`: nothing was filled in for the
+    /// rest. Empty for events that were sent as events.
+    pub filled: Vec<Filled>,
+    /// Kept in the table `rejected`, in the same transaction.
+    pub rejected: Vec<RejectedRecord>,
+}
+
+impl Publication {
+    /// What was filled in for the event at this place.
+    pub fn filled(&self, place: usize) -> Filled {
+        self.filled.get(place).copied().unwrap_or_default()
+    }
+
+    /// Bytes of the body, and of what is kept of rejected records.
+    pub fn held_bytes(&self) -> usize {
+        let rejected = self.rejected.iter().map(RejectedRecord::held_bytes);
+        self.body.len() + rejected.sum::<usize>()
+    }
 }
 
 /// Why a name (a topic, an event id, a source, a subscription) is not legal.

@@ -186,6 +186,7 @@ mod tests {
                 source: name,
                 payload,
             }],
+            ..Publication::default()
         }
     }
 

@@ -86,7 +86,11 @@ fn publication(numbers: impl Iterator<Item = u32>) -> Publication {
             }
         })
         .collect();
-    Publication { body, events }
+    Publication {
+        body,
+        events,
+        ..Publication::default()
+    }
 }
 
 fn publish(

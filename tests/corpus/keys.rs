@@ -394,5 +394,9 @@ fn publication(events: &[Event]) -> Publication {
         payload: put(&event.payload()),
     };
     let events = events.iter().map(spans).collect();
-    Publication { body, events }
+    Publication {
+        body,
+        events,
+        ..Publication::default()
+    }
 }

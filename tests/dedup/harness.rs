@@ -133,7 +133,11 @@ pub fn publication(events: &[Event]) -> Publication {
         payload: put(&format!("{{\"v\":{}}}", event.version)),
     };
     let events = events.iter().map(spans).collect();
-    Publication { body, events }
+    Publication {
+        body,
+        events,
+        ..Publication::default()
+    }
 }
 
 pub fn options(path: &Path, dedup: Dedup) -> OpenOptions {

@@ -63,7 +63,11 @@ pub fn parse(
         Ok(outcome) if partial || outcome.rejected.is_empty() => {
             body.extend_from_slice(&outcome.appended);
             return Ok(Parsed {
-                publication: Publication { body, events },
+                publication: Publication {
+                    body,
+                    events,
+                    ..Publication::default()
+                },
                 rejected: outcome.rejected,
                 errors: outcome.errors,
             });

@@ -1,0 +1,36 @@
+//! A record, or a whole body, that could not become events. It is kept, so that nothing is lost without a trace.
+
+use crate::limits::REJECTED_RECORD_BYTES;
+
+/// What is kept of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRecord {
+    /// The name of the protocol that brought it, as `GET /rejected` and the metrics have it.
+    pub protocol: &'static str,
+    /// The address of the peer without its port, or `unix`.
+    pub peer: String,
+    /// What is wrong with it: a sentence or a clause.
+    pub reason: String,
+    /// How long it was, in bytes.
+    pub bytes: u64,
+    /// Its first bytes, at most [`REJECTED_RECORD_BYTES`].
+    pub record: Vec<u8>,
+}
+
+impl RejectedRecord {
+    /// Keeps the first bytes of `record`.
+    pub fn new(protocol: &'static str, peer: &str, reason: String, record: &[u8]) -> Self {
+        Self {
+            protocol,
+            peer: peer.to_owned(),
+            reason,
+            bytes: record.len() as u64,
+            record: record[..record.len().min(REJECTED_RECORD_BYTES)].to_vec(),
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.peer.len() + self.reason.len() + self.record.len()
+    }
+}
