@@ -146,32 +146,8 @@ fn in_circles(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<Module> {
 fn imports_form_no_circles() {
     let imports = imports(&rust_files(&["src"]));
     let circles = in_circles(&imports);
-    let mut broken: Vec<String> = circles.iter().map(|module| module.join("::")).collect();
-    broken.retain(|module| !STILL_IN_CIRCLES.iter().any(|room| is_within(module, room)));
+    let broken = circles.iter().map(|module| module.join("::")).collect();
     none("a file is in a circle of imports", broken);
-}
-
-/// Rooms in which files still form circles. The list only gets shorter.
-const STILL_IN_CIRCLES: [&str; 1] = ["store::offline::check"];
-
-fn is_within(module: &str, room: &str) -> bool {
-    let rest = module.strip_prefix(room);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-}
-
-#[test]
-fn a_room_without_circles_is_not_on_the_list() {
-    let circles = in_circles(&imports(&rust_files(&["src"])));
-    let has_one = |room: &str| {
-        circles
-            .iter()
-            .any(|module| is_within(&module.join("::"), room))
-    };
-    let broken = STILL_IN_CIRCLES.iter().filter(|room| !has_one(room));
-    none(
-        "has no circle any more",
-        broken.map(|room| (*room).to_owned()).collect(),
-    );
 }
 
 #[test]

@@ -4,9 +4,9 @@
 use rusqlite::types::ValueRef;
 
 use super::rows::Groups;
+use super::run::Run;
 use super::sum::Sum;
 use super::tables::Schema;
-use super::Run;
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::record::{KeyRecord, Posting};
 use crate::store::topics::topic::TopicId;

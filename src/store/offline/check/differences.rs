@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::rows::Group;
-use super::{unless_damaged, Run};
+use super::run::{unless_damaged, Run};
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::layout::Description;
 use crate::store::index::pages::Pages as StoredPages;

@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::unless_damaged;
+use super::run::unless_damaged;
 use crate::store::index::filter::{page_bytes, pages_for, place_of, Maker};
 use crate::store::index::layout::Description;
 use crate::store::index::pages::Pages;

@@ -14,6 +14,7 @@ mod problems;
 mod retention;
 mod rows;
 mod rules;
+mod run;
 mod segments;
 mod sum;
 mod tables;
@@ -22,6 +23,10 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
+use self::problems::Problems;
+use self::run::Run;
+pub use self::run::{Progress, Report};
+use self::sum::Adder;
 use crate::limits;
 use crate::store::error::explain;
 use crate::store::error::OpenError;
@@ -37,8 +42,6 @@ use crate::store::options::Dedup;
 use crate::store::retention::horizons::Horizons;
 use crate::store::schema::fingerprint_key;
 use crate::store::schema::{recorded_check, version};
-use problems::Problems;
-use sum::Adder;
 
 /// What is to be checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,76 +49,6 @@ pub struct CheckOptions {
     pub path: PathBuf,
     /// Leaves out SQLite's own `PRAGMA integrity_check`.
     pub quick: bool,
-}
-
-/// How far a long piece of work is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// What is being done.
-    pub step: &'static str,
-    /// Records done of `total`.
-    pub done: u64,
-    /// 0 where nothing can be said.
-    pub total: u64,
-}
-
-/// What a check found.
-#[derive(Debug)]
-pub struct Report {
-    pub dedup: Dedup,
-    pub events: u64,
-    /// Events that retention has removed.
-    pub removed: u64,
-    pub topics: u64,
-    pub segments: u64,
-    /// Pages of segments that were replaced; the server will delete them.
-    pub garbage_pages: u64,
-    /// Keys of removed events that damage has taken.
-    pub lost_keys: u64,
-    /// A conversion to the key index was cut off; its parts are unused.
-    pub has_unused_parts: bool,
-    /// What is certain now.
-    pub proven: Vec<&'static str>,
-    /// What is wrong, one line each. They may stand for more than one problem.
-    pub problems: Vec<String>,
-}
-
-/// What all steps of a check need.
-struct Run<'a> {
-    db: &'a Connection,
-    problems: Problems,
-    progress: &'a mut dyn FnMut(Progress),
-    adder: Adder,
-    /// Events that there should be.
-    expected: u64,
-    /// What retention has let go.
-    horizons: Horizons,
-    /// The version of the tables.
-    version: i32,
-}
-
-impl Run<'_> {
-    fn progress(&mut self, step: &'static str, done: u64) {
-        if done.is_multiple_of(limits::PROGRESS_RECORDS) {
-            let total = self.expected;
-            (self.progress)(Progress { step, done, total });
-        }
-    }
-
-    /// Runs a step, and notes what it proves if it finds nothing wrong.
-    fn step<T>(
-        &mut self,
-        report: &mut Report,
-        proves: &'static str,
-        step: impl FnOnce(&mut Self) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        let before = self.problems.count();
-        let result = step(self)?;
-        if self.problems.count() == before {
-            report.proven.push(proves);
-        }
-        Ok(result)
-    }
 }
 
 /// Checks a database. An error means that it is not ours or cannot be read at all.
@@ -336,13 +269,4 @@ pub(super) fn find_same_keys(
         }
     }
     Ok(())
-}
-
-/// Nothing where the damage that is looked for stands in the way.
-fn unless_damaged<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => Ok(None),
-        Err(e) => Err(e),
-    }
 }

@@ -1,9 +1,10 @@
 //! What retention has left: its horizons, and the keys of removed events.
 
+use super::problems::Problems;
 use super::rows::Groups;
+use super::run::Run;
 use super::sum::Sum;
 use super::tables::Counters;
-use super::Run;
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::record::KeyRecord;
 use crate::store::retention::horizons::Horizons;
@@ -66,7 +67,7 @@ pub(super) fn add_keys_behind(run: &mut Run, groups: &mut Groups) -> rusqlite::R
     })
 }
 
-fn is_of_no_removed_event(problems: &mut super::Problems, seq: u64) {
+fn is_of_no_removed_event(problems: &mut Problems, seq: u64) {
     problems.add(
         "removed_keys",
         format_args!("there is the seq {seq}, which no removed event has"),

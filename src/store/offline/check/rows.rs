@@ -3,9 +3,9 @@
 use rusqlite::types::ValueRef;
 
 use super::rules::event_problem;
+use super::run::Run;
 use super::sum::Sum;
 use super::tables::{Counters, Topics};
-use super::Run;
 use crate::limits::CHECK_TAIL_MAX_EVENTS;
 use crate::store::index::fingerprint::{EventParts, Fingerprinter};
 use crate::store::index::layout::Description;

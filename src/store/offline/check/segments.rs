@@ -4,9 +4,9 @@
 use super::differences::{name_differences, SegmentName as Name};
 use super::filter::FilterPages;
 use super::rows::Groups;
+use super::run::{unless_damaged, Run};
 use super::sum::Sum;
 use super::tables::Counters;
-use super::{unless_damaged, Run};
 use crate::limits::{SEGMENT_LEVELS, SEGMENT_PAGE_BYTES};
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::layout::{Description, Layout, FILTER_BITS};

@@ -1,7 +1,7 @@
 //! The small tables and the definitions of all of them.
 
 use super::rules::name_problem;
-use super::{Progress, Run};
+use super::run::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
 use crate::store::definitions::{interfering, read, wanted};
 use crate::store::identity;
