@@ -6,11 +6,13 @@
 
 mod filter;
 mod payload;
+mod protocol;
 mod rejected;
 mod timestamp;
 
 pub use filter::{Pattern, TopicFilter};
 pub use payload::payload_error;
+pub use protocol::{IdentityCounts, Protocol};
 pub use rejected::RejectedRecord;
 pub use timestamp::timestamp_is_valid;
 

@@ -1,12 +1,13 @@
 //! A record, or a whole body, that could not become events. It is kept, so that nothing is lost without a trace.
 
+use super::protocol::Protocol;
 use crate::limits::REJECTED_RECORD_BYTES;
 
 /// What is kept of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedRecord {
-    /// The name of the protocol that brought it, as `GET /rejected` and the metrics have it.
-    pub protocol: &'static str,
+    /// What brought it.
+    pub protocol: Protocol,
     /// The address of the peer without its port, or `unix`.
     pub peer: String,
     /// What is wrong with it: a sentence or a clause.
@@ -19,7 +20,7 @@ pub struct RejectedRecord {
 
 impl RejectedRecord {
     /// Keeps the first bytes of `record`.
-    pub fn new(protocol: &'static str, peer: &str, reason: String, record: &[u8]) -> Self {
+    pub fn new(protocol: Protocol, peer: &str, reason: String, record: &[u8]) -> Self {
         Self {
             protocol,
             peer: peer.to_owned(),
