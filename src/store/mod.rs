@@ -73,4 +73,4 @@ pub use subscriptions::{Position, SubscriptionOp, SubscriptionResult};
 pub use topics::topic::{Topic, TopicId};
 pub use topics::Topics;
 pub use wal::copier::{CopyResult, WalCopier};
-pub use wal::position::LogCopied;
+pub use wal::position::CheckpointProgress;

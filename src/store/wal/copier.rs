@@ -12,7 +12,7 @@ use crate::store::connection::Connection;
 use crate::store::error::{explain, OpenError};
 use crate::store::lock::file_at;
 use crate::store::options::Durability;
-use crate::store::wal::position::{position, LogCopied};
+use crate::store::wal::position::{position, CheckpointProgress};
 
 /// The log of a database that a server has open.
 pub struct WalCopier {
@@ -49,7 +49,7 @@ impl WalCopier {
     }
 
     /// How far it has been copied.
-    pub fn copied(&self) -> Result<LogCopied, OpenError> {
+    pub fn copied(&self) -> Result<CheckpointProgress, OpenError> {
         position(&self.db).map_err(|error| fail(&self.path, explain(&error)))
     }
 

@@ -2,14 +2,14 @@
 
 /// Where SQLite stands in the write-ahead log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogCopied {
+pub struct CheckpointProgress {
     /// Frames up to the last commit.
     pub frames: u64,
     /// Those of them that it takes for copied.
     pub copied: u64,
 }
 
-impl LogCopied {
+impl CheckpointProgress {
     /// Frames that have still to be copied.
     pub fn left(&self) -> u64 {
         self.frames.saturating_sub(self.copied)
@@ -17,9 +17,9 @@ impl LogCopied {
 }
 
 /// Asks SQLite where it stands; copies nothing.
-pub(crate) fn position(db: &rusqlite::Connection) -> rusqlite::Result<LogCopied> {
+pub(crate) fn position(db: &rusqlite::Connection) -> rusqlite::Result<CheckpointProgress> {
     db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
-        Ok(LogCopied {
+        Ok(CheckpointProgress {
             frames: row.get::<_, i64>(1)?.max(0) as u64,
             copied: row.get::<_, i64>(2)?.max(0) as u64,
         })

@@ -13,7 +13,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::file::{rewrite_log, SyncedFrames};
-use super::position::{position, LogCopied};
+use super::position::{position, CheckpointProgress};
 use crate::store::connection::checkpoint_on_close;
 use crate::store::error::{explain, StoreError};
 
@@ -49,6 +49,6 @@ pub(crate) fn recover_wal(db: &Connection, path: &Path) -> Result<(), String> {
 /// Whether pages that SQLite takes for copied may be missing on the disk, where a sync has failed. It syncs
 /// the database when it has copied all of the log, and not before.
 pub(crate) fn may_have_lost_pages(db: &Connection) -> Result<bool, StoreError> {
-    let LogCopied { frames, copied } = position(db)?;
+    let CheckpointProgress { frames, copied } = position(db)?;
     Ok(0 < copied && copied < frames)
 }
