@@ -106,16 +106,16 @@ pub const CHECKPOINT_MAX_FRAMES: u64 = 2 * CHECKPOINT_FRAMES as u64;
 /// tenths of a second.
 pub const CHECKPOINT_LAST_FRAMES: u64 = 12 * CHECKPOINT_FRAMES as u64;
 /// Rounds in which a process that copies the write-ahead log copies also what has been added meanwhile.
-pub const LOG_COPY_ROUNDS: u32 = 16;
+pub const WAL_COPY_ROUNDS: u32 = 16;
 /// Milliseconds for which that process copies before what it has copied is synced.
-pub const LOG_PORTION_MS: u64 = 4;
+pub const WAL_COPY_PORTION_MS: u64 = 4;
 /// How many times as long as that took, the sync included, the disk is left to others. In each round after the
 /// first it is half as many times.
-pub const LOG_REST_SHARE: f64 = 2.0;
+pub const WAL_COPY_REST_FACTOR: f64 = 2.0;
 /// Milliseconds of one such rest at the most.
-pub const LOG_REST_MAX_MS: u64 = 250;
+pub const WAL_COPY_REST_MAX_MS: u64 = 250;
 /// Milliseconds between two looks at that process.
-pub const HELPER_LOOK_MS: u64 = 20;
+pub const WAL_COPIER_POLL_MS: u64 = 20;
 /// Bytes of a database that is checked whole at every start, which takes some 20 ms.
 pub const CHECKED_AT_START_BYTES: u64 = 16 * 1024 * 1024;
 /// Events after the mark from which the counts of topics are written: at once where a row stands for this

@@ -56,8 +56,8 @@ pub(crate) fn run(arguments: &CheckpointArgs) -> Result<(), Failure> {
 
 /// Copies until so little is left that a server does the rest at once, or a reader holds that back.
 fn copy_in_portions(path: &Path, log: &WalCopier) -> Result<(), Failure> {
-    let mut share = limits::LOG_REST_SHARE;
-    for _ in 0..limits::LOG_COPY_ROUNDS {
+    let mut share = limits::WAL_COPY_REST_FACTOR;
+    for _ in 0..limits::WAL_COPY_ROUNDS {
         let before = log.copied()?;
         match Copier::start(path) {
             Some(copier) => pace(copier, log, share)?,
@@ -75,8 +75,8 @@ fn copy_in_portions(path: &Path, log: &WalCopier) -> Result<(), Failure> {
 
 /// Lets `copier` copy all that it may, a portion at a time, and rests for this share of what each took.
 fn pace(mut copier: Copier, log: &WalCopier, share: f64) -> Result<(), Failure> {
-    let portion = Duration::from_millis(limits::LOG_PORTION_MS);
-    let rest_max = Duration::from_millis(limits::LOG_REST_MAX_MS);
+    let portion = Duration::from_millis(limits::WAL_COPY_PORTION_MS);
+    let rest_max = Duration::from_millis(limits::WAL_COPY_REST_MAX_MS);
     loop {
         let begun = Instant::now();
         thread::sleep(portion);

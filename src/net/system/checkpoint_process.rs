@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::app::App;
 use crate::clock::Now;
-use crate::limits::{HELPER_LOOK_MS, RETRY_MS};
+use crate::limits::{WAL_COPIER_POLL_MS, RETRY_MS};
 use crate::store::CopyResult;
 
 /// The running program, even if its file was replaced or removed.
@@ -27,7 +27,7 @@ impl CheckpointProcess {
         }
         self.at = None;
         if let Some(child) = &mut self.child {
-            self.at = Some(now.mono_ms + HELPER_LOOK_MS);
+            self.at = Some(now.mono_ms + WAL_COPIER_POLL_MS);
             match child.try_wait() {
                 Ok(None) => return,
                 Ok(Some(status)) if status.success() => app.offloaded(CopyResult::Copied),
@@ -55,7 +55,7 @@ impl CheckpointProcess {
                 Ok(child) => {
                     log::debug!("another process copies the WAL");
                     self.child = Some(child);
-                    self.at = Some(now.mono_ms + HELPER_LOOK_MS);
+                    self.at = Some(now.mono_ms + WAL_COPIER_POLL_MS);
                 }
                 Err(error) => {
                     log::warn!("no process can be started to copy the WAL: {error}");
