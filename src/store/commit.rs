@@ -254,7 +254,7 @@ impl<'db, 'p> KeyedInserter<'db, 'p> {
         lookup: &KeyLookup<'p>,
     ) -> rusqlite::Result<Outcome> {
         // The check may read what it is compared with.
-        let last_seq = self.rows.waiting_behind();
+        let last_seq = self.rows.seq_before_waiting();
         if last_seq.is_some_and(|last_seq| index.has_after(last_seq, lookup)) {
             self.rows.flush()?;
         }

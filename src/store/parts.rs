@@ -5,7 +5,7 @@ use super::error::damaged;
 use super::index::KeyIndex;
 use super::options::{Dedup, OpenOptions};
 use super::retention::Pruner;
-use super::rows::{event_parts, removed_behind, unsigned, EVENTS_BEHIND};
+use super::rows::{event_parts, removed_keys_after, unsigned, EVENTS_AFTER};
 use super::schema::recorded_check;
 use super::subscriptions::Subscriptions;
 use super::topics::Topics;
@@ -68,8 +68,8 @@ fn load_index(
         return Err(damaged("a segment is ahead of the events"));
     }
     let known = index.mark().max(horizons.keys);
-    removed_behind(db, known, usize::MAX, |key| index.restore_removed(key))?;
-    let mut statement = db.prepare(EVENTS_BEHIND)?;
+    removed_keys_after(db, known, usize::MAX, |key| index.restore_removed(key))?;
+    let mut statement = db.prepare(EVENTS_AFTER)?;
     let mut rows = statement.query([index.mark() as i64])?;
     while let Some(row) = rows.next()? {
         index.restore(&event_parts(row)?, unsigned(row, 0)?)?;

@@ -6,7 +6,7 @@ use super::index::fingerprint::EventParts;
 use super::index::record::KeyRecord;
 
 /// The events after a seq, in order.
-pub(super) const EVENTS_BEHIND: &str =
+pub(super) const EVENTS_AFTER: &str =
     "SELECT seq, topic_id, event_id, timestamp, source, payload FROM events WHERE seq > ?1 ORDER BY seq";
 
 pub(super) const COLUMNS: &str =
@@ -17,7 +17,7 @@ pub(super) fn clamp(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-/// The event of a row of [`EVENTS_BEHIND`].
+/// The event of a row of [`EVENTS_AFTER`].
 pub(super) fn event_parts<'r>(row: &'r Row) -> rusqlite::Result<EventParts<'r>> {
     Ok(EventParts {
         topic: row.get(1)?,
@@ -35,7 +35,7 @@ pub(super) fn unsigned(row: &rusqlite::Row, column: usize) -> rusqlite::Result<u
 }
 
 /// Hands the keys in the table `removed_keys` after a seq to `take`, in the order of their seqs, at most `limit`.
-pub(super) fn removed_behind(
+pub(super) fn removed_keys_after(
     db: &Connection,
     seq: u64,
     limit: usize,

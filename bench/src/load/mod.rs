@@ -57,7 +57,7 @@ pub fn fill(
         checks: Checks::StatusAndCounts,
     };
     let outcome = run(&plan, &mut filler)?;
-    traffic.stream.continue_behind(&filler.stream);
+    traffic.stream.continue_after(&filler.stream);
     match outcome.first_error {
         Some(error) => Err(io::Error::other(format!("filling the database: {error}"))),
         None => Ok(()),

@@ -67,8 +67,8 @@ impl EventStream {
         }
     }
 
-    /// Goes on behind what `filler`, made by [`EventStream::all_new`], has stored.
-    pub fn continue_behind(&mut self, filler: &EventStream) {
+    /// Continues after what `filler`, made by [`EventStream::all_new`], has stored.
+    pub fn continue_after(&mut self, filler: &EventStream) {
         self.fresh = filler.fresh;
     }
 
@@ -246,7 +246,7 @@ mod tests {
         let mut far = EventStream::new(IdOrder::Random, Repeats::HalfFar, TOPICS, 1);
         let mut filler = far.all_new();
         (0..1_000).for_each(|event| assert_eq!(filler.next_event(), event));
-        far.continue_behind(&filler);
+        far.continue_after(&filler);
         far.begin_run();
         let events: Vec<u64> = (0..2_000).map(|_| far.next_event()).collect();
         assert_eq!(far.distinct(), 2_000);

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::app::App;
 use crate::clock::Now;
-use crate::limits::{WAL_COPIER_POLL_MS, RETRY_MS};
+use crate::limits::{RETRY_MS, WAL_COPIER_POLL_MS};
 use crate::store::CopyResult;
 
 /// The running program, even if its file was replaced or removed.

@@ -100,13 +100,13 @@ impl<'db, 'p> EventInserter<'db, 'p> {
     }
 
     /// The last seq in front of the rows that wait; none where none waits.
-    pub(crate) fn waiting_behind(&self) -> Option<u64> {
+    pub(crate) fn seq_before_waiting(&self) -> Option<u64> {
         self.last_seq.filter(|_| !self.waiting.is_empty())
     }
 
     /// Inserts the rows that wait.
     pub(crate) fn flush(&mut self) -> rusqlite::Result<()> {
-        let Some(last_seq) = self.waiting_behind() else {
+        let Some(last_seq) = self.seq_before_waiting() else {
             return Ok(());
         };
         let rows = std::mem::take(&mut self.waiting);

@@ -25,8 +25,8 @@ use crate::store::index::KeyIndex;
 use crate::store::open::connect_alone;
 use crate::store::options::{Dedup, Durability};
 use crate::store::retention::horizons::Horizons;
-use crate::store::rows::removed_behind;
-use crate::store::rows::{event_parts, EVENTS_BEHIND};
+use crate::store::rows::removed_keys_after;
+use crate::store::rows::{event_parts, EVENTS_AFTER};
 use crate::store::schema::fingerprint_key;
 use crate::store::schema::{
     create_parts, drop_parts, has_index_parts, record_check, recorded_check, upgrade, version,
@@ -239,14 +239,14 @@ fn build_segments(
             total,
         });
         let before = last_seq;
-        removed_behind(db, last_seq, MEMTABLE_ENTRIES, |key| {
+        removed_keys_after(db, last_seq, MEMTABLE_ENTRIES, |key| {
             last_seq = key.seq;
             keys.restore_removed(key)
         })?;
         if last_seq > before {
             continue;
         }
-        let mut statement = db.prepare_cached(&format!("{EVENTS_BEHIND} LIMIT ?2"))?;
+        let mut statement = db.prepare_cached(&format!("{EVENTS_AFTER} LIMIT ?2"))?;
         let mut rows = statement.query((last_seq as i64, MEMTABLE_ENTRIES as i64))?;
         while let Some(row) = rows.next()? {
             last_seq = row.get::<_, i64>(0)? as u64;
@@ -265,11 +265,11 @@ fn keys_after(
     horizons: Horizons,
 ) -> rusqlite::Result<Vec<KeyRecord>> {
     let mut tail = Vec::new();
-    removed_behind(db, keys.mark().max(horizons.keys), usize::MAX, |key| {
+    removed_keys_after(db, keys.mark().max(horizons.keys), usize::MAX, |key| {
         tail.push(key);
         Ok(())
     })?;
-    let mut statement = db.prepare(EVENTS_BEHIND)?;
+    let mut statement = db.prepare(EVENTS_AFTER)?;
     let mut rows = statement.query([keys.mark() as i64])?;
     while let Some(row) = rows.next()? {
         let seq = row.get::<_, i64>(0)? as u64;

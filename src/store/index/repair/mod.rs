@@ -28,7 +28,7 @@ use crate::limits::{
 };
 use crate::store::retention::horizons::Horizons;
 use crate::store::rows::event_parts;
-use crate::store::rows::removed_behind;
+use crate::store::rows::removed_keys_after;
 use collect::{Collected, Collector};
 
 /// Pages that are being made again, of one segment.
@@ -317,7 +317,7 @@ impl Repair {
         let mut rows_left = REPAIR_ROWS_PER_SLICE;
         if self.done_removed < last_seq {
             let (done, source) = (&mut self.done_removed, &mut self.source);
-            removed_behind(db, *done, rows_left, |key| {
+            removed_keys_after(db, *done, rows_left, |key| {
                 rows_left -= 1;
                 *done = key.seq;
                 if key.seq <= last_seq {

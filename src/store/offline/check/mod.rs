@@ -135,7 +135,7 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
         |run| {
             let mut groups = rows::Groups::of(&segments, dedup);
             if dedup == Dedup::Index {
-                retention::add_keys_behind(run, &mut groups)?;
+                retention::add_keys_after_segments(run, &mut groups)?;
             }
             let rows = rows::scan(run, &fingerprinter, &counters, &mut topics, &mut groups)?;
             tables::compare_counters(run, &counters, rows);
@@ -201,7 +201,7 @@ fn check_index(
     report.garbage_pages = compared.garbage_pages;
     report.lost_keys = compared.lost;
     if run.horizons.events > 0 {
-        let in_table = groups.removed_behind(&run.horizons);
+        let in_table = groups.removed_after(&run.horizons);
         run.step(report, KEYS_ARE_KEPT, |run| {
             retention::compare_count(run, counters, compared.kept + in_table, compared.lost);
             Ok(())

@@ -8,8 +8,8 @@ use super::tables::Counters;
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::record::KeyRecord;
 use crate::store::retention::horizons::Horizons;
-use crate::store::rows::removed_behind;
-use crate::store::rows::{event_parts, EVENTS_BEHIND};
+use crate::store::rows::removed_keys_after;
+use crate::store::rows::{event_parts, EVENTS_AFTER};
 
 /// Reads the horizons, and the times that were kept for the expiry of keys.
 pub(super) fn horizons(run: &mut Run, counters: &Counters) -> rusqlite::Result<Horizons> {
@@ -54,11 +54,11 @@ pub(super) fn horizons(run: &mut Run, counters: &Counters) -> rusqlite::Result<H
 }
 
 /// Adds the keys of removed events that no segment has yet to those after the segments.
-pub(super) fn add_keys_behind(run: &mut Run, groups: &mut Groups) -> rusqlite::Result<()> {
+pub(super) fn add_keys_after_segments(run: &mut Run, groups: &mut Groups) -> rusqlite::Result<()> {
     let known = groups.mark().max(run.horizons.keys);
     let horizon = run.horizons.events;
     let problems = &mut run.problems;
-    removed_behind(run.db, known, usize::MAX, |key| {
+    removed_keys_after(run.db, known, usize::MAX, |key| {
         if key.seq > horizon {
             is_of_no_removed_event(problems, key.seq);
         }
@@ -97,7 +97,7 @@ pub(super) fn compare_table(
     let horizons = run.horizons;
     let (mut in_table, mut in_index) = (Sum::default(), Sum::default());
     let (adder, problems) = (&mut run.adder, &mut run.problems);
-    removed_behind(run.db, horizons.keys, usize::MAX, |key| {
+    removed_keys_after(run.db, horizons.keys, usize::MAX, |key| {
         if key.seq > horizons.events {
             is_of_no_removed_event(problems, key.seq);
         }
@@ -140,7 +140,7 @@ fn find_in_events(run: &mut Run, fingerprinter: &Fingerprinter) -> rusqlite::Res
         "SELECT seq FROM removed_keys INDEXED BY removed_keys_by_fingerprint \
          WHERE fingerprint = ?1 AND seq > ?2",
     )?;
-    let mut statement = run.db.prepare(EVENTS_BEHIND)?;
+    let mut statement = run.db.prepare(EVENTS_AFTER)?;
     let mut rows = statement.query([run.horizons.events as i64])?;
     let mut done = 0;
     while let Some(row) = rows.next()? {

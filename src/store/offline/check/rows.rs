@@ -57,7 +57,7 @@ impl Groups {
     }
 
     /// Keys after all groups whose events have been removed, and which have not expired.
-    pub(super) fn removed_behind(&self, horizons: &Horizons) -> u64 {
+    pub(super) fn removed_after(&self, horizons: &Horizons) -> u64 {
         let is_removed = |key: &&KeyRecord| key.seq > horizons.keys && key.seq <= horizons.events;
         self.tail.iter().filter(is_removed).count() as u64
     }
