@@ -383,7 +383,7 @@ const _: () = assert!(TOKEN_NAME_MAX_BYTES + TOKEN_MAX_BYTES + 16 <= TOKEN_LINE_
 
 /// Bytes of a request that a client may bring although all others' have filled the memory for requests:
 /// a publication of one event never waits for large ones.
-pub const OWN_SHARE_BYTES: usize = 4 * 1024;
+pub const CLIENT_RESERVE_BYTES: usize = 4 * 1024;
 /// Events that the spare buffers for events have room for together.
 pub const SPARE_EVENTS: usize = 64 * 1024;
 /// Bytes of an answer that the kernel takes before its client has taken those before (tcp(7),
@@ -405,7 +405,8 @@ pub const LARGE_READS_PER_TURN: usize = 4;
 /// Milliseconds between two lines of the log about accepting that waits.
 pub const ACCEPT_TOLD_MS: u64 = 60_000;
 
-const _: () = assert!(OWN_SHARE_BYTES <= ANSWER_SMALL_BYTES && FIXED_MIN_BYTES <= OWN_SHARE_BYTES);
+const _: () =
+    assert!(CLIENT_RESERVE_BYTES <= ANSWER_SMALL_BYTES && FIXED_MIN_BYTES <= CLIENT_RESERVE_BYTES);
 // However little memory there is, a small answer fits into the half that others leave.
 const _: () =
     assert!(2 * ANSWER_SMALL_BYTES <= BUFFERED_LIMIT_MIN_BYTES as usize / ANSWER_SMALL_SHARE);
@@ -413,8 +414,9 @@ const _: () =
 // answers by default (128 MiB): it is the longest of those that are small by their kind.
 const _: () =
     assert!(STATS_TOPICS_MAX * (2 * NAME_MAX_BYTES + 3) <= (128 << 20) / ANSWER_SMALL_SHARE / 16);
-const _: () =
-    assert!(OWN_SHARE_BYTES <= SMALL_SHARE_BYTES && BODY_RESERVE_BYTES <= OWN_SHARE_BYTES);
+const _: () = assert!(
+    CLIENT_RESERVE_BYTES <= SMALL_SHARE_BYTES && BODY_RESERVE_BYTES <= CLIENT_RESERVE_BYTES
+);
 const _: () = assert!(DECODED_PIECE_BYTES <= DECODED_SHORT_BYTES);
 const _: () =
     assert!(SMALL_SHARE_BYTES < LARGE_REQUEST_BYTES && LARGE_READS_PER_TURN <= READS_PER_TURN);

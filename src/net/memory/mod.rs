@@ -29,7 +29,8 @@ use std::collections::VecDeque;
 
 use crate::app::Ticket;
 use crate::limits::{
-    ANSWER_SMALL_BYTES, ANSWER_SMALL_SHARE, OWN_SHARE_BYTES, SMALL_SHARE_BYTES, STREAM_SLICE_BYTES,
+    ANSWER_SMALL_BYTES, ANSWER_SMALL_SHARE, CLIENT_RESERVE_BYTES, SMALL_SHARE_BYTES,
+    STREAM_SLICE_BYTES,
 };
 
 /// What one client holds, in bytes.
@@ -205,7 +206,7 @@ impl SharedMemory {
             large
         };
         let most = if !has_room {
-            OWN_SHARE_BYTES
+            CLIENT_RESERVE_BYTES
         } else if !large {
             SMALL_SHARE_BYTES / 2
         } else {
@@ -255,7 +256,7 @@ impl SharedMemory {
         kind: AnswerKind,
         place: Option<Place>,
     ) -> Option<AnswerMemory> {
-        if bytes <= OWN_SHARE_BYTES {
+        if bytes <= CLIENT_RESERVE_BYTES {
             return Some(AnswerMemory::Small);
         }
         self.room_for(kind)
@@ -281,7 +282,7 @@ impl SharedMemory {
 
     /// Whether a stream may begin with `bytes`.
     pub(super) fn may_stream(&self, bytes: usize, place: Option<Place>) -> bool {
-        bytes <= OWN_SHARE_BYTES || self.may_begin_long(place)
+        bytes <= CLIENT_RESERVE_BYTES || self.may_begin_long(place)
     }
 
     /// How many bytes the client of a stream may be given more. Streams leave half of the memory for
@@ -290,7 +291,7 @@ impl SharedMemory {
         if self.answers.held < self.answers.limit / 2 {
             STREAM_SLICE_BYTES
         } else if usage.to_send == 0 {
-            OWN_SHARE_BYTES
+            CLIENT_RESERVE_BYTES
         } else {
             0
         }

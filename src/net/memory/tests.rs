@@ -93,7 +93,7 @@ fn streams_leave_memory_to_other_answers() {
     let half = sends(LIMIT / 8, AnswerMemory::Long);
     memory.account(Usage::default(), half);
     assert_eq!(memory.stream_room(some), 0);
-    assert_eq!(memory.stream_room(Usage::default()), OWN_SHARE_BYTES);
+    assert_eq!(memory.stream_room(Usage::default()), CLIENT_RESERVE_BYTES);
     assert!(!memory.is_short());
 }
 
@@ -125,15 +125,18 @@ fn a_share_of_its_own_is_left_to_each() {
     }
     for ticket in 1..100 {
         let may = memory.may_receive(ticket, None, 0, BUFFER);
-        assert_eq!(may, OWN_SHARE_BYTES);
+        assert_eq!(may, CLIENT_RESERVE_BYTES);
         assert_eq!(
-            memory.may_receive(ticket, None, OWN_SHARE_BYTES - 1, BUFFER),
+            memory.may_receive(ticket, None, CLIENT_RESERVE_BYTES - 1, BUFFER),
             1
         );
     }
     // Beyond it there is the reserve.
-    assert_eq!(memory.may_receive(1, None, OWN_SHARE_BYTES, BUFFER), BUFFER);
-    assert_eq!(memory.may_receive(2, None, OWN_SHARE_BYTES, BUFFER), 0);
+    assert_eq!(
+        memory.may_receive(1, None, CLIENT_RESERVE_BYTES, BUFFER),
+        BUFFER
+    );
+    assert_eq!(memory.may_receive(2, None, CLIENT_RESERVE_BYTES, BUFFER), 0);
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn small_answers_have_memory_of_their_own() {
     assert_eq!(room(&memory, SMALL, true), None);
     // A little is left to each.
     assert_eq!(
-        room(&memory, OWN_SHARE_BYTES, false),
+        room(&memory, CLIENT_RESERVE_BYTES, false),
         Some(AnswerMemory::Small)
     );
     let fixed = memory.wait_to_answer(1, None, AnswerKind::Fixed);
@@ -217,7 +220,7 @@ fn who_finds_no_room_keeps_its_place() {
     assert_eq!(woken(&mut memory), [1]);
     // One that has just come has to wait for them, although there is room.
     assert!(memory.is_short() && !memory.may_begin_long(None));
-    assert!(!memory.may_stream(OWN_SHARE_BYTES + 1, None));
+    assert!(!memory.may_stream(CLIENT_RESERVE_BYTES + 1, None));
     assert_eq!(room(&memory, LIMIT, false), None);
     assert!(memory.may_begin_long(Some(first)));
     // It is worked out in several turns; meanwhile another one takes the room.
