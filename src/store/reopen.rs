@@ -55,7 +55,7 @@ impl Store {
         }
         self.reopen()?;
         if may_have_lost_pages(&self.db)? {
-            self.wal.put_off_checkpoint();
+            self.wal.back_off_checkpoint();
             return Err(held("a checkpoint failed and cannot be done again"));
         }
         Ok(())

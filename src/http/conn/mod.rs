@@ -73,7 +73,7 @@ enum Receiving {
     /// A whole request waits for its answer.
     Complete {
         /// [`Conn::next`] has reported it.
-        told: bool,
+        reported: bool,
     },
     /// The request has been answered; this much of its body is still to be passed by.
     Discarding {
@@ -166,7 +166,7 @@ impl Conn {
             Receiving::Body(decoder) => match decoder.decode(bytes, &mut self.body) {
                 Ok(None) => {}
                 Ok(Some(taken)) => {
-                    self.receiving = Receiving::Complete { told: false };
+                    self.receiving = Receiving::Complete { reported: false };
                     self.input.push(&bytes[taken..]);
                 }
                 Err(why) => self.reject(why, now),
@@ -213,8 +213,8 @@ impl Conn {
                         Err(why) => self.reject(why, now),
                     }
                 }
-                Receiving::Complete { told } if !*told => {
-                    *told = true;
+                Receiving::Complete { reported } if !*reported => {
+                    *reported = true;
                     return Step::Request;
                 }
                 Receiving::Body(_) if self.ended => self.reject(CUT_SHORT, now),
@@ -261,7 +261,7 @@ impl Conn {
         }
         self.input.consume(length);
         if self.head.framing == Framing::Nothing && self.head.expectation != Expectation::Other {
-            self.receiving = Receiving::Complete { told: true };
+            self.receiving = Receiving::Complete { reported: true };
             return Some(Step::Request);
         }
         self.receiving = Receiving::Declared;
@@ -308,7 +308,7 @@ impl Conn {
         match decoder.decode(unread, &mut self.body) {
             Ok(Some(taken)) => {
                 self.input.consume(taken);
-                self.receiving = Receiving::Complete { told: false };
+                self.receiving = Receiving::Complete { reported: false };
             }
             Ok(None) => {
                 self.input.consume(arrived);
@@ -320,9 +320,9 @@ impl Conn {
 
     /// After [`Step::Request`], before its body is taken: it cannot be answered now. [`Conn::next`]
     /// reports it again.
-    pub fn put_off(&mut self) {
-        if let Receiving::Complete { told } = &mut self.receiving {
-            *told = false;
+    pub fn defer_request(&mut self) {
+        if let Receiving::Complete { reported } = &mut self.receiving {
+            *reported = false;
         }
     }
 

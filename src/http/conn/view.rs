@@ -136,8 +136,8 @@ impl Conn {
     }
 
     /// Whether a request is complete that [`Conn::next`] has not reported.
-    pub fn has_untold_request(&self) -> bool {
-        matches!(self.receiving, Receiving::Complete { told: false })
+    pub fn has_unreported_request(&self) -> bool {
+        matches!(self.receiving, Receiving::Complete { reported: false })
     }
 
     /// Whether something is still to be done: a request to be received or answered, an answer to be

@@ -85,7 +85,7 @@ impl<S: Socket> Connection<S> {
             !has_to_read || self.is_paused || self.on_ready_list || self.on_large_list,
             "nobody will read what has arrived"
         );
-        let can_be_handled = conn.has_untold_request() && conn.output().is_empty();
+        let can_be_handled = conn.has_unreported_request() && conn.output().is_empty();
         assert!(
             !can_be_handled || self.is_paused || self.on_ready_list || self.read.is_some(),
             "nobody will handle a request that is complete"

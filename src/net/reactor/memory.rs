@@ -38,7 +38,7 @@ impl<P: Platform> Reactor<P> {
 
     /// Without room for long answers: defers a request whose answer can be too long even to be made. Returns whether
     /// it did.
-    pub(super) fn put_off(&mut self, key: usize) -> bool {
+    pub(super) fn defer_long_answer(&mut self, key: usize) -> bool {
         let client = &mut self.clients[key];
         if self.memory.may_begin_long(client.place) {
             return false;
@@ -92,7 +92,7 @@ impl<P: Platform> Reactor<P> {
 
     fn wait_to_answer(&mut self, key: usize, kind: AnswerKind) {
         let client = &mut self.clients[key];
-        client.conn.put_off();
+        client.conn.defer_request();
         let place = self.memory.wait_to_answer(key, client.place, kind);
         client.pause(place, self.now);
     }

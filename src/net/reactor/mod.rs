@@ -411,7 +411,7 @@ impl<P: Platform> Reactor<P> {
         self.spare_output.shrink_to(limits::STREAM_BUFFER_BYTES);
         let waiting = client.conn.unsent();
         // Where memory is short, the next request waits until all answers have left.
-        let has_more = client.conn.has_unread() || client.conn.has_untold_request();
+        let has_more = client.conn.has_unread() || client.conn.has_unreported_request();
         let goes_on = waiting == 0 && has_more && client.stream.is_none();
         if goes_on || (was_full && waiting <= limits::OUTPUT_WAIT_MAX_BYTES) {
             let ticket = client.ticket(key);

@@ -25,7 +25,7 @@ impl<P: Platform> Reactor<P> {
 
     fn wait_to_read(&mut self, key: usize, effort: Effort) {
         let client = &mut self.clients[key];
-        client.conn.put_off();
+        client.conn.defer_request();
         client.read = Some(PendingRead {
             page: None,
             since: self.now.mono_ms,
@@ -48,7 +48,7 @@ impl<P: Platform> Reactor<P> {
             self.reads.push_at_work(ticket);
         } else {
             // What has been found is dropped: requests that wait hold no memory.
-            client.conn.put_off();
+            client.conn.defer_request();
             self.reads.push_waiting(ticket);
         }
         client.read = Some(PendingRead {

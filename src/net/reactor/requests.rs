@@ -26,8 +26,8 @@ impl<P: Platform> Reactor<P> {
         } else {
             limits::OUTPUT_WAIT_MAX_BYTES
         };
-        let is_put_off = client.is_paused && client.conn.has_untold_request();
-        let waits = client.waits_for_commit || client.read.is_some() || is_put_off;
+        let is_deferred = client.is_paused && client.conn.has_unreported_request();
+        let waits = client.waits_for_commit || client.read.is_some() || is_deferred;
         if waits || client.conn.unsent() > output_max {
             return false;
         }
@@ -44,7 +44,7 @@ impl<P: Platform> Reactor<P> {
                     Some(response) => client.respond(&response, &mut self.request_log, now),
                 }
             }
-            Step::Request if self.put_off(key) => return false,
+            Step::Request if self.defer_long_answer(key) => return false,
             Step::Request if self.has_to_wait_to_read(key) => return false,
             Step::Request => {
                 let client = &mut self.clients[key];

@@ -24,7 +24,7 @@ impl CheckpointPlan {
     }
 
     /// Another program stands in the way. Each further try waits until the log has grown by twice as much.
-    pub(super) fn put_off(&mut self) {
+    pub(super) fn back_off(&mut self) {
         self.vain_tries = (self.vain_tries + 1).min(limits::CHECKPOINT_VAIN_TRIES_MAX);
         self.look_at = self.seen + (limits::CHECKPOINT_FRAMES << self.vain_tries);
     }

@@ -50,8 +50,8 @@ impl Wal {
     }
 
     /// Another program stands in the way of a checkpoint.
-    pub(super) fn put_off_checkpoint(&mut self) {
-        self.plan.put_off();
+    pub(super) fn back_off_checkpoint(&mut self) {
+        self.plan.back_off();
     }
 
     /// Whether the file is to be shortened further when there is time.
