@@ -3,7 +3,7 @@
 
 use super::route::{Access, Route};
 use crate::http::{Method, Request, Response};
-use crate::tokens::{Tokens, Verdict};
+use crate::tokens::{TokenCheck, Tokens};
 
 /// Refuses a request whose token is none of `tokens`, 401, or lacks the scope that is needed, 403
 /// (RFC 6750 §3.1). Comes before all other checks of a request. A client that has a token at all
@@ -23,18 +23,18 @@ pub(crate) fn authorize(
     };
     let (status, sentence, challenge) = match tokens.check(request.headers("authorization"), needed)
     {
-        Verdict::Granted => return Ok(()),
-        Verdict::Missing => (
+        TokenCheck::Granted => return Ok(()),
+        TokenCheck::Missing => (
             401,
             "a token is needed; send Authorization: Bearer TOKEN".to_owned(),
             "Bearer",
         ),
-        Verdict::Unknown => (
+        TokenCheck::Unknown => (
             401,
             "this token is not known; send Authorization: Bearer TOKEN with one that is".to_owned(),
             "Bearer error=\"invalid_token\"",
         ),
-        Verdict::Insufficient(scope) => (
+        TokenCheck::Insufficient(scope) => (
             403,
             format!(
                 "this token lacks the `{}` scope; send one that has it",

@@ -42,7 +42,7 @@ impl Scope {
 
 /// What the credentials of a request are good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum TokenCheck {
     Granted,
     /// There is no bearer token among them.
     Missing,
@@ -124,20 +124,22 @@ impl Tokens {
         &self,
         mut fields: impl Iterator<Item = &'a [u8]>,
         needed: Option<Scope>,
-    ) -> Verdict {
+    ) -> TokenCheck {
         let credentials = match (fields.next(), fields.next()) {
-            (None, _) => return Verdict::Missing,
+            (None, _) => return TokenCheck::Missing,
             (Some(one), None) => one,
             // The field is no list (RFC 9110 §11.6.2), and which of several holds is anyone's guess.
-            (Some(_), Some(_)) => return Verdict::Unknown,
+            (Some(_), Some(_)) => return TokenCheck::Unknown,
         };
         let Some(token) = bearer(credentials) else {
-            return Verdict::Missing;
+            return TokenCheck::Missing;
         };
         match (self.scopes_of(token), needed) {
-            (0, _) => Verdict::Unknown,
-            (scopes, Some(needed)) if scopes & needed.bit() == 0 => Verdict::Insufficient(needed),
-            _ => Verdict::Granted,
+            (0, _) => TokenCheck::Unknown,
+            (scopes, Some(needed)) if scopes & needed.bit() == 0 => {
+                TokenCheck::Insufficient(needed)
+            }
+            _ => TokenCheck::Granted,
         }
     }
 

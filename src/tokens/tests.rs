@@ -11,7 +11,7 @@ fn parse(text: impl AsRef<[u8]>) -> Result<Tokens, BadLine> {
     Tokens::parse(text.as_ref())
 }
 
-fn check(tokens: &Tokens, field: &str, needed: Option<Scope>) -> Verdict {
+fn check(tokens: &Tokens, field: &str, needed: Option<Scope>) -> TokenCheck {
     tokens.check([field.as_bytes()].into_iter(), needed)
 }
 
@@ -122,59 +122,63 @@ fn credentials_are_good_for_what_the_line_says() {
     let tokens = parse("p publish ppp\nr read rrr\nb publish,read bbb\n").unwrap();
     let (publish, read) = (Some(Scope::Publish), Some(Scope::Read));
     for (token, for_publish, for_read) in [
-        ("ppp", Verdict::Granted, Verdict::Insufficient(Scope::Read)),
+        (
+            "ppp",
+            TokenCheck::Granted,
+            TokenCheck::Insufficient(Scope::Read),
+        ),
         (
             "rrr",
-            Verdict::Insufficient(Scope::Publish),
-            Verdict::Granted,
+            TokenCheck::Insufficient(Scope::Publish),
+            TokenCheck::Granted,
         ),
-        ("bbb", Verdict::Granted, Verdict::Granted),
-        ("xxx", Verdict::Unknown, Verdict::Unknown),
+        ("bbb", TokenCheck::Granted, TokenCheck::Granted),
+        ("xxx", TokenCheck::Unknown, TokenCheck::Unknown),
     ] {
         let field = format!("Bearer {token}");
         assert_eq!(check(&tokens, &field, publish), for_publish);
         assert_eq!(check(&tokens, &field, read), for_read);
         let any = match token {
-            "xxx" => Verdict::Unknown,
-            _ => Verdict::Granted,
+            "xxx" => TokenCheck::Unknown,
+            _ => TokenCheck::Granted,
         };
         assert_eq!(check(&tokens, &field, None), any);
     }
     // With no token in the file, nobody gets in.
     let nobody = Tokens::default();
-    assert_eq!(check(&nobody, "Bearer ppp", None), Verdict::Unknown);
-    assert_eq!(check(&nobody, "Bearer ", None), Verdict::Missing);
+    assert_eq!(check(&nobody, "Bearer ppp", None), TokenCheck::Unknown);
+    assert_eq!(check(&nobody, "Bearer ", None), TokenCheck::Missing);
 }
 
 #[test]
 fn the_field_is_a_scheme_and_a_token() {
     let tokens = parse("n read secret\n").unwrap();
     let cases = [
-        ("Bearer secret", Verdict::Granted),
-        ("bearer secret", Verdict::Granted),
-        ("BEARER   secret", Verdict::Granted),
-        ("Bearer SECRET", Verdict::Unknown),
-        ("Bearer secret,", Verdict::Unknown),
-        ("Bearer secret secret", Verdict::Unknown),
-        ("Bearer \"secret\"", Verdict::Unknown),
-        ("Bearer secret, Bearer secret", Verdict::Unknown),
-        ("Bearer secre", Verdict::Unknown),
-        ("Bearer secrets", Verdict::Unknown),
-        ("", Verdict::Missing),
-        ("Bearer", Verdict::Missing),
-        ("secret", Verdict::Missing),
-        ("Bearersecret", Verdict::Missing),
-        ("Bearer=secret", Verdict::Missing),
-        (" secret", Verdict::Missing),
-        ("Basic c2VjcmV0", Verdict::Missing),
-        ("Token secret", Verdict::Missing),
+        ("Bearer secret", TokenCheck::Granted),
+        ("bearer secret", TokenCheck::Granted),
+        ("BEARER   secret", TokenCheck::Granted),
+        ("Bearer SECRET", TokenCheck::Unknown),
+        ("Bearer secret,", TokenCheck::Unknown),
+        ("Bearer secret secret", TokenCheck::Unknown),
+        ("Bearer \"secret\"", TokenCheck::Unknown),
+        ("Bearer secret, Bearer secret", TokenCheck::Unknown),
+        ("Bearer secre", TokenCheck::Unknown),
+        ("Bearer secrets", TokenCheck::Unknown),
+        ("", TokenCheck::Missing),
+        ("Bearer", TokenCheck::Missing),
+        ("secret", TokenCheck::Missing),
+        ("Bearersecret", TokenCheck::Missing),
+        ("Bearer=secret", TokenCheck::Missing),
+        (" secret", TokenCheck::Missing),
+        ("Basic c2VjcmV0", TokenCheck::Missing),
+        ("Token secret", TokenCheck::Missing),
     ];
-    for (field, verdict) in cases {
-        assert_eq!(check(&tokens, field, Some(Scope::Read)), verdict, "{field}");
+    for (field, checked) in cases {
+        assert_eq!(check(&tokens, field, Some(Scope::Read)), checked, "{field}");
     }
     let several = [&b"Bearer secret"[..], b"Bearer secret"];
-    assert_eq!(tokens.check(several.into_iter(), None), Verdict::Unknown);
-    assert_eq!(tokens.check(std::iter::empty(), None), Verdict::Missing);
+    assert_eq!(tokens.check(several.into_iter(), None), TokenCheck::Unknown);
+    assert_eq!(tokens.check(std::iter::empty(), None), TokenCheck::Missing);
 }
 
 #[test]
@@ -247,10 +251,10 @@ proptest! {
     #[test]
     fn what_is_not_in_the_file_is_never_granted(field in vec(any::<u8>(), 0..60)) {
         let tokens = parse("n publish,read a-secret-nobody-guesses\n").unwrap();
-        let verdict = tokens.check([&field[..]].into_iter(), None);
-        prop_assert!(matches!(verdict, Verdict::Missing | Verdict::Unknown));
+        let checked = tokens.check([&field[..]].into_iter(), None);
+        prop_assert!(matches!(checked, TokenCheck::Missing | TokenCheck::Unknown));
         let bearer = [b"Bearer ", &field[..]].concat();
-        let verdict = tokens.check([&bearer[..]].into_iter(), None);
-        prop_assert!(matches!(verdict, Verdict::Missing | Verdict::Unknown));
+        let checked = tokens.check([&bearer[..]].into_iter(), None);
+        prop_assert!(matches!(checked, TokenCheck::Missing | TokenCheck::Unknown));
     }
 }

@@ -5,9 +5,9 @@
 use logagg::limits::{
     TOKENS_MAX, TOKEN_LINE_MAX_BYTES, TOKEN_MAX_BYTES, TOKEN_NAME_MAX_BYTES as NAME_MAX_BYTES,
 };
-use logagg::tokens::{BadLine, Fault, Scope, Tokens, Verdict};
+use logagg::tokens::{BadLine, Fault, Scope, TokenCheck, Tokens};
 
-/// Tokens of a file whose verdicts are looked at.
+/// Tokens of a file that are checked.
 const TRIED: usize = 20;
 
 /// All words that an error may have beside numbers.
@@ -190,25 +190,25 @@ fn check_token(tokens: &Tokens, grants: &[Grant], token: &[u8]) {
 fn check_field(tokens: &Tokens, grants: &[Grant], field: &[u8]) {
     for needed in [None, Some(Scope::Publish), Some(Scope::Read)] {
         let ask = |fields: &[&[u8]]| tokens.check(fields.iter().copied(), needed);
-        assert_eq!(ask(&[field]), verdict(grants, field, needed));
-        assert_eq!(ask(&[field, field]), Verdict::Unknown);
-        assert_eq!(ask(&[]), Verdict::Missing);
+        assert_eq!(ask(&[field]), expected_check(grants, field, needed));
+        assert_eq!(ask(&[field, field]), TokenCheck::Unknown);
+        assert_eq!(ask(&[]), TokenCheck::Missing);
     }
 }
 
-fn verdict(grants: &[Grant], field: &[u8], needed: Option<Scope>) -> Verdict {
+fn expected_check(grants: &[Grant], field: &[u8], needed: Option<Scope>) -> TokenCheck {
     let is_bearer =
         field.len() > 7 && field[..6].eq_ignore_ascii_case(b"bearer") && field[6] == b' ';
     if !is_bearer || field[7..].trim_ascii().is_empty() {
-        return Verdict::Missing;
+        return TokenCheck::Missing;
     }
     let token = field[7..].trim_ascii();
     let Some(grant) = grants.iter().find(|grant| grant.token == token) else {
-        return Verdict::Unknown;
+        return TokenCheck::Unknown;
     };
     match needed {
-        Some(Scope::Publish) if !grant.publish => Verdict::Insufficient(Scope::Publish),
-        Some(Scope::Read) if !grant.read => Verdict::Insufficient(Scope::Read),
-        _ => Verdict::Granted,
+        Some(Scope::Publish) if !grant.publish => TokenCheck::Insufficient(Scope::Publish),
+        Some(Scope::Read) if !grant.read => TokenCheck::Insufficient(Scope::Read),
+        _ => TokenCheck::Granted,
     }
 }
