@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 
 use crate::cores::Cores;
 use crate::inprocess::Table;
-use crate::load::{self, Checks, Outcome, Plan, Stop, Traffic};
+use crate::load::{self, Checks, LoadResult, Plan, Stop, Traffic};
 use crate::process;
 
 /// The share of a round that precedes it as warm-up.
@@ -66,15 +66,15 @@ impl Contender {
                     pace: None,
                     checks: remote.checks,
                 };
-                let (outcome, allocations) = load::run_counted(&plan, &mut remote.traffic)?;
+                let (result, allocations) = load::run_counted(&plan, &mut remote.traffic)?;
                 if let Some((before, after)) = before.zip(cpu()?) {
                     let micros = (after - before).as_secs_f64() * 1e6;
                     rounds
                         .cpu_micros
-                        .push(micros / outcome.answers.max(1) as f64);
+                        .push(micros / result.answers.max(1) as f64);
                 }
                 rounds.allocations += allocations;
-                rounds.add(outcome);
+                rounds.add(result);
             }
             Contender::Loop { table, cores } => {
                 cores.on_measured(|| table.measure(duration.mul_f64(WARM_UP)))??;
@@ -88,14 +88,14 @@ impl Contender {
 }
 
 impl Rounds {
-    fn add(&mut self, outcome: Outcome) {
-        self.rates.push(outcome.rate());
-        self.requests += outcome.answers;
-        self.errors += outcome.errors;
-        self.first_error = self.first_error.take().or(outcome.first_error);
+    fn add(&mut self, result: LoadResult) {
+        self.rates.push(result.rate());
+        self.requests += result.answers;
+        self.errors += result.errors;
+        self.first_error = self.first_error.take().or(result.first_error);
         match &mut self.latency {
-            Some(latency) => *latency += outcome.latency,
-            None => self.latency = Some(outcome.latency),
+            Some(latency) => *latency += result.latency,
+            None => self.latency = Some(result.latency),
         }
     }
 

@@ -89,14 +89,14 @@ fn generate_load(args: &LoadArgs) -> io::Result<bool> {
         },
     };
     let cpu_before = process::cpu_time(std::process::id())?;
-    let (outcome, allocations) = load::run_counted(&plan, &mut traffic)?;
+    let (result, allocations) = load::run_counted(&plan, &mut traffic)?;
     let cpu = process::cpu_time(std::process::id())? - cpu_before;
-    let micros = |quantile| outcome.latency.value_at_quantile(quantile) as f64 / 1e3;
+    let micros = |quantile| result.latency.value_at_quantile(quantile) as f64 / 1e3;
     println!("{}", cores.describe());
     println!(
         "{} requests/s, {} events/s, {} connections, {} s",
-        report::grouped(outcome.request_rate()),
-        report::grouped(outcome.event_rate()),
+        report::grouped(result.request_rate()),
+        report::grouped(result.event_rate()),
         args.connections,
         args.seconds
     );
@@ -106,22 +106,22 @@ fn generate_load(args: &LoadArgs) -> io::Result<bool> {
         micros(0.9),
         micros(0.99),
         micros(0.999),
-        outcome.latency.max() as f64 / 1e3
+        result.latency.max() as f64 / 1e3
     );
     println!(
         "generator: {:.2} us of processor time and {:.4} allocations a request",
-        cpu.as_secs_f64() * 1e6 / outcome.answers.max(1) as f64,
-        allocations as f64 / outcome.answers.max(1) as f64
+        cpu.as_secs_f64() * 1e6 / result.answers.max(1) as f64,
+        allocations as f64 / result.answers.max(1) as f64
     );
     println!(
         "accepted {}, duplicates {}, errors {}{}",
-        outcome.accepted,
-        outcome.duplicates,
-        outcome.errors,
-        outcome
+        result.accepted,
+        result.duplicates,
+        result.errors,
+        result
             .first_error
             .as_ref()
             .map_or_else(String::new, |error| format!(", the first: {error}"))
     );
-    Ok(outcome.errors == 0)
+    Ok(result.errors == 0)
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::ScaleArgs;
 use crate::kind::{Kind, BATCH};
 use crate::load::protocol::Protocol;
-use crate::load::{self, new_latency, Checks, Outcome, Plan, Stop};
+use crate::load::{self, new_latency, Checks, LoadResult, Plan, Stop};
 use crate::report::{aligned, grouped, megabytes};
 use crate::results;
 use crate::server::Server;
@@ -138,9 +138,9 @@ impl Scale<'_> {
     /// Fills up to `mark`, and looks at the server there.
     fn fill(mut self, from: u64, mark: u64) -> io::Result<Self> {
         while self.stored < mark {
-            let outcome = self.store(SEGMENT_EVENTS.min(mark - self.stored))?;
-            let rate = outcome.rate();
-            self.state.filling.add(&outcome);
+            let result = self.store(SEGMENT_EVENTS.min(mark - self.stored))?;
+            let rate = result.rate();
+            self.state.filling.add(&result);
             self.save_state()?;
             eprintln!(
                 "{} of {} events, {}/s",
@@ -178,7 +178,7 @@ impl Scale<'_> {
     }
 
     /// Stores at least `events` new events.
-    fn store(&mut self, events: u64) -> io::Result<Outcome> {
+    fn store(&mut self, events: u64) -> io::Result<LoadResult> {
         let address = self.server.address;
         let mut traffic = Kind::BatchRandom.traffic(address, Protocol::Http, None);
         let plan = Plan {
@@ -189,12 +189,12 @@ impl Scale<'_> {
             pace: None,
             checks: Checks::StatusAndCounts,
         };
-        let outcome = load::run(&plan, &mut traffic)?;
-        match &outcome.first_error {
+        let result = load::run(&plan, &mut traffic)?;
+        match &result.first_error {
             Some(error) => return Err(io::Error::other(format!("filling: {error}"))),
-            None => self.stored += outcome.accepted,
+            None => self.stored += result.accepted,
         }
-        Ok(outcome)
+        Ok(result)
     }
 
     /// Ends the server, starts it again and makes sure that it has every event.
@@ -220,11 +220,11 @@ impl Scale<'_> {
 }
 
 impl Filling {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, result: &LoadResult) {
         let mut latency = self.histogram();
-        latency += &outcome.latency;
-        self.events += outcome.events;
-        self.seconds += outcome.elapsed.as_secs_f64();
+        latency += &result.latency;
+        self.events += result.events;
+        self.seconds += result.elapsed.as_secs_f64();
         let recorded = latency.iter_recorded();
         self.latency = recorded
             .map(|step| (step.value_iterated_to(), step.count_since_last_iteration()))

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::args::StallsArgs;
 use crate::kind::Kind;
 use crate::load::protocol::Protocol;
-use crate::load::{self, Checks, Outcome, Plan, Stop, Traffic};
+use crate::load::{self, Checks, LoadResult, Plan, Stop, Traffic};
 use crate::report::{aligned, grouped};
 use crate::results;
 use crate::server::{file_sizes, Server, DATABASE};
@@ -44,7 +44,7 @@ const PHASES: [(&str, f64, bool); 3] = [
 /// What a phase showed.
 struct Phase {
     name: &'static str,
-    outcome: Outcome,
+    result: LoadResult,
     wal_max_bytes: u64,
     wal_end_bytes: u64,
 }
@@ -81,11 +81,11 @@ pub fn run(args: &StallsArgs) -> io::Result<bool> {
         eprintln!("{name} ...");
         plan.stop = Stop::After(Duration::from_secs_f64(seconds * share));
         let reader = is_held.then(|| snapshot(&folder)).transpose()?;
-        let (outcome, wal_max_bytes) = watched(&folder, &plan, &mut traffic)?;
+        let (result, wal_max_bytes) = watched(&folder, &plan, &mut traffic)?;
         drop(reader);
         phases.push(Phase {
             name,
-            outcome,
+            result,
             wal_max_bytes,
             wal_end_bytes: file_sizes(&folder).1,
         });
@@ -109,7 +109,7 @@ pub fn run(args: &StallsArgs) -> io::Result<bool> {
         &version_of(&binary)?,
         &table,
     )?;
-    Ok(phases.iter().all(|phase| phase.outcome.errors == 0))
+    Ok(phases.iter().all(|phase| phase.result.errors == 0))
 }
 
 /// How long the server's own work, checkpoints and idle shares of segments, has held the loop.
@@ -161,7 +161,7 @@ fn snapshot(folder: &Path) -> io::Result<Connection> {
 }
 
 /// Runs the load and returns the greatest size of the write-ahead log meanwhile.
-fn watched(folder: &Path, plan: &Plan, traffic: &mut Traffic) -> io::Result<(Outcome, u64)> {
+fn watched(folder: &Path, plan: &Plan, traffic: &mut Traffic) -> io::Result<(LoadResult, u64)> {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let watcher = scope.spawn(|| {
@@ -172,12 +172,12 @@ fn watched(folder: &Path, plan: &Plan, traffic: &mut Traffic) -> io::Result<(Out
             }
             greatest
         });
-        let outcome = load::run(plan, traffic);
+        let result = load::run(plan, traffic);
         is_over.store(true, Ordering::Relaxed);
         let greatest = watcher
             .join()
             .expect("reading a file's size does not panic");
-        Ok((outcome?, greatest))
+        Ok((result?, greatest))
     })
 }
 
@@ -201,7 +201,7 @@ fn describe(phases: &[Phase], at_rest: u64, text: &mut String) {
     ];
     lines[0].extend(["WAL max MB", "at the end"].map(String::from));
     for phase in phases {
-        let latency = &phase.outcome.latency;
+        let latency = &phase.result.latency;
         let mut cells = vec![phase.name.to_owned()];
         let quantiles = [0.5, 0.9, 0.99, 0.999, 0.9999, 1.0];
         cells.extend(quantiles.map(|at| grouped(latency.value_at_quantile(at) as f64 / 1e3)));
@@ -216,7 +216,7 @@ fn describe(phases: &[Phase], at_rest: u64, text: &mut String) {
     let mut below = 0;
     for bound in BOUNDS_US.map(|micros| micros * 1_000) {
         let mut cells = vec![format!("{} us", grouped(bound as f64 / 1e3))];
-        let count = |phase: &Phase| phase.outcome.latency.count_between(below + 1, bound);
+        let count = |phase: &Phase| phase.result.latency.count_between(below + 1, bound);
         cells.extend(phases.iter().map(|phase| grouped(count(phase) as f64)));
         lines.push(cells);
         below = bound;
@@ -231,8 +231,8 @@ fn describe(phases: &[Phase], at_rest: u64, text: &mut String) {
         kept as f64 / 1e6
     );
     for phase in phases {
-        if let Some(error) = &phase.outcome.first_error {
-            let errors = phase.outcome.errors;
+        if let Some(error) = &phase.result.first_error {
+            let errors = phase.result.errors;
             let _ = writeln!(
                 text,
                 "! {}: {errors} errors, the first: {error}",

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use logagg::client::load::{
-    events, exchange, new_latency, request, response, run, Checks, Generator, Outcome, Plan, Stop,
-    Traffic,
+    events, exchange, new_latency, request, response, run, Checks, Generator, LoadResult, Plan,
+    Stop, Traffic,
 };
 
 use crate::counting;
@@ -26,11 +26,11 @@ const FILL_CONNECTIONS: usize = 2;
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_counted(plan: &Plan, traffic: &mut Traffic) -> io::Result<(Outcome, u64)> {
+pub fn run_counted(plan: &Plan, traffic: &mut Traffic) -> io::Result<(LoadResult, u64)> {
     let generator = Generator::open(plan, traffic)?;
     let before = counting::allocations();
-    let outcome = generator.run(traffic, &mut |_, _| true)?;
-    Ok((outcome, counting::allocations() - before))
+    let result = generator.run(traffic, &mut |_, _| true)?;
+    Ok((result, counting::allocations() - before))
 }
 
 /// Stores at least `events` events that `traffic` may then repeat.
@@ -56,9 +56,9 @@ pub fn fill(
         pace: None,
         checks: Checks::StatusAndCounts,
     };
-    let outcome = run(&plan, &mut filler)?;
+    let result = run(&plan, &mut filler)?;
     traffic.stream.continue_after(&filler.stream);
-    match outcome.first_error {
+    match result.first_error {
         Some(error) => Err(io::Error::other(format!("filling the database: {error}"))),
         None => Ok(()),
     }

@@ -17,7 +17,7 @@ use self::habits::Habit;
 use crate::args::OverloadArgs;
 use crate::kind::Kind;
 use crate::load::protocol::Protocol;
-use crate::load::{self, Checks, Outcome, Plan, Stop, Traffic};
+use crate::load::{self, Checks, LoadResult, Plan, Stop, Traffic};
 use crate::process;
 use crate::results;
 use crate::server::Server;
@@ -54,8 +54,8 @@ struct Finding {
     members: usize,
     /// The least that were connected when a round began and ended.
     connected: usize,
-    alone: Vec<Outcome>,
-    within: Vec<Outcome>,
+    alone: Vec<LoadResult>,
+    within: Vec<LoadResult>,
     peak_kib: u64,
     /// Open in the server before the crowd, with it, and when it had left: of the last round.
     descriptors: [usize; 3],

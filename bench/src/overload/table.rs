@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Finding;
 use crate::contender::median;
-use crate::load::{new_latency, Outcome};
+use crate::load::{new_latency, LoadResult};
 use crate::report::{aligned, grouped};
 
 /// The most memory that the server may hold, in MiB.
@@ -15,7 +15,7 @@ impl Finding {
     /// rounds.
     fn ratio(&self) -> f64 {
         let rounds = self.within.iter().zip(self.alone.windows(2));
-        let ratio = |(within, alone): (&Outcome, &[Outcome])| {
+        let ratio = |(within, alone): (&LoadResult, &[LoadResult])| {
             within.request_rate() * 2.0 / (alone[0].request_rate() + alone[1].request_rate())
         };
         median(&rounds.map(ratio).collect::<Vec<f64>>())
@@ -39,8 +39,8 @@ impl Finding {
     }
 
     fn errors(&self) -> impl Iterator<Item = &str> {
-        let outcomes = self.alone.iter().chain(&self.within);
-        outcomes.filter_map(|outcome| outcome.first_error.as_deref())
+        let results = self.alone.iter().chain(&self.within);
+        results.filter_map(|result| result.first_error.as_deref())
     }
 }
 
@@ -97,10 +97,10 @@ fn rates(findings: &[Finding]) -> Vec<Vec<String>> {
     lines
 }
 
-fn latency_us(outcomes: &[Outcome], quantile: f64) -> String {
+fn latency_us(results: &[LoadResult], quantile: f64) -> String {
     let mut latency = new_latency();
-    for outcome in outcomes {
-        latency += &outcome.latency;
+    for result in results {
+        latency += &result.latency;
     }
     grouped(latency.value_at_quantile(quantile) as f64 / 1e3)
 }
@@ -159,7 +159,7 @@ pub fn figures(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(line).collect()
 }
 
-fn rate(outcomes: &[Outcome]) -> f64 {
-    let rates: Vec<f64> = outcomes.iter().map(Outcome::request_rate).collect();
+fn rate(results: &[LoadResult]) -> f64 {
+    let rates: Vec<f64> = results.iter().map(LoadResult::request_rate).collect();
     median(&rates)
 }

@@ -230,9 +230,9 @@ mod tests {
             pace: None,
             checks: Checks::StatusAndCounts,
         };
-        let outcome = load::run(&plan, &mut traffic).expect("the load is sent");
-        assert_eq!(outcome.first_error, None);
-        assert_eq!((outcome.accepted, outcome.duplicates), (100, 100));
+        let result = load::run(&plan, &mut traffic).expect("the load is sent");
+        assert_eq!(result.first_error, None);
+        assert_eq!((result.accepted, result.duplicates), (100, 100));
         peer.process.stop().expect("it ends as it should");
         std::fs::remove_dir_all(folder).expect("the folder is there");
     }

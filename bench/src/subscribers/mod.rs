@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::args::SubscribersArgs;
 use crate::kind::Kind;
 use crate::load::protocol::Protocol;
-use crate::load::{self, Checks, Outcome, Plan, Stop};
+use crate::load::{self, Checks, LoadResult, Plan, Stop};
 use crate::report::{aligned, grouped};
 use crate::results;
 use crate::server::{Server, DATABASE};
@@ -96,7 +96,7 @@ impl Bench<'_> {
         kind: Kind,
         connections: usize,
         pace: Option<f64>,
-    ) -> io::Result<Outcome> {
+    ) -> io::Result<LoadResult> {
         self.publish_for(self.args.seconds, kind, connections, pace)
     }
 
@@ -106,7 +106,7 @@ impl Bench<'_> {
         kind: Kind,
         connections: usize,
         pace: Option<f64>,
-    ) -> io::Result<Outcome> {
+    ) -> io::Result<LoadResult> {
         let mut traffic = kind.traffic(self.server.address, Protocol::Http, None);
         let plan = Plan {
             address: self.server.address,
@@ -116,12 +116,12 @@ impl Bench<'_> {
             pace: pace.map(|rate| Duration::from_secs_f64(1.0 / rate)),
             checks: Checks::StatusAndCounts,
         };
-        let outcome = load::run(&plan, &mut traffic)?;
-        if let Some(error) = &outcome.first_error {
+        let result = load::run(&plan, &mut traffic)?;
+        if let Some(error) = &result.first_error {
             self.is_right = false;
-            let _ = writeln!(self.text, "! {} errors, the first: {error}", outcome.errors);
+            let _ = writeln!(self.text, "! {} errors, the first: {error}", result.errors);
         }
-        Ok(outcome)
+        Ok(result)
     }
 
     /// One reader gets everything that is stored; beside it a program that reads the same rows.
@@ -159,14 +159,14 @@ impl Bench<'_> {
     fn latency(&mut self) -> io::Result<()> {
         let greatest = self.publish(Kind::SingleRandom, 64, None)?.request_rate();
         let readers = Readers::start(self.server.address, &[FOLLOWED; LISTENERS])?;
-        let outcome = self.publish(Kind::SingleRandom, 64, Some(greatest / 2.0))?;
+        let result = self.publish(Kind::SingleRandom, 64, Some(greatest / 2.0))?;
         let delivered = readers.stop()?;
         let micros = |quantile| delivered.latency.value_at_quantile(quantile) as f64 / 1e3;
         let _ = writeln!(
             self.text,
             "from before the commit to the delivery, {LISTENERS} subscribers, {} events/s: median {} us, \
              < 2,000 {}; p99 {} us",
-            grouped(outcome.request_rate()),
+            grouped(result.request_rate()),
             grouped(micros(0.5)),
             verdict(micros(0.5) < 2_000.0),
             grouped(micros(0.99))

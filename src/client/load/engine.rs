@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use super::connection::Connection;
-use super::outcome::Outcome;
 use super::plan::{Checks, Plan, Stop, Traffic};
+use super::result::LoadResult;
 
 /// How long requests that are under way at the end may take.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -21,8 +21,8 @@ const AWAKE: Duration = Duration::from_millis(2);
 ///
 /// # Errors
 /// Only where no connection can be opened or polling fails; what goes wrong with requests is counted
-/// in the outcome.
-pub fn run(plan: &Plan, traffic: &mut Traffic) -> io::Result<Outcome> {
+/// in the result.
+pub fn run(plan: &Plan, traffic: &mut Traffic) -> io::Result<LoadResult> {
     Generator::open(plan, traffic)?.run(traffic, &mut |_, _| true)
 }
 
@@ -31,7 +31,7 @@ pub struct Generator<'a> {
     plan: &'a Plan,
     poll: Poll,
     connections: Vec<Option<Connection>>,
-    outcome: Outcome,
+    result: LoadResult,
 }
 
 impl<'a> Generator<'a> {
@@ -52,7 +52,7 @@ impl<'a> Generator<'a> {
             plan,
             poll,
             connections,
-            outcome: Outcome::new(),
+            result: LoadResult::new(),
         })
     }
 
@@ -64,12 +64,12 @@ impl<'a> Generator<'a> {
     pub fn run(
         mut self,
         traffic: &mut Traffic,
-        goes_on: &mut dyn FnMut(&Outcome, Duration) -> bool,
-    ) -> io::Result<Outcome> {
+        goes_on: &mut dyn FnMut(&LoadResult, Duration) -> bool,
+    ) -> io::Result<LoadResult> {
         traffic.stream.begin_run();
         let distinct_before = traffic.stream.distinct();
         let start = Instant::now();
-        let mut run = Run::begin(self.plan, traffic, self.connections, self.outcome, start);
+        let mut run = Run::begin(self.plan, traffic, self.connections, self.result, start);
         run.send_due(start);
         let mut events = Events::with_capacity(1024);
         let mut last_answers = (0, start);
@@ -84,14 +84,14 @@ impl<'a> Generator<'a> {
             now = Instant::now();
             if now - shown_at >= NAP && !run.is_stopped {
                 shown_at = now;
-                if !goes_on(&run.outcome, now - start) {
+                if !goes_on(&run.result, now - start) {
                     run.is_stopped = true;
                     run.end = Some(now);
                 }
             }
             run.send_due(now);
-            if run.outcome.answers != last_answers.0 || run.under_way == 0 {
-                last_answers = (run.outcome.answers, now);
+            if run.result.answers != last_answers.0 || run.under_way == 0 {
+                last_answers = (run.result.answers, now);
             } else if now - last_answers.1 > DRAIN {
                 run.give_up_all();
                 break;
@@ -116,7 +116,7 @@ struct Run<'a> {
     is_stopped: bool,
     /// When the next request is due, where there is a pace.
     next_due: Instant,
-    outcome: Outcome,
+    result: LoadResult,
 }
 
 impl<'a> Run<'a> {
@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
         plan: &'a Plan,
         traffic: &'a mut Traffic,
         connections: Vec<Option<Connection>>,
-        outcome: Outcome,
+        result: LoadResult,
         start: Instant,
     ) -> Run<'a> {
         Run {
@@ -140,30 +140,30 @@ impl<'a> Run<'a> {
             },
             is_stopped: false,
             next_due: start,
-            outcome,
+            result,
         }
     }
 
     /// What was measured until `now`. `distinct_before` is the number of different events that were made
     /// before this run.
-    fn finish(self, now: Instant, distinct_before: u64) -> Outcome {
+    fn finish(self, now: Instant, distinct_before: u64) -> LoadResult {
         let end = self.end.map_or(now, |end| end.min(now));
-        let mut outcome = self.outcome;
-        outcome.elapsed = end.saturating_duration_since(self.measure_from);
+        let mut result = self.result;
+        result.elapsed = end.saturating_duration_since(self.measure_from);
         // After an error the counts cannot add up.
-        let has_counts = self.plan.checks == Checks::StatusAndCounts && outcome.errors == 0;
+        let has_counts = self.plan.checks == Checks::StatusAndCounts && result.errors == 0;
         if has_counts && self.traffic.template.events() > 0 {
             let distinct = self.traffic.stream.distinct() - distinct_before;
-            outcome.check_counts(distinct, self.traffic.template.events());
+            result.check_counts(distinct, self.traffic.template.events());
         }
-        outcome
+        result
     }
 
     /// Whether no further request is to be sent.
     fn is_over(&self, now: Instant) -> bool {
         let is_spent = match self.plan.stop {
             Stop::After(_) => false,
-            Stop::Requests(requests) => self.outcome.requests_sent >= requests,
+            Stop::Requests(requests) => self.result.requests_sent >= requests,
         };
         is_spent || self.end.is_some_and(|end| now >= end)
     }
@@ -204,7 +204,7 @@ impl<'a> Run<'a> {
             self.traffic
                 .template
                 .patch(&mut connection.request, &mut self.traffic.stream);
-            self.outcome.requests_sent += 1;
+            self.result.requests_sent += 1;
             self.under_way += 1;
             if let Err(error) = connection.send(due) {
                 self.give_up(index, error);
@@ -245,23 +245,23 @@ impl<'a> Run<'a> {
         let sent_at = connection.sent_at.take();
         let now = Instant::now();
         self.under_way -= 1;
-        self.outcome.answers += 1;
+        self.result.answers += 1;
         if let Some(status) = answer.status {
-            self.outcome.add_status(status);
+            self.result.add_status(status);
         }
         match answer.failure {
-            Some(text) => self.outcome.add_errors(1, || text),
+            Some(text) => self.result.add_errors(1, || text),
             None => {
-                self.outcome.accepted += answer.accepted;
-                self.outcome.duplicates += answer.duplicates;
+                self.result.accepted += answer.accepted;
+                self.result.duplicates += answer.duplicates;
             }
         }
         let is_measured = now >= self.measure_from && self.end.is_none_or(|end| now < end);
         if let (true, Some(sent_at)) = (is_measured, sent_at) {
-            self.outcome.requests += 1;
-            self.outcome.events += self.traffic.template.events();
+            self.result.requests += 1;
+            self.result.events += self.traffic.template.events();
             let nanoseconds = (now - sent_at).as_nanos() as u64;
-            self.outcome.latency.saturating_record(nanoseconds);
+            self.result.latency.saturating_record(nanoseconds);
         }
         self.free.push(index);
         self.send_due(now);
@@ -270,7 +270,7 @@ impl<'a> Run<'a> {
     /// Counts the requests that are under way as errors.
     fn give_up_all(&mut self) {
         let reason = || format!("no answer in {} s", DRAIN.as_secs());
-        self.outcome.add_errors(self.under_way, reason);
+        self.result.add_errors(self.under_way, reason);
     }
 
     /// Counts a failed connection as an error and closes it. It is not replaced: a server that
@@ -280,6 +280,6 @@ impl<'a> Run<'a> {
             .take()
             .is_some_and(|connection| connection.sent_at.is_some());
         self.under_way -= u64::from(was_under_way);
-        self.outcome.add_errors(1, || error.to_string());
+        self.result.add_errors(1, || error.to_string());
     }
 }

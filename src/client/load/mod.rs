@@ -7,12 +7,12 @@
 mod connection;
 mod engine;
 pub mod events;
-mod outcome;
 mod plan;
 pub mod request;
 pub mod response;
+mod result;
 
 pub use connection::exchange;
 pub use engine::{run, Generator};
-pub use outcome::{new_latency, Outcome};
 pub use plan::{Checks, Plan, Stop, Traffic};
+pub use result::{new_latency, LoadResult};

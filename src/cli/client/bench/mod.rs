@@ -12,7 +12,7 @@ use crate::cli::progress::TransferProgress;
 use crate::cli::terminal::print;
 use crate::client::load::events::{EventStream, IdOrder, Repeats};
 use crate::client::load::request::{payload, Publication, Template};
-use crate::client::load::{Checks, Generator, Outcome, Plan, Stop, Traffic};
+use crate::client::load::{Checks, Generator, LoadResult, Plan, Stop, Traffic};
 use crate::client::{Client, GiveUp, Interrupt};
 use crate::limits;
 use arguments::{BenchArgs, Order};
@@ -28,15 +28,15 @@ pub(crate) fn run(arguments: BenchArgs) -> Result<(), Failure> {
     let client = client.map_err(Failure::Setting)?;
     client.persist(|| client.get("/health"))?;
 
-    let outcome = send(&arguments, traffic, &interrupt)?;
-    let report = Report::new(&arguments, &outcome);
+    let result = send(&arguments, traffic, &interrupt)?;
+    let report = Report::new(&arguments, &result);
     let text = match arguments.json {
         true => report.json(),
         false => report.text(),
     };
     print(text.as_bytes())?;
     interrupt.check()?;
-    match outcome.first_error {
+    match result.first_error {
         None => Ok(()),
         Some(error) => Err(Failure::Failed(format!("the first error: {error}"))),
     }
@@ -80,7 +80,7 @@ fn send(
     arguments: &BenchArgs,
     mut traffic: Traffic,
     interrupt: &Interrupt,
-) -> Result<Outcome, Failure> {
+) -> Result<LoadResult, Failure> {
     let endpoint = arguments.client.server.endpoint();
     let plan = Plan {
         address: endpoint.map_err(Failure::Setting)?.address,
@@ -96,15 +96,15 @@ fn send(
     };
     let generator = Generator::open(&plan, &traffic).map_err(failed)?;
     let progress = TransferProgress::of_numbers(arguments.duration.as_secs().max(1));
-    let outcome = generator.run(&mut traffic, &mut |outcome, elapsed| {
+    let result = generator.run(&mut traffic, &mut |result, elapsed| {
         progress.show(elapsed.as_secs(), || {
-            let rate = outcome.accepted as f64 / elapsed.as_secs_f64();
-            format!("{rate:.0} new events/s, errors {}", outcome.errors)
+            let rate = result.accepted as f64 / elapsed.as_secs_f64();
+            format!("{rate:.0} new events/s, errors {}", result.errors)
         });
         interrupt.check().is_ok()
     });
     progress.end();
-    outcome.map_err(failed)
+    result.map_err(failed)
 }
 
 impl Order {

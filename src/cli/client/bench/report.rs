@@ -7,7 +7,7 @@ use serde_json::{json, Map, Value};
 
 use super::arguments::BenchArgs;
 use crate::cli::terminal::{grouped, width};
-use crate::client::load::Outcome;
+use crate::client::load::LoadResult;
 use crate::text::escaped;
 
 /// Quantiles that are told, by their names.
@@ -22,10 +22,10 @@ const COLUMNS_BESIDE_BAR: usize = 48;
 /// The longest bar.
 const BAR_MAX_COLUMNS: usize = 60;
 
-/// A run's arguments and its outcome.
+/// A run's arguments and its result.
 pub(super) struct Report<'a> {
     arguments: &'a BenchArgs,
-    outcome: &'a Outcome,
+    result: &'a LoadResult,
 }
 
 /// A part of the histogram.
@@ -38,25 +38,25 @@ struct Bucket {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(arguments: &'a BenchArgs, outcome: &'a Outcome) -> Report<'a> {
-        Report { arguments, outcome }
+    pub(super) fn new(arguments: &'a BenchArgs, result: &'a LoadResult) -> Report<'a> {
+        Report { arguments, result }
     }
 
     /// Answers by status, in order.
     fn statuses(&self) -> Vec<(u16, u64)> {
-        let mut statuses = self.outcome.statuses.clone();
+        let mut statuses = self.result.statuses.clone();
         statuses.sort_unstable();
         statuses
     }
 
     fn rate(&self, count: u64) -> f64 {
-        let seconds = self.outcome.elapsed.as_secs_f64();
+        let seconds = self.result.elapsed.as_secs_f64();
         count as f64 / seconds.max(0.001)
     }
 
     /// Lines for people, with a histogram as wide as the terminal.
     pub(super) fn text(&self) -> String {
-        let (arguments, outcome) = (self.arguments, self.outcome);
+        let (arguments, result) = (self.arguments, self.result);
         let mut text = format!(
             "{}: {} connections, {} a request, {} bytes of payload, {} topics, ids {}, {:.1} % repeated\n\n",
             arguments.client.server,
@@ -74,24 +74,24 @@ impl<'a> Report<'a> {
             // Writing to a `String` does not fail.
             let _ = writeln!(text, "{name:<11}{value}");
         };
-        line("time", format!("{:.2} s", outcome.elapsed.as_secs_f64()));
-        for (name, count) in [("requests", outcome.requests), ("events", outcome.events)] {
+        line("time", format!("{:.2} s", result.elapsed.as_secs_f64()));
+        for (name, count) in [("requests", result.requests), ("events", result.events)] {
             let rate = grouped(self.rate(count) as u64);
             line(name, format!("{}, {rate}/s", grouped(count)));
         }
-        line("accepted", grouped(outcome.accepted));
-        line("duplicates", grouped(outcome.duplicates));
+        line("accepted", grouped(result.accepted));
+        line("duplicates", grouped(result.duplicates));
         let statuses: Vec<String> = self
             .statuses()
             .into_iter()
             .map(|(status, count)| format!("{status}: {}", grouped(count)))
             .collect();
         line("answers", statuses.join(", "));
-        line("errors", grouped(outcome.errors));
-        if let Some(error) = &outcome.first_error {
+        line("errors", grouped(result.errors));
+        if let Some(error) = &result.first_error {
             line("the first", escaped(error).into_owned());
         }
-        let latency = &outcome.latency;
+        let latency = &result.latency;
         if !latency.is_empty() {
             let mut values = vec![format!("min {}", duration(latency.min()))];
             for (name, quantile) in QUANTILES {
@@ -110,9 +110,9 @@ impl<'a> Report<'a> {
 
     /// One object, with latencies in microseconds.
     pub(super) fn json(&self) -> String {
-        let (arguments, outcome) = (self.arguments, self.outcome);
+        let (arguments, result) = (self.arguments, self.result);
         let micros = |nanos: u64| nanos as f64 / 1e3;
-        let latency = &outcome.latency;
+        let latency = &result.latency;
         let mut latencies = Map::new();
         let mut add = |name: &str, nanos| latencies.insert(name.to_owned(), json!(micros(nanos)));
         if !latency.is_empty() {
@@ -142,17 +142,17 @@ impl<'a> Report<'a> {
             "topics": arguments.topics,
             "order": arguments.order.name(),
             "duplicates_share": f64::from(arguments.duplicates.0) / 1e3,
-            "seconds": outcome.elapsed.as_secs_f64(),
-            "requests_sent": outcome.requests_sent,
-            "requests": outcome.requests,
-            "events": outcome.events,
-            "requests_per_second": self.rate(outcome.requests),
-            "events_per_second": self.rate(outcome.events),
+            "seconds": result.elapsed.as_secs_f64(),
+            "requests_sent": result.requests_sent,
+            "requests": result.requests,
+            "events": result.events,
+            "requests_per_second": self.rate(result.requests),
+            "events_per_second": self.rate(result.events),
             "answers": statuses,
-            "accepted": outcome.accepted,
-            "duplicates": outcome.duplicates,
-            "errors": outcome.errors,
-            "first_error": outcome.first_error,
+            "accepted": result.accepted,
+            "duplicates": result.duplicates,
+            "errors": result.errors,
+            "first_error": result.first_error,
             "latency_us": latencies,
             "histogram": histogram,
         });

@@ -12,7 +12,7 @@ const LATENCY_MAX_NS: u64 = 60_000_000_000;
 /// What a run measured. `requests`, `events` and `latency` are those between warm-up and end; the
 /// other numbers are of the whole run.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct LoadResult {
     pub requests: u64,
     pub events: u64,
     /// Nanoseconds from when a request was sent, or at a pace from when it was due, to its answer.
@@ -30,9 +30,9 @@ pub struct Outcome {
     pub statuses: Vec<(u16, u64)>,
 }
 
-impl Outcome {
-    pub(super) fn new() -> Outcome {
-        Outcome {
+impl LoadResult {
+    pub(super) fn new() -> LoadResult {
+        LoadResult {
             requests: 0,
             events: 0,
             latency: new_latency(),
@@ -97,31 +97,31 @@ pub fn new_latency() -> Histogram<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::Outcome;
+    use super::LoadResult;
 
-    fn outcome(accepted: u64, duplicates: u64) -> Outcome {
-        Outcome {
+    fn result(accepted: u64, duplicates: u64) -> LoadResult {
+        LoadResult {
             requests_sent: 10,
             accepted,
             duplicates,
-            ..Outcome::new()
+            ..LoadResult::new()
         }
     }
 
     #[test]
     fn counts_that_add_up_are_no_error() {
-        let mut outcome = outcome(60, 40);
-        outcome.check_counts(60, 10);
-        assert_eq!((outcome.errors, outcome.first_error), (0, None));
+        let mut result = result(60, 40);
+        result.check_counts(60, 10);
+        assert_eq!((result.errors, result.first_error), (0, None));
     }
 
     #[test]
     fn a_lost_event_and_one_stored_twice_are_errors() {
         for (accepted, duplicates, errors) in [(61, 39, 1), (57, 43, 3), (60, 39, 1)] {
-            let mut outcome = outcome(accepted, duplicates);
-            outcome.check_counts(60, 10);
-            assert_eq!(outcome.errors, errors);
-            assert!(outcome
+            let mut result = result(accepted, duplicates);
+            result.check_counts(60, 10);
+            assert_eq!(result.errors, errors);
+            assert!(result
                 .first_error
                 .is_some_and(|text| text.contains("100 events sent")));
         }
