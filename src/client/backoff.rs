@@ -98,7 +98,7 @@ fn random() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::Refusal;
+    use super::super::error::ErrorResponse;
     use super::*;
 
     fn lost() -> Error {
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn retry_after_is_heeded_within_reason() {
         let refused = |seconds| {
-            Error::Refused(Box::new(Refusal {
+            Error::Refused(Box::new(ErrorResponse {
                 status: 503,
                 retry_after: Some(Duration::from_secs(seconds)),
                 body: Vec::new(),

@@ -20,7 +20,7 @@ pub enum Error {
     /// No answer came, or not all of it. Whether the request was carried out is not known.
     Lost(String),
     /// The server refused.
-    Refused(Box<Refusal>),
+    Refused(Box<ErrorResponse>),
     /// The answer is none that a server of this kind gives.
     Unexpected(String),
     /// It has been tried for as long as it was to be tried: the last failure, and how long.
@@ -29,7 +29,7 @@ pub enum Error {
 
 /// An answer whose status is not one of success.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ErrorResponse {
     pub status: u16,
     /// `Retry-After`, where it is a number of seconds (RFC 9110 §10.2.3).
     pub retry_after: Option<Duration>,
@@ -87,7 +87,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl Refusal {
+impl ErrorResponse {
     /// What the server says is wrong and what to do, without the status.
     pub fn detail(&self) -> String {
         #[derive(Deserialize)]
@@ -111,7 +111,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let meaning = match self.status {
             401 => "the token is missing or unknown (LOGAGG_TOKEN, --token-file)",
@@ -172,8 +172,8 @@ impl fmt::Display for Fault {
 mod tests {
     use super::*;
 
-    fn refusal(status: u16, body: &str) -> Refusal {
-        Refusal {
+    fn refusal(status: u16, body: &str) -> ErrorResponse {
+        ErrorResponse {
             status,
             retry_after: None,
             body: body.into(),

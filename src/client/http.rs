@@ -14,7 +14,7 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, BodyReader};
 
 use super::backoff::{Backoff, RetryDecision};
-use super::error::{Error, Refusal};
+use super::error::{Error, ErrorResponse};
 use super::interrupt::Interrupt;
 use super::settings::{Address, ClientArgs, GiveUp};
 use super::transport::SocketConnector;
@@ -258,7 +258,7 @@ impl Client {
             let seconds = value.to_str().ok()?.trim().parse().ok()?;
             Some(Duration::from_secs(seconds))
         });
-        Err(Error::Refused(Box::new(Refusal {
+        Err(Error::Refused(Box::new(ErrorResponse {
             status: response.status().as_u16(),
             retry_after,
             body: self.answer(response)?,

@@ -46,7 +46,7 @@ mod transport;
 
 pub(crate) use answers::{ServerStats, StoredEvent};
 pub use backoff::{Backoff, RetryDecision};
-pub use error::{Error, Fault, Refusal};
+pub use error::{Error, ErrorResponse, Fault};
 pub use history::{Head, Origin, Reset};
 pub use http::{BodyStream, Client};
 pub use interrupt::{Interrupt, Stop};
