@@ -139,7 +139,7 @@ impl Server {
     /// The page has no such number.
     pub fn statistic(&self, name: &str) -> io::Result<u64> {
         let answer = get(self.address, "/stats")?;
-        let head = response::parse(&answer).ok().flatten();
+        let head = response::parse_head(&answer).ok().flatten();
         head.and_then(|head| {
             let body = &answer[head.head_bytes..head.total_bytes];
             response::count(body, format!("\"{name}\"").as_bytes())
@@ -244,7 +244,7 @@ fn wait_for_health(address: SocketAddr, started: Instant) -> io::Result<()> {
 }
 
 fn health_status(address: SocketAddr) -> io::Result<u16> {
-    match response::parse(&get(address, "/health")?) {
+    match response::parse_head(&get(address, "/health")?) {
         Ok(Some(answer)) => Ok(answer.status),
         _ => Err(io::Error::other("/health gives no answer that can be read")),
     }

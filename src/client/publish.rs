@@ -66,7 +66,7 @@ pub enum Outcome {
 
 /// The answer, as far as it matters here.
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct PublishResponse<'a> {
     #[serde(borrow)]
     results: Vec<Entry<'a>>,
     errors: Vec<Fault>,
@@ -139,7 +139,8 @@ fn send(client: &Client, lines: &[u8], count: usize) -> Result<Vec<Outcome>, Err
 
 /// Reads the answer to `count` events.
 fn outcomes(body: &[u8], count: usize) -> Result<Vec<Outcome>, String> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let answer: PublishResponse =
+        serde_json::from_slice(body).map_err(|error| error.to_string())?;
     if answer.results.len() != count {
         let results = answer.results.len();
         return Err(format!("{results} results for {count} events"));

@@ -3,7 +3,7 @@
 
 use super::events::ID_BYTES;
 use super::request::{payload, Builder, Template, PAYLOAD_BYTES, SOURCE, TIMESTAMP};
-use super::response::{Answer, Malformed};
+use super::response::{Malformed, ParsedResponse};
 
 /// The user and the database that a connection asks for.
 pub const USER: &str = "bench";
@@ -112,8 +112,8 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// The messages that `buffer` begins with, up to the one that says that the server is ready.
-pub fn parse(buffer: &[u8], events: u64) -> Result<Option<Answer>, Malformed> {
-    let mut answer = Answer::default();
+pub fn parse(buffer: &[u8], events: u64) -> Result<Option<ParsedResponse>, Malformed> {
+    let mut answer = ParsedResponse::default();
     while let Some((kind, length)) = buffer[answer.total_bytes..]
         .split_first_chunk::<5>()
         .map(|([kind, length @ ..], _)| (*kind, u32::from_be_bytes(*length) as usize))

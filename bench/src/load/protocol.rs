@@ -21,7 +21,7 @@ impl Protocol {
     /// How its answers are read.
     pub fn parser(self) -> Parse {
         match self {
-            Protocol::Http => response::answer,
+            Protocol::Http => response::parse_http,
             Protocol::Redis { .. } => redis::parse,
             Protocol::Postgres => postgres::parse,
         }

@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use super::events::ID_BYTES;
 use super::request::{payload, Builder, Template, PAYLOAD_BYTES, SOURCE, TIMESTAMP};
-use super::response::{Answer, Malformed};
+use super::response::{Malformed, ParsedResponse};
 
 /// Bytes of a SHA-1 in hexadecimal.
 pub const SCRIPT_NAME_BYTES: usize = 40;
@@ -64,14 +64,14 @@ pub fn publish(script: [u8; SCRIPT_NAME_BYTES], batch: usize, topics: u64) -> Te
 }
 
 /// The reply that `buffer` begins with: an integer, a bulk string, a simple string or an error.
-pub fn parse(buffer: &[u8], events: u64) -> Result<Option<Answer>, Malformed> {
+pub fn parse(buffer: &[u8], events: u64) -> Result<Option<ParsedResponse>, Malformed> {
     let Some(line) = memmem::find(buffer, b"\r\n") else {
         return Ok(None);
     };
     let text = std::str::from_utf8(&buffer[1.min(line)..line]).map_err(|_| Malformed)?;
-    let mut answer = Answer {
+    let mut answer = ParsedResponse {
         total_bytes: line + 2,
-        ..Answer::default()
+        ..ParsedResponse::default()
     };
     match buffer[0] {
         b':' => {

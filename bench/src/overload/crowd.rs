@@ -259,7 +259,7 @@ impl Field {
                 Err(error) => return Err(error),
             }
         }
-        let Ok(Some(answer)) = response::parse(&member.received) else {
+        let Ok(Some(answer)) = response::parse_head(&member.received) else {
             return Ok(());
         };
         let count = match answer.status {

@@ -238,6 +238,6 @@ fn store_large_events(address: SocketAddr) -> io::Result<()> {
     }
     body.push(']');
     let request = habits::request("identity", body.as_bytes());
-    load::exchange(address, load::response::answer, &[request.to_vec()])?;
+    load::exchange(address, load::response::parse_http, &[request.to_vec()])?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::request::Template;
-use super::response::{Answer, Malformed, Parse};
+use super::response::{Malformed, Parse, ParsedResponse};
 
 /// Room for an answer: those of publishing take some hundred bytes, a page of a rare topic some
 /// thousand.
@@ -85,7 +85,7 @@ impl Connection {
     ///
     /// A `read` that did not fill the buffer has emptied the socket, and whatever comes later is
     /// announced by a new readiness, so the `read` that would only say `WouldBlock` is saved.
-    pub(super) fn read_on(&mut self) -> io::Result<Option<Answer>> {
+    pub(super) fn read_on(&mut self) -> io::Result<Option<ParsedResponse>> {
         loop {
             let bytes = match self.stream.read(&mut self.answer[self.filled..]) {
                 Ok(0) => return Err(closed()),
@@ -130,8 +130,8 @@ fn greet(stream: &mut std::net::TcpStream, parse: Parse, parts: &[Vec<u8>]) -> i
             answer.extend_from_slice(&chunk[..bytes]);
             match parsed(parse, &answer, 0)? {
                 None => {}
-                Some(Answer { failure: None, .. }) => break,
-                Some(Answer {
+                Some(ParsedResponse { failure: None, .. }) => break,
+                Some(ParsedResponse {
                     failure: Some(text),
                     ..
                 }) => return Err(io::Error::other(text)),
@@ -141,7 +141,7 @@ fn greet(stream: &mut std::net::TcpStream, parse: Parse, parts: &[Vec<u8>]) -> i
     Ok(answer)
 }
 
-fn parsed(parse: Parse, buffer: &[u8], events: u64) -> io::Result<Option<Answer>> {
+fn parsed(parse: Parse, buffer: &[u8], events: u64) -> io::Result<Option<ParsedResponse>> {
     match parse(buffer, events) {
         Ok(Some(answer)) if answer.total_bytes < buffer.len() => {
             Err(unreadable("bytes after an answer"))

@@ -105,7 +105,7 @@ impl Template {
     /// `GET` of a path.
     pub fn get(path: &str, host: &str) -> Template {
         let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        Builder::new(0).finish(response::answer, Vec::new(), head.as_bytes())
+        Builder::new(0).finish(response::parse_http, Vec::new(), head.as_bytes())
     }
 
     /// `GET` of the newest events of one of `topics` topics, another each time.
@@ -114,7 +114,7 @@ impl Template {
         request.push("GET /events?topic=");
         request.push_topic();
         request.push(format!(" HTTP/1.1\r\nHost: {host}\r\n\r\n"));
-        request.finish(response::answer, Vec::new(), b"")
+        request.finish(response::parse_http, Vec::new(), b"")
     }
 
     /// `POST` of one event, or of an object with a batch of events where that is more than 1.
@@ -148,7 +148,7 @@ impl Template {
             publication.headers,
             body.bytes.len()
         );
-        body.finish(response::answer, Vec::new(), head.as_bytes())
+        body.finish(response::parse_http, Vec::new(), head.as_bytes())
     }
 
     /// A copy of the request for one connection to patch and send.

@@ -7,11 +7,11 @@ use memchr::{memchr, memmem};
 
 /// Finds the complete answer that a buffer begins with, to a request with this number of events; `None` while it is
 /// not complete. Servers of other protocols than HTTP have functions of their own.
-pub type Parse = fn(&[u8], u64) -> Result<Option<Answer>, Malformed>;
+pub type Parse = fn(&[u8], u64) -> Result<Option<ParsedResponse>, Malformed>;
 
 /// A complete answer at the start of a buffer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct ParsedResponse {
     pub total_bytes: usize,
     /// The status, where the protocol has one.
     pub status: Option<u16>,
@@ -27,15 +27,15 @@ pub struct Answer {
 pub struct Malformed;
 
 /// [`Parse`] for HTTP/1.1: any status but 200 is a failure.
-pub fn answer(buffer: &[u8], _: u64) -> Result<Option<Answer>, Malformed> {
-    let Some(head) = parse(buffer)? else {
+pub fn parse_http(buffer: &[u8], _: u64) -> Result<Option<ParsedResponse>, Malformed> {
+    let Some(head) = parse_head(buffer)? else {
         return Ok(None);
     };
     let body = &buffer[head.head_bytes..head.total_bytes];
     let count = |name| count(body, name).unwrap_or(0);
     let failure = (head.status != 200)
         .then(|| format!("status {}: {}", head.status, String::from_utf8_lossy(body)));
-    Ok(Some(Answer {
+    Ok(Some(ParsedResponse {
         total_bytes: head.total_bytes,
         status: Some(head.status),
         accepted: count(b"\"accepted\""),
@@ -56,7 +56,7 @@ pub struct Head {
 }
 
 /// The answer that `buffer` begins with, or `None` while its head or body is not complete.
-pub fn parse(buffer: &[u8]) -> Result<Option<Head>, Malformed> {
+pub fn parse_head(buffer: &[u8]) -> Result<Option<Head>, Malformed> {
     let mut at = 0;
     let mut status = None;
     let mut content_length = None;
@@ -135,20 +135,23 @@ mod tests {
     #[test]
     fn an_answer_is_recognised_only_when_its_last_byte_is_there() {
         for end in 0..ANSWER.len() {
-            assert_eq!(parse(&ANSWER[..end]), Ok(None), "{end} bytes");
+            assert_eq!(parse_head(&ANSWER[..end]), Ok(None), "{end} bytes");
         }
         let expected = Head {
             status: 200,
             head_bytes: ANSWER.len() - 5,
             total_bytes: ANSWER.len(),
         };
-        assert_eq!(parse(ANSWER), Ok(Some(expected)));
-        assert_eq!(parse(&[ANSWER, b"HTTP/1.1 5"].concat()), Ok(Some(expected)));
+        assert_eq!(parse_head(ANSWER), Ok(Some(expected)));
+        assert_eq!(
+            parse_head(&[ANSWER, b"HTTP/1.1 5"].concat()),
+            Ok(Some(expected))
+        );
     }
 
     #[test]
     fn an_answer_is_its_counts_or_its_failure() {
-        let answer = |bytes| answer(bytes, 3).expect("HTTP").expect("whole");
+        let answer = |bytes| parse_http(bytes, 3).expect("HTTP").expect("whole");
         let good = answer(
             b"HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\n{\"accepted\":2,\"duplicates\":1}",
         );
@@ -169,7 +172,12 @@ mod tests {
             b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
             b"SSH-2.0\r\n",
         ] {
-            assert_eq!(parse(bytes), Err(Malformed), "{}", bytes.escape_ascii());
+            assert_eq!(
+                parse_head(bytes),
+                Err(Malformed),
+                "{}",
+                bytes.escape_ascii()
+            );
         }
     }
 

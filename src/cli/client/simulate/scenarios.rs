@@ -15,7 +15,7 @@ pub(super) const MAX_EVENTS: u64 = 10;
 
 /// The answer to a publication.
 #[derive(Deserialize)]
-struct Answer {
+struct PublishResponse {
     accepted: u64,
     duplicates: u64,
     results: Vec<Entry>,
@@ -132,7 +132,7 @@ impl Told {
         }
     }
 
-    fn add(&mut self, answer: &Answer) {
+    fn add(&mut self, answer: &PublishResponse) {
         let conflicts = answer
             .results
             .iter()
@@ -295,14 +295,14 @@ impl Scenarios<'_> {
     }
 
     /// Publishes events that are to be stored.
-    fn send(&mut self, form: Form, events: &[Event]) -> Result<Answer, Error> {
+    fn send(&mut self, form: Form, events: &[Event]) -> Result<PublishResponse, Error> {
         for event in events {
             self.expected.add_sent(event);
         }
         self.ask(form, events)
     }
 
-    fn ask(&mut self, form: Form, events: &[Event]) -> Result<Answer, Error> {
+    fn ask(&mut self, form: Form, events: &[Event]) -> Result<PublishResponse, Error> {
         let texts: Vec<String> = events.iter().map(Event::json).collect();
         let body = match form {
             Form::One => texts.concat(),
@@ -316,7 +316,7 @@ impl Scenarios<'_> {
                 .post(target, "application/json", body.as_bytes())?;
             self.client.read_json(&answer)
         };
-        let answer: Answer = self.client.persist(post)?;
+        let answer: PublishResponse = self.client.persist(post)?;
         let outcome = |entry: &Entry| match &entry.status[..] {
             "accepted" => Outcome::Accepted,
             "conflict" => Outcome::Conflict,
