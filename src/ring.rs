@@ -29,7 +29,7 @@ pub(crate) struct Ring<T> {
 
 /// The ring has no room; the slot comes back.
 #[derive(Debug)]
-pub(crate) struct Full<T>(pub Slot<T>);
+pub(crate) struct Full<T>(pub Box<Slot<T>>);
 
 impl<T> Ring<T> {
     /// A ring for `capacity` events, at least one.
@@ -49,7 +49,7 @@ impl<T> Ring<T> {
         let fits =
             self.events + events <= self.capacity && self.bytes + bytes <= limits::RING_MAX_BYTES;
         if !fits && !self.slots.is_empty() {
-            return Err(Full(slot));
+            return Err(Full(Box::new(slot)));
         }
         self.events += events;
         self.bytes += bytes;
@@ -128,7 +128,7 @@ mod tests {
             .expect_err("no room for an eleventh event");
         assert_eq!(refused.ticket, 3);
         assert_eq!(ring.pop().map(|s| s.ticket), Some(1));
-        ring.push(refused).expect("room again");
+        ring.push(*refused).expect("room again");
         assert_eq!(ring.pop().map(|s| s.ticket), Some(2));
         assert_eq!(ring.pop().map(|s| s.ticket), Some(3));
         assert_eq!((ring.is_empty(), ring.len()), (true, 0));

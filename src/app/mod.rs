@@ -254,7 +254,7 @@ impl App {
             return Reply::AfterCommit;
         };
         self.drain(now);
-        match self.queue.push(slot) {
+        match self.queue.push(*slot) {
             Ok(()) => Reply::AfterCommit,
             Err(Full(_)) => Reply::Now(unavailable(
                 "The database is locked by another program, or being repaired; try again.",

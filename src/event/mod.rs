@@ -55,6 +55,13 @@ pub struct Filled {
     pub source: bool,
 }
 
+impl Filled {
+    /// Whether anything was filled in.
+    pub fn any(self) -> bool {
+        self.timestamp || self.source
+    }
+}
+
 /// What one request brings to one transaction: legal events in order, with the bytes that they point into, and the
 /// records that could not become events.
 #[derive(Debug, Default)]

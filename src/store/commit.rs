@@ -17,7 +17,7 @@ use super::state::Store;
 use super::subscriptions::{SubscriptionOp, SubscriptionResult};
 use super::topics::topic::TopicId;
 use super::transaction::Transaction;
-use crate::event::{EventSpans, Publication};
+use crate::event::{EventSpans, Filled, Publication};
 use crate::limits;
 
 impl Store {
@@ -86,8 +86,12 @@ impl Parts {
         outcomes: &mut Vec<Outcome>,
     ) -> rusqlite::Result<()> {
         let mut events = publications.flat_map(|publication| {
-            let events = publication.events.iter();
-            events.map(|event| (event, &publication.body[..]))
+            let events = publication.events.iter().enumerate();
+            events.map(|(place, spans)| Incoming {
+                spans,
+                body: &publication.body,
+                filled: publication.filled(place),
+            })
         });
         let mut writer = KeyedInserter::prepare(db, self, processed_at)?;
         let first_seq = self.counters.next_seq();
@@ -132,9 +136,18 @@ impl Parts {
     }
 }
 
+/// An event that is to be stored.
+#[derive(Clone, Copy)]
+struct Incoming<'p> {
+    spans: &'p EventSpans,
+    /// What the spans point into.
+    body: &'p [u8],
+    filled: Filled,
+}
+
 /// Events that go through the steps together.
 struct Chunk<'p> {
-    events: Vec<(&'p EventSpans, &'p [u8])>,
+    events: Vec<Incoming<'p>>,
     names: Vec<&'p str>,
     topics: Vec<TopicId>,
     lookups: Vec<KeyLookup<'p>>,
@@ -151,7 +164,7 @@ impl<'p> Chunk<'p> {
     }
 
     /// Takes the next events. Says whether there are any.
-    fn take(&mut self, events: &mut impl Iterator<Item = (&'p EventSpans, &'p [u8])>) -> bool {
+    fn take(&mut self, events: &mut impl Iterator<Item = Incoming<'p>>) -> bool {
         self.events.clear();
         self.events
             .extend(events.take(limits::KEYS_LOOKED_UP_AT_ONCE));
@@ -160,8 +173,8 @@ impl<'p> Chunk<'p> {
 
     fn intern_topics(&mut self, db: &Connection, parts: &mut Parts) -> rusqlite::Result<()> {
         self.names.clear();
-        for (event, body) in &self.events {
-            let name = std::str::from_utf8(event.topic.of(body));
+        for Incoming { spans, body, .. } in &self.events {
+            let name = std::str::from_utf8(spans.topic.of(body));
             let name = name.map_err(|error| rusqlite::Error::Utf8Error(0, error))?;
             self.names.push(name);
         }
@@ -174,15 +187,16 @@ impl<'p> Chunk<'p> {
         self.lookups.clear();
         let index = parts.index.as_ref();
         let events = self.events.iter().zip(&self.topics);
-        self.lookups.extend(events.map(|((event, body), topic)| {
+        self.lookups.extend(events.map(|(incoming, topic)| {
+            let Incoming { spans, body, .. } = incoming;
             let event = EventParts {
                 topic: *topic,
-                event_id: event.event_id.of(body),
-                timestamp: event.timestamp.of(body),
-                source: event.source.of(body),
-                payload: event.payload.of(body),
+                event_id: spans.event_id.of(body),
+                timestamp: spans.timestamp.of(body),
+                source: spans.source.of(body),
+                payload: spans.payload.of(body),
             };
-            KeyLookup::new(index.map(KeyIndex::fingerprinter), event)
+            KeyLookup::new(index.map(KeyIndex::fingerprinter), event, incoming.filled)
         }));
         if let Some(index) = index {
             index.probe_filters(&mut self.lookups);
@@ -243,7 +257,7 @@ impl<'db, 'p> KeyedInserter<'db, 'p> {
     ) -> rusqlite::Result<Outcome> {
         match index {
             Some(index) => self.store_by_index(index, seq, lookup),
-            None => self.store_by_constraint(seq, &lookup.event),
+            None => self.store_by_constraint(seq, lookup),
         }
     }
 
@@ -275,10 +289,11 @@ impl<'db, 'p> KeyedInserter<'db, 'p> {
     fn store_by_constraint(
         &mut self,
         seq: u64,
-        event: &EventParts<'p>,
+        lookup: &KeyLookup<'p>,
     ) -> rusqlite::Result<Outcome> {
+        let KeyLookup { event, filled, .. } = lookup;
         if let Some(removed) = &self.removed {
-            if let Some(outcome) = removed.find(self.db, event)? {
+            if let Some(outcome) = removed.find(self.db, event, *filled)? {
                 return Ok(outcome);
             }
         }
@@ -291,9 +306,8 @@ impl<'db, 'p> KeyedInserter<'db, 'p> {
         let mut rows = stored.raw_query();
         let row = rows.next()?.ok_or_else(|| taken(seq))?;
         let seq = row.get::<_, i64>(0)? as u64;
-        let same = row.get_ref(1)?.as_bytes()? == event.timestamp
-            && row.get_ref(2)?.as_bytes()? == event.source
-            && row.get_ref(3)?.as_bytes()? == event.payload;
+        let column = |place| row.get_ref(place).and_then(|value| Ok(value.as_bytes()?));
+        let same = event.has_content(*filled, column(1)?, column(2)?, column(3)?);
         Ok(if same {
             Outcome::Duplicate(seq)
         } else {

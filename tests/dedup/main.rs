@@ -8,6 +8,7 @@ mod audit;
 mod collisions;
 mod damage;
 mod differential;
+mod filled;
 mod harness;
 mod interruption;
 mod memory;

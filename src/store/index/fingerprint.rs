@@ -10,6 +10,7 @@ use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13x128};
 
 use super::record::{Fingerprint, KeyRecord};
+use crate::event::Filled;
 use crate::store::topics::topic::TopicId;
 
 /// The parts of an event that are compared, unescaped.
@@ -20,6 +21,21 @@ pub(crate) struct EventParts<'a> {
     pub timestamp: &'a [u8],
     pub source: &'a [u8],
     pub payload: &'a [u8],
+}
+
+impl EventParts<'_> {
+    /// Whether a stored row has the content of this event. What was filled in for the event is not compared.
+    pub(crate) fn has_content(
+        &self,
+        filled: Filled,
+        timestamp: &[u8],
+        source: &[u8],
+        payload: &[u8],
+    ) -> bool {
+        (filled.timestamp || timestamp == self.timestamp)
+            && (filled.source || source == self.source)
+            && payload == self.payload
+    }
 }
 
 /// Makes fingerprints.

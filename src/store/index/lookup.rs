@@ -10,11 +10,14 @@ use super::fingerprint::{EventParts, Fingerprinter};
 use super::pages::LevelPages;
 use super::record::{Fingerprint, KeyRecord};
 use super::segment::{records_of, Segment};
+use crate::event::Filled;
 
 /// An event whose key is looked up.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyLookup<'a> {
     pub event: EventParts<'a>,
+    /// What the server filled in: not compared.
+    pub filled: Filled,
     /// Its record, without a seq; empty where there is no index.
     pub record: KeyRecord,
     pub(super) candidates: CandidateSegments,
@@ -24,10 +27,15 @@ pub(crate) struct KeyLookup<'a> {
 
 impl<'a> KeyLookup<'a> {
     /// Without a fingerprinter, where there is no index, it only carries the event.
-    pub(crate) fn new(fingerprinter: Option<Fingerprinter>, event: EventParts<'a>) -> Self {
+    pub(crate) fn new(
+        fingerprinter: Option<Fingerprinter>,
+        event: EventParts<'a>,
+        filled: Filled,
+    ) -> Self {
         let record = fingerprinter.map(|fingerprinter| fingerprinter.record(&event, 0));
         Self {
             event,
+            filled,
             record: record.unwrap_or_default(),
             candidates: CandidateSegments::default(),
             found: None,

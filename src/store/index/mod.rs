@@ -201,18 +201,18 @@ impl KeyIndex {
     /// Whether an event whose filters and pages have been probed is new, a repeat, or differs from what its key is
     /// stored with.
     pub(super) fn check(&self, db: &Connection, lookup: &KeyLookup) -> rusqlite::Result<Check> {
-        let (event, new) = (&lookup.event, &lookup.record);
+        let new = &lookup.record;
         let in_memory = self.memtables.find(new.fingerprint).copied();
         for record in in_memory.chain(lookup.found) {
             let has_its_hash = record.event_hash == new.event_hash;
-            if let Some(check) = self.classify(db, event, record.seq, has_its_hash)? {
+            if let Some(check) = self.classify(db, lookup, record.seq, has_its_hash)? {
                 return Ok(check);
             }
         }
         let mut found = Check::New;
         self.find_in_segments(db, lookup.candidates, new.fingerprint, |record| {
             let has_its_hash = record.event_hash == new.event_hash;
-            let check = self.classify(db, event, record.seq, has_its_hash)?;
+            let check = self.classify(db, lookup, record.seq, has_its_hash)?;
             found = check.unwrap_or(found);
             Ok(check.is_some())
         })?;
@@ -229,7 +229,7 @@ impl KeyIndex {
     fn classify(
         &self,
         db: &Connection,
-        event: &EventParts,
+        lookup: &KeyLookup,
         seq: u64,
         has_its_hash: bool,
     ) -> rusqlite::Result<Option<Check>> {
@@ -240,10 +240,14 @@ impl KeyIndex {
             return Ok(Some(Check::Same(seq)));
         }
         if seq <= self.horizons.events {
-            // There is no row to ask any more: the fingerprint decides alone.
-            return Ok(Some(Check::Differs(seq)));
+            // There is no row to ask any more: the fingerprint decides alone. The hash is over what was filled in
+            // as well, so it says nothing where anything was.
+            return Ok(Some(match lookup.filled.any() {
+                true => Check::Same(seq),
+                false => Check::Differs(seq),
+            }));
         }
-        Ok(match compare(db, seq, event)? {
+        Ok(match compare(db, seq, &lookup.event, lookup.filled)? {
             Compared::OtherKey => None,
             Compared::Same => Some(Check::Same(seq)),
             Compared::Differs => Some(Check::Differs(seq)),

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::fingerprint::EventParts;
+use crate::event::Filled;
 use crate::store::error::no_event;
 use crate::store::retention::horizons::Horizons;
 use crate::store::topics::topic::TopicId;
@@ -21,8 +22,13 @@ pub(crate) enum Compared {
     Differs,
 }
 
-/// Compares the event that is stored as `seq` with one that came.
-pub(crate) fn compare(db: &Connection, seq: u64, event: &EventParts) -> rusqlite::Result<Compared> {
+/// Compares the event that is stored as `seq` with one that came, but for what was `filled` in there.
+pub(crate) fn compare(
+    db: &Connection,
+    seq: u64,
+    event: &EventParts,
+    filled: Filled,
+) -> rusqlite::Result<Compared> {
     let mut statement = db.prepare_cached(
         "SELECT topic_id, event_id, timestamp, source, payload FROM events WHERE seq = ?1",
     )?;
@@ -35,7 +41,7 @@ pub(crate) fn compare(db: &Connection, seq: u64, event: &EventParts) -> rusqlite
     if row.get::<_, TopicId>(0)? != event.topic || text(1)? != event.event_id {
         return Ok(Compared::OtherKey);
     }
-    let same = text(2)? == event.timestamp && text(3)? == event.source && text(4)? == event.payload;
+    let same = event.has_content(filled, text(2)?, text(3)?, text(4)?);
     Ok(if same {
         Compared::Same
     } else {

@@ -7,6 +7,7 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::horizons::Horizons;
+use crate::event::Filled;
 use crate::store::counters::Outcome;
 use crate::store::index::fingerprint::{EventParts, Fingerprinter};
 use crate::store::index::record::KeyRecord;
@@ -44,11 +45,13 @@ impl RemovedKeys {
         })
     }
 
-    /// What becomes of an event whose key is one of them; none where it is not.
+    /// What becomes of an event whose key is one of them; none where it is not. The hash is over what was `filled` in
+    /// as well, so a repeat is not told from a conflict where anything was.
     pub(crate) fn find(
         &self,
         db: &Connection,
         event: &EventParts,
+        filled: Filled,
     ) -> rusqlite::Result<Option<Outcome>> {
         let fingerprint = self.fingerprinter.of_key(event.topic, event.event_id);
         let mut statement = db.prepare_cached(
@@ -62,7 +65,8 @@ impl RemovedKeys {
         let Some((seq, event_hash)) = found.optional()? else {
             return Ok(None);
         };
-        Ok(Some(if event_hash == self.fingerprinter.of_event(event) {
+        let is_repeat = filled.any() || event_hash == self.fingerprinter.of_event(event);
+        Ok(Some(if is_repeat {
             Outcome::Duplicate(seq)
         } else {
             Outcome::Conflict(seq)
