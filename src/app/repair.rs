@@ -36,7 +36,7 @@ impl App {
                 refused += 1;
                 self.finish(slot, unavailable(NOT_STORED));
             } else if let Err(full) = self.queue.push(slot) {
-                self.finish(full.0, unavailable(NOT_STORED));
+                self.finish(*full.0, unavailable(NOT_STORED));
             }
         }
         refused
