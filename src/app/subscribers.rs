@@ -10,7 +10,7 @@ use crate::api::topics::{self, TopicList};
 use crate::api::{detail, read, subscriptions};
 use crate::http::{Request, Response};
 use crate::limits::{ANSWER_SMALL_BYTES, LINE_UNITS, STREAM_SLICE_BYTES};
-use crate::store::{FeedQuery, StoreError};
+use crate::store::{StoreError, SubscriberQuery};
 
 impl App {
     /// Answers `GET /subscribe`. The first slice is made at once, so that a database that cannot be read
@@ -172,14 +172,14 @@ impl App {
         full: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
-        let query = FeedQuery {
+        let query = SubscriberQuery {
             topics: &subscriber.filter,
             after: subscriber.after,
             until: end,
             max_bytes: full.saturating_sub(out.len()),
         };
         let (format, stamp) = (subscriber.format, &mut self.live.stamp);
-        subscriber.after = self.store.feed(&query, |event| {
+        subscriber.after = self.store.read_for_subscriber(&query, |event| {
             format.write_event(out, event.seq, |out| {
                 read::write_event(out, &event, stamp);
             });

@@ -16,7 +16,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::OpenFlags;
 
 use super::error::explain;
-use super::events::scan::SliceReader;
+use super::events::scan::BatchScan;
 use super::options::Durability;
 use super::paths::beside;
 use super::schema::identify;
@@ -32,7 +32,7 @@ pub(super) struct Connection {
     /// SQLite's setting as it is now.
     synchronous: Synchronous,
     /// The function `take_row` of this connection.
-    slices: SliceReader,
+    batch_scan: BatchScan,
     /// How much of the write-ahead log the last commits have brought to the disk.
     synced: Cell<SyncedFrames>,
     /// Declared after `db`, so that they are closed after it.
@@ -103,7 +103,7 @@ impl Connection {
         Ok(Self {
             wal_frames,
             synchronous: durability.into(),
-            slices: SliceReader::attach(&db)?,
+            batch_scan: BatchScan::attach(&db)?,
             synced: Cell::default(),
             witnesses: None,
             db,
@@ -220,9 +220,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads rows by the slice.
-    pub(super) fn slices(&self) -> &SliceReader {
-        &self.slices
+    /// Reads rows of `events` in batches.
+    pub(super) fn batch_scan(&self) -> &BatchScan {
+        &self.batch_scan
     }
 
     /// Whether the next commits wait for the disk. SQLite takes a change only between transactions.

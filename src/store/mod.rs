@@ -66,7 +66,7 @@ pub use offline::backup::{backup, restore, Copied, CopyOptions};
 pub use offline::check::{check, CheckOptions, Progress, Report};
 pub use offline::convert::{convert, Converted};
 pub use options::{Dedup, Durability, Limit, OpenOptions, Retention};
-pub use range::{Bound, FeedQuery, PageQuery};
+pub use range::{Bound, PageQuery, SubscriberQuery};
 pub use schema::create_tables;
 pub use state::Store;
 pub use subscriptions::{Position, SubscriptionOp, SubscriptionResult};

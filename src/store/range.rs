@@ -81,14 +81,14 @@ pub struct PageQuery<'a> {
     pub limit: usize,
 }
 
-/// Which events a slice is to bring.
+/// Which events a subscriber reads next.
 #[derive(Clone, Copy, Debug)]
-pub struct FeedQuery<'a> {
+pub struct SubscriberQuery<'a> {
     pub topics: &'a TopicFilter,
-    /// The slice begins with the event after this seq.
+    /// The batch begins with the event after this seq.
     pub after: u64,
     /// And ends with this one at the latest.
     pub until: u64,
-    /// About how many bytes of JSON the slice is to have.
+    /// About how many bytes of JSON the batch may have.
     pub max_bytes: usize,
 }

@@ -1,9 +1,9 @@
 //! The table of events: inserting, and every way of reading.
 
-pub(super) mod feed;
 pub(super) mod insert;
 pub(super) mod merge;
 pub(super) mod page;
 mod read;
 pub(super) mod row;
 pub(super) mod scan;
+pub(super) mod subscriber;

@@ -1,8 +1,8 @@
-//! The rows of a slice of the table, taken out of SQLite while it goes through them.
+//! Batch scan: reads rows of the table `events` in order, many with one step of a statement.
 //!
 //! Asking a statement for its columns one by one costs several calls each, and more than SQLite needs to
 //! find them. An SQL function gets them all at once: `take_row` copies a row into memory of its own and
-//! says whether it has enough, so that a slice is one step of one statement.
+//! says whether it has enough, so that a batch is one step of one statement.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,7 +41,7 @@ pub(crate) struct TakenRow<'a> {
 
 /// The rows that have been taken.
 #[derive(Debug, Default)]
-pub(crate) struct Slice {
+pub(crate) struct ScanBatch {
     rows: Vec<Kept>,
     bytes: Vec<u8>,
     /// What the rows count for.
@@ -50,7 +50,7 @@ pub(crate) struct Slice {
     last_seq: i64,
 }
 
-impl Slice {
+impl ScanBatch {
     /// The rows, in order.
     pub(crate) fn rows(&self) -> impl Iterator<Item = TakenRow<'_>> {
         self.rows.iter().map(|kept| {
@@ -128,23 +128,23 @@ impl Slice {
 }
 
 /// The function `take_row` of a connection.
-pub(crate) struct SliceReader {
-    slice: Arc<Mutex<Slice>>,
+pub(crate) struct BatchScan {
+    batch: Arc<Mutex<ScanBatch>>,
     sql: String,
 }
 
-impl SliceReader {
+impl BatchScan {
     /// Gives the connection its function.
     pub(crate) fn attach(db: &Connection) -> rusqlite::Result<Self> {
-        let slice = Arc::new(Mutex::new(Slice::default()));
-        let taken = Arc::clone(&slice);
+        let batch = Arc::new(Mutex::new(ScanBatch::default()));
+        let taken = Arc::clone(&batch);
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
         let columns = COLUMNS.split(", ").count() as i32;
         db.create_scalar_function("take_row", columns, flags, move |row| {
             lock(&taken).take(row)
         })?;
         Ok(Self {
-            slice,
+            batch,
             sql: format!(
                 "SELECT 1 FROM events WHERE seq > ?1 AND seq <= ?2 AND take_row({COLUMNS}) ORDER BY seq LIMIT 1"
             ),
@@ -158,17 +158,17 @@ impl SliceReader {
         db: &Connection,
         (after, until): (u64, u64),
         max_size: usize,
-    ) -> rusqlite::Result<(MutexGuard<'_, Slice>, bool)> {
-        lock(&self.slice).begin(max_size);
+    ) -> rusqlite::Result<(MutexGuard<'_, ScanBatch>, bool)> {
+        lock(&self.batch).begin(max_size);
         let mut statement = db.prepare_cached(&self.sql)?;
         let has_enough = statement.exists([clamp(after), clamp(until)])?;
-        Ok((lock(&self.slice), !has_enough))
+        Ok((lock(&self.batch), !has_enough))
     }
 }
 
-/// Nothing panics while it holds the lock, and if it did, the next slice would begin anew.
-fn lock(slice: &Mutex<Slice>) -> MutexGuard<'_, Slice> {
-    slice.lock().unwrap_or_else(PoisonError::into_inner)
+/// Nothing panics while it holds the lock, and if it did, the next batch would begin anew.
+fn lock(batch: &Mutex<ScanBatch>) -> MutexGuard<'_, ScanBatch> {
+    batch.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn integer(row: &Context, column: usize) -> rusqlite::Result<i64> {

@@ -1,23 +1,23 @@
-//! Reading on: the events after a seq in slices of bounded work, for subscribers that are behind.
+//! Reading for subscribers: the events after a seq, in batches of bounded work.
 
 use crate::event::TopicFilter;
 use crate::limits::{EVENT_UNITS, FEED_BYTES_MAX, FEED_ROWS_MAX, FEED_TOPICS_MERGED};
 use crate::store::error::{no_event, StoreError};
 use crate::store::events::merge::TopicMerge;
 use crate::store::events::row::{stored_event, StoredEvent};
-use crate::store::range::{Bound, FeedQuery};
+use crate::store::range::{Bound, SubscriberQuery};
 use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
 use crate::store::topics::topic::TopicId;
 
 impl Store {
-    /// Hands the events of a slice to `take`, in order, until that says that it has enough. Says up to
+    /// Hands the events of a batch to `take`, in order, until that says that it has enough. Says up to
     /// which seq the subscriber has been served: the last event handed over; or, where none of the wanted
     /// ones follow it, a later one up to `until`. Reads at most about [`FEED_ROWS_MAX`] rows and
     /// [`FEED_BYTES_MAX`] bytes.
-    pub fn feed(
+    pub fn read_for_subscriber(
         &mut self,
-        query: &FeedQuery,
+        query: &SubscriberQuery,
         mut take: impl FnMut(StoredEvent) -> bool,
     ) -> Result<u64, StoreError> {
         let Some(ids) = self.few_topics(query.topics) else {
@@ -56,20 +56,20 @@ impl Store {
     }
 
     /// Goes through the events in the order of their seqs, and hands over those that are wanted. Whether one
-    /// is wanted is known by the name of its topic, so a slice costs the same for a prefix of a million
+    /// is wanted is known by the name of its topic, so a batch costs the same for a prefix of a million
     /// topics as for one of twenty.
     fn scan(
         &self,
-        query: &FeedQuery,
+        query: &SubscriberQuery,
         mut take: impl FnMut(StoredEvent) -> bool,
     ) -> Result<u64, StoreError> {
         let mut after = query.after;
         let (mut rows_read, mut bytes_read) = (0, 0);
         while rows_read < FEED_ROWS_MAX && bytes_read < FEED_BYTES_MAX {
             let range = (after, query.until);
-            let slices = self.db.slices();
-            let (slice, is_end) = slices.read(&self.db, range, query.max_bytes)?;
-            for row in slice.rows() {
+            let scan = self.db.batch_scan();
+            let (batch, is_end) = scan.read(&self.db, range, query.max_bytes)?;
+            for row in batch.rows() {
                 let [event_id, timestamp, source, payload] = row.texts;
                 let topic = self.parts.topics.stored(row.topic)?.name.as_bytes();
                 if !query.topics.matches(topic) {
@@ -91,11 +91,11 @@ impl Store {
             if is_end {
                 return Ok(query.until);
             }
-            after = slice.last_seq();
-            rows_read += slice.len();
-            bytes_read += slice.size();
-            self.work.add(slice.len() as u64);
-            self.work.add_bytes(slice.size());
+            after = batch.last_seq();
+            rows_read += batch.len();
+            bytes_read += batch.size();
+            self.work.add(batch.len() as u64);
+            self.work.add_bytes(batch.size());
         }
         Ok(after)
     }
