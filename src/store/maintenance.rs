@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::head::last_seq;
 use super::index::KeyIndex;
 use super::options::Durability;
-use super::retention::{Pruner, Slice};
+use super::retention::{Pruner, QuietStep};
 use super::schema::SCHEMA_VERSION;
 use super::state::Store;
 use super::wal::copier::CopyResult;
@@ -110,11 +110,11 @@ impl Store {
         self.require_synced_wal()?;
         let last_seq = self.last_seq();
         let (retention, index) = (&mut self.parts.retention, self.parts.index.as_ref());
-        match retention.next_slice(&self.db, index, last_seq, unix_us)? {
-            Slice::Nothing => return Ok(false),
-            Slice::Checkpoint => self.wal.checkpoint_soon(),
-            Slice::Shrink => self.lazy_transaction(|db, _| Pruner::shrink(db))?,
-            Slice::Remove => self.lazy_transaction(|db, parts| {
+        match retention.next_step(&self.db, index, last_seq, unix_us)? {
+            QuietStep::Nothing => return Ok(false),
+            QuietStep::Checkpoint => self.wal.checkpoint_soon(),
+            QuietStep::Shrink => self.lazy_transaction(|db, _| Pruner::shrink(db))?,
+            QuietStep::Remove => self.lazy_transaction(|db, parts| {
                 let (topics, index) = (&mut parts.topics, &mut parts.index);
                 let retention = &mut parts.retention;
                 retention.prune(db, topics, index, last_seq, unix_us)?;

@@ -39,7 +39,7 @@ use crate::store::transaction::Part;
 
 /// What a quiet turn has to do for retention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slice {
+pub(super) enum QuietStep {
     Nothing,
     /// The file becomes shorter with the checkpoint that follows.
     Checkpoint,
@@ -117,29 +117,29 @@ impl Pruner {
     }
 
     /// What a quiet turn has to do.
-    pub(super) fn next_slice(
+    pub(super) fn next_step(
         &mut self,
         db: &Connection,
         index: Option<&KeyIndex>,
         last_seq: u64,
         now_us: i64,
-    ) -> rusqlite::Result<Slice> {
+    ) -> rusqlite::Result<QuietStep> {
         let progress = &mut self.committed;
         progress.see(now_us);
         let space = vacuum::space(db)?;
         let was_shrinking = progress.is_shrinking;
         progress.judge_space(space, index);
         if was_shrinking && !progress.is_shrinking {
-            return Ok(Slice::Checkpoint);
+            return Ok(QuietStep::Checkpoint);
         }
         let removes = is_due(progress, space, index, last_seq, now_us);
         // Few free pages are soon used again while events are removed.
         let shrinks =
             progress.is_shrinking && (space.free >= limits::GIVE_BACK_FREE_PAGES || !removes);
         Ok(match (shrinks, removes) {
-            (true, _) => Slice::Shrink,
-            (false, true) => Slice::Remove,
-            (false, false) => Slice::Nothing,
+            (true, _) => QuietStep::Shrink,
+            (false, true) => QuietStep::Remove,
+            (false, false) => QuietStep::Nothing,
         })
     }
 
