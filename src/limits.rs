@@ -94,12 +94,12 @@ pub const OPEN_BUSY_MS: u64 = 1_000;
 pub const PAGE_CACHE_KIB: usize = 8 * 1024;
 /// Bytes of an idle write-ahead log that are kept for reuse.
 pub const WAL_KEPT_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes by which a longer one is cut at a time.
-pub const WAL_CUT_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes by which a longer one is truncated at a time.
+pub const WAL_TRUNCATE_STEP_BYTES: u64 = 8 * 1024 * 1024;
 /// Frames in the write-ahead log at which it is checkpointed, 4 MiB: a slice of a few milliseconds.
 pub const CHECKPOINT_FRAMES: u32 = 1_000;
-/// How often the frames between two tries are doubled, to 256 MiB, while another program makes them vain.
-pub const CHECKPOINT_VAIN_TRIES_MAX: u32 = 6;
+/// How often the frames between two tries are doubled, to 256 MiB, while another program blocks the checkpoint.
+pub const CHECKPOINT_BACKOFF_MAX: u32 = 6;
 /// Frames that are copied at once, 8 MiB, some 10 milliseconds; more than that another process copies.
 pub const CHECKPOINT_MAX_FRAMES: u64 = 2 * CHECKPOINT_FRAMES as u64;
 /// Frames that are copied at once where that process could not keep up with what is committed, 48 MiB, some
@@ -290,12 +290,12 @@ pub const STATS_TOPICS_MAX: usize = 1_000;
 pub const LOCKED_RETRY_MS: u64 = 900;
 /// Milliseconds between two tries to commit into a locked database.
 pub const LOCKED_PAUSE_MS: u64 = 10;
-/// Milliseconds between two looks at the names of the database's files, in which nothing was committed.
-pub const FILES_LOOK_MS: u64 = 1_000;
+/// Milliseconds between two checks of the names of the database's files while nothing is committed.
+pub const FILES_CHECK_INTERVAL_MS: u64 = 1_000;
 /// Microseconds within which a file system may give two changes of a folder the same time: 2 s on FAT.
 pub const FOLDER_TIME_US: i64 = 3_000_000;
 /// How often, [`LOCKED_PAUSE_MS`] apart, a command looks before it calls a database open under another name.
-pub const OTHER_NAME_LOOKS: usize = 20;
+pub const OTHER_NAME_TRIES: usize = 20;
 /// Milliseconds between two tries of a store that failed.
 pub const RETRY_MS: u64 = 1_000;
 /// Milliseconds between two summaries of duplicates.
@@ -336,8 +336,8 @@ pub const ANSWER_SMALL_BYTES: usize = 64 * 1024;
 pub const ANSWER_SMALL_SHARE: usize = 8;
 /// Milliseconds for which a client waits for memory before it is answered 503.
 pub const PAUSE_MAX_MS: u64 = 10_000;
-/// Milliseconds of idle work from which the log tells of it, at the level `debug`.
-pub const SLICE_TOLD_MS: u64 = 1;
+/// Milliseconds of idle work in one turn from which it is logged, at the level `debug`.
+pub const IDLE_WORK_LOGGED_MS: u64 = 1;
 /// Milliseconds after which a log that could not be written is tried again.
 pub const LOG_RETRY_MS: u64 = 50;
 /// Milliseconds from the signal to the exit at the most.
@@ -402,8 +402,8 @@ pub const DECODED_PIECE_BYTES: usize = 64 * 1024;
 pub const LARGE_REQUEST_BYTES: usize = 1024 * 1024;
 /// Reads of the one such client whose turn it is.
 pub const LARGE_READS_PER_TURN: usize = 4;
-/// Milliseconds between two lines of the log about accepting that waits.
-pub const ACCEPT_TOLD_MS: u64 = 60_000;
+/// Milliseconds between two log lines that say that new connections wait.
+pub const ACCEPT_WARN_INTERVAL_MS: u64 = 60_000;
 
 const _: () =
     assert!(CLIENT_RESERVE_BYTES <= ANSWER_SMALL_BYTES && FIXED_MIN_BYTES <= CLIENT_RESERVE_BYTES);
@@ -463,7 +463,7 @@ pub const CLIENT_LINE_MAX_BYTES: usize = BODY_CEILING_BYTES + 4_096;
 /// Bytes at which a batch of events is sent before it has its number of events.
 pub const CLIENT_BATCH_BYTES: usize = 1024 * 1024;
 /// Lines that are reported one by one because they cannot be published; further ones are only counted.
-pub const CLIENT_LINES_TOLD: u64 = 100;
+pub const CLIENT_LINES_REPORTED: u64 = 100;
 
 // Of `ship`.
 /// Bytes of a line of a log file; a longer one is shipped in pieces.
@@ -504,7 +504,7 @@ pub const SHIP_PATTERN_FILES_MAX: usize = 16_384;
 /// Milliseconds after which a file of a pattern is closed that nobody writes to.
 pub const SHIP_SLEEP_MS: u64 = 5_000;
 /// Milliseconds between two looks at the folders of patterns.
-pub const SHIP_PATTERN_LOOK_MS: u64 = 1_000;
+pub const SHIP_PATTERN_INTERVAL_MS: u64 = 1_000;
 /// Links that are followed on the way to a log file.
 pub const SHIP_LINKS_MAX: usize = 8;
 /// Milliseconds between two writings of the state while lines with times of their own are shipped.

@@ -78,12 +78,12 @@ impl App {
 
     /// Checks that the names of the database's files still lead to it: commits do so only while events come, and
     /// probes only after a fault.
-    pub(super) fn look_at_files(&mut self, now: Now) {
-        if self.health.fault().is_some() || now.mono_ms < self.schedule.files_look_at {
+    pub(super) fn check_files(&mut self, now: Now) {
+        if self.health.fault().is_some() || now.mono_ms < self.schedule.files_check_at {
             return;
         }
-        self.schedule.files_look_at = now.mono_ms + limits::FILES_LOOK_MS;
-        if let Err(error) = self.store.look_at_files(now.unix_us) {
+        self.schedule.files_check_at = now.mono_ms + limits::FILES_CHECK_INTERVAL_MS;
+        if let Err(error) = self.store.check_files(now.unix_us) {
             self.health.failed(&error, now);
         }
     }
@@ -110,13 +110,13 @@ impl App {
         let scrub = self.store.scrub_due_ms();
         let scrub = scrub.map(|due| due.max(self.schedule.resume_at));
         let is_well = self.health.fault().is_none();
-        let look = is_well.then_some(self.schedule.files_look_at);
+        let files = is_well.then_some(self.schedule.files_check_at);
         let due = [
             self.health.deadline(),
             self.duplicates.deadline(),
             retention,
             scrub,
-            look,
+            files,
         ];
         due.into_iter().flatten().min()
     }

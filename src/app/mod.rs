@@ -335,7 +335,7 @@ impl App {
                 Err(error) => self.health.probe_failed(&error, now),
             }
         }
-        self.look_at_files(now);
+        self.check_files(now);
         self.duplicates.tick(now);
     }
 

@@ -11,7 +11,7 @@ pub(super) struct IdleSchedule {
     /// Work has failed, and is tried again at this time.
     pub(super) resume_at: u64,
     /// When the names of the database's files are looked at again.
-    pub(super) files_look_at: u64,
+    pub(super) files_check_at: u64,
     /// Events have been committed since the last idle work.
     has_committed: bool,
     /// The last quiet turn did retention before all else.
@@ -23,7 +23,7 @@ impl IdleSchedule {
         Self {
             steady: SteadyClock::new(now),
             resume_at: 0,
-            files_look_at: 0,
+            files_check_at: 0,
             has_committed: false,
             retains_first: false,
         }

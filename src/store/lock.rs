@@ -130,7 +130,7 @@ fn lock_file(file: &File) -> Result<(), String> {
 /// open in this process.
 pub(super) fn refuse_other_name(path: &Path) -> Result<(), String> {
     let pause = Duration::from_millis(limits::LOCKED_PAUSE_MS);
-    for _ in 0..limits::OTHER_NAME_LOOKS {
+    for _ in 0..limits::OTHER_NAME_TRIES {
         if !is_open_under_another_name(path) {
             return Ok(());
         }

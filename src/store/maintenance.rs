@@ -164,7 +164,7 @@ impl Store {
         if size <= kept {
             return Ok(());
         }
-        let limit = kept.max(size.saturating_sub(limits::WAL_CUT_BYTES));
+        let limit = kept.max(size.saturating_sub(limits::WAL_TRUNCATE_STEP_BYTES));
         set_wal_limit(&self.db, limit)?;
         self.commit_nothing()?;
         let (_, left) = self.file_sizes();
@@ -205,7 +205,7 @@ impl Store {
         self.reopen_if_closed()?;
         self.require_synced_wal()?;
         self.commit_nothing()?;
-        self.look_at_files(now_us)
+        self.check_files(now_us)
     }
 
     /// Brings the table of topics up to date and closes the file; SQLite then empties its log.

@@ -7,19 +7,19 @@ use super::state::Store;
 impl Store {
     /// Makes sure that the names of the database lead to the files that are open, each of them. Where they
     /// do not, nothing more is promised until they do again or the server is restarted.
-    pub fn look_at_files(&mut self, now_us: i64) -> Result<(), StoreError> {
-        let looked = self.files.verify_each(now_us);
-        self.judge(looked)
+    pub fn check_files(&mut self, now_us: i64) -> Result<(), StoreError> {
+        let checked = self.files.verify_each(now_us);
+        self.judge(checked)
     }
 
     /// The same, as it is done for each commit.
     pub(super) fn verify_files(&mut self, now_us: i64) -> Result<(), StoreError> {
-        let looked = self.files.verify(now_us);
-        self.judge(looked)
+        let checked = self.files.verify(now_us);
+        self.judge(checked)
     }
 
-    fn judge(&mut self, looked: Result<(), String>) -> Result<(), StoreError> {
-        looked.map_err(|reason| {
+    fn judge(&mut self, checked: Result<(), String>) -> Result<(), StoreError> {
+        checked.map_err(|reason| {
             self.rescue_wal();
             StoreError::Replaced(reason)
         })
@@ -31,7 +31,7 @@ impl Store {
         if !self.is_replaced() || self.wal.closed().is_some() {
             return Ok(());
         }
-        self.look_at_files(now_us)
+        self.check_files(now_us)
     }
 
     /// Makes sure that what closing writes will be found.
@@ -39,7 +39,7 @@ impl Store {
         if self.wal.closed().is_some() {
             return Ok(());
         }
-        self.look_at_files(0)
+        self.check_files(0)
     }
 
     /// Whether the names led elsewhere when they were last looked at.

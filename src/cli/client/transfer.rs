@@ -206,11 +206,11 @@ impl Sums {
     /// Reports what is wrong with a line, up to a number of lines.
     fn tell(&mut self, progress: &TransferProgress, input: &Input, place: Place, reason: &str) {
         self.told += 1;
-        if self.told <= limits::CLIENT_LINES_TOLD {
+        if self.told <= limits::CLIENT_LINES_REPORTED {
             let name = input.name_of(place);
             progress.tell(&format!("{}: {reason}", escaped(&name)));
         }
-        if self.told == limits::CLIENT_LINES_TOLD {
+        if self.told == limits::CLIENT_LINES_REPORTED {
             progress.tell("logagg: further lines like these are only counted");
         }
     }

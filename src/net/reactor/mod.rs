@@ -449,7 +449,7 @@ impl<P: Platform> Reactor<P> {
         self.more_idle_work = self.app.idle_work(self.now);
         self.platform.offload_checkpoint(&mut self.app, self.now);
         let held = self.platform.instant().duration_since(begun);
-        if held >= Duration::from_millis(limits::SLICE_TOLD_MS) {
+        if held >= Duration::from_millis(limits::IDLE_WORK_LOGGED_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());
         }
         self.platform.end_turn(self.now);

@@ -117,7 +117,7 @@ impl Acceptor {
     fn may_log(&mut self, now: Now) -> bool {
         let is_due = self
             .logged_at
-            .is_none_or(|at| at + limits::ACCEPT_TOLD_MS <= now.mono_ms);
+            .is_none_or(|at| at + limits::ACCEPT_WARN_INTERVAL_MS <= now.mono_ms);
         if is_due {
             self.logged_at = Some(now.mono_ms);
         }

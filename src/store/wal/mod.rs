@@ -34,27 +34,27 @@ impl Wal {
         }
     }
 
-    /// Whether a checkpoint has to be tried now that the log has this many frames.
+    /// Whether a checkpoint has to be tried now that the WAL has this many frames.
     pub(super) fn is_checkpoint_due(&mut self, frames: u32, is_quiet: bool) -> bool {
-        self.plan.must_look(frames, is_quiet)
+        self.plan.is_due(frames, is_quiet)
     }
 
-    /// The next quiet turn looks whether there is something to copy.
+    /// The next quiet turn checks whether there is something to copy.
     pub(super) fn checkpoint_soon(&mut self) {
         self.plan = CheckpointPlan::default();
     }
 
-    /// All of the log has been copied.
+    /// All of the WAL has been copied.
     pub(super) fn checkpointed(&mut self) {
         self.plan = CheckpointPlan::new();
     }
 
-    /// Another program stands in the way of a checkpoint.
+    /// Another program blocks the checkpoint.
     pub(super) fn back_off_checkpoint(&mut self) {
         self.plan.back_off();
     }
 
-    /// Whether the file is to be shortened further when there is time.
+    /// Whether the WAL file is to be truncated further when there is time.
     pub(super) fn is_truncating(&self) -> bool {
         self.plan.is_truncating
     }
@@ -63,12 +63,12 @@ impl Wal {
         self.plan.is_truncating = is_truncating;
     }
 
-    /// Whether another process is to copy the log.
+    /// Whether another process is to copy the WAL.
     pub(super) fn needs_offload(&self) -> bool {
         self.needs_offload
     }
 
-    /// Decides who copies the log, of which this many frames are left. Says whether that is another process.
+    /// Decides who copies the WAL, of which this many frames are left. Says whether that is another process.
     pub(super) fn decide_offload(&mut self, frames_left: u64) -> bool {
         let copied_here = match self.last_copy.take() {
             None | Some(CopyResult::Failed) => CHECKPOINT_MAX_FRAMES,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::client::Outcome;
-use crate::limits::CLIENT_LINES_TOLD;
+use crate::limits::CLIENT_LINES_REPORTED;
 
 /// What became of the lines.
 #[derive(Clone, Copy, Default)]
@@ -27,7 +27,7 @@ impl Sums {
             }
             Outcome::Rejected(reason) => {
                 self.rejected += 1;
-                return (self.rejected <= CLIENT_LINES_TOLD).then_some(reason);
+                return (self.rejected <= CLIENT_LINES_REPORTED).then_some(reason);
             }
         }
         None

@@ -15,7 +15,7 @@ use super::super::position::Identity;
 use super::super::state::State;
 use super::Shipper;
 use crate::cli::failure::Failure;
-use crate::limits::{SHIP_PATTERN_FILES_MAX, SHIP_PATTERN_LOOK_MS};
+use crate::limits::{SHIP_PATTERN_FILES_MAX, SHIP_PATTERN_INTERVAL_MS};
 use crate::text::escaped;
 
 impl Shipper {
@@ -44,7 +44,7 @@ impl Shipper {
         self.patterns
             .known
             .retain(|path, _| seen.contains_key(path));
-        let pause = Duration::from_millis(SHIP_PATTERN_LOOK_MS);
+        let pause = Duration::from_millis(SHIP_PATTERN_INTERVAL_MS);
         let pause = if self.patterns.has_waiting {
             Duration::ZERO
         } else {
