@@ -58,7 +58,7 @@ impl TransferProgress {
     }
 
     /// Writes a line to standard error, above the bar.
-    pub(super) fn tell(&self, line: &str) {
+    pub(super) fn report(&self, line: &str) {
         // Where nobody can read it, the transfer goes on all the same.
         let write = || drop(writeln!(stderr(), "{line}"));
         match &self.0 {

@@ -32,7 +32,7 @@ pub struct Client {
     interrupt: Arc<Interrupt>,
     loses_answer: Arc<AtomicBool>,
     give_up: GiveUp,
-    tell: Box<dyn Fn(&str)>,
+    report: Box<dyn Fn(&str)>,
     retries: Cell<u64>,
 }
 
@@ -84,19 +84,19 @@ impl Client {
             loses_answer,
             give_up: arguments.give_up_after.unwrap_or(give_up),
             // Where nobody can read it, the client goes on all the same.
-            tell: Box::new(|sentence| drop(writeln!(stderr(), "logagg: {sentence}"))),
+            report: Box::new(|sentence| drop(writeln!(stderr(), "logagg: {sentence}"))),
             retries: Cell::new(0),
         })
     }
 
-    /// Has `tell` show what happens on the way, in place of a line on standard error.
-    pub fn tell_with(&mut self, tell: impl Fn(&str) + 'static) {
-        self.tell = Box::new(tell);
+    /// Has `report` show what happens on the way, in place of a line on standard error.
+    pub fn report_with(&mut self, report: impl Fn(&str) + 'static) {
+        self.report = Box::new(report);
     }
 
     /// Shows a sentence about what happens on the way.
-    pub fn tell(&self, sentence: &str) {
-        (self.tell)(sentence);
+    pub fn report(&self, sentence: &str) {
+        (self.report)(sentence);
     }
 
     pub fn address(&self) -> &Address {
@@ -198,7 +198,7 @@ impl Client {
             RetryDecision::Fail(error) => Err(error),
             RetryDecision::Pause(pause) => {
                 if backoff.must_tell(now) {
-                    self.tell(&format!("{sentence}; trying again"));
+                    self.report(&format!("{sentence}; trying again"));
                 }
                 self.interrupt.sleep(pause)?;
                 self.retries.set(self.retries.get() + 1);
@@ -210,7 +210,7 @@ impl Client {
     /// Takes a success that may have ended failures.
     pub fn recovered(&self, backoff: &mut Backoff) {
         if let (_, true) = backoff.succeeded() {
-            self.tell(&format!("{} answers again", self.address));
+            self.report(&format!("{} answers again", self.address));
         }
     }
 

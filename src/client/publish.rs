@@ -87,7 +87,7 @@ struct Entry<'a> {
 pub fn publish(
     client: &Client,
     batch: &Batch,
-    tell: &mut dyn FnMut(usize, Outcome),
+    report: &mut dyn FnMut(usize, Outcome),
 ) -> Result<(), Error> {
     if batch.is_empty() {
         return Ok(());
@@ -99,7 +99,7 @@ pub fn publish(
         match client.persist(|| send(client, batch.lines(first, end), count)) {
             Ok(outcomes) => {
                 for (index, outcome) in outcomes.into_iter().enumerate() {
-                    tell(first + index, outcome);
+                    report(first + index, outcome);
                 }
             }
             // Too much for one request, or something in it that refuses the whole: halves tell which.
@@ -110,7 +110,7 @@ pub fn publish(
                         (_, detail) if detail.is_empty() => refusal.to_string(),
                         (_, detail) => detail,
                     };
-                    tell(first, Outcome::Rejected(reason));
+                    report(first, Outcome::Rejected(reason));
                 } else {
                     let middle = first + count / 2;
                     parts.push((middle, end));

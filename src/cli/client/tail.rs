@@ -161,7 +161,7 @@ impl Tail<'_> {
             while let Some(item) = subscription.take()? {
                 match item {
                     Item::Event { line, .. } => drop(self.printer.event(line)?),
-                    Item::Gap { from, to } => self.client.tell(&gap(from, to)),
+                    Item::Gap { from, to } => self.client.report(&gap(from, to)),
                     Item::Reset(reset) => {
                         self.printer.flush()?;
                         let (after, id) = (subscription.after(), subscription.database_id());
@@ -191,10 +191,10 @@ impl Tail<'_> {
             let after = after.min(shared).min(head.last_seq);
             let what =
                 format!("up to seq {shared} it has the same events; going on after seq {after}");
-            self.client.tell(&format!("{reset}; {what}"));
+            self.client.report(&format!("{reset}; {what}"));
             return Ok(Some(after));
         }
-        self.client.tell(&format!("{reset}; beginning again"));
+        self.client.report(&format!("{reset}; beginning again"));
         self.client.interrupt().sleep(BEGIN_AGAIN_PAUSE)?;
         self.begin(head.last_seq)
     }

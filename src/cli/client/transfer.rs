@@ -68,7 +68,7 @@ pub(super) fn run(
     let mut client = client_of(arguments, GIVE_UP)?;
     let progress = TransferProgress::of_bytes(input.total());
     let beside = progress.clone();
-    client.tell_with(move |sentence| beside.tell(&format!("logagg: {sentence}")));
+    client.report_with(move |sentence| beside.report(&format!("logagg: {sentence}")));
     let mut transfer = Transfer {
         client: &client,
         rules: &rules,
@@ -118,7 +118,7 @@ impl Transfer<'_> {
         if let Some(place) = self.places.first() {
             let name = input.name_of(*place);
             let name = escaped(&name);
-            self.progress.tell(&format!(
+            self.progress.report(&format!(
                 "logagg: the first event without an answer is {name}"
             ));
         }
@@ -145,7 +145,7 @@ impl Transfer<'_> {
                         }
                         Err(reason) => {
                             self.sums.rejected += 1;
-                            self.sums.tell(self.progress, input, place, &reason);
+                            self.sums.report(self.progress, input, place, &reason);
                         }
                     }
                     let is_full = self.batch.len() >= pace.batch
@@ -158,7 +158,7 @@ impl Transfer<'_> {
                     self.sums.read += 1;
                     self.sums.rejected += 1;
                     self.sums
-                        .tell(self.progress, input, place, "longer than any event");
+                        .report(self.progress, input, place, "longer than any event");
                 }
                 Next::Idle => self.flush(input)?,
                 Next::End => return Ok(()),
@@ -179,12 +179,12 @@ impl Transfer<'_> {
                     self.sums.conflicts += 1;
                     let reason = "an event of this key is stored with another content, and stays";
                     self.sums
-                        .tell(self.progress, input, self.places[index], reason);
+                        .report(self.progress, input, self.places[index], reason);
                 }
                 Outcome::Rejected(reason) => {
                     self.sums.rejected += 1;
                     self.sums
-                        .tell(self.progress, input, self.places[index], &reason);
+                        .report(self.progress, input, self.places[index], &reason);
                 }
             }
         });
@@ -204,14 +204,14 @@ impl Transfer<'_> {
 
 impl Sums {
     /// Reports what is wrong with a line, up to a number of lines.
-    fn tell(&mut self, progress: &TransferProgress, input: &Input, place: Place, reason: &str) {
+    fn report(&mut self, progress: &TransferProgress, input: &Input, place: Place, reason: &str) {
         self.told += 1;
         if self.told <= limits::CLIENT_LINES_REPORTED {
             let name = input.name_of(place);
-            progress.tell(&format!("{}: {reason}", escaped(&name)));
+            progress.report(&format!("{}: {reason}", escaped(&name)));
         }
         if self.told == limits::CLIENT_LINES_REPORTED {
-            progress.tell("logagg: further lines like these are only counted");
+            progress.report("logagg: further lines like these are only counted");
         }
     }
 

@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
         false => TransferProgress::of_numbers(head.last_seq.saturating_sub(after)),
     };
     let beside = progress.clone();
-    client.tell_with(move |sentence| beside.tell(&format!("logagg: {sentence}")));
+    client.report_with(move |sentence| beside.report(&format!("logagg: {sentence}")));
     let subscription = Subscription::new(&client, &arguments.topic, after, false);
     let mut subscription = subscription.of_database(head.database_id);
     let mut events = 0;
@@ -86,9 +86,9 @@ pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
     let finished = sink.finish();
     progress.end();
     let seq = subscription.after();
-    client.tell(&format!("{events} events exported, up to seq {seq}"));
+    client.report(&format!("{events} events exported, up to seq {seq}"));
     if let (true, Some(path)) = (copied.is_err(), output_path(&arguments)?) {
-        client.tell(&format!("--resume goes on with {}", path.display()));
+        client.report(&format!("--resume goes on with {}", path.display()));
     }
     copied.and(finished)
 }
@@ -118,7 +118,7 @@ fn copy(
                     sink.line(line)?;
                     *events += 1;
                 }
-                Item::Gap { from, to } => client.tell(&gap(from, to)),
+                Item::Gap { from, to } => client.report(&gap(from, to)),
                 Item::Reset(reset) => {
                     return Err(Failure::Failed(format!("the export cannot go on: {reset}")));
                 }

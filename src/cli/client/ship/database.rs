@@ -39,7 +39,7 @@ impl Watch {
         for follower in followers {
             if follower.goes_to(&id) {
                 let [path, state] = [follower.path(), follower.state_path()].map(shown);
-                client.tell(&format!(
+                client.report(&format!(
                     "the server has another database now, {}: lines of {path} that were shipped before may be \
                      missing in it; without its state {state} the file is shipped again",
                     escaped(&id)

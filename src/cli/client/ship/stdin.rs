@@ -140,7 +140,7 @@ impl<'a> Shipper<'a> {
     pub(super) fn run(mut self) -> Result<(), Failure> {
         if stdin().is_terminal() {
             self.client
-                .tell("reading lines from the terminal; Ctrl-D on an empty line ends them");
+                .report("reading lines from the terminal; Ctrl-D on an empty line ends them");
         }
         let ended = self.follow().err().unwrap_or(Ending::EndOfInput);
         let (unreadable, stored) = match ended {
@@ -276,7 +276,7 @@ impl<'a> Shipper<'a> {
             let published = publish(self.client, &self.batch, &mut |_, outcome| {
                 if let Some(reason) = sums.count(outcome) {
                     let sentence = format!("a line of standard input is refused: {reason}");
-                    self.client.tell(&escaped(&sentence));
+                    self.client.report(&escaped(&sentence));
                 }
             });
             match published {
@@ -298,7 +298,7 @@ impl<'a> Shipper<'a> {
         };
         if !std::mem::replace(&mut self.has_told_of_ids, true) {
             let member = escaped(member);
-            self.client.tell(&format!(
+            self.client.report(&format!(
                 "a line has no member {member} that can be an event id, a text of 1 to 255 bytes or a number: \
                  such lines get new ids, and are stored again when they are piped in again"
             ));
@@ -308,7 +308,7 @@ impl<'a> Shipper<'a> {
     fn tell_what_is_lost(&self) {
         let (events, bytes) = (self.batch.len(), self.stream.rest());
         if events > 0 || bytes > 0 {
-            self.client.tell(&format!(
+            self.client.report(&format!(
                 "lost, as it was read and is not stored: {events} events and {bytes} bytes after them"
             ));
         }

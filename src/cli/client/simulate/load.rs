@@ -88,7 +88,7 @@ impl Load<'_> {
         let arguments = &self.arguments.client;
         let mut client = Client::new(arguments, GIVE_UP, interrupt).map_err(Error::Unexpected)?;
         let progress = self.progress.clone();
-        client.tell_with(move |sentence| progress.tell(&format!("logagg: {sentence}")));
+        client.report_with(move |sentence| progress.report(&format!("logagg: {sentence}")));
         let result = self.publish_all(&client);
         locked(&self.tally).retries += client.retries();
         if result.is_err() {

@@ -45,7 +45,7 @@ impl Follower {
         let told = unread.len().min(self.partly_read);
         self.partly_read -= told;
         for (path, _) in &unread[told..] {
-            around.tell(&format!(
+            around.report(&format!(
                 "{} was compressed before it was read, and is not shipped (logrotate has delaycompress)",
                 path.display()
             ));
@@ -89,7 +89,7 @@ impl Follower {
             false => "was compressed before it was read to its end (logrotate has delaycompress)",
         };
         self.partly_read += usize::from(!compressed.is_empty());
-        around.tell(&format!(
+        around.report(&format!(
             "a file that {} was {what}; what it held after byte {offset} is not shipped",
             self.path().display()
         ));

@@ -45,8 +45,8 @@ pub(super) struct Around<'a> {
 
 impl Around<'_> {
     /// Shows a sentence on standard error. It may hold any text.
-    pub(super) fn tell(&self, sentence: &str) {
-        self.client.tell(&escaped(sentence));
+    pub(super) fn report(&self, sentence: &str) {
+        self.client.report(&escaped(sentence));
     }
 }
 

@@ -151,7 +151,7 @@ impl Follower {
             },
         };
         if !is_ours && current.is_other {
-            around.tell(&format!(
+            around.report(&format!(
                 "{} is taken for another log than {}, and not shipped with it",
                 rotated.path.display(),
                 self.path().display()

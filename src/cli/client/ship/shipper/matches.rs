@@ -213,7 +213,7 @@ impl Shipper {
         if !self.patterns.told.contains(&sentence)
             && self.patterns.told.len() < SHIP_PATTERN_FILES_MAX
         {
-            self.shared.client.tell(&escaped(&sentence));
+            self.shared.client.report(&escaped(&sentence));
             self.patterns.told.insert(sentence);
         }
     }

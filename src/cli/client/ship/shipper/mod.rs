@@ -235,7 +235,7 @@ impl Shipper {
             let mut count = |_, outcome| {
                 if let Some(reason) = sums.count(outcome) {
                     let sentence = format!("a line of {path} is refused: {reason}");
-                    self.shared.client.tell(&sentence);
+                    self.shared.client.report(&sentence);
                 }
             };
             self.database.look(&self.shared.client, &mut self.followers);
@@ -268,7 +268,7 @@ impl Shipper {
             return Err(Failure::Failed(sentence));
         }
         if self.told[number] != sentence {
-            self.shared.client.tell(&sentence);
+            self.shared.client.report(&sentence);
             self.told[number] = sentence;
         }
         Ok(())
@@ -288,7 +288,7 @@ impl Shipper {
         let failure = saves.filter_map(Result::err).last();
         if is_stopped || ended.is_ok() {
             for sentence in self.followers.iter().flat_map(Follower::leftovers) {
-                self.shared.client.tell(&escaped(&sentence));
+                self.shared.client.report(&escaped(&sentence));
             }
         }
         // Where nobody can read the sums the exit code still tells.
