@@ -40,8 +40,8 @@ impl App {
     }
 
     /// A client that waited for an answer has gone. What is on the ring is committed all the same.
-    pub fn forget(&mut self, ticket: Ticket) {
-        self.encoded.forget(ticket);
+    pub fn cancel_decode(&mut self, ticket: Ticket) {
+        self.encoded.remove(ticket);
     }
 
     /// Takes in a body that has been decoded, or answers for one that never will be.

@@ -134,7 +134,7 @@ impl DecodeQueue {
     }
 
     /// The client that waited for this answer has gone, so its body is dropped.
-    pub(super) fn forget(&mut self, ticket: Ticket) {
+    pub(super) fn remove(&mut self, ticket: Ticket) {
         for queue in [&mut self.arrived, &mut self.long] {
             queue.retain(|queued| queued.encoded.waiting.ticket != ticket);
         }
@@ -217,7 +217,7 @@ mod tests {
             queue.try_arrived(at(0));
         }
         for ticket in [1, 3, 5] {
-            queue.forget(ticket);
+            queue.remove(ticket);
         }
         let mut finished = Vec::new();
         let now = at(PAUSE_MAX_MS + 3);

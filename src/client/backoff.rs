@@ -21,7 +21,7 @@ pub struct Backoff {
     since: Option<Instant>,
     failures: u32,
     /// Whether the failures have been reported.
-    is_told: bool,
+    is_reported: bool,
 }
 
 /// What to do about a failure.
@@ -39,7 +39,7 @@ impl Backoff {
             give_up,
             since: None,
             failures: 0,
-            is_told: false,
+            is_reported: false,
         }
     }
 
@@ -78,14 +78,14 @@ impl Backoff {
     pub fn must_tell(&mut self, now: Instant) -> bool {
         let least = Duration::from_millis(CLIENT_QUIET_MS);
         let is_long = self.since.is_some_and(|since| now - since >= least);
-        is_long && !std::mem::replace(&mut self.is_told, true)
+        is_long && !std::mem::replace(&mut self.is_reported, true)
     }
 
     /// Takes a success into account; returns the failures before it and whether they have been reported.
     pub fn succeeded(&mut self) -> (u32, bool) {
         self.since = None;
         let failures = std::mem::take(&mut self.failures);
-        (failures, std::mem::take(&mut self.is_told))
+        (failures, std::mem::take(&mut self.is_reported))
     }
 }
 

@@ -55,8 +55,8 @@ pub(super) struct Connection<S> {
     pub on_flush_list: bool,
     /// A request waits for its commit.
     pub waits_for_commit: bool,
-    /// Bytes of its body, which the application has.
-    pub in_hand: usize,
+    /// Bytes of its body, while the app has it.
+    pub body_in_app: usize,
     /// It is not read, or not answered, because there is no room in the shared memory.
     pub is_paused: bool,
     /// Since when it has waited for memory without progress, although it may have been tried meanwhile.
@@ -95,7 +95,7 @@ impl<S: Socket> Connection<S> {
             on_large_list: false,
             on_flush_list: false,
             waits_for_commit: false,
-            in_hand: 0,
+            body_in_app: 0,
             is_paused: false,
             paused_since: None,
             place: None,
@@ -190,16 +190,16 @@ impl<S: Socket> Connection<S> {
         self.place = None;
     }
 
-    /// The application has taken its request, and `in_hand` bytes of body.
-    pub(super) fn wait_for_commit(&mut self, in_hand: usize) {
+    /// The application has taken its request, and `body_in_app` bytes of body.
+    pub(super) fn wait_for_commit(&mut self, body_in_app: usize) {
         self.waits_for_commit = true;
-        self.in_hand = in_hand;
+        self.body_in_app = body_in_app;
     }
 
     /// The application is done with its request.
     pub(super) fn has_committed(&mut self) {
         self.waits_for_commit = false;
-        self.in_hand = 0;
+        self.body_in_app = 0;
     }
 
     /// It has to wait for memory, at this place.

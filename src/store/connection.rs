@@ -126,13 +126,13 @@ impl Connection {
     }
 
     /// The write-ahead log has been copied whole, and the next commit begins it again.
-    pub(super) fn forget_wal_frames(&self) {
+    pub(super) fn clear_wal_frames(&self) {
         self.wal_frames.store(0, Ordering::Relaxed);
-        self.forget_synced_frames();
+        self.clear_synced_frames();
     }
 
     /// Another process may have copied the log whole, and the next commit then begins it again.
-    pub(super) fn forget_synced_frames(&self) {
+    pub(super) fn clear_synced_frames(&self) {
         self.synced.take();
     }
 

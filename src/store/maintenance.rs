@@ -147,7 +147,7 @@ impl Store {
             });
         let is_all_copied = done.inspect_err(|error| self.note_io_error(error, true))?;
         if is_all_copied {
-            self.db.forget_wal_frames();
+            self.db.clear_wal_frames();
             self.wal.checkpointed();
             self.files.record_head(&self.db);
             self.truncate_wal()?;
@@ -189,7 +189,7 @@ impl Store {
     /// was no process, it is done here, however long that takes.
     pub fn offloaded(&mut self, result: CopyResult) {
         self.wal.offloaded(result);
-        self.db.forget_synced_frames();
+        self.db.clear_synced_frames();
         if result == CopyResult::Failed {
             if let Err(error) = self.db.prove_synced() {
                 log::warn!("what was copied of the write-ahead log may be lost: {error}");

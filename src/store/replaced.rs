@@ -61,7 +61,7 @@ impl Store {
         match copied {
             Ok(true) => {
                 self.files.rescued();
-                self.db.forget_wal_frames();
+                self.db.clear_wal_frames();
             }
             Ok(false) => {}
             Err(error) => {

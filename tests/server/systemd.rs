@@ -185,7 +185,7 @@ fn a_supervisor_that_is_gone_or_does_not_read_stops_nobody() {
     let (setup, notified) = notifying();
     let server = setup.variable("WATCHDOG_USEC", "2000").start();
     // Until the queue of messages is full; the system's limit is some hundred.
-    server.log().wait_for(1, "could not be told WATCHDOG=1");
+    server.log().wait_for(1, "WATCHDOG=1 could not be sent");
     server.json("/health");
     server.publish(&event("t", "1")).expect(200);
     let first = notified.rest();

@@ -54,7 +54,7 @@ struct Sums {
     conflicts: u64,
     rejected: u64,
     /// Lines that were reported one by one.
-    told: u64,
+    reported: u64,
 }
 
 /// Reads, publishes, and prints the sums, also where it is cut off.
@@ -205,12 +205,12 @@ impl Transfer<'_> {
 impl Sums {
     /// Reports what is wrong with a line, up to a number of lines.
     fn report(&mut self, progress: &TransferProgress, input: &Input, place: Place, reason: &str) {
-        self.told += 1;
-        if self.told <= limits::CLIENT_LINES_REPORTED {
+        self.reported += 1;
+        if self.reported <= limits::CLIENT_LINES_REPORTED {
             let name = input.name_of(place);
             progress.report(&format!("{}: {reason}", escaped(&name)));
         }
-        if self.told == limits::CLIENT_LINES_REPORTED {
+        if self.reported == limits::CLIENT_LINES_REPORTED {
             progress.report("logagg: further lines like these are only counted");
         }
     }

@@ -57,7 +57,7 @@ impl<P: Platform> Reactor<P> {
         let read = client.read.take();
         client.was_answered(503, Some(refusal.body.len()), &mut self.request_log);
         client.conn.refuse(&refusal, self.now);
-        self.forget_read(read);
+        self.end_read(read);
         self.want_service(key);
     }
 }

@@ -16,7 +16,7 @@ impl<P: Platform> Reactor<P> {
             client.answer_memory = AnswerMemory::Small;
         }
         let held = Usage {
-            received: client.conn.received() + client.in_hand,
+            received: client.conn.received() + client.body_in_app,
             to_send,
             answers: client.answer_memory,
         };

@@ -202,25 +202,25 @@ impl<P: Platform> Reactor<P> {
         Ok(has_found)
     }
 
-    fn take_readiness(&mut self, key: usize, told: Readiness) {
+    fn take_readiness(&mut self, key: usize, readiness: Readiness) {
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
-        client.readable |= told.readable;
-        client.read_closed |= told.read_closed;
+        client.readable |= readiness.readable;
+        client.read_closed |= readiness.read_closed;
         let streams = client.stream.is_some();
         let works = client.read.as_ref().is_some_and(|read| read.page.is_some());
-        if told.writable && !client.writable {
+        if readiness.writable && !client.writable {
             client.writable = true;
             self.want_flush(key);
         }
-        if told.readable {
+        if readiness.readable {
             self.want_service(key);
         }
         // Neither is read meanwhile, so nothing else would notice.
-        if (streams && told.gone) || (works && (told.gone || told.read_closed)) {
+        if (streams && readiness.gone) || (works && (readiness.gone || readiness.read_closed)) {
             self.want_close(key);
-        } else if streams && told.read_closed {
+        } else if streams && readiness.read_closed {
             self.peer_has_finished(key);
         }
     }
@@ -432,13 +432,13 @@ impl<P: Platform> Reactor<P> {
             self.memory.account(client.usage, Usage::default());
             self.memory.done_receiving(client.ticket(key));
             if client.waits_for_commit {
-                self.app.forget(client.ticket(key));
+                self.app.cancel_decode(client.ticket(key));
             }
             self.app.set_connections(self.clients.len());
             if let Some(stream) = &client.stream {
                 self.count_stream(stream, -1);
             }
-            self.forget_read(client.read);
+            self.end_read(client.read);
         }
         self.wake_paused();
     }

@@ -123,12 +123,12 @@ impl<P: Platform> Reactor<P> {
         let client = &mut self.clients[key];
         client.is_paused = false;
         let read = client.read.take();
-        self.forget_read(read);
+        self.end_read(read);
         self.wait_to_read(key, Effort::Slice);
     }
 
     /// A client is closed, or its request is answered otherwise.
-    pub(super) fn forget_read(&mut self, read: Option<PendingRead>) {
+    pub(super) fn end_read(&mut self, read: Option<PendingRead>) {
         if read.is_some_and(|read| read.page.is_some()) {
             self.reads.working -= 1;
         }
@@ -146,7 +146,7 @@ impl<P: Platform> Reactor<P> {
         let sentence = "The server is busy reading for other requests; send the request again.";
         let refusal = Response::error(503, sentence).header("Retry-After", "1");
         client.respond(&refusal, &mut self.request_log, self.now);
-        self.forget_read(read);
+        self.end_read(read);
         self.want_service(key);
     }
 }

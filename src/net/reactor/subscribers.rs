@@ -124,7 +124,7 @@ impl<P: Platform> Reactor<P> {
                 stream.status = status;
                 if status == FeedStatus::Ended {
                     client.conn.end_stream(self.now);
-                    self.forget_stream(key);
+                    self.end_stream(key);
                 } else {
                     self.streams.queue(ticket, stream);
                 }
@@ -132,7 +132,7 @@ impl<P: Platform> Reactor<P> {
             Err(error) => {
                 log::error!("reading the database for a subscriber failed: {error}");
                 client.conn.break_stream();
-                self.forget_stream(key);
+                self.end_stream(key);
             }
         }
         self.after_change(key);
@@ -140,7 +140,7 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// The stream of a client is over, and its connection may go on.
-    fn forget_stream(&mut self, key: usize) {
+    fn end_stream(&mut self, key: usize) {
         if let Some(stream) = self.clients[key].stream.take() {
             self.count_stream(&stream, -1);
         }
@@ -170,7 +170,7 @@ impl<P: Platform> Reactor<P> {
     pub(super) fn drop_given_up(&mut self, key: usize) {
         let client = &self.clients[key];
         if client.stream.is_some() && !client.conn.is_streaming() {
-            self.forget_stream(key);
+            self.end_stream(key);
         }
     }
 
@@ -210,7 +210,7 @@ impl<P: Platform> Reactor<P> {
 
     pub(super) fn break_stream(&mut self, key: usize) {
         self.clients[key].conn.break_stream();
-        self.forget_stream(key);
+        self.end_stream(key);
         self.after_change(key);
     }
 }

@@ -56,12 +56,12 @@ impl Supervisor {
 
     /// The server answers.
     pub(super) fn ready(&mut self) {
-        self.tell("READY=1");
+        self.notify("READY=1");
     }
 
     /// The server has begun to stop.
     pub(super) fn stopping(&mut self) {
-        self.tell("STOPPING=1");
+        self.notify("STOPPING=1");
     }
 
     /// The loop has turned once more.
@@ -69,8 +69,8 @@ impl Supervisor {
         let Some(interval_ms) = self.interval_ms.filter(|_| now.mono_ms >= self.next_sign) else {
             return;
         };
-        let is_told = self.tell("WATCHDOG=1");
-        let pause_ms = if is_told {
+        let is_notified = self.notify("WATCHDOG=1");
+        let pause_ms = if is_notified {
             interval_ms
         } else {
             interval_ms.min(limits::RETRY_MS)
@@ -83,13 +83,13 @@ impl Supervisor {
         self.interval_ms.map(|_| self.next_sign)
     }
 
-    fn tell(&mut self, state: &str) -> bool {
+    fn notify(&mut self, state: &str) -> bool {
         let Some(socket) = &self.socket else {
             return false;
         };
         let sent = socket.send(state.as_bytes());
         if let (Err(e), false) = (&sent, self.is_failing) {
-            log::warn!("the supervisor could not be told {state}: {e}");
+            log::warn!("{state} could not be sent to the supervisor: {e}");
         }
         self.is_failing = sent.is_err();
         sent.is_ok()

@@ -53,7 +53,7 @@ impl Removal {
         };
         if horizon > before {
             progress.horizons.keys = horizon;
-            progress.times.forget(context.db, horizon)?;
+            progress.times.expire(context.db, horizon)?;
             self.has_changed = true;
         }
         Ok(())

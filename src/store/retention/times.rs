@@ -136,7 +136,7 @@ impl Times {
     }
 
     /// The keys up to this seq are forgotten, and nobody asks for their times any more.
-    pub(super) fn forget(&mut self, db: &Connection, horizon: u64) -> rusqlite::Result<()> {
+    pub(super) fn expire(&mut self, db: &Connection, horizon: u64) -> rusqlite::Result<()> {
         db.prepare_cached("DELETE FROM removed_times WHERE last_seq <= ?1")?
             .execute([horizon as i64])?;
         if self.row.is_some_and(|row| row <= horizon) {

@@ -45,7 +45,7 @@ pub(super) struct Patterns {
     pub(super) most_open: usize,
     /// Whether files wait for others to be closed.
     pub(super) has_waiting: bool,
-    pub(super) told: BTreeSet<String>,
+    pub(super) reported: BTreeSet<String>,
 }
 
 /// One pattern.

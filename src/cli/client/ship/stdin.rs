@@ -79,7 +79,7 @@ pub(super) struct Shipper<'a> {
     now: String,
     /// After a signal: until when something is read and tried again.
     until: Option<Instant>,
-    has_told_of_ids: bool,
+    has_reported_ids: bool,
     sums: Sums,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Shipper<'a> {
             read_at: Instant::now(),
             now: now(),
             until: None,
-            has_told_of_ids: false,
+            has_reported_ids: false,
             sums: Sums::default(),
         })
     }
@@ -158,7 +158,7 @@ impl<'a> Shipper<'a> {
         };
         // Where nobody can read the sums the exit code still tells.
         let _ = write!(stdout(), "{}", self.sums);
-        self.tell_what_is_lost();
+        self.report_lost();
         match (stored, unreadable, self.sums.failure()) {
             (Err(Ending::Unstored(failure) | Ending::Unreadable(failure)), _, _) => Err(failure),
             (_, Some(failure), _) => Err(failure),
@@ -226,7 +226,7 @@ impl<'a> Shipper<'a> {
                 let sentence = format!("no random bytes for event ids: {error}");
                 Ending::Unstored(Failure::Failed(sentence))
             })?;
-            self.tell_of_ids();
+            self.report_missing_ids();
             if !is_full(&self.batch) {
                 break;
             }
@@ -292,11 +292,11 @@ impl<'a> Shipper<'a> {
         }
     }
 
-    fn tell_of_ids(&mut self) {
+    fn report_missing_ids(&mut self) {
         let Some(member) = self.id_member.filter(|_| self.stream.lacks_ids()) else {
             return;
         };
-        if !std::mem::replace(&mut self.has_told_of_ids, true) {
+        if !std::mem::replace(&mut self.has_reported_ids, true) {
             let member = escaped(member);
             self.client.report(&format!(
                 "a line has no member {member} that can be an event id, a text of 1 to 255 bytes or a number: \
@@ -305,7 +305,7 @@ impl<'a> Shipper<'a> {
         }
     }
 
-    fn tell_what_is_lost(&self) {
+    fn report_lost(&self) {
         let (events, bytes) = (self.batch.len(), self.stream.rest());
         if events > 0 || bytes > 0 {
             self.client.report(&format!(

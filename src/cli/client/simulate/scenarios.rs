@@ -37,7 +37,7 @@ enum Form {
 
 /// What is printed about a scenario.
 #[derive(Default)]
-struct Told {
+struct ScenarioReport {
     sent: String,
     /// Accepted, duplicates, and of these conflicts.
     expected: [u64; 3],
@@ -53,7 +53,7 @@ pub(super) struct Scenarios<'a> {
     expected: &'a mut Expected,
 }
 
-type Play<'a> = fn(&mut Scenarios<'a>) -> Result<Told, Error>;
+type Play<'a> = fn(&mut Scenarios<'a>) -> Result<ScenarioReport, Error>;
 
 /// Plays all scenarios, tells of each on `out`, and counts those that differ.
 ///
@@ -89,19 +89,19 @@ pub(super) fn play(
     ];
     for (number, (title, play)) in plays.into_iter().enumerate() {
         let retries = client.retries();
-        let told = play(&mut scenarios)?;
+        let report = play(&mut scenarios)?;
         let was_retried = client.retries() > retries;
-        let faults = told.faults(was_retried);
+        let faults = report.faults(was_retried);
         scenarios.expected.add_scenario(faults.is_empty());
         // Where nobody reads it, the exit code still tells.
-        let _ = write!(out, "{}", told.text(number + 1, title, &faults));
+        let _ = write!(out, "{}", report.text(number + 1, title, &faults));
     }
     Ok(())
 }
 
-impl Told {
-    /// What differs. Where an answer was lost for other reasons than ours, what was accepted may have been
-    /// told with it, and counts as duplicates then.
+impl ScenarioReport {
+    /// What differs. If an answer was lost that was not to be, what was accepted may have been counted in it, and
+    /// counts as duplicates in the next.
     fn faults(&self, was_retried: bool) -> Vec<String> {
         let [accepted, duplicates, conflicts] = self.expected;
         let total = |counts: [u64; 3]| counts[0] + counts[1];
@@ -160,79 +160,81 @@ impl Scenarios<'_> {
         numbers.map(event).collect()
     }
 
-    fn single(&mut self) -> Result<Told, Error> {
+    fn single(&mut self) -> Result<ScenarioReport, Error> {
         let event = self.first();
-        let mut told = Told {
+        let mut report = ScenarioReport {
             sent: "1 event".to_owned(),
             expected: [1, 0, 0],
-            ..Told::default()
+            ..ScenarioReport::default()
         };
-        told.add(&self.send(Form::One, std::slice::from_ref(&event))?);
-        self.look_up(&event, &mut told)?;
-        Ok(told)
+        report.add(&self.send(Form::One, std::slice::from_ref(&event))?);
+        self.look_up(&event, &mut report)?;
+        Ok(report)
     }
 
-    fn again(&mut self) -> Result<Told, Error> {
+    fn again(&mut self) -> Result<ScenarioReport, Error> {
         let event = self.first();
-        let mut told = Told {
+        let mut report = ScenarioReport {
             sent: "3 events in 3 requests".to_owned(),
             expected: [0, 3, 0],
-            ..Told::default()
+            ..ScenarioReport::default()
         };
         let mut seqs = Vec::new();
         for _ in 0..3 {
             let answer = self.send(Form::One, std::slice::from_ref(&event))?;
-            told.add(&answer);
+            report.add(&answer);
             seqs.extend(answer.results.iter().map(|entry| entry.seq));
         }
         seqs.dedup();
         if seqs.len() != 1 {
-            told.faults
-                .push("not each is told the seq of the same stored event".to_owned());
+            report
+                .faults
+                .push("the answers do not all give the seq of the stored event".to_owned());
         }
-        Ok(told)
+        Ok(report)
     }
 
-    fn batch(&mut self) -> Result<Told, Error> {
+    fn batch(&mut self) -> Result<ScenarioReport, Error> {
         let events = self.numbered("order.created", "order-service", 0..10);
-        let mut told = Told {
+        let mut report = ScenarioReport {
             sent: "10 events in 1 request".to_owned(),
             expected: [10, 0, 0],
-            ..Told::default()
+            ..ScenarioReport::default()
         };
         let answer = self.send(Form::Array, &events)?;
-        told.add(&answer);
+        report.add(&answer);
         let seqs: Vec<_> = answer.results.iter().map(|entry| entry.seq).collect();
         if !seqs.is_sorted_by(|one, next| one < next) {
-            told.faults
+            report
+                .faults
                 .push("the events did not keep their order".to_owned());
         }
-        Ok(told)
+        Ok(report)
     }
 
-    fn mixed(&mut self) -> Result<Told, Error> {
+    fn mixed(&mut self) -> Result<ScenarioReport, Error> {
         let new = self.numbered("order.created", "order-service", 10..14);
         let stored = self.numbered("order.created", "order-service", 0..3);
         let events = [&new[..], &new[..3], &stored].concat();
-        let mut told = Told {
+        let mut report = ScenarioReport {
             sent: "10 events in 1 request: 4 new ones, 3 of these again, 3 stored ones".to_owned(),
             expected: [4, 6, 0],
-            ..Told::default()
+            ..ScenarioReport::default()
         };
-        told.add(&self.send(Form::Object, &events)?);
-        Ok(told)
+        report.add(&self.send(Form::Object, &events)?);
+        Ok(report)
     }
 
-    fn retried(&mut self) -> Result<Told, Error> {
+    fn retried(&mut self) -> Result<ScenarioReport, Error> {
         const TOPICS: [(&str, &str); 4] = [
             ("user.logout", "auth-service"),
             ("payment.processed", "payment-service"),
             ("order.shipped", "warehouse"),
             ("order.shipped.mail", "mailer"),
         ];
-        let mut told = Told {
+        let mut report = ScenarioReport {
             sent: "12 events of 4 topics in 4 requests, each sent twice".to_owned(),
-            ..Told::default()
+            ..ScenarioReport::default()
         };
         for (topic, source) in TOPICS {
             // The same ids everywhere: topics do not know each other's.
@@ -258,40 +260,41 @@ impl Scenarios<'_> {
                     Outcome::Rejected(_) => None,
                 };
                 if let Some(at) = at {
-                    told.answered[at] += 1;
+                    report.answered[at] += 1;
                 }
-                told.answered[2] += u64::from(*outcome == Outcome::Conflict);
+                report.answered[2] += u64::from(*outcome == Outcome::Conflict);
             }
             self.expected.add_outcomes(&outcomes);
             let pattern = percent_encoded(&events[0].topic);
             let count = self.count(&format!("/events?topic={pattern}"))?;
             if count != events.len() as u64 {
                 let topic = &events[0].topic;
-                told.faults
+                report
+                    .faults
                     .push(format!("/events has {count} events of {topic}, not 3"));
             }
         }
-        // What the lost answers would have told cannot be known, only the sum.
-        let [accepted, ..] = told.answered;
-        told.expected = [accepted, 12_u64.saturating_sub(accepted), 0];
-        Ok(told)
+        // What the lost answers said is not known, only the sum.
+        let [accepted, ..] = report.answered;
+        report.expected = [accepted, 12_u64.saturating_sub(accepted), 0];
+        Ok(report)
     }
 
-    fn conflict(&mut self) -> Result<Told, Error> {
+    fn conflict(&mut self) -> Result<ScenarioReport, Error> {
         let first = self.first();
         let other = Event {
             payload: r#"{"user":"somebody else"}"#.to_owned(),
             ..first.clone()
         };
-        let mut told = Told {
+        let mut report = ScenarioReport {
             sent: "1 event with the key of the first and another payload".to_owned(),
             expected: [0, 1, 1],
-            ..Told::default()
+            ..ScenarioReport::default()
         };
         let answer = self.ask(Form::One, std::slice::from_ref(&other))?;
-        told.add(&answer);
-        self.look_up(&first, &mut told)?;
-        Ok(told)
+        report.add(&answer);
+        self.look_up(&first, &mut report)?;
+        Ok(report)
     }
 
     /// Publishes events that are to be stored.
@@ -329,7 +332,7 @@ impl Scenarios<'_> {
     }
 
     /// Sees that the event is to be had by its key, as it was sent.
-    fn look_up(&self, event: &Event, told: &mut Told) -> Result<(), Error> {
+    fn look_up(&self, event: &Event, report: &mut ScenarioReport) -> Result<(), Error> {
         let topic = percent_encoded(&event.topic);
         let target = format!("/events/{topic}/{}", percent_encoded(&event.event_id));
         let is_there = match self.client.persist(|| self.client.get(&target)) {
@@ -341,7 +344,7 @@ impl Scenarios<'_> {
             Err(error) => return Err(error),
         };
         if !is_there {
-            told.faults.push(format!(
+            report.faults.push(format!(
                 "GET {target} does not give it as it was sent first"
             ));
         }

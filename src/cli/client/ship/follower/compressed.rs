@@ -42,9 +42,9 @@ impl Follower {
             .collect();
         // The oldest are those of which a part was read, and that has been told.
         unread.sort_by_key(|(_, time)| *time);
-        let told = unread.len().min(self.partly_read);
-        self.partly_read -= told;
-        for (path, _) in &unread[told..] {
+        let reported = unread.len().min(self.partly_read);
+        self.partly_read -= reported;
+        for (path, _) in &unread[reported..] {
             around.report(&format!(
                 "{} was compressed before it was read, and is not shipped (logrotate has delaycompress)",
                 path.display()
@@ -79,7 +79,7 @@ impl Follower {
     }
 
     /// Says that a file is gone of which what is after `offset` may not have been read.
-    pub(super) fn tell_of_gone(&mut self, offset: u64, around: &mut Around) {
+    pub(super) fn report_gone(&mut self, offset: u64, around: &mut Around) {
         let compressed = self.compressed(around);
         if compressed.iter().any(|(file, _)| was_length(file, offset)) {
             return;

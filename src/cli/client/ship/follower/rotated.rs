@@ -386,7 +386,7 @@ impl Follower {
         }
         let offset = entry.position.offset;
         self.note_gone(entry);
-        self.tell_of_gone(offset, around);
+        self.report_gone(offset, around);
     }
 }
 

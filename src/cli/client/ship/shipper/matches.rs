@@ -32,7 +32,7 @@ impl Shipper {
                 self.refresh(number)?;
             }
         }
-        self.forget_what_is_gone();
+        self.drop_gone_files();
         self.patterns.has_waiting = false;
         let mut watched = std::mem::take(&mut self.patterns.watched);
         let (mut result, mut seen) = (Ok(()), BTreeMap::new());
@@ -53,7 +53,7 @@ impl Shipper {
         self.patterns.due = Some(Instant::now() + pause);
         match result {
             Err(Failure::Failed(sentence)) if !is_first && !self.once => {
-                self.tell_once(sentence);
+                self.report_once(sentence);
                 Ok(())
             }
             result => result,
@@ -82,7 +82,7 @@ impl Shipper {
             let sentence = format!("no file matches {} yet", pattern.text.display());
             match self.once {
                 true => return Err(Failure::Failed(escaped(&sentence).into_owned())),
-                false => self.tell_once(sentence),
+                false => self.report_once(sentence),
             }
         }
         // A log file is known before its rotated files.
@@ -110,11 +110,11 @@ impl Shipper {
         let name = path.file_name().unwrap_or_default().as_bytes();
         if names::uncompressed(name).is_some() {
             let text = pattern.text.display();
-            self.tell_once(format!("compressed files that match {text} are not read"));
+            self.report_once(format!("compressed files that match {text} are not read"));
             return Ok(true);
         }
         if self.followers.len() >= SHIP_PATTERN_FILES_MAX {
-            self.tell_once(format!(
+            self.report_once(format!(
                 "{} files are followed, no more of those that match are until some of them are gone",
                 self.followers.len()
             ));
@@ -181,7 +181,7 @@ impl Shipper {
             &mut around,
         );
         self.followers.push(follower.map_err(Failure::Failed)?);
-        self.told.push(String::new());
+        self.reported.push(String::new());
         self.shared.followed.insert(place(path));
         pattern.has_changed |= path
             .to_str()
@@ -190,7 +190,7 @@ impl Shipper {
     }
 
     /// Forgets the files that are gone and have been read to their ends.
-    fn forget_what_is_gone(&mut self) {
+    fn drop_gone_files(&mut self) {
         let mut number = 0;
         while number < self.followers.len() {
             if !self.followers[number].is_over() {
@@ -198,7 +198,7 @@ impl Shipper {
                 continue;
             }
             let follower = self.followers.remove(number);
-            self.told.remove(number);
+            self.reported.remove(number);
             self.shared.followed.remove(&place(follower.path()));
             let path = follower.path().to_str();
             for pattern in &mut self.patterns.watched {
@@ -209,12 +209,12 @@ impl Shipper {
         }
     }
 
-    fn tell_once(&mut self, sentence: String) {
-        if !self.patterns.told.contains(&sentence)
-            && self.patterns.told.len() < SHIP_PATTERN_FILES_MAX
+    fn report_once(&mut self, sentence: String) {
+        if !self.patterns.reported.contains(&sentence)
+            && self.patterns.reported.len() < SHIP_PATTERN_FILES_MAX
         {
             self.shared.client.report(&escaped(&sentence));
-            self.patterns.told.insert(sentence);
+            self.patterns.reported.insert(sentence);
         }
     }
 }

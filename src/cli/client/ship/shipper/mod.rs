@@ -60,8 +60,8 @@ pub(super) struct Shipper {
     patterns: Patterns,
     arguments: ShipArgs,
     database: Watch,
-    /// What has been told last about each of them.
-    told: Vec<String>,
+    /// What has been reported last about each of them.
+    reported: Vec<String>,
     once: bool,
     multiline: Option<Multiline>,
     batch: Batch,
@@ -105,7 +105,7 @@ impl Shipper {
         Ok(Shipper {
             shared,
             template,
-            told: vec![String::new(); followers.len()],
+            reported: vec![String::new(); followers.len()],
             give_up,
             database: Watch::default(),
             followers,
@@ -267,9 +267,9 @@ impl Shipper {
         if self.once {
             return Err(Failure::Failed(sentence));
         }
-        if self.told[number] != sentence {
+        if self.reported[number] != sentence {
             self.shared.client.report(&sentence);
-            self.told[number] = sentence;
+            self.reported[number] = sentence;
         }
         Ok(())
     }
