@@ -34,7 +34,7 @@ pub enum Reset {
 
 impl Head {
     /// Asks a server, as often as the client's arguments say.
-    pub fn look(client: &Client) -> Result<Head, Error> {
+    pub fn fetch(client: &Client) -> Result<Head, Error> {
         client.persist(|| client.json("/stats"))
     }
 

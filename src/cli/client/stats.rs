@@ -99,7 +99,7 @@ fn follow(client: &Client) -> Result<(), Failure> {
     let mut backoff = Backoff::new(client.give_up());
     loop {
         let now = Instant::now();
-        let (lines, pause) = match look(client) {
+        let (lines, pause) = match fetch(client) {
             Ok((stats, health)) => {
                 backoff.succeeded();
                 let lines = view.lines(client, &stats, &health, now);
@@ -121,7 +121,7 @@ fn follow(client: &Client) -> Result<(), Failure> {
 }
 
 /// The statistics, and the state in a word or with its reason.
-fn look(client: &Client) -> Result<(ServerStats, String), Error> {
+fn fetch(client: &Client) -> Result<(ServerStats, String), Error> {
     #[derive(Deserialize)]
     struct Health {
         status: String,

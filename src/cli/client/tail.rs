@@ -134,11 +134,11 @@ impl Tail<'_> {
     fn begin(&mut self, last_seq: u64) -> Result<Option<u64>, Failure> {
         match self.arguments.from {
             Some(Begin::Start) => Ok(Some(0)),
-            Some(Begin::Now) => Ok(Some(self.look()?.last_seq)),
+            Some(Begin::Now) => Ok(Some(self.fetch_head()?.last_seq)),
             Some(Begin::Seq(seq)) => Ok(Some(seq.saturating_sub(1).min(last_seq))),
             None => {
                 // Asked before the page: what comes between the two belongs to what follows.
-                let mut after = self.look()?.last_seq;
+                let mut after = self.fetch_head()?.last_seq;
                 let TailArgs { topics, number, .. } = self.arguments;
                 for event in &newest(self.client, topics, *number)? {
                     after = self.printer.event(event.get().as_bytes())?;
@@ -149,8 +149,8 @@ impl Tail<'_> {
         }
     }
 
-    fn look(&mut self) -> Result<Head, Error> {
-        let head = Head::look(self.client)?;
+    fn fetch_head(&mut self) -> Result<Head, Error> {
+        let head = Head::fetch(self.client)?;
         self.origin.clone_from(&head.restored_from);
         Ok(head)
     }
@@ -183,7 +183,7 @@ impl Tail<'_> {
         database_id: Option<&str>,
     ) -> Result<Option<u64>, Failure> {
         let origin = self.origin.take();
-        let head = self.look()?;
+        let head = self.fetch_head()?;
         let shared = database_id.and_then(|id| head.shares(id, origin.as_ref()));
         // A database with the same id is a copy that was put back, and nothing says of which moment.
         let shared = shared.filter(|_| head.database_id.as_deref() != database_id);

@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
         None => None,
         Some(path) => Some(ExportFile::open(path, arguments.resume)?),
     };
-    let head = Head::look(&client)?;
+    let head = Head::fetch(&client)?;
     let (mut sink, after) = match file {
         None => {
             let out = BufWriter::with_capacity(CLIENT_BUFFER_BYTES, stdout().lock());

@@ -18,13 +18,13 @@ pub(super) struct Watch {
 
 impl Watch {
     /// From now on the server may be another one.
-    pub(super) fn look_again(&mut self) {
+    pub(super) fn make_due(&mut self) {
         self.due = None;
     }
 
     /// Asks the server, where that is due, and says of which files something may be missing. A server that
     /// does not answer is the business of whoever publishes.
-    pub(super) fn look(&mut self, client: &Client, followers: &mut [Follower]) {
+    pub(super) fn check(&mut self, client: &Client, followers: &mut [Follower]) {
         let now = Instant::now();
         if self.due.is_some_and(|due| now < due) {
             return;

@@ -15,7 +15,7 @@ use crate::limits::SHIP_PARKED_MAX;
 #[derive(Default)]
 pub(super) struct Parked {
     pub files: Vec<Closed>,
-    pub looked_at: Option<Instant>,
+    pub checked_at: Option<Instant>,
 }
 
 pub(super) struct Closed {

@@ -120,8 +120,8 @@ impl Patterns {
         Ok(unknown.filter_map(|(path, _)| stray(path)).collect())
     }
 
-    /// Looks at names again that led to the same inodes.
-    pub(super) fn look_at_all(&mut self) {
+    /// Names that led to the same inodes are checked again.
+    pub(super) fn recheck_names(&mut self) {
         self.known.clear();
     }
 }

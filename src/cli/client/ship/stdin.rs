@@ -102,8 +102,8 @@ impl From<Stop> for Ending {
     }
 }
 
-/// What a look at standard input came to.
-enum Look {
+/// What was received from standard input.
+enum Received {
     Bytes,
     /// The time was up before anything came.
     Nothing,
@@ -173,11 +173,11 @@ impl<'a> Shipper<'a> {
     /// Reads and publishes until the input ends.
     fn follow(&mut self) -> Result<(), Ending> {
         loop {
-            match self.look(self.pause())? {
-                Look::Bytes => self.take(After::More)?,
-                Look::Nothing if self.is_quiet() => self.take(After::Quiet)?,
-                Look::Nothing => {}
-                Look::End => return Ok(()),
+            match self.receive(self.pause())? {
+                Received::Bytes => self.take(After::More)?,
+                Received::Nothing if self.is_quiet() => self.take(After::Quiet)?,
+                Received::Nothing => {}
+                Received::End => return Ok(()),
             }
             let linger = Duration::from_millis(SHIP_LINGER_MS);
             if self.since.is_some_and(|since| since.elapsed() >= linger) {
@@ -201,20 +201,20 @@ impl<'a> Shipper<'a> {
     }
 
     /// Waits for bytes and reads some.
-    fn look(&mut self, pause: Option<Duration>) -> Result<Look, Ending> {
+    fn receive(&mut self, pause: Option<Duration>) -> Result<Received, Ending> {
         let interrupt = self.client.interrupt();
         if !interrupt.wait(self.source.as_fd(), PollFlags::IN, pause)? {
-            return Ok(Look::Nothing);
+            return Ok(Received::Nothing);
         }
         let count = self.stream.receive(&mut self.source);
         match count.map_err(|error| Ending::Unreadable(cannot_read(error)))? {
-            Some(0) => Ok(Look::End),
+            Some(0) => Ok(Received::End),
             Some(_) => {
                 self.read_at = Instant::now();
                 self.now = now();
-                Ok(Look::Bytes)
+                Ok(Received::Bytes)
             }
-            None => Ok(Look::Nothing),
+            None => Ok(Received::Nothing),
         }
     }
 
@@ -249,8 +249,8 @@ impl<'a> Shipper<'a> {
         let until = Instant::now() + Duration::from_millis(CLIENT_GRACE_MS);
         self.until = Some(until);
         while Instant::now() < until {
-            match self.look(Some(Duration::ZERO)) {
-                Ok(Look::Bytes) => self.take(After::More)?,
+            match self.receive(Some(Duration::ZERO)) {
+                Ok(Received::Bytes) => self.take(After::More)?,
                 // After a signal a wait for nothing ends with it once more.
                 _ => break,
             }

@@ -69,15 +69,15 @@ enum AfterHole {
     /// Other bytes, from here on.
     Bytes(u64),
     EndOfFile,
-    /// It takes another look to tell.
+    /// It is not known before the next read.
     Unknown,
 }
 
-/// What a look at a file came to.
-pub(super) enum Look {
+/// What reading a file came to.
+pub(super) enum FileRead {
     /// There is nothing new.
     Nothing,
-    /// It was truncated, and is to be looked at again.
+    /// It was truncated, and is to be read again.
     Truncated,
     /// There were no lines yet.
     More,
@@ -119,10 +119,10 @@ impl Tracked {
         source: &Source,
         buffer: &mut Vec<u8>,
         batch: &mut Batch,
-    ) -> io::Result<Look> {
+    ) -> io::Result<FileRead> {
         let version = self.version(source.is_complete)?;
-        if let Some(look) = self.look_without_reading(version) {
-            return Ok(look);
+        if let Some(read) = self.without_reading(version) {
+            return Ok(read);
         }
         let is_quiet = source.is_complete || self.is_quiet(version);
         let encoding = encoding(&self.file)?;
@@ -132,12 +132,12 @@ impl Tracked {
             // After reading: what is written again from here on has not been read.
             let is_other = self.was_written_again(self.version(source.is_complete)?)?;
             let Some(bytes) = self.entry.position.after_tail(buffer).filter(|_| !is_other) else {
-                return Ok(Look::Truncated);
+                return Ok(FileRead::Truncated);
             };
             self.known_at = SystemTime::now();
             let mut view = View::new(source, buffer, bytes, (is_end, is_quiet), encoding);
             let Some(mut lines) = Lines::new(source, &self.entry, &mut view, batch) else {
-                return Ok(Look::Truncated);
+                return Ok(FileRead::Truncated);
             };
             let (at, written) = lines.take(&view);
             let tail = buffer.len() - bytes.len();
@@ -154,7 +154,7 @@ impl Tracked {
             if view.is_end {
                 let is_all = at + written == bytes.len() && !lines.is_waiting;
                 self.note_end(version, is_all);
-                return Ok(Look::Nothing);
+                return Ok(FileRead::Nothing);
             }
             if at > 0 {
                 continue;
@@ -164,18 +164,18 @@ impl Tracked {
                 continue;
             }
             if lines.is_waiting {
-                return Ok(Look::Nothing);
+                return Ok(FileRead::Nothing);
             }
             let is_between_lines = written == 0 && lines.position.part == 0;
             let read_to = lines.position.offset + bytes.len() as u64;
             let hole = lines.position.offset + written as u64;
             match self.after_hole(hole, version)? {
-                AfterHole::Unknown => return Ok(Look::More),
+                AfterHole::Unknown => return Ok(FileRead::More),
                 // It has been written to since it was read.
                 AfterHole::Bytes(at) if at == hole || at < read_to => {}
                 AfterHole::Bytes(at) if is_between_lines => self.skip_to(at, encoding)?,
                 AfterHole::EndOfFile if written == 0 || !source.is_complete => {
-                    return Ok(Look::Nothing);
+                    return Ok(FileRead::Nothing);
                 }
                 AfterHole::Bytes(_) | AfterHole::EndOfFile => {
                     lines.push_before_hole(&view, tail, written);
@@ -192,14 +192,15 @@ impl Tracked {
         self.settled_at = self.is_settled.then(Instant::now);
     }
 
-    fn look_without_reading(&mut self, version: Version) -> Option<Look> {
+    /// What is known of a file by its version alone.
+    fn without_reading(&mut self, version: Version) -> Option<FileRead> {
         if version.length < self.entry.position.offset {
-            return Some(Look::Truncated);
+            return Some(FileRead::Truncated);
         }
         let is_known = self.read_at == Some(version) && self.is_settled;
         is_known.then(|| {
             self.known_at = SystemTime::now();
-            Look::Nothing
+            FileRead::Nothing
         })
     }
 
@@ -352,8 +353,8 @@ impl Tracked {
 }
 
 /// Lines that have been put together, and their bytes.
-fn reading(lines: Lines, bytes: &[u8], before: &Entry) -> Look {
-    Look::Lines(Reading {
+fn reading(lines: Lines, bytes: &[u8], before: &Entry) -> FileRead {
+    FileRead::Lines(Reading {
         prefix: before.prefix.with(before.position.offset, bytes),
         head: match lines.position.offset == bytes.len() as u64 {
             true => Tail::heads(bytes),

@@ -19,14 +19,14 @@ const SECOND: u64 = 1_000_000_000;
 impl Follower {
     /// Says of the compressed files that are new which of them were never read. `beside` is what lies beside the
     /// log file and is not compressed.
-    pub(super) fn look_at_compressed(&mut self, beside: &[RotatedFile], around: &mut Around) {
+    pub(super) fn check_compressed(&mut self, beside: &[RotatedFile], around: &mut Around) {
         let mut rotated = self.files.iter().filter(|tracked| !tracked.is_current);
         if rotated.any(|tracked| tracked.modified_at_end().is_none()) {
             // It may be the one that has been compressed.
-            self.must_look_at_compressed = true;
+            self.must_check_compressed = true;
             return;
         }
-        self.must_look_at_compressed = false;
+        self.must_check_compressed = false;
         let files = self.compressed(around);
         let rotated_files = beside
             .iter()

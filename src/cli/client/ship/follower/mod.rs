@@ -23,7 +23,7 @@ use super::position::{Identity, Position};
 use super::prefix::Prefix;
 use super::records::Source;
 use super::state::{Entry, Memory, Pending, State};
-use super::tracked::{encoding, Look, Reading, Tracked};
+use super::tracked::{encoding, FileRead, Reading, Tracked};
 use crate::client::{Batch, Client};
 use crate::limits::{SHIP_DONE_MS, SHIP_FILES_MAX, SHIP_READ_BYTES, SHIP_SAVE_MS};
 use crate::text::escaped;
@@ -97,7 +97,7 @@ pub(super) struct Follower {
     /// The places where the path leads.
     places: Vec<PathBuf>,
     /// Whether compressed files could not be judged yet.
-    must_look_at_compressed: bool,
+    must_check_compressed: bool,
     /// Files of which a part was read, which are compressed by now, as it was said.
     partly_read: usize,
     /// The listings in which the files beside it were looked at last.
@@ -166,14 +166,14 @@ impl Follower {
                 ..known.memory
             },
             places: places(&path),
-            must_look_at_compressed: false,
+            must_check_compressed: false,
             partly_read: 0,
             listed: Vec::new(),
             path,
         };
         // Only what is not where it was must be looked for.
-        let must_look = !entries.iter().all(|entry| follower.is_in_place(entry));
-        let beside = follower.rotated_files(around, must_look.then(Instant::now));
+        let is_unplaced = !entries.iter().all(|entry| follower.is_in_place(entry));
+        let beside = follower.rotated_files(around, is_unplaced.then(Instant::now));
         let is_ours = |rotated: &RotatedFile| {
             let is_called_so = match rotated.kind {
                 Kind::Rotated(shape) => !shape.is_infix || shape.is_dated,
@@ -199,7 +199,7 @@ impl Follower {
             let beside: Vec<RotatedFile> = beside.iter().chain(strays).cloned().collect();
             follower.resume(entry, written, &beside, &identities, around);
         }
-        follower.look_at_compressed(&beside, around);
+        follower.check_compressed(&beside, around);
         Ok(follower)
     }
 
@@ -279,13 +279,13 @@ impl Follower {
             .iter()
             .map(|listing| &listing.number)
             .eq(&self.listed);
-        let has_changed = has_changed || self.must_look_at_compressed;
+        let has_changed = has_changed || self.must_check_compressed;
         // They are looked at before the path: a file that is there while the path still names the same one
         // as before is none that it has named meanwhile.
         let beside = has_changed.then(|| self.rotated_files(around, None));
-        self.look_at_parked(beside.as_deref(), around)?;
+        self.check_parked(beside.as_deref(), around)?;
         if let Some(beside) = &beside {
-            self.look_at_compressed(beside, around);
+            self.check_compressed(beside, around);
         }
         let about = match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -302,7 +302,7 @@ impl Follower {
                 return Ok(true);
             }
         } else if let Some(beside) = beside {
-            self.look_beside(identity, &beside, around)?;
+            self.check_rotated(identity, &beside, around)?;
         } else {
             self.nothing_beside(identity);
         }
@@ -421,17 +421,17 @@ impl Follower {
         buffer: &mut Vec<u8>,
         batch: &mut Batch,
         around: &mut Around,
-    ) -> io::Result<Look> {
+    ) -> io::Result<FileRead> {
         let is_complete = source.is_complete && !self.files[index].is_begun_at_end;
         let source = Source {
             is_complete: is_complete || self.is_complete(index)?,
             ..*source
         };
-        let look = self.files[index].read(&source, buffer, batch)?;
-        if matches!(look, Look::Truncated) {
+        let read = self.files[index].read(&source, buffer, batch)?;
+        if matches!(read, FileRead::Truncated) {
             self.truncated(index, around)?;
         }
-        Ok(look)
+        Ok(read)
     }
 
     /// Whether nobody will write to a file any more, as far as can be told.

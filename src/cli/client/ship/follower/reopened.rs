@@ -14,7 +14,7 @@ use crate::limits::{SHIP_FILES_MAX, SHIP_PARKED_MS};
 impl Follower {
     /// Opens the files again that have changed, and forgets those that are gone. `beside` is what lies beside
     /// the log file, where that has changed.
-    pub(super) fn look_at_parked(
+    pub(super) fn check_parked(
         &mut self,
         beside: Option<&[RotatedFile]>,
         around: &mut Around,
@@ -23,11 +23,11 @@ impl Follower {
             self.find_names(beside);
         }
         let pause = Duration::from_millis(SHIP_PARKED_MS);
-        let looked_at = self.parked.looked_at;
-        if looked_at.is_some_and(|at| at.elapsed() < pause) || self.parked.files.is_empty() {
+        let checked_at = self.parked.checked_at;
+        if checked_at.is_some_and(|at| at.elapsed() < pause) || self.parked.files.is_empty() {
             return Ok(());
         }
-        self.parked.looked_at = Some(Instant::now());
+        self.parked.checked_at = Some(Instant::now());
         let mut index = 0;
         while index < self.parked.files.len() {
             let closed = &self.parked.files[index];

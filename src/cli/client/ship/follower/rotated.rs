@@ -190,7 +190,7 @@ impl Follower {
     /// Looks at what has come beside the file that the path still names. Where it holds what was read of it
     /// before, it was not truncated until `beside` was listed, and nothing there is a copy of what it held
     /// meanwhile.
-    pub(super) fn look_beside(
+    pub(super) fn check_rotated(
         &mut self,
         identity: Identity,
         beside: &[RotatedFile],

@@ -30,7 +30,7 @@ impl Follower {
         };
         let is_plain = self.is_of_pattern && !self.is_gone && tracked.is_current;
         let has_path = tracked.entry.path.is_some();
-        let is_open = self.is_held || self.must_look_at_compressed || self.opened.is_some();
+        let is_open = self.is_held || self.must_check_compressed || self.opened.is_some();
         let quiet = tracked.quiet_time();
         quiet.filter(|_| is_plain && has_path && !is_open)
     }

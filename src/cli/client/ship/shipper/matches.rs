@@ -1,4 +1,4 @@
-//! Follows the files that match a pattern, and forgets those that are gone.
+//! Follows the files that match a pattern, and drops those that are gone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,15 +19,15 @@ use crate::limits::{SHIP_PATTERN_FILES_MAX, SHIP_PATTERN_INTERVAL_MS};
 use crate::text::escaped;
 
 impl Shipper {
-    /// Follows what matches and is not followed yet, and forgets what is gone.
-    pub(super) fn look_at_patterns(&mut self) -> Result<(), Failure> {
+    /// Follows what matches and is not followed yet, and drops what is gone.
+    pub(super) fn scan_patterns(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
         if self.patterns.watched.is_empty() || self.patterns.due.is_some_and(|due| now < due) {
             return Ok(());
         }
         let is_first = self.patterns.due.is_none();
         if is_first {
-            // A file that is named is known before its other names are looked at.
+            // A file that is named is known before its other names are checked.
             for number in 0..self.followers.len() {
                 self.refresh(number)?;
             }
@@ -37,7 +37,7 @@ impl Shipper {
         let mut watched = std::mem::take(&mut self.patterns.watched);
         let (mut result, mut seen) = (Ok(()), BTreeMap::new());
         for pattern in &mut watched {
-            result = result.and(self.look_at_pattern(pattern, &mut seen, is_first));
+            result = result.and(self.scan_pattern(pattern, &mut seen, is_first));
         }
         self.patterns.watched = watched;
         self.shared.strays.clear();
@@ -60,7 +60,7 @@ impl Shipper {
         }
     }
 
-    fn look_at_pattern(
+    fn scan_pattern(
         &mut self,
         pattern: &mut Watched,
         seen: &mut BTreeMap<PathBuf, u64>,
@@ -91,9 +91,7 @@ impl Shipper {
         });
         let first_new = self.followers.len();
         for (path, inode) in matches {
-            if self.patterns.known.get(&path) != Some(&inode)
-                && self.look_at_match(pattern, &path)?
-            {
+            if self.patterns.known.get(&path) != Some(&inode) && self.check_match(pattern, &path)? {
                 self.patterns.known.insert(path.clone(), inode);
             }
             seen.insert(path, inode);
@@ -106,7 +104,7 @@ impl Shipper {
     }
 
     /// Looks at a name that matches. False where it is to be looked at again.
-    fn look_at_match(&mut self, pattern: &mut Watched, path: &Path) -> Result<bool, Failure> {
+    fn check_match(&mut self, pattern: &mut Watched, path: &Path) -> Result<bool, Failure> {
         let name = path.file_name().unwrap_or_default().as_bytes();
         if names::uncompressed(name).is_some() {
             let text = pattern.text.display();

@@ -20,7 +20,7 @@ use super::records::Source;
 use super::state::State;
 use super::stdin;
 use super::sums::Sums;
-use super::tracked::Look;
+use super::tracked::FileRead;
 use crate::cli::failure::Failure;
 use crate::client::{publish, Backoff, Batch, Client, GiveUp};
 use crate::limits;
@@ -121,8 +121,9 @@ impl Shipper {
 
     /// Ships until it is told to stop, fails for good, or has shipped what is there.
     pub(super) fn follow(&mut self) -> Result<(), Failure> {
-        self.look_at_patterns()?;
-        self.database.look(&self.shared.client, &mut self.followers);
+        self.scan_patterns()?;
+        self.database
+            .check(&self.shared.client, &mut self.followers);
         loop {
             let has_moved = self.turn()?;
             match (has_moved, self.once) {
@@ -140,7 +141,7 @@ impl Shipper {
     fn turn(&mut self) -> Result<bool, Failure> {
         self.shared.folders.next_turn();
         self.shared.turn += 1;
-        self.look_at_patterns()?;
+        self.scan_patterns()?;
         let mut has_moved = false;
         for number in 0..self.followers.len() {
             self.refresh(number)?;
@@ -172,7 +173,7 @@ impl Shipper {
         let was_gone = follower.is_gone;
         let refreshed = follower.refresh(&mut around);
         if follower.is_gone && !was_gone {
-            self.patterns.look_at_all();
+            self.patterns.recheck_names();
         }
         let error = match refreshed {
             Ok(true) => return Ok(()),
@@ -199,13 +200,13 @@ impl Shipper {
             let (buffer, batch) = (&mut self.buffer, &mut self.batch);
             let reading = follower.read(index, &source, buffer, batch, &mut around);
             let reading = match reading {
-                Ok(Look::Lines(reading)) => reading,
-                Ok(Look::Truncated) => continue,
-                Ok(Look::More) => {
+                Ok(FileRead::Lines(reading)) => reading,
+                Ok(FileRead::Truncated) => continue,
+                Ok(FileRead::More) => {
                     batches += 1;
                     continue;
                 }
-                Ok(Look::Nothing) => {
+                Ok(FileRead::Nothing) => {
                     index += 1;
                     continue;
                 }
@@ -238,7 +239,8 @@ impl Shipper {
                     self.shared.client.report(&sentence);
                 }
             };
-            self.database.look(&self.shared.client, &mut self.followers);
+            self.database
+                .check(&self.shared.client, &mut self.followers);
             match publish(&self.shared.client, &self.batch, &mut count) {
                 Ok(()) => {
                     self.sums = sums;
@@ -247,7 +249,7 @@ impl Shipper {
                 }
                 Err(error) => {
                     self.shared.client.retry_or_fail(&mut backoff, error)?;
-                    self.database.look_again();
+                    self.database.make_due();
                 }
             }
             self.shared.folders.next_turn();
