@@ -64,18 +64,18 @@ impl DerefMut for Connection {
 
 impl Connection {
     /// Connects to a file that is there, and that is a database of ours or empty. Another program's lock is
-    /// waited for up to `patience`. Triggers that others have made run only with `triggers`. Until
+    /// waited for up to `busy_timeout`. Triggers that others have made run only with `triggers`. Until
     /// [`checkpoint_on_close`] allows it, closing the connection copies nothing. The error is a clause of a
     /// sentence.
     pub(super) fn open(
         path: &Path,
         durability: Durability,
         triggers: bool,
-        patience: Duration,
+        busy_timeout: Duration,
     ) -> Result<Self, String> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = rusqlite::Connection::open_with_flags(path, flags).map_err(|e| explain(&e))?;
-        db.busy_timeout(patience).map_err(|e| explain(&e))?;
+        db.busy_timeout(busy_timeout).map_err(|e| explain(&e))?;
         checkpoint_on_close(&db, false).map_err(|e| explain(&e))?;
         // Nothing is set in a database of another program: the journal's mode is kept in the file.
         identify(&db)?;

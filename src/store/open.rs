@@ -78,8 +78,8 @@ pub(super) fn connect_alone(
     let head = Head::read(path);
     head.map_or(Ok(()), |head| head.require_own_log(path))?;
     // Another program's lock may be short: at start, and only there, it is waited for.
-    let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
-    let db = Connection::open(path, durability, triggers, patience)?;
+    let busy_timeout = Duration::from_millis(limits::OPEN_BUSY_MS);
+    let db = Connection::open(path, durability, triggers, busy_timeout)?;
     head.map_or(Ok(()), |head| head.require_newest(path, &db))?;
     Ok((lock, db))
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rustix::process::{kill_process, Pid, Signal};
 
-use crate::harness::{Address, Server, PATIENCE};
+use crate::harness::{Address, Server, TIMEOUT};
 use crate::wait::wait_until;
 
 /// What a client has said, and how it ended.
@@ -169,7 +169,7 @@ impl Running {
 
     /// Waits for the end, with standard input left open.
     pub fn wait(mut self) -> Output {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
                 break status;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
-use crate::harness::{Address, Server, TemporaryDirectory, PATIENCE};
+use crate::harness::{Address, Server, TemporaryDirectory, TIMEOUT};
 use crate::report;
 
 /// Makes the pipes what the browser expects: it reads from descriptor 3 and writes to descriptor 4.
@@ -198,7 +198,7 @@ impl Process {
         let (mut state, _) = self
             .received
             .changed
-            .wait_timeout_while(state, PATIENCE, |state| !state.answers.contains_key(&id))
+            .wait_timeout_while(state, TIMEOUT, |state| !state.answers.contains_key(&id))
             .unwrap_or_else(PoisonError::into_inner);
         let answer = state.answers.remove(&id);
         drop(state);
@@ -270,7 +270,7 @@ impl Page<'_> {
     pub fn wait_for(&self, expression: &str) {
         let start = Instant::now();
         while self.evaluate(&format!("Boolean({expression})")) != true {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 let text = self.evaluate("document.body.innerText");
                 panic!("waited in vain for {expression}; the page says:\n{text}");
             }

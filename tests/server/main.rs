@@ -31,7 +31,6 @@ mod openapi;
 mod outcomes;
 mod overload;
 mod pages;
-mod patience;
 mod payloads;
 #[cfg(not(target_feature = "crt-static"))]
 mod power;
@@ -46,6 +45,7 @@ mod serving;
 mod starting;
 mod subscribe;
 mod systemd;
+mod time_limits;
 mod tokens;
 #[cfg(not(target_feature = "crt-static"))]
 mod trouble;

@@ -16,7 +16,7 @@ use std::thread;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{event, Address, Client, Server, Setup, TemporaryDirectory, PATIENCE};
+use crate::harness::{event, Address, Client, Server, Setup, TemporaryDirectory, TIMEOUT};
 use crate::report::skipped;
 use crate::wait::wait_until;
 
@@ -29,7 +29,7 @@ impl Notified {
     }
 
     fn on(socket: UnixDatagram) -> Notified {
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         Notified(socket)
     }
 

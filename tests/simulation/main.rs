@@ -13,13 +13,13 @@ mod client;
 mod compose;
 mod database;
 mod judge;
-mod patience;
 #[path = "../server/random.rs"]
 mod random;
 mod request;
 mod run;
 mod setup;
 mod stream;
+mod time_limits;
 mod trace;
 mod trouble;
 mod wire;

@@ -93,7 +93,7 @@ impl World {
     /// Everything that can be said of the server between two turns.
     pub fn end_turn(&mut self) {
         self.observe();
-        self.check_patience();
+        self.check_time_limits();
         self.trouble.settle(self.turn, self.now.mono_ms);
         self.database.is_shy &= self.trouble.was_felt_in(self.turn);
     }
@@ -123,7 +123,7 @@ impl World {
         self.now.mono_ms < self.night_ends
     }
 
-    /// Time passes, mostly little, sometimes so much that somebody's patience is over; but never while a
+    /// Time passes, mostly little, sometimes so much that somebody's limit is over; but never while a
     /// loop sleeps that wanted to be woken before.
     pub fn let_time_pass(&mut self, sleep: Sleep) {
         let ms = match self.random.below(100) {

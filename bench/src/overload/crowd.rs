@@ -78,12 +78,12 @@ impl Crowd {
         })
     }
 
-    /// Waits until `count` are connected, at most for `patience`; returns how many are.
-    pub fn wait_for(&self, count: usize, patience: Duration) -> usize {
+    /// Waits until `count` are connected, at most for `timeout`; returns how many are.
+    pub fn wait_for(&self, count: usize, timeout: Duration) -> usize {
         let begun = Instant::now();
         loop {
             let connected = self.tally.connected.load(Ordering::Relaxed);
-            if connected >= count || begun.elapsed() > patience {
+            if connected >= count || begun.elapsed() > timeout {
                 return connected;
             }
             thread::sleep(TICK);

@@ -30,10 +30,10 @@ impl WalCopier {
             return Err(fail(path, "it is not a file"));
         }
         file_at(path).map_err(|error| fail(path, error))?;
-        let patience = Duration::from_millis(OPEN_BUSY_MS);
+        let busy_timeout = Duration::from_millis(OPEN_BUSY_MS);
         let file = File::open(path).map_err(|error| fail(path, error))?;
         Ok(Self {
-            db: Connection::open(path, Durability::Full, false, patience)
+            db: Connection::open(path, Durability::Full, false, busy_timeout)
                 .map_err(|error| fail(path, error))?,
             file,
             path: path.to_owned(),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,18 +65,18 @@ impl Client {
     pub fn connect(address: &Address) -> Client {
         let socket = match address {
             Address::Tcp(address) => {
-                let socket = TcpStream::connect_timeout(address, PATIENCE)
+                let socket = TcpStream::connect_timeout(address, TIMEOUT)
                     .unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"));
                 socket.set_nodelay(true).unwrap();
-                socket.set_read_timeout(Some(PATIENCE)).unwrap();
-                socket.set_write_timeout(Some(PATIENCE)).unwrap();
+                socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+                socket.set_write_timeout(Some(TIMEOUT)).unwrap();
                 Socket::Tcp(socket)
             }
             Address::Unix(path) => {
                 let socket = UnixStream::connect(path)
                     .unwrap_or_else(|e| panic!("cannot connect to {}: {e}", path.display()));
-                socket.set_read_timeout(Some(PATIENCE)).unwrap();
-                socket.set_write_timeout(Some(PATIENCE)).unwrap();
+                socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+                socket.set_write_timeout(Some(TIMEOUT)).unwrap();
                 Socket::Unix(socket)
             }
         };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 #[derive(Default)]
 struct State {
@@ -82,7 +82,7 @@ impl Log {
     }
 
     fn wait(&self, what: &str, mut done: impl FnMut(&State) -> bool) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         let mut state = lock(&self.0.state);
         loop {
             if done(&state) {

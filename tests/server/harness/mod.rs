@@ -18,4 +18,4 @@ pub use server::{Server, Setup};
 pub use stream::{Item, Stream};
 
 /// How long anything may take before it counts as hanging. Generous: the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{publication, HEALTH, PUBLISH};
-use crate::harness::{event, Address, Server, PATIENCE};
+use crate::harness::{event, Address, Server, TIMEOUT};
 use crate::wait::wait_until;
 
 fn address(server: &Server) -> SocketAddr {
@@ -20,8 +20,8 @@ fn address(server: &Server) -> SocketAddr {
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(address(server)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_write_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -31,7 +31,7 @@ fn connect_with_small_window(server: &Server) -> TcpStream {
     socket.set_recv_buffer_size(4 * 1024).unwrap();
     socket.connect(&address(server).into()).unwrap();
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 

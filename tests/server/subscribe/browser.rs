@@ -10,7 +10,7 @@ use std::thread;
 
 use super::publish;
 use crate::chromium::{self, Chromium};
-use crate::harness::{Address, Server, TemporaryDirectory, PATIENCE};
+use crate::harness::{Address, Server, TemporaryDirectory, TIMEOUT};
 
 /// Events, and bytes of the stream that the browser gets before its connection breaks.
 const EVENTS: usize = 300;
@@ -128,7 +128,7 @@ fn an_event_source_gets_every_event_once_though_its_connection_breaks() {
 
     let mut asked = Vec::new();
     let report = loop {
-        match seen.recv_timeout(PATIENCE).expect("the browser goes on") {
+        match seen.recv_timeout(TIMEOUT).expect("the browser goes on") {
             Seen::Asked(head) => asked.push(head),
             Seen::Report(report) => break report,
         }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{assert_refused, assert_unhealthy, publish, start, wait_until_healthy};
 use crate::disk::{Call, Disk, File};
-use crate::harness::{event, Response, Server, Stream, PATIENCE};
+use crate::harness::{event, Response, Server, Stream, TIMEOUT};
 use crate::serving::assert_serves_everything;
 use crate::wait::wait_until;
 
@@ -26,7 +26,7 @@ fn publish_until(server: &Server, mut is_done: impl FnMut() -> bool) {
         if is_done() {
             return;
         }
-        assert!(begun.elapsed() < PATIENCE, "published in vain");
+        assert!(begun.elapsed() < TIMEOUT, "published in vain");
         let events: Vec<_> = (0..20)
             .map(|n| event("more", &format!("{stored}-{number}-{n}")))
             .collect();
@@ -215,7 +215,7 @@ fn an_idle_connection_of_another_program_is_not_run_into_again_and_again() {
     // The first try comes a second after the failure, and by then more may have been published.
     let begun = Instant::now();
     while tries() == 0 || frames(&idle).0 < frames_before + 8_000 {
-        assert!(begun.elapsed() < PATIENCE, "no try was made");
+        assert!(begun.elapsed() < TIMEOUT, "no try was made");
         large["event_id"] = json!(number.to_string());
         client.publish(large.to_string()).expect(200);
         number += 1;

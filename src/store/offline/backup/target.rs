@@ -198,9 +198,9 @@ fn make_file(path: &Path) -> Result<File, String> {
 /// between leaves that as it was.
 fn remove_companions(path: &Path) -> std::io::Result<()> {
     if path.exists() && beside(path, "-wal").exists() {
-        let patience = Duration::from_millis(limits::OPEN_BUSY_MS);
+        let busy_timeout = Duration::from_millis(limits::OPEN_BUSY_MS);
         // Closing copies the log. What is damaged or another program's is given up with its log.
-        let _ = Connection::open(path, Durability::Full, false, patience)
+        let _ = Connection::open(path, Durability::Full, false, busy_timeout)
             .and_then(|db| recover_wal(&db, path));
     }
     for companion in COMPANIONS {

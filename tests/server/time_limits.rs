@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::harness::{event, Client, Response, Server, PATIENCE};
+use crate::harness::{event, Client, Response, Server, TIMEOUT};
 use crate::wait::{wait_until, wait_within};
 
 const PUBLISH: &str = "POST /publish HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
@@ -191,7 +191,7 @@ fn a_body_that_does_not_get_on_is_408() {
     let mut slow = server.client();
     slow.send(format!("{PUBLISH}Content-Length: 100\r\n\r\n[ "));
     late.send(&body[9..]);
-    // Within the client's own patience of 30 s.
+    // Within the client's own timeout of 30 s.
     slow.response().sentence(408);
     assert!(slow.is_closed());
     assert_eq!(server.json("/stats")["received"], 0);
@@ -205,7 +205,7 @@ fn an_idle_connection_is_closed() {
     let mut silent = server.client();
     let mut used = server.client();
     used.get("/health").expect(200);
-    wait_within(2 * PATIENCE, "two idle connections to be closed", || {
+    wait_within(2 * TIMEOUT, "two idle connections to be closed", || {
         server.json("/stats")["connections"] == 1
     });
     assert!(silent.is_closed());

@@ -1,5 +1,5 @@
-//! How long the server waits for whom, said from outside: by the bytes that have moved and the times at
-//! which they did. It must not give up before its time, and not long after it.
+//! How long the server waits for its clients, checked from outside: by the bytes that have moved and the times at
+//! which they did. It must not give up before its time limit, and not long after it.
 
 use logagg::limits::{
     BODY_PROGRESS_BYTES, BODY_TIMEOUT_MS, DRAIN_MS, HEAD_TIMEOUT_MS, HEARTBEAT_MS, IDLE_TIMEOUT_MS,
@@ -16,7 +16,7 @@ const TURNS: u32 = 3;
 impl Link {
     /// For what it should have been closed or refused by now.
     fn is_overdue(&self, now: u64) -> Option<&'static str> {
-        let is_past = |since: u64, patience: u64| now >= since + patience;
+        let is_past = |since: u64, limit: u64| now >= since + limit;
         if let Some(at) = self.shut_at {
             return is_past(at, LINGER_MS).then_some("lingers");
         }
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Nobody is waited for much longer than the limits say.
-    pub fn check_patience(&mut self) {
+    pub fn check_time_limits(&mut self) {
         for id in self.live.clone() {
             self.note_lack_of_memory(id);
             self.note_slow_bodies(id);
@@ -114,7 +114,7 @@ impl World {
         let asked = &link.asked[index];
         let begun = asked.touched_at.expect("something of it was read");
         let head_at = asked.head_at.unwrap_or(now);
-        let has_looked = |patience| link.looked_at >= begun + patience;
+        let has_looked = |limit| link.looked_at >= begun + limit;
         if head_at >= begun + HEAD_TIMEOUT_MS {
             assert!(has_looked(HEAD_TIMEOUT_MS), "{id} was given up unseen");
             return self.trace.mark("408 for a head");
@@ -151,7 +151,7 @@ impl World {
     pub fn check_close(&mut self, id: usize) {
         let now = self.now.mono_ms;
         let link = &self.links[id];
-        let is_past = |since: u64, patience: u64| now >= since + patience;
+        let is_past = |since: u64, limit: u64| now >= since + limit;
         if link.knows_break {
             return;
         }
