@@ -17,6 +17,7 @@ use rusqlite::OpenFlags;
 
 use super::error::explain;
 use super::events::scan::BatchScan;
+use super::lengths::{LengthCheck, Lengths};
 use super::options::Durability;
 use super::paths::beside;
 use super::schema::identify;
@@ -46,6 +47,7 @@ pub(super) struct Connection {
 struct Witnesses {
     database: File,
     log: File,
+    lengths: Lengths,
 }
 
 impl Deref for Connection {
@@ -139,18 +141,31 @@ impl Connection {
     /// Opens the descriptors that [`Connection::prove_synced`] needs. The log must be there, as it is after
     /// the first transaction.
     pub(super) fn watch_syncs(&mut self, path: &Path) -> std::io::Result<()> {
+        let (database, log) = (File::open(path)?, File::open(beside(path, "-wal"))?);
         self.witnesses = Some(Witnesses {
-            database: File::open(path)?,
-            log: File::open(beside(path, "-wal"))?,
+            lengths: Lengths::of(&self.db, &database)?,
+            database,
+            log,
         });
         Ok(())
+    }
+
+    /// Whether the files are as long as they must be.
+    pub(super) fn check_lengths(&mut self) -> std::io::Result<LengthCheck> {
+        let frames = self.wal_frames();
+        match &mut self.witnesses {
+            Some(open) => open
+                .lengths
+                .check(&self.db, (&open.database, &open.log), frames),
+            None => Ok(LengthCheck::Whole),
+        }
     }
 
     /// Syncs what any process has written to the log and to the database. Where that succeeds, nothing has
     /// been lost since the connection was made.
     pub(super) fn prove_synced(&self) -> std::io::Result<()> {
         let witnesses = self.witnesses.as_ref();
-        let Witnesses { database, log } = witnesses.ok_or(std::io::ErrorKind::NotFound)?;
+        let Witnesses { database, log, .. } = witnesses.ok_or(std::io::ErrorKind::NotFound)?;
         log.sync_data()?;
         database.sync_data()
     }

@@ -11,6 +11,7 @@ use rustix::fs::{stat, Stat};
 use rustix::io::Errno;
 
 use super::head::{last_seq, Head};
+use super::lengths::Truncated;
 use super::lock::Lock;
 use super::paths::beside;
 use crate::limits;
@@ -57,6 +58,8 @@ impl FolderState {
 enum Found {
     /// The file that SQLite has open.
     Opened,
+    /// That file, but it lacks what was committed.
+    Truncated,
     Missing,
     Other {
         is_empty: bool,
@@ -90,6 +93,8 @@ pub(super) struct OpenedFiles {
     folder_seen: Option<FolderState>,
     /// The log has been copied into the file that is open, since a name was found wrong.
     is_rescued: bool,
+    /// Which file was truncated. Only opening the database again makes up for it.
+    truncated: Option<Truncated>,
 }
 
 impl OpenedFiles {
@@ -114,6 +119,7 @@ impl OpenedFiles {
             found: [Found::Opened; 3],
             folder_seen: None,
             is_rescued: false,
+            truncated: None,
         })
     }
 
@@ -142,6 +148,7 @@ impl OpenedFiles {
         if self.found[0] == Found::Opened && self.given != self.names[0] {
             self.found[0] = Found::at(&self.given, self.opened[0]);
         }
+        self.keep_truncated();
         // Two changes within what the file system counts as one moment leave one time.
         let is_proof = |folder: &FolderState| {
             folder.changed_us.saturating_add(limits::FOLDER_TIME_US) < now_us
@@ -160,7 +167,20 @@ impl OpenedFiles {
     fn verify_database(&mut self) -> Result<(), String> {
         self.found = [Found::Opened; 3];
         self.found[0] = Found::at(&self.given, self.opened[0]);
+        self.keep_truncated();
         self.reason().map_or(Ok(()), Err)
+    }
+
+    /// A file that was truncated is not whole again when somebody makes it longer.
+    fn keep_truncated(&mut self) {
+        let at = match self.truncated {
+            None => return,
+            Some(Truncated::Database) => 0,
+            Some(Truncated::Log) => 1,
+        };
+        if self.found[at] == Found::Opened {
+            self.found[at] = Found::Truncated;
+        }
     }
 
     /// What is wrong, as a sentence that names the file.
@@ -174,6 +194,9 @@ impl OpenedFiles {
         let way_back = "put it back, or restart the server";
         Some(match found {
             Found::Unknown(error) => format!("the file {name} cannot be looked at: {error}"),
+            Found::Truncated => {
+                format!("the file {name} was truncated: stop the server, and restore a backup")
+            }
             Found::Missing => format!("the file {name} was removed or renamed: {way_back}"),
             _ => format!("the file {name} was replaced by another one: {way_back}"),
         })
@@ -188,7 +211,8 @@ impl OpenedFiles {
     /// Whether what was committed could no longer be found if this process ended now.
     fn needs_rescue(&self) -> bool {
         let [database, log, _] = self.found;
-        !self.is_rescued && (database != Found::Opened || log != Found::Opened)
+        let is_moved = database != Found::Opened || log != Found::Opened;
+        !self.is_rescued && is_moved && self.truncated.is_none()
     }
 
     /// Whether SQLite, which removes log and index by their names when it closes the database, would remove
@@ -266,15 +290,26 @@ impl Files {
         self.opened.needs_rescue() && !self.opened.has_other_log()
     }
 
+    /// One of the files was truncated.
+    pub(super) fn truncated(&mut self, which: Truncated) {
+        self.opened.truncated = Some(which);
+        self.opened.keep_truncated();
+    }
+
+    /// Why nothing can be read, where one of the files was truncated.
+    pub(super) fn reason_if_truncated(&self) -> Option<String> {
+        self.opened.truncated.and_then(|_| self.opened.reason())
+    }
+
     /// The log has been copied into the file that is open.
     pub(super) fn rescued(&mut self) {
         self.opened.is_rescued = true;
     }
 
-    /// Whether SQLite, which removes log and index by their names when it closes the database, would remove
-    /// its own.
-    pub(super) fn are_companions_ours(&self) -> bool {
-        self.opened.are_companions_ours()
+    /// Whether closing may copy the log and remove it: it is SQLite's own, which removes it by its name, and
+    /// both files are whole.
+    pub(super) fn may_copy_on_close(&self) -> bool {
+        self.opened.truncated.is_none() && self.opened.are_companions_ours()
     }
 
     /// Bytes of the database and of its write-ahead log.

@@ -129,6 +129,8 @@ impl Store {
     /// hold some of it back, and another process can be copying it; then the next try waits until the log
     /// has grown on.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
+        // Copying would make a database long again that somebody has truncated.
+        self.check_lengths()?;
         if self.options.durability == Durability::Normal && self.wal.is_certain() {
             if let Err(error) = self.db.sync_log() {
                 self.wal.sync_failed();
@@ -146,6 +148,7 @@ impl Store {
                 Ok(!is_refused && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
             });
         let is_all_copied = done.inspect_err(|error| self.note_io_error(error, true))?;
+        self.check_lengths()?;
         if is_all_copied {
             self.db.clear_wal_frames();
             self.wal.checkpointed();

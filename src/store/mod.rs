@@ -28,6 +28,7 @@ mod files;
 mod head;
 mod identity;
 mod index;
+mod lengths;
 mod load;
 mod lock;
 mod maintenance;

@@ -12,6 +12,7 @@ use super::definitions::require_ours;
 use super::error::{explain, OpenError, NOT_A_DATABASE};
 use super::file_kind::{is_mounted_alone, require_ordinary};
 use super::head::Head;
+use super::lengths::{require_not_emptied, require_whole};
 use super::lock::Lock;
 use super::options::{Dedup, Durability, OpenOptions};
 use super::paths::{beside, make_folder};
@@ -74,12 +75,14 @@ pub(super) fn connect_alone(
     if lock.database().is_none() {
         return Err("it has been removed".into());
     }
+    require_not_emptied(path)?;
     check_size(path)?;
     let head = Head::read(path);
     head.map_or(Ok(()), |head| head.require_own_log(path))?;
     // Another program's lock may be short: at start, and only there, it is waited for.
     let busy_timeout = Duration::from_millis(limits::OPEN_BUSY_MS);
     let db = Connection::open(path, durability, triggers, busy_timeout)?;
+    require_whole(&db, path)?;
     head.map_or(Ok(()), |head| head.require_newest(path, &db))?;
     Ok((lock, db))
 }

@@ -145,8 +145,12 @@ impl Store {
     }
 
     /// Whether what the store knows can be relied on. While the database is being opened again after a
-    /// fault there is no connection, and what memory holds may be what the disk has lost.
+    /// fault there is no connection, and what memory holds may be what the disk has lost. Where a file was truncated,
+    /// SQLite reads zeros.
     pub fn readable(&self) -> Result<(), StoreError> {
+        if let Some(reason) = self.files.reason_if_truncated() {
+            return Err(StoreError::Replaced(reason));
+        }
         if self.wal.closed().is_some() {
             let why = "it has to be opened again after an I/O error";
             return Err(StoreError::Failed(why.into()));

@@ -1,18 +1,41 @@
-//! What is done when a name of the database leads to another file than the one that is open.
+//! What is done when a name of the database leads to another file than the one that is open, or when that file was
+//! truncated.
 
 use super::connection::checkpoint_on_close;
 use super::error::StoreError;
+use super::lengths::LengthCheck;
 use super::state::Store;
 
 impl Store {
-    /// Makes sure that the names of the database lead to the files that are open, each of them. Where they
-    /// do not, nothing more is promised until they do again or the server is restarted.
+    /// Makes sure that the names of the database lead to the files that are open, each of them, and that these
+    /// are as long as they must be. Where not, nothing more is promised until the names are right again or the
+    /// server is restarted.
     pub fn check_files(&mut self, now_us: i64) -> Result<(), StoreError> {
+        self.check_lengths()?;
         let checked = self.files.verify_each(now_us);
         self.judge(checked)
     }
 
-    /// The same, as it is done for each commit.
+    /// Makes sure that the files that are open are as long as they must be.
+    pub(super) fn check_lengths(&mut self) -> Result<(), StoreError> {
+        let found = self.db.check_lengths();
+        let found = found.map_err(|error| StoreError::Failed(error.to_string()))?;
+        match found {
+            LengthCheck::Whole => {}
+            LengthCheck::WantsCheckpoint => {
+                log::warn!(
+                    "the database's file is shorter than it was: what it lacks is in the write-ahead log, which is \
+                     copied now"
+                );
+                self.wal.checkpoint_soon();
+            }
+            LengthCheck::Truncated(which) => self.files.truncated(which),
+        }
+        let reason = self.files.reason_if_truncated();
+        reason.map_or(Ok(()), |reason| Err(StoreError::Replaced(reason)))
+    }
+
+    /// That the names are right, as it is looked at for each commit.
     pub(super) fn verify_files(&mut self, now_us: i64) -> Result<(), StoreError> {
         let checked = self.files.verify(now_us);
         self.judge(checked)
@@ -75,7 +98,7 @@ impl Store {
 
     /// Closes a database whose names lead elsewhere: what they lead to is left as it is.
     pub(super) fn close_replaced(self) -> Result<(), StoreError> {
-        let copies = self.files.are_companions_ours() && self.wal.is_certain();
+        let copies = self.files.may_copy_on_close() && self.wal.is_certain();
         checkpoint_on_close(&self.db, copies)?;
         let Store { db, files, .. } = self;
         let closed = db.close().map_err(StoreError::from);

@@ -65,6 +65,7 @@ const STORE_LAYERS: [&[&str]; 4] = [
         "head",
         "identity",
         "index",
+        "lengths",
         "parts",
         "range",
         "retention",

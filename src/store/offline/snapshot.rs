@@ -13,6 +13,7 @@ use crate::limits;
 use crate::store::connection::checkpoint_on_close;
 use crate::store::error::explain;
 use crate::store::head::Head;
+use crate::store::lengths::require_not_emptied;
 use crate::store::lock::file_at;
 use crate::store::paths::{beside, immutable};
 use crate::store::schema::identify;
@@ -60,6 +61,7 @@ fn connect(path: &Path, is_closed: bool) -> Result<Connection, String> {
             db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         Ok((db, tables))
     };
+    require_not_emptied(path)?;
     // Before the transaction: a server may go on meanwhile.
     let head = Head::read(path);
     head.map_or(Ok(()), |head| head.require_own_log(path))?;

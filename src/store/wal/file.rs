@@ -16,8 +16,8 @@ use crate::store::paths::beside;
 use crate::store::wal::position::{data_version, position};
 
 /// Bytes of the log's header, and of a frame's (SQLite file format §4.1).
-const LOG_HEADER: usize = 32;
-const FRAME_HEADER: usize = 24;
+pub(crate) const LOG_HEADER: usize = 32;
+pub(crate) const FRAME_HEADER: usize = 24;
 
 /// How much of a log is known to be on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod older_log;
 mod replaced;
 mod signals;
 mod special;
+mod truncated;
 
 use std::ffi::OsStr;
 use std::io::Read;
