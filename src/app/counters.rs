@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::clock::Now;
+use crate::event::{IdentityCounts, Protocol};
 use crate::metrics::Metrics;
+use crate::store::Outcome;
 
 /// The counts that are not the database's.
 pub(super) struct Counters {
     pub(super) started: Now,
-    /// Events that validation refused.
+    /// Records of all protocols that did not become events.
     pub(super) rejected: u64,
     /// Commits.
     pub(super) batches: u64,
@@ -33,6 +35,23 @@ impl Counters {
 
     pub(super) fn instant(&self) -> Option<Instant> {
         self.clock.map(|clock| clock())
+    }
+
+    /// A publication was committed: what became of its events, and where their identities are from.
+    pub(super) fn ingested(
+        &mut self,
+        protocol: Protocol,
+        outcomes: &[Outcome],
+        identities: IdentityCounts,
+    ) {
+        self.metrics.ingested(protocol, outcomes);
+        self.metrics.identified(protocol, identities);
+    }
+
+    /// Records, or whole bodies, did not become events.
+    pub(super) fn rejected(&mut self, protocol: Protocol, records: u64) {
+        self.rejected += records;
+        self.metrics.rejected(protocol, records);
     }
 
     /// A transaction with this many events, which began at `begun`, was committed.

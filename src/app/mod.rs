@@ -35,6 +35,7 @@ pub use stream::{FeedStatus, StreamAnswer, StreamSource};
 use crate::api::route::{self, AnswerSize, Route};
 use crate::api::{access, content, dashboard, pages, publish, read, watch};
 use crate::clock::Now;
+use crate::event::{IdentityCounts, Protocol};
 use crate::http::encoding::Coding;
 use crate::http::{Request, Response};
 use crate::limits;
@@ -229,7 +230,7 @@ impl App {
     }
 
     fn refuse(&mut self, refused: publish::Rejection) -> Response {
-        self.counters.rejected += refused.rejected;
+        self.counters.rejected(Protocol::Publish, refused.rejected);
         refused.response
     }
 
@@ -242,7 +243,7 @@ impl App {
             Ok(read) => read,
             Err(refused) => return Reply::Now(self.refuse(refused)),
         };
-        self.counters.rejected += params.rejected();
+        self.counters.rejected(Protocol::Publish, params.rejected());
         if publication.events.is_empty() {
             return Reply::Now(params.answer(&[]));
         }
@@ -307,6 +308,11 @@ impl App {
             rest = others;
             self.duplicates.committed(&slot.publication, own);
             self.live.keep(&slot.publication, own, processed_at);
+            let identities = IdentityCounts {
+                own: own.len() as u64,
+                ..IdentityCounts::default()
+            };
+            self.counters.ingested(Protocol::Publish, own, identities);
             let response = slot.ticket.params.answer(own);
             self.finish(slot, response);
         }

@@ -55,6 +55,15 @@ impl Exposition {
         write_to(&mut self.out, format_args!("{name}_total {value}\n"));
     }
 
+    /// One count of several that labels tell apart, after its [`Exposition::family`]. `name` is without `_total`,
+    /// `labels` as they stand in braces.
+    pub(super) fn counted(&mut self, name: &str, labels: &str, value: u64) {
+        write_to(
+            &mut self.out,
+            format_args!("{name}_total{{{labels}}} {value}\n"),
+        );
+    }
+
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, Kind::Gauge, help);
         write_to(&mut self.out, format_args!("{name} {value}\n"));

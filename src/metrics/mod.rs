@@ -6,17 +6,21 @@
 
 mod exposition;
 mod histogram;
+mod ingest;
 mod process;
 
 use std::time::Duration;
 
 use exposition::{Exposition, Kind, Unit};
 use histogram::{place, Histogram};
+use ingest::Ingest;
 
 use crate::api::accept;
 use crate::api::endpoint::Endpoint;
 use crate::api::watch::Stats;
+use crate::event::{IdentityCounts, Protocol};
 use crate::http::{Request, Response};
+use crate::store::Outcome;
 
 pub(crate) use exposition::Format;
 
@@ -39,6 +43,7 @@ pub struct Metrics {
     requests: [[Times; CLASSES.len()]; Endpoint::ALL.len()],
     commits: Times,
     batches: Histogram<{ SIZES.len() }>,
+    ingest: Ingest,
     log_lines_dropped: u64,
 }
 
@@ -83,6 +88,7 @@ impl Default for Metrics {
             requests: [[Histogram::new(&TIMES); CLASSES.len()]; Endpoint::ALL.len()],
             commits: Histogram::new(&TIMES),
             batches: Histogram::new(&SIZES),
+            ingest: Ingest::default(),
             log_lines_dropped: 0,
         }
     }
@@ -104,6 +110,21 @@ impl Metrics {
         self.batches.observe(events as u64);
     }
 
+    /// A publication of this protocol was committed, with these outcomes of its events.
+    pub(crate) fn ingested(&mut self, protocol: Protocol, outcomes: &[Outcome]) {
+        self.ingest.committed(protocol, outcomes);
+    }
+
+    /// Records of this protocol did not become events.
+    pub(crate) fn rejected(&mut self, protocol: Protocol, records: u64) {
+        self.ingest.rejected(protocol, records);
+    }
+
+    /// The records of a committed publication got their identities from there.
+    pub(crate) fn identified(&mut self, protocol: Protocol, identities: IdentityCounts) {
+        self.ingest.identified(protocol, identities);
+    }
+
     /// This many lines of the log were lost since the start.
     pub fn set_log_lines_dropped(&mut self, lines: u64) {
         self.log_lines_dropped = lines;
@@ -114,6 +135,7 @@ impl Metrics {
         let format = format_for(request);
         let mut page = Exposition::new(format);
         self.expose(&mut page);
+        self.ingest.expose(&mut page);
         expose_counters(&mut page, facts, self.log_lines_dropped);
         expose_gauges(&mut page, facts);
         process::expose(&mut page, facts.started);

@@ -72,6 +72,69 @@ fn every_statistic_is_there_with_its_value() {
     );
 }
 
+/// By protocol, with a name for each that is from this program.
+#[test]
+fn records_and_identities_are_counted_by_protocol() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let results = ["accepted", "duplicate", "conflict", "rejected"];
+    let identities = ["own", "member", "hash", "auto"];
+    let page = metrics(&mut client);
+    for protocol in [
+        "publish",
+        "otlp",
+        "elasticsearch",
+        "loki",
+        "journald",
+        "syslog",
+        "cloudevents",
+        "forward",
+        "hec",
+        "datadog",
+        "gelf",
+    ] {
+        for result in results {
+            let labels = format!("{{protocol=\"{protocol}\",result=\"{result}\"}}");
+            assert_eq!(value(&page, &format!("ingest_records_total{labels}")), 0.0);
+        }
+        for identity in identities {
+            let labels = format!("{{protocol=\"{protocol}\",identity=\"{identity}\"}}");
+            let name = format!("ingest_identities_total{labels}");
+            assert_eq!(value(&page, &name), 0.0);
+        }
+    }
+    let series = page.series();
+    let of_ingest = series
+        .iter()
+        .filter(|name| name.starts_with("log_aggregator_ingest_"));
+    assert_eq!(of_ingest.count(), 11 * 8);
+
+    let mut other = event("a", "1");
+    other["source"] = json!("other");
+    let events = json!([event("b", "1"), event("a", "1"), event("a", "1"), other]);
+    client.publish(events.to_string()).expect(200);
+    client.publish(event("a", "1").to_string()).expect(200);
+    client.publish("no JSON").expect(422);
+    let mixed = json!([event("c", "1"), 1, {}]).to_string();
+    client
+        .publish_to("/publish?partial=true", mixed)
+        .expect(200);
+    let page = metrics(&mut client);
+    let counted = |label: &str, names: [&str; 4]| {
+        names.map(|name| {
+            let kind = match label {
+                "result" => "records",
+                _ => "identities",
+            };
+            let labels = format!("{{protocol=\"publish\",{label}=\"{name}\"}}");
+            value(&page, &format!("ingest_{kind}_total{labels}"))
+        })
+    };
+    assert_eq!(counted("result", results), [3.0, 2.0, 1.0, 3.0]);
+    assert_eq!(counted("identity", identities), [6.0, 0.0, 0.0, 0.0]);
+    assert_eq!(value(&page, "rejected_total"), 3.0);
+}
+
 #[test]
 fn both_formats_have_the_same_series() {
     let server = Server::start(&[]);
