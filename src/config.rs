@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use log::LevelFilter;
 
 use crate::app;
+use crate::ingest::IngestSetting;
 use crate::limits;
 use crate::logging::{Format, LogDuplicates, LogSettings};
 use crate::net::{self, Listen, Settings};
@@ -109,6 +110,16 @@ pub struct ServeArgs {
     /// Until then a late repeat of an event that has been removed is still a duplicate.
     #[arg(long, env = "RETAIN_KEYS", value_name = "AGE|SIZE")]
     retain_keys: Option<Limit>,
+
+    /// How records of a protocol become events where its requests can say nothing: PROTOCOL?QUERY, as in
+    /// syslog?event_id=hash; may be repeated, or have blanks between
+    #[arg(
+        long,
+        env = "INGEST",
+        value_name = "PROTOCOL?QUERY",
+        value_delimiter = ' '
+    )]
+    ingest: Vec<IngestSetting>,
 
     /// Least important records that are logged
     #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", ignore_case = true)]
@@ -208,6 +219,7 @@ impl ServeArgs {
                 max_buffered_bytes: self.max_buffered_bytes,
             },
             tokens_file: self.auth_tokens_file,
+            ingest: self.ingest,
         };
         Ok(Config {
             log: LogSettings {

@@ -25,6 +25,7 @@ pub mod config;
 pub mod event;
 pub mod http;
 pub(crate) mod hub;
+pub mod ingest;
 pub mod limits;
 pub mod logging;
 pub(crate) mod metrics;

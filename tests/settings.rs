@@ -16,7 +16,7 @@ use logagg::logging::{Format, LogDuplicates, LogSettings};
 use logagg::net::{self, Listen, Settings};
 use logagg::store::{Durability, Limit, OpenOptions, Retention};
 
-const VARIABLES: [&str; 18] = [
+const VARIABLES: [&str; 19] = [
     "HOST",
     "PORT",
     "LISTEN",
@@ -30,6 +30,7 @@ const VARIABLES: [&str; 18] = [
     "MAX_BUFFERED_BYTES",
     "RETAIN_EVENTS",
     "RETAIN_KEYS",
+    "INGEST",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "LOG_DUPLICATES",
@@ -114,6 +115,7 @@ fn defaults_are_the_documented_ones() {
                 max_buffered_bytes: 128 << 20,
             },
             tokens_file: None,
+            ingest: Vec::new(),
         },
     };
     assert_eq!(config(&[], &[]), expected);

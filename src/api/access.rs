@@ -2,8 +2,8 @@
 //! route needs what is said in [`Route::access`].
 
 use super::route::{Access, Route};
-use crate::http::{Method, Request, Response};
-use crate::tokens::{TokenCheck, Tokens};
+use crate::http::{Method, Refusal, Request};
+use crate::tokens::{Scope, TokenCheck, Tokens};
 
 /// Refuses a request whose token is none of `tokens`, 401, or lacks the scope that is needed, 403
 /// (RFC 6750 §3.1). Comes before all other checks of a request. A client that has a token at all
@@ -12,17 +12,22 @@ pub(crate) fn authorize(
     request: &Request,
     route: Option<&Route>,
     tokens: &Tokens,
-) -> Result<(), Box<Response>> {
+) -> Result<(), Box<Refusal>> {
     if request.method == Method::Options {
         return Ok(());
     }
-    let needed = match route.map(|route| (route, route.access())) {
+    let needed = match route.map(|route| (route, route.access(request.method))) {
         Some((_, Access::Open)) => return Ok(()),
         Some((route, Access::Needs(scope))) if route.takes(request.method) => Some(scope),
         Some(_) | None => None,
     };
-    let (status, sentence, challenge) = match tokens.check(request.headers("authorization"), needed)
-    {
+    let fields = request.headers("authorization");
+    let check = match needed {
+        // Shippers have schemes of their own.
+        Some(Scope::Publish) => tokens.check_any(fields, request.headers("dd-api-key"), needed),
+        _ => tokens.check(fields, needed),
+    };
+    let (status, sentence, challenge) = match check {
         TokenCheck::Granted => return Ok(()),
         TokenCheck::Missing => (
             401,
@@ -43,7 +48,6 @@ pub(crate) fn authorize(
             "Bearer error=\"insufficient_scope\"",
         ),
     };
-    Err(Response::error(status, &sentence)
-        .header("WWW-Authenticate", challenge)
-        .into())
+    let refusal = Refusal::new(status, sentence).header("WWW-Authenticate", challenge);
+    Err(Box::new(refusal))
 }

@@ -2,7 +2,7 @@
 
 use super::detail::{unprocessable, Details};
 use crate::http::encoding::{Coding, DecodeError, Decoding};
-use crate::http::{Request, Response};
+use crate::http::{Refusal, Request, Response};
 use crate::limits::DECODED_SHORT_BYTES;
 
 /// Refuses a media type or a content coding that is not taken: 415 (RFC 9110 §15.5.16).
@@ -12,15 +12,18 @@ pub(crate) fn check_content(request: &Request) -> Result<(), Box<Response>> {
                         application/x-ndjson, application/ndjson, application/jsonl).";
         return Err(Response::error(415, sentence).into());
     }
-    coding_of(request).map(|_| ()).ok_or_else(|| {
-        let sentence = format!(
-            "Send the body with one Content-Encoding of {}, or none.",
-            Coding::ACCEPTED
-        );
-        Response::error(415, &sentence)
-            .header("Accept-Encoding", Coding::ACCEPTED)
-            .into()
-    })
+    coding_of(request)
+        .map(|_| ())
+        .ok_or_else(|| Box::new(unknown_coding().into()))
+}
+
+/// 415: the body has several content codings, or one that is not taken.
+pub(crate) fn unknown_coding() -> Refusal {
+    let sentence = format!(
+        "Send the body with one Content-Encoding of {}, or none.",
+        Coding::ACCEPTED
+    );
+    Refusal::new(415, sentence).header("Accept-Encoding", Coding::ACCEPTED)
 }
 
 fn is_json(media_type: &str) -> bool {
@@ -59,17 +62,30 @@ pub(crate) fn coding_of(request: &Request) -> Option<Coding> {
 
 /// The answer to a body whose `coding` cannot be taken off.
 pub(crate) fn undecodable(coding: Coding, error: DecodeError, max_body_bytes: usize) -> Response {
+    let refusal = undecodable_refusal(coding, error, max_body_bytes);
     match error {
-        DecodeError::TooLarge => Response::error(
+        DecodeError::TooLarge => refusal.into(),
+        DecodeError::Broken => unprocessable(&Details::body(refusal.sentence)),
+    }
+}
+
+/// Why a body whose `coding` cannot be taken off is refused: 413, or 400.
+pub(crate) fn undecodable_refusal(
+    coding: Coding,
+    error: DecodeError,
+    max_body_bytes: usize,
+) -> Refusal {
+    match error {
+        DecodeError::TooLarge => Refusal::new(
             413,
-            &format!(
+            format!(
                 "The decoded body is over the limit of {max_body_bytes} bytes; send the events in several requests."
             ),
         ),
-        DecodeError::Broken => unprocessable(&Details::body(format!(
-            "the body is not what Content-Encoding {} says",
-            coding.name()
-        ))),
+        DecodeError::Broken => Refusal::new(
+            400,
+            format!("the body is not what Content-Encoding {} says", coding.name()),
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Routes without the names that a path may hold: what statistics and the log of requests tell apart.
 
 use super::route::Route;
+use crate::ingest::protocols;
 
 /// A route by the pattern of its paths. However many paths are asked for, there are only these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +24,49 @@ pub enum Endpoint {
     Redoc,
     /// No route has such a path, or no path could be read.
     Other,
+    /// A protocol's, by its place in the list of protocols.
+    Ingest(u8),
 }
 
+/// Endpoints that are not a protocol's.
+const OWN: usize = 17;
+
 impl Endpoint {
-    /// All of them, each at the place that `endpoint as usize` names.
-    pub const ALL: [Endpoint; 17] = [
+    /// How many there are.
+    pub(crate) const COUNT: usize = OWN + protocols::COUNT;
+
+    /// All of them, each at its [`place`](Self::place).
+    pub(crate) fn all() -> impl Iterator<Item = Endpoint> {
+        let of_protocols = (0..protocols::COUNT).map(|place| Endpoint::Ingest(place as u8));
+        Endpoint::ALL.into_iter().chain(of_protocols)
+    }
+
+    /// Its place among all, below [`COUNT`](Self::COUNT).
+    pub(crate) fn place(self) -> usize {
+        match self {
+            Endpoint::Ingest(place) => OWN + usize::from(place),
+            Endpoint::Root => 0,
+            Endpoint::Asset => 1,
+            Endpoint::Publish => 2,
+            Endpoint::Events => 3,
+            Endpoint::Event => 4,
+            Endpoint::Topics => 5,
+            Endpoint::Subscribe => 6,
+            Endpoint::Subscriptions => 7,
+            Endpoint::Subscription => 8,
+            Endpoint::Acknowledgement => 9,
+            Endpoint::Stats => 10,
+            Endpoint::Health => 11,
+            Endpoint::Metrics => 12,
+            Endpoint::Description => 13,
+            Endpoint::Docs => 14,
+            Endpoint::Redoc => 15,
+            Endpoint::Other => 16,
+        }
+    }
+
+    /// Those that are not a protocol's.
+    const ALL: [Endpoint; OWN] = [
         Endpoint::Root,
         Endpoint::Asset,
         Endpoint::Publish,
@@ -66,6 +105,7 @@ impl Endpoint {
             Some(Route::Description) => Endpoint::Description,
             Some(Route::Docs) => Endpoint::Docs,
             Some(Route::Redoc) => Endpoint::Redoc,
+            Some(Route::Ingest(route)) => Endpoint::Ingest(route.place() as u8),
             None => Endpoint::Other,
         }
     }
@@ -90,6 +130,7 @@ impl Endpoint {
             Endpoint::Docs => "/docs",
             Endpoint::Redoc => "/redoc",
             Endpoint::Other => "other",
+            Endpoint::Ingest(place) => protocols::pattern(usize::from(place)),
         }
     }
 }
@@ -104,8 +145,9 @@ mod tests {
 
     #[test]
     fn each_stands_at_its_place_and_is_that_of_its_pattern() {
-        for (at, endpoint) in Endpoint::ALL.into_iter().enumerate() {
-            assert_eq!(endpoint as usize, at);
+        assert_eq!(Endpoint::all().count(), Endpoint::COUNT);
+        for (at, endpoint) in Endpoint::all().enumerate() {
+            assert_eq!(endpoint.place(), at);
             assert_eq!(of_path(endpoint.pattern()), endpoint);
         }
     }

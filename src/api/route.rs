@@ -1,9 +1,11 @@
 //! From a request's method and target to what is asked for. Also what a head alone refuses.
 
 use super::content::check_content;
+use super::ingest;
 use super::query::percent_decode;
 use crate::event::name_error;
-use crate::http::{Method, Request, Response};
+use crate::http::{detail_shape, ErrorShape, Method, Request, Response};
+use crate::ingest::IngestRoute;
 use crate::tokens::Scope;
 
 /// How much work it is to answer a request that reads.
@@ -67,6 +69,8 @@ pub enum Route {
     Docs,
     /// ReDoc.
     Redoc,
+    /// A path of another protocol.
+    Ingest(IngestRoute),
 }
 
 impl Route {
@@ -113,7 +117,7 @@ impl Route {
                             event_id: event_id.into(),
                         }
                     }
-                    _ => return None,
+                    ref others => Route::Ingest(IngestRoute::of(others)?),
                 }
             }
         };
@@ -145,6 +149,7 @@ impl Route {
             Route::Root
             | Route::Asset { .. }
             | Route::Publish
+            | Route::Ingest(_)
             | Route::Health
             | Route::Metrics
             | Route::Description
@@ -154,8 +159,12 @@ impl Route {
     }
 
     /// Who may ask for it. The one place that says so: a new route has to choose.
-    pub(crate) fn access(&self) -> Access {
+    pub(crate) fn access(&self, method: Method) -> Access {
         match self {
+            Route::Ingest(route) if route.adapter().is_open(route.endpoint(), method) => {
+                Access::Open
+            }
+            Route::Publish | Route::Ingest(_) => Access::Needs(Scope::Publish),
             // The pages and their files show no data.
             Route::Root
             | Route::Asset { .. }
@@ -163,7 +172,6 @@ impl Route {
             | Route::Description
             | Route::Docs
             | Route::Redoc => Access::Open,
-            Route::Publish => Access::Needs(Scope::Publish),
             Route::Events
             | Route::Event { .. }
             | Route::Topics
@@ -193,7 +201,7 @@ impl Route {
             | Route::Topics => AnswerSize::Fixed,
             // Without a query it is one line, or a list of what is wrong, which has a bound.
             Route::Publish if query.is_none() => AnswerSize::Fixed,
-            Route::Publish => AnswerSize::AsRequest,
+            Route::Publish | Route::Ingest(_) => AnswerSize::AsRequest,
             Route::Events
             | Route::Event { .. }
             | Route::Subscribe
@@ -207,6 +215,7 @@ impl Route {
         match self {
             Route::Health
             | Route::Publish
+            | Route::Ingest(_)
             | Route::Root
             | Route::Docs
             | Route::Redoc
@@ -230,8 +239,17 @@ impl Route {
                 method,
                 Method::Get | Method::Head | Method::Put | Method::Delete
             ),
+            Route::Ingest(route) => ingest::takes(route, method),
             _ => matches!(method, Method::Get | Method::Head),
         }
+    }
+}
+
+/// What refusals of a request look like: those of another protocol have its shape.
+pub(crate) fn error_shape(request: &Request, route: Option<&Route>) -> ErrorShape {
+    match route {
+        Some(Route::Ingest(route)) => ingest::error_shape(request, route),
+        Some(_) | None => detail_shape,
     }
 }
 

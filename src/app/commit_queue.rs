@@ -1,20 +1,49 @@
 //! What waits for the next commit: publications on the ring, and changes of subscriptions beside it. All of it shares
 //! one transaction, and nothing of it has an answer before that.
 
+use std::collections::VecDeque;
+
+use super::ingest_work::IngestWork;
 use super::reply::Ticket;
 use crate::api::publish;
+use crate::event::Protocol;
+use crate::http::{detail_shape, Refusal, Response};
 use crate::ring::{Full, Ring, Slot};
 use crate::store::{Outcome, Store, StoreError, SubscriptionOp, SubscriptionResult};
 
 /// A publication that waits to be decoded, or on the ring.
 pub(super) struct Waiting {
     pub(super) ticket: Ticket,
-    pub(super) params: publish::PublishParams,
+    pub(super) work: Work,
+}
+
+/// What the answer to a publication is made of.
+pub(super) enum Work {
+    /// `POST /publish`.
+    Publish(publish::PublishParams),
+    /// A request of another protocol.
+    Ingest(Box<IngestWork>),
+    /// The answer to a body of this protocol that was refused and is kept.
+    Refused(Protocol, Box<Response>),
+}
+
+impl Work {
+    /// The answer that says that nothing of it was stored, or not all.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> Response {
+        match self {
+            Work::Publish(_) => refusal.shaped(detail_shape),
+            Work::Ingest(work) => refusal.shaped(work.shape()),
+            // A fault of the server says more than what was wrong with the request.
+            Work::Refused(_, response) => Response::clone(response),
+        }
+    }
 }
 
 /// The queue.
 pub(super) struct CommitQueue {
     ring: Ring<Waiting>,
+    /// Requests that have brought a publication and have more, the oldest first.
+    unfinished: VecDeque<Waiting>,
     /// The changes in the order in which they came, and who waits for each.
     changes: Vec<SubscriptionOp>,
     tickets: Vec<Ticket>,
@@ -27,6 +56,7 @@ impl CommitQueue {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             ring: Ring::new(capacity),
+            unfinished: VecDeque::new(),
             changes: Vec::new(),
             tickets: Vec::new(),
             outcomes: Vec::new(),
@@ -38,7 +68,20 @@ impl CommitQueue {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.ring.is_empty() && self.changes.is_empty()
+        self.ring.is_empty() && self.changes.is_empty() && self.unfinished.is_empty()
+    }
+
+    pub(super) fn push_unfinished(&mut self, waiting: Waiting) {
+        self.unfinished.push_back(waiting);
+    }
+
+    pub(super) fn next_unfinished(&mut self) -> Option<Waiting> {
+        self.unfinished.pop_front()
+    }
+
+    /// A client has gone: what its request has not brought yet is dropped.
+    pub(super) fn remove(&mut self, ticket: Ticket) {
+        self.unfinished.retain(|waiting| waiting.ticket != ticket);
     }
 
     /// # Errors

@@ -1,10 +1,13 @@
 //! The phase *decode* of a turn: bodies with a content coding.
 
+use super::commit_queue::{Waiting, Work};
 use super::decode_queue::{DecodeResult, DecodeStep, Encoded};
-use super::reply::{unavailable, Completion, Reply, Ticket};
+use super::reply::{Completion, Reply, Ticket};
 use super::App;
-use crate::api::publish;
+use crate::api::{content, publish};
 use crate::clock::Now;
+use crate::http::encoding::{Coding, DecodeError};
+use crate::http::Refusal;
 use crate::limits::DECODED_FREE_BYTES;
 
 impl App {
@@ -42,6 +45,7 @@ impl App {
     /// A client that waited for an answer has gone. What is on the ring is committed all the same.
     pub fn cancel_decode(&mut self, ticket: Ticket) {
         self.encoded.remove(ticket);
+        self.queue.remove(ticket);
     }
 
     /// Takes in a body that has been decoded, or answers for one that never will be.
@@ -50,18 +54,37 @@ impl App {
             return;
         };
         let ticket = waiting.ticket;
-        let limit = self.options.max_body_bytes;
         let answer = match outcome {
             DecodeResult::Body(body) => self.enqueue(waiting, body, now),
-            DecodeResult::Failed(error) => {
-                Reply::Now(self.refuse(publish::undecodable(coding, error, limit)))
-            }
-            DecodeResult::TooLate => Reply::Now(unavailable(
+            DecodeResult::Failed(error, body) => self.undecodable(waiting, coding, error, body, now),
+            DecodeResult::TooLate => Reply::Now(waiting.work.refuse(&Refusal::unavailable(
                 "The server has more compressed bodies than it can take in; send the request again.",
-            )),
+            ))),
         };
         if let Reply::Now(response) = answer {
             self.committed.push(Completion::bare(ticket, response));
         }
+    }
+
+    fn undecodable(
+        &mut self,
+        waiting: Waiting,
+        coding: Coding,
+        error: DecodeError,
+        body: Vec<u8>,
+        now: Now,
+    ) -> Reply {
+        let limit = self.options.max_body_bytes;
+        let Work::Ingest(mut work) = waiting.work else {
+            return Reply::Now(self.refuse(publish::undecodable(coding, error, limit)));
+        };
+        let refusal = content::undecodable_refusal(coding, error, limit);
+        let response = refusal.shaped(work.shape());
+        if refusal.status != 400 {
+            return Reply::Now(response);
+        }
+        work.set_body(body);
+        let kept = work.rejected_body(refusal.sentence.into_owned());
+        self.refuse_body(waiting.ticket, response, kept, now)
     }
 }

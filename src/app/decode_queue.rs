@@ -21,7 +21,8 @@ pub(super) struct Encoded {
 /// What became of a body.
 pub(super) enum DecodeResult {
     Body(Vec<u8>),
-    Failed(DecodeError),
+    /// With the body as it came.
+    Failed(DecodeError, Vec<u8>),
     /// Its turn came too late.
     TooLate,
 }
@@ -82,7 +83,9 @@ impl DecodeQueue {
         };
         let step = match decoding.go_on(DECODED_SHORT_BYTES) {
             Ok(Some(body)) => DecodeStep::Done(encoded, DecodeResult::Body(body)),
-            Err(error) => DecodeStep::Done(encoded, DecodeResult::Failed(error)),
+            Err(error) => {
+                DecodeStep::Done(encoded, DecodeResult::Failed(error, decoding.into_body()))
+            }
             Ok(None) => {
                 if self.current.is_none() {
                     self.current = Some((encoded, decoding));
@@ -109,13 +112,17 @@ impl DecodeQueue {
             }
         }
         let (_, decoding) = self.current.as_mut()?;
-        let outcome = match decoding.go_on(DECODED_PIECE_BYTES) {
+        let result = match decoding.go_on(DECODED_PIECE_BYTES) {
             Ok(None) => return Some(DecodeStep::More),
-            Ok(Some(body)) => DecodeResult::Body(body),
-            Err(error) => DecodeResult::Failed(error),
+            Ok(Some(body)) => Ok(body),
+            Err(error) => Err(error),
         };
-        let (encoded, _) = self.current.take()?;
-        Some(DecodeStep::Done(encoded, outcome))
+        let (encoded, decoding) = self.current.take()?;
+        let result = match result {
+            Ok(body) => DecodeResult::Body(body),
+            Err(error) => DecodeResult::Failed(error, decoding.into_body()),
+        };
+        Some(DecodeStep::Done(encoded, result))
     }
 
     fn begin(&self, queued: Queued, now: Now) -> Result<(Encoded, Decoding), DecodeStep> {
@@ -129,7 +136,11 @@ impl DecodeQueue {
         }
         match Decoding::new(encoded.coding, body, self.limit) {
             Ok(decoding) => Ok((encoded, decoding)),
-            Err(error) => Err(DecodeStep::Done(encoded, DecodeResult::Failed(error))),
+            // The only one that is refused at once is empty.
+            Err(error) => Err(DecodeStep::Done(
+                encoded,
+                DecodeResult::Failed(error, Vec::new()),
+            )),
         }
     }
 
@@ -147,6 +158,7 @@ impl DecodeQueue {
 mod tests {
     use super::*;
     use crate::api::publish::PublishParams;
+    use crate::app::commit_queue::Work;
 
     const LIMIT: usize = 16 << 20;
     const SHORT: usize = DECODED_SHORT_BYTES / 2;
@@ -163,9 +175,9 @@ mod tests {
     fn queue(sizes: &[usize]) -> DecodeQueue {
         let mut queue = DecodeQueue::new(LIMIT);
         for (size, ticket) in sizes.iter().zip(1..) {
-            let params = PublishParams::default();
+            let work = Work::Publish(PublishParams::default());
             let encoded = Encoded {
-                waiting: Waiting { ticket, params },
+                waiting: Waiting { ticket, work },
                 coding: Coding::Zstd,
             };
             let body = zstd::encode_all(&vec![b' '; *size][..], 1).unwrap();
@@ -181,8 +193,8 @@ mod tests {
         };
         let bytes = match outcome {
             DecodeResult::Body(body) => Some(body.len()),
-            DecodeResult::Failed(DecodeError::TooLarge) | DecodeResult::TooLate => None,
-            DecodeResult::Failed(DecodeError::Broken) => panic!("nothing is broken"),
+            DecodeResult::Failed(DecodeError::TooLarge, _) | DecodeResult::TooLate => None,
+            DecodeResult::Failed(DecodeError::Broken, _) => panic!("nothing is broken"),
         };
         Some((encoded.waiting.ticket, bytes))
     }

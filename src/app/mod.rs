@@ -13,6 +13,8 @@ mod decode_queue;
 mod duplicate_log;
 mod health;
 mod idle;
+mod ingest;
+mod ingest_work;
 mod invariants;
 mod live;
 mod options;
@@ -35,23 +37,24 @@ pub use stream::{FeedStatus, StreamAnswer, StreamSource};
 use crate::api::route::{self, AnswerSize, Route};
 use crate::api::{access, content, dashboard, pages, publish, read, watch};
 use crate::clock::Now;
-use crate::event::{IdentityCounts, Protocol};
+use crate::event::{IdentityCounts, Protocol, Publication};
 use crate::http::encoding::Coding;
-use crate::http::{Request, Response};
+use crate::http::{Refusal, Request, Response};
+use crate::ingest::IngestSetting;
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::ring::{Full, Slot};
 use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
 use buffers::BufferPool;
-use commit_queue::{CommitQueue, Waiting};
+use commit_queue::{CommitQueue, Waiting, Work};
 use counters::Counters;
 use decode_queue::{DecodeQueue, Encoded};
 use duplicate_log::DuplicateLog;
 use health::Health;
 use live::LiveEvents;
 use read_budget::ReadBudget;
-use reply::{shutting_down, unavailable, unreadable, NOT_STORED};
+use reply::{shutting_down, unreadable, NOT_STORED};
 use schedule::IdleSchedule;
 
 /// The application.
@@ -73,6 +76,7 @@ pub struct App {
     counters: Counters,
     duplicates: DuplicateLog,
     buffers: BufferPool,
+    ingest_settings: Vec<IngestSetting>,
 }
 
 impl App {
@@ -92,16 +96,21 @@ impl App {
             counters: Counters::new(now),
             duplicates: DuplicateLog::default(),
             buffers: BufferPool::default(),
+            ingest_settings: Vec::new(),
         }
     }
 
     /// Refuses a request by its head alone, before its body is asked for.
     pub fn precheck(&self, request: &Request, route: Option<&Route>) -> Option<Response> {
+        let shape = route::error_shape(request, route);
         if let Err(refusal) = self.authorize(request, route) {
-            return Some(*refusal);
+            return Some(refusal.shaped(shape));
         }
         if self.draining {
-            return Some(shutting_down());
+            return Some(shutting_down().shaped(shape));
+        }
+        if let Some(Route::Ingest(route)) = route {
+            return self.precheck_ingest(request, route);
         }
         route::admit(request, route).err().map(|response| *response)
     }
@@ -112,7 +121,7 @@ impl App {
         self.tokens = Some(tokens);
     }
 
-    fn authorize(&self, request: &Request, route: Option<&Route>) -> Result<(), Box<Response>> {
+    fn authorize(&self, request: &Request, route: Option<&Route>) -> Result<(), Box<Refusal>> {
         let Some(tokens) = &self.tokens else {
             return Ok(());
         };
@@ -137,14 +146,17 @@ impl App {
         now: Now,
     ) -> Reply {
         if let Err(refusal) = self.authorize(request, route) {
-            return Reply::Now(*refusal);
+            return Reply::Now(refusal.shaped(route::error_shape(request, route)));
+        }
+        if let Some(Route::Ingest(route)) = route {
+            return self.ingest(ticket, request, route, body, now);
         }
         let route = route::admit(request, route);
         // A body was asked for before the server began to stop, so its request is still taken.
         if self.draining && !request.has_body() {
             let mut response = match route {
                 Ok(Route::Health) => self.health(now),
-                _ => shutting_down(),
+                _ => shutting_down().into(),
             };
             response.close = true;
             return Reply::Now(response);
@@ -184,6 +196,7 @@ impl App {
                 Err(error) => Err(error),
             },
             Route::Metrics => Ok(self.page_of_metrics(request, now)),
+            Route::Ingest(_) => unreachable!("other protocols have been taken in"),
         };
         self.charge(0);
         Reply::Now(response.unwrap_or_else(|error| unreadable(&error)))
@@ -219,14 +232,18 @@ impl App {
             Ok(params) => params,
             Err(refused) => return Reply::Now(self.refuse(refused)),
         };
-        let waiting = Waiting { ticket, params };
-        match content::coding_of(request).unwrap_or(Coding::Identity) {
-            Coding::Identity => self.enqueue(waiting, body, now),
-            coding => {
-                self.encoded.push(Encoded { waiting, coding }, body, now);
-                Reply::AfterCommit
-            }
+        let coding = content::coding_of(request).unwrap_or(Coding::Identity);
+        let work = Work::Publish(params);
+        self.take_body(Waiting { ticket, work }, coding, body, now)
+    }
+
+    /// Takes in a body, at once or after its content coding has been taken off.
+    fn take_body(&mut self, waiting: Waiting, coding: Coding, body: Vec<u8>, now: Now) -> Reply {
+        if coding == Coding::Identity {
+            return self.enqueue(waiting, body, now);
         }
+        self.encoded.push(Encoded { waiting, coding }, body, now);
+        Reply::AfterCommit
     }
 
     fn refuse(&mut self, refused: publish::Rejection) -> Response {
@@ -236,7 +253,12 @@ impl App {
 
     /// Takes the events of a decoded body in for the next commit.
     fn enqueue(&mut self, waiting: Waiting, body: Vec<u8>, now: Now) -> Reply {
-        let Waiting { ticket, params } = waiting;
+        let Waiting { ticket, work } = waiting;
+        let params = match work {
+            Work::Publish(params) => params,
+            Work::Ingest(work) => return self.ingest_body(ticket, work, body, now),
+            Work::Refused(_, response) => return Reply::Now(*response),
+        };
         let events = self.buffers.take();
         let max_events = self.options.ring_capacity;
         let (publication, params) = match publish::read(params, body, events, max_events) {
@@ -247,8 +269,14 @@ impl App {
         if publication.events.is_empty() {
             return Reply::Now(params.answer(&[]));
         }
+        let work = Work::Publish(params);
+        self.push(Waiting { ticket, work }, publication, now)
+    }
+
+    /// Puts a publication on the ring, after a commit if it has no room.
+    fn push(&mut self, waiting: Waiting, publication: Publication, now: Now) -> Reply {
         let slot = Slot {
-            ticket: Waiting { ticket, params },
+            ticket: waiting,
             publication,
         };
         let Err(Full(slot)) = self.queue.push(slot) else {
@@ -257,9 +285,9 @@ impl App {
         self.drain(now);
         match self.queue.push(*slot) {
             Ok(()) => Reply::AfterCommit,
-            Err(Full(_)) => Reply::Now(unavailable(
+            Err(Full(slot)) => Reply::Now(slot.ticket.work.refuse(&Refusal::unavailable(
                 "The database is locked by another program, or being repaired; try again.",
-            )),
+            ))),
         }
     }
 
@@ -267,6 +295,10 @@ impl App {
     /// is tried again for a while before the waiting requests are refused.
     pub fn drain(&mut self, now: Now) {
         if self.queue.is_empty() || !self.health.may_commit(now) {
+            return;
+        }
+        self.read_on_ingest();
+        if self.queue.is_empty() {
             return;
         }
         let retain_at = self.steady_time(now);
@@ -294,10 +326,21 @@ impl App {
                 "The database's file was replaced, so the events may be lost; send them again.";
             self.live.restart(self.store.last_seq());
         }
+        let refusal = Refusal::unavailable(sentence);
         while let Some(slot) = self.queue.pop() {
-            self.finish(slot, unavailable(sentence));
+            self.refuse_slot(slot, &refusal);
+        }
+        while let Some(waiting) = self.queue.next_unfinished() {
+            let response = waiting.work.refuse(&refusal);
+            self.committed
+                .push(Completion::bare(waiting.ticket, response));
         }
         self.refuse_changes();
+    }
+
+    fn refuse_slot(&mut self, slot: Slot<Waiting>, refusal: &Refusal) {
+        let response = slot.ticket.work.refuse(refusal);
+        self.finish(slot.ticket.ticket, slot.publication, response);
     }
 
     fn answer_committed(&mut self, processed_at: i64) {
@@ -308,23 +351,39 @@ impl App {
             rest = others;
             self.duplicates.committed(&slot.publication, own);
             self.live.keep(&slot.publication, own, processed_at);
-            let identities = IdentityCounts {
-                own: own.len() as u64,
-                ..IdentityCounts::default()
+            let Slot {
+                ticket: Waiting { ticket, work },
+                publication,
+            } = slot;
+            let response = match work {
+                Work::Publish(params) => {
+                    let identities = IdentityCounts {
+                        own: own.len() as u64,
+                        ..IdentityCounts::default()
+                    };
+                    self.counters.ingested(Protocol::Publish, own, identities);
+                    params.answer(own)
+                }
+                Work::Ingest(work) => {
+                    self.ingest_committed(ticket, work, publication, own);
+                    continue;
+                }
+                Work::Refused(protocol, response) => {
+                    self.counters.rejected(protocol, 1);
+                    *response
+                }
             };
-            self.counters.ingested(Protocol::Publish, own, identities);
-            let response = slot.ticket.params.answer(own);
-            self.finish(slot, response);
+            self.finish(ticket, publication, response);
         }
         self.queue.give_back(outcomes);
     }
 
-    fn finish(&mut self, slot: Slot<Waiting>, response: Response) {
-        self.buffers.give_back(slot.publication.events);
+    fn finish(&mut self, ticket: Ticket, publication: Publication, response: Response) {
+        self.buffers.give_back(publication.events);
         self.committed.push(Completion {
-            ticket: slot.ticket.ticket,
+            ticket,
             response,
-            buffer: slot.publication.body,
+            buffer: publication.body,
         });
     }
 

@@ -1,9 +1,10 @@
 //! Publications whose keys only a damaged page of the key index could tell. They wait in the ring for a moment, in
 //! which most pages are repaired; then they are refused, and all others are committed.
 
-use super::reply::{unavailable, NOT_STORED};
+use super::reply::NOT_STORED;
 use super::App;
 use crate::clock::Now;
+use crate::http::Refusal;
 use crate::limits;
 use crate::store::StoreError;
 
@@ -30,13 +31,14 @@ impl App {
     /// Refuses the publications that cannot be told from what is stored. Says how many these were.
     fn refuse_what_waits(&mut self) -> usize {
         let mut refused = 0;
+        let not_stored = Refusal::unavailable(NOT_STORED);
         let slots: Vec<_> = std::iter::from_fn(|| self.queue.pop()).collect();
         for slot in slots {
             if self.store.waits_for_repair(&slot.publication) {
                 refused += 1;
-                self.finish(slot, unavailable(NOT_STORED));
+                self.refuse_slot(slot, &not_stored);
             } else if let Err(full) = self.queue.push(slot) {
-                self.finish(*full.0, unavailable(NOT_STORED));
+                self.refuse_slot(*full.0, &not_stored);
             }
         }
         refused

@@ -2,7 +2,7 @@
 
 use super::stream::StreamAnswer;
 use crate::api::page::PageRequest;
-use crate::http::Response;
+use crate::http::{Refusal, Response};
 use crate::store::StoreError;
 
 /// Names the connection that waits for an answer; the shell gives it and gets it back.
@@ -45,14 +45,15 @@ pub(super) const NOT_STORED: &str =
     "The events could not be stored, none of them was; send them again.";
 
 /// 503: the same request may succeed later.
-pub(super) fn unavailable(sentence: &str) -> Response {
-    Response::error(503, sentence).header("Retry-After", "1")
+pub(super) fn unavailable(sentence: &'static str) -> Response {
+    Refusal::unavailable(sentence).into()
 }
 
-pub(super) fn shutting_down() -> Response {
-    let mut response = unavailable("The server is shutting down; send the request again.");
-    response.close = true;
-    response
+pub(super) fn shutting_down() -> Refusal {
+    Refusal {
+        close: true,
+        ..Refusal::unavailable("The server is shutting down; send the request again.")
+    }
 }
 
 /// The answer where the database cannot be read.

@@ -4,14 +4,18 @@
 //! into the body that brought it ([`Publication::body`]), so a body of a thousand events costs no
 //! allocation per event. This module does no I/O and never panics on what a peer sent.
 
+mod compact;
 mod filter;
 mod payload;
+mod peer;
 mod protocol;
 mod rejected;
 mod timestamp;
 
+pub(crate) use compact::{compact, TooDeep};
 pub use filter::{Pattern, TopicFilter};
 pub use payload::payload_error;
+pub use peer::Peer;
 pub use protocol::{IdentityCounts, Protocol};
 pub use rejected::RejectedRecord;
 pub use timestamp::timestamp_is_valid;

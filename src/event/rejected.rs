@@ -31,7 +31,7 @@ impl RejectedRecord {
     }
 
     /// Bytes of memory that it takes.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         self.peer.len() + self.reason.len() + self.record.len()
     }
 }

@@ -10,11 +10,14 @@ mod head;
 mod input;
 mod output;
 mod protocol;
+mod refusal;
 mod request;
 mod response;
 mod target;
 
 pub use conn::{Conn, Step};
 pub use protocol::{Method, Version};
+pub use refusal::{detail_shape, ErrorShape, Refusal};
 pub use request::Request;
+pub(crate) use response::reason;
 pub use response::{write_number, Response};

@@ -26,6 +26,19 @@ impl Method {
             _ => Method::Other,
         }
     }
+
+    /// The name of a method that is told apart.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Other => "other",
+        }
+    }
 }
 
 /// The versions that are served; every other one is 505.

@@ -2,6 +2,7 @@
 
 use super::head::{Framing, Head};
 use super::protocol::{Method, Version};
+use crate::event::Peer;
 
 /// The present request of a connection.
 pub struct Request<'a> {
@@ -10,18 +11,21 @@ pub struct Request<'a> {
     /// authority of a CONNECT stand as they are.
     pub target: &'a str,
     pub version: Version,
+    /// Who sent it.
+    pub peer: Peer,
     head: &'a Head,
     bytes: &'a [u8],
 }
 
 impl<'a> Request<'a> {
     /// `bytes` must begin with the bytes that `head` was read from.
-    pub(super) fn new(head: &'a Head, bytes: &'a [u8]) -> Self {
+    pub(super) fn new(head: &'a Head, bytes: &'a [u8], peer: Peer) -> Self {
         let target = std::str::from_utf8(head.target.of(bytes)).expect("a target is ASCII");
         Request {
             method: head.method,
             target,
             version: head.version,
+            peer,
             head,
             bytes,
         }

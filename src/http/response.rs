@@ -198,10 +198,11 @@ fn imf_fixdate(unix: i64) -> [u8; 29] {
 }
 
 /// The reason phrase (RFC 9110 §15). It carries no meaning, so a status without one gets none.
-fn reason(status: u16) -> &'static str {
+pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         201 => "Created",
+        202 => "Accepted",
         204 => "No Content",
         304 => "Not Modified",
         400 => "Bad Request",

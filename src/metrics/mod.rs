@@ -40,7 +40,7 @@ type Times = Histogram<{ TIMES.len() }>;
 
 /// What has been counted since the process started.
 pub struct Metrics {
-    requests: [[Times; CLASSES.len()]; Endpoint::ALL.len()],
+    requests: [[Times; CLASSES.len()]; Endpoint::COUNT],
     commits: Times,
     batches: Histogram<{ SIZES.len() }>,
     ingest: Ingest,
@@ -85,7 +85,7 @@ pub struct Facts<'a> {
 impl Default for Metrics {
     fn default() -> Self {
         Metrics {
-            requests: [[Histogram::new(&TIMES); CLASSES.len()]; Endpoint::ALL.len()],
+            requests: [[Histogram::new(&TIMES); CLASSES.len()]; Endpoint::COUNT],
             commits: Histogram::new(&TIMES),
             batches: Histogram::new(&SIZES),
             ingest: Ingest::default(),
@@ -98,7 +98,7 @@ impl Metrics {
     /// A request was answered with this status, this long after its complete head.
     pub fn answered(&mut self, endpoint: Endpoint, status: u16, elapsed: Elapsed) {
         let class = usize::from(status / 100).clamp(2, CLASSES.len() + 1) - 2;
-        self.requests[endpoint as usize][class].observe_at(elapsed.place, elapsed.micros);
+        self.requests[endpoint.place()][class].observe_at(elapsed.place, elapsed.micros);
     }
 
     /// A transaction with this many events was committed; `took` is how long that took, if it was measured.
@@ -149,8 +149,8 @@ impl Metrics {
             Kind::Histogram,
             "Time from a request's complete head to its answer, the commit of a publication included.",
         );
-        for endpoint in Endpoint::ALL {
-            for (class, times) in CLASSES.iter().zip(&self.requests[endpoint as usize]) {
+        for endpoint in Endpoint::all() {
+            for (class, times) in CLASSES.iter().zip(&self.requests[endpoint.place()]) {
                 // What has not occurred and mostly cannot would be four fifths of the page.
                 if times.count() > 0 {
                     let labels = format!("route=\"{}\",status=\"{class}\",", endpoint.pattern());

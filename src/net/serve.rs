@@ -12,6 +12,7 @@ use super::reactor::{self, Reactor};
 use super::system::{read_clocks, BindError, Inherited, Listen, Listener, System};
 use super::tokens_file;
 use crate::app::{self, App};
+use crate::ingest::IngestSetting;
 use crate::limits;
 use crate::logging::Logger;
 use crate::store::{self, Limit, Retention, Store};
@@ -27,6 +28,8 @@ pub struct Settings {
     pub reactor: reactor::Options,
     /// The tokens file; without one every request is allowed.
     pub tokens_file: Option<PathBuf>,
+    /// How records of other protocols become events.
+    pub ingest: Vec<IngestSetting>,
 }
 
 /// Why the server could not start, or had to stop: one sentence.
@@ -81,6 +84,7 @@ pub fn serve(
     let events = store.counters().unique_processed;
     let mut app = App::new(store, settings.app, read_clocks(started));
     app.set_clock(Instant::now);
+    app.set_ingest(settings.ingest);
     let system = System::new(listeners, started, logger, signals)
         .map_err(|e| ServeError::Failed(format!("the event loop cannot be made: {e}")))?;
     let mut reactor = Reactor::new(system, app, options, started);

@@ -8,8 +8,12 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
 
 use sha2::{Digest as _, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
@@ -122,16 +126,36 @@ impl Tokens {
     /// means that any token will do. The scheme is told apart without regard to case (RFC 9110 §11.1).
     pub fn check<'a>(
         &self,
-        mut fields: impl Iterator<Item = &'a [u8]>,
+        fields: impl Iterator<Item = &'a [u8]>,
         needed: Option<Scope>,
     ) -> TokenCheck {
-        let credentials = match (fields.next(), fields.next()) {
-            (None, _) => return TokenCheck::Missing,
-            (Some(one), None) => one,
-            // The field is no list (RFC 9110 §11.6.2), and which of several holds is anyone's guess.
-            (Some(_), Some(_)) => return TokenCheck::Unknown,
-        };
-        let Some(token) = bearer(credentials) else {
+        match only(fields) {
+            Ok(credentials) => self.check_token(credentials.and_then(bearer), needed),
+            Err(refused) => refused,
+        }
+    }
+
+    /// The same where shippers send a token in the way of their own protocol: with one of the schemes of
+    /// [`any_scheme`], or as `DD-API-KEY`.
+    pub fn check_any<'a>(
+        &self,
+        fields: impl Iterator<Item = &'a [u8]>,
+        api_keys: impl Iterator<Item = &'a [u8]>,
+        needed: Option<Scope>,
+    ) -> TokenCheck {
+        match (only(fields), only(api_keys)) {
+            (Ok(Some(credentials)), Ok(None)) => match any_scheme(credentials) {
+                Some(token) => self.check_token(Some(&token), needed),
+                None => TokenCheck::Missing,
+            },
+            (Ok(None), Ok(key)) => self.check_token(key.map(<[u8]>::trim_ascii), needed),
+            // Which of several holds is anyone's guess.
+            _ => TokenCheck::Unknown,
+        }
+    }
+
+    fn check_token(&self, token: Option<&[u8]>, needed: Option<Scope>) -> TokenCheck {
+        let Some(token) = token else {
             return TokenCheck::Missing;
         };
         match (self.scopes_of(token), needed) {
@@ -168,13 +192,49 @@ fn digest(token: &[u8]) -> Digest {
     Sha256::digest(token).into()
 }
 
-/// The token in `Bearer TOKEN` (RFC 6750 §2.1, RFC 9110 §11.4); `None` if the scheme is another one
-/// or nothing follows it.
-fn bearer(credentials: &[u8]) -> Option<&[u8]> {
+/// The one field, if there is one. The field is no list (RFC 9110 §11.6.2), and which of several holds is
+/// anyone's guess.
+fn only<'a>(mut fields: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, TokenCheck> {
+    match (fields.next(), fields.next()) {
+        (one, None) => Ok(one),
+        (_, Some(_)) => Err(TokenCheck::Unknown),
+    }
+}
+
+/// Scheme and what follows it (RFC 9110 §11.4); none where nothing follows.
+fn scheme(credentials: &[u8]) -> Option<(&[u8], &[u8])> {
     let space = credentials.iter().position(|&byte| byte == b' ')?;
     let (scheme, rest) = credentials.split_at(space);
-    let token = rest.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty()).then_some(token)
+    let rest = rest.trim_ascii();
+    (!rest.is_empty()).then_some((scheme, rest))
+}
+
+/// The token in `Bearer TOKEN` (RFC 6750 §2.1); `None` if the scheme is another one or nothing follows it.
+fn bearer(credentials: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = scheme(credentials)?;
+    scheme.eq_ignore_ascii_case(b"bearer").then_some(token)
+}
+
+/// The token in `Bearer TOKEN`, `Splunk TOKEN`, `ApiKey TOKEN`, `ApiKey` with Base64 of `ANY:TOKEN`, or `Basic`
+/// with the token as the password (RFC 7617).
+fn any_scheme(credentials: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let (scheme, token) = scheme(credentials)?;
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
+    let second = |encoded: &[u8]| {
+        let pair = STANDARD.decode(encoded).ok()?;
+        let colon = pair.iter().position(|&byte| byte == b':')?;
+        let token = &pair[colon + 1..];
+        (!token.is_empty()).then(|| Cow::Owned(token.to_vec()))
+    };
+    if is("bearer") || is("splunk") {
+        Some(Cow::Borrowed(token))
+    } else if is("apikey") {
+        second(token).or(Some(Cow::Borrowed(token)))
+    } else if is("basic") {
+        second(token)
+    } else {
+        None
+    }
 }
 
 /// A line that grants something.

@@ -21,6 +21,7 @@ mod harness;
 mod healthcheck;
 mod histories;
 mod http;
+mod ingest;
 mod lifecycle;
 mod limits;
 mod listening;

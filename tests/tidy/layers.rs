@@ -15,7 +15,7 @@ const LAYERS: [Layer; 7] = [
         knows_its_own: false,
     },
     Layer {
-        modules: &["api", "app", "metrics"],
+        modules: &["ingest", "api", "app", "metrics"],
         knows_its_own: true,
     },
     Layer {

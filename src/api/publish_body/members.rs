@@ -1,9 +1,7 @@
 //! One event's members: which there are, and which rule each must keep.
 
 use crate::api::detail::{Detail, LocPart};
-use crate::event::{self, EventSpans, NameError, Span};
-
-use super::payload::{self, TooDeep};
+use crate::event::{self, compact, EventSpans, NameError, Span, TooDeep};
 
 /// The members of an event, in the order in which their faults are listed. Everything that is kept by
 /// member is an array in this order.
@@ -242,7 +240,7 @@ impl<'a> Validator<'a> {
         if !json.starts_with('{') {
             return Err(Fault::PayloadNotAnObject);
         }
-        match payload::compact(json, &mut self.appended) {
+        match compact(json, &mut self.appended) {
             Ok(true) => Ok(self.span_in_appended(start)),
             Ok(false) => Ok(self.span_in_text(json)),
             Err(TooDeep) => Err(Fault::PayloadTooDeep),

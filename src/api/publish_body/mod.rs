@@ -11,7 +11,6 @@
 
 mod members;
 mod parsed;
-mod payload;
 mod quick;
 mod reader;
 #[cfg(test)]

@@ -43,10 +43,12 @@ use super::head::{Expectation, Framing, Head, Scan};
 use super::input::{empty, Input};
 use super::output::Output;
 use super::protocol::{Method, ProtocolError, Version};
+use super::refusal::{detail_shape, ErrorShape, Refusal};
 use super::request::Request;
 use super::response::{write_head, End, Response};
 
 use crate::clock::Now;
+use crate::event::Peer;
 use crate::limits::{BODY_PROGRESS_BYTES, BUFFER_KEEP_BYTES, LINGER_MS};
 
 /// What [`Conn::next`] has come to.
@@ -106,6 +108,9 @@ pub struct Conn {
     head: Head,
     body: Vec<u8>,
     max_body_bytes: usize,
+    peer: Peer,
+    /// What the connection's own refusals of the present request look like.
+    error_shape: ErrorShape,
     /// The status of a refusal that [`Conn::next`] has still to report.
     refused: Option<u16>,
     /// The empty line that may come before a request line has come.
@@ -134,6 +139,8 @@ impl Conn {
             head: Head::default(),
             body: Vec::new(),
             max_body_bytes,
+            peer: Peer::default(),
+            error_shape: detail_shape,
             refused: None,
             empty_line_passed: false,
             ended: false,
@@ -142,6 +149,16 @@ impl Conn {
             progress: 0,
             taken_at: now.mono_ms,
         }
+    }
+
+    /// Names the other end, for its requests.
+    pub fn set_peer(&mut self, peer: Peer) {
+        self.peer = peer;
+    }
+
+    /// From now until the next request, what the connection itself refuses is answered in this shape.
+    pub fn set_error_shape(&mut self, shape: ErrorShape) {
+        self.error_shape = shape;
     }
 
     /// Takes bytes from the peer. Call [`Conn::next`] afterwards, until it says [`Step::Idle`].
@@ -255,6 +272,7 @@ impl Conn {
     fn take_head(&mut self, length: usize, now: Now) -> Option<Step> {
         self.scan = Scan::default();
         self.empty_line_passed = false;
+        self.error_shape = detail_shape;
         if let Err(why) = self.head.read(&self.input.unread()[..length]) {
             self.reject(why, now);
             return None;
@@ -457,7 +475,8 @@ impl Conn {
 
     /// The connection's own refusal.
     fn reject(&mut self, why: ProtocolError, now: Now) {
-        self.write(&Response::error(why.status, why.detail), true, now);
+        let response = Refusal::new(why.status, why.detail).shaped(self.error_shape);
+        self.write(&response, true, now);
         self.refused = Some(why.status);
         self.close();
     }

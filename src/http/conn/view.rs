@@ -12,7 +12,7 @@ impl Conn {
     /// [`Step::Request`](super::Step::Request) until its answer. Panics when there is none.
     pub fn request(&self) -> Request<'_> {
         assert!(self.has_request(), "no request is in hand");
-        Request::new(&self.head, self.input.request())
+        Request::new(&self.head, self.input.request(), self.peer)
     }
 
     /// Whether a head has been read whose request has no answer yet.

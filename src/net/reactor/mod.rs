@@ -46,7 +46,7 @@ use slab::Slab;
 use super::connection::{key_of, Connection, ReadOutcome};
 use super::deadlines::Deadlines;
 use super::memory::{SharedMemory, Usage};
-use super::platform::{Platform, PollEvent, Readiness, Sleep};
+use super::platform::{Platform, PollEvent, Readiness, Sleep, Socket};
 use super::read_queue::ReadQueue;
 use super::request_log::RequestLog;
 use super::stream_queue::StreamQueue;
@@ -279,7 +279,8 @@ impl<P: Platform> Reactor<P> {
             return;
         }
         self.generation = self.generation.wrapping_add(1);
-        let conn = Conn::new(self.options.max_body_bytes, self.now);
+        let mut conn = Conn::new(self.options.max_body_bytes, self.now);
+        conn.set_peer(stream.peer().into());
         let peer = self.request_log.peer(&stream);
         entry.insert(Connection::new(stream, conn, self.generation, peer));
         self.want_service(key);

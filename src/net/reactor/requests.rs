@@ -1,6 +1,7 @@
 //! From complete requests to answers, or to the wait for one: the only place that hands requests to the application.
 
 use super::{Platform, Reactor};
+use crate::api::route::error_shape;
 use crate::app::Reply;
 use crate::http::Step;
 use crate::limits;
@@ -40,7 +41,11 @@ impl<P: Platform> Reactor<P> {
             Step::Head => {
                 let (request, route) = (client.conn.request(), client.route.as_ref());
                 match self.app.precheck(&request, route) {
-                    None => client.conn.admit(now),
+                    None => {
+                        let shape = error_shape(&request, route);
+                        client.conn.set_error_shape(shape);
+                        client.conn.admit(now);
+                    }
                     Some(response) => client.respond(&response, &mut self.request_log, now),
                 }
             }

@@ -134,10 +134,10 @@ impl Listener {
     pub(crate) fn accept(&self) -> io::Result<ClientSocket> {
         match &self.socket {
             ListenerSocket::Tcp(listener) => {
-                let (stream, _) = listener.accept()?;
+                let (stream, peer) = listener.accept()?;
                 // An answer is written whole; waiting to fill a segment would only delay it.
                 stream.set_nodelay(true)?;
-                Ok(ClientSocket::Tcp(stream))
+                Ok(ClientSocket::Tcp(stream, peer))
             }
             ListenerSocket::Unix(listener, _) => listener
                 .accept()
@@ -211,35 +211,36 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 
 /// A connected socket.
 pub(crate) enum ClientSocket {
-    Tcp(TcpStream),
+    /// With the address of the other end.
+    Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
 }
 
 impl Socket for ClientSocket {
     fn peer(&self) -> Option<SocketAddr> {
         match self {
-            ClientSocket::Tcp(stream) => stream.peer_addr().ok(),
+            ClientSocket::Tcp(_, peer) => Some(*peer),
             ClientSocket::Unix(_) => None,
         }
     }
 
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            ClientSocket::Tcp(stream) => stream.read(into),
+            ClientSocket::Tcp(stream, _) => stream.read(into),
             ClientSocket::Unix(stream) => stream.read(into),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            ClientSocket::Tcp(stream) => stream.write(bytes),
+            ClientSocket::Tcp(stream, _) => stream.write(bytes),
             ClientSocket::Unix(stream) => stream.write(bytes),
         }
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
         match self {
-            ClientSocket::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            ClientSocket::Tcp(stream, _) => stream.shutdown(Shutdown::Write),
             ClientSocket::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
@@ -250,7 +251,7 @@ impl ClientSocket {
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         match self {
-            ClientSocket::Tcp(stream) => stream.register(registry, token, both),
+            ClientSocket::Tcp(stream, _) => stream.register(registry, token, both),
             ClientSocket::Unix(stream) => stream.register(registry, token, both),
         }
     }

@@ -5,7 +5,7 @@ use crate::limits::PAYLOAD_MAX_DEPTH;
 
 /// The payload is nested deeper than [`PAYLOAD_MAX_DEPTH`] levels.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooDeep;
+pub(crate) struct TooDeep;
 
 /// Checks the nesting of `text`, and appends it to `out` without its white space between tokens if it
 /// has any. True where something was appended; otherwise `text` can be kept as it is and `out` is
@@ -13,7 +13,7 @@ pub(super) struct TooDeep;
 ///
 /// Two cheap scans, which the compiler turns into vector instructions, spare most payloads the walk
 /// over their tokens.
-pub(super) fn compact(text: &str, out: &mut Vec<u8>) -> Result<bool, TooDeep> {
+pub(crate) fn compact(text: &str, out: &mut Vec<u8>) -> Result<bool, TooDeep> {
     let bytes = text.as_bytes();
     let white = bytes
         .iter()

@@ -1,0 +1,59 @@
+//! Requests on the paths of other protocols, as far as HTTP goes: methods, codings and the query. What is special to
+//! a protocol is its adapter's.
+
+use super::content;
+use crate::http::encoding::Coding;
+use crate::http::{ErrorShape, Method, Refusal, Request, Response};
+use crate::ingest::adapter::Intake;
+use crate::ingest::query::IngestQuery;
+use crate::ingest::IngestRoute;
+
+/// How the protocol says that a request is refused.
+pub(crate) fn error_shape(request: &Request, route: &IngestRoute) -> ErrorShape {
+    route.adapter().error_shape(route.endpoint(), request)
+}
+
+/// The methods of a path, as the field `Allow` lists them.
+fn allow(route: &IngestRoute) -> String {
+    let methods = route.adapter().methods(route.endpoint()).iter();
+    let mut names: Vec<&str> = methods.map(|method| method.name()).collect();
+    names.push(Method::Options.name());
+    names.join(", ")
+}
+
+/// Whether the path takes this method.
+pub(crate) fn takes(route: &IngestRoute, method: Method) -> bool {
+    method == Method::Options || route.adapter().methods(route.endpoint()).contains(&method)
+}
+
+/// Takes a request that brings records, and says in which coding its body is.
+///
+/// # Errors
+/// Why its head alone refuses it.
+pub(crate) fn begin(
+    request: &Request,
+    route: &IngestRoute,
+) -> Result<(Box<dyn Intake>, Coding), Refusal> {
+    if !takes(route, request.method) {
+        let allow = allow(route);
+        let sentence = format!("This path does not take that method; it takes {allow}.");
+        return Err(Refusal::new(405, sentence).header("Allow", allow));
+    }
+    let adapter = route.adapter();
+    let coding = content::coding_of(request).filter(|coding| adapter.takes_coding(*coding));
+    let coding = coding.ok_or_else(content::unknown_coding)?;
+    Ok((adapter.begin(route.endpoint(), request)?, coding))
+}
+
+/// The answer to OPTIONS where the adapter has nothing special to say.
+pub(crate) fn options(route: &IngestRoute) -> Response {
+    Response::empty(204).header("Allow", allow(route))
+}
+
+/// The five names of the query.
+///
+/// # Errors
+/// 400: a value is wrong.
+pub(crate) fn query(request: &Request) -> Result<IngestQuery, Refusal> {
+    IngestQuery::parse(request.query()).map_err(|bad| Refusal::new(400, bad.sentence))
+}

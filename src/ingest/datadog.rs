@@ -1,0 +1,163 @@
+//! Datadog logs: an array of objects or one object, each a record. A retry carries no identity.
+
+use super::adapter::{Adapter, BadBody, Endpoint, Intake, ReadStatus, Results, ServerState, Tally};
+use super::json;
+use super::record::Record;
+use super::records::Records;
+use super::time::document_time;
+use crate::event::Protocol;
+use crate::http::{ErrorShape, Method, Refusal, Request, Response};
+
+pub(super) struct Datadog;
+
+const LOGS: u8 = 0;
+const VALIDATE: u8 = 1;
+
+impl Adapter for Datadog {
+    fn protocol(&self) -> Protocol {
+        Protocol::Datadog
+    }
+
+    fn pattern(&self) -> &'static str {
+        "/api/v2/logs"
+    }
+
+    fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {
+        match segments {
+            ["api", "v2", "logs"] | ["v1", "input"] => Some(Endpoint::plain(LOGS)),
+            ["api", "v1", "validate"] => Some(Endpoint::plain(VALIDATE)),
+            _ => None,
+        }
+    }
+
+    fn methods(&self, endpoint: &Endpoint) -> &'static [Method] {
+        match endpoint.number {
+            LOGS => &[Method::Post],
+            _ => &[Method::Get, Method::Head],
+        }
+    }
+
+    fn is_open(&self, endpoint: &Endpoint, _method: Method) -> bool {
+        endpoint.number == VALIDATE
+    }
+
+    fn error_shape(&self, _endpoint: &Endpoint, _request: &Request) -> ErrorShape {
+        errors
+    }
+
+    fn answer(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        _state: ServerState,
+    ) -> Option<Response> {
+        let is_read = matches!(request.method, Method::Get | Method::Head);
+        (endpoint.number == VALIDATE && is_read)
+            .then(|| Response::json(200, b"{\"valid\":true}".to_vec()))
+    }
+
+    fn begin(&self, _endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+        let media_type = request.header("content-type").unwrap_or_default();
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(Refusal::new(415, "Send the logs as application/json."));
+        }
+        Ok(Box::new(Logs::default()))
+    }
+}
+
+/// `{"errors":[{"status":"400","title":"Bad Request","detail":…}]}`.
+fn errors(refusal: &Refusal) -> Response {
+    let Refusal {
+        status, sentence, ..
+    } = refusal;
+    let title = crate::http::reason(*status);
+    let body = serde_json::json!({
+        "errors": [{"status": status.to_string(), "title": title, "detail": sentence}]
+    });
+    Response::json(*status, body.to_string().into_bytes())
+}
+
+/// A request.
+#[derive(Default)]
+struct Logs {
+    /// Where the next element of the array is looked for; none before the body has been checked.
+    next: Option<usize>,
+    tally: Tally,
+}
+
+fn bad_body(reason: String) -> BadBody {
+    let response = errors(&Refusal::new(400, reason.clone()));
+    BadBody { response, reason }
+}
+
+impl Logs {
+    fn record(records: &mut Records, text: &str) {
+        let result = if text.starts_with('{') {
+            let [service, source, hostname] = json::pick(text, ["service", "ddsource", "hostname"])
+                .map(|value| value.and_then(json::string));
+            let record = Record {
+                topic: service.filter(|name| !name.is_empty()).or(source),
+                source: hostname,
+                time: document_time(text),
+                identity: None,
+            };
+            records.document(&record, text).map(|_| ())
+        } else {
+            Err("a log must be an object")
+        };
+        if let Err(reason) = result {
+            records.reject(reason.to_owned(), text.as_bytes());
+        }
+    }
+}
+
+impl Intake for Logs {
+    fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody> {
+        let Ok(text) = std::str::from_utf8(body) else {
+            return Err(bad_body("the body is not UTF-8".to_owned()));
+        };
+        let next = match self.next {
+            Some(next) => next,
+            None => {
+                json::check(text)
+                    .map_err(|error| bad_body(format!("the body is not JSON: {error}")))?;
+                match text.trim_ascii().as_bytes().first() {
+                    Some(b'{') if json::members(text).next().is_none() => {
+                        return Ok(ReadStatus::Done)
+                    }
+                    Some(b'{') => {
+                        Self::record(records, text.trim_ascii());
+                        return Ok(ReadStatus::Done);
+                    }
+                    Some(b'[') => json::elements(text).offset(),
+                    _ => {
+                        return Err(bad_body(
+                            "the body must be an array or an object".to_owned(),
+                        ))
+                    }
+                }
+            }
+        };
+        let mut elements = json::Elements::at(text, next);
+        while !records.is_full() {
+            match elements.next() {
+                Some(element) => Self::record(records, element),
+                None => return Ok(ReadStatus::Done),
+            }
+        }
+        self.next = Some(elements.offset());
+        Ok(ReadStatus::More)
+    }
+
+    fn committed(&mut self, results: &Results) {
+        self.tally.add(results);
+    }
+
+    fn answer(&mut self) -> Response {
+        match self.tally.refusal() {
+            Some(reason) => errors(&Refusal::new(400, reason.to_owned())),
+            None => Response::json(202, b"{}".to_vec()),
+        }
+    }
+}

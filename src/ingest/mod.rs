@@ -1,0 +1,23 @@
+//! What shippers speak: from the bytes of other protocols to records, and from what the store says of them to
+//! each protocol's answer.
+//!
+//! An adapter (one folder or file each) knows its protocol and nothing else. Between adapters and the ring there
+//! is one path: [`records::Records`] fills in what is missing, makes names legal and identities, and gives
+//! publications. This room stores nothing and answers nobody before the commit.
+
+#![allow(dead_code, reason = "the adapters that use all of it follow")]
+
+pub(crate) mod adapter;
+mod datadog;
+mod identity;
+pub(crate) mod json;
+mod member;
+pub(crate) mod protocols;
+pub(crate) mod query;
+mod record;
+pub(crate) mod records;
+mod text;
+mod time;
+
+pub use protocols::IngestRoute;
+pub use query::IngestSetting;
