@@ -12,6 +12,7 @@ mod datadog;
 mod identity;
 pub(crate) mod json;
 mod member;
+mod protobuf;
 pub(crate) mod protocols;
 pub(crate) mod query;
 mod record;
