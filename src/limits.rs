@@ -549,6 +549,8 @@ pub const RETAIN_BYTES_AT_ONCE: u64 = 256 * 1024;
 pub const RETAIN_ROWS_PER_SLICE: usize = 2 * 1024;
 pub const RETAIN_BYTES_PER_SLICE: u64 = 2 * 1024 * 1024;
 pub const RETAIN_TOPICS_PER_SLICE: usize = 512;
+/// Keys of removed events that a quiet turn compares with their checksums: some 2 ms.
+pub const REMOVED_KEYS_CHECKED_AT_ONCE: usize = 2 * 1024;
 /// Events that retention removes along with a commit, whatever that stores.
 pub const RETAIN_ROWS_PER_COMMIT: usize = 1024;
 /// How many times dearer that is with the check `constraint`, whose indexes are in no order.

@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::error::{damaged, expect_changed};
+use super::row_checksum::checksum;
 use super::rows::unsigned;
 use super::transaction::Part;
 
@@ -123,13 +124,20 @@ impl EventCounters {
     pub(super) fn write(&self, db: &Connection) -> rusqlite::Result<()> {
         let Totals { counters, last_seq } = &self.open;
         db.prepare_cached(
-            "UPDATE counters SET last_seq = ?1, unique_processed = ?2, duplicate_dropped = ?3, conflicts = ?4",
+            "UPDATE counters SET last_seq = ?1, unique_processed = ?2, duplicate_dropped = ?3, conflicts = ?4, \
+             checksum = ?5",
         )?
         .execute((
             *last_seq as i64,
             counters.unique_processed as i64,
             counters.duplicate_dropped as i64,
             counters.conflicts as i64,
+            checksum(&[
+                *last_seq,
+                counters.unique_processed,
+                counters.duplicate_dropped,
+                counters.conflicts,
+            ]),
         ))
         .and_then(|changed| expect_changed(changed, 1, "counters"))
     }

@@ -70,6 +70,12 @@ impl Store {
                 .map(|()| true)
                 .map_err(in_task("adding checksums to the key index"));
         }
+        if self
+            .check_removed_keys()
+            .map_err(in_task("the check of the keys of removed events"))?
+        {
+            return Ok(true);
+        }
         self.write_topic_counts()
             .map_err(in_task("the counts of topics"))
     }

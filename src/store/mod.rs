@@ -43,6 +43,8 @@ mod reopen;
 mod repair;
 mod replaced;
 mod retention;
+mod row_checksum;
+mod row_repair;
 mod rows;
 mod schema;
 mod state;

@@ -16,6 +16,7 @@ use super::lengths::{require_not_emptied, require_whole};
 use super::lock::Lock;
 use super::options::{Dedup, Durability, OpenOptions};
 use super::paths::{beside, make_folder};
+use super::row_repair::repair_rows;
 use super::schema::{create_tables, recorded_check, upgrade};
 use super::state::Store;
 use super::transaction;
@@ -132,7 +133,8 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
         if tables == 0 {
             create_tables(db, wanted.unwrap_or(Dedup::Index))
         } else {
-            upgrade(db)
+            upgrade(db)?;
+            repair_rows(db, recorded_check(db)? == Dedup::Index)
         }
     })
     .map_err(|e| explain(&e))?;

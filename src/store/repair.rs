@@ -3,8 +3,10 @@
 
 use super::error::StoreError;
 use super::index::{DamagedPage, KeyIndex};
+use super::row_repair::repair_removed_keys;
 use super::state::Store;
 use crate::event::Publication;
+use crate::limits;
 
 impl Store {
     /// How many pages of the key index are known to be damaged.
@@ -80,6 +82,22 @@ impl Store {
     /// When [`Store::scrub`] has something to do next.
     pub fn scrub_due_ms(&self) -> Option<u64> {
         self.parts.index.as_ref().map(KeyIndex::scrub_due_ms)
+    }
+
+    /// One slice of comparing the keys of removed events with their checksums. Says whether there is more. With the
+    /// key index that is done at the start.
+    pub(super) fn check_removed_keys(&mut self) -> Result<bool, StoreError> {
+        let Some(after) = self.parts.retention.unchecked_after() else {
+            return Ok(false);
+        };
+        let mut up_to = None;
+        if self.parts.index.is_none() {
+            self.require_synced_wal()?;
+            let rows = limits::REMOVED_KEYS_CHECKED_AT_ONCE;
+            up_to = self.lazy_transaction(|db, _| repair_removed_keys(db, after, rows))?;
+        }
+        self.parts.retention.keys_checked(up_to);
+        Ok(up_to.is_some())
     }
 
     /// One slice of giving checksums to the pages of older tables.

@@ -1,9 +1,12 @@
 //! Rows of the tables as values of ours, and back.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
+use super::error::damaged;
 use super::index::fingerprint::EventParts;
 use super::index::record::KeyRecord;
+use super::row_checksum::{judge, RowState};
 
 /// The events after a seq, in order.
 pub(super) const EVENTS_AFTER: &str =
@@ -34,6 +37,37 @@ pub(super) fn unsigned(row: &rusqlite::Row, column: usize) -> rusqlite::Result<u
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
+/// The numbers of a row that its checksum is over.
+pub(super) fn key_numbers(seq: u64, fingerprint: u128, event_hash: u64) -> [u64; 4] {
+    [
+        seq,
+        (fingerprint >> 64) as u64,
+        fingerprint as u64,
+        event_hash,
+    ]
+}
+
+/// The key that these numbers are.
+pub(super) fn numbers_key([seq, upper, lower, event_hash]: [u64; 4]) -> KeyRecord {
+    KeyRecord {
+        seq,
+        fingerprint: u128::from(upper) << 64 | u128::from(lower),
+        event_hash,
+    }
+}
+
+/// The key of a row, of which one bit may have been flipped.
+pub(super) fn right_key(found: [u64; 4], checksum: ValueRef<'_>) -> rusqlite::Result<KeyRecord> {
+    match judge(found, checksum) {
+        RowState::Right => Ok(numbers_key(found)),
+        RowState::Corrected(right) => Ok(numbers_key(right)),
+        RowState::Damaged => Err(damaged(format!(
+            "the key of the removed event with seq {} has a wrong checksum",
+            found[0]
+        ))),
+    }
+}
+
 /// Hands the keys in the table `removed_keys` after a seq to `take`, in the order of their seqs, at most `limit`.
 pub(super) fn removed_keys_after(
     db: &Connection,
@@ -41,17 +75,20 @@ pub(super) fn removed_keys_after(
     limit: usize,
     mut take: impl FnMut(KeyRecord) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(
-        "SELECT seq, fingerprint, event_hash FROM removed_keys WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-    )?;
+    let mut statement =
+        db.prepare_cached("SELECT * FROM removed_keys WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query((seq as i64, limit))?;
     while let Some(row) = rows.next()? {
-        take(KeyRecord {
-            seq: row.get::<_, i64>(0)? as u64,
-            fingerprint: u128::from_be_bytes(row.get(1)?),
-            event_hash: row.get::<_, i64>(2)? as u64,
-        })?;
+        let (seq, event_hash) = (row.get::<_, i64>(0)?, row.get::<_, i64>(2)?);
+        let fingerprint = u128::from_be_bytes(row.get(1)?);
+        let found = key_numbers(seq as u64, fingerprint, event_hash as u64);
+        // Older tables have no checksums.
+        let checksum = match row.as_ref().column_count() {
+            3 => ValueRef::Null,
+            _ => row.get_ref(3)?,
+        };
+        take(right_key(found, checksum)?)?;
     }
     Ok(())
 }

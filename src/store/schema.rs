@@ -10,7 +10,7 @@ use crate::limits;
 /// `PRAGMA application_id` of our files: "LogA".
 pub(super) const APPLICATION_ID: i32 = 0x4c6f_6741;
 /// `PRAGMA user_version`: the version of the tables. A greater one was written by a newer program.
-pub(super) const SCHEMA_VERSION: i32 = 4;
+pub(super) const SCHEMA_VERSION: i32 = 5;
 /// The oldest version that this program reads. No release has written an older one.
 pub(super) const SCHEMA_VERSION_MIN: i32 = 3;
 
@@ -106,6 +106,15 @@ ALTER TABLE segments ADD COLUMN checksum INTEGER;
 ALTER TABLE segments ADD COLUMN lost_records INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// The checksums of the rows of the small tables, NULL until they are written; since version 5.
+const ROW_CHECKSUMS: &str = "
+ALTER TABLE counters ADD COLUMN checksum INTEGER;
+ALTER TABLE counters ADD COLUMN mark_checksum INTEGER;
+ALTER TABLE retention ADD COLUMN checksum INTEGER;
+ALTER TABLE removed_times ADD COLUMN checksum INTEGER;
+ALTER TABLE removed_keys ADD COLUMN checksum INTEGER;
+";
+
 /// Creates all tables in an empty database. Must run inside a transaction, so that a file is ours
 /// wholly or not at all.
 pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
@@ -113,6 +122,7 @@ pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     db.execute_batch(TOPIC_CHECKSUM)?;
     create_subscriptions(db)?;
     create_retention(db)?;
+    db.execute_batch(ROW_CHECKSUMS)?;
     create_check(db, dedup)?;
     identity::ensure(db)?;
     db.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -137,6 +147,9 @@ pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
         if has_index_parts(db)? {
             db.execute_batch(SEGMENT_CHECKSUM)?;
         }
+    }
+    if version(db)? < 5 {
+        db.execute_batch(ROW_CHECKSUMS)?;
     }
     identity::ensure(db)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)

@@ -82,7 +82,7 @@ fn a_key_that_is_stored_twice_is_reported_when_its_copies_meet() {
                FROM events WHERE seq = 40000;
              INSERT INTO events SELECT 49002, topic_id, event_id, timestamp, source, payload, 1
                FROM events WHERE seq = 3;
-             UPDATE counters SET last_seq = 49002",
+             UPDATE counters SET checksum = NULL, last_seq = 49002",
         )
         .unwrap();
     let mut store = open(&path, Dedup::Index);
@@ -151,7 +151,7 @@ fn tables_that_contradict_each_other_are_refused_at_the_start() {
         "UPDATE segments SET entries = 0",
         "UPDATE segments SET entries = entries - 5000",
         "UPDATE segments SET entries = 9223372036854775807, last_seq = 9223372036854775807;
-         UPDATE counters SET last_seq = 9223372036854775807",
+         UPDATE counters SET checksum = NULL, last_seq = 9223372036854775807",
         "UPDATE segments SET last_seq = 9223372036854775807",
         "UPDATE segments SET last_seq = last_seq + 1000",
         "UPDATE segments SET first_seq = 5",
@@ -167,10 +167,10 @@ fn tables_that_contradict_each_other_are_refused_at_the_start() {
         "INSERT INTO segments VALUES (49152, 49200, 0, 48, 1, 15, NULL, 0)",
         "DELETE FROM segment_pages_0",
         "DELETE FROM segment_pages_0 WHERE id = (SELECT max(id) FROM segment_pages_0)",
-        "UPDATE counters SET last_seq = -5",
-        "UPDATE counters SET last_seq = 10",
-        "UPDATE counters SET unique_processed = -1",
-        "UPDATE counters SET topics_mark = 1000000",
+        "UPDATE counters SET checksum = NULL, last_seq = -5",
+        "UPDATE counters SET checksum = NULL, last_seq = 10",
+        "UPDATE counters SET checksum = NULL, unique_processed = -1",
+        "UPDATE counters SET mark_checksum = NULL, topics_mark = 1000000",
         "UPDATE topics SET events = -1, last_seq = -1",
         "UPDATE meta SET value = x'00' WHERE name = 'fingerprint_key'",
         "DELETE FROM meta WHERE name = 'fingerprint_key'",

@@ -26,8 +26,25 @@ fn events(ids: std::ops::Range<u64>) -> Vec<Event> {
     ids.map(event).collect()
 }
 
-/// Takes from a closed database what version 4 has added.
+/// Takes from a closed database what version 5 has added.
+fn make_version_4(path: &Path) {
+    let db = Connection::open(path).unwrap();
+    for (table, column) in [
+        ("counters", "checksum"),
+        ("counters", "mark_checksum"),
+        ("retention", "checksum"),
+        ("removed_times", "checksum"),
+        ("removed_keys", "checksum"),
+    ] {
+        let sql = format!("ALTER TABLE {table} DROP COLUMN {column}");
+        db.execute(&sql, []).unwrap();
+    }
+    db.pragma_update(None, "user_version", 4).unwrap();
+}
+
+/// Takes from a closed database what versions 4 and 5 have added.
 fn make_version_3(path: &Path) {
+    make_version_4(path);
     let db = Connection::open(path).unwrap();
     for level in 0..SEGMENT_LEVELS {
         let sql = format!(
@@ -97,7 +114,7 @@ fn segments_without_checksums_get_them_in_quiet_turns() {
         store.close().unwrap();
         is_clean(&options.path);
         audit(&options.path, 128);
-        assert_eq!(number(&options.path, "PRAGMA user_version"), 4);
+        assert_eq!(number(&options.path, "PRAGMA user_version"), 5);
     }
 }
 
@@ -240,4 +257,28 @@ fn tables_of_older_versions_are_refused_with_a_sentence() {
             .contains("its tables have version 2, this program knows them from 3 on"),
         "{error}"
     );
+}
+
+/// The rows of the small tables get their checksums when they are written next.
+#[test]
+fn a_database_of_version_4_opens_as_before() {
+    for dedup in [Dedup::Index, Dedup::Constraint] {
+        let folder = Folder::new();
+        let options = options(&folder.file("db"), dedup);
+        let mut store = Store::open(&options).unwrap();
+        commit(&mut store, &events(0..500));
+        store.close().unwrap();
+        make_version_4(&options.path);
+        is_clean(&options.path);
+        let mut store = Store::open(&options).unwrap();
+        assert_eq!(
+            commit(&mut store, &events(499..501)),
+            [Outcome::Duplicate(500), Outcome::Accepted(501)]
+        );
+        store.close().unwrap();
+        is_clean(&options.path);
+        let unsealed =
+            "SELECT count(*) FROM counters WHERE checksum IS NULL OR mark_checksum IS NULL";
+        assert_eq!(number(&options.path, unsealed), 0);
+    }
 }

@@ -72,10 +72,10 @@ const DAMAGES: &[(Start, &str)] = &[
     (Refuses, "UPDATE topics SET last_seq = -1 WHERE id = 2"),
     // Small tables.
     (Refuses, "DELETE FROM counters"),
-    (Refuses, "UPDATE counters SET last_seq = 10"),
-    (Refuses, "UPDATE counters SET last_seq = -1"),
-    (Refuses, "UPDATE counters SET conflicts = -1"),
-    (Refuses, "UPDATE counters SET topics_mark = 1000"),
+    (MayServe, "UPDATE counters SET last_seq = 10"),
+    (MayServe, "UPDATE counters SET last_seq = -1"),
+    (MayServe, "UPDATE counters SET conflicts = -1"),
+    (MayServe, "UPDATE counters SET topics_mark = 1000"),
     (Refuses, "DELETE FROM meta WHERE name = 'dedup'"),
     (Refuses, "UPDATE meta SET value = 'other' WHERE name = 'dedup'"),
     (Refuses, "UPDATE meta SET value = 5 WHERE name = 'dedup'"),
@@ -89,7 +89,11 @@ const DAMAGES: &[(Start, &str)] = &[
     (Refuses, "UPDATE retention SET events_horizon = 5"),
     (Refuses, "UPDATE retention SET events_horizon = -5"),
     (Refuses, "UPDATE retention SET events_removed = 50"),
-    (MayServe, "INSERT INTO removed_times VALUES (5, 5)"),
+    (Refuses, "UPDATE retention SET checksum = NULL, events_removed = 50"),
+    (Refuses, "UPDATE counters SET checksum = NULL, last_seq = 10"),
+    (Refuses, "UPDATE counters SET checksum = NULL, conflicts = -1"),
+    (Refuses, "UPDATE counters SET mark_checksum = NULL, topics_mark = 1000"),
+    (MayServe, "INSERT INTO removed_times VALUES (5, 5, NULL)"),
     // The schema.
     (Refuses, "DROP TABLE subscriptions"),
     (Refuses, "DROP TABLE removed_keys"),
@@ -116,7 +120,7 @@ const DAMAGES_OF_INDEX: &[(Start, &str)] = &[
     (Refuses, "INSERT INTO segments(first_seq, last_seq, level, entries, first_page) VALUES (1, 5, 0, 5, 1)"),
     (Refuses, "INSERT INTO segments(first_seq, last_seq, level, entries, first_page) VALUES (1, 5, 99, 5, 1)"),
     (Refuses, "DROP TABLE segments"),
-    (Refuses, "INSERT INTO removed_keys VALUES (5, x'00', 0)"),
+    (Refuses, "INSERT INTO removed_keys VALUES (5, x'00', 0, NULL)"),
 ];
 const DAMAGES_OF_CONSTRAINT: &[(Start, &str)] = &[
     (Refuses, "DROP INDEX events_key"),

@@ -29,7 +29,8 @@ fn filled() -> Server {
             VALUES ({RARE} + 1, 'common', {COMMON}, {last}, {at});
         {numbers} {last}) INSERT INTO events
             SELECT i, min(i, {RARE} + 1), 'e' || i, '2026-01-02', 's', '{{}}', {at} FROM n;
-        UPDATE counters SET last_seq = {last}, unique_processed = {last}, topics_mark = {last};
+        UPDATE counters SET last_seq = {last}, unique_processed = {last}, topics_mark = {last},
+            checksum = NULL, mark_checksum = NULL;
         COMMIT"
     ))
     .unwrap();

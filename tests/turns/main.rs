@@ -58,7 +58,7 @@ fn database(folder: &Folder) -> Store {
         {numbers} INSERT INTO topics(id, name, events, last_seq, last_processed_at)
             SELECT i, printf('t.%07d', i), 0, 0, 0 FROM n;
         {numbers} INSERT INTO events SELECT i, i, 'e', '2026-01-02', 's', '{{}}', {at} FROM n;
-        UPDATE counters SET last_seq = {TOPICS}, unique_processed = {TOPICS};
+        UPDATE counters SET last_seq = {TOPICS}, unique_processed = {TOPICS}, checksum = NULL;
         COMMIT"
     ))
     .unwrap();

@@ -25,8 +25,10 @@ use crate::store::index::KeyIndex;
 use crate::store::open::connect_alone;
 use crate::store::options::{Dedup, Durability};
 use crate::store::retention::horizons::Horizons;
-use crate::store::rows::removed_keys_after;
+use crate::store::row_checksum::checksum;
+use crate::store::row_repair::repair_rows;
 use crate::store::rows::{event_parts, EVENTS_AFTER};
+use crate::store::rows::{key_numbers, removed_keys_after};
 use crate::store::schema::fingerprint_key;
 use crate::store::schema::{
     create_parts, drop_parts, has_index_parts, record_check, recorded_check, upgrade, version,
@@ -101,6 +103,8 @@ pub fn convert(
         if version(&db)? < SCHEMA_VERSION {
             in_transaction(&mut db, |db| upgrade(db))?;
         }
+        let has_index = recorded_check(&db)? == Dedup::Index;
+        in_transaction(&mut db, |db| repair_rows(db, has_index))?;
         let converted = if recorded_check(&db)? == to {
             if to == Dedup::Constraint && has_index_parts(&db)? {
                 in_transaction(&mut db, |db| drop_parts(db, Dedup::Index))?;
@@ -188,9 +192,9 @@ fn fingerprinter(db: &Connection) -> rusqlite::Result<Fingerprinter> {
 fn keep_removed_keys(db: &Connection, keys: &KeyIndex, horizons: Horizons) -> rusqlite::Result<()> {
     clear_removed_keys(db, keys)?;
     db.execute_batch(
-        "CREATE TEMP TABLE unsorted(seq INTEGER, fingerprint BLOB, event_hash INTEGER)",
+        "CREATE TEMP TABLE unsorted(seq INTEGER, fingerprint BLOB, event_hash INTEGER, checksum INTEGER)",
     )?;
-    let mut insert = db.prepare("INSERT INTO unsorted VALUES (?1, ?2, ?3)")?;
+    let mut insert = db.prepare("INSERT INTO unsorted VALUES (?1, ?2, ?3, ?4)")?;
     for segment in keys.segments() {
         let mut records = Merge::new(vec![Source::<KeyRecord>::of(&segment.pages)]);
         while let Some(key) = records.next(db)? {
@@ -200,7 +204,9 @@ fn keep_removed_keys(db: &Connection, keys: &KeyIndex, horizons: Horizons) -> ru
                 event_hash,
             } = key;
             if seq > horizons.keys && seq <= horizons.events {
-                insert.execute((seq as i64, fingerprint.to_be_bytes(), event_hash as i64))?;
+                let checksum = checksum(&key_numbers(seq, fingerprint, event_hash));
+                let fingerprint = fingerprint.to_be_bytes();
+                insert.execute((seq as i64, fingerprint, event_hash as i64, checksum))?;
             }
         }
     }

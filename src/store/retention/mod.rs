@@ -33,6 +33,7 @@ use crate::store::error::expect_changed;
 use crate::store::index::fingerprint::Fingerprinter;
 use crate::store::index::{KeyIndex, MergeBound};
 use crate::store::options::{Limit, OpenOptions, Retention};
+use crate::store::row_checksum::checksum;
 use crate::store::schema::fingerprint_key;
 use crate::store::topics::Topics;
 use crate::store::transaction::Part;
@@ -56,6 +57,9 @@ pub(super) struct Pruner {
     open: Option<Removal>,
     /// An event costs the same with either duplicate check.
     has_one_pace: bool,
+    /// The rows of removed keys after this seq have not been compared with their checksums since the start; none
+    /// where all have.
+    unchecked_after: Option<u64>,
 }
 
 impl Pruner {
@@ -70,6 +74,7 @@ impl Pruner {
             committed: Progress::load(db, options.retention, last_seq)?,
             open: None,
             has_one_pace: false,
+            unchecked_after: Some(0),
         })
     }
 
@@ -81,6 +86,16 @@ impl Pruner {
     /// What has been removed as of the last commit.
     pub(super) fn horizons(&self) -> Horizons {
         self.committed.horizons
+    }
+
+    /// After which seq the rows of removed keys have still to be compared with their checksums.
+    pub(super) fn unchecked_after(&self) -> Option<u64> {
+        self.unchecked_after
+    }
+
+    /// They have been compared up to a seq; none says that there are no more.
+    pub(super) fn keys_checked(&mut self, up_to: Option<u64>) {
+        self.unchecked_after = up_to;
     }
 
     /// The keys that SQLite's constraint does not know, as the open transaction has them.
@@ -257,9 +272,14 @@ impl Pruner {
             keys,
         } = removal.progress.horizons;
         db.prepare_cached(
-            "UPDATE retention SET events_horizon = ?1, events_removed = ?2, keys_horizon = ?3",
+            "UPDATE retention SET events_horizon = ?1, events_removed = ?2, keys_horizon = ?3, checksum = ?4",
         )?
-        .execute((events as i64, removed as i64, keys as i64))
+        .execute((
+            events as i64,
+            removed as i64,
+            keys as i64,
+            checksum(&[events, removed, keys]),
+        ))
         .and_then(|changed| expect_changed(changed, 1, "retention"))
     }
 }

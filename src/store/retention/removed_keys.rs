@@ -11,20 +11,29 @@ use crate::event::Filled;
 use crate::store::counters::Outcome;
 use crate::store::index::fingerprint::{EventParts, Fingerprinter};
 use crate::store::index::record::KeyRecord;
+use crate::store::row_checksum::checksum;
+use crate::store::rows::{key_numbers, right_key};
 
 /// Adds keys to the table.
 pub(super) struct Keep<'db>(CachedStatement<'db>);
 
 impl<'db> Keep<'db> {
     pub(super) fn prepare(db: &'db Connection) -> rusqlite::Result<Self> {
-        let sql = "INSERT INTO removed_keys(seq, fingerprint, event_hash) VALUES (?1, ?2, ?3)";
+        let sql = "INSERT INTO removed_keys(seq, fingerprint, event_hash, checksum) \
+                   VALUES (?1, ?2, ?3, ?4)";
         db.prepare_cached(sql).map(Self)
     }
 
     pub(super) fn add(&mut self, key: KeyRecord) -> rusqlite::Result<()> {
-        let fingerprint = key.fingerprint.to_be_bytes();
+        let KeyRecord {
+            fingerprint,
+            seq,
+            event_hash,
+        } = key;
+        let checksum = checksum(&key_numbers(seq, fingerprint, event_hash));
+        let fingerprint = fingerprint.to_be_bytes();
         self.0
-            .execute((key.seq as i64, fingerprint, key.event_hash as i64))
+            .execute((seq as i64, fingerprint, event_hash as i64, checksum))
             .map(|_| ())
     }
 }
@@ -55,14 +64,21 @@ impl RemovedKeys {
     ) -> rusqlite::Result<Option<Outcome>> {
         let fingerprint = self.fingerprinter.of_key(event.topic, event.event_id);
         let mut statement = db.prepare_cached(
-            "SELECT seq, event_hash FROM removed_keys INDEXED BY removed_keys_by_fingerprint \
+            "SELECT seq, event_hash, checksum FROM removed_keys INDEXED BY removed_keys_by_fingerprint \
              WHERE fingerprint = ?1 AND seq > ?2",
         )?;
         let found = statement.query_row(
             (fingerprint.to_be_bytes(), self.horizons.keys as i64),
-            |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)),
+            |row| {
+                let (seq, event_hash) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?);
+                let found = key_numbers(seq as u64, fingerprint, event_hash as u64);
+                right_key(found, row.get_ref(2)?)
+            },
         );
-        let Some((seq, event_hash)) = found.optional()? else {
+        let Some(KeyRecord {
+            seq, event_hash, ..
+        }) = found.optional()?
+        else {
             return Ok(None);
         };
         let is_repeat = filled.any() || event_hash == self.fingerprinter.of_event(event);

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::horizons::Horizons;
 use crate::limits;
 use crate::store::options::Limit;
+use crate::store::row_checksum::checksum;
 
 /// Events that had been processed by some time, whatever they say.
 #[derive(Clone, Copy, Debug)]
@@ -91,18 +92,19 @@ impl Times {
     /// Brings the row up to date, behind the last event of a slice.
     pub(super) fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let (last_seq, at) = (self.last_seq as i64, self.at);
+        let checksum = checksum(&[self.last_seq, at.cast_unsigned()]);
         match self.row {
             Some(row) if row == self.last_seq => return Ok(()),
             Some(row) => db
                 .prepare_cached(
-                    "UPDATE removed_times SET last_seq = ?1, processed_at = ?2 WHERE last_seq = ?3",
+                    "UPDATE removed_times SET last_seq = ?1, processed_at = ?2, checksum = ?3 WHERE last_seq = ?4",
                 )?
-                .execute((last_seq, at, row as i64))?,
+                .execute((last_seq, at, checksum, row as i64))?,
             None => db
                 .prepare_cached(
-                    "INSERT INTO removed_times(last_seq, processed_at) VALUES (?1, ?2)",
+                    "INSERT INTO removed_times(last_seq, processed_at, checksum) VALUES (?1, ?2, ?3)",
                 )?
-                .execute((last_seq, at))?,
+                .execute((last_seq, at, checksum))?,
         };
         self.row = Some(self.last_seq);
         Ok(())
@@ -122,12 +124,18 @@ impl Times {
     /// slice of them: afterwards there may be more.
     pub(super) fn correct(&mut self, db: &Connection, unix_us: i64) -> rusqlite::Result<()> {
         let most = limits::RETAIN_ROWS_PER_SLICE;
-        let corrected = db
-            .prepare_cached(
-                "UPDATE removed_times SET processed_at = ?1 WHERE last_seq IN \
-                 (SELECT last_seq FROM removed_times WHERE processed_at > ?1 ORDER BY last_seq LIMIT ?2)",
-            )?
-            .execute((unix_us, most as i64))?;
+        let sql =
+            "SELECT last_seq FROM removed_times WHERE processed_at > ?1 ORDER BY last_seq LIMIT ?2";
+        let mut statement = db.prepare_cached(sql)?;
+        let rows = statement.query_map((unix_us, most as i64), |row| row.get::<_, i64>(0))?;
+        let ahead = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let corrected = ahead.len();
+        let sql = "UPDATE removed_times SET processed_at = ?2, checksum = ?3 WHERE last_seq = ?1";
+        let mut statement = db.prepare_cached(sql)?;
+        for last_seq in ahead {
+            let checksum = checksum(&[last_seq.cast_unsigned(), unix_us.cast_unsigned()]);
+            statement.execute((last_seq, unix_us, checksum))?;
+        }
         if corrected < most {
             self.at = self.at.min(unix_us);
             self.begin_at = self.begin_at.map(|at| at.min(unix_us));

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::store::page_checksum::of_numbers;
+use crate::store::row_checksum::checksum;
 
 /// A topic's `id` in the table `topics`; counts from 1.
 pub type TopicId = u32;
@@ -18,15 +18,13 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The checksum of its counts, as its row has it: with a sign, because then nearly all take four bytes, and
-    /// SQLite overwrites a row in place where its length stays.
+    /// The checksum of its counts, as its row has it.
     pub(crate) fn checksum(&self, id: TopicId) -> i32 {
-        let sum = of_numbers(&[
+        checksum(&[
             u64::from(id),
             self.events,
             self.last_seq,
             self.last_processed_at as u64,
-        ]);
-        sum.cast_signed()
+        ])
     }
 }

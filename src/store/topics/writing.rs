@@ -7,6 +7,7 @@ use super::topic::{Topic, TopicId};
 use super::{RowRange, Sweep, Topics};
 use crate::limits;
 use crate::store::error::expect_changed;
+use crate::store::row_checksum::checksum;
 
 impl Topics {
     /// Begins a round if one is due. Says whether one is under way.
@@ -59,8 +60,8 @@ impl Topics {
         }
         if let Some(mark) = rows.mark {
             let changed = db
-                .prepare_cached("UPDATE counters SET topics_mark = ?1")?
-                .execute([mark as i64])?;
+                .prepare_cached("UPDATE counters SET topics_mark = ?1, mark_checksum = ?2")?
+                .execute((mark as i64, checksum(&[mark])))?;
             expect_changed(changed, 1, "counters")?;
         }
         self.open.rows = Some(rows);

@@ -7,6 +7,7 @@
 //! ascending order: equal ones would be neighbours. The list is SQLite's index, or the merged segments
 //! with the events that they lead to; that it is the list of what is stored, its sum shows.
 
+mod checksums;
 mod constraint;
 mod differences;
 mod filter;
@@ -111,6 +112,11 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
         |run| tables::definitions(run, dedup),
     )?;
     report.has_unused_parts = schema.has_unused_parts;
+    run.step(
+        report,
+        "the rows of the small tables have their checksums",
+        |run| checksums::compare(run, &schema),
+    )?;
     let counters = tables::counters(run)?;
     tables::history(run, &counters)?;
     run.horizons = retention::horizons(run, &counters)?;

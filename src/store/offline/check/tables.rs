@@ -45,7 +45,11 @@ impl Schema {
 /// change a write.
 pub(super) fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schema> {
     let (all_wanted, found) = (wanted(dedup)?, read(run.db)?);
-    let is_old = |name: &str| run.version < 4 && ["segments", "topics"].contains(&name);
+    let is_old = |name: &str| {
+        let small = ["counters", "retention", "removed_times", "removed_keys"];
+        run.version < 4 && ["segments", "topics"].contains(&name)
+            || run.version < 5 && small.contains(&name)
+    };
     let mut damaged = Vec::new();
     for (name, wanted) in &all_wanted {
         match found.get(name) {
