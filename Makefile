@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Of each target of `fuzz`.
 SECONDS ?= 60
 
-.PHONY: build run test torture reliability check deny deb bench bench-subscribers bench-peers \
+.PHONY: build run test shippers torture reliability check deny deb bench bench-subscribers bench-peers \
 	bench-scale bench-stalls load clean bench-overload bench-builds fuzz
 
 build:
@@ -16,6 +16,10 @@ run:
 
 test:
 	bash .ci/times $(CARGO) test --workspace
+
+# Installs the clients with which the tests talk to the server, into target/shippers.
+shippers:
+	.ci/shippers
 
 # The long forms of the tests of kills, power cuts and failing disks; takes some ten minutes.
 torture:

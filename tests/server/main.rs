@@ -43,6 +43,7 @@ mod report;
 mod retention;
 mod scenarios;
 mod serving;
+mod shippers;
 mod starting;
 mod subscribe;
 mod systemd;
