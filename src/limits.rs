@@ -244,7 +244,7 @@ pub const SPARE_QUIET_US: u64 = 5_000;
 pub const SPARE_LEAST_US: u64 = 200;
 /// The part of a turn that they get otherwise: one in this many.
 pub const SPARE_SHARE: u32 = 4;
-/// Milliseconds between two commits, or groups of them, of which subscribers at the head are told.
+/// Milliseconds between two commits, or groups of them, after which caught-up subscribers are woken.
 pub const STREAM_PAUSE_MS: u64 = 2;
 /// Milliseconds after which streams are tried again for which there was no memory.
 pub const STREAM_RETRY_MS: u64 = 50;
@@ -421,7 +421,7 @@ const _: () = assert!(DECODED_PIECE_BYTES <= DECODED_SHORT_BYTES);
 const _: () =
     assert!(SMALL_SHARE_BYTES < LARGE_REQUEST_BYTES && LARGE_READS_PER_TURN <= READS_PER_TURN);
 
-// What supervisors and health checks are told.
+// Supervisors and health checks.
 
 /// Requests that are answered in one turn before they are counted, which else waits for its end.
 pub const ANSWERED_AT_ONCE: usize = 1_024;
@@ -429,7 +429,7 @@ pub const ANSWERED_AT_ONCE: usize = 1_024;
 pub const SUPERVISOR_WAIT_MS: u64 = 100;
 /// Bytes of an answer that `healthcheck` takes for one.
 pub const HEALTHCHECK_MAX_BYTES: usize = 64 * 1024;
-/// The most milliseconds that it can be told to wait.
+/// The longest timeout of a health check, in milliseconds.
 pub const HEALTHCHECK_MAX_MS: u64 = 3_600_000;
 
 // Of backups.
@@ -449,7 +449,7 @@ pub const CLIENT_PAUSE_MIN_MS: u64 = 100;
 pub const CLIENT_PAUSE_MAX_MS: u64 = 10_000;
 /// Milliseconds of the longest pause that a server can ask a client for (`Retry-After`).
 pub const CLIENT_RETRY_AFTER_MAX_MS: u64 = 60_000;
-/// Milliseconds of failures before a client tells of them.
+/// Milliseconds of failures before a client reports them.
 pub const CLIENT_QUIET_MS: u64 = 1_000;
 /// Milliseconds after a signal in which a client still publishes what it has read.
 pub const CLIENT_GRACE_MS: u64 = 5_000;

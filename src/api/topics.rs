@@ -1,7 +1,7 @@
 //! `GET /topics`: a list that can be as long as there are topics. A short one is written at once, a long one in
 //! parts.
 //!
-//! The length of a long list is told before its first topic is written. So each topic gets the space that the
+//! The length of a long list is known before its first topic is written. So each topic gets the space that the
 //! largest counts would take, and white space fills the rest of it.
 
 use super::json::{write_escaped, write_to};

@@ -30,7 +30,7 @@ impl StreamSource {
     pub fn heartbeat(&self) -> &'static [u8] {
         match self {
             StreamSource::Events(subscriber) => subscriber.format.heartbeat(),
-            // Its length has been told.
+            // Its length has been sent.
             StreamSource::Topics(_) => b"",
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn cannot_write(error: io::Error) -> Failure {
     }
 }
 
-/// The number of columns of standard output; 80 where it cannot be told.
+/// The number of columns of standard output; 80 if it is not known.
 pub(super) fn width() -> usize {
     match tcgetwinsize(stdout()) {
         Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),

@@ -161,12 +161,12 @@ mod tests {
     fn a_short_failure_is_not_told_of_and_a_long_one_once() {
         let mut backoff = Backoff::new(GiveUp::Never);
         let start = Instant::now();
-        let told = [0, 999, 1_000, 5_000].map(|millis| {
+        let reported = [0, 999, 1_000, 5_000].map(|millis| {
             let now = start + Duration::from_millis(millis);
             pause(backoff.failed(lost(), now));
             backoff.must_tell(now)
         });
-        assert_eq!(told, [false, false, true, false]);
+        assert_eq!(reported, [false, false, true, false]);
         assert_eq!(backoff.succeeded(), (4, true));
         pause(backoff.failed(lost(), start));
         assert_eq!(backoff.succeeded(), (1, false));

@@ -15,7 +15,7 @@ const FAULTS_SHOWN: usize = 3;
 /// Why there is nothing to show for a request.
 #[derive(Debug)]
 pub enum Error {
-    /// It was told to stop.
+    /// It was asked to stop.
     Stopped(Stop),
     /// No answer came, or not all of it. Whether the request was carried out is not known.
     Lost(String),

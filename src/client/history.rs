@@ -39,7 +39,7 @@ impl Head {
     }
 
     /// Up to which seq its events are those of a database that had this id and, where it was restored, this
-    /// origin; none where they are not known to have anything in common.
+    /// origin; none if they are not known to have anything in common.
     pub fn shares(&self, database_id: &str, origin: Option<&Origin>) -> Option<u64> {
         let own = self.database_id.as_deref().map(|id| (id, u64::MAX));
         let own = [own, self.restored_from.as_ref().map(Origin::pair)];

@@ -252,7 +252,7 @@ impl Client {
             return Ok(response);
         }
         if response.status().is_success() {
-            return Err(self.unexpected("its answer has no end that could be told"));
+            return Err(self.unexpected("its answer has no recognisable end"));
         }
         let retry_after = head.get(header::RETRY_AFTER).and_then(|value| {
             let seconds = value.to_str().ok()?.trim().parse().ok()?;

@@ -149,7 +149,7 @@ impl Interrupt {
         };
         let signalled = self.signalled.as_fd();
         let output = stdout();
-        // Without flags only errors are told: of a pipe, that its reader has gone.
+        // Without flags only errors are reported: of a pipe, that its reader has gone.
         let watched = match self.watches_output.load(Ordering::Relaxed) {
             true => output.as_fd(),
             false => signalled,

@@ -22,7 +22,7 @@
 //! - [`Client`] makes one request at a time, on a connection that it keeps. An answer that is not one of
 //!   success is [`Error::Refused`]; [`Error`] is a sentence for the person who started the program, without
 //!   anything that could drive a terminal.
-//! - [`publish`] publishes a batch exactly once and says what became of each event.
+//! - [`publish`] publishes a batch exactly once and reports the outcome of each event.
 //! - [`Subscription`] reads events in order, without a gap or a repetition, over as many connections as
 //!   that takes.
 //! - [`load`] keeps a server busy and measures it.

@@ -77,12 +77,12 @@ struct Entry<'a> {
     status: &'a str,
 }
 
-/// Publishes a batch and tells what became of each event, by its number in the batch and in order. An
+/// Publishes a batch and reports the outcome of each event, by its number in the batch and in order. An
 /// event that breaks a rule does not keep the others from being stored. Events of one batch keep their
 /// order.
 ///
 /// # Errors
-/// The failure that was not worth another try. The outcomes that were told hold; after them an event of the batch
+/// The failure that was not worth another try. The outcomes that were reported hold; after them an event of the batch
 /// may be stored or not, and publishing it again stores it once.
 pub fn publish(
     client: &Client,

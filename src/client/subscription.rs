@@ -121,7 +121,7 @@ impl<'c> Subscription<'c> {
         }
     }
 
-    /// The next item of what has come; none where more must be waited for.
+    /// The next item of what has come; none if more must be waited for.
     pub fn take(&mut self) -> Result<Option<Item<'_>>, Error> {
         if let Some(id) = self.other_database.take() {
             return Ok(Some(Item::Reset(Reset::OtherDatabase(id))));

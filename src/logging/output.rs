@@ -117,7 +117,7 @@ fn piece_of(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// The terminal behind `out` as an open file of our own. Fails where the terminal belongs to another
+/// The terminal of `out` as an open file of our own. Fails where the terminal belongs to another
 /// user (after su, say) or `/proc` is not there.
 fn open_terminal(out: BorrowedFd<'static>) -> Result<OwnedFd, Errno> {
     use std::os::fd::AsRawFd;

@@ -82,7 +82,7 @@ mod tests {
             .map(|_| File::open("/dev/null").expect("it can always be opened"))
             .collect();
         let after = open_descriptors().expect("/proc is there");
-        // Other tests open and close files meanwhile, but not so many.
+        // Other tests open and close files meanwhile, but not as many.
         assert!(after > before + 50, "{before} {after}");
         drop(files);
         assert!(resident_memory().expect("/proc is there") > 100_000);

@@ -269,7 +269,7 @@ fn configure(db: &rusqlite::Connection, durability: Durability) -> rusqlite::Res
     set_wal_limit(db, limits::WAL_KEPT_BYTES as u64)
 }
 
-/// Has SQLite cut the write-ahead log to this many bytes when it begins it anew.
+/// Has SQLite truncate the WAL to this many bytes when it restarts it.
 pub(super) fn set_wal_limit(db: &rusqlite::Connection, bytes: u64) -> rusqlite::Result<()> {
     db.pragma_update_and_check(None, "journal_size_limit", bytes as i64, |_| Ok(()))
 }

@@ -318,7 +318,7 @@ impl Files {
         (size(&self.path), size(&beside(&self.path, "-wal")))
     }
 
-    /// Bytes that this process may still write to the disk of the database; none where the system does not
+    /// Bytes that this process may still write to the disk of the database; none if the system does not
     /// say.
     pub(super) fn disk_available_bytes(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&self.path).ok()?;

@@ -63,7 +63,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// The record of a database; none where nothing is known.
+    /// The record of a database; none if nothing is known.
     pub(super) fn read(path: &Path) -> Option<Head> {
         let file = File::open(beside(path, ".lock")).ok()?;
         let mut text = [0; RECORD_BYTES];

@@ -18,7 +18,7 @@ use crate::uuid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub database_id: String,
-    /// None where it has never been restored.
+    /// None if it has never been restored.
     pub restored_from: Option<Origin>,
 }
 

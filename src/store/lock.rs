@@ -32,7 +32,7 @@ const IN_USE: &str = "it is in use by another logagg";
 
 /// A lock that is held until this value is dropped, which must be after SQLite's connection.
 pub(super) struct Lock {
-    /// None where there was no database to lock.
+    /// None if there was no database to lock.
     database: Option<File>,
     name: File,
 }
@@ -68,7 +68,7 @@ impl Lock {
         &self.name
     }
 
-    /// The database; none where there was none yet.
+    /// The database; none if there was none yet.
     pub(super) fn database(&self) -> Option<&File> {
         self.database.as_ref()
     }
@@ -141,7 +141,7 @@ pub(super) fn refuse_other_name(path: &Path) -> Result<(), String> {
 }
 
 fn is_open_under_another_name(path: &Path) -> bool {
-    // What cannot be opened is refused by whoever reads it next.
+    // What cannot be opened is refused by its next reader.
     let Ok(file) = File::open(path) else {
         return false;
     };

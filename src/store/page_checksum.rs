@@ -42,7 +42,7 @@ impl PageOwner {
         page.extend_from_slice(&checksum);
     }
 
-    /// The content of a page that was read with this id; none where its checksum is wrong.
+    /// The content of a page that was read with this id; none if its checksum is wrong.
     pub(super) fn content(self, id: i64, page: &[u8]) -> Option<&[u8]> {
         let (content, checksum) = page.split_last_chunk::<CHECKSUM_BYTES>()?;
         (self.checksum(id, content) == *checksum).then_some(content)

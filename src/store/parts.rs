@@ -17,7 +17,7 @@ pub(super) struct Parts {
     pub(super) topics: Topics,
     pub(super) subscriptions: Subscriptions,
     pub(super) retention: Pruner,
-    /// None where SQLite's constraint finds duplicates.
+    /// None if SQLite's constraint finds duplicates.
     pub(super) index: Option<KeyIndex>,
 }
 

@@ -12,7 +12,7 @@ use super::wal::position::position;
 use super::wal::recovery::{may_have_lost_pages, Closed};
 
 impl Store {
-    /// Notes what an error of a transaction or of a checkpoint may have left behind.
+    /// Notes what an error of a transaction or of a checkpoint may have left.
     pub(super) fn note_io_error(&mut self, error: &rusqlite::Error, is_checkpoint: bool) {
         if error.sqlite_error_code() != Some(rusqlite::ErrorCode::SystemIoFailure) {
             return;

@@ -74,7 +74,7 @@ impl Store {
         self.work.take()
     }
 
-    /// What the key index takes of memory; none where SQLite's constraint tells duplicates.
+    /// What the key index takes of memory; none if SQLite's constraint tells duplicates.
     pub fn index_memory(&self) -> Option<IndexMemory> {
         self.parts.index.as_ref().map(KeyIndex::memory)
     }
@@ -97,7 +97,7 @@ impl Store {
         self.files.sizes()
     }
 
-    /// Bytes that this process may still write to the disk of the database; none where the system does not
+    /// Bytes that this process may still write to the disk of the database; none if the system does not
     /// say.
     pub fn disk_available_bytes(&self) -> Option<u64> {
         self.files.disk_available_bytes()
@@ -124,7 +124,7 @@ impl Store {
         self.parts.retention.retains()
     }
 
-    /// When something becomes too old, in microseconds since the epoch; none where age does not count.
+    /// When something becomes too old, in microseconds since the epoch; none if age does not count.
     pub fn retention_due(&self) -> Option<i64> {
         self.parts.retention.due(self.last_seq())
     }

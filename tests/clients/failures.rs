@@ -109,7 +109,7 @@ fn what_cannot_change_is_not_tried_again() {
         (accepted(3), "3 results for 1 events\n"),
         (
             Reply::Last(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}".to_vec()),
-            "its answer has no end that could be told\n",
+            "its answer has no recognisable end\n",
         ),
         (
             Reply::Last(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()),

@@ -129,7 +129,7 @@ struct Tail<'a> {
 }
 
 impl Tail<'_> {
-    /// Shows the newest events, where they are wanted. Returns the seq after which to go on; none where
+    /// Shows the newest events, where they are wanted. Returns the seq after which to go on; none if
     /// there is nothing to go on with. A seq that was named is no greater than `last_seq`.
     fn begin(&mut self, last_seq: u64) -> Result<Option<u64>, Failure> {
         match self.arguments.from {

@@ -100,7 +100,7 @@ fn pace(mut copier: Copier, log: &WalCopier, share: f64) -> Result<(), Failure> 
 struct Copier(Child);
 
 impl Copier {
-    /// Starts it; none where that cannot be done here.
+    /// Starts it; none if that cannot be done here.
     fn start(path: &Path) -> Option<Copier> {
         if !cfg!(target_os = "linux") {
             return None;

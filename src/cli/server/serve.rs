@@ -7,7 +7,7 @@ use crate::config::{Config, ServeArgs};
 use crate::net::{Inherited, ServeError};
 use crate::{logging, net};
 
-/// Runs the server until it is told to stop.
+/// Runs the server until it is stopped.
 pub(crate) fn run(config: Config, inherited: Inherited) -> Result<(), Failure> {
     block_terminal_output_signal();
     let logger = logging::install(config.log);

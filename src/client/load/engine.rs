@@ -112,7 +112,7 @@ struct Run<'a> {
     under_way: u64,
     measure_from: Instant,
     end: Option<Instant>,
-    /// Whether it was told to send nothing more.
+    /// Whether it is to send nothing more.
     is_stopped: bool,
     /// When the next request is due, where there is a pace.
     next_due: Instant,

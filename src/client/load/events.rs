@@ -7,7 +7,7 @@
 pub const ID_BYTES: usize = 36;
 /// Topics that the events are spread over where nothing else is said.
 pub const TOPICS: u64 = 5;
-/// How many new events a near repeat may lie behind: within one batch or a few.
+/// How many new events ago a near repeat may be: within one batch or a few.
 const NEAR_EVENTS: u64 = 10_000;
 
 /// How the ids of successive new events follow each other.

@@ -11,7 +11,7 @@ impl Conn {
     /// The present request, from [`Step::Head`](super::Step::Head) or
     /// [`Step::Request`](super::Step::Request) until its answer. Panics when there is none.
     pub fn request(&self) -> Request<'_> {
-        assert!(self.has_request(), "no request is in hand");
+        assert!(self.has_request(), "there is no request");
         Request::new(&self.head, self.input.request(), self.peer)
     }
 

@@ -117,7 +117,7 @@ impl Store {
         }
     }
 
-    /// Goes on with a search for about so many units of work, or until it is over. Never touches events that
+    /// Continues a search for about `units` units of work, or until it is over. Never touches events that
     /// are not asked for beyond their topics.
     pub fn search_page(&self, search: &mut PageSearch, units: u64) -> Result<(), StoreError> {
         let until = self.work.done() + units;
@@ -141,7 +141,7 @@ impl Store {
         Ok(())
     }
 
-    /// Looks at the topics of so many events. Says whether the page is complete.
+    /// Checks the topics of `rows` events. Says whether the page is complete.
     fn search_events(&self, search: &mut PageSearch, rows: u64) -> rusqlite::Result<bool> {
         let sql = match search.bound {
             Bound::After(_) => {

@@ -166,7 +166,7 @@ impl BatchScan {
     }
 }
 
-/// Nothing panics while it holds the lock, and if it did, the next batch would begin anew.
+/// Nothing panics while it holds the lock, and if it did, the next batch would be cleared first.
 fn lock(batch: &Mutex<ScanBatch>) -> MutexGuard<'_, ScanBatch> {
     batch.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -42,7 +42,7 @@ impl Store {
         Ok(query.until)
     }
 
-    /// The topics that a filter wants, where they are so few that their own orders are merged. None where
+    /// The topics that a filter wants, where they are so few that their own orders are merged. None if
     /// they are more, or all that there are: then going through the events costs less.
     pub(crate) fn few_topics(&self, filter: &TopicFilter) -> Option<Vec<TopicId>> {
         if filter.is_all() {

@@ -50,7 +50,7 @@ pub(crate) struct SegmentBuilder {
     next_page: i64,
     keys: Merge<KeyRecord>,
     postings: Merge<Posting>,
-    /// None where memory has no room for it.
+    /// None if memory has no room for it.
     filter: Option<Filter>,
     blocks: Maker,
     key_fences: Vec<u64>,

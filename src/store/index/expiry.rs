@@ -17,7 +17,7 @@ pub(crate) enum MergeBound {
 }
 
 /// Where the horizon of the keys has to be so that the segments after it take at most `pages`, as far as their events
-/// have been removed and the segments end before `until`. None where no segment can be dropped.
+/// have been removed and the segments end before `until`. None if no segment can be dropped.
 pub(super) fn surplus(segments: &[Segment], until: u64, pages: u64, removed: u64) -> Option<u64> {
     let mut left: i64 = segments.iter().map(Segment::page_count).sum();
     let mut horizon = None;
@@ -41,7 +41,7 @@ pub(super) fn expired(segments: &[Segment], until: u64, horizon: u64) -> usize {
     segments.iter().take_while(is_expired).count()
 }
 
-/// The segments that a merge into `level` would take, after the seq `merged`; none where no merge is due. `can_merge`
+/// The segments that a merge into `level` would take, after the seq `merged`; none if no merge is due. `can_merge`
 /// says of a segment whether it may be read by a merge at all.
 pub(super) fn merge_inputs(
     segments: &[Segment],

@@ -224,7 +224,7 @@ impl KeyIndex {
         self.memtables.has_after(seq, lookup.record.fingerprint)
     }
 
-    /// What it says of an event that `seq` has its fingerprint, and whether also its hash; none where
+    /// What it says of an event that `seq` has its fingerprint, and whether also its hash; none if
     /// that is another key or one that has expired.
     fn classify(
         &self,
@@ -427,7 +427,7 @@ impl KeyIndex {
     }
 
     /// Where the horizon of the keys has to be so that the segments after it take at most `pages`, as far as their
-    /// events have been removed. None where no segment can be dropped.
+    /// events have been removed. None if no segment can be dropped.
     pub(super) fn surplus(&self, pages: u64, removed: u64) -> Option<u64> {
         let until = self.compaction.reading_from();
         expiry::surplus(self.segments.all(), until, pages, removed)

@@ -1,4 +1,4 @@
-//! Obsolete pages: those of segments that were replaced or expired, and of jobs that came to nothing. No segment refers
+//! Obsolete pages: those of segments that were replaced or expired, and of jobs that were dropped. No segment refers
 //! to them. They are deleted a few rows at a time.
 
 use rusqlite::Connection;

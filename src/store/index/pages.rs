@@ -109,7 +109,7 @@ impl Pages {
         db.prepare_cached(sql)?.execute((id, &page[..])).map(|_| ())
     }
 
-    /// The records of a page as it is stored; none where it is damaged. Of a segment that is getting its
+    /// The records of a page as it is stored; none if it is damaged. Of a segment that is getting its
     /// checksums, the length of a page tells whether it has one.
     fn content<'p>(&self, id: i64, page: &'p [u8]) -> Option<&'p [u8]> {
         let bytes = self.about.content_bytes(&self.layout, id);

@@ -23,7 +23,7 @@ pub(crate) struct Segment {
     pub about: Description,
     pub layout: Layout,
     pub pages: Pages,
-    /// None where the setting for filter memory leaves it on disk.
+    /// None if the setting for filter memory leaves it on disk.
     pub filter: Option<Filter>,
     pub key_fences: Vec<u64>,
     pub posting_fences: Vec<Posting>,

@@ -37,7 +37,7 @@ use crate::store::schema::{
 use crate::store::temporary;
 use crate::store::wal::recovery::recover_wal;
 
-/// What a conversion came to.
+/// The result of a conversion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Converted {
     /// The database has the check now.

@@ -73,7 +73,7 @@ impl Removal {
 }
 
 /// Looks for an event after `seq`, which is ahead of now, that is not: all before it had been
-/// processed by then. Where there is none, all had been by now. It reads at most 128 rows.
+/// processed by then. If there is none, all had been processed. It reads at most 128 rows.
 fn first_after(context: &Context, seq: u64) -> rusqlite::Result<Ahead> {
     let Context {
         last_seq, now_us, ..

@@ -126,7 +126,7 @@ impl Pruner {
         self.committed.settings != Retention::default()
     }
 
-    /// When something becomes too old, in microseconds since the epoch; none where age does not count.
+    /// When something becomes too old, in microseconds since the epoch; none if age does not count.
     pub(super) fn due(&self, last_seq: u64) -> Option<i64> {
         self.committed.due(last_seq)
     }

@@ -25,7 +25,7 @@ pub(super) fn is_ahead(at: i64, unix_us: i64) -> bool {
 /// The newest row, which grows until it stands for enough.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Times {
-    /// Its seq as it is in the table; none where it is not there yet.
+    /// Its seq as it is in the table; none if it is not there yet.
     row: Option<u64>,
     /// Where the row before it ends.
     begin_seq: u64,
@@ -89,7 +89,7 @@ impl Times {
         Ok(())
     }
 
-    /// Brings the row up to date, behind the last event of a slice.
+    /// Brings the row up to date, after the last event of a slice.
     pub(super) fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let (last_seq, at) = (self.last_seq as i64, self.at);
         let checksum = checksum(&[self.last_seq, at.cast_unsigned()]);
@@ -160,7 +160,7 @@ impl Times {
 pub(super) struct ProcessedBy {
     /// The seq up to which that is certain.
     pub last_seq: Option<u64>,
-    /// The time of the row behind it.
+    /// The time of the row after it.
     pub next_at: Option<i64>,
     /// There were more rows to look at than fit in a slice.
     pub has_more: bool,

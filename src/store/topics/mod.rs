@@ -2,8 +2,8 @@
 //! says of each is known without a read.
 //!
 //! The counts of a topic are exact in memory and lazy on disk. A row of the table says: of the events
-//! with a seq up to `last_seq`, the topic has `events`. So a row that is behind is still true, and
-//! counting the events behind the mark brings it up to date at start.
+//! with a seq up to `last_seq`, the topic has `events`. So a row that is out of date is still true, and
+//! counting the events after the mark brings it up to date at start.
 
 mod load;
 mod order;
@@ -35,7 +35,7 @@ pub struct Topics {
     list: Vec<Topic>,
     /// Ids in the order of the names' bytes.
     order: Order,
-    /// Ids whose rows are behind.
+    /// Ids whose rows are out of date.
     stale: Stale,
     /// Bytes of all names as JSON text, without quotes.
     names_json_len: usize,
@@ -57,7 +57,7 @@ struct Sweep {
     next: TopicId,
 }
 
-/// Rows that a transaction writes: those of a range of ids that are behind.
+/// Rows that a transaction writes: those of a range of ids that are out of date.
 #[derive(Clone, Copy, Debug)]
 struct RowRange {
     from: TopicId,
@@ -141,7 +141,7 @@ impl Topics {
     }
 
     /// All ids in the order of the names' bytes, or those after a name. Nothing is held between two calls,
-    /// so whoever goes on after the last name finds also the topics that have come meanwhile.
+    /// so a reader that continues after the last name also finds the topics that were added meanwhile.
     pub fn in_order<'t>(&'t self, after: Option<&str>) -> impl Iterator<Item = TopicId> + 't {
         let is_before = |name: &[u8]| after.is_some_and(|after| name <= after.as_bytes());
         self.order.from(self.order.place(&self.list, is_before))
@@ -231,7 +231,7 @@ impl Topics {
         self.order = Order::known(&self.list, ids);
     }
 
-    /// Forgets the topics behind the first `len`: their transaction failed.
+    /// Drops the topics after the first `len`: their transaction failed.
     fn truncate(&mut self, len: usize) {
         while self.list.len() > len {
             let id = self.list.len() as TopicId;
@@ -264,12 +264,12 @@ impl Topics {
         topic.events = topic.events.saturating_sub(events);
     }
 
-    /// How many topics have rows that are behind.
+    /// How many topics have rows that are out of date.
     fn stale_count(&self) -> usize {
         self.stale.count()
     }
 
-    /// The topics from `from` on whose rows are behind, ascending: in the order of their rows, so that
+    /// The topics from `from` on whose rows are out of date, ascending: in the order of their rows, so that
     /// writing some of them touches few pages.
     fn stale_from(&self, from: TopicId) -> impl Iterator<Item = TopicId> + '_ {
         self.stale.from(from)

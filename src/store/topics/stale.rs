@@ -1,4 +1,4 @@
-//! Which topics have rows that are behind: a bit for each topic, so that a round over all of them needs no
+//! Which topics have rows that are out of date: a bit for each topic, so that a round over all of them needs no
 //! sorting and no list, and takes as many at a time as there is time for.
 
 use std::cmp::Ordering;
@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::topic::TopicId;
 
-/// Ids whose rows are behind.
+/// Ids whose rows are out of date.
 #[derive(Debug, Default)]
 pub(super) struct Stale {
     /// The bit of an id is the bit `id % 64` of the word `id / 64`.

@@ -12,8 +12,8 @@ use crate::store::row_checksum::checksum;
 impl Topics {
     /// Begins a round if one is due. Says whether one is under way.
     pub(crate) fn begin_sweep_if_due(&mut self, last_seq: u64) -> bool {
-        let behind = last_seq - self.mark;
-        if self.sweep.is_none() && is_sweep_due(behind, self.stale_count() as u64) {
+        let unwritten = last_seq - self.mark;
+        if self.sweep.is_none() && is_sweep_due(unwritten, self.stale_count() as u64) {
             self.sweep = Some(Sweep {
                 mark: last_seq,
                 next: 0,
@@ -42,7 +42,7 @@ impl Topics {
         self.write_rows(db, rows)
     }
 
-    /// Writes all rows that are behind.
+    /// Writes all rows that are out of date.
     pub(crate) fn write_all(&mut self, db: &Connection, last_seq: u64) -> rusqlite::Result<()> {
         self.sweep = None;
         let rows = RowRange {

@@ -1,4 +1,4 @@
-//! A write-ahead log that has grown long behind another program's snapshot. SQLite copies it in one go,
+//! A write-ahead log that has grown long because of another program's snapshot. SQLite copies it in one go,
 //! and with gigabytes of it that takes many seconds; so another process does it, beside the server, and
 //! the server goes on.
 
@@ -40,7 +40,7 @@ impl WalCopier {
         })
     }
 
-    /// Copies what it may, in one go. The log is not shortened by it; whoever writes next begins it anew
+    /// Copies what it may, in one go. The WAL is not shortened by it; the next writer starts it again
     /// where all of it has been copied.
     pub fn copy(&self) -> Result<(), OpenError> {
         let pragma = "PRAGMA wal_checkpoint(PASSIVE)";

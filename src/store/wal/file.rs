@@ -22,13 +22,13 @@ pub(crate) const FRAME_HEADER: usize = 24;
 /// How much of a log is known to be on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SyncedFrames {
-    /// Which log: its salts, which change whenever SQLite begins it again. None where it is not known.
+    /// Which log: its salts, which change whenever SQLite begins it again. None if it is not known.
     pub salts: Option<[u8; 8]>,
     /// The frames at its start.
     pub frames: u64,
 }
 
-/// The salts of the log that the file holds now; none where it holds none.
+/// The salts of the log that the file holds now; none if it holds none.
 pub(crate) fn salts(file: &File) -> Option<[u8; 8]> {
     let mut salts = [0; 8];
     file.read_exact_at(&mut salts, 16).ok()?;
@@ -109,7 +109,7 @@ impl LogFile<'_> {
     }
 
     /// The running checksum before a frame, where `at_start` is that of the header. A frame holds the one
-    /// after itself. None where it cannot be read.
+    /// after itself. None if it cannot be read.
     fn sum_before(&self, frame: u64, at_start: Checksum) -> std::io::Result<Option<Checksum>> {
         let Some(before) = frame.checked_sub(1) else {
             return Ok(Some(at_start));

@@ -10,7 +10,7 @@ use crate::cli::terminal::{grouped, width};
 use crate::client::load::LoadResult;
 use crate::text::escaped;
 
-/// Quantiles that are told, by their names.
+/// Quantiles that are reported, by their names.
 const QUANTILES: [(&str, f64); 4] = [
     ("median", 0.5),
     ("p90", 0.9),

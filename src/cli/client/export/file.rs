@@ -151,7 +151,7 @@ pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::Failed(format!("cannot write {}: {error}", path.display()))
 }
 
-/// Where the last whole line of a file ends, and that line without its end; none where there is none.
+/// Where the last whole line of a file ends, and that line without its end; none if there is none.
 fn last_line(file: &mut File) -> io::Result<(u64, Option<Vec<u8>>)> {
     let mut start = file.seek(SeekFrom::End(0))?;
     // What stands from `start` on.

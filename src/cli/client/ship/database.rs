@@ -23,7 +23,7 @@ impl Watch {
     }
 
     /// Asks the server, where that is due, and says of which files something may be missing. A server that
-    /// does not answer is the business of whoever publishes.
+    /// does not answer is left to the publisher.
     pub(super) fn check(&mut self, client: &Client, followers: &mut [Follower]) {
         let now = Instant::now();
         if self.due.is_some_and(|due| now < due) {

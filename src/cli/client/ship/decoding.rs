@@ -71,7 +71,7 @@ impl Encoding {
         }
     }
 
-    /// Where the last line of a text begins, from its last line end on; none where it has no line end.
+    /// Where the last line of a text begins, from its last line end on; none if it has no line end.
     pub(super) fn last_line(self, text: &[u8]) -> Option<usize> {
         match self {
             Encoding::Bytes => memchr::memrchr(b'\n', text).map(|at| at + 1),

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The members of these names, in the order of the names; none where the text is no JSON object. Of members
+/// The members of these names, in the order of the names; none if the text is no JSON object. Of members
 /// with the same name it is the last.
 pub(super) fn members<'a, const N: usize>(
     text: &'a str,

@@ -23,7 +23,7 @@ pub(super) fn stem(log: &[u8]) -> &[u8] {
     }
 }
 
-/// How a name is made of that of a log file by a rotation; none where it is not.
+/// How a name is made of that of a log file by a rotation; none if it is not.
 pub(super) fn rotation(name: &[u8], log: &[u8]) -> Option<Shape> {
     let stem = stem(log);
     let after = name.strip_prefix(log);
@@ -55,7 +55,7 @@ fn is_mark(mark: &[u8]) -> bool {
     }
 }
 
-/// A name without the suffix of a compressed file; none where it has none.
+/// A name without the suffix of a compressed file; none if it has none.
 pub(super) fn uncompressed(name: &[u8]) -> Option<&[u8]> {
     let suffixes = COMPRESSED.iter().map(|suffix| suffix.as_bytes());
     suffixes

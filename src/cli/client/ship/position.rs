@@ -21,7 +21,7 @@ use crate::limits::SHIP_TAIL_BYTES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
     pub inode: u64,
-    /// When the inode was made, in nanoseconds since 1970; none where the file system does not say.
+    /// When the inode was made, in nanoseconds since 1970; none if the file system does not say.
     pub born: Option<u64>,
 }
 
@@ -213,7 +213,7 @@ impl Position {
         self.offset - self.tail.length as u64
     }
 
-    /// Takes the tail off bytes that were read from [`Position::read_from`] on; none where they are others
+    /// Takes the tail off bytes that were read from [`Position::read_from`] on; none if they are others
     /// than those that were there.
     pub(super) fn after_tail<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (tail, rest) = bytes.split_at_checked(self.tail.length)?;

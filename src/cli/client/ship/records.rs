@@ -20,7 +20,7 @@ pub(super) struct Source<'a> {
     pub now: &'a str,
     /// The last line of the file counts without its line end.
     pub is_complete: bool,
-    /// How lines become records; none where each is one.
+    /// How lines become records; none if each is one.
     pub multiline: Option<&'a Multiline>,
 }
 
@@ -90,7 +90,7 @@ impl<'a> View<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// What has perhaps been published is read with the time that it had, and no further; none where
+    /// What has perhaps been published is read with the time that it had, and no further; none if
     /// something else is there.
     pub(super) fn new(
         source: &Source<'a>,

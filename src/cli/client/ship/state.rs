@@ -36,7 +36,7 @@ pub(super) struct Entry {
     /// How it began when its first lines were read, by which copies of it are known when it is no more.
     #[serde(default)]
     pub head: Vec<Tail>,
-    /// Where it was seen last; none where that is not UTF-8.
+    /// Where it was seen last; none if that is not UTF-8.
     #[serde(default)]
     pub path: Option<String>,
     /// It was rotated away and read to its end. It is looked at as long as it lies there.
@@ -161,13 +161,13 @@ pub(super) struct Memory {
     /// The id of the database that the lines went to last.
     #[serde(default)]
     pub database_id: Option<String>,
-    /// The place that its path led to; none where that is not UTF-8.
+    /// The place that its path led to; none if that is not UTF-8.
     #[serde(default)]
     pub place: Option<String>,
     /// How it was called after its last rotation.
     #[serde(default)]
     pub shape: Option<Shape>,
-    /// The paths that are followed for a pattern; none where it was not watched, and for a log file.
+    /// The paths that are followed for a pattern; none if it was not watched, and for a log file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<BTreeSet<String>>,
 }

@@ -247,7 +247,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// The event id that a member of a line holds; none where it cannot be one.
+/// The event id that a member of a line holds; none if it cannot be one.
 fn id_in(line: &Line, member: &str) -> Option<String> {
     let text = std::str::from_utf8(line.text).ok()?;
     if line.part > 0 {

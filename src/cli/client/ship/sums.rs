@@ -16,7 +16,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Counts a line. Returns why it is refused, where that is to be told.
+    /// Counts a line. Returns why it is refused, if that is to be reported.
     pub(super) fn count(&mut self, outcome: Outcome) -> Option<String> {
         match outcome {
             Outcome::Accepted => self.accepted += 1,

@@ -73,7 +73,7 @@ enum AfterHole {
     Unknown,
 }
 
-/// What reading a file came to.
+/// The result of reading a file.
 pub(super) enum FileRead {
     /// There is nothing new.
     Nothing,
@@ -283,7 +283,7 @@ impl Tracked {
         since.elapsed() >= Duration::from_millis(SHIP_QUIET_MS)
     }
 
-    /// What it holds after the position, as a sentence; none where that is nothing.
+    /// What it holds after the position, as a sentence; none if that is nothing.
     pub(super) fn rest(&self) -> Option<String> {
         let offset = self.entry.position.offset;
         let length = self.file.metadata().ok()?.len().checked_sub(offset)?;
@@ -366,7 +366,7 @@ fn reading(lines: Lines, bytes: &[u8], before: &Entry) -> FileRead {
 }
 
 impl Reading {
-    /// What is remembered before it is published; none where nothing need be.
+    /// What is remembered before it is published; none if nothing need be.
     pub(super) fn pending(&self) -> Option<Pending> {
         self.time.as_ref().map(|time| Pending {
             until: self.position.offset,
@@ -384,7 +384,7 @@ pub(super) fn encoding(file: &File) -> io::Result<Encoding> {
 }
 
 /// The position of a state of the first version, which passed over NULs at the end of a file: where its lines
-/// end. None where that cannot be found.
+/// end. None if that cannot be found.
 pub(super) fn without_nuls(
     file: &File,
     entry: &Entry,

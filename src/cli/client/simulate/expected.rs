@@ -101,7 +101,7 @@ struct Found {
 struct Row {
     what: &'static str,
     least: u64,
-    /// None where others may have added to it.
+    /// None if others may have added to it.
     most: Option<u64>,
     found: u64,
 }

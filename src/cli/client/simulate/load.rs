@@ -72,7 +72,7 @@ pub(super) fn send(
         let results = threads
             .into_iter()
             .map(|thread| thread.join().expect("no thread panics"));
-        // All of them, before the first failure is told.
+        // All of them, before the first failure is reported.
         results.fold(Ok(()), Result::and)
     });
     load.progress.end();

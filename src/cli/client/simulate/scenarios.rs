@@ -55,7 +55,7 @@ pub(super) struct Scenarios<'a> {
 
 type Play<'a> = fn(&mut Scenarios<'a>) -> Result<ScenarioReport, Error>;
 
-/// Plays all scenarios, tells of each on `out`, and counts those that differ.
+/// Plays all scenarios, reports each on `out`, and counts those that differ.
 ///
 /// # Errors
 /// The failure that was not worth another try.

@@ -39,7 +39,7 @@ pub struct CopyOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copied {
     pub bytes: u64,
-    /// Events in it; none where it was not verified.
+    /// Events in it; none if it was not verified.
     pub events: Option<u64>,
 }
 

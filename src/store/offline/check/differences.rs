@@ -136,7 +136,7 @@ fn name_missing(
     Ok(())
 }
 
-/// The records of a page; none where it is damaged, which has been reported.
+/// The records of a page; none if it is damaged, which has been reported.
 fn page_records<R: Record>(
     db: &Connection,
     pages: &StoredPages,

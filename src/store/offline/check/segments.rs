@@ -93,7 +93,7 @@ fn compare_checksum(run: &mut Run, about: &Description, checksum: Option<i64>) {
     }
 }
 
-/// What comparing all segments came to.
+/// The result of comparing all segments.
 #[derive(Default)]
 pub(super) struct Compared {
     /// Pages that belong to none.
@@ -212,7 +212,7 @@ impl Pages<'_> {
         Ok(false)
     }
 
-    /// Reads pages of records. The sums are none where a page is damaged or the records do not ascend.
+    /// Reads pages of records. The sums are none if a page is damaged or the records do not ascend.
     /// `see` gets each record, and whether it is the first of a page.
     fn sum<R: Record>(
         &mut self,

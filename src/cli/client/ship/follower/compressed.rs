@@ -40,7 +40,7 @@ impl Follower {
             .into_iter()
             .filter(|(path, time)| !is_among(*time, &seen) && !self.has_read(path, *time))
             .collect();
-        // The oldest are those of which a part was read, and that has been told.
+        // The oldest are those of which a part was read, and that has been reported.
         unread.sort_by_key(|(_, time)| *time);
         let reported = unread.len().min(self.partly_read);
         self.partly_read -= reported;

@@ -53,7 +53,7 @@ impl Around<'_> {
 /// The file that the path names while those are looked for that it named before.
 pub(super) struct Current<'a> {
     pub identity: Identity,
-    /// None where it is among those that are read.
+    /// None if it is among those that are read.
     pub file: Option<&'a File>,
     /// Whether it is certain that it was another file or was truncated. Else a date before the extension is no
     /// proof.
@@ -98,7 +98,7 @@ pub(super) struct Follower {
     places: Vec<PathBuf>,
     /// Whether compressed files could not be judged yet.
     must_check_compressed: bool,
-    /// Files of which a part was read, which are compressed by now, as it was said.
+    /// Files of which a part was read, which have been compressed since, as was reported.
     partly_read: usize,
     /// The listings in which the files beside it were looked at last.
     pub(super) listed: Vec<u64>,
@@ -331,7 +331,7 @@ impl Follower {
         if self.is_left_to_others(identity, &file, around)? {
             return Ok(false);
         }
-        // A link may lead elsewhere by now.
+        // A link may lead elsewhere now.
         self.places = places(&self.path);
         let end = self.files.len();
         let current = Current {

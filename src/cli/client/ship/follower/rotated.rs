@@ -280,7 +280,7 @@ impl Follower {
             self.files.insert(at, copy);
             at += 1;
         }
-        // What lies there could be a copy of another file that the path names by now.
+        // What is there could be a copy of another file that the path names now.
         let about = fs::metadata(self.path());
         match about.is_ok_and(|about| Identity::of(&about) == identity) {
             true => {
@@ -365,7 +365,7 @@ impl Follower {
         self.find_names(beside);
     }
 
-    /// What becomes of a file that is gone: a copy goes on, or it is told.
+    /// What becomes of a file that is gone: a copy goes on, or it is reported.
     fn resume_without_file(
         &mut self,
         entry: Entry,

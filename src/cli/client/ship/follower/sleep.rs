@@ -85,7 +85,7 @@ impl Follower {
         asleep.is_some_and(|asleep| named.is_none_or(|identity| !asleep.is(identity)))
     }
 
-    /// Opens the state and the file again, which may lie elsewhere by now.
+    /// Opens the state and the file again, which may be elsewhere now.
     pub(crate) fn wake(&mut self, around: &mut Around) -> io::Result<()> {
         self.state.reopen()?;
         let beside = match self.is_elsewhere() {

@@ -34,7 +34,7 @@ pub(crate) enum State {
 const THREAD: &str = "Exception in thread \"";
 
 impl Traces {
-    /// Names of languages, with commas between them; none where a text is anything else.
+    /// Names of languages, with commas between them; none if a text is anything else.
     pub(crate) fn parse(text: &str) -> Option<Traces> {
         let mut traces = Traces::default();
         for name in text.split(',') {
@@ -72,7 +72,7 @@ impl Traces {
         }
     }
 
-    /// What a line is that goes on with a record; none where it begins another.
+    /// What a line is that goes on with a record; none if it begins another.
     pub(crate) fn next(self, state: State, line: &str) -> Option<State> {
         if state == State::Alone {
             return None;

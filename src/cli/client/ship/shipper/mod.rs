@@ -119,7 +119,7 @@ impl Shipper {
         })
     }
 
-    /// Ships until it is told to stop, fails for good, or has shipped what is there.
+    /// Ships until it is stopped, fails for good, or has shipped what is there.
     pub(super) fn follow(&mut self) -> Result<(), Failure> {
         self.scan_patterns()?;
         self.database

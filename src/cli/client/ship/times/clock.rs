@@ -4,7 +4,7 @@ use super::cursor::Cursor;
 use super::stamp::Clock;
 use super::zone::zone;
 
-/// Reads a time of day to its end. None where there is none, or one that is not understood.
+/// Reads a time of day to its end. None if there is none, or one that is not understood.
 pub(super) fn clock<'a>(cursor: &mut Cursor<'a>) -> Option<Clock<'a>> {
     let mut after = *cursor;
     let clock = digits(&mut after)?;

@@ -61,7 +61,7 @@ const FORMS: [Form; 8] = [
     klog,
 ];
 
-/// Reads the time that stands here. None where there is none, or one that is not understood.
+/// Reads the time that stands here. None if there is none, or one that is not understood.
 pub(super) fn time(cursor: &mut Cursor, now: &str) -> Option<Found> {
     let next = cursor.peek()?;
     match next.is_ascii_alphanumeric() {

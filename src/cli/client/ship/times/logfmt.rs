@@ -5,7 +5,7 @@ use super::cursor::Cursor;
 /// Keys that tell the time, the one that counts most first.
 const KEYS: [&str; 5] = ["time", "timestamp", "ts", "t", "@timestamp"];
 
-/// The value that tells the time of a line; none where it is not such a line or has none.
+/// The value that tells the time of a line; none if it is not such a line or has none.
 pub(super) fn time(line: &str) -> Option<&str> {
     let mut found = [None; KEYS.len()];
     let mut cursor = Cursor::new(line);

@@ -91,7 +91,7 @@ pub(super) fn date(cursor: &mut Cursor, separators: &[u8]) -> Option<Date> {
     Some(Date { year, month, day })
 }
 
-/// Days since some day; none where there is no such date.
+/// Days since some day; none if there is no such date.
 fn days(date: Date) -> Option<i64> {
     const BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
     let Date { year, month, day } = date;

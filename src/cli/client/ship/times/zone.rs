@@ -19,7 +19,7 @@ const LONG_NAMES: [&str; 3] = [" Standard Time", " Daylight Time", " Summer Time
 /// Bytes of a text that are searched for such a name.
 const LONG_NAME_MAX: usize = 48;
 
-/// Reads a zone: `Z`, `±hh:mm`, or nothing. None where there is one that is not understood.
+/// Reads a zone: `Z`, `±hh:mm`, or nothing. None if there is one that is not understood.
 pub(super) fn zone(cursor: &mut Cursor) -> Option<String> {
     let mut after = *cursor;
     let is_apart = after.eat(b' ');

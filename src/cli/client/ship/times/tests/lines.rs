@@ -1,6 +1,6 @@
 //! Lines as real loggers write them.
 
-/// Lines and the times that they tell; none where that is not certain.
+/// Lines and the times that they tell; none if that is not certain.
 pub(super) const LINES: &[(&str, Option<&str>)] = &[
     // ISO 8601 as it is.
     ("2026-11-30T01:02:03Z text", Some("2026-11-30T01:02:03Z")),
