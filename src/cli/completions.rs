@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use super::failure::Failure;
 use super::terminal::print;
 
-/// Print what a shell needs to complete the commands and their options
+/// Print a shell's completion script for the commands and their options
 ///
 /// For this session of bash: source <(logagg completions bash)
 #[derive(Debug, Args)]

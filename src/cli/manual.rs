@@ -24,7 +24,7 @@ with 0 then.
 /// To read it at once: logagg man | man -l -
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The command whose page is wanted
+    /// The command; without it, the program
     command: Option<String>,
 
     /// Write all pages into this folder, as logagg.1, logagg-serve.1 and so on

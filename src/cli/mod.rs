@@ -158,7 +158,7 @@ impl UsageError {
     /// Says it, on standard error where something is wrong, and returns the exit code: 2 where something
     /// is wrong, else 0.
     pub fn report(&self) -> ExitCode {
-        // Where nobody can read the sentence the exit code still tells.
+        // If nobody can read the sentence, the exit code still says it.
         let _ = match (&self.flag, self.error.kind()) {
             // The library does not say where.
             (Some(flag), ErrorKind::InvalidUtf8) => {

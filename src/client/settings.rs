@@ -29,15 +29,15 @@ pub struct ClientArgs {
     #[arg(long, env = "LOGAGG_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// How long making a connection may take, and a connection be silent
+    /// Timeout for connecting, and for a connection without data
     ///
-    /// A server that is followed and has nothing to send gives a sign of life every 15s.
+    /// A subscription without events gets a heartbeat every 15s.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub timeout: Duration,
 
-    /// How long to try again while there is no connection or the server answers 503; or never
+    /// How long to retry while there is no connection or the server answers 503; or never
     ///
-    /// By default tail, ship and the live stats never give up, publish, import, export and simulate do after 5m, and
+    /// By default tail, ship and the live stats never give up; publish, import, export and simulate do after 5m, and
     /// the others after the first try.
     #[arg(long, value_name = "TIME")]
     pub give_up_after: Option<GiveUp>,

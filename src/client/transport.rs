@@ -29,7 +29,7 @@ use crate::limits::CLIENT_BUFFER_BYTES;
 pub(super) struct SocketConnector {
     /// The path of a Unix socket, in place of the addresses that the name of the host has.
     pub unix: Option<PathBuf>,
-    /// How long making a connection may take, and a connection be silent while something is awaited.
+    /// Timeout for connecting, and for a connection without data while something is awaited.
     pub timeout: Duration,
     pub interrupt: Arc<Interrupt>,
     /// Whether the next answer is to be lost: its request is sent, and then the connection closed. Taken back

@@ -9,10 +9,10 @@ use super::transfer::{self, Pace, Rules};
 use crate::cli::failure::Failure;
 use crate::client::ClientArgs;
 
-/// Put the events of an export into a server
+/// Import the events of an export into a server
 ///
-/// Importing twice stores once, so an import that was cut off is simply made again. An event whose key the
-/// server has with another content stays as it is there; it is reported, and the exit code is 1.
+/// Importing twice stores once, so an interrupted import is simply run again. An event whose key the
+/// server has with another content is reported and not changed, and the exit code is 1.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// Files to read; none or - is standard input

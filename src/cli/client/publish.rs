@@ -11,8 +11,8 @@ use crate::client::ClientArgs;
 
 /// Publish events from files or standard input, one JSON object a line
 ///
-/// Goes on through lost connections and a server that cannot store for a while; each event is stored once
-/// all the same. A line with none of an event's members is the payload, to which --topic, --source, --now and
+/// Retries through lost connections and a server that cannot store for a while; each event is stored
+/// exactly once. A line with none of an event's members is the payload, to which --topic, --source, --now and
 /// --ids give the rest. A line that cannot be published is reported and does not keep the others from being
 /// published; then the exit code is 1.
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use crate::text::escaped;
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Show what a server counts; on a terminal as a view that follows it, with rates
+/// Show a server's statistics; on a terminal as a live view, with rates
 #[derive(Debug, Args)]
 pub struct StatsArgs {
     /// Print once and end, also on a terminal

@@ -21,26 +21,26 @@ use crate::client::{
 use crate::limits::PAGE_MAX_EVENTS;
 use crate::text::escaped;
 
-/// Show the newest events and follow those to come
+/// Show the newest events and follow new ones
 ///
-/// Goes on by itself after a lost connection; no event is left out and none is shown twice. Where the server
-/// has another database then, as after a restore, it says so and goes on with the first event that differs, or
-/// begins again where the two are not known to have anything in common.
+/// Reconnects after a lost connection; no event is left out and none is shown twice. If the server
+/// then has another database, as after a restore, it says so and continues with the first event that differs, or
+/// starts again if the two are not known to have anything in common.
 #[derive(Debug, Args)]
 pub struct TailArgs {
-    /// Topics to show; with * at the end all that begin so; none means all
+    /// Topics to show; one with * at the end is a prefix; none means all
     #[arg(value_name = "TOPIC")]
     topics: Vec<String>,
 
-    /// Newest events to begin with
+    /// Number of newest events to begin with
     #[arg(short, long, value_name = "EVENTS", default_value = "10")]
     number: usize,
 
-    /// Begin at this seq, or at start, or now, in place of the newest events
+    /// Begin at this seq, at the start, or now, instead of with the newest events
     #[arg(long, value_name = "SEQ|start|now", conflicts_with = "number")]
     from: Option<Begin>,
 
-    /// End when what is stored has been shown
+    /// Stop after the stored events
     #[arg(long)]
     no_follow: bool,
 

@@ -88,7 +88,7 @@ pub(super) fn run(
         retries: client.retries(),
         time: start.elapsed(),
     };
-    // Where nobody reads the sums the exit code still tells.
+    // If nobody reads the sums, the exit code still says it.
     let _ = write!(stdout(), "{text}");
     done?;
     match sums.failure(&rules) {

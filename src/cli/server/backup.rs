@@ -10,10 +10,10 @@ use crate::cli::progress::StepProgress;
 use crate::config::check_database;
 use crate::store::{self, Copied, CopyOptions, OpenError, Progress};
 
-/// Copy a database to a file, also beside a running server
+/// Copy a database to a file, also while a server runs
 ///
-/// The copy is the database of the moment when the command began. It is proven right as by `logagg check`,
-/// and has its name only when it is complete and on the disk; until then it is FILE.partial. While pages
+/// The copy is the database as it was when the command began. It is verified as by `logagg check`,
+/// and gets its name only when it is complete and synced; until then it is FILE.partial. While pages
 /// are copied, the server's write-ahead log grows by what is published.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
@@ -21,7 +21,7 @@ pub struct BackupArgs {
     #[arg(long, value_name = "DATABASE")]
     from: PathBuf,
 
-    /// File that is to hold the copy
+    /// File for the copy
     #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(check_database))]
     to: PathBuf,
 
@@ -29,16 +29,16 @@ pub struct BackupArgs {
     flags: Flags,
 }
 
-/// Put a copy of a database in its place, where no server may run
+/// Restore a database from a copy; no server may be running on it
 ///
-/// The copy is proven right before it takes the database's name; until then it is DATABASE.partial.
+/// The copy is verified before it takes the database's name; until then it is DATABASE.partial.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
     /// File that holds the copy
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
 
-    /// File that is to hold the database; folders that are missing are made
+    /// File for the database; missing folders are created
     #[arg(long, value_name = "DATABASE", value_parser = PathBufValueParser::new().try_map(check_database))]
     to: PathBuf,
 
@@ -48,11 +48,11 @@ pub struct RestoreArgs {
 
 #[derive(Debug, Args)]
 struct Flags {
-    /// Replace what is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
 
-    /// Leave out the check of the copy
+    /// Do not verify the copy
     #[arg(long)]
     unverified: bool,
 }
@@ -83,7 +83,7 @@ fn run(copying: Copying, from: PathBuf, to: PathBuf, flags: Flags) -> Result<(),
     drop(bar);
     let Copied { bytes, events } = copied.map_err(|error| error.to_string())?;
     let name = options.to.display();
-    // Where nobody can read the sentence the exit code still tells.
+    // If nobody can read the sentence, the exit code still says it.
     let _ = match events {
         Some(events) => writeln!(stdout(), "copied and checked {events} events: {name}"),
         None => writeln!(stdout(), "copied {bytes} bytes, unchecked: {name}"),

@@ -10,13 +10,13 @@ use crate::cli::progress::StepProgress;
 use crate::store::{self, CheckOptions, Report};
 use crate::text::escaped;
 
-/// Prove that a database is right, or say what is wrong with it
+/// Verify a database, or report what is wrong with it
 ///
 /// Reads all of it, also while a server runs on it, and changes nothing. Until it is done, the server's
-/// write-ahead log grows. The exit code is 0 where nothing is wrong.
+/// write-ahead log grows. The exit code is 0 if nothing is wrong.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Leave out SQLite's own check of its file
+    /// Skip SQLite's integrity check of the file
     #[arg(long)]
     quick: bool,
 

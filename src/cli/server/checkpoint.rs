@@ -21,10 +21,10 @@ use crate::store::WalCopier;
 /// The flag that tells the process that copies which one lets it go on.
 const PACED_BY: &str = "--paced-by";
 
-/// Copy the write-ahead log into the database, beside a running server
+/// Copy the write-ahead log into the database, also while a server runs
 ///
-/// A server does this by itself, and starts this command when another program has held back the log for
-/// so long that copying it would make clients wait.
+/// A server does this by itself. It starts this command when another program has blocked checkpoints for
+/// so long that copying the log itself would make clients wait.
 #[derive(Debug, Args)]
 pub struct CheckpointArgs {
     /// File that holds the database

@@ -8,13 +8,13 @@ use clap::Args;
 use crate::cli::progress::StepProgress;
 use crate::store::{self, Converted, Dedup};
 
-/// Give a database the other duplicate check, in place
+/// Convert a database to the other duplicate check, in place
 ///
-/// No server may run on it. It can be interrupted at any moment: the database then has the check that it
-/// had, and the same command goes on. Needs room on the disk for the new index beside the old one.
+/// No server may be running on it. It can be interrupted at any moment: the database then keeps the check it
+/// had, and the same command resumes. Needs disk space for the new index beside the old one.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// The duplicate check that it is to have
+    /// The new duplicate check
     #[arg(long, ignore_case = true)]
     dedup: Dedup,
 
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: ConvertArgs) -> Result<(), String> {
         Converted::Done => format!("the database now has the duplicate check {name}"),
         Converted::Already => format!("the database has the duplicate check {name} already"),
     };
-    // Where nobody can read the sentence the exit code still tells.
+    // If nobody can read the sentence, the exit code still says it.
     let _ = writeln!(stdout(), "{sentence}");
     Ok(())
 }

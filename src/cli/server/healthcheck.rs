@@ -1,5 +1,10 @@
-//! `healthcheck`: whether a server is healthy, as an exit code. For containers and scripts, so it needs
-//! nothing but a socket, and ends in time whatever the other side does.
+//! `healthcheck`: whether a server is healthy, as an exit code, for containers and scripts.
+//!
+//! It has an HTTP client of its own, because a probe promises what [`crate::client`] does not: one deadline for
+//! everything from the connection to the last byte (the shared client limits only the connection and each silence), at
+//! most [`limits::HEALTHCHECK_MAX_BYTES`] of an answer, one try without retries, and what has arrived still counts when
+//! the process itself was stopped meanwhile. It takes the server's addresses (`--listen`) and not a client's settings, so
+//! it sends no token and installs no signal handlers.
 
 use std::fmt;
 use std::io::{self, stdout, Read, Write};
@@ -16,17 +21,17 @@ use crate::config;
 use crate::limits;
 use crate::net::Listen;
 
-/// Say whether a server is healthy: exit code 0 if so, else 1 and a sentence
+/// Check whether a server is healthy: exit code 0 if it is, else 1 and the reason
 ///
-/// Asks GET /health of the server that the same settings would start on this machine, or, whatever these
-/// are, of the one at --url.
+/// Asks GET /health of the server that the same settings would start on this machine, or, regardless of these
+/// settings, of the one at --url.
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
-    /// Where to ask, as in http://127.0.0.1:8080; without a path, for /health
+    /// URL to ask, such as http://127.0.0.1:8080; without a path, /health
     #[arg(long)]
     url: Option<Url>,
 
-    /// Milliseconds that the answer may take
+    /// Timeout in milliseconds
     #[arg(long, value_name = "MILLISECONDS", default_value = "3000")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=limits::HEALTHCHECK_MAX_MS))]
     timeout: u64,
@@ -83,7 +88,7 @@ pub(crate) fn run(arguments: HealthcheckArgs) -> Result<(), String> {
         )
     })?;
     judge(&answer).map_err(|why| format!("{url} is not healthy: {why}"))?;
-    // Where nobody can read the sentence the exit code still tells.
+    // If nobody can read the sentence, the exit code still says it.
     let _ = writeln!(stdout(), "{url} is healthy");
     Ok(())
 }

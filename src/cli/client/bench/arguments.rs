@@ -8,11 +8,11 @@ use crate::cli::numbers::{share, within, Share};
 use crate::client::{time, ClientArgs};
 use crate::limits;
 
-/// Send as many events as a server takes, and measure it
+/// Load test: send as many events as the server takes, and measure it
 ///
-/// One thread keeps many connections busy, each with one request at a time. What is measured is from here, so
-/// a generator on the server's own machine takes processor time from it. The exit code is 1 where a request
-/// failed, or where the answers do not count each event once. The events stay on the server.
+/// One thread keeps many connections busy, each with one request at a time. Latencies are measured here, so
+/// a load generator on the server's own machine takes processor time from it. The exit code is 1 if a request
+/// failed, or if the answers do not count each event once. The events stay on the server.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Connections at the same time

@@ -24,11 +24,11 @@ const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
 
 /// Write the events of a server as NDJSON, one JSON object a line
 ///
-/// Writes what is stored when it begins, in the order of the seqs. Goes on by itself after a lost
+/// Writes what is stored when it begins, in the order of the seqs. Reconnects after a lost
 /// connection. `logagg import` reads what it wrote.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Topic to export; with * at the end all that begin so; may be repeated; none means all
+    /// Topic to export; one with * at the end is a prefix; may be repeated; none means all
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
 
@@ -36,13 +36,13 @@ pub struct ExportArgs {
     #[arg(long, value_name = "SEQ", default_value = "0")]
     after: u64,
 
-    /// File to write, in place of standard output, which is - here; it must not exist
+    /// File to write instead of standard output; it must not exist. - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Go on after the last event of a file that an export has begun
+    /// Resume after the last event of a partly written file
     ///
-    /// Only where the server has this event: else the file is of another database, and stays as it is.
+    /// Only if the server has this event; else the file is of another database, and is not changed.
     #[arg(long, requires = "output")]
     resume: bool,
 

@@ -17,8 +17,8 @@ use crate::limits;
 /// Follow log files, or read standard input, and publish each line as an event
 ///
 /// Reads FILE as `tail -F` does, through rotation and truncation, from its beginning. A line that is a JSON
-/// object becomes the payload, any other becomes {"line":"…"}. Each line is stored once, whatever is killed
-/// or restarted meanwhile; while the server cannot be reached the lines wait in their files.
+/// object becomes the payload, any other becomes {"line":"…"}. Each line is stored once, even if either side
+/// is killed or restarted meanwhile; while the server cannot be reached, the lines wait in their files.
 ///
 /// With - as the only FILE it reads standard input to its end, as in journalctl -f -o json | logagg ship -. While
 /// the server cannot be reached the pipe is not read, and its writer waits. Nothing is remembered of it: without
@@ -44,7 +44,7 @@ pub struct ShipArgs {
     #[arg(long)]
     pub(super) from_end: bool,
 
-    /// Ship what is there, and end; the last line counts without its line end
+    /// Ship what is there and exit; the last line counts also without its line end
     #[arg(long)]
     pub(super) once: bool,
 
@@ -57,7 +57,7 @@ pub struct ShipArgs {
     #[arg(long, value_name = "PATTERN", value_parser = Multiline::parse)]
     pub(super) multiline: Option<Multiline>,
 
-    /// Folder for what is remembered of each file; by default that is the file's own folder
+    /// Folder for the state of each file [default: the file's own folder]
     #[arg(long, value_name = "FOLDER")]
     pub(super) state: Option<PathBuf>,
 

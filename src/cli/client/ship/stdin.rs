@@ -156,7 +156,7 @@ impl<'a> Shipper<'a> {
             }
             stored => stored,
         };
-        // Where nobody can read the sums the exit code still tells.
+        // If nobody can read the sums, the exit code still says it.
         let _ = write!(stdout(), "{}", self.sums);
         self.report_lost();
         match (stored, unreadable, self.sums.failure()) {

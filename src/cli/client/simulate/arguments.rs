@@ -7,12 +7,12 @@ use crate::cli::numbers::{share, Share};
 use crate::client::ClientArgs;
 use crate::limits;
 
-/// Publish as one who delivers at least once, and compare what was sent with what the server has
+/// Self-test: publish with duplicates and lost answers, then verify what the server has
 ///
-/// Plays five scenarios, then sends a load in which events repeat, and answers are lost because their
+/// Runs five scenarios, then sends a load in which events repeat, and answers are lost because their
 /// connections are closed on purpose, so that it is sent again. A table at the end compares what was sent with
-/// what /events and /stats say; where they differ the exit code is 1. Each run has topics of its own, so it
-/// can be made again, and beside other publishers. Its events stay.
+/// what /events and /stats say; if they differ the exit code is 1. Each run has its own topics, so it
+/// can be repeated, also beside other publishers. Its events stay.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
     /// Events of the load, repeated ones included
@@ -43,11 +43,11 @@ pub struct SimulateArgs {
     #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..=limits::LOAD_MAX_TOPICS))]
     pub(super) topics: u64,
 
-    /// Number that the events and their order follow from; random where none is given
+    /// Seed of the events and their order [default: random]
     #[arg(long, value_name = "NUMBER")]
     pub(super) seed: Option<u64>,
 
-    /// Nobody else publishes meanwhile: /stats must not have grown by more than was sent
+    /// No other client publishes meanwhile: /stats must not have grown by more than was sent
     #[arg(long)]
     pub(super) alone: bool,
 

@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: SimulateArgs) -> Result<(), Failure> {
     let client = Client::new(&arguments.client, GIVE_UP, Arc::clone(&interrupt));
     let client = client.map_err(Failure::Setting)?;
     let run = Run::new(arguments.seed, arguments.topics, arguments.duplicates.0);
-    // Where nobody reads what is printed, the exit code still tells.
+    // If nobody reads what is printed, the exit code still says it.
     let mut out = stdout();
     let _ = writeln!(
         out,

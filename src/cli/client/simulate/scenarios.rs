@@ -93,7 +93,7 @@ pub(super) fn play(
         let was_retried = client.retries() > retries;
         let faults = report.faults(was_retried);
         scenarios.expected.add_scenario(faults.is_empty());
-        // Where nobody reads it, the exit code still tells.
+        // If nobody reads it, the exit code still says it.
         let _ = write!(out, "{}", report.text(number + 1, title, &faults));
     }
     Ok(())

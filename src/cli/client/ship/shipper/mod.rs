@@ -293,7 +293,7 @@ impl Shipper {
                 self.shared.client.report(&escaped(&sentence));
             }
         }
-        // Where nobody can read the sums the exit code still tells.
+        // If nobody can read the sums, the exit code still says it.
         let _ = write!(stdout(), "{}", self.sums);
         match ended {
             Err(Failure::Ended(_)) if !self.once => {}
