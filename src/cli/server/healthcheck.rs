@@ -2,9 +2,9 @@
 //!
 //! It has an HTTP client of its own, because a probe promises what [`crate::client`] does not: one deadline for
 //! everything from the connection to the last byte (the shared client limits only the connection and each silence), at
-//! most [`limits::HEALTHCHECK_MAX_BYTES`] of an answer, one try without retries, and what has arrived still counts when
-//! the process itself was stopped meanwhile. It takes the server's addresses (`--listen`) and not a client's settings, so
-//! it sends no token and installs no signal handlers.
+//! most [`limits::HEALTHCHECK_MAX_BYTES`] of an answer, one try without retries, and what has arrived still counts
+//! when the process itself was stopped meanwhile. It takes the server's addresses (`--listen`) and not a client's
+//! settings, so it sends no token and installs no signal handlers.
 
 use std::fmt;
 use std::io::{self, stdout, Read, Write};
