@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use crate::clock::rfc3339;
-use crate::http::Response;
+use super::json::write_string;
+use crate::http::{write_number, Response};
 use crate::store::{DamagedPage, Identity, Origin};
+
+/// Room for the answer of `GET /health` while all is well.
+const HEALTH_BYTES: usize = 128;
 
 /// The answer of `GET /stats`, in its order.
 #[derive(Serialize)]
@@ -60,19 +63,6 @@ impl From<&Identity> for History {
     }
 }
 
-/// The state of the service as `GET /health` tells it.
-#[derive(Serialize)]
-pub(crate) struct Health {
-    status: &'static str,
-    consumer_running: bool,
-    queue_size: usize,
-    timestamp: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    damage: Vec<Damage>,
-}
-
 /// A damaged page as `GET /health` names it.
 #[derive(Serialize)]
 struct Damage {
@@ -115,23 +105,37 @@ pub(crate) fn stats(stats: &Stats) -> Response {
 }
 
 /// Answers `GET /health`. `reason` says why the service is unhealthy; none means that it is healthy. Damaged pages
-/// make it not unhealthy: nothing is answered from one.
+/// make it not unhealthy: nothing is answered from one. `timestamp` is the time of the answer. Written by hand, since
+/// monitors may ask often.
 pub(crate) fn health(
-    reason: Option<String>,
+    reason: Option<&str>,
     queue_size: usize,
     damage: &[DamagedPage],
-    unix_us: i64,
+    timestamp: &[u8; 27],
 ) -> Response {
-    let healthy = reason.is_none();
-    let health = Health {
-        status: if healthy { "healthy" } else { "unhealthy" },
-        consumer_running: healthy,
-        queue_size,
-        timestamp: rfc3339(unix_us),
-        reason,
-        damage: damage.iter().map(Damage::from).collect(),
+    let (status, state): (_, &[u8]) = match reason {
+        None => (200, br#"{"status":"healthy","consumer_running":true"#),
+        Some(_) => (503, br#"{"status":"unhealthy","consumer_running":false"#),
     };
-    json(if healthy { 200 } else { 503 }, &health)
+    let mut body = Vec::with_capacity(HEALTH_BYTES);
+    body.extend_from_slice(state);
+    body.extend_from_slice(br#","queue_size":"#);
+    write_number(&mut body, queue_size);
+    body.extend_from_slice(br#","timestamp":""#);
+    body.extend_from_slice(timestamp);
+    body.push(b'"');
+    if let Some(reason) = reason {
+        body.extend_from_slice(br#","reason":"#);
+        write_string(&mut body, reason);
+    }
+    if !damage.is_empty() {
+        let damage: Vec<Damage> = damage.iter().map(Damage::from).collect();
+        body.extend_from_slice(br#","damage":"#);
+        serde_json::to_writer(&mut body, &damage)
+            .expect("plain data always serialises into memory");
+    }
+    body.push(b'}');
+    Response::json(status, body)
 }
 
 /// Answers `GET /`. `log-aggregator` is the long name of logagg, which clients of the original service expect here.
@@ -157,7 +161,32 @@ fn json(status: u16, value: &impl Serialize) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::uptime_human;
+    use super::{health, uptime_human};
+
+    #[test]
+    fn health_is_one_json_object_in_every_state() {
+        let text = |reason, queue_size| {
+            let answer = health(reason, queue_size, &[], b"2026-01-02T03:04:05.678901Z");
+            let text = String::from_utf8(answer.body.into_owned()).unwrap();
+            (answer.status, text)
+        };
+        let healthy = "{\"status\":\"healthy\",\"consumer_running\":true,\"queue_size\":0,\
+                       \"timestamp\":\"2026-01-02T03:04:05.678901Z\"}";
+        assert_eq!(text(None, 0), (200, healthy.to_owned()));
+
+        let reason = "the file \"a\\b\" is\u{1}gone";
+        let (status, unhealthy) = text(Some(reason), 70_000);
+        let read: serde_json::Value = serde_json::from_str(&unhealthy).unwrap();
+        assert_eq!(status, 503);
+        let expected = serde_json::json!({
+            "status": "unhealthy",
+            "consumer_running": false,
+            "queue_size": 70_000,
+            "timestamp": "2026-01-02T03:04:05.678901Z",
+            "reason": reason,
+        });
+        assert_eq!(read, expected);
+    }
 
     #[test]
     fn uptime_is_written_as_the_original_did() {

@@ -36,7 +36,7 @@ pub use stream::{FeedStatus, StreamAnswer, StreamSource};
 
 use crate::api::route::{self, AnswerSize, Route};
 use crate::api::{access, content, dashboard, pages, publish, read, watch};
-use crate::clock::Now;
+use crate::clock::{Now, Stamp};
 use crate::event::{IdentityCounts, Protocol, Publication};
 use crate::http::encoding::Coding;
 use crate::http::{Refusal, Request, Response};
@@ -68,6 +68,8 @@ pub struct App {
     queue: CommitQueue,
     committed: Vec<Completion>,
     health: Health,
+    /// The time of the last answer of `GET /health`.
+    health_stamp: Stamp,
     /// The server stops: new requests are refused.
     draining: bool,
     live: LiveEvents,
@@ -89,6 +91,7 @@ impl App {
             queue: CommitQueue::new(options.ring_capacity),
             committed: Vec::new(),
             health: Health::default(),
+            health_stamp: Stamp::default(),
             draining: false,
             live: LiveEvents::default(),
             reading: ReadBudget::new(options.read_units),

@@ -8,14 +8,15 @@ use crate::limits;
 use crate::metrics::Facts;
 
 impl App {
-    pub(super) fn health(&self, now: Now) -> Response {
+    pub(super) fn health(&mut self, now: Now) -> Response {
         let reason = if self.draining {
-            Some("shutting down".into())
+            Some("shutting down")
         } else {
-            self.health.fault().map(str::to_owned)
+            self.health.fault()
         };
         let damage = self.store.first_damaged_pages(limits::DAMAGED_PAGES_NAMED);
-        watch::health(reason, self.queue.ring().len(), &damage, now.unix_us)
+        let timestamp = self.health_stamp.at(now.unix_us);
+        watch::health(reason, self.queue.ring().len(), &damage, timestamp)
             .header(read::DATABASE_FIELD, &self.store.identity().database_id)
     }
 
