@@ -38,10 +38,11 @@ impl From<Response> for Rejection {
 
 /// What a request asks for besides that its events are stored.
 pub(crate) fn read_query(request: &Request) -> Result<PublishParams, Rejection> {
-    let query = |name| flag(request.query(), name).map_err(|details| unprocessable(&details));
+    let query = request.query();
+    let flag = |name| flag(query, name).map_err(|details| unprocessable(&details));
     Ok(PublishParams {
-        results: query("results")?,
-        partial: query("partial")?,
+        results: flag("results")?,
+        partial: flag("partial")?,
         ..PublishParams::default()
     })
 }

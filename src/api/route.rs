@@ -261,6 +261,21 @@ pub(crate) fn admit<'r>(
     request: &Request,
     route: Option<&'r Route>,
 ) -> Result<&'r Route, Box<Response>> {
+    let route = admit_line(request, route)?;
+    if matches!(request.method, Method::Post | Method::Put) {
+        check_content(request)?;
+    }
+    Ok(route)
+}
+
+/// The same as far as the request line decides; enough after [`admit`] has let the head pass.
+///
+/// # Errors
+/// As [`admit`].
+pub(crate) fn admit_line<'r>(
+    request: &Request,
+    route: Option<&'r Route>,
+) -> Result<&'r Route, Box<Response>> {
     if request.method == Method::Options && request.path() == "*" {
         return Err(Response::empty(204)
             .header("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
@@ -282,9 +297,6 @@ pub(crate) fn admit<'r>(
         return Err(Response::error(405, &sentence)
             .header("Allow", allow)
             .into());
-    }
-    if matches!(request.method, Method::Post | Method::Put) {
-        check_content(request)?;
     }
     Ok(route)
 }

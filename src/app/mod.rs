@@ -154,7 +154,12 @@ impl App {
         if let Some(Route::Ingest(route)) = route {
             return self.ingest(ticket, request, route, body, now);
         }
-        let route = route::admit(request, route);
+        // One with a body has passed the precheck.
+        let route = if request.has_body() {
+            route::admit_line(request, route)
+        } else {
+            route::admit(request, route)
+        };
         // A body was asked for before the server began to stop, so its request is still taken.
         if self.draining && !request.has_body() {
             let mut response = match route {
