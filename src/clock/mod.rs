@@ -7,6 +7,7 @@ mod stamp;
 mod steady;
 
 pub use civil::{rfc3339, Civil};
+pub(crate) use now::earlier;
 pub use now::Now;
 pub use stamp::Stamp;
 pub use steady::SteadyClock;

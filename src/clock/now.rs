@@ -8,3 +8,11 @@ pub struct Now {
     /// Microseconds since 1970-01-01T00:00:00Z, from the wall clock. What is stored and shown.
     pub unix_us: i64,
 }
+
+/// The earlier of two times, where none is never.
+pub(crate) fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        _ => a.or(b),
+    }
+}

@@ -7,9 +7,6 @@ use crate::event::Peer;
 /// The present request of a connection.
 pub struct Request<'a> {
     pub method: Method,
-    /// Path and query as sent; of an absolute-form target what follows the authority. `*` and the
-    /// authority of a CONNECT stand as they are.
-    pub target: &'a str,
     pub version: Version,
     /// Who sent it.
     pub peer: Peer,
@@ -20,10 +17,8 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// `bytes` must begin with the bytes that `head` was read from.
     pub(super) fn new(head: &'a Head, bytes: &'a [u8], peer: Peer) -> Self {
-        let target = std::str::from_utf8(head.target.of(bytes)).expect("a target is ASCII");
         Request {
             method: head.method,
-            target,
             version: head.version,
             peer,
             head,
@@ -38,9 +33,19 @@ impl<'a> Request<'a> {
         std::str::from_utf8(&line[..end.unwrap_or_default()]).expect("a method is ASCII")
     }
 
+    /// Path and query as sent; of an absolute-form target what follows the authority. `*` and the
+    /// authority of a CONNECT stand as they are.
+    pub fn target(&self) -> &'a str {
+        ascii(self.raw_target())
+    }
+
+    fn raw_target(&self) -> &'a [u8] {
+        self.head.target.of(self.bytes)
+    }
+
     /// The path, still percent-encoded.
     pub fn path(&self) -> &'a str {
-        match &self.target[..self.path_end()] {
+        match ascii(&self.raw_target()[..self.path_end()]) {
             // `http://host?query` has an empty path, which is `/` (RFC 9110 §4.2.3).
             "" => "/",
             path => path,
@@ -49,13 +54,14 @@ impl<'a> Request<'a> {
 
     /// Most targets are so short that a plain loop is faster than a vectorised search.
     fn path_end(&self) -> usize {
-        let mark = self.target.bytes().position(|byte| byte == b'?');
-        mark.unwrap_or(self.target.len())
+        let target = self.raw_target();
+        let mark = target.iter().position(|&byte| byte == b'?');
+        mark.unwrap_or(target.len())
     }
 
     /// What follows the first `?`, still percent-encoded.
     pub fn query(&self) -> Option<&'a str> {
-        self.target.get(self.path_end() + 1..)
+        self.raw_target().get(self.path_end() + 1..).map(ascii)
     }
 
     /// The first field of that name, in any case, without the white space around its value. A value
@@ -89,4 +95,9 @@ impl<'a> Request<'a> {
     pub fn has_body(&self) -> bool {
         self.head.framing != Framing::Nothing
     }
+}
+
+/// A part of a target, which [`Head::read`] has found to be ASCII.
+fn ascii(part: &[u8]) -> &str {
+    std::str::from_utf8(part).expect("a target is ASCII")
 }

@@ -50,7 +50,15 @@ pub(super) fn reduce<'t>(method: &str, target: &'t str) -> Result<&'t str, Proto
 
 /// `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2), without user information.
 pub(super) fn is_authority(text: &[u8]) -> bool {
-    let name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
+    // A pattern compiles to a few comparisons, where a search would take longer; each request has a Host.
+    let name = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'%'
+            )
+            || matches!(byte, b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+    };
     let (host_is_legal, port) = if text.first() == Some(&b'[') {
         let Some(end) = text.iter().position(|&byte| byte == b']') else {
             return false;
@@ -74,4 +82,21 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
             [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
             _ => false,
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_authority;
+
+    #[test]
+    fn each_character_of_a_host_is_one_that_the_rfc_lists() {
+        // RFC 3986 §2.3 unreserved, §2.2 sub-delims, and the percent sign of §2.1.
+        const MARKS: &[u8] = b"-._~!$&'()*+,;=%";
+        for byte in 0..=u8::MAX {
+            let is_legal = byte.is_ascii_alphanumeric() || MARKS.contains(&byte);
+            // A colon begins the port, which may be empty.
+            let expected = is_legal || byte == b':';
+            assert_eq!(is_authority(&[b'a', byte]), expected, "{byte}");
+        }
+    }
 }

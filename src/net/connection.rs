@@ -11,7 +11,7 @@ use super::stream_queue::ActiveStream;
 use crate::api::endpoint::Endpoint;
 use crate::api::route::Route;
 use crate::app::Ticket;
-use crate::clock::Now;
+use crate::clock::{earlier, Now};
 use crate::http::{Conn, Response};
 use crate::limits::READ_WAIT_MAX_MS;
 
@@ -236,15 +236,17 @@ impl<S: Socket> Connection<S> {
 
     /// When it has to be served again at the latest, in `mono_ms`.
     pub(super) fn deadline(&self, pause_ms: u64) -> Option<u64> {
-        let since = self.paused_since.filter(|_| self.is_paused);
-        let paused = since.map(|since| since + pause_ms);
-        let send_heartbeat = self.stream.as_ref().map(|stream| stream.heartbeat_at);
-        let read = self.read.as_ref();
-        let read = read.map(|read| read.since + READ_WAIT_MAX_MS);
-        [self.peer_deadline(), paused, send_heartbeat, read]
-            .into_iter()
-            .flatten()
-            .min()
+        let mut at = self.peer_deadline();
+        if let (true, Some(since)) = (self.is_paused, self.paused_since) {
+            at = earlier(at, Some(since + pause_ms));
+        }
+        if let Some(stream) = &self.stream {
+            at = earlier(at, Some(stream.heartbeat_at));
+        }
+        if let Some(read) = &self.read {
+            at = earlier(at, Some(read.since + READ_WAIT_MAX_MS));
+        }
+        at
     }
 }
 

@@ -101,7 +101,7 @@ impl RequestLog {
         let line = self.logs_access.then(|| {
             Box::new(RequestLine {
                 method: request.method_name().to_owned(),
-                target: request.target.to_owned(),
+                target: request.target().to_owned(),
             })
         });
         InFlightRequest {

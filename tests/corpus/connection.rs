@@ -195,7 +195,7 @@ impl<'b> Shell<'b> {
             match self.conn.next(self.now) {
                 Step::Idle => break,
                 Step::Refused(status) => self.refused.push(status),
-                Step::Head if self.conn.request().target.starts_with("/early") => {
+                Step::Head if self.conn.request().target().starts_with("/early") => {
                     self.note(Vec::new());
                     let no_path = Response::error(404, "no such path");
                     self.conn.respond(&no_path, self.now);
@@ -254,7 +254,7 @@ impl<'b> Shell<'b> {
     fn answer(&mut self) {
         if std::mem::take(&mut self.in_hand) {
             let target = match self.has_request() {
-                true => self.conn.request().target.to_owned(),
+                true => self.conn.request().target().to_owned(),
                 false => String::new(),
             };
             let answer = Response::new(200, "text/plain", target.into_bytes());

@@ -494,7 +494,7 @@ fn fields_of_a_request() {
         (request.content_length(), request.has_body()),
         (None, false)
     );
-    assert_eq!(request.target, "/a?b");
+    assert_eq!(request.target(), "/a?b");
 }
 
 #[test]

@@ -108,7 +108,7 @@ pub fn drive_to_request(conn: &mut Conn, seen: &mut Transcript, now: Now) -> boo
         match conn.next(now) {
             Step::Idle => break,
             Step::Refused(status) => seen.refused.push(status),
-            Step::Head if conn.request().target.starts_with("/early") => {
+            Step::Head if conn.request().target().starts_with("/early") => {
                 seen.requests.push((line(conn), Vec::new()));
                 conn.respond(&Response::error(404, "no such path"), now);
             }
@@ -127,8 +127,8 @@ pub fn drive_to_request(conn: &mut Conn, seen: &mut Transcript, now: Now) -> boo
 
 /// Answers the request that was read.
 pub fn answer(conn: &mut Conn, seen: &mut Transcript, now: Now) {
-    let target = conn.request().target.to_owned().into_bytes();
-    let response = match conn.request().target {
+    let target = conn.request().target().to_owned().into_bytes();
+    let response = match conn.request().target() {
         "/empty" => Response::empty(204),
         _ => Response::new(200, "text/plain", target),
     };

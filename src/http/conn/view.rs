@@ -2,6 +2,7 @@
 //! state, so that no deadline can disagree with it.
 
 use super::{Conn, Receiving, Request, Sending};
+use crate::clock::earlier;
 use crate::limits::{
     BODY_TIMEOUT_MS, HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS, OUTPUT_WAIT_MAX_BYTES, READ_AHEAD_MAX_BYTES,
     WRITE_TIMEOUT_MS,
@@ -60,10 +61,7 @@ impl Conn {
 
     /// When [`Conn::expire`] is to be called, in milliseconds on the monotonic clock.
     pub fn deadline(&self) -> Option<u64> {
-        [self.send_deadline(), self.receive_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        earlier(self.send_deadline(), self.receive_deadline())
     }
 
     /// Until when a byte of what waits must be taken, or the lingering lasts.

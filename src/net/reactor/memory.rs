@@ -71,23 +71,34 @@ impl<P: Platform> Reactor<P> {
     /// answered. A request that has changed something cannot be deferred any more: its answer is small, or as long as
     /// the request is.
     pub(super) fn make_room(&mut self, key: usize, bytes: usize) -> bool {
-        let client = &mut self.clients[key];
-        let usual = SharedMemory::place_of(bytes);
-        let request = client.conn.request();
-        let is_reading = matches!(request.method, Method::Get | Method::Head);
-        let place = if self.memory.is_short() && is_reading {
-            let size = self.app.answer_size(&request, client.route.as_ref());
-            let kind = AnswerKind::of(bytes, size == AnswerSize::Fixed);
-            let Some(part) = self.memory.room_for_answer(bytes, kind, client.place) else {
-                self.wait_to_answer(key, kind);
-                return false;
-            };
-            part
-        } else {
-            usual
+        let place = match self.kind_that_may_wait(key, bytes) {
+            None => SharedMemory::place_of(bytes),
+            Some(kind) => {
+                let place = self.clients[key].place;
+                let Some(part) = self.memory.room_for_answer(bytes, kind, place) else {
+                    self.wait_to_answer(key, kind);
+                    return false;
+                };
+                part
+            }
         };
+        let client = &mut self.clients[key];
         client.answer_memory = client.answer_memory.max(place);
         true
+    }
+
+    /// The kind of an answer of `bytes`, if memory is short and its request is one that can be deferred.
+    fn kind_that_may_wait(&self, key: usize, bytes: usize) -> Option<AnswerKind> {
+        if !self.memory.is_short() {
+            return None;
+        }
+        let client = &self.clients[key];
+        let request = client.conn.request();
+        if !matches!(request.method, Method::Get | Method::Head) {
+            return None;
+        }
+        let size = self.app.answer_size(&request, client.route.as_ref());
+        Some(AnswerKind::of(bytes, size == AnswerSize::Fixed))
     }
 
     fn wait_to_answer(&mut self, key: usize, kind: AnswerKind) {
