@@ -129,8 +129,7 @@ impl<S: Socket> Connection<S> {
                     // can wait for the next readiness, unless the end is known to come after it.
                     self.readable = n == buffer.len() || self.read_closed;
                     self.conn.receive(&buffer[..n], now);
-                    self.paused_since = None;
-                    self.place = None;
+                    self.leave_wait();
                     return ReadOutcome::Progress;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -186,6 +185,12 @@ impl<S: Socket> Connection<S> {
         log: &mut RequestLog,
     ) {
         log.answered(self.in_flight.take(), self.peer, status, length);
+        self.leave_wait();
+    }
+
+    /// It makes progress, whether it was woken or had not to wait for that: memory became free within this turn.
+    fn leave_wait(&mut self) {
+        self.is_paused = false;
         self.paused_since = None;
         self.place = None;
     }

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::sync::Barrier;
 use std::thread;
 
-use rustix::process::{getrlimit, prlimit, setrlimit, Resource, Rlimit};
+use rustix::process::{getrlimit, prlimit, setrlimit, Resource, Rlimit, Signal};
 
 use crate::harness::{event, Address, Client, Response, Server, Setup};
 use crate::wait::wait_until;
@@ -215,6 +215,39 @@ fn the_turn_of_those_who_wait_for_memory_comes() {
     }
     clients.push(fifth);
     for client in &mut clients {
+        assert_eq!(client.response().expect(200)["accepted"], 1);
+    }
+}
+
+/// A client that waits for memory may be read before it is woken: when the only one that was being read has sent
+/// its last bytes in the same turn. Then it waits no more.
+#[test]
+fn a_client_that_is_read_while_it_waits_for_memory_is_answered() {
+    let server = Server::start(&["--max-buffered-bytes", "1048576"]);
+    let mut observer = server.client();
+    let mut begin = |number: usize, bytes: usize, held_back: usize| {
+        let mut body = large_event(&number.to_string(), bytes);
+        let rest = body.split_off(body.len() - held_back);
+        let mut client = server.client();
+        client.send(format!(
+            "POST /publish HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len() + rest.len()
+        ));
+        // Turns of the loop in which it is read.
+        for _ in 0..20 {
+            observer.get("/health").expect(200);
+        }
+        (client, rest)
+    };
+    // More than the memory for large requests, so that no other is read beside it.
+    let (mut first, first_rest) = begin(1, 700_000, 100);
+    let (mut second, second_rest) = begin(2, 40_000, 20_000);
+    server.signal(Signal::STOP);
+    first.send(first_rest);
+    second.send(second_rest);
+    server.signal(Signal::CONT);
+    for client in [&mut first, &mut second] {
         assert_eq!(client.response().expect(200)["accepted"], 1);
     }
 }
