@@ -47,6 +47,7 @@ mod row_checksum;
 mod row_repair;
 mod rows;
 mod schema;
+mod soundness;
 mod state;
 mod subscriptions;
 mod temporary;

@@ -18,6 +18,7 @@ use super::options::{Dedup, Durability, OpenOptions};
 use super::paths::{beside, make_folder};
 use super::row_repair::repair_rows;
 use super::schema::{create_tables, recorded_check, upgrade};
+use super::soundness::{is_index_unreadable, unsound_table, REBUILD};
 use super::state::Store;
 use super::transaction;
 use super::wal::recovery::recover_wal;
@@ -151,6 +152,11 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
     }
 }
 
+/// Whether all that SQLite cannot read can be made again.
+fn is_index_alone_unreadable(db: &Sqlite) -> bool {
+    matches!(is_index_unreadable(db), Ok(true)) && matches!(unsound_table(db), Ok(None))
+}
+
 /// Looks for damage as far as a start may take: a small database is read whole.
 fn check_content(db: &Sqlite, path: &Path) -> Result<(), String> {
     let size = fs::metadata(path).map_or(0, |m| m.len());
@@ -162,6 +168,7 @@ fn check_content(db: &Sqlite, path: &Path) -> Result<(), String> {
         .map_err(|e| explain(&e))?;
     match answer.as_str() {
         "ok" => Ok(()),
+        _ if is_index_alone_unreadable(db) => Err(REBUILD.into()),
         damage => Err(format!(
             "it is damaged: {}",
             damage.trim().replace('\n', " ")

@@ -1,5 +1,7 @@
 //! The parts of memory that follow the tables, together. Each keeps its fields to itself.
 
+use rusqlite::ffi::SQLITE_CORRUPT;
+
 use super::counters::EventCounters;
 use super::error::damaged;
 use super::index::KeyIndex;
@@ -7,6 +9,7 @@ use super::options::{Dedup, OpenOptions};
 use super::retention::Pruner;
 use super::rows::{event_parts, removed_keys_after, unsigned, EVENTS_AFTER};
 use super::schema::recorded_check;
+use super::soundness::REBUILD;
 use super::subscriptions::Subscriptions;
 use super::topics::Topics;
 use super::transaction::Part;
@@ -62,7 +65,14 @@ fn load_index(
     retention: &Pruner,
 ) -> rusqlite::Result<KeyIndex> {
     let (memory, horizons) = (options.filter_memory_bytes, retention.horizons());
-    let mut index = KeyIndex::load(db, retention.fingerprinter(), memory, horizons)?;
+    let index = KeyIndex::load(db, retention.fingerprinter(), memory, horizons);
+    let mut index = index.map_err(|error| match error.sqlite_error() {
+        // SQLite's own words; ours say more.
+        Some(code) if code.extended_code == SQLITE_CORRUPT && !has_sentence(&error) => {
+            damaged(REBUILD)
+        }
+        _ => error,
+    })?;
     index.set_merge_bound(retention.merge_bound());
     if index.mark() > last_seq {
         return Err(damaged("a segment is ahead of the events"));
@@ -75,6 +85,11 @@ fn load_index(
         index.restore(&event_parts(row)?, unsigned(row, 0)?)?;
     }
     Ok(index)
+}
+
+/// Whether an error of damage has a sentence of ours.
+fn has_sentence(error: &rusqlite::Error) -> bool {
+    !error.to_string().contains("disk image is malformed")
 }
 
 impl Part for KeyIndex {

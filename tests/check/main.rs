@@ -10,6 +10,7 @@ mod databases;
 #[path = "../server/harness/directory.rs"]
 mod directory;
 mod pages;
+mod rebuild;
 mod refusals;
 mod retention;
 mod whole;

@@ -53,6 +53,11 @@ fn database(dedup: Dedup, events: u64, removed: u64) -> Database {
     database
 }
 
+/// A database with the key index, of whose `events` the first `removed` have been removed.
+pub fn of_removed_events(events: u64, removed: u64) -> Database {
+    database(Dedup::Index, events, removed)
+}
+
 /// Opens the database as a server would: it knows the removed keys.
 fn knows_the_removed(database: &Database, removed: u64) {
     let mut store = Store::open(&options(&database.path, None)).unwrap();

@@ -73,6 +73,7 @@ const STORE_LAYERS: [&[&str]; 4] = [
         "row_repair",
         "rows",
         "schema",
+        "soundness",
         "state",
         "subscriptions",
         "topics",

@@ -29,7 +29,7 @@ pub(crate) mod record;
 mod repair;
 mod scrub;
 pub(crate) mod segment;
-mod segments;
+pub(crate) mod segments;
 pub(crate) mod stored;
 #[cfg(test)]
 mod tests;

@@ -144,7 +144,7 @@ impl Segments {
 }
 
 /// What the table `segments` says.
-fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>> {
+pub(crate) fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>> {
     let mut statement = db.prepare(
         "SELECT level, first_seq, last_seq, entries, first_page, filter_bits, checksum FROM segments \
          ORDER BY first_seq",

@@ -13,6 +13,7 @@ use std::path::Path;
 use rusqlite::{Connection, Transaction};
 
 use super::check::{find_same_keys, Progress};
+use super::rebuild::take_away;
 use crate::limits::{CONVERT_RECORDS_PER_COMMIT, MEMTABLE_ENTRIES};
 use crate::store::error::explain;
 use crate::store::error::OpenError;
@@ -34,6 +35,7 @@ use crate::store::schema::{
     create_parts, drop_parts, has_index_parts, record_check, recorded_check, upgrade, version,
     SCHEMA_VERSION,
 };
+use crate::store::soundness::is_index_unreadable;
 use crate::store::temporary;
 use crate::store::wal::recovery::recover_wal;
 
@@ -44,6 +46,8 @@ pub enum Converted {
     Done,
     /// It had it before.
     Already,
+    /// It had it before, but SQLite could not read the key index, which has been made again.
+    Rebuilt,
 }
 
 /// Why a conversion cannot be done.
@@ -106,10 +110,7 @@ pub fn convert(
         let has_index = recorded_check(&db)? == Dedup::Index;
         in_transaction(&mut db, |db| repair_rows(db, has_index))?;
         let converted = if recorded_check(&db)? == to {
-            if to == Dedup::Constraint && has_index_parts(&db)? {
-                in_transaction(&mut db, |db| drop_parts(db, Dedup::Index))?;
-            }
-            Converted::Already
+            again(&mut db, to, progress)?
         } else {
             match to {
                 Dedup::Constraint => to_constraint(&mut db, progress)?,
@@ -132,6 +133,29 @@ fn in_transaction<T>(
     let result = work(&transaction)?;
     transaction.commit()?;
     Ok(result)
+}
+
+/// For a database that has the check already.
+fn again(
+    db: &mut Connection,
+    to: Dedup,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Converted, Failure> {
+    let has_index_parts = has_index_parts(db)?;
+    if to == Dedup::Constraint {
+        if has_index_parts {
+            in_transaction(db, |db| drop_parts(db, Dedup::Index))?;
+        }
+        return Ok(Converted::Already);
+    }
+    if has_index_parts && !is_index_unreadable(db)? {
+        return Ok(Converted::Already);
+    }
+    if has_index_parts {
+        take_away(db, progress)?;
+    }
+    to_index(db, progress)?;
+    Ok(Converted::Rebuilt)
 }
 
 fn to_constraint(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Result<(), Failure> {

@@ -4,4 +4,5 @@
 pub(super) mod backup;
 pub(super) mod check;
 pub(super) mod convert;
-pub(super) mod snapshot;
+pub(super) mod rebuild;
+mod snapshot;

@@ -15,16 +15,16 @@ use crate::store::row_checksum::checksum;
 use crate::store::rows::{key_numbers, right_key};
 
 /// Adds keys to the table.
-pub(super) struct Keep<'db>(CachedStatement<'db>);
+pub(crate) struct Keep<'db>(CachedStatement<'db>);
 
 impl<'db> Keep<'db> {
-    pub(super) fn prepare(db: &'db Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn prepare(db: &'db Connection) -> rusqlite::Result<Self> {
         let sql = "INSERT INTO removed_keys(seq, fingerprint, event_hash, checksum) \
                    VALUES (?1, ?2, ?3, ?4)";
         db.prepare_cached(sql).map(Self)
     }
 
-    pub(super) fn add(&mut self, key: KeyRecord) -> rusqlite::Result<()> {
+    pub(crate) fn add(&mut self, key: KeyRecord) -> rusqlite::Result<()> {
         let KeyRecord {
             fingerprint,
             seq,

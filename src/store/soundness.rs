@@ -1,0 +1,59 @@
+//! Which tables SQLite can read. A flipped bit in what it keeps itself on a page makes it refuse the page, whatever
+//! the page holds.
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::schema::has_index_parts;
+use crate::limits::SEGMENT_LEVELS;
+
+/// How a key index that cannot be read is made again.
+pub(super) const REBUILD: &str =
+    "the key index is damaged; make it again from the events with: logagg convert --dedup index DATABASE";
+
+/// The tables of the key index.
+pub(super) fn index_tables() -> impl Iterator<Item = String> {
+    let pages = (0..SEGMENT_LEVELS).map(|level| format!("segment_pages_{level}"));
+    std::iter::once("segments".to_owned()).chain(pages)
+}
+
+/// Whether SQLite, or a checksum, says that a page is damaged.
+pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+}
+
+/// Whether SQLite can read a table.
+fn is_sound(db: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = format!("PRAGMA quick_check(\"{}\")", table.replace('"', "\"\""));
+    match db.query_row(&sql, [], |row| row.get::<_, String>(0)) {
+        Ok(answer) => Ok(answer == "ok"),
+        Err(error) if is_corrupt(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is a key index that SQLite cannot read.
+pub(super) fn is_index_unreadable(db: &Connection) -> rusqlite::Result<bool> {
+    if !has_index_parts(db)? {
+        return Ok(false);
+    }
+    for table in index_tables() {
+        if !is_sound(db, &table)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A table that is not of the key index and that SQLite cannot read, if there is one.
+pub(super) fn unsound_table(db: &Connection) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+    let mut statement = db.prepare(sql)?;
+    let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+    for name in names {
+        let name = name?;
+        if !index_tables().any(|table| table == name) && !is_sound(db, &name)? {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,129 @@
+//! A flipped bit in what SQLite itself keeps on a page of the key index: the start names the command that makes the
+//! index again, and that loses nothing but what was on a page that cannot be read and nowhere else.
+
+use std::fs;
+
+use logagg::limits::MEMTABLE_ENTRIES;
+use logagg::store::{Dedup, Outcome, Store};
+
+use crate::databases::{options, publication, Database, SMALL};
+use crate::retention::of_removed_events;
+
+const PAGE: usize = 4_096;
+
+/// The root of a table, and the leaf that its first child leads to.
+fn root_and_leaf(database: &Database, table: &str) -> (usize, usize) {
+    let root = format!("SELECT rootpage FROM sqlite_schema WHERE name = '{table}'");
+    let root = database.number(&root) as usize;
+    let file = fs::read(&database.path).unwrap();
+    let mut page = root;
+    loop {
+        let content = &file[(page - 1) * PAGE..page * PAGE];
+        // An interior page of a table (SQLite file format §1.6).
+        if content[0] != 5 {
+            return (root, page);
+        }
+        let cell = usize::from(u16::from_be_bytes([content[12], content[13]]));
+        page = u32::from_be_bytes(content[cell..cell + 4].try_into().unwrap()) as usize;
+    }
+}
+
+/// Flips a bit in the kind of a page of SQLite's.
+fn flip(database: &Database, page: usize) {
+    let mut file = fs::read(&database.path).unwrap();
+    file[(page - 1) * PAGE] ^= 2;
+    fs::write(&database.path, file).unwrap();
+}
+
+/// The start names the command, and that makes a database that is right.
+fn is_made_again(database: &Database) {
+    let error = Store::open(&options(&database.path, None)).err().unwrap();
+    let error = error.to_string();
+    let command = "logagg convert --dedup index DATABASE";
+    assert!(
+        error.contains("the key index is damaged") && error.contains(command),
+        "{error}"
+    );
+    database.has_problems(&[""]);
+    let said = database.convert("index");
+    assert_eq!(said.code, 0, "{}", said.error);
+    assert_eq!(
+        said.output,
+        "the key index has been made again from the events\n"
+    );
+    database.is_clean();
+    let said = database.convert("index");
+    assert_eq!(
+        said.output,
+        "the database has the duplicate check index already\n"
+    );
+}
+
+fn outcomes(database: &Database, numbers: &[u64]) -> Vec<Outcome> {
+    let mut store = Store::open(&options(&database.path, None)).unwrap();
+    let mut outcomes = Vec::new();
+    let publication = publication(numbers.iter().copied());
+    store
+        .commit([publication].iter(), 1, &mut outcomes)
+        .unwrap();
+    store.close().unwrap();
+    database.is_clean();
+    outcomes
+}
+
+#[test]
+fn an_index_that_sqlite_cannot_read_is_made_again() {
+    for (table, is_leaf) in [
+        ("segments", true),
+        ("segment_pages_0", false),
+        ("segment_pages_0", true),
+    ] {
+        let database = Database::small(Dedup::Index);
+        let content = database.content();
+        let (root, leaf) = root_and_leaf(&database, table);
+        flip(&database, if is_leaf { leaf } else { root });
+        is_made_again(&database);
+        assert_eq!(database.content(), content);
+        let outcomes = outcomes(&database, &[0, 50_000, SMALL - 1, SMALL]);
+        let known = |n| Outcome::Duplicate(n + 1);
+        assert_eq!(outcomes[..3], [known(0), known(50_000), known(SMALL - 1)]);
+        assert!(matches!(outcomes[3], Outcome::Accepted(_)), "{outcomes:?}");
+    }
+}
+
+/// Only the keys on the page that cannot be read are lost.
+#[test]
+fn the_keys_of_removed_events_are_kept_as_far_as_they_can_be_read() {
+    let removed = MEMTABLE_ENTRIES as u64 + 100;
+    let database = of_removed_events(SMALL, removed);
+    let (_, leaf) = root_and_leaf(&database, "segment_pages_0");
+    flip(&database, leaf);
+    is_made_again(&database);
+    let numbers: Vec<u64> = (0..removed).collect();
+    let outcomes = outcomes(&database, &numbers);
+    let known = outcomes.iter().zip(&numbers);
+    let known = known.filter(|(outcome, n)| **outcome == Outcome::Duplicate(**n + 1));
+    let lost = removed - known.count() as u64;
+    assert!((1..=126).contains(&lost), "{lost} keys are lost");
+}
+
+/// Events exist nowhere else.
+#[test]
+fn a_damaged_table_of_events_is_not_made_again() {
+    let database = Database::small(Dedup::Index);
+    let (_, leaf) = root_and_leaf(&database, "events");
+    flip(&database, leaf);
+    let (root, _) = root_and_leaf(&database, "segments");
+    flip(&database, root);
+    let error = Store::open(&options(&database.path, None)).err().unwrap();
+    assert!(!error.to_string().contains("convert"), "{error}");
+    let said = database.convert("index");
+    assert_eq!(said.code, 1);
+    assert!(
+        said.error.contains("the table events is damaged"),
+        "{}",
+        said.error
+    );
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name GLOB 'segment*'";
+    assert_eq!(database.number(tables), 8);
+}
