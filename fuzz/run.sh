@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(connection publish timestamp encoding keys tokens times)
+all=(connection publish timestamp encoding keys tokens times journal)
 
 missing() {
     echo "Fuzzing needs $1. To get it: $2" >&2
@@ -27,6 +27,7 @@ options() {
         encoding) echo "-max_len=4096 -malloc_limit_mb=12" ;;
         keys) echo "-max_len=123" ;;
         tokens) echo "-max_len=4096 -dict=fuzz/dictionaries/tokens.dict" ;;
+        journal) echo "-max_len=1024 -dict=fuzz/dictionaries/journal.dict" ;;
         times) echo "-max_len=160" ;;
         *)
             echo "There is no target $1, only ${all[*]}." >&2

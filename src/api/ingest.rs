@@ -4,7 +4,7 @@
 use super::content;
 use crate::http::encoding::Coding;
 use crate::http::{ErrorShape, Method, Refusal, Request, Response};
-use crate::ingest::adapter::Intake;
+use crate::ingest::adapter::{Intake, PieceIntake};
 use crate::ingest::query::IngestQuery;
 use crate::ingest::IngestRoute;
 
@@ -34,6 +34,28 @@ pub(crate) fn begin(
     request: &Request,
     route: &IngestRoute,
 ) -> Result<(Box<dyn Intake>, Coding), Refusal> {
+    let coding = check_head(request, route)?;
+    Ok((route.adapter().begin(route.endpoint(), request)?, coding))
+}
+
+/// The same for a request whose body is read as it arrives. A record of it may have `limit` bytes.
+///
+/// # Errors
+/// Why its head alone refuses it.
+pub(crate) fn begin_pieces(
+    request: &Request,
+    route: &IngestRoute,
+    limit: usize,
+) -> Result<(Box<dyn PieceIntake>, Coding), Refusal> {
+    let coding = check_head(request, route)?;
+    let intake = route
+        .adapter()
+        .begin_pieces(route.endpoint(), request, limit)?;
+    Ok((intake, coding))
+}
+
+/// Looks at the method, and says in which coding the body is.
+fn check_head(request: &Request, route: &IngestRoute) -> Result<Coding, Refusal> {
     if !takes(route, request.method) {
         let allow = allow(route);
         let sentence = format!("This path does not take that method; it takes {allow}.");
@@ -41,8 +63,7 @@ pub(crate) fn begin(
     }
     let adapter = route.adapter();
     let coding = content::coding_of(request).filter(|coding| adapter.takes_coding(*coding));
-    let coding = coding.ok_or_else(content::unknown_coding)?;
-    Ok((adapter.begin(route.endpoint(), request)?, coding))
+    coding.ok_or_else(content::unknown_coding)
 }
 
 /// The answer to OPTIONS where the adapter has nothing special to say.

@@ -23,6 +23,8 @@ pub(super) enum Work {
     Publish(publish::PublishParams),
     /// A request of another protocol.
     Ingest(Box<IngestWork>),
+    /// A publication of a request whose body is read as it arrives.
+    Upload(Protocol),
     /// The answer to a body of this protocol that was refused and is kept.
     Refused(Protocol, Box<Response>),
 }
@@ -31,7 +33,7 @@ impl Work {
     /// The answer that says that nothing of it was stored, or not all.
     pub(super) fn refuse(&self, refusal: &Refusal) -> Response {
         match self {
-            Work::Publish(_) => refusal.shaped(detail_shape),
+            Work::Publish(_) | Work::Upload(_) => refusal.shaped(detail_shape),
             Work::Ingest(work) => refusal.shaped(work.shape()),
             // A fault of the server says more than what was wrong with the request.
             Work::Refused(_, response) => Response::clone(response),

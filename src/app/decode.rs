@@ -27,11 +27,12 @@ impl App {
         Some(brought)
     }
 
-    /// Decodes a piece of the body whose turn it is, among those that take longer. False where there is
-    /// none.
+    /// Decodes a piece of the body whose turn it is, among those that take longer, and one of a body that is read as it
+    /// arrives. False where there is neither.
     pub fn decode_piece(&mut self, now: Now) -> bool {
+        let has_worked = self.work_on_upload(now);
         let Some(gone_on) = self.encoded.go_on(now) else {
-            return false;
+            return has_worked;
         };
         self.decoded(gone_on, now);
         true
@@ -39,7 +40,8 @@ impl App {
 
     /// Whether a body waits to be decoded.
     pub fn is_decoding(&self) -> bool {
-        !self.encoded.is_empty()
+        let can_commit = self.health.fault().is_none() && !self.health.is_retrying();
+        !self.encoded.is_empty() || self.uploads.is_busy(can_commit)
     }
 
     /// A client that waited for an answer has gone. What is on the ring is committed all the same.

@@ -44,7 +44,11 @@ impl App {
         if self.probe(request, route).is_some() {
             return None;
         }
-        let refusal = interface::begin(request, route).err()?;
+        let result = match route.adapter().takes_pieces() {
+            true => self.check_upload(request, route).map(|_| ()),
+            false => interface::begin(request, route).map(|_| ()),
+        };
+        let refusal = result.err()?;
         Some(refusal.shaped(interface::error_shape(request, route)))
     }
 
@@ -73,6 +77,9 @@ impl App {
         }
         if let Some(response) = self.probe(request, route) {
             return Reply::Now(response);
+        }
+        if route.adapter().takes_pieces() {
+            return self.upload(ticket, request, route, (body, true), now);
         }
         match self.begin_ingest(request, route, now) {
             Ok((work, coding)) => {
@@ -103,6 +110,21 @@ impl App {
         now: Now,
     ) -> Result<(IngestWork, Coding), Refusal> {
         let (intake, coding) = interface::begin(request, route)?;
+        let records = self.records_for(request, route, now)?;
+        let work = IngestWork::new(intake, records, interface::error_shape(request, route));
+        Ok((work, coding))
+    }
+
+    /// Where the records of a request go.
+    ///
+    /// # Errors
+    /// Its query is bad.
+    pub(super) fn records_for(
+        &self,
+        request: &Request,
+        route: &IngestRoute,
+        now: Now,
+    ) -> Result<Records, Refusal> {
         let adapter = route.adapter();
         let protocol = adapter.protocol();
         let query = interface::query(request)?;
@@ -117,9 +139,7 @@ impl App {
             query: query.or(&self.ingest_setting(protocol)),
             max_events: self.options.ring_capacity,
         };
-        let records = Records::new(defaults, origin);
-        let work = IngestWork::new(intake, records, interface::error_shape(request, route));
-        Ok((work, coding))
+        Ok(Records::new(defaults, origin))
     }
 
     /// Takes in a decoded body.
@@ -211,7 +231,7 @@ impl App {
     fn complete(&mut self, waiting: Waiting, response: Response) {
         let buffer = match waiting.work {
             Work::Ingest(work) => work.into_body(),
-            Work::Publish(_) | Work::Refused(..) => Vec::new(),
+            Work::Publish(_) | Work::Upload(_) | Work::Refused(..) => Vec::new(),
         };
         self.committed.push(Completion {
             ticket: waiting.ticket,

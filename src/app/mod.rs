@@ -27,6 +27,9 @@ mod statistics;
 mod stream;
 mod subscribers;
 mod subscriptions;
+mod upload;
+mod upload_work;
+mod uploads;
 
 use std::time::Instant;
 
@@ -56,6 +59,7 @@ use live::LiveEvents;
 use read_budget::ReadBudget;
 use reply::{shutting_down, unreadable, NOT_STORED};
 use schedule::IdleSchedule;
+use uploads::Uploads;
 
 /// The application.
 pub struct App {
@@ -79,6 +83,7 @@ pub struct App {
     duplicates: DuplicateLog,
     buffers: BufferPool,
     ingest_settings: Vec<IngestSetting>,
+    uploads: Uploads,
 }
 
 impl App {
@@ -100,6 +105,7 @@ impl App {
             duplicates: DuplicateLog::default(),
             buffers: BufferPool::default(),
             ingest_settings: Vec::new(),
+            uploads: Uploads::default(),
         }
     }
 
@@ -149,6 +155,7 @@ impl App {
         now: Now,
     ) -> Reply {
         if let Err(refusal) = self.authorize(request, route) {
+            self.cancel_upload(ticket);
             return Reply::Now(refusal.shaped(route::error_shape(request, route)));
         }
         if let Some(Route::Ingest(route)) = route {
@@ -266,6 +273,7 @@ impl App {
             Work::Publish(params) => params,
             Work::Ingest(work) => return self.ingest_body(ticket, work, body, now),
             Work::Refused(_, response) => return Reply::Now(*response),
+            Work::Upload(_) => unreachable!("its body is decoded as it arrives"),
         };
         let events = self.buffers.take();
         let max_events = self.options.ring_capacity;
@@ -302,6 +310,7 @@ impl App {
     /// Commits what waits, in one transaction, and makes the answers. A database that another program has locked
     /// is tried again for a while before the waiting requests are refused.
     pub fn drain(&mut self, now: Now) {
+        self.retry_uploads(now);
         if self.queue.is_empty() || !self.health.may_commit(now) {
             return;
         }
@@ -329,14 +338,21 @@ impl App {
     fn refuse_waiting(&mut self, error: &StoreError, now: Now) {
         self.health.failed(error, now);
         let mut sentence = NOT_STORED;
-        if matches!(error, StoreError::Replaced(_)) {
+        let is_replaced = matches!(error, StoreError::Replaced(_));
+        if is_replaced {
             sentence =
                 "The database's file was replaced, so the events may be lost; send them again.";
             self.live.restart(self.store.last_seq());
         }
         let refusal = Refusal::unavailable(sentence);
+        if is_replaced {
+            self.refuse_uploads(&refusal);
+        }
         while let Some(slot) = self.queue.pop() {
-            self.refuse_slot(slot, &refusal);
+            match slot.ticket.work {
+                Work::Upload(_) => self.uploads.park(slot.ticket.ticket, slot.publication, now),
+                _ => self.refuse_slot(slot, &refusal),
+            }
         }
         while let Some(waiting) = self.queue.next_unfinished() {
             let response = waiting.work.refuse(&refusal);
@@ -347,6 +363,9 @@ impl App {
     }
 
     fn refuse_slot(&mut self, slot: Slot<Waiting>, refusal: &Refusal) {
+        if matches!(slot.ticket.work, Work::Upload(_)) {
+            return self.refuse_upload(slot.ticket.ticket, refusal);
+        }
         let response = slot.ticket.work.refuse(refusal);
         self.finish(slot.ticket.ticket, slot.publication, response);
     }
@@ -374,6 +393,10 @@ impl App {
                 }
                 Work::Ingest(work) => {
                     self.ingest_committed(ticket, work, publication, own);
+                    continue;
+                }
+                Work::Upload(protocol) => {
+                    self.upload_committed(ticket, protocol, publication, own);
                     continue;
                 }
                 Work::Refused(protocol, response) => {
@@ -408,6 +431,7 @@ impl App {
                 Err(error) => self.health.probe_failed(&error, now),
             }
         }
+        self.expire_uploads(now);
         self.check_files(now);
         self.duplicates.tick(now);
     }

@@ -78,6 +78,25 @@ pub(crate) trait Adapter: Sync {
     /// Why it is refused, such as 415.
     fn begin(&self, endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal>;
 
+    /// Whether bodies are read as they arrive, without a limit of their length, and
+    /// [`begin_pieces`](Self::begin_pieces) takes the place of [`begin`](Self::begin).
+    fn takes_pieces(&self) -> bool {
+        false
+    }
+
+    /// The same as [`begin`](Self::begin) for such bodies. A record may have `limit` bytes.
+    ///
+    /// # Errors
+    /// Why it is refused, such as 415.
+    fn begin_pieces(
+        &self,
+        _endpoint: &Endpoint,
+        _request: &Request,
+        _limit: usize,
+    ) -> Result<Box<dyn PieceIntake>, Refusal> {
+        unreachable!("its bodies are read whole")
+    }
+
     /// Whether it takes bodies with this content coding.
     fn takes_coding(&self, _coding: Coding) -> bool {
         true
@@ -125,6 +144,36 @@ pub(crate) trait Intake {
     fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody>;
 
     /// What became of the records of the last call of [`read`](Self::read), after their commit.
+    fn committed(&mut self, results: &Results);
+
+    /// The answer, after all of the body has been read and committed.
+    fn answer(&mut self) -> Response;
+}
+
+/// The other kind of request with records: its decoded body comes in pieces, cut anywhere, and has no limit of
+/// length. Its records are committed as they arrive, in several transactions, and what has been committed stays
+/// whatever comes of the rest.
+pub(crate) trait PieceIntake {
+    /// Takes bytes from the front of `piece` until `records` are full or none is left. A record that cannot become an
+    /// event is rejected alone.
+    ///
+    /// # Errors
+    /// The rest of the body cannot be read. What `records` hold by then is stored.
+    fn read(&mut self, piece: &mut &[u8], records: &mut Records) -> Result<(), BadBody>;
+
+    /// The body has ended. May add one more record, although `records` are full.
+    ///
+    /// # Errors
+    /// It has not ended where it may.
+    fn finish(&mut self, records: &mut Records) -> Result<(), BadBody>;
+
+    /// What it has taken of a record that is not complete.
+    fn unfinished(&self) -> &[u8];
+
+    /// Bytes of memory that it holds for that.
+    fn held_bytes(&self) -> usize;
+
+    /// What became of records, after their commit.
     fn committed(&mut self, results: &Results);
 
     /// The answer, after all of the body has been read and committed.

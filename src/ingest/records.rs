@@ -207,8 +207,14 @@ impl Records {
 
     /// A record that cannot become an event. Its neighbours can.
     pub(crate) fn reject(&mut self, reason: String, record: &[u8]) {
+        self.reject_cut(reason, record, record.len() as u64);
+    }
+
+    /// The same for a record of which only the first of so many `bytes` are there.
+    pub(crate) fn reject_cut(&mut self, reason: String, beginning: &[u8], bytes: u64) {
         let (protocol, peer) = (self.defaults.protocol, self.origin.peer);
-        let kept = RejectedRecord::new(protocol, &peer.to_string(), reason.clone(), record);
+        let mut kept = RejectedRecord::new(protocol, &peer.to_string(), reason.clone(), beginning);
+        kept.bytes = bytes;
         self.rejected_bytes += kept.held_bytes() + reason.len();
         self.publication.rejected.push(kept);
         let place = self.len() as u32;

@@ -13,6 +13,7 @@ mod machine;
 mod connection;
 mod encoding;
 mod http_model;
+mod journal;
 mod json_model;
 mod keys;
 mod publish;
@@ -69,6 +70,11 @@ fn keys() {
 #[test]
 fn times() {
     run("times", times::check);
+}
+
+#[test]
+fn journal() {
+    run("journal", journal::check);
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub fn at(ms: u64) -> Now {
 pub struct Transcript {
     /// Method, target and body of each request that was handed out.
     pub requests: Vec<(String, Vec<u8>)>,
+    /// What has come of a body that is taken in pieces.
+    pub pieces: Vec<u8>,
     /// Statuses that the connection refused with by itself.
     pub refused: Vec<u16>,
     /// Without `100 Continue`, which depends on whether the body was faster.
@@ -94,7 +96,8 @@ fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
 }
 
 /// Calls `next` until the connection is idle and answers what comes: a target that begins with
-/// `/early` from its head alone, all others with their target as the body.
+/// `/early` from its head alone, all others with their target as the body. The body of one that begins with `/pieces`
+/// is taken in pieces.
 pub fn drive(conn: &mut Conn, seen: &mut Transcript, now: Now) {
     while drive_to_request(conn, seen, now) {
         answer(conn, seen, now);
@@ -106,15 +109,29 @@ pub fn drive_to_request(conn: &mut Conn, seen: &mut Transcript, now: Now) -> boo
     loop {
         conn.check_invariants();
         match conn.next(now) {
+            Step::Idle if conn.has_piece() => {
+                let piece = conn.take_piece();
+                seen.pieces.extend(piece);
+                assert!(!conn.wants_read() && !conn.has_piece());
+                conn.next_piece(now);
+            }
             Step::Idle => break,
-            Step::Refused(status) => seen.refused.push(status),
+            Step::Refused(status) => {
+                seen.refused.push(status);
+                // How much of a broken body was taken before depends on how it was cut.
+                seen.pieces.clear();
+            }
             Step::Head if conn.request().target().starts_with("/early") => {
                 seen.requests.push((line(conn), Vec::new()));
                 conn.respond(&Response::error(404, "no such path"), now);
             }
+            Step::Head if conn.request().target().starts_with("/pieces") => {
+                conn.admit_in_pieces(now)
+            }
             Step::Head => conn.admit(now),
             Step::Request => {
-                let body = conn.take_body();
+                let mut body = std::mem::take(&mut seen.pieces);
+                body.extend(conn.take_body());
                 seen.requests.push((line(conn), body));
                 return true;
             }

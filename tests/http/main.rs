@@ -7,4 +7,5 @@ mod cases;
 mod connection;
 mod framing;
 mod machine;
+mod pieces;
 mod properties;

@@ -15,6 +15,12 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
             let chunks = parts.iter().map(|part| format!("{:x};e\r\n{part}\r\n", part.len()));
             chunked(&(chunks.collect::<String>() + "0\r\nT: t\r\n\r\n"))
         }),
+        3 => "[a-z\r\n]{0,40}".prop_map(|b| in_pieces(&format!("Content-Length: {}\r\n\r\n{b}", b.len()))),
+        3 => prop::collection::vec("[a-z\r\n]{1,20}", 0..5).prop_map(|parts| {
+            let chunks = parts.iter().map(|part| format!("{:x}\r\n{part}\r\n", part.len()));
+            in_pieces(&format!("Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunks.collect::<String>()))
+        }),
+        1 => Just(in_pieces("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nx")),
         1 => Just("POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nabcd".to_owned()),
         1 => Just(get("Connection: close\r\n")),
         1 => Just(post("Content-Length: 2000\r\n", "x")),
@@ -23,6 +29,11 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
         1 => Just("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".to_owned()),
     ];
     prop::collection::vec(one, 1..8).prop_map(|all| all.concat().into_bytes())
+}
+
+/// A request whose body is taken in pieces.
+fn in_pieces(rest: &str) -> String {
+    format!("POST /pieces HTTP/1.1\r\nHost: h\r\n{rest}")
 }
 
 fn pieces<'b>(bytes: &'b [u8], cuts: &[prop::sample::Index]) -> Vec<&'b [u8]> {

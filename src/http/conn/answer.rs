@@ -15,15 +15,14 @@ impl Conn {
     /// Whether the answer to the present request is this connection's last (RFC 9112 §9.3, §9.6).
     pub(super) fn closes_after(&self, response: &Response) -> bool {
         // A body that the client may be holding back, or that is long, is not worth waiting for.
-        let body_in_the_way = matches!(self.receiving, Receiving::Declared)
-            && match self.head.framing {
-                Framing::Nothing => false,
-                Framing::Chunked => true,
-                Framing::Length(length) => {
-                    self.head.expectation != Expectation::Nothing
-                        || length > DISCARD_MAX_BYTES as u64
-                }
-            };
+        let body_in_the_way = match (&self.receiving, self.head.framing) {
+            (Receiving::Pieces { .. }, _) => true,
+            (Receiving::Declared, Framing::Chunked) => true,
+            (Receiving::Declared, Framing::Length(length)) => {
+                self.head.expectation != Expectation::Nothing || length > DISCARD_MAX_BYTES as u64
+            }
+            _ => false,
+        };
         response.close || self.draining || !self.head.keep_alive || body_in_the_way
     }
 

@@ -10,6 +10,10 @@ pub(super) const BODY_TOO_SLOW: ProtocolError = ProtocolError::new(
     408,
     "The body brought less than 1 KiB in 20 s; send it without pauses.",
 );
+pub(super) const BODY_STOPPED: ProtocolError = ProtocolError::new(
+    408,
+    "The body brought nothing for 20 s; end the request and send the rest in another.",
+);
 pub(super) const CUT_SHORT: ProtocolError = ProtocolError::new(
     400,
     "The request ended before it was complete; send all of it before closing.",

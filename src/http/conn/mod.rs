@@ -13,9 +13,15 @@
 //!   │ body, or an unknown expectation          ▲
 //!   ▼           admit                 complete │
 //! Declared ──────────────▶ Body ───────────────┘
-//!   │ respond             body passed by
-//!   └────────▶ Discarding ──────────────▶ Head
+//!   │ │ respond             body passed by
+//!   │ └────────▶ Discarding ──────────────▶ Head
+//!   │ admit_in_pieces             complete
+//!   └────────────────────▶ Pieces ────────▶ Complete
 //! ```
+//!
+//! In *Pieces* the caller takes what has arrived of the body, again and again, and the connection reads no further
+//! until it says that it is done with a piece. So such a body may have any length. The last piece comes with
+//! `Complete`, as the body of other requests does.
 //!
 //! *Sending* is `Open` while answers are collected; `Streaming` while the body of an answer
 //! comes in parts; `Closing` when the last answer stands in the output; `Lingering` when that has
@@ -29,16 +35,18 @@
 //! The pairs that exist: `Closed` with `Closing`, `Lingering` or `Done`; `Complete` with `Streaming`;
 //! all but `Closed` with `Open`.
 //!
-//! Deadlines follow from the state ([`Conn::deadline`]); there is nothing to arm or cancel. The
-//! child modules look at the state and write answers; every change of state is in this file.
+//! Deadlines follow from the state ([`Conn::deadline`]); there is nothing to arm or cancel. Every change of state is in
+//! this file, but for those of a body that begins or is taken in pieces, which are in `admit`. The other child modules
+//! look at the state and write answers.
 
+mod admit;
 mod answer;
 mod errors;
 mod view;
 
-use errors::{BODY_TOO_SLOW, CUT_SHORT, HEAD_TOO_SLOW, UNKNOWN_EXPECTATION};
+use errors::{BODY_STOPPED, BODY_TOO_SLOW, CUT_SHORT, HEAD_TOO_SLOW};
 
-use super::body::{self, Decoder};
+use super::body::Decoder;
 use super::head::{Expectation, Framing, Head, Scan};
 use super::input::{empty, Input};
 use super::output::Output;
@@ -72,6 +80,12 @@ enum Receiving {
     /// A head is complete, and the caller has not said whether it wants the body.
     Declared,
     Body(Decoder),
+    /// A body that the caller takes in pieces.
+    Pieces {
+        decoder: Decoder,
+        /// The caller has one and is not done with it.
+        is_taken: bool,
+    },
     /// A whole request waits for its answer.
     Complete {
         /// [`Conn::next`] has reported it.
@@ -176,18 +190,21 @@ impl Conn {
                     self.wait_from(now);
                 }
             }
+            Receiving::Pieces { .. } => self.wait_from(now),
             _ => {}
         }
         match &mut self.receiving {
             // A body goes where it belongs without a stop in the input.
-            Receiving::Body(decoder) => match decoder.decode(bytes, &mut self.body) {
-                Ok(None) => {}
-                Ok(Some(taken)) => {
-                    self.receiving = Receiving::Complete { reported: false };
-                    self.input.push(&bytes[taken..]);
+            Receiving::Body(decoder) | Receiving::Pieces { decoder, .. } => {
+                match decoder.decode(bytes, &mut self.body) {
+                    Ok(None) => {}
+                    Ok(Some(taken)) => {
+                        self.receiving = Receiving::Complete { reported: false };
+                        self.input.push(&bytes[taken..]);
+                    }
+                    Err(why) => self.reject(why, now),
                 }
-                Err(why) => self.reject(why, now),
-            },
+            }
             _ => self.input.push(bytes),
         }
     }
@@ -235,6 +252,10 @@ impl Conn {
                     return Step::Request;
                 }
                 Receiving::Body(_) if self.ended => self.reject(CUT_SHORT, now),
+                // What has come of it is taken first.
+                Receiving::Pieces {
+                    is_taken: false, ..
+                } if self.ended && self.body.is_empty() => self.reject(CUT_SHORT, now),
                 Receiving::Discarding { remaining } => {
                     let taken = (*remaining).min(self.input.unread().len());
                     *remaining -= taken;
@@ -252,6 +273,7 @@ impl Conn {
                 }
                 Receiving::Declared
                 | Receiving::Body(_)
+                | Receiving::Pieces { .. }
                 | Receiving::Complete { .. }
                 | Receiving::Closed => return Step::Idle,
             }
@@ -296,46 +318,6 @@ impl Conn {
         }
     }
 
-    /// After [`Step::Head`]: goes on with the body, or refuses what the head alone rules out.
-    pub fn admit(&mut self, now: Now) {
-        assert!(
-            matches!(self.receiving, Receiving::Declared),
-            "no head waits to be admitted"
-        );
-        if self.head.expectation == Expectation::Other {
-            return self.reject(UNKNOWN_EXPECTATION, now);
-        }
-        let mut decoder = match self.head.framing {
-            Framing::Length(length) if length > self.max_body_bytes as u64 => {
-                return self.reject(body::TOO_LARGE, now);
-            }
-            Framing::Length(length) => Decoder::length(length),
-            Framing::Chunked => Decoder::chunked(self.max_body_bytes),
-            Framing::Nothing => unreachable!("a head without body and expectation is a request"),
-        };
-        self.wait_from(now);
-        // RFC 9110 §10.1.1: no 100 where content has arrived already.
-        let unread = self.input.unread();
-        if self.head.expectation == Expectation::Continue && unread.is_empty() {
-            self.tail(now)
-                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-            self.receiving = Receiving::Body(decoder);
-            return;
-        }
-        let arrived = unread.len();
-        match decoder.decode(unread, &mut self.body) {
-            Ok(Some(taken)) => {
-                self.input.consume(taken);
-                self.receiving = Receiving::Complete { reported: false };
-            }
-            Ok(None) => {
-                self.input.consume(arrived);
-                self.receiving = Receiving::Body(decoder);
-            }
-            Err(why) => self.reject(why, now),
-        }
-    }
-
     /// After [`Step::Request`], before its body is taken: it cannot be answered now. [`Conn::next`]
     /// reports it again.
     pub fn defer_request(&mut self) {
@@ -360,8 +342,8 @@ impl Conn {
         }
     }
 
-    /// Answers the present request, once, after [`Step::Head`] or [`Step::Request`]. The answer to a
-    /// request that the connection has given up meanwhile is dropped.
+    /// Answers the present request, once, after [`Step::Head`], [`Conn::take_piece`] or [`Step::Request`]. The answer
+    /// to a request that the connection has given up meanwhile is dropped.
     pub fn respond(&mut self, response: &Response, now: Now) {
         if matches!(self.receiving, Receiving::Closed) {
             return;
@@ -369,7 +351,7 @@ impl Conn {
         assert!(
             matches!(
                 self.receiving,
-                Receiving::Declared | Receiving::Complete { .. }
+                Receiving::Declared | Receiving::Pieces { .. } | Receiving::Complete { .. }
             ) && !self.is_streaming(),
             "an answer without a request"
         );
@@ -533,6 +515,7 @@ impl Conn {
                 Receiving::Head if self.input.unread().is_empty() => self.give_up(),
                 Receiving::Head => self.expire_head(now),
                 Receiving::Body(_) => self.reject(BODY_TOO_SLOW, now),
+                Receiving::Pieces { .. } => self.reject(BODY_STOPPED, now),
                 // The request has its answer already.
                 _ => self.close(),
             }

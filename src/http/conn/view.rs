@@ -4,8 +4,8 @@
 use super::{Conn, Receiving, Request, Sending};
 use crate::clock::earlier;
 use crate::limits::{
-    BODY_TIMEOUT_MS, HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS, OUTPUT_WAIT_MAX_BYTES, READ_AHEAD_MAX_BYTES,
-    WRITE_TIMEOUT_MS,
+    BODY_PIECE_BYTES, BODY_TIMEOUT_MS, HEAD_TIMEOUT_MS, IDLE_TIMEOUT_MS, OUTPUT_WAIT_MAX_BYTES,
+    READ_AHEAD_MAX_BYTES, WRITE_TIMEOUT_MS,
 };
 
 impl Conn {
@@ -20,7 +20,10 @@ impl Conn {
     pub(super) fn has_request(&self) -> bool {
         matches!(
             self.receiving,
-            Receiving::Declared | Receiving::Body(_) | Receiving::Complete { .. }
+            Receiving::Declared
+                | Receiving::Body(_)
+                | Receiving::Pieces { .. }
+                | Receiving::Complete { .. }
         )
     }
 
@@ -50,6 +53,7 @@ impl Conn {
                 !self.is_stalled() && self.input.unread().len() < READ_AHEAD_MAX_BYTES
             }
             Receiving::Body(_) | Receiving::Discarding { .. } | Receiving::Closed => true,
+            Receiving::Pieces { is_taken, .. } => !is_taken && self.body.len() < BODY_PIECE_BYTES,
             Receiving::Declared | Receiving::Complete { .. } => false,
         }
     }
@@ -81,9 +85,24 @@ impl Conn {
             Receiving::Head if !self.input.unread().is_empty() => HEAD_TIMEOUT_MS,
             Receiving::Head if self.output.is_empty() => IDLE_TIMEOUT_MS,
             Receiving::Body(_) | Receiving::Discarding { .. } => BODY_TIMEOUT_MS,
+            Receiving::Pieces {
+                is_taken: false, ..
+            } => BODY_TIMEOUT_MS,
             _ => return None,
         };
         Some(self.waiting_since + timeout)
+    }
+
+    /// Whether something has arrived of a body that is taken in pieces.
+    pub fn has_piece(&self) -> bool {
+        let may_take = matches!(
+            self.receiving,
+            Receiving::Pieces {
+                is_taken: false,
+                ..
+            }
+        );
+        may_take && !self.body.is_empty()
     }
 
     /// The last answer has left: shut the write side down and call [`Conn::shutdown_done`].
@@ -116,6 +135,7 @@ impl Conn {
         match self.receiving {
             Receiving::Head => self.has_unread(),
             Receiving::Declared | Receiving::Body(_) => true,
+            Receiving::Pieces { is_taken, .. } => !is_taken,
             Receiving::Complete { .. } | Receiving::Discarding { .. } | Receiving::Closed => false,
         }
     }

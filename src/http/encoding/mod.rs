@@ -1,73 +1,23 @@
-//! Content codings of request bodies (RFC 9110 §8.4): decodes a whole body with one coding, in pieces of bounded work
-//! and in bounded memory. It never decides what happens to a body that cannot be decoded.
+//! Content codings of request bodies (RFC 9110 §8.4): decodes a body with one coding, in pieces of bounded work and in
+//! bounded memory. A body is there whole ([`Decoding`]), or arrives in pieces itself ([`PieceDecoding`]). What happens
+//! to a body that cannot be decoded is not decided here.
 
+mod decoder;
+mod pieces;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, BufRead, Read};
+pub use decoder::{Coding, DecodeError};
+pub use pieces::{Decoded, PieceDecoding};
 
-use flate2::bufread::MultiGzDecoder;
-use flate2::{Decompress, FlushDecompress, Status};
+use std::io::{self, Read};
 
-use crate::limits::ZSTD_WINDOW_LOG_MAX;
+use decoder::{Decoder, Portions, WORK_OF_INPUT};
 
 /// Least room that a decoder gets to write into.
 const STEP_BYTES: usize = 8 * 1024;
 /// Most bytes that are decoded between two looks at the budget.
 const PIECE_BYTES: usize = 64 * 1024;
-/// A byte of input can be as much work as this many bytes of output, if it belongs to a member or a block that holds
-/// next to nothing.
-const WORK_OF_INPUT: usize = 8;
-
-/// The codings that are decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
-    Identity,
-    Gzip,
-    /// The zlib format around deflate (RFC 9110 §8.4.1.2).
-    Deflate,
-    Zstd,
-}
-
-impl Coding {
-    /// What to put into `Accept-Encoding` of a 415 (RFC 9110 §12.5.3).
-    pub const ACCEPTED: &'static str = "gzip, deflate, zstd, identity";
-
-    /// The coding that a `Content-Encoding` value names, in any case; a list or another name is none.
-    pub fn parse(field_value: &str) -> Option<Coding> {
-        const NAMES: [(&str, Coding); 5] = [
-            ("identity", Coding::Identity),
-            ("gzip", Coding::Gzip),
-            ("x-gzip", Coding::Gzip),
-            ("deflate", Coding::Deflate),
-            ("zstd", Coding::Zstd),
-        ];
-        let value = field_value.trim_matches([' ', '\t']);
-        let found = NAMES
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(value));
-        found.map(|&(_, coding)| coding)
-    }
-
-    /// The coding's registered name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Coding::Identity => "identity",
-            Coding::Gzip => "gzip",
-            Coding::Deflate => "deflate",
-            Coding::Zstd => "zstd",
-        }
-    }
-}
-
-/// Why a body could not be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecodeError {
-    /// More than the limit would come out.
-    TooLarge,
-    /// Damaged, cut short, followed by something else, or (zstd) in need of too large a window.
-    Broken,
-}
 
 /// A whole body that is decoded a piece at a time, so that no other request waits long for it. At most one byte beyond
 /// the limit is ever decoded: a bomb costs what an honest body of that size costs.
@@ -81,14 +31,6 @@ pub struct Decoding {
     limit: usize,
 }
 
-enum Decoder {
-    Identity(Portions),
-    /// Several members one after another are one body (RFC 1952 §2.2).
-    Gzip(MultiGzDecoder<Portions>),
-    Deflate(Inflate),
-    Zstd(zstd::stream::read::Decoder<'static, Portions>),
-}
-
 impl Decoding {
     /// Prepares to decode `body`; at most `limit` bytes may come out.
     ///
@@ -96,25 +38,17 @@ impl Decoding {
     /// If the body is refused before anything is decoded.
     pub fn new(coding: Coding, body: Vec<u8>, limit: usize) -> Result<Decoding, DecodeError> {
         let coded = body.len();
+        // An empty body is no frame at all; the decoder would take it for none of zero frames.
+        if coding == Coding::Zstd && coded == 0 {
+            return Err(DecodeError::Broken);
+        }
         let body = Portions {
             body,
-            at: 0,
-            left: 0,
-        };
-        let decoder = match coding {
-            Coding::Identity => Decoder::Identity(body),
-            Coding::Gzip => Decoder::Gzip(MultiGzDecoder::new(body)),
-            Coding::Deflate => Decoder::Deflate(Inflate {
-                decoder: Decompress::new(true),
-                body,
-                has_ended: false,
-            }),
-            // An empty body is no frame at all; the decoder would take it for none of zero frames.
-            Coding::Zstd if coded == 0 => return Err(DecodeError::Broken),
-            Coding::Zstd => Decoder::Zstd(zstd_decoder(body).map_err(|_| DecodeError::Broken)?),
+            is_whole: true,
+            ..Portions::default()
         };
         Ok(Decoding {
-            decoder,
+            decoder: Decoder::new(coding, body)?,
             out: Vec::new(),
             len: 0,
             coded,
@@ -171,101 +105,6 @@ impl Decoding {
         let piece = (self.out.capacity() - self.len).min(PIECE_BYTES);
         self.out.resize(self.len + piece, 0);
         Ok(())
-    }
-}
-
-impl Decoder {
-    fn portions(&mut self) -> &mut Portions {
-        match self {
-            Decoder::Identity(body) => body,
-            Decoder::Gzip(decoder) => decoder.get_mut(),
-            Decoder::Deflate(inflate) => &mut inflate.body,
-            Decoder::Zstd(decoder) => decoder.get_mut(),
-        }
-    }
-}
-
-impl Read for Decoder {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Decoder::Identity(body) => body.read(into),
-            Decoder::Gzip(decoder) => decoder.read(into),
-            Decoder::Deflate(inflate) => inflate.read(into),
-            Decoder::Zstd(decoder) => decoder.read(into),
-        }
-    }
-}
-
-fn zstd_decoder(body: Portions) -> io::Result<zstd::stream::read::Decoder<'static, Portions>> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(body)?;
-    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-    Ok(decoder)
-}
-
-/// A body whose reader gets `WouldBlock` at the end of the present portion.
-struct Portions {
-    body: Vec<u8>,
-    at: usize,
-    /// Bytes that may still be taken.
-    left: usize,
-}
-
-impl BufRead for Portions {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let rest = &self.body[self.at..];
-        if self.left == 0 && !rest.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        Ok(&rest[..rest.len().min(self.left)])
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.at += n;
-        self.left -= n;
-    }
-}
-
-impl Read for Portions {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let n = self.fill_buf()?.read(into)?;
-        self.consume(n);
-        Ok(n)
-    }
-}
-
-/// The zlib format, because `flate2`'s reader accepts an input that is cut short.
-struct Inflate {
-    decoder: Decompress,
-    body: Portions,
-    has_ended: bool,
-}
-
-impl Read for Inflate {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let broken = || io::Error::from(io::ErrorKind::InvalidData);
-        while !self.has_ended {
-            let (taken, given) = (self.decoder.total_in(), self.decoder.total_out());
-            let input = self.body.fill_buf()?;
-            let status = self
-                .decoder
-                .decompress(input, into, FlushDecompress::None)
-                .map_err(|_| broken())?;
-            let taken = (self.decoder.total_in() - taken) as usize;
-            let given = (self.decoder.total_out() - given) as usize;
-            self.body.consume(taken);
-            self.has_ended = status == Status::StreamEnd;
-            if self.has_ended && self.body.at < self.body.body.len() {
-                return Err(broken());
-            }
-            if given > 0 {
-                return Ok(given);
-            }
-            // The body has ended and the format has not.
-            if taken == 0 && !self.has_ended {
-                return Err(broken());
-            }
-        }
-        Ok(0)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What goes in comes out, damage is found, and no body is more work than its limit allows.
 
 use super::*;
+use crate::limits::ZSTD_WINDOW_LOG_MAX;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use flate2::Compression;
 use proptest::prelude::*;
@@ -27,7 +28,7 @@ fn decode(coding: Coding, input: &[u8], limit: usize) -> Result<Vec<u8>, DecodeE
     decode_in(usize::MAX, coding, input, limit)
 }
 
-fn encode(coding: Coding, data: &[u8]) -> Vec<u8> {
+pub(super) fn encode(coding: Coding, data: &[u8]) -> Vec<u8> {
     match coding {
         Coding::Identity => data.to_vec(),
         Coding::Gzip => {

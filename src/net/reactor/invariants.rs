@@ -26,7 +26,10 @@ impl<P: Platform> Reactor<P> {
             client.check_invariants();
             self.check_lists(key, client);
             assert!(
-                !client.waits_for_commit || self.app.has_waiting() || self.app.is_decoding(),
+                !client.waits_for_commit
+                    || self.app.has_waiting()
+                    || self.app.is_decoding()
+                    || self.app.holds_uploads(),
                 "client {key} waits for a commit that does not come"
             );
             let due = client.deadline(limits::PAUSE_MAX_MS);
@@ -89,6 +92,10 @@ impl<S: Socket> Connection<S> {
         assert!(
             !can_be_handled || self.is_paused || self.on_ready_list || self.read.is_some(),
             "nobody will handle a request that is complete"
+        );
+        assert!(
+            !conn.has_piece() || self.is_paused || self.on_ready_list || self.on_large_list,
+            "nobody will take a piece that has arrived"
         );
         let has_to_write = self.writable && !conn.output().is_empty();
         assert!(

@@ -89,6 +89,8 @@ pub struct Reactor<P: Platform> {
     read_buffer: Box<[u8]>,
     poll_events: Vec<PollEvent>,
     committed: Vec<Completion>,
+    /// Requests of which the application wants the next piece, with what it holds of them.
+    hungry: Vec<(Ticket, usize)>,
     streams: StreamQueue,
     reads: ReadQueue,
     /// Clients with an answer that goes on, whose tokens have still to be looked at after SIGHUP.
@@ -124,6 +126,7 @@ impl<P: Platform> Reactor<P> {
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             poll_events: Vec::new(),
             committed: Vec::new(),
+            hungry: Vec::new(),
             streams: StreamQueue::default(),
             reads: ReadQueue::default(),
             unchecked: Vec::new(),
@@ -163,6 +166,7 @@ impl<P: Platform> Reactor<P> {
         self.gather()?;
         self.decode();
         self.app.drain(self.now);
+        self.ask_for_pieces();
         self.deliver();
         self.flush_all();
         self.feed();
@@ -357,6 +361,7 @@ impl<P: Platform> Reactor<P> {
                 }
             }
         }
+        self.hand_over_piece(key);
         self.after_change(key);
     }
 
@@ -432,6 +437,7 @@ impl<P: Platform> Reactor<P> {
             };
             self.memory.account(client.usage, Usage::default());
             self.memory.done_receiving(client.ticket(key));
+            self.app.cancel_upload(client.ticket(key));
             if client.waits_for_commit {
                 self.app.cancel_decode(client.ticket(key));
             }

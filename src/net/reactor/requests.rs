@@ -5,6 +5,7 @@ use crate::api::route::error_shape;
 use crate::app::Reply;
 use crate::http::Step;
 use crate::limits;
+use crate::net::connection::key_of;
 
 impl<P: Platform> Reactor<P> {
     /// Hands every complete request of a client to the application, until one has to wait.
@@ -43,8 +44,12 @@ impl<P: Platform> Reactor<P> {
                 match self.app.precheck(&request, route) {
                     None => {
                         let shape = error_shape(&request, route);
+                        let in_pieces = self.app.takes_pieces(route);
                         client.conn.set_error_shape(shape);
-                        client.conn.admit(now);
+                        match in_pieces {
+                            true => client.conn.admit_in_pieces(now),
+                            false => client.conn.admit(now),
+                        }
                     }
                     Some(response) => client.respond(&response, &mut self.request_log, now),
                 }
@@ -64,16 +69,64 @@ impl<P: Platform> Reactor<P> {
                 let client = &mut self.clients[key];
                 match answer {
                     Reply::Now(response) => client.respond(&response, &mut self.request_log, now),
-                    Reply::AfterCommit => client.wait_for_commit(held),
+                    Reply::AfterCommit => client.wait_for_commit(client.body_in_app + held),
                     Reply::Stream(stream) => self.begin_stream(key, *stream),
                     Reply::Reading(page) => self.begin_reading(key, page, has_its_turn),
                 }
             }
             Step::Refused(status) => {
                 log::debug!("a connection was refused with {status}");
+                let client = &mut self.clients[key];
+                self.app.cancel_upload(client.ticket(key));
+                client.has_committed();
                 self.clients[key].was_answered(status, None, &mut self.request_log);
             }
         }
         true
+    }
+
+    /// Hands what has arrived of a body that is taken in pieces to the application. Nothing more of it is read before
+    /// [`ask_for_pieces`](Self::ask_for_pieces).
+    pub(super) fn hand_over_piece(&mut self, key: usize) {
+        let now = self.now;
+        let client = &mut self.clients[key];
+        if !client.conn.has_piece() {
+            return;
+        }
+        let (ticket, piece) = (client.ticket(key), client.conn.take_piece());
+        let held = client.body_in_app + piece.capacity();
+        let (request, route) = (client.conn.request(), client.route.as_ref());
+        let reply = self.app.take_piece(ticket, &request, route, piece, now);
+        self.stop_waiting(key, false);
+        let client = &mut self.clients[key];
+        client.is_paused = false;
+        match reply {
+            Reply::Now(response) => {
+                client.has_committed();
+                client.respond(&response, &mut self.request_log, now);
+            }
+            _ => client.wait_for_commit(held),
+        }
+    }
+
+    /// Reads those clients on of whose bodies the application wants the next piece.
+    pub(super) fn ask_for_pieces(&mut self) {
+        let mut hungry = std::mem::take(&mut self.hungry);
+        self.app.take_hungry(&mut hungry);
+        for (ticket, held) in hungry.drain(..) {
+            let key = key_of(ticket);
+            let client = self.clients.get_mut(key);
+            let Some(client) = client.filter(|client| client.ticket(key) == ticket) else {
+                continue;
+            };
+            client.has_committed();
+            client.body_in_app = held;
+            client.conn.next_piece(self.now);
+            if !client.closing {
+                self.want_service(key);
+                self.after_change(key);
+            }
+        }
+        self.hungry = hungry;
     }
 }

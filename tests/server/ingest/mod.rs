@@ -2,6 +2,7 @@
 
 mod common;
 mod datadog;
+mod journald;
 
 use serde_json::Value;
 

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "the clients that use all of it follow")]
 
 mod datadog;
+mod journald;
 mod proxy;
 
 use std::path::{Path, PathBuf};
@@ -62,6 +63,7 @@ pub fn debian(path: &str) -> Option<Command> {
             "usr/lib/x86_64-linux-gnu",
             "lib/x86_64-linux-gnu",
             "lib/systemd",
+            "usr/lib/x86_64-linux-gnu/systemd",
         ];
         let libraries = libraries.map(|library| root.join(library).display().to_string());
         command.env("LD_LIBRARY_PATH", libraries.join(":"));
