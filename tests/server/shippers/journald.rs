@@ -8,10 +8,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::debian;
 use crate::harness::{Address, Server, Setup};
+use crate::ingest::stored;
 use crate::wait::wait_until;
 
 /// Both programs; none if one is missing.
@@ -82,20 +81,9 @@ fn upload(program: &Command, server: &Server, journal: &Path) -> bool {
         .success()
 }
 
-fn events(server: &Server) -> Vec<Value> {
-    let mut events = Vec::new();
-    let mut next = Some("/events?after=0&limit=1000".to_owned());
-    while let Some(target) = next {
-        let page = server.json(&target);
-        events.extend_from_slice(page["events"].as_array().unwrap());
-        next = page["next"].as_str().map(str::to_owned);
-    }
-    events
-}
-
 /// Asserts that the entries with these numbers are stored, each once, in order.
 fn expect_entries(server: &Server, numbers: std::ops::Range<usize>) {
-    let events = events(server);
+    let events = stored(server);
     let found: Vec<usize> = events
         .iter()
         .map(|event| event["payload"]["N"].as_str().unwrap().parse().unwrap())
@@ -120,7 +108,7 @@ fn a_journal_arrives_whole_and_its_retry_is_stored_once() {
     }
     expect_entries(&server, 0..100);
     assert_eq!(server.json("/stats")["duplicate_dropped"], 100);
-    let first = &events(&server)[0];
+    let first = &stored(&server)[0];
     for (name, value) in [
         ("topic", "unit.service"),
         ("source", "box"),
