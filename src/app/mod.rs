@@ -310,6 +310,8 @@ impl App {
     /// Commits what waits, in one transaction, and makes the answers. A database that another program has locked
     /// is tried again for a while before the waiting requests are refused.
     pub fn drain(&mut self, now: Now) {
+        // Before the answers of this turn are delivered.
+        self.expire_uploads(now);
         self.retry_uploads(now);
         if self.queue.is_empty() || !self.health.may_commit(now) {
             return;
@@ -431,7 +433,6 @@ impl App {
                 Err(error) => self.health.probe_failed(&error, now),
             }
         }
-        self.expire_uploads(now);
         self.check_files(now);
         self.duplicates.tick(now);
     }

@@ -391,6 +391,26 @@ fn a_full_ring_and_a_store_that_is_away_only_slow_it_down() {
 }
 
 #[test]
+fn a_store_that_stays_away_is_503_in_the_end() {
+    let server = Server::start(&[]);
+    let other = Connection::open(server.setup().database_path()).unwrap();
+    other.busy_timeout(Duration::from_secs(10)).unwrap();
+    let mut client = server.client();
+    begin(&mut client, "");
+    client.send(chunk(&entries(0..5)));
+    wait_until("the first entries", || count(&server) == 5);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    client.send(chunk(&entries(5..9)));
+    let response = client.response();
+    assert_eq!(response.status, 503);
+    assert!(response.header("retry-after").is_some());
+    other.execute_batch("ROLLBACK").unwrap();
+    server.log().wait_for(1, "the store commits again");
+    expect_ok(&upload(&mut server.client(), &entries(0..9)));
+    assert_eq!(numbers_of(&stored(&server)), (0..9).collect());
+}
+
+#[test]
 fn a_server_that_stops_stores_what_it_has_and_refuses_the_rest() {
     let setup = Setup::new();
     let server = setup.start();
