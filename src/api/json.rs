@@ -20,9 +20,22 @@ pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     if !has_escapes(text) {
         return out.extend_from_slice(text);
     }
-    let quoted = serde_json::to_vec(&*String::from_utf8_lossy(text))
-        .expect("a string always serialises into memory");
-    out.extend_from_slice(&quoted[1..quoted.len() - 1]);
+    let mut rest = text;
+    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    while let Some(at) = rest.iter().position(special) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            byte @ 0..0x20 => write_to(out, format_args!("\\u{byte:04x}")),
+            byte => out.extend_from_slice(&[b'\\', byte]),
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
 }
 
 /// Whether something in a string is written otherwise than it is. Looks at eight bytes at a time, as one
