@@ -2,6 +2,10 @@
 //! and the relations between limits are checked at compile time, at the end of the file. The sections
 //! are in the order of the layers.
 
+mod ingest;
+
+pub use ingest::*;
+
 // Events and the bodies that bring them.
 
 /// Bytes in a topic, an event id or a source.
@@ -314,6 +318,8 @@ pub const SPARE_BUFFERS: usize = 1_024;
 
 /// Addresses that are listened on.
 pub const LISTENERS_MAX: usize = 32;
+/// Those of HTTP, and as many for each protocol that has sockets of its own.
+pub const ALL_LISTENERS_MAX: usize = 2 * LISTENERS_MAX;
 /// Bytes in the path of a Unix socket (unix(7): `sun_path`, its closing NUL taken off).
 pub const UNIX_PATH_MAX_BYTES: usize = 107;
 /// Connections that may wait to be accepted; the kernel's own limit may be lower.
@@ -597,3 +603,8 @@ pub const GIVE_BACK_FREE_PAGES: u64 = 2 * 1024;
 
 const _: () = assert!(RETAIN_ROWS_AT_ONCE <= RETAIN_ROWS_PER_COMMIT);
 const _: () = assert!(RETAIN_BYTES_AT_ONCE <= RETAIN_BYTES_PER_SLICE);
+const _: () =
+    assert!(SOCKET_READ_BYTES <= READ_BUFFER_BYTES && CLIENT_RESERVE_BYTES < SOCKET_READ_BYTES);
+const _: () = assert!(SOCKET_READS_PER_TURN * SOCKET_READ_BYTES < RING_MAX_BYTES);
+// The longest datagram of syslog is read whole.
+const _: () = assert!(SYSLOG_MESSAGE_BYTES <= READ_BUFFER_BYTES);

@@ -1,0 +1,33 @@
+//! The bounds of what shippers speak, and of sockets that are not HTTP.
+
+// Sockets.
+
+/// Milliseconds of silence after which the system asks whether the peer of a connection is still there that is never
+/// closed for being idle.
+pub const KEEP_ALIVE_MS: u64 = 60_000;
+/// Bytes that the kernel is asked to keep for a UDP socket; its own limit may be lower (`net.core.rmem_max`).
+pub const DATAGRAM_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of one read of such a connection, its reads in one turn, and datagrams of one socket.
+pub const SOCKET_READ_BYTES: usize = 16 * 1024;
+pub const SOCKET_READS_PER_TURN: usize = 16;
+pub const DATAGRAMS_PER_TURN: usize = 1_024;
+/// Events in one turn after which such a socket is read no further, and after which none is, some 20 ms.
+pub const SOCKET_EVENTS_PER_TURN: usize = 2_000;
+pub const SOCKETS_EVENTS_PER_TURN: usize = 4_000;
+/// The share of the memory of all clients that messages may take which have begun on such connections: one in this
+/// many. Beyond it each has to do with `CLIENT_RESERVE_BYTES`.
+pub const INPUT_MEMORY_SHARE: usize = 8;
+/// Buffers for the records of such sockets that are kept for reuse, and the bytes of the largest of them.
+pub const SPARE_RECORDS: usize = 4;
+pub const SPARE_RECORDS_BYTES: usize = 4 * 1024 * 1024;
+/// Milliseconds for which such sockets are still read after a signal to stop, as long as something has arrived.
+pub const LAST_READS_MS: u64 = 1_000;
+/// Milliseconds between two lines of the log about datagrams that the kernel has dropped.
+pub const DROPPED_TOLD_MS: u64 = 10_000;
+
+// syslog.
+
+/// Bytes of a message; what it has beyond them is discarded.
+pub const SYSLOG_MESSAGE_BYTES: usize = 64 * 1024;
+/// Digits of a count of octets (RFC 6587 §3.4.1).
+pub const SYSLOG_COUNT_DIGITS: usize = 7;
