@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(connection publish timestamp encoding keys tokens times journal)
+all=(connection publish timestamp encoding keys tokens times journal syslog)
 
 missing() {
     echo "Fuzzing needs $1. To get it: $2" >&2
@@ -26,6 +26,7 @@ options() {
         timestamp) echo "-max_len=48" ;;
         encoding) echo "-max_len=4096 -malloc_limit_mb=12" ;;
         keys) echo "-max_len=123" ;;
+        syslog) echo "-max_len=512 -dict=fuzz/dictionaries/syslog.dict" ;;
         tokens) echo "-max_len=4096 -dict=fuzz/dictionaries/tokens.dict" ;;
         journal) echo "-max_len=1024 -dict=fuzz/dictionaries/journal.dict" ;;
         times) echo "-max_len=160" ;;

@@ -14,10 +14,10 @@ use clap::{Args, ValueEnum};
 use log::LevelFilter;
 
 use crate::app;
-use crate::ingest::IngestSetting;
+use crate::ingest::{IngestSetting, SocketProtocol};
 use crate::limits;
 use crate::logging::{Format, LogDuplicates, LogSettings};
-use crate::net::{self, Listen, Settings};
+use crate::net::{self, Listen, Settings, SocketAddress, SocketSetting};
 use crate::store::{Dedup, Durability, Limit, OpenOptions, Retention};
 
 /// What `serve` runs with.
@@ -44,6 +44,18 @@ pub struct ServeArgs {
     /// passes replace all three.
     #[arg(long, env = "LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
     listen: Vec<Listen>,
+
+    /// Take syslog on udp:HOST:PORT, tcp:HOST:PORT or unix:/PATH; may be repeated, or have commas between
+    ///
+    /// RFC 5424 and RFC 3164. A Unix socket takes datagrams, as /dev/log does. Tokens are not asked for.
+    #[arg(
+        long,
+        env = "SYSLOG_LISTEN",
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    #[arg(value_parser = syslog_address)]
+    syslog: Vec<SocketAddress>,
 
     /// File that holds the database; it and its folders are created if they do not exist
     #[arg(long, env = "DATABASE_PATH", value_name = "FILE")]
@@ -197,8 +209,10 @@ impl ServeArgs {
             );
             return Err(clap::Error::raw(ErrorKind::TooManyValues, sentence));
         }
+        let sockets = socket_settings(self.syslog, SocketProtocol::Syslog)?;
         let settings = Settings {
             listen,
+            sockets,
             store: OpenOptions {
                 path: self.database,
                 durability: self.durability,
@@ -230,6 +244,51 @@ impl ServeArgs {
             },
             settings,
         })
+    }
+}
+
+/// The sockets of a protocol.
+///
+/// # Errors
+/// More addresses than [`limits::LISTENERS_MAX`].
+fn socket_settings(
+    addresses: Vec<SocketAddress>,
+    protocol: SocketProtocol,
+) -> Result<Vec<SocketSetting>, clap::Error> {
+    if addresses.len() > limits::LISTENERS_MAX {
+        let flag = protocol.flag();
+        let sentence = format!(
+            "{flag} names more than {} addresses\n",
+            limits::LISTENERS_MAX
+        );
+        return Err(clap::Error::raw(ErrorKind::TooManyValues, sentence));
+    }
+    let mut sockets: Vec<SocketSetting> = Vec::new();
+    for address in addresses {
+        let setting = SocketSetting { protocol, address };
+        // Port 0 asks for another port each time.
+        if !sockets.contains(&setting) || has_port_0(&setting.address) {
+            sockets.push(setting);
+        }
+    }
+    Ok(sockets)
+}
+
+fn has_port_0(address: &SocketAddress) -> bool {
+    let (SocketAddress::Stream(listen) | SocketAddress::Datagrams(listen)) = address;
+    matches!(listen, Listen::Tcp { port: 0, .. })
+}
+
+/// Reads `udp:host:port`, `tcp:host:port` or `unix:/path`.
+fn syslog_address(text: &str) -> Result<SocketAddress, String> {
+    const FORMS: &str = "an address is udp:HOST:PORT, tcp:HOST:PORT or unix:/PATH";
+    let text = text.trim();
+    let (transport, address) = text.split_once(':').ok_or(FORMS)?;
+    match transport {
+        "udp" => host_and_port(address).map(SocketAddress::Datagrams),
+        "tcp" => host_and_port(address).map(SocketAddress::Stream),
+        "unix" => text.parse().map(SocketAddress::Datagrams),
+        _ => Err(FORMS.to_owned()),
     }
 }
 
@@ -323,18 +382,24 @@ impl FromStr for Listen {
                 )),
             };
         }
-        let (host, port) = text.rsplit_once(':').ok_or(FORMS)?;
-        if host.contains(':') && !host.starts_with('[') {
-            return Err(
-                "an IPv6 address with a port stands in brackets, as in [::1]:8080".to_owned(),
-            );
+        if !text.contains(':') {
+            return Err(FORMS.to_owned());
         }
-        let port = port
-            .parse()
-            .map_err(|_| format!("{port:?} is not a port (0 to 65535)"))?;
-        let host = parse_host(host)?;
-        Ok(Listen::Tcp { host, port })
+        host_and_port(text)
     }
+}
+
+/// Reads `host:port` or `[ipv6]:port`.
+fn host_and_port(text: &str) -> Result<Listen, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("a port is missing")?;
+    if host.contains(':') && !host.starts_with('[') {
+        return Err("an IPv6 address with a port stands in brackets, as in [::1]:8080".to_owned());
+    }
+    let port = port
+        .parse()
+        .map_err(|_| format!("{port:?} is not a port (0 to 65535)"))?;
+    let host = parse_host(host)?;
+    Ok(Listen::Tcp { host, port })
 }
 
 impl FromStr for Limit {

@@ -16,7 +16,7 @@ use logagg::logging::{Format, LogDuplicates, LogSettings};
 use logagg::net::{self, Listen, Settings};
 use logagg::store::{Durability, Limit, OpenOptions, Retention};
 
-const VARIABLES: [&str; 19] = [
+const VARIABLES: [&str; 20] = [
     "HOST",
     "PORT",
     "LISTEN",
@@ -31,6 +31,7 @@ const VARIABLES: [&str; 19] = [
     "RETAIN_EVENTS",
     "RETAIN_KEYS",
     "INGEST",
+    "SYSLOG_LISTEN",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "LOG_DUPLICATES",
@@ -95,6 +96,7 @@ fn defaults_are_the_documented_ones() {
         },
         settings: Settings {
             listen: vec![(tcp("0.0.0.0", 8080), "--host")],
+            sockets: Vec::new(),
             store: OpenOptions {
                 path: "data/dedup.db".into(),
                 durability: Durability::Full,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::ingest_work::IngestWork;
 use super::reply::Ticket;
+use super::socket_records::RecordCounts;
 use crate::api::publish;
 use crate::event::Protocol;
 use crate::http::{detail_shape, Refusal, Response};
@@ -27,13 +28,15 @@ pub(super) enum Work {
     Upload(Protocol),
     /// The answer to a body of this protocol that was refused and is kept.
     Refused(Protocol, Box<Response>),
+    /// Records of a socket, to which nothing is answered.
+    Socket(RecordCounts),
 }
 
 impl Work {
     /// The answer that says that nothing of it was stored, or not all.
     pub(super) fn refuse(&self, refusal: &Refusal) -> Response {
         match self {
-            Work::Publish(_) | Work::Upload(_) => refusal.shaped(detail_shape),
+            Work::Publish(_) | Work::Upload(_) | Work::Socket(_) => refusal.shaped(detail_shape),
             Work::Ingest(work) => refusal.shaped(work.shape()),
             // A fault of the server says more than what was wrong with the request.
             Work::Refused(_, response) => Response::clone(response),

@@ -26,7 +26,7 @@ impl App {
         self.ingest_settings = settings;
     }
 
-    fn ingest_setting(&self, protocol: Protocol) -> IngestQuery {
+    pub(super) fn ingest_setting(&self, protocol: Protocol) -> IngestQuery {
         let settings = self.ingest_settings.iter();
         let of_protocol = settings.filter(|setting| setting.protocol == protocol);
         of_protocol.fold(IngestQuery::default(), |query, setting| {
@@ -231,7 +231,7 @@ impl App {
     fn complete(&mut self, waiting: Waiting, response: Response) {
         let buffer = match waiting.work {
             Work::Ingest(work) => work.into_body(),
-            Work::Publish(_) | Work::Upload(_) | Work::Refused(..) => Vec::new(),
+            Work::Publish(_) | Work::Upload(_) | Work::Refused(..) | Work::Socket(_) => Vec::new(),
         };
         self.committed.push(Completion {
             ticket: waiting.ticket,

@@ -23,6 +23,8 @@ mod reads;
 mod repair;
 mod reply;
 mod schedule;
+mod socket_records;
+mod sockets;
 mod statistics;
 mod stream;
 mod subscribers;
@@ -31,6 +33,7 @@ mod upload;
 mod upload_work;
 mod uploads;
 
+use std::rc::Rc;
 use std::time::Instant;
 
 pub use options::Options;
@@ -43,7 +46,7 @@ use crate::clock::{Now, Stamp};
 use crate::event::{IdentityCounts, Protocol, Publication};
 use crate::http::encoding::Coding;
 use crate::http::{Refusal, Request, Response};
-use crate::ingest::IngestSetting;
+use crate::ingest::{IngestSetting, Machine};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::ring::{Full, Slot};
@@ -59,6 +62,7 @@ use live::LiveEvents;
 use read_budget::ReadBudget;
 use reply::{shutting_down, unreadable, NOT_STORED};
 use schedule::IdleSchedule;
+pub(crate) use socket_records::{SocketCompletion, SocketPublication, SocketResult};
 use uploads::Uploads;
 
 /// The application.
@@ -71,6 +75,8 @@ pub struct App {
     encoded: DecodeQueue,
     queue: CommitQueue,
     committed: Vec<Completion>,
+    socket_completions: Vec<SocketCompletion>,
+    machine: Rc<Machine>,
     health: Health,
     /// The time of the last answer of `GET /health`.
     health_stamp: Stamp,
@@ -95,6 +101,8 @@ impl App {
             encoded: DecodeQueue::new(options.max_body_bytes),
             queue: CommitQueue::new(options.ring_capacity),
             committed: Vec::new(),
+            socket_completions: Vec::new(),
+            machine: Rc::default(),
             health: Health::default(),
             health_stamp: Stamp::default(),
             draining: false,
@@ -274,6 +282,7 @@ impl App {
             Work::Ingest(work) => return self.ingest_body(ticket, work, body, now),
             Work::Refused(_, response) => return Reply::Now(*response),
             Work::Upload(_) => unreachable!("its body is decoded as it arrives"),
+            Work::Socket(_) => unreachable!("records of sockets come decoded"),
         };
         let events = self.buffers.take();
         let max_events = self.options.ring_capacity;
@@ -368,6 +377,9 @@ impl App {
         if matches!(slot.ticket.work, Work::Upload(_)) {
             return self.refuse_upload(slot.ticket.ticket, refusal);
         }
+        if let Work::Socket(counts) = slot.ticket.work {
+            return self.return_records(slot.ticket.ticket, slot.publication, counts);
+        }
         let response = slot.ticket.work.refuse(refusal);
         self.finish(slot.ticket.ticket, slot.publication, response);
     }
@@ -404,6 +416,10 @@ impl App {
                 Work::Refused(protocol, response) => {
                     self.counters.rejected(protocol, 1);
                     *response
+                }
+                Work::Socket(counts) => {
+                    self.socket_committed(ticket, publication, counts, own);
+                    continue;
                 }
             };
             self.finish(ticket, publication, response);

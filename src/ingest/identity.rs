@@ -26,6 +26,11 @@ pub(crate) struct Hashes {
 }
 
 impl Hashes {
+    /// A new request begins.
+    pub(crate) fn clear(&mut self) {
+        self.counts.clear();
+    }
+
     /// Appends the identity of a record by its content: `h-` and 32 digits, `.2` after them for the second equal
     /// record of the request, `.3` for the third.
     pub(crate) fn write(&mut self, [timestamp, source, payload]: [&[u8]; 3], out: &mut Vec<u8>) {

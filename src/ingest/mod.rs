@@ -18,8 +18,15 @@ pub(crate) mod protocols;
 pub(crate) mod query;
 mod record;
 pub(crate) mod records;
+mod socket_decoder;
+pub(crate) mod sockets;
+pub mod syslog;
 mod text;
 mod time;
 
 pub use protocols::IngestRoute;
 pub use query::IngestSetting;
+pub(crate) use records::Records;
+pub(crate) use socket_decoder::Decoder;
+pub use socket_decoder::{Machine, Zone};
+pub use sockets::SocketProtocol;

@@ -86,6 +86,13 @@ pub(crate) struct Taken {
     pub(crate) identities: IdentityCounts,
 }
 
+impl Taken {
+    /// Whether there is neither an event nor a rejected record.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.publication.events.is_empty() && self.publication.rejected.is_empty()
+    }
+}
+
 impl Records {
     pub(crate) fn new(defaults: Defaults, origin: Origin) -> Self {
         Self {
@@ -110,6 +117,19 @@ impl Records {
     /// What the protocol and the request say of all records.
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// The next record is the first of its request: what is equal in earlier ones is no reason to number it.
+    pub(crate) fn begin_request(&mut self) {
+        self.hashes.clear();
+    }
+
+    /// The next records came from this peer.
+    pub(crate) fn set_peer(&mut self, peer: Peer) {
+        if self.origin.peer != peer {
+            self.origin.peer = peer;
+            self.shared.peer = None;
+        }
     }
 
     /// The next records were received at this time, in microseconds since the epoch.

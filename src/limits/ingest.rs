@@ -1,5 +1,18 @@
 //! The bounds of what shippers speak, and of sockets that are not HTTP.
 
+// Records, and uploads.
+
+/// Bytes that are kept of a record, or a body, that could not become events.
+pub const REJECTED_RECORD_BYTES: usize = 64 * 1024;
+
+/// Bytes of one field's value in the Journal Export Format, as journald itself has it.
+pub const JOURNAL_VALUE_MAX_BYTES: u64 = 768 * 1024 * 1024;
+/// Fields of one of its entries; one with more is rejected. journald itself takes 1,024.
+pub const JOURNAL_FIELDS_MAX: usize = 16 * 1024;
+/// Bodies with a content coding that are decoded as they arrive at a time, each with a window of up to 8 MiB; more are
+/// refused with 503.
+pub const CODED_UPLOADS_MAX: usize = 32;
+
 // Sockets.
 
 /// Milliseconds of silence after which the system asks whether the peer of a connection is still there that is never

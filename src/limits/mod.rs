@@ -20,14 +20,6 @@ pub const BODY_LIMIT_MIN_BYTES: u64 = 1024;
 /// count in 32 bits, and that text is never longer than the body itself.
 pub const BODY_CEILING_BYTES: usize = 1024 * 1024 * 1024;
 
-/// Bytes that are kept of a record, or a body, that could not become events.
-pub const REJECTED_RECORD_BYTES: usize = 64 * 1024;
-
-/// Bytes of one field's value in the Journal Export Format, as journald itself has it.
-pub const JOURNAL_VALUE_MAX_BYTES: u64 = 768 * 1024 * 1024;
-/// Fields of one of its entries; one with more is rejected. journald itself takes 1,024.
-pub const JOURNAL_FIELDS_MAX: usize = 16 * 1024;
-
 // The ring.
 
 /// Events that the ring may be made to hold (`--ring-capacity`), and so the most in one request.
@@ -411,9 +403,6 @@ pub const DECODED_PER_TURN_BYTES: usize = 4 * 1024 * 1024;
 pub const DECODED_FREE_BYTES: usize = 1024;
 /// Bytes decoded at a time of those that take longer.
 pub const DECODED_PIECE_BYTES: usize = 64 * 1024;
-/// Bodies with a content coding that are decoded as they arrive at a time, each with a window of up to 8 MiB; more are
-/// refused with 503.
-pub const CODED_UPLOADS_MAX: usize = 32;
 /// Bytes of a request from which it is read on only when its turn comes.
 pub const LARGE_REQUEST_BYTES: usize = 1024 * 1024;
 /// Reads of the one such client whose turn it is.

@@ -45,6 +45,7 @@ pub struct Metrics {
     batches: Histogram<{ SIZES.len() }>,
     ingest: Ingest,
     log_lines_dropped: u64,
+    datagrams_dropped: u64,
 }
 
 /// How long a request took. Most requests of a turn have the same time, so it is computed once for all of them.
@@ -90,6 +91,7 @@ impl Default for Metrics {
             batches: Histogram::new(&SIZES),
             ingest: Ingest::default(),
             log_lines_dropped: 0,
+            datagrams_dropped: 0,
         }
     }
 }
@@ -130,16 +132,36 @@ impl Metrics {
         self.log_lines_dropped = lines;
     }
 
+    /// The kernel has dropped this many more datagrams.
+    pub fn datagrams_dropped(&mut self, datagrams: u64) {
+        self.datagrams_dropped += datagrams;
+    }
+
     /// The whole answer.
     pub fn answer(&self, request: &Request, facts: &Facts) -> Response {
         let format = format_for(request);
         let mut page = Exposition::new(format);
         self.expose(&mut page);
         self.ingest.expose(&mut page);
-        expose_counters(&mut page, facts, self.log_lines_dropped);
+        self.expose_dropped(&mut page);
+        expose_counters(&mut page, facts);
         expose_gauges(&mut page, facts);
         process::expose(&mut page, facts.started);
         Response::new(200, format.content_type(), page.finish())
+    }
+
+    /// What was lost outside of requests.
+    fn expose_dropped(&self, page: &mut Exposition) {
+        page.counter(
+            "log_aggregator_log_lines_dropped",
+            "Lines of the log that were dropped because standard error did not take them in time, since the start.",
+            self.log_lines_dropped,
+        );
+        page.counter(
+            "log_aggregator_datagrams_dropped",
+            "Datagrams that the kernel dropped because they came faster than they could be stored, since the start.",
+            self.datagrams_dropped,
+        );
     }
 
     fn expose(&self, page: &mut Exposition) {
@@ -169,7 +191,7 @@ impl Metrics {
 }
 
 /// What only grows, by the names of `/stats`.
-fn expose_counters(page: &mut Exposition, facts: &Facts, log_lines_dropped: u64) {
+fn expose_counters(page: &mut Exposition, facts: &Facts) {
     let stats = facts.stats;
     for (name, help, value) in [
         (
@@ -211,11 +233,6 @@ fn expose_counters(page: &mut Exposition, facts: &Facts, log_lines_dropped: u64)
             "damaged_pages_found",
             "Damaged pages of the key index that have been found since the start.",
             facts.damaged_pages_found,
-        ),
-        (
-            "log_lines_dropped",
-            "Lines of the log that were dropped because standard error did not take them in time, since the start.",
-            log_lines_dropped,
         ),
     ] {
         page.counter(&format!("log_aggregator_{name}"), help, value);

@@ -5,6 +5,8 @@
 
 mod connection;
 mod deadlines;
+mod input;
+mod inputs;
 mod memory;
 mod platform;
 mod reactor;
@@ -15,7 +17,7 @@ mod stream_queue;
 mod system;
 mod tokens_file;
 
-pub use platform::{Platform, PollEvent, Readiness, Sleep, Socket};
+pub use platform::{Accepted, Datagram, Platform, PollEvent, Readiness, Sleep, Socket};
 pub use reactor::{Options, Reactor};
-pub use serve::{serve, ServeError, Settings};
-pub use system::{Inherited, Listen, PROGRAM};
+pub use serve::{serve, ServeError, Settings, SocketSetting};
+pub use system::{Inherited, Listen, SocketAddress, PROGRAM};

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::app::App;
 use crate::clock::Now;
+use crate::ingest::SocketProtocol;
 
 /// The operating system, as far as the loop knows it.
 pub trait Platform {
@@ -20,7 +21,7 @@ pub trait Platform {
     fn instant(&mut self) -> Instant;
 
     /// The next connection that waits, if this turn may still take one.
-    fn accept(&mut self, now: Now) -> Option<Self::Socket>;
+    fn accept(&mut self, now: Now) -> Option<Accepted<Self::Socket>>;
 
     /// When there is a connection to be accepted, given that there is room for it.
     fn accept_deadline(&self) -> Option<u64>;
@@ -51,6 +52,14 @@ pub trait Platform {
 
     /// Ends the program with this code at once.
     fn exit(&mut self, code: i32) -> !;
+}
+
+/// A connection that has been accepted.
+#[derive(Debug)]
+pub struct Accepted<S> {
+    pub socket: S,
+    /// What it speaks; none is HTTP.
+    pub protocol: Option<SocketProtocol>,
 }
 
 /// How long a poll may sleep.
@@ -85,11 +94,27 @@ pub struct Readiness {
     pub gone: bool,
 }
 
-/// A connected socket, which never blocks.
+/// A datagram that was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram {
+    /// Bytes of it in the buffer.
+    pub length: usize,
+    /// It was longer than the buffer.
+    pub is_cut: bool,
+    /// Who sent it; a Unix socket has no address.
+    pub peer: Option<SocketAddr>,
+    /// How many datagrams the kernel has dropped since the socket was made, where it says so. The number wraps around.
+    pub dropped: Option<u32>,
+}
+
+/// A connected socket, or one that receives datagrams, which never blocks.
 pub trait Socket {
     /// Takes what has arrived; 0 is the end. A read that does not fill `into` has taken all, and what
     /// arrives later is reported by a poll.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Takes the next datagram. Only for sockets that receive datagrams.
+    fn receive(&mut self, into: &mut [u8]) -> io::Result<Datagram>;
 
     /// Gives what there is room for.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;

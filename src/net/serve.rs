@@ -9,10 +9,13 @@ use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
 use super::reactor::{self, Reactor};
-use super::system::{read_clocks, BindError, Inherited, Listen, Listener, System};
+use super::system::{
+    machine, read_clocks, BindError, ClientSocket, DatagramSocket, Inherited, Listen, Listener,
+    SocketAddress, System,
+};
 use super::tokens_file;
 use crate::app::{self, App};
-use crate::ingest::IngestSetting;
+use crate::ingest::{IngestSetting, SocketProtocol};
 use crate::limits;
 use crate::logging::Logger;
 use crate::store::{self, Limit, Retention, Store};
@@ -23,6 +26,8 @@ pub struct Settings {
     /// At least one address, at most [`limits::LISTENERS_MAX`], each with the flag that names it. Sockets
     /// that were inherited take the place of them all.
     pub listen: Vec<(Listen, &'static str)>,
+    /// Sockets of other protocols, at most [`limits::LISTENERS_MAX`] each.
+    pub sockets: Vec<SocketSetting>,
     pub store: store::OpenOptions,
     pub app: app::Options,
     pub reactor: reactor::Options,
@@ -30,6 +35,13 @@ pub struct Settings {
     pub tokens_file: Option<PathBuf>,
     /// How records of other protocols become events.
     pub ingest: Vec<IngestSetting>,
+}
+
+/// A socket of a protocol other than HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketSetting {
+    pub protocol: SocketProtocol,
+    pub address: SocketAddress,
 }
 
 /// Why the server could not start, or had to stop: one sentence.
@@ -75,19 +87,23 @@ pub fn serve(
     let wanted = options.max_connections;
     options.max_connections = wanted.min(descriptors_for_connections());
     // Binding comes first: clients that connect while the database is opened wait in the backlog.
-    let listeners = listeners(inherited, &settings.listen)?;
+    let mut listeners = listeners(inherited, &settings.listen)?;
     let addresses: Vec<(String, bool)> = listeners
         .iter()
         .map(|l| (l.address(), l.is_public()))
         .collect();
+    let datagrams = bind_sockets(&settings.sockets, &mut listeners)?;
+    let sockets = socket_addresses(&listeners, &datagrams);
     let store = Store::open(&settings.store).map_err(|e| ServeError::Failed(e.to_string()))?;
     let events = store.counters().unique_processed;
     let mut app = App::new(store, settings.app, read_clocks(started));
     app.set_clock(Instant::now);
+    app.set_machine(machine());
     app.set_ingest(settings.ingest);
     let system = System::new(listeners, started, logger, signals)
         .map_err(|e| ServeError::Failed(format!("the event loop cannot be made: {e}")))?;
     let mut reactor = Reactor::new(system, app, options, started);
+    add_datagrams(&mut reactor, datagrams)?;
 
     log::info!(
         "logagg {} with database {} ({events} events), ready in {} ms",
@@ -108,6 +124,7 @@ pub fn serve(
         reactor.set_tokens_file(path, tokens);
     }
     log_addresses(&addresses, has_tokens);
+    log_sockets(&sockets, has_tokens);
     let app = reactor
         .run()
         .map_err(|e| ServeError::Failed(format!("waiting for events failed: {e}")))?;
@@ -150,19 +167,85 @@ fn listeners(
 }
 
 fn bind(listen: &Listen, flag: &'static str) -> Result<Listener, ServeError> {
-    Listener::bind(listen).map_err(|error| match error {
+    Listener::bind(listen, None).map_err(|error| cannot_bind(error, listen, flag))
+}
+
+fn cannot_bind(error: BindError, address: &impl fmt::Display, flag: &'static str) -> ServeError {
+    match error {
         BindError::Name(why) => ServeError::Setting {
             flag,
-            sentence: format!("cannot listen on {listen}: {why}"),
+            sentence: format!("cannot listen on {address}: {why}"),
         },
         BindError::Socket(error) => {
             let why = match error.kind() {
                 std::io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
                 _ => error.to_string(),
             };
-            ServeError::Failed(format!("cannot listen on {listen}: {why}"))
+            ServeError::Failed(format!("cannot listen on {address}: {why}"))
         }
-    })
+    }
+}
+
+/// Binds the sockets of other protocols: adds those that listen to `listeners`, and returns those that receive
+/// datagrams.
+fn bind_sockets(
+    settings: &[SocketSetting],
+    listeners: &mut Vec<Listener>,
+) -> Result<Vec<(DatagramSocket, SocketProtocol)>, ServeError> {
+    let mut datagrams = Vec::new();
+    for SocketSetting { protocol, address } in settings {
+        let protocol = *protocol;
+        let failed = |error| cannot_bind(error, address, protocol.flag());
+        match address {
+            SocketAddress::Stream(listen) => {
+                listeners.push(Listener::bind(listen, Some(protocol)).map_err(failed)?);
+            }
+            SocketAddress::Datagrams(listen) => {
+                let socket = DatagramSocket::bind(listen).map_err(failed)?;
+                datagrams.push((socket, protocol));
+            }
+        }
+    }
+    Ok(datagrams)
+}
+
+fn add_datagrams(
+    reactor: &mut Reactor<System>,
+    sockets: Vec<(DatagramSocket, SocketProtocol)>,
+) -> Result<(), ServeError> {
+    let failed = |e| ServeError::Failed(format!("a socket cannot be added to the poll: {e}"));
+    for (socket, protocol) in sockets {
+        let is_unix = socket.is_unix();
+        let socket = ClientSocket::Datagrams(Box::new(socket));
+        reactor
+            .add_datagrams(socket, protocol, is_unix)
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Protocols and addresses of these sockets, as the log has them.
+fn socket_addresses(
+    listeners: &[Listener],
+    datagrams: &[(DatagramSocket, SocketProtocol)],
+) -> Vec<(SocketProtocol, String)> {
+    let streams = listeners
+        .iter()
+        .filter_map(|listener| Some((listener.protocol()?, listener.address())));
+    let datagrams = datagrams
+        .iter()
+        .map(|(socket, protocol)| (*protocol, socket.address()));
+    streams.chain(datagrams).collect()
+}
+
+fn log_sockets(sockets: &[(SocketProtocol, String)], has_tokens: bool) {
+    for (protocol, address) in sockets {
+        let name = protocol.protocol().name();
+        log::info!("taking {name} on {address}");
+        if has_tokens {
+            log::warn!("{name} knows no tokens: every program that reaches {address} may publish");
+        }
+    }
 }
 
 fn log_retention(retention: Retention) {

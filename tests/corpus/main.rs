@@ -17,6 +17,7 @@ mod journal;
 mod json_model;
 mod keys;
 mod publish;
+mod syslog;
 mod times;
 mod timestamp;
 mod tokens;
@@ -75,6 +76,11 @@ fn times() {
 #[test]
 fn journal() {
     run("journal", journal::check);
+}
+
+#[test]
+fn syslog() {
+    run("syslog", syslog::check);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use logagg::app::App;
 use logagg::clock::Now;
-use logagg::net::{Platform, PollEvent, Readiness, Sleep, Socket};
+use logagg::net::{Accepted, Datagram, Platform, PollEvent, Readiness, Sleep, Socket};
 
 use crate::world::World;
 
@@ -36,10 +36,13 @@ impl Platform for SimPlatform {
         self.0.borrow_mut().instant()
     }
 
-    fn accept(&mut self, _: Now) -> Option<SimWire> {
+    fn accept(&mut self, _: Now) -> Option<Accepted<SimWire>> {
         let id = self.0.borrow_mut().accept()?;
         let world = self.0.clone();
-        Some(SimWire { world, id })
+        Some(Accepted {
+            socket: SimWire { world, id },
+            protocol: None,
+        })
     }
 
     fn accept_deadline(&self) -> Option<u64> {
@@ -83,6 +86,10 @@ impl Platform for SimPlatform {
 impl Socket for SimWire {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.world.borrow_mut().read(self.id, into)
+    }
+
+    fn receive(&mut self, _: &mut [u8]) -> io::Result<Datagram> {
+        unreachable!("all sockets here are connections")
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -26,6 +26,7 @@
 
 mod budget;
 mod expiry;
+mod inputs;
 mod invariants;
 mod large;
 mod lifecycle;
@@ -45,8 +46,9 @@ use slab::Slab;
 
 use super::connection::{key_of, Connection, ReadOutcome};
 use super::deadlines::Deadlines;
+use super::inputs::Inputs;
 use super::memory::{SharedMemory, Usage};
-use super::platform::{Platform, PollEvent, Readiness, Sleep, Socket};
+use super::platform::{Accepted, Platform, PollEvent, Readiness, Sleep, Socket};
 use super::read_queue::ReadQueue;
 use super::request_log::RequestLog;
 use super::stream_queue::StreamQueue;
@@ -83,6 +85,8 @@ pub struct Reactor<P: Platform> {
     /// Clients that are read on one after the other.
     large_requests: VecDeque<usize>,
     closing: Vec<usize>,
+    /// Sockets that do not speak HTTP.
+    inputs: Inputs<P::Socket>,
     memory: SharedMemory,
     deadlines: Deadlines,
     more_idle_work: bool,
@@ -119,6 +123,7 @@ impl<P: Platform> Reactor<P> {
             flush: Vec::new(),
             large_requests: VecDeque::new(),
             closing: Vec::new(),
+            inputs: Inputs::new(options.max_buffered_bytes / limits::INPUT_MEMORY_SHARE),
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
             // What the last run has left.
@@ -160,6 +165,7 @@ impl<P: Platform> Reactor<P> {
         self.turn_began = self.platform.instant();
         self.app.begin_turn(self.reads.has_new());
         self.check_tokens();
+        self.begin_turn_of_inputs();
         self.accept();
         self.serve_ready();
         self.serve_large();
@@ -196,7 +202,10 @@ impl<P: Platform> Reactor<P> {
         let has_found = !all.is_empty();
         for event in all.drain(..) {
             match event {
-                PollEvent::Client(key, readiness) => self.take_readiness(key, readiness),
+                PollEvent::Client(key, readiness) => match Inputs::<P::Socket>::key(key) {
+                    None => self.take_readiness(key, readiness),
+                    Some(key) => self.inputs.take_readiness(key, readiness),
+                },
                 PollEvent::Connection => {}
                 PollEvent::Reload => self.reload_tokens(),
                 PollEvent::Stop(signal) => self.stop(signal),
@@ -233,7 +242,10 @@ impl<P: Platform> Reactor<P> {
     fn sleep(&self) -> Sleep {
         let queued =
             !self.ready.is_empty() || !self.flush.is_empty() || !self.large_requests.is_empty();
-        let has_work = self.more_idle_work || self.app.is_decoding() || !self.unchecked.is_empty();
+        let has_work = self.more_idle_work
+            || self.app.is_decoding()
+            || !self.unchecked.is_empty()
+            || self.inputs.is_any_queued(self.app.takes_records());
         if queued || self.streams.is_any_queued() || self.reads.is_any_queued() || has_work {
             return Sleep::Not;
         }
@@ -257,13 +269,16 @@ impl<P: Platform> Reactor<P> {
 
     fn accept(&mut self) {
         while self.has_room() {
-            let Some(stream) = self.platform.accept(self.now) else {
+            let Some(Accepted { socket, protocol }) = self.platform.accept(self.now) else {
                 break;
             };
-            self.admit(stream);
+            match protocol {
+                None => self.admit(socket),
+                Some(protocol) => self.admit_input(socket, protocol),
+            }
         }
         if !self.has_room() {
-            self.platform.log_full(self.clients.len(), self.now);
+            self.platform.log_full(self.connections(), self.now);
         }
         if self.lifecycle != Lifecycle::Serving {
             // Connections from before the signal have been accepted; from now on none is.
@@ -272,7 +287,12 @@ impl<P: Platform> Reactor<P> {
     }
 
     fn has_room(&self) -> bool {
-        self.clients.len() < self.options.max_connections
+        self.connections() < self.options.max_connections
+    }
+
+    /// Connections of all kinds.
+    fn connections(&self) -> usize {
+        self.clients.len() + self.inputs.connections
     }
 
     fn admit(&mut self, mut stream: P::Socket) {
@@ -288,7 +308,7 @@ impl<P: Platform> Reactor<P> {
         let peer = self.request_log.peer(&stream);
         entry.insert(Connection::new(stream, conn, self.generation, peer));
         self.want_service(key);
-        self.app.set_connections(self.clients.len());
+        self.app.set_connections(self.connections());
     }
 
     fn serve_ready(&mut self) {
@@ -307,6 +327,7 @@ impl<P: Platform> Reactor<P> {
             self.ready = ready;
             self.ready.clear();
         }
+        self.serve_inputs();
         if self.lifecycle != Lifecycle::Serving {
             // After the first serving of the turn that brought the signal: what had been received by then
             // is still accepted.
@@ -318,6 +339,7 @@ impl<P: Platform> Reactor<P> {
             {
                 client.conn.begin_close();
             }
+            self.end_inputs();
         }
     }
 
@@ -366,6 +388,7 @@ impl<P: Platform> Reactor<P> {
     }
 
     fn deliver(&mut self) {
+        self.deliver_inputs();
         let mut committed = std::mem::take(&mut self.committed);
         self.app.take_completions(&mut committed);
         for done in committed.drain(..) {
@@ -441,13 +464,14 @@ impl<P: Platform> Reactor<P> {
             if client.waits_for_commit {
                 self.app.cancel_decode(client.ticket(key));
             }
-            self.app.set_connections(self.clients.len());
+            self.app.set_connections(self.connections());
             if let Some(stream) = &client.stream {
                 self.count_stream(stream, -1);
             }
             self.end_read(client.read);
         }
         self.wake_paused();
+        self.close_inputs();
     }
 
     fn idle(&mut self) {

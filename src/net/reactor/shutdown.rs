@@ -24,12 +24,13 @@ impl<P: Platform> Reactor<P> {
         if self.now.mono_ms >= until {
             log::warn!(
                 "{} connections were not finished in time and are cut off",
-                self.clients.iter().filter(|(_, c)| busy(c)).count()
+                self.clients.iter().filter(|(_, c)| busy(c)).count() + self.inputs.count_busy()
             );
             return true;
         }
         !self.app.has_waiting()
             && self.ready.is_empty()
+            && self.inputs.have_ended()
             && !self.clients.iter().any(|(_, client)| busy(client))
     }
 }

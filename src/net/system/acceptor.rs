@@ -8,6 +8,7 @@ use mio::{Registry, Token};
 use super::listener::{ClientSocket, Listener};
 use crate::clock::Now;
 use crate::limits;
+use crate::net::platform::Accepted;
 
 /// The listening sockets.
 pub(super) struct Acceptor {
@@ -66,7 +67,7 @@ impl Acceptor {
     }
 
     /// The next connection that waits, if this turn may still take one.
-    pub(super) fn accept(&mut self, now: Now) -> Option<ClientSocket> {
+    pub(super) fn accept(&mut self, now: Now) -> Option<Accepted<ClientSocket>> {
         if now.mono_ms < self.paused_until {
             return None;
         }

@@ -1,52 +1,29 @@
 //! Listening sockets, and the connected sockets that they give: TCP and Unix.
 
-use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
-use std::os::unix::{self, fs::FileTypeExt};
+use std::net::{self, Shutdown, SocketAddr};
+use std::os::unix;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, SockAddr, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, TcpKeepalive, Type};
 
+use super::address::{bind_first, remove_stale, BindError, Listen};
+use super::datagrams::DatagramSocket;
+use crate::ingest::SocketProtocol;
 use crate::limits;
-use crate::net::platform::Socket;
-
-/// An address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// A host name or an IP address without brackets, and a port; 0 lets the system pick one.
-    Tcp { host: String, port: u16 },
-    /// The path of a Unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Listen::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Listen::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// Why an address cannot be listened on.
-#[derive(Debug)]
-pub(crate) enum BindError {
-    /// Its name has no address.
-    Name(io::Error),
-    /// The system refuses it.
-    Socket(io::Error),
-}
+use crate::net::platform::{Accepted, Datagram, Socket};
 
 /// A socket that listens.
 pub(crate) struct Listener {
     socket: ListenerSocket,
     /// The service manager holds it too, and keeps it when this program ends.
     inherited: bool,
+    /// What its connections speak; none is HTTP.
+    protocol: Option<SocketProtocol>,
 }
 
 enum ListenerSocket {
@@ -58,20 +35,12 @@ enum ListenerSocket {
 
 impl Listener {
     /// Binds and listens, with a backlog of [`limits::BACKLOG`].
-    pub(crate) fn bind(listen: &Listen) -> Result<Listener, BindError> {
+    pub(crate) fn bind(
+        listen: &Listen,
+        protocol: Option<SocketProtocol>,
+    ) -> Result<Listener, BindError> {
         let socket = match listen {
-            Listen::Tcp { host, port } => {
-                let missing = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-                let mut result = Err(BindError::Name(missing));
-                let addresses = (host.as_str(), *port).to_socket_addrs();
-                for address in addresses.map_err(BindError::Name)? {
-                    result = bind_tcp(address).map_err(BindError::Socket);
-                    if result.is_ok() {
-                        break;
-                    }
-                }
-                ListenerSocket::Tcp(result?)
-            }
+            Listen::Tcp { host, port } => ListenerSocket::Tcp(bind_first(host, *port, bind_tcp)?),
             Listen::Unix(path) => {
                 let socket = bind_unix(path).map_err(BindError::Socket)?;
                 ListenerSocket::Unix(socket, path.clone())
@@ -80,6 +49,7 @@ impl Listener {
         Ok(Listener {
             socket,
             inherited: false,
+            protocol,
         })
     }
 
@@ -88,6 +58,7 @@ impl Listener {
         Listener {
             socket: ListenerSocket::Tcp(TcpListener::from_std(socket)),
             inherited: true,
+            protocol: None,
         }
     }
 
@@ -102,6 +73,7 @@ impl Listener {
                 path.unwrap_or_else(|| "@".into()),
             ),
             inherited: true,
+            protocol: None,
         }
     }
 
@@ -113,6 +85,7 @@ impl Listener {
     pub(crate) fn address(&self) -> String {
         match &self.socket {
             ListenerSocket::Tcp(listener) => match listener.local_addr() {
+                Ok(address) if self.protocol.is_some() => format!("tcp:{address}"),
                 Ok(address) => format!("http://{address}"),
                 Err(_) => "an unknown address".into(),
             },
@@ -130,19 +103,29 @@ impl Listener {
         }
     }
 
+    /// What its connections speak; none is HTTP.
+    pub(crate) fn protocol(&self) -> Option<SocketProtocol> {
+        self.protocol
+    }
+
     /// Accepts one connection. `WouldBlock` when there is none.
-    pub(crate) fn accept(&self) -> io::Result<ClientSocket> {
-        match &self.socket {
+    pub(crate) fn accept(&self) -> io::Result<Accepted<ClientSocket>> {
+        let socket = match &self.socket {
             ListenerSocket::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
                 // An answer is written whole; waiting to fill a segment would only delay it.
                 stream.set_nodelay(true)?;
-                Ok(ClientSocket::Tcp(stream, peer))
+                if self.protocol.is_some() {
+                    keep_alive(&stream)?;
+                }
+                ClientSocket::Tcp(stream, peer)
             }
-            ListenerSocket::Unix(listener, _) => listener
-                .accept()
-                .map(|(stream, _)| ClientSocket::Unix(stream)),
-        }
+            ListenerSocket::Unix(listener, _) => ClientSocket::Unix(listener.accept()?.0),
+        };
+        Ok(Accepted {
+            socket,
+            protocol: self.protocol,
+        })
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -171,6 +154,13 @@ impl Drop for Listener {
     }
 }
 
+/// Has the system find out whether the peer of a connection that is never closed for being idle is still there.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    let idle = Duration::from_millis(limits::KEEP_ALIVE_MS);
+    let times = TcpKeepalive::new().with_time(idle).with_interval(idle / 4);
+    SockRef::from(stream).set_tcp_keepalive(&times)
+}
+
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(
         Domain::for_address(address),
@@ -189,38 +179,41 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Binds a Unix socket. A stale socket file is removed; one on which a server still answers, or a file that is no
-/// socket, is an error.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    let in_use = |what: &str| io::Error::new(io::ErrorKind::AddrInUse, what.to_owned());
-    match std::fs::symlink_metadata(path) {
-        Ok(file) if !file.file_type().is_socket() => {
-            return Err(in_use("a file that is no socket has this name"))
-        }
-        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
-            _ => return Err(in_use("the address is in use")),
-        },
-        Err(_) => {}
-    }
+    remove_stale(path, |path| {
+        unix::net::UnixStream::connect(path).map(|_| ())
+    })?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     socket.listen(limits::BACKLOG)?;
     Ok(UnixListener::from_std(socket.into()))
 }
 
-/// A connected socket.
+/// A connected socket, or one that receives datagrams.
 pub(crate) enum ClientSocket {
     /// With the address of the other end.
     Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
+    Datagrams(Box<DatagramSocket>),
+}
+
+/// A socket of datagrams is no stream, and a stream gives no datagrams.
+fn unsupported<T>() -> io::Result<T> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 impl Socket for ClientSocket {
     fn peer(&self) -> Option<SocketAddr> {
         match self {
             ClientSocket::Tcp(_, peer) => Some(*peer),
-            ClientSocket::Unix(_) => None,
+            ClientSocket::Unix(_) | ClientSocket::Datagrams(_) => None,
+        }
+    }
+
+    fn receive(&mut self, into: &mut [u8]) -> io::Result<Datagram> {
+        match self {
+            ClientSocket::Datagrams(socket) => socket.receive(into),
+            ClientSocket::Tcp(..) | ClientSocket::Unix(_) => unsupported(),
         }
     }
 
@@ -228,6 +221,7 @@ impl Socket for ClientSocket {
         match self {
             ClientSocket::Tcp(stream, _) => stream.read(into),
             ClientSocket::Unix(stream) => stream.read(into),
+            ClientSocket::Datagrams(_) => unsupported(),
         }
     }
 
@@ -235,6 +229,7 @@ impl Socket for ClientSocket {
         match self {
             ClientSocket::Tcp(stream, _) => stream.write(bytes),
             ClientSocket::Unix(stream) => stream.write(bytes),
+            ClientSocket::Datagrams(_) => unsupported(),
         }
     }
 
@@ -242,6 +237,7 @@ impl Socket for ClientSocket {
         match self {
             ClientSocket::Tcp(stream, _) => stream.shutdown(Shutdown::Write),
             ClientSocket::Unix(stream) => stream.shutdown(Shutdown::Write),
+            ClientSocket::Datagrams(_) => unsupported(),
         }
     }
 }
@@ -253,6 +249,7 @@ impl ClientSocket {
         match self {
             ClientSocket::Tcp(stream, _) => stream.register(registry, token, both),
             ClientSocket::Unix(stream) => stream.register(registry, token, both),
+            ClientSocket::Datagrams(socket) => socket.register(registry, token),
         }
     }
 }

@@ -2,17 +2,23 @@
 //! socket and the checkpoint process. It decides nothing about clients.
 
 mod acceptor;
+mod address;
 mod checkpoint_process;
 mod clocks;
+mod datagrams;
 mod inherited;
 mod listener;
+mod machine;
 mod supervisor;
 
+pub(super) use address::BindError;
+pub use address::{Listen, SocketAddress};
 pub use checkpoint_process::PROGRAM;
 pub(super) use clocks::read_clocks;
+pub(super) use datagrams::DatagramSocket;
 pub use inherited::Inherited;
-pub use listener::Listen;
-pub(super) use listener::{BindError, Listener};
+pub(super) use listener::{ClientSocket, Listener};
+pub(super) use machine::machine;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -25,10 +31,9 @@ use signal_hook_mio::v1_0::Signals;
 use acceptor::Acceptor;
 use checkpoint_process::CheckpointProcess;
 use clocks::now_at;
-use listener::ClientSocket;
 use supervisor::Supervisor;
 
-use super::platform::{Platform, PollEvent, Readiness, Sleep};
+use super::platform::{Accepted, Platform, PollEvent, Readiness, Sleep};
 use crate::app::App;
 use crate::clock::Now;
 use crate::limits;
@@ -36,7 +41,7 @@ use crate::logging::Logger;
 
 const SIGNALS: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
-const FIRST_CLIENT: usize = FIRST_LISTENER + limits::LISTENERS_MAX;
+const FIRST_CLIENT: usize = FIRST_LISTENER + limits::ALL_LISTENERS_MAX;
 
 /// The operating system.
 pub(super) struct System {
@@ -68,7 +73,7 @@ impl System {
         let registry = poll.registry();
         registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
         assert!(
-            listeners.len() <= limits::LISTENERS_MAX,
+            listeners.len() <= limits::ALL_LISTENERS_MAX,
             "the configuration bounds the listeners"
         );
         let acceptor = Acceptor::new(listeners, registry, FIRST_LISTENER)?;
@@ -161,7 +166,7 @@ impl Platform for System {
         Instant::now()
     }
 
-    fn accept(&mut self, now: Now) -> Option<ClientSocket> {
+    fn accept(&mut self, now: Now) -> Option<Accepted<ClientSocket>> {
         self.acceptor.accept(now)
     }
 

@@ -3,6 +3,8 @@
 mod common;
 mod datadog;
 mod journald;
+pub mod sockets;
+mod syslog;
 
 use serde_json::Value;
 

@@ -79,6 +79,7 @@ fn the_files_name_only_metrics_that_exist() {
         "log_aggregator_build_info",
         "log_aggregator_damaged_pages",
         "log_aggregator_damaged_pages_found_total",
+        "log_aggregator_datagrams_dropped_total",
         "log_aggregator_first_seq",
         "log_aggregator_last_seq",
         "log_aggregator_queue_capacity",

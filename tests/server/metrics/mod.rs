@@ -62,6 +62,7 @@ fn every_statistic_is_there_with_its_value() {
     assert_eq!(value(&page, "topics"), 2.0);
     assert_eq!(value(&page, "healthy"), 1.0);
     assert_eq!(value(&page, "log_lines_dropped_total"), 0.0);
+    assert_eq!(value(&page, "datagrams_dropped_total"), 0.0);
     assert!(value(&page, "wal_bytes") > 0.0);
     assert!(value(&page, "uptime_seconds") >= 0.0);
     assert!(value(&page, "disk_available_bytes") > 0.0);

@@ -6,6 +6,7 @@
 mod datadog;
 mod journald;
 mod proxy;
+mod syslog;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -64,6 +65,7 @@ pub fn debian(path: &str) -> Option<Command> {
             "lib/x86_64-linux-gnu",
             "lib/systemd",
             "usr/lib/x86_64-linux-gnu/systemd",
+            "usr/lib/syslog-ng",
         ];
         let libraries = libraries.map(|library| root.join(library).display().to_string());
         command.env("LD_LIBRARY_PATH", libraries.join(":"));

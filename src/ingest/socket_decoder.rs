@@ -1,0 +1,56 @@
+//! What a connection, or a socket that receives datagrams, does with the bytes that arrive, where they are not HTTP. It
+//! never sees a socket.
+
+use super::records::Records;
+
+/// The zone of the times of a socket: seconds east of UTC at a time in seconds since the epoch.
+pub trait Zone {
+    fn offset_at(&self, unix: i64) -> i32;
+}
+
+/// UTC.
+impl Zone for () {
+    fn offset_at(&self, _unix: i64) -> i32 {
+        0
+    }
+}
+
+/// What messages that do not say so themselves have of the machine on which the server runs.
+pub struct Machine {
+    pub hostname: String,
+    pub zone: Box<dyn Zone>,
+}
+
+/// A machine without a name whose zone is UTC.
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            hostname: String::new(),
+            zone: Box::new(()),
+        }
+    }
+}
+
+/// What a socket does with the bytes that arrive.
+pub(crate) trait SocketDecoder {
+    /// Takes bytes of a stream from the front of `bytes`, until they are used up or `records` are full.
+    ///
+    /// # Errors
+    /// Nothing more can be read from the stream. What was read before stays.
+    fn receive(&mut self, bytes: &mut &[u8], records: &mut Records) -> Result<(), Unreadable>;
+
+    /// The stream has ended.
+    fn end(&mut self, records: &mut Records);
+
+    /// Takes a datagram, which may have been cut.
+    fn datagram(&mut self, bytes: &[u8], is_cut: bool, records: &mut Records);
+
+    /// Bytes of memory that it holds.
+    fn held_bytes(&self) -> usize;
+}
+
+/// A stream that cannot be read any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable;
+
+pub(crate) type Decoder = Box<dyn SocketDecoder>;

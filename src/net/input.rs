@@ -1,0 +1,297 @@
+//! One socket that does not speak HTTP: owns it, the decoder of its protocol, and what was read from it and is not
+//! committed yet. It knows neither other sockets nor the loop.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::connection::ReadOutcome;
+use super::platform::{Datagram, Readiness, Socket};
+use crate::app::{App, SocketPublication, SocketResult, Ticket};
+use crate::clock::Now;
+use crate::event::{Peer, Publication};
+use crate::ingest::{Decoder, Records, SocketProtocol};
+use crate::limits;
+
+/// What a socket gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InputKind {
+    /// A connection, which gives a stream.
+    Stream,
+    /// Datagrams, as long as the server runs.
+    Datagrams,
+}
+
+/// What a socket waits for that could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Until the store can commit.
+    Store,
+    Memory,
+}
+
+/// A connection or a socket of datagrams.
+pub(super) struct Input<S> {
+    pub socket: S,
+    pub kind: InputKind,
+    protocol: SocketProtocol,
+    generation: u32,
+    decoder: Decoder,
+    records: Records,
+    /// The socket may have bytes: no read has found it empty since the last readiness.
+    pub readable: bool,
+    /// The peer has ended its side; the end is to be read even after a short read.
+    read_closed: bool,
+    /// Nothing more comes: its end was read, or it broke, or the server stops.
+    pub has_ended: bool,
+    /// Read, and not decoded: there was no room for its records.
+    unread: Vec<u8>,
+    /// Publications that the application could not take, the oldest first.
+    unsent: VecDeque<SocketPublication>,
+    /// The first of them, which came back because they could not be committed.
+    returned: usize,
+    /// Publications that wait for their commit.
+    in_flight: usize,
+    /// Events that it has brought since it was last served.
+    brought: usize,
+    pub on_ready_list: bool,
+    /// On the list of those that wait for this.
+    pub waits: Option<Wait>,
+    /// What it counts for in the memory of all such sockets.
+    pub held: usize,
+    /// To be closed at the end of the turn.
+    pub closing: bool,
+    /// Datagrams that the kernel had dropped when it was last asked.
+    dropped: u32,
+}
+
+impl<S: Socket> Input<S> {
+    pub(super) fn new(
+        socket: S,
+        kind: InputKind,
+        protocol: SocketProtocol,
+        generation: u32,
+        (decoder, records): (Decoder, Records),
+    ) -> Self {
+        Self {
+            socket,
+            kind,
+            protocol,
+            generation,
+            decoder,
+            records,
+            readable: true,
+            read_closed: false,
+            has_ended: false,
+            unread: Vec::new(),
+            unsent: VecDeque::new(),
+            returned: 0,
+            in_flight: 0,
+            brought: 0,
+            on_ready_list: false,
+            waits: None,
+            held: 0,
+            closing: false,
+            dropped: 0,
+        }
+    }
+
+    /// The slab key in the lower half, the generation in the upper.
+    pub(super) fn ticket(&self, key: usize) -> Ticket {
+        u64::from(self.generation) << 32 | key as u64
+    }
+
+    pub(super) fn take_readiness(&mut self, told: Readiness) {
+        self.readable |= told.readable || told.read_closed || told.gone;
+        self.read_closed |= told.read_closed || told.gone;
+    }
+
+    /// Whether something was read that is not committed.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight > 0 || self.has_to_send()
+    }
+
+    /// Whether something was read that the application does not have.
+    pub(super) fn has_to_send(&self) -> bool {
+        !self.unsent.is_empty() || !self.unread.is_empty()
+    }
+
+    /// Whether it has something to be read, and has not brought enough since it was last served.
+    pub(super) fn may_be_read(&self) -> bool {
+        let is_enough = self.brought() >= limits::SOCKET_EVENTS_PER_TURN;
+        self.readable && !self.has_ended && !self.has_to_send() && !is_enough
+    }
+
+    /// Bytes of memory that it holds, but for what the application has.
+    pub(super) fn held_bytes(&self) -> usize {
+        let unsent = self.unsent.iter().map(SocketPublication::held_bytes);
+        self.decoder.held_bytes() + self.unread.capacity() + unsent.sum::<usize>()
+    }
+
+    /// Reads once from a stream and decodes what came.
+    pub(super) fn read(
+        &mut self,
+        buffer: &mut [u8],
+        key: usize,
+        app: &mut App,
+        now: Now,
+    ) -> ReadOutcome {
+        loop {
+            match self.socket.read(buffer) {
+                Ok(0) => {
+                    self.readable = false;
+                    self.end(key, app, now);
+                    return ReadOutcome::Progress;
+                }
+                Ok(n) => {
+                    self.readable = n == buffer.len() || self.read_closed;
+                    self.decode(&buffer[..n], key, app, now);
+                    return ReadOutcome::Progress;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return ReadOutcome::Drained;
+                }
+                Err(_) => return ReadOutcome::Broken,
+            }
+        }
+    }
+
+    /// Takes the next datagram. Says how many more the kernel has dropped since the last.
+    pub(super) fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        key: usize,
+        app: &mut App,
+        now: Now,
+    ) -> (ReadOutcome, u32) {
+        let datagram = loop {
+            match self.socket.receive(buffer) {
+                Ok(datagram) => break datagram,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return (ReadOutcome::Drained, 0);
+                }
+                // An error that an earlier datagram of somebody else brought about; the socket goes on.
+                Err(e) => {
+                    log::debug!("a datagram could not be received: {e}");
+                    return (ReadOutcome::Progress, 0);
+                }
+            }
+        };
+        let Datagram {
+            length,
+            is_cut,
+            peer,
+            dropped,
+        } = datagram;
+        self.records.set_peer(Peer::from(peer));
+        self.records.set_received_at(now.unix_us);
+        self.decoder
+            .datagram(&buffer[..length], is_cut, &mut self.records);
+        if self.records.is_full() {
+            self.send_records(key, app, now);
+        }
+        let before = self.dropped;
+        self.dropped = dropped.unwrap_or(before);
+        (ReadOutcome::Progress, self.dropped.wrapping_sub(before))
+    }
+
+    fn decode(&mut self, bytes: &[u8], key: usize, app: &mut App, now: Now) {
+        self.records.set_received_at(now.unix_us);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let result = self.decoder.receive(&mut rest, &mut self.records);
+            if result.is_err() {
+                self.has_ended = true;
+                return;
+            }
+            if self.records.is_full() && !self.send_records(key, app, now) {
+                break;
+            }
+        }
+        self.unread.extend_from_slice(rest);
+    }
+
+    /// Nothing more comes: what has begun is a message, too.
+    pub(super) fn end(&mut self, key: usize, app: &mut App, now: Now) {
+        if self.has_ended {
+            return;
+        }
+        self.has_ended = true;
+        self.records.set_received_at(now.unix_us);
+        if self.kind == InputKind::Stream {
+            self.decoder.end(&mut self.records);
+        }
+        self.send_records(key, app, now);
+    }
+
+    /// Hands the records so far to the application. Says whether it has taken them.
+    pub(super) fn send_records(&mut self, key: usize, app: &mut App, now: Now) -> bool {
+        let taken = self.records.take();
+        if taken.is_empty() {
+            return true;
+        }
+        self.brought += taken.publication.events.len();
+        let publication = SocketPublication::new(self.ticket(key), self.protocol, taken);
+        self.unsent.push_back(publication);
+        self.send(app, now)
+    }
+
+    /// Hands the application what it could not take before, in order. Says whether it has taken everything.
+    pub(super) fn send(&mut self, app: &mut App, now: Now) -> bool {
+        self.returned = 0;
+        while let Some(publication) = self.unsent.pop_front() {
+            if let Some(publication) = app.enqueue_records(publication, now) {
+                self.unsent.push_front(publication);
+                return false;
+            }
+            self.in_flight += 1;
+        }
+        true
+    }
+
+    /// Decodes what there was no room for.
+    pub(super) fn decode_unread(&mut self, key: usize, app: &mut App, now: Now) {
+        let unread = std::mem::take(&mut self.unread);
+        self.decode(&unread, key, app, now);
+        if self.unread.is_empty() && unread.capacity() <= limits::BUFFER_KEEP_BYTES {
+            self.unread = unread;
+            self.unread.clear();
+        }
+    }
+
+    /// Its oldest publication has been committed, and gives its memory back; or it has not, and comes back.
+    pub(super) fn has_committed(&mut self, result: SocketResult) -> Option<Publication> {
+        self.in_flight -= 1;
+        match result {
+            SocketResult::Committed(spare) => Some(spare),
+            SocketResult::Failed(publication) => {
+                self.unsent.insert(self.returned, publication);
+                self.returned += 1;
+                None
+            }
+        }
+    }
+
+    /// It is served. Says how many events it has brought since the last call.
+    pub(super) fn take_brought(&mut self) -> usize {
+        std::mem::take(&mut self.brought)
+    }
+
+    /// Events that it has brought since then.
+    pub(super) fn brought(&self) -> usize {
+        self.brought + self.records.len()
+    }
+
+    /// Lends it the memory for its records.
+    pub(super) fn lend(&mut self, spare: Publication) {
+        self.records.recycle(spare);
+    }
+
+    /// What it did not use of that. Its records must have been sent.
+    pub(super) fn give_back(&mut self) -> Publication {
+        self.records.take().publication
+    }
+}
