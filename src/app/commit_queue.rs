@@ -80,6 +80,10 @@ impl CommitQueue {
         self.unfinished.push_back(waiting);
     }
 
+    pub(super) fn has_unfinished(&self) -> bool {
+        !self.unfinished.is_empty()
+    }
+
     pub(super) fn next_unfinished(&mut self) -> Option<Waiting> {
         self.unfinished.pop_front()
     }

@@ -181,6 +181,11 @@ impl App {
         self.push(Waiting { ticket, work }, publication, now)
     }
 
+    /// Whether a request has more to bring that can be committed in the next turn.
+    pub fn has_unfinished(&self, now: Now) -> bool {
+        self.queue.has_unfinished() && self.health.may_commit(now)
+    }
+
     /// Puts the next publication of the oldest request that has more on the ring, if nothing else is on it.
     pub(super) fn read_on_ingest(&mut self) {
         while self.queue.ring().is_empty() {

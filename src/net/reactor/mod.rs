@@ -244,6 +244,7 @@ impl<P: Platform> Reactor<P> {
             !self.ready.is_empty() || !self.flush.is_empty() || !self.large_requests.is_empty();
         let has_work = self.more_idle_work
             || self.app.is_decoding()
+            || self.app.has_unfinished(self.now)
             || !self.unchecked.is_empty()
             || self.inputs.is_any_queued(self.app.takes_records());
         if queued || self.streams.is_any_queued() || self.reads.is_any_queued() || has_work {
