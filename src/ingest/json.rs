@@ -16,7 +16,7 @@ pub(crate) fn check(text: &str) -> Result<(), serde_json::Error> {
 }
 
 /// The offset of the first byte from `at` on that is not white space.
-fn skip_white(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn skip_white(bytes: &[u8], mut at: usize) -> usize {
     while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
     }
@@ -24,7 +24,7 @@ fn skip_white(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The offset after the string whose opening quote is at `at`.
-fn end_of_string(bytes: &[u8], at: usize) -> usize {
+pub(super) fn end_of_string(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
     while let Some(found) = bytes
         .get(at..)
@@ -41,7 +41,7 @@ fn end_of_string(bytes: &[u8], at: usize) -> usize {
 }
 
 /// The offset after the value that begins at `at`.
-fn end_of_value(bytes: &[u8], at: usize) -> usize {
+pub(super) fn end_of_value(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at) {
         Some(b'"') => end_of_string(bytes, at),
         Some(b'{' | b'[') => end_of_nested(bytes, at),

@@ -13,6 +13,7 @@ mod identity;
 pub mod journald;
 pub(crate) mod json;
 mod member;
+mod otlp;
 mod protobuf;
 pub(crate) mod protocols;
 pub(crate) mod query;

@@ -5,7 +5,11 @@ use std::fmt;
 use super::adapter::{Adapter, Endpoint};
 
 /// Each at the place that [`IngestRoute::place`] names.
-const ADAPTERS: &[&dyn Adapter] = &[&super::datadog::Datadog, &super::journald::Journald];
+const ADAPTERS: &[&dyn Adapter] = &[
+    &super::datadog::Datadog,
+    &super::journald::Journald,
+    &super::otlp::Otlp,
+];
 
 /// How many protocols there are.
 pub(crate) const COUNT: usize = ADAPTERS.len();

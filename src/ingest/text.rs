@@ -24,7 +24,10 @@ pub(crate) fn write_name(text: &str, out: &mut Vec<u8>) -> bool {
 
 /// Appends a JSON string of bytes in a format that promises UTF-8: what is not becomes U+FFFD.
 pub(crate) fn write_lossy(bytes: &[u8], out: &mut Vec<u8>) {
-    write_string(out, &String::from_utf8_lossy(bytes));
+    match std::str::from_utf8(bytes) {
+        Ok(text) => write_string(out, text),
+        Err(_) => write_string(out, &String::from_utf8_lossy(bytes)),
+    }
 }
 
 /// Appends a JSON string of bytes in a format that promises nothing. Where they are not UTF-8, the bytes that

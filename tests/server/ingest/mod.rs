@@ -3,6 +3,7 @@
 mod common;
 mod datadog;
 mod journald;
+mod otlp;
 pub mod sockets;
 mod syslog;
 

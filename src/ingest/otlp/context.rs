@@ -1,0 +1,94 @@
+//! What a resource and a scope say, written once for all records below them.
+
+use super::payload::{close, is_empty_value};
+
+/// The resource and the scope of the records that are read now.
+#[derive(Debug, Default)]
+pub(super) struct Context {
+    /// `service.name`.
+    pub(super) topic: Option<String>,
+    host: Option<String>,
+    instance: Option<String>,
+    /// The resource's member of a payload, with the comma after it; empty where it says nothing.
+    resource: Vec<u8>,
+    /// The members that the payloads of a scope end with: the scope's and the resource's.
+    pub(super) tail: Vec<u8>,
+    is_resource_deep: bool,
+    is_scope_deep: bool,
+}
+
+impl Context {
+    /// Whether its records are nested too deeply by what it says.
+    pub(super) fn is_too_deep(&self) -> bool {
+        self.is_resource_deep || self.is_scope_deep
+    }
+
+    /// What its records have as source.
+    pub(super) fn source(&self) -> Option<&str> {
+        self.host.as_deref().or(self.instance.as_deref())
+    }
+
+    /// Begins another resource. Its attributes are written into what this gives.
+    pub(super) fn begin_resource(&mut self) -> &mut Vec<u8> {
+        (self.topic, self.host, self.instance) = (None, None, None);
+        self.is_resource_deep = false;
+        self.resource.clear();
+        self.resource.extend_from_slice(b"\"resource\":{");
+        &mut self.resource
+    }
+
+    /// Where further attributes of the resource are written.
+    pub(super) fn resource(&mut self) -> &mut Vec<u8> {
+        &mut self.resource
+    }
+
+    /// An attribute of the resource that is a string. Of several with one name the first counts.
+    pub(super) fn note(&mut self, key: &[u8], text: &[u8]) {
+        let member = match key {
+            b"service.name" => &mut self.topic,
+            b"host.name" => &mut self.host,
+            b"service.instance.id" => &mut self.instance,
+            _ => return,
+        };
+        if member.is_none() && !text.is_empty() {
+            *member = Some(String::from_utf8_lossy(text).into_owned());
+        }
+    }
+
+    pub(super) fn set_resource_deep(&mut self) {
+        self.is_resource_deep = true;
+    }
+
+    pub(super) fn set_scope_deep(&mut self) {
+        self.is_scope_deep = true;
+    }
+
+    pub(super) fn end_resource(&mut self) {
+        close(&mut self.resource);
+        end_member(&mut self.resource, b"\"resource\":".len(), 0);
+    }
+
+    /// Begins another scope of the same resource. Its members are written into what this gives.
+    pub(super) fn begin_scope(&mut self) -> &mut Vec<u8> {
+        self.is_scope_deep = false;
+        self.tail.clear();
+        self.tail.extend_from_slice(b"\"scope\":{");
+        &mut self.tail
+    }
+
+    pub(super) fn end_scope(&mut self) {
+        close(&mut self.tail);
+        end_member(&mut self.tail, b"\"scope\":".len(), 0);
+        self.tail.extend_from_slice(&self.resource);
+    }
+}
+
+/// Ends a member that begins at `start` with `key` bytes before its value: with a comma, or it is taken away
+/// where it is empty.
+pub(super) fn end_member(out: &mut Vec<u8>, key: usize, start: usize) {
+    if is_empty_value(&out[start + key..]) {
+        out.truncate(start);
+    } else {
+        out.push(b',');
+    }
+}

@@ -1,0 +1,144 @@
+//! OTLP/HTTP logs, as the OTLP specification 1.x says: `POST /v1/logs` in protobuf and JSON. The attribute
+//! `log.record.uid` is a record's identity.
+//!
+//! A record is read out of the body where it stands and written as a payload at once. What a resource and a scope
+//! say is written once, and copied for each of their records. There is no tree, and no index of the records.
+
+mod answer;
+mod binary;
+mod context;
+mod cursor;
+mod payload;
+mod text;
+mod walk;
+
+use super::adapter::{Adapter, BadBody, Endpoint, Intake, ReadStatus, Results, ServerState, Tally};
+use super::records::Records;
+use crate::event::Protocol;
+use crate::http::{ErrorShape, Method, Refusal, Request, Response};
+use answer::Encoding;
+use walk::{Bad, Walk};
+
+pub(super) struct Otlp;
+
+const LOGS: u8 = 0;
+const OTHER_SIGNALS: u8 = 1;
+
+impl Adapter for Otlp {
+    fn protocol(&self) -> Protocol {
+        Protocol::Otlp
+    }
+
+    fn pattern(&self) -> &'static str {
+        "/v1/logs"
+    }
+
+    fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {
+        match segments {
+            ["v1", "logs"] => Some(Endpoint::plain(LOGS)),
+            ["v1", "traces" | "metrics"] => Some(Endpoint::plain(OTHER_SIGNALS)),
+            _ => None,
+        }
+    }
+
+    fn methods(&self, _endpoint: &Endpoint) -> &'static [Method] {
+        &[Method::Post]
+    }
+
+    fn error_shape(&self, _endpoint: &Endpoint, request: &Request) -> ErrorShape {
+        Encoding::of(request)
+            .unwrap_or(Encoding::Json)
+            .error_shape()
+    }
+
+    fn answer(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        _state: ServerState,
+    ) -> Option<Response> {
+        if endpoint.number == LOGS || request.method == Method::Options {
+            return None;
+        }
+        let sentence =
+            "Only logs are taken here, at /v1/logs; there is no place for traces and metrics.";
+        let shape = self.error_shape(endpoint, request);
+        Some(Refusal::new(404, sentence).shaped(shape))
+    }
+
+    fn begin(&self, _endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+        match Encoding::of(request) {
+            Some(Encoding::Protobuf) => Ok(Box::new(Logs::<binary::Walk>::new(Encoding::Protobuf))),
+            Some(Encoding::Json) => Ok(Box::new(Logs::<text::Walk>::new(Encoding::Json))),
+            None => Err(Refusal::new(
+                415,
+                "Send the logs as application/x-protobuf or application/json.",
+            )),
+        }
+    }
+}
+
+/// A request.
+struct Logs<W> {
+    encoding: Encoding,
+    walk: W,
+    is_checked: bool,
+    tally: Tally,
+}
+
+impl<W: Walk> Logs<W> {
+    fn new(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            walk: W::default(),
+            is_checked: false,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Walks through the whole body, without looking into its records.
+    fn check(body: &[u8]) -> Result<(), String> {
+        W::check(body)?;
+        let mut walk = W::default();
+        while walk.next(body)?.is_some() {}
+        Ok(())
+    }
+}
+
+impl<W: Walk> Intake for Logs<W> {
+    fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody> {
+        if !self.is_checked {
+            Self::check(body).map_err(|why| {
+                let reason = format!("the body is not an ExportLogsServiceRequest: {why}");
+                let refusal = Refusal::new(400, reason.clone());
+                let response = refusal.shaped(self.encoding.error_shape());
+                BadBody { response, reason }
+            })?;
+            self.is_checked = true;
+        }
+        while !records.is_full() {
+            // It was walked through before without an error.
+            let Ok(Some(record)) = self.walk.next(body) else {
+                return Ok(ReadStatus::Done);
+            };
+            let reason = match self.walk.add(record, records) {
+                Ok(()) => continue,
+                Err(Bad::TooDeep) => super::records::TOO_DEEP,
+                Err(Bad::Malformed(reason)) => reason,
+            };
+            records.reject(reason.to_owned(), record);
+        }
+        Ok(ReadStatus::More)
+    }
+
+    fn committed(&mut self, results: &Results) {
+        self.tally.add(results);
+    }
+
+    fn answer(&mut self) -> Response {
+        answer::success(self.encoding, &self.tally)
+    }
+}
+
+#[cfg(test)]
+mod tests;
