@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(connection publish timestamp encoding keys tokens times journal syslog)
+all=(connection publish bulk timestamp encoding keys tokens times journal syslog)
 
 missing() {
     echo "Fuzzing needs $1. To get it: $2" >&2
@@ -23,6 +23,7 @@ options() {
     case "$1" in
         connection) echo "-max_len=4096 -dict=fuzz/dictionaries/connection.dict" ;;
         publish) echo "-max_len=4096 -dict=fuzz/dictionaries/publish.dict" ;;
+        bulk) echo "-max_len=4096 -dict=fuzz/dictionaries/bulk.dict" ;;
         timestamp) echo "-max_len=48" ;;
         encoding) echo "-max_len=4096 -malloc_limit_mb=12" ;;
         keys) echo "-max_len=123" ;;

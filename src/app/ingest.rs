@@ -218,11 +218,12 @@ impl App {
         mut work: Box<IngestWork>,
         publication: Publication,
         outcomes: &[Outcome],
+        committed_at: i64,
     ) {
         let (protocol, rejected, identities) = work.counts();
         self.counters.ingested(protocol, outcomes, identities);
         self.counters.rejected(protocol, rejected as u64);
-        let answer = work.committed(publication, outcomes);
+        let answer = work.committed(publication, outcomes, committed_at);
         let waiting = Waiting {
             ticket,
             work: Work::Ingest(work),

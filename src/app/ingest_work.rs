@@ -83,17 +83,20 @@ impl IngestWork {
         self.records.rejected_body(reason, &self.body)
     }
 
-    /// The publication has been committed with these outcomes. Gives the answer if the request has brought all.
+    /// The publication has been committed with these outcomes, at this time in microseconds since the epoch. Gives the
+    /// answer if the request has brought all.
     pub(super) fn committed(
         &mut self,
         publication: Publication,
         outcomes: &[Outcome],
+        committed_at: i64,
     ) -> Option<Response> {
         let results = Results {
             outcomes,
             rejected: &self.rejected,
         };
         self.intake.committed(&results);
+        self.intake.committed_at(committed_at);
         self.records.recycle(publication);
         (self.status == ReadStatus::Done).then(|| self.intake.answer())
     }

@@ -406,7 +406,7 @@ impl App {
                     params.answer(own)
                 }
                 Work::Ingest(work) => {
-                    self.ingest_committed(ticket, work, publication, own);
+                    self.ingest_committed(ticket, work, publication, own, processed_at);
                     continue;
                 }
                 Work::Upload(protocol) => {

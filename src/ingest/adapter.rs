@@ -146,6 +146,9 @@ pub(crate) trait Intake {
     /// What became of the records of the last call of [`read`](Self::read), after their commit.
     fn committed(&mut self, results: &Results);
 
+    /// The time of that commit, in microseconds since the epoch, for protocols that tell how long they took.
+    fn committed_at(&mut self, _unix_us: i64) {}
+
     /// The answer, after all of the body has been read and committed.
     fn answer(&mut self) -> Response;
 }

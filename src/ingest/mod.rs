@@ -9,6 +9,7 @@
 
 pub(crate) mod adapter;
 mod datadog;
+mod elasticsearch;
 mod identity;
 pub mod journald;
 pub(crate) mod json;
@@ -25,6 +26,7 @@ pub mod syslog;
 mod text;
 mod time;
 
+pub use elasticsearch::{Action, Entries, Entry, Operation};
 pub use protocols::IngestRoute;
 pub use query::IngestSetting;
 pub(crate) use records::Records;

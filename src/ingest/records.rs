@@ -140,6 +140,13 @@ impl Records {
         }
     }
 
+    /// The topic of a record that names this one, before it is made legal.
+    pub(crate) fn topic_of<'n>(&'n self, named: Option<&'n str>) -> &'n str {
+        let asked = self.origin.query.topic.as_deref();
+        let named = asked.or(named).filter(|topic| !topic.is_empty());
+        named.unwrap_or(self.defaults.topic)
+    }
+
     /// Whether the publication has as many events or bytes as a transaction takes. Then no more may be added
     /// before [`take`](Self::take).
     pub(crate) fn is_full(&self) -> bool {
@@ -216,6 +223,9 @@ impl Records {
     /// Why it can be none. The caller rejects it.
     pub(crate) fn document(&mut self, record: &Record, text: &str) -> Result<&str, &'static str> {
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        if text.len() > BODY_CEILING_BYTES / 2 {
+            return Err(TOO_LARGE);
+        }
         let body = self.payload();
         match compact(text, body) {
             Ok(true) => {}

@@ -76,8 +76,12 @@ impl Time<'_> {
 /// The time of a JSON document: the first of these members that is one.
 pub(crate) fn document_time(object: &str) -> Option<Time<'_>> {
     const NAMES: [&str; 5] = ["@timestamp", "timestamp", "time", "ts", "date"];
-    let found = json::pick(object, NAMES).into_iter().flatten();
-    found
+    first_time(json::pick(object, NAMES).into_iter().flatten())
+}
+
+/// The first of these JSON values that is a time.
+pub(crate) fn first_time<'a>(values: impl Iterator<Item = &'a str>) -> Option<Time<'a>> {
+    values
         .filter_map(plain_scalar)
         .map(|text| Time::Text(text, Unit::BySize))
         .find(|time| time.write(&mut Stamp::default(), &mut Vec::new()))

@@ -5,6 +5,11 @@
 /// Bytes that are kept of a record, or a body, that could not become events.
 pub const REJECTED_RECORD_BYTES: usize = 64 * 1024;
 
+/// Bytes of answer that a bulk request may have for each of its own, and further ones. Only tiny documents with a long
+/// index in the path would need more.
+pub const BULK_ANSWER_FACTOR: usize = 20;
+pub const BULK_ANSWER_FREE_BYTES: usize = 64 * 1024;
+
 /// Bytes of one field's value in the Journal Export Format, as journald itself has it.
 pub const JOURNAL_VALUE_MAX_BYTES: u64 = 768 * 1024 * 1024;
 /// Fields of one of its entries; one with more is rejected. journald itself takes 1,024.

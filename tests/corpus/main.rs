@@ -10,6 +10,7 @@
 #[path = "../http/machine.rs"]
 mod machine;
 
+mod bulk;
 mod connection;
 mod encoding;
 mod http_model;
@@ -41,6 +42,11 @@ fn run(target: &str, check: fn(&[u8])) {
         eprintln!("{}", path.display());
         check(&fs::read(&path).unwrap());
     }
+}
+
+#[test]
+fn bulk() {
+    run("bulk", bulk::check);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod common;
 mod datadog;
+mod elasticsearch;
 mod journald;
 mod otlp;
 pub mod sockets;

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "the clients that use all of it follow")]
 
 mod datadog;
+mod elasticsearch;
 mod journald;
 mod proxy;
 mod syslog;
