@@ -62,8 +62,7 @@ fn check_head(request: &Request, route: &IngestRoute) -> Result<Coding, Refusal>
         return Err(Refusal::new(405, sentence).header("Allow", allow));
     }
     let adapter = route.adapter();
-    let coding = content::coding_of(request).filter(|coding| adapter.takes_coding(*coding));
-    coding.ok_or_else(content::unknown_coding)
+    adapter.coding(request).ok_or_else(content::unknown_coding)
 }
 
 /// The answer to OPTIONS where the adapter has nothing special to say.

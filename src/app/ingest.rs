@@ -138,6 +138,7 @@ impl App {
             received_at: now.unix_us,
             query: query.or(&self.ingest_setting(protocol)),
             max_events: self.options.ring_capacity,
+            max_body_bytes: self.options.max_body_bytes,
         };
         Ok(Records::new(defaults, origin))
     }

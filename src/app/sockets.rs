@@ -41,6 +41,7 @@ impl App {
             received_at: now.unix_us,
             query: self.ingest_setting(protocol.protocol()),
             max_events: self.options.ring_capacity,
+            max_body_bytes: self.options.max_body_bytes,
         };
         let decoder = protocol.decoder(is_unix, &self.machine);
         (decoder, Records::new(defaults, origin))

@@ -6,6 +6,7 @@
 
 use super::query::MadeIdentity;
 use super::records::{Records, Rejected};
+use crate::api::content::coding_of;
 use crate::event::Protocol;
 use crate::http::encoding::Coding;
 use crate::http::{ErrorShape, Method, Refusal, Request, Response};
@@ -97,9 +98,9 @@ pub(crate) trait Adapter: Sync {
         unreachable!("its bodies are read whole")
     }
 
-    /// Whether it takes bodies with this content coding.
-    fn takes_coding(&self, _coding: Coding) -> bool {
-        true
+    /// The one content coding of the body; none, which is 415, where there are several or one that is not taken.
+    fn coding(&self, request: &Request) -> Option<Coding> {
+        coding_of(request)
     }
 
     /// The topic of records that name none.

@@ -151,7 +151,11 @@ impl<'a> Iterator for Elements<'a> {
             return None;
         }
         let end = end_of_value(bytes, start);
-        self.at = skip_white(bytes, end) + 1;
+        self.at = skip_white(bytes, end);
+        // The bracket at the end stays, because the text may go on after the array.
+        if bytes.get(self.at) == Some(&b',') {
+            self.at += 1;
+        }
         self.text.get(start..end)
     }
 }
@@ -231,6 +235,11 @@ mod tests {
         assert_eq!(
             pick(text, ["d", "x", "e"]),
             [Some("-1.5e3"), None, Some("{}")]
+        );
+        let mut within = Elements::at("[[1,2],3]", 2);
+        assert_eq!(
+            (within.next(), within.next(), within.next()),
+            (Some("1"), Some("2"), None)
         );
         assert_eq!(elements("[ ]").count() + members("{ }").count(), 0);
         assert_eq!(elements("{}").count() + members("[]").count(), 0);

@@ -13,6 +13,7 @@ mod elasticsearch;
 mod identity;
 pub mod journald;
 pub(crate) mod json;
+mod loki;
 mod member;
 mod otlp;
 mod protobuf;

@@ -10,6 +10,7 @@ const ADAPTERS: &[&dyn Adapter] = &[
     &super::elasticsearch::Elasticsearch,
     &super::journald::Journald,
     &super::otlp::Otlp,
+    &super::loki::Loki,
 ];
 
 /// How many protocols there are.

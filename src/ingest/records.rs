@@ -38,6 +38,8 @@ pub(crate) struct Origin {
     pub(crate) query: IngestQuery,
     /// Most events of a publication.
     pub(crate) max_events: usize,
+    /// Most bytes of a body, decoded.
+    pub(crate) max_body_bytes: usize,
 }
 
 /// Why a record of JSON cannot become an event.

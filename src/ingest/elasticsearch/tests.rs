@@ -22,6 +22,7 @@ fn records(query: &str, max_events: usize) -> Records {
         received_at: 1_767_323_045_000_000,
         query: IngestQuery::parse(Some(query)).unwrap(),
         max_events,
+        max_body_bytes: 1 << 24,
     };
     Records::new(defaults, origin)
 }
@@ -263,6 +264,7 @@ proptest! {
         meant in prop::collection::vec(meant(), 1..20),
         path in prop::option::of(Just("path")),
         max_events in 1_usize..6,
+        max_body_bytes: 1 << 24,
         has_last_end: bool,
     ) {
         let mut body = Vec::new();

@@ -4,6 +4,7 @@ mod common;
 mod datadog;
 mod elasticsearch;
 mod journald;
+mod loki;
 mod otlp;
 pub mod sockets;
 mod syslog;

@@ -6,6 +6,7 @@
 mod datadog;
 mod elasticsearch;
 mod journald;
+mod loki;
 mod proxy;
 mod syslog;
 

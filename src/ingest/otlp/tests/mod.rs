@@ -30,6 +30,7 @@ fn read(encoding: Encoding, body: &[u8], max_events: usize) -> Result<Read, Stri
         received_at: 1_767_323_045_678_901,
         query: IngestQuery::default(),
         max_events,
+        max_body_bytes: 1 << 24,
     };
     let mut records = Records::new(defaults, origin);
     let mut intake: Box<dyn Intake> = match encoding {

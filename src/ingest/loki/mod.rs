@@ -1,0 +1,183 @@
+//! Loki's push interface. Entries of one stream with the same time and line are one, as in Loki itself.
+
+mod json;
+mod labels;
+mod protobuf;
+
+use super::adapter::{Adapter, BadBody, Endpoint, Intake, ReadStatus, Results, Tally};
+use super::json::check;
+use super::query::MadeIdentity;
+use super::records::Records;
+use crate::api::content;
+use crate::event::Protocol;
+use crate::http::encoding::Coding;
+use crate::http::{ErrorShape, Method, Refusal, Request, Response};
+
+pub(super) struct Loki;
+
+/// The media type of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    /// In Snappy's block format.
+    Protobuf,
+}
+
+/// As in Loki, a body without a media type is protobuf.
+fn format(request: &Request) -> Option<Format> {
+    let media_type = request
+        .header("content-type")
+        .unwrap_or("application/x-protobuf");
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        Some(Format::Json)
+    } else if essence.eq_ignore_ascii_case("application/x-protobuf") {
+        Some(Format::Protobuf)
+    } else {
+        None
+    }
+}
+
+impl Adapter for Loki {
+    fn protocol(&self) -> Protocol {
+        Protocol::Loki
+    }
+
+    fn pattern(&self) -> &'static str {
+        "/loki/api/v1/push"
+    }
+
+    fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {
+        matches!(segments, ["loki", "api", "v1", "push"]).then(|| Endpoint::plain(0))
+    }
+
+    fn methods(&self, _endpoint: &Endpoint) -> &'static [Method] {
+        &[Method::Post]
+    }
+
+    fn error_shape(&self, _endpoint: &Endpoint, _request: &Request) -> ErrorShape {
+        plain_text
+    }
+
+    /// Snappy is part of the format, whether it is named or not.
+    fn coding(&self, request: &Request) -> Option<Coding> {
+        if format(request) != Some(Format::Protobuf) {
+            return content::coding_of(request);
+        }
+        let mut fields = request.headers("content-encoding");
+        let is_snappy = |value: &[u8]| {
+            value.eq_ignore_ascii_case(b"snappy") || value.eq_ignore_ascii_case(b"identity")
+        };
+        (fields.next().is_none_or(is_snappy) && fields.next().is_none()).then_some(Coding::Identity)
+    }
+
+    fn begin(&self, _endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+        let sentence =
+            "Send the streams as application/json, or as application/x-protobuf with Snappy.";
+        let format = format(request).ok_or(Refusal::new(415, sentence))?;
+        Ok(Box::new(Push {
+            format,
+            decoded: Vec::new(),
+            cursor: None,
+            tally: Tally::default(),
+        }))
+    }
+
+    fn default_identity(&self) -> MadeIdentity {
+        MadeIdentity::Hash
+    }
+}
+
+fn plain_text(refusal: &Refusal) -> Response {
+    let mut body = refusal.sentence.clone().into_owned().into_bytes();
+    body.push(b'\n');
+    Response::new(refusal.status, "text/plain; charset=utf-8", body)
+}
+
+fn bad_body(status: u16, reason: String) -> BadBody {
+    let response = plain_text(&Refusal::new(status, reason.clone()));
+    BadBody { response, reason }
+}
+
+/// A request.
+struct Push {
+    format: Format,
+    /// What Snappy took, or text with what is not UTF-8 replaced; empty where the body itself is read.
+    decoded: Vec<u8>,
+    /// None before the first call.
+    cursor: Option<Cursor>,
+    tally: Tally,
+}
+
+enum Cursor {
+    Json(json::Cursor),
+    Protobuf(protobuf::Cursor),
+}
+
+impl Push {
+    /// Checks the whole body and finds its beginning.
+    fn begin(&mut self, body: &[u8], max_body_bytes: usize) -> Result<Cursor, BadBody> {
+        match self.format {
+            Format::Protobuf => {
+                let broken =
+                    |_| bad_body(400, "the body is not in Snappy's block format".to_owned());
+                let length = snap::raw::decompress_len(body).map_err(broken)?;
+                if length > max_body_bytes {
+                    let reason =
+                        format!("The decoded body is over the limit of {max_body_bytes} bytes.");
+                    return Err(bad_body(413, reason));
+                }
+                self.decoded = snap::raw::Decoder::new()
+                    .decompress_vec(body)
+                    .map_err(broken)?;
+                protobuf::check(&self.decoded).map_err(|why| {
+                    bad_body(400, format!("the body is not a PushRequest: {}", why.0))
+                })?;
+                Ok(Cursor::Protobuf(protobuf::Cursor::default()))
+            }
+            Format::Json => {
+                if std::str::from_utf8(body).is_err() {
+                    self.decoded = String::from_utf8_lossy(body).into_owned().into_bytes();
+                }
+                let text = text_of(&self.decoded, body);
+                check(text)
+                    .map_err(|error| bad_body(400, format!("the body is not JSON: {error}")))?;
+                let cursor = json::begin(text).map_err(|why| bad_body(400, why.to_owned()))?;
+                Ok(Cursor::Json(cursor))
+            }
+        }
+    }
+}
+
+/// The text that is read: the decoded one where there is one.
+fn text_of<'a>(decoded: &'a [u8], body: &'a [u8]) -> &'a str {
+    let bytes = if decoded.is_empty() { body } else { decoded };
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+impl Intake for Push {
+    fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody> {
+        let mut cursor = match self.cursor.take() {
+            Some(cursor) => cursor,
+            None => self.begin(body, records.origin().max_body_bytes)?,
+        };
+        let status = match &mut cursor {
+            Cursor::Json(cursor) => json::read(text_of(&self.decoded, body), cursor, records),
+            Cursor::Protobuf(cursor) => protobuf::read(&self.decoded, cursor, records)
+                .map_err(|why| bad_body(400, why.0.to_owned()))?,
+        };
+        self.cursor = Some(cursor);
+        Ok(status)
+    }
+
+    fn committed(&mut self, results: &Results) {
+        self.tally.add(results);
+    }
+
+    fn answer(&mut self) -> Response {
+        match self.tally.refusal() {
+            Some(reason) => plain_text(&Refusal::new(400, reason.to_owned())),
+            None => Response::empty(204),
+        }
+    }
+}
