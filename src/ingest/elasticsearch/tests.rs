@@ -264,7 +264,6 @@ proptest! {
         meant in prop::collection::vec(meant(), 1..20),
         path in prop::option::of(Just("path")),
         max_events in 1_usize..6,
-        max_body_bytes: 1 << 24,
         has_last_end: bool,
     ) {
         let mut body = Vec::new();
