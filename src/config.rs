@@ -57,6 +57,18 @@ pub struct ServeArgs {
     #[arg(value_parser = syslog_address)]
     syslog: Vec<SocketAddress>,
 
+    /// Take Fluentd's forward protocol on tcp:HOST:PORT or unix:/PATH; may be repeated, or have commas between
+    ///
+    /// Messages with the option chunk are acknowledged after their commit. Tokens are not asked for.
+    #[arg(
+        long,
+        env = "FORWARD_LISTEN",
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    #[arg(value_parser = forward_address)]
+    forward: Vec<SocketAddress>,
+
     /// File that holds the database; it and its folders are created if they do not exist
     #[arg(long, env = "DATABASE_PATH", value_name = "FILE")]
     #[arg(default_value = "data/dedup.db", value_parser = PathBufValueParser::new().try_map(check_database))]
@@ -209,7 +221,8 @@ impl ServeArgs {
             );
             return Err(clap::Error::raw(ErrorKind::TooManyValues, sentence));
         }
-        let sockets = socket_settings(self.syslog, SocketProtocol::Syslog)?;
+        let mut sockets = socket_settings(self.syslog, SocketProtocol::Syslog)?;
+        sockets.extend(socket_settings(self.forward, SocketProtocol::Forward)?);
         let settings = Settings {
             listen,
             sockets,
@@ -277,6 +290,18 @@ fn socket_settings(
 fn has_port_0(address: &SocketAddress) -> bool {
     let (SocketAddress::Stream(listen) | SocketAddress::Datagrams(listen)) = address;
     matches!(listen, Listen::Tcp { port: 0, .. })
+}
+
+/// Reads `tcp:host:port` or `unix:/path`.
+fn forward_address(text: &str) -> Result<SocketAddress, String> {
+    const FORMS: &str = "an address is tcp:HOST:PORT or unix:/PATH";
+    let text = text.trim();
+    let (transport, address) = text.split_once(':').ok_or(FORMS)?;
+    match transport {
+        "tcp" => host_and_port(address).map(SocketAddress::Stream),
+        "unix" => text.parse().map(SocketAddress::Stream),
+        _ => Err(FORMS.to_owned()),
+    }
 }
 
 /// Reads `udp:host:port`, `tcp:host:port` or `unix:/path`.

@@ -16,7 +16,7 @@ use logagg::logging::{Format, LogDuplicates, LogSettings};
 use logagg::net::{self, Listen, Settings};
 use logagg::store::{Durability, Limit, OpenOptions, Retention};
 
-const VARIABLES: [&str; 20] = [
+const VARIABLES: [&str; 21] = [
     "HOST",
     "PORT",
     "LISTEN",
@@ -32,6 +32,7 @@ const VARIABLES: [&str; 20] = [
     "RETAIN_KEYS",
     "INGEST",
     "SYSLOG_LISTEN",
+    "FORWARD_LISTEN",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "LOG_DUPLICATES",

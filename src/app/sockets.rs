@@ -43,13 +43,18 @@ impl App {
             max_events: self.options.ring_capacity,
             max_body_bytes: self.options.max_body_bytes,
         };
-        let decoder = protocol.decoder(is_unix, &self.machine);
+        let decoder = protocol.decoder(is_unix, &self.machine, self.options.max_body_bytes);
         (decoder, Records::new(defaults, origin))
     }
 
     /// Whether sockets may be read: the store can commit, as far as is known.
     pub(crate) fn takes_records(&self) -> bool {
         self.health.fault().is_none() && !self.health.is_retrying()
+    }
+
+    /// Whether the store cannot commit, and has not only to wait for a moment.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.health.fault().is_some()
     }
 
     /// Takes records in for the next commit. Gives them back where there is no room for them until the store commits

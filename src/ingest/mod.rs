@@ -10,6 +10,7 @@
 pub(crate) mod adapter;
 mod datadog;
 mod elasticsearch;
+pub mod forward;
 mod identity;
 pub mod journald;
 pub(crate) mod json;

@@ -47,6 +47,21 @@ pub(crate) trait SocketDecoder {
 
     /// Bytes of memory that it holds.
     fn held_bytes(&self) -> usize;
+
+    /// Whether there is more to do with what has been received: to be received further, with or without new bytes.
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    /// What is to be sent when the records so far have been committed.
+    fn take_answer(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Whether senders send again what is not acknowledged.
+    fn is_acknowledged(&self) -> bool {
+        false
+    }
 }
 
 /// A stream that cannot be read any further.

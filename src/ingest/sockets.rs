@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::forward::Forward;
 use super::socket_decoder::{Decoder, Machine};
 use super::syslog::{Place, Syslog};
 use crate::event::Protocol;
@@ -10,12 +11,15 @@ use crate::event::Protocol;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketProtocol {
     Syslog,
+    /// Fluentd's.
+    Forward,
 }
 
 impl SocketProtocol {
     pub fn protocol(self) -> Protocol {
         match self {
             SocketProtocol::Syslog => Protocol::Syslog,
+            SocketProtocol::Forward => Protocol::Forward,
         }
     }
 
@@ -23,11 +27,18 @@ impl SocketProtocol {
     pub fn flag(self) -> &'static str {
         match self {
             SocketProtocol::Syslog => "--syslog",
+            SocketProtocol::Forward => "--forward",
         }
     }
 
     /// A decoder for a connection or a socket, whose peers are on this machine alone if it is a Unix socket.
-    pub(crate) fn decoder(self, is_unix: bool, machine: &Rc<Machine>) -> Decoder {
+    /// A message may have `message_max` bytes, where its protocol has no bound of its own.
+    pub(crate) fn decoder(
+        self,
+        is_unix: bool,
+        machine: &Rc<Machine>,
+        message_max: usize,
+    ) -> Decoder {
         let place = if is_unix {
             Place::Local
         } else {
@@ -35,6 +46,7 @@ impl SocketProtocol {
         };
         match self {
             SocketProtocol::Syslog => Box::new(Syslog::new(place, machine.clone())),
+            SocketProtocol::Forward => Box::new(Forward::new(message_max)),
         }
     }
 }

@@ -49,6 +49,15 @@ pub(super) struct Input<S> {
     unsent: VecDeque<SocketPublication>,
     /// The first of them, which came back because they could not be committed.
     returned: usize,
+    /// What is to be sent when they have been committed: for each publication in flight, and then for each unsent one.
+    answers: VecDeque<Vec<u8>>,
+    /// To be sent.
+    output: Vec<u8>,
+    /// The socket may take bytes.
+    writable: bool,
+    /// Something could not be committed whose sender sends it again: nothing is acknowledged any more.
+    has_failed: bool,
+    pub on_flush_list: bool,
     /// Publications that wait for their commit.
     in_flight: usize,
     /// Events that it has brought since it was last served.
@@ -85,6 +94,11 @@ impl<S: Socket> Input<S> {
             unread: Vec::new(),
             unsent: VecDeque::new(),
             returned: 0,
+            answers: VecDeque::new(),
+            output: Vec::new(),
+            writable: true,
+            has_failed: false,
+            on_flush_list: false,
             in_flight: 0,
             brought: 0,
             on_ready_list: false,
@@ -103,6 +117,7 @@ impl<S: Socket> Input<S> {
     pub(super) fn take_readiness(&mut self, told: Readiness) {
         self.readable |= told.readable || told.read_closed || told.gone;
         self.read_closed |= told.read_closed || told.gone;
+        self.writable |= told.writable;
     }
 
     /// Whether something was read that is not committed.
@@ -112,13 +127,30 @@ impl<S: Socket> Input<S> {
 
     /// Whether something was read that the application does not have.
     pub(super) fn has_to_send(&self) -> bool {
-        !self.unsent.is_empty() || !self.unread.is_empty()
+        !self.unsent.is_empty() || !self.unread.is_empty() || self.decoder.has_more()
+    }
+
+    /// Whether nothing more comes and nothing is left to do.
+    pub(super) fn is_done(&self) -> bool {
+        let is_sent = self.output.is_empty();
+        self.has_ended && !self.is_busy() && is_sent && self.kind == InputKind::Stream
+    }
+
+    /// Whether there is something to write that the socket may take.
+    pub(super) fn may_write(&self) -> bool {
+        self.writable && !self.output.is_empty()
+    }
+
+    /// Whether its sender sends again what is not acknowledged.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.decoder.is_acknowledged()
     }
 
     /// Whether it has something to be read, and has not brought enough since it was last served.
     pub(super) fn may_be_read(&self) -> bool {
         let is_enough = self.brought() >= limits::SOCKET_EVENTS_PER_TURN;
-        self.readable && !self.has_ended && !self.has_to_send() && !is_enough
+        let is_told = self.output.len() <= limits::OUTPUT_WAIT_MAX_BYTES;
+        self.readable && !self.has_ended && !self.has_to_send() && !is_enough && is_told
     }
 
     /// Bytes of memory that it holds, but for what the application has.
@@ -201,17 +233,54 @@ impl<S: Socket> Input<S> {
     fn decode(&mut self, bytes: &[u8], key: usize, app: &mut App, now: Now) {
         self.records.set_received_at(now.unix_us);
         let mut rest = bytes;
-        while !rest.is_empty() {
+        while !rest.is_empty() || self.decoder.has_more() {
             let result = self.decoder.receive(&mut rest, &mut self.records);
             if result.is_err() {
+                self.decoder.end(&mut self.records);
                 self.has_ended = true;
                 return;
             }
             if self.records.is_full() && !self.send_records(key, app, now) {
                 break;
             }
+            if self.brought() >= limits::SOCKET_EVENTS_PER_TURN {
+                break;
+            }
         }
         self.unread.extend_from_slice(rest);
+    }
+
+    /// The store cannot commit: a sender that waits for an acknowledgement gets none, and sees the end of the
+    /// connection. What was read is stored all the same when that is possible; its identities are those of a retry.
+    pub(super) fn fail(&mut self) {
+        self.has_failed = true;
+        self.has_ended = true;
+        self.unread.clear();
+        self.output.clear();
+        self.decoder.end(&mut self.records);
+        if let Err(e) = self.socket.shutdown_write() {
+            log::debug!("a connection could not be ended: {e}");
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it. An error means that the socket is broken.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        while self.may_write() {
+            match self.socket.write(&self.output) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => _ = self.output.drain(..n),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Its peer has gone: nothing can be sent to it.
+    pub(super) fn forget_output(&mut self) {
+        self.output.clear();
+        self.has_failed = true;
     }
 
     /// Nothing more comes: what has begun is a message, too.
@@ -229,10 +298,16 @@ impl<S: Socket> Input<S> {
 
     /// Hands the records so far to the application. Says whether it has taken them.
     pub(super) fn send_records(&mut self, key: usize, app: &mut App, now: Now) -> bool {
-        let taken = self.records.take();
+        let (taken, answer) = (self.records.take(), self.decoder.take_answer());
         if taken.is_empty() {
+            // After what was read before it.
+            self.answers
+                .back_mut()
+                .unwrap_or(&mut self.output)
+                .extend(answer);
             return true;
         }
+        self.answers.push_back(answer);
         self.brought += taken.publication.events.len();
         let publication = SocketPublication::new(self.ticket(key), self.protocol, taken);
         self.unsent.push_back(publication);
@@ -245,6 +320,9 @@ impl<S: Socket> Input<S> {
         while let Some(publication) = self.unsent.pop_front() {
             if let Some(publication) = app.enqueue_records(publication, now) {
                 self.unsent.push_front(publication);
+                if self.is_acknowledged() && !self.has_failed && app.has_failed() {
+                    self.fail();
+                }
                 return false;
             }
             self.in_flight += 1;
@@ -266,8 +344,17 @@ impl<S: Socket> Input<S> {
     pub(super) fn has_committed(&mut self, result: SocketResult) -> Option<Publication> {
         self.in_flight -= 1;
         match result {
-            SocketResult::Committed(spare) => Some(spare),
+            SocketResult::Committed(spare) => {
+                let answer = self.answers.pop_front().unwrap_or_default();
+                if !self.has_failed {
+                    self.output.extend(answer);
+                }
+                Some(spare)
+            }
             SocketResult::Failed(publication) => {
+                if self.is_acknowledged() && !self.has_failed {
+                    self.fail();
+                }
                 self.unsent.insert(self.returned, publication);
                 self.returned += 1;
                 None

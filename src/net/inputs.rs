@@ -22,6 +22,8 @@ pub(super) struct Inputs<S> {
     wait_for_store: Vec<usize>,
     wait_for_memory: Vec<usize>,
     pub(super) closing: Vec<usize>,
+    /// Have something to write.
+    pub(super) flush: Vec<usize>,
     pub(super) completions: Vec<SocketCompletion>,
     /// What all of them hold, in bytes, and how much that may be before each has to do with little.
     pub(super) held: usize,
@@ -51,6 +53,7 @@ impl<S: Socket> Inputs<S> {
             wait_for_store: Vec::new(),
             wait_for_memory: Vec::new(),
             closing: Vec::new(),
+            flush: Vec::new(),
             completions: Vec::new(),
             held: 0,
             limit,
@@ -69,6 +72,16 @@ impl<S: Socket> Inputs<S> {
         if let Some(input) = self.slab.get_mut(key) {
             input.take_readiness(told);
             self.want_service(key);
+            self.want_flush(key);
+        }
+    }
+
+    /// It is written to, if there is something to write.
+    pub(super) fn want_flush(&mut self, key: usize) {
+        let input = &mut self.slab[key];
+        if input.may_write() && !input.on_flush_list {
+            input.on_flush_list = true;
+            self.flush.push(key);
         }
     }
 

@@ -17,6 +17,7 @@ mod http_model;
 mod journal;
 mod json_model;
 mod keys;
+mod msgpack;
 mod publish;
 mod syslog;
 mod times;
@@ -82,6 +83,11 @@ fn times() {
 #[test]
 fn journal() {
     run("journal", journal::check);
+}
+
+#[test]
+fn msgpack() {
+    run("msgpack", msgpack::check);
 }
 
 #[test]

@@ -153,11 +153,14 @@ impl<P: Platform> Reactor<P> {
     /// After a socket was served, or what it brought was committed: decides what comes next.
     fn after_input(&mut self, key: usize) {
         let Self { inputs, app, .. } = self;
-        let input = &inputs.slab[key];
-        let is_done = input.has_ended && !input.is_busy() && input.kind == InputKind::Stream;
+        inputs.want_flush(key);
+        let input = &mut inputs.slab[key];
         let may_go_on = (input.readable && !input.has_ended) || input.has_to_send();
-        if is_done && !input.closing {
-            inputs.slab[key].closing = true;
+        if may_go_on && input.is_acknowledged() && !input.has_ended && app.has_failed() {
+            input.fail();
+        }
+        if input.is_done() && !input.closing {
+            input.closing = true;
             inputs.closing.push(key);
         } else if may_go_on && input.waits.is_none() {
             if app.takes_records() {
@@ -165,6 +168,20 @@ impl<P: Platform> Reactor<P> {
             } else {
                 inputs.wait(key, Wait::Store);
             }
+        }
+    }
+
+    /// The phase *flush*: acknowledgements.
+    pub(super) fn flush_inputs(&mut self) {
+        while let Some(key) = self.inputs.flush.pop() {
+            let Some(input) = self.inputs.slab.get_mut(key) else {
+                continue;
+            };
+            input.on_flush_list = false;
+            if input.write().is_err() {
+                input.forget_output();
+            }
+            self.after_input(key);
         }
     }
 

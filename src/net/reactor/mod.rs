@@ -421,6 +421,7 @@ impl<P: Platform> Reactor<P> {
             self.flush_client(key);
         }
         self.flush.clear();
+        self.flush_inputs();
     }
 
     /// Writes what waits for a client. The one place that writes.

@@ -3,6 +3,7 @@
 mod common;
 mod datadog;
 mod elasticsearch;
+mod forward;
 mod journald;
 mod loki;
 mod otlp;

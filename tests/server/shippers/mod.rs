@@ -5,6 +5,7 @@
 
 mod datadog;
 mod elasticsearch;
+mod forward;
 mod journald;
 mod loki;
 mod proxy;

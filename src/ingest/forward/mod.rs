@@ -1,0 +1,9 @@
+//! Fluentd's forward protocol, version 1: messages of MessagePack with one entry or many, which are acknowledged after
+//! their commit where they ask for it.
+
+mod decoder;
+mod entry;
+mod message;
+pub mod msgpack;
+
+pub(crate) use decoder::Forward;
