@@ -83,11 +83,11 @@ impl Route {
             "/health" => Route::Health,
             "/events" => Route::Events,
             _ => {
-                let segments: Vec<String> = path
-                    .strip_prefix('/')?
-                    .split('/')
-                    .map(|s| percent_decode(s, false))
-                    .collect::<Option<_>>()?;
+                let segments = path.strip_prefix('/')?.split('/');
+                let decoded = segments.map(|segment| percent_decode(segment, false));
+                let Some(segments) = decoded.collect::<Option<Vec<String>>>() else {
+                    return IngestRoute::of_undecodable(path).map(Route::Ingest);
+                };
                 match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
                     [""] => Route::Root,
                     ["assets", name] => Route::Asset { name: name.into() },

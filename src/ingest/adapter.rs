@@ -49,6 +49,11 @@ pub(crate) trait Adapter: Sync {
     /// percent-decoded: of `/v1/logs` they are `v1` and `logs`.
     fn endpoint(&self, segments: &[&str]) -> Option<Endpoint>;
 
+    /// What a path asks for that has an escape which cannot be decoded, if the path is this protocol's anyway.
+    fn undecodable(&self, _path: &str) -> Option<Endpoint> {
+        None
+    }
+
     /// The methods that a path takes, besides `OPTIONS`. Another is 405.
     fn methods(&self, endpoint: &Endpoint) -> &'static [Method];
 

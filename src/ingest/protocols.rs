@@ -37,6 +37,14 @@ impl IngestRoute {
         })
     }
 
+    /// The route of a path with an escape that cannot be decoded.
+    pub(crate) fn of_undecodable(path: &str) -> Option<Self> {
+        ADAPTERS.iter().enumerate().find_map(|(place, adapter)| {
+            let endpoint = adapter.undecodable(path)?;
+            Some(Self { place, endpoint })
+        })
+    }
+
     /// Which of the protocols it is, below [`COUNT`].
     pub(crate) fn place(&self) -> usize {
         self.place

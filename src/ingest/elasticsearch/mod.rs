@@ -105,6 +105,11 @@ impl Adapter for Elasticsearch {
         }
     }
 
+    fn undecodable(&self, path: &str) -> Option<Endpoint> {
+        let is_below = path.starts_with("/elasticsearch/");
+        is_below.then(|| Endpoint::plain(UNKNOWN))
+    }
+
     fn methods(&self, endpoint: &Endpoint) -> &'static [Method] {
         match endpoint.number {
             BULK | DOCUMENT | CREATE => &[Method::Post, Method::Put],

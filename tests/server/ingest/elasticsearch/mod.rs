@@ -397,6 +397,8 @@ fn each_refusal_has_the_shape_of_the_protocol() {
         ("GET", "/_cluster/stats"),
         ("POST", "//_bulk"),
         ("POST", "/_x/_bulk"),
+        ("POST", "/a%zz/_bulk"),
+        ("POST", "/%ff/_doc/1"),
     ] {
         let target = format!("/elasticsearch{path}");
         let response = send(&mut client, method, &target, "");
