@@ -1,13 +1,14 @@
 //! `POST /publish`: from a request to a publication, and from outcomes to the answer.
 
 use super::content;
-use super::detail::{unprocessable, Details};
+use super::detail::{unprocessable, Detail, Details};
 use super::json::write_to;
-use super::publish_body::{self, BodyError};
+use super::publish_body::{self, BodyError, Parsed, RecordRules};
 use super::query::flag;
-use crate::event::{EventSpans, Publication};
+use crate::event::{EventSpans, IdentityCounts, Peer, Publication};
 use crate::http::encoding::{Coding, DecodeError};
 use crate::http::{write_number, Request, Response};
+use crate::ingest::query::IngestQuery;
 use crate::store::Outcome;
 
 /// What the answer needs to know of the request once its events are committed.
@@ -18,6 +19,17 @@ pub(crate) struct PublishParams {
     /// Indices of the rejected events, ascending.
     rejected: Vec<u32>,
     errors: Details,
+    /// What only few requests need.
+    extras: Option<Box<Extras>>,
+}
+
+/// What is needed to keep what is rejected, and of records that need not be events.
+#[derive(Debug)]
+struct Extras {
+    peer: Peer,
+    rules: Option<RecordRules>,
+    /// Where the identities of the records are from.
+    identities: IdentityCounts,
 }
 
 /// A request that was refused.
@@ -36,15 +48,56 @@ impl From<Response> for Rejection {
     }
 }
 
-/// What a request asks for besides that its events are stored.
-pub(crate) fn read_query(request: &Request) -> Result<PublishParams, Rejection> {
+/// What a request asks for besides that its events are stored. `setting` says of its records what the query does not.
+pub(crate) fn read_query(
+    request: &Request,
+    setting: &IngestQuery,
+    received_at: i64,
+) -> Result<PublishParams, Rejection> {
     let query = request.query();
     let flag = |name| flag(query, name).map_err(|details| unprocessable(&details));
+    let (results, partial) = (flag("results")?, flag("partial")?);
+    let rules = record_rules(request, setting, received_at)?;
+    let extras = (partial || rules.is_some()).then(|| {
+        Box::new(Extras {
+            peer: request.peer,
+            rules,
+            identities: IdentityCounts::default(),
+        })
+    });
     Ok(PublishParams {
-        results: flag("results")?,
-        partial: flag("partial")?,
+        results,
+        partial,
+        extras,
         ..PublishParams::default()
     })
+}
+
+/// What is said of records, if anything.
+fn record_rules(
+    request: &Request,
+    setting: &IngestQuery,
+    received_at: i64,
+) -> Result<Option<RecordRules>, Response> {
+    if request.query().is_none() && setting.is_empty() {
+        return Ok(None);
+    }
+    let query = IngestQuery::parse(request.query())
+        .map_err(|bad| unprocessable(&Details::query(bad.name, bad.sentence)))?
+        .or(setting);
+    if query.is_empty() {
+        return Ok(None);
+    }
+    if query.whole && query.topic.is_none() {
+        let mut details = Details::default();
+        details.push(Detail::missing(vec!["query".into(), "topic".into()]));
+        return Err(unprocessable(&details));
+    }
+    Ok(Some(RecordRules {
+        query,
+        peer: request.peer,
+        received_at,
+    }))
 }
 
 /// The answer to a body whose `coding` cannot be taken off.
@@ -62,14 +115,33 @@ pub(crate) fn read(
     events: Vec<EventSpans>,
     max_events: usize,
 ) -> Result<(Publication, PublishParams), Rejection> {
-    match publish_body::parse(body, events, params.partial, max_events) {
+    let rules = params.extras.as_ref();
+    let parsed = match rules.and_then(|extras| extras.rules.as_ref()) {
+        None => publish_body::parse(body, events, params.partial, max_events),
+        Some(rules) => publish_body::parse_records(body, rules, params.partial, max_events),
+    };
+    match parsed {
         Ok(parsed) => {
+            let Parsed {
+                mut publication,
+                rejected,
+                errors,
+                identities,
+            } = parsed;
+            let mut extras = params.extras;
+            if let Some(extras) = &mut extras {
+                extras.identities = identities;
+                for kept in &mut publication.rejected {
+                    kept.peer = extras.peer.to_string();
+                }
+            }
             let params = PublishParams {
-                rejected: parsed.rejected,
-                errors: parsed.errors,
+                rejected,
+                errors,
+                extras,
                 ..params
             };
-            Ok((parsed.publication, params))
+            Ok((publication, params))
         }
         Err(refused) => {
             let response = match refused.error {
@@ -88,6 +160,15 @@ pub(crate) fn read(
 }
 
 impl PublishParams {
+    /// Where the identities of the `events` that were kept are from.
+    pub(crate) fn identities(&self, events: usize) -> IdentityCounts {
+        let own = IdentityCounts {
+            own: events as u64,
+            ..IdentityCounts::default()
+        };
+        self.extras.as_ref().map_or(own, |extras| extras.identities)
+    }
+
     /// Events of the request that were left out.
     pub(crate) fn rejected(&self) -> u64 {
         self.rejected.len() as u64

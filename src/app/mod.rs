@@ -43,7 +43,7 @@ pub use stream::{FeedStatus, StreamAnswer, StreamSource};
 use crate::api::route::{self, AnswerSize, Route};
 use crate::api::{access, content, dashboard, pages, publish, read, watch};
 use crate::clock::{Now, Stamp};
-use crate::event::{IdentityCounts, Protocol, Publication};
+use crate::event::{Protocol, Publication};
 use crate::http::encoding::Coding;
 use crate::http::{Refusal, Request, Response};
 use crate::ingest::{IngestSetting, Machine};
@@ -251,7 +251,8 @@ impl App {
     }
 
     fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Reply {
-        let params = match publish::read_query(request) {
+        let setting = self.ingest_setting(Protocol::Publish);
+        let params = match publish::read_query(request, &setting, now.unix_us) {
             Ok(params) => params,
             Err(refused) => return Reply::Now(self.refuse(refused)),
         };
@@ -291,7 +292,7 @@ impl App {
             Err(refused) => return Reply::Now(self.refuse(refused)),
         };
         self.counters.rejected(Protocol::Publish, params.rejected());
-        if publication.events.is_empty() {
+        if publication.events.is_empty() && publication.rejected.is_empty() {
             return Reply::Now(params.answer(&[]));
         }
         let work = Work::Publish(params);
@@ -398,10 +399,7 @@ impl App {
             } = slot;
             let response = match work {
                 Work::Publish(params) => {
-                    let identities = IdentityCounts {
-                        own: own.len() as u64,
-                        ..IdentityCounts::default()
-                    };
+                    let identities = params.identities(own.len());
                     self.counters.ingested(Protocol::Publish, own, identities);
                     params.answer(own)
                 }

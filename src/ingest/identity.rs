@@ -1,6 +1,7 @@
 //! The identity of a record: what tells its retry from another record.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use sha2::{Digest, Sha256};
 
@@ -22,7 +23,8 @@ pub(crate) fn write_given(identity: &str, out: &mut Vec<u8>) -> bool {
 /// Hashes that a request has given to its records, so that equal records in one request stay several events.
 #[derive(Default)]
 pub(crate) struct Hashes {
-    counts: HashMap<[u8; 16], u32>,
+    /// By hash and topic: a record keeps its identity wherever its equals of other topics go.
+    counts: HashMap<([u8; 16], u64), u32>,
 }
 
 impl Hashes {
@@ -33,7 +35,12 @@ impl Hashes {
 
     /// Appends the identity of a record by its content: `h-` and 32 digits, `.2` after them for the second equal
     /// record of the request, `.3` for the third.
-    pub(crate) fn write(&mut self, [timestamp, source, payload]: [&[u8]; 3], out: &mut Vec<u8>) {
+    pub(crate) fn write(
+        &mut self,
+        topic: &[u8],
+        [timestamp, source, payload]: [&[u8]; 3],
+        out: &mut Vec<u8>,
+    ) {
         let mut hasher = Sha256::new();
         hasher.update(timestamp);
         hasher.update(b"\n");
@@ -45,7 +52,8 @@ impl Hashes {
         hash.copy_from_slice(&digest[..16]);
         out.extend_from_slice(b"h-");
         write_hex(&hash, out);
-        let count = self.counts.entry(hash).or_insert(0);
+        let topic = self.counts.hasher().hash_one(topic);
+        let count = self.counts.entry((hash, topic)).or_insert(0);
         *count += 1;
         if *count > 1 {
             out.push(b'.');
@@ -87,14 +95,17 @@ mod tests {
     #[test]
     fn equal_records_of_a_request_are_numbered() {
         let mut hashes = Hashes::default();
-        let mut write = |parts: [&str; 3]| {
+        let mut write_in = |topic: &str, parts: [&str; 3]| {
             let mut out = Vec::new();
-            hashes.write(parts.map(str::as_bytes), &mut out);
+            hashes.write(topic.as_bytes(), parts.map(str::as_bytes), &mut out);
             String::from_utf8(out).expect("it is ASCII")
         };
+        let other = write_in("other", ["t", "s", "{}"]);
+        let mut write = |parts| write_in("topic", parts);
         // printf 't\ns\n{}' | sha256sum
         let first = write(["t", "s", "{}"]);
         assert_eq!(first, "h-fd5172e95c77f14dce17b20977a7325b");
+        assert_eq!(first, other);
         assert_eq!(write(["t", "s", "{}"]), format!("{first}.2"));
         assert_ne!(write(["t", "s", "[]"]), first);
         assert_eq!(write(["t", "s", "{}"]), format!("{first}.3"));

@@ -20,13 +20,13 @@ mod otlp;
 mod protobuf;
 pub(crate) mod protocols;
 pub(crate) mod query;
-mod record;
+pub(crate) mod record;
 pub(crate) mod records;
 mod socket_decoder;
 pub(crate) mod sockets;
 pub mod syslog;
 mod text;
-mod time;
+pub(crate) mod time;
 
 pub use elasticsearch::{Action, Entries, Entry, Operation};
 pub use protocols::IngestRoute;

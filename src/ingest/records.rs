@@ -197,7 +197,7 @@ impl Records {
         let topic = self.topic(record);
         let (source, is_peer) = self.source(record);
         let (timestamp, is_receipt) = self.timestamp(record, payload);
-        let event_id = self.event_id(record, [timestamp, source, payload], is_receipt);
+        let event_id = self.event_id(record, topic, [timestamp, source, payload], is_receipt);
         let filled = Filled {
             timestamp: is_receipt,
             source: is_peer,
@@ -343,7 +343,13 @@ impl Records {
         (span, true)
     }
 
-    fn event_id(&mut self, record: &Record, parts: [Span; 3], is_receipt: bool) -> Span {
+    fn event_id(
+        &mut self,
+        record: &Record,
+        topic: Span,
+        parts: [Span; 3],
+        is_receipt: bool,
+    ) -> Span {
         let start = self.publication.body.len();
         let is_found = self.write_found(record, parts[2]);
         match self.made() {
@@ -352,7 +358,8 @@ impl Records {
             MadeIdentity::Hash if !is_receipt => {
                 let mut id = Vec::with_capacity(40);
                 let body = &self.publication.body;
-                self.hashes.write(parts.map(|part| part.of(body)), &mut id);
+                let parts = parts.map(|part| part.of(body));
+                self.hashes.write(topic.of(body), parts, &mut id);
                 self.publication.body.extend_from_slice(&id);
                 self.identities.hash += 1;
             }

@@ -87,6 +87,11 @@ pub(crate) fn first_time<'a>(values: impl Iterator<Item = &'a str>) -> Option<Ti
         .find(|time| time.write(&mut Stamp::default(), &mut Vec::new()))
 }
 
+/// Whether text is a time: a timestamp, or a number that is one.
+pub(crate) fn is_time(text: &str) -> bool {
+    Time::Text(text, Unit::BySize).write(&mut Stamp::default(), &mut Vec::new())
+}
+
 /// A number, or a string without escapes: no time has one.
 fn plain_scalar(value: &str) -> Option<&str> {
     match json::scalar(value)? {

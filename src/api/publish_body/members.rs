@@ -1,5 +1,7 @@
 //! One event's members: which there are, and which rule each must keep.
 
+use std::borrow::Cow;
+
 use crate::api::detail::{Detail, LocPart};
 use crate::event::{self, compact, EventSpans, NameError, Span, TooDeep};
 
@@ -76,7 +78,12 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn has(&self, member: Member) -> bool {
-        self.values[member as usize].is_some()
+        self.value(member).is_some()
+    }
+
+    /// The JSON text of a member's value.
+    pub(super) fn value(&self, member: Member) -> Option<&'a str> {
+        self.values[member as usize]
     }
 
     pub(super) fn is_repeated(&self, member: Member) -> bool {
@@ -96,16 +103,25 @@ pub(super) enum Fault {
     Timestamp,
     PayloadNotAnObject,
     PayloadTooDeep,
+    PayloadTooLarge,
 }
 
 impl Fault {
     /// The entry for the fault of `member`, or of the whole event where that is `None`. `loc` leads to
     /// the event.
     pub(super) fn detail(self, mut loc: Vec<LocPart>, member: Option<Member>) -> Detail {
-        let name = member.map_or("event", Member::name);
         loc.extend(member.map(|member| LocPart::from(member.name())));
+        match self {
+            Fault::Missing => Detail::missing(loc),
+            _ => Detail::value_error(loc, self.sentence(member)),
+        }
+    }
+
+    /// What is wrong with `member`, or with the whole event where that is `None`.
+    pub(super) fn sentence(self, member: Option<Member>) -> String {
+        let name = member.map_or("event", Member::name);
         let complaint = match self {
-            Fault::Missing => return Detail::missing(loc),
+            Fault::Missing => "is required",
             Fault::Repeated => "appears more than once",
             Fault::NotAnObject | Fault::PayloadNotAnObject => "must be an object",
             Fault::NotAString => "must be a string",
@@ -113,8 +129,9 @@ impl Fault {
             Fault::Name(error) => error.complaint(),
             Fault::Timestamp => "must be in ISO 8601 format",
             Fault::PayloadTooDeep => "must be nested at most 128 levels deep",
+            Fault::PayloadTooLarge => "is larger than an event may be",
         };
-        Detail::value_error(loc, format!("{name} {complaint}"))
+        format!("{name} {complaint}")
     }
 }
 
@@ -210,16 +227,13 @@ impl<'a> Validator<'a> {
         rule: impl FnOnce(&str) -> Result<(), Fault>,
     ) -> Result<Span, Fault> {
         let json = members.values[member as usize].ok_or(Fault::Missing)?;
-        if !json.starts_with('"') {
-            return Err(Fault::NotAString);
-        }
-        let inner = &json[1..json.len() - 1];
-        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-            rule(inner)?;
-            return Ok(self.span_in_text(inner));
-        }
-        // The grammar has been checked; what can still be wrong is a surrogate without its partner.
-        let unescaped: String = serde_json::from_str(json).map_err(|_| Fault::LoneSurrogate)?;
+        let unescaped = match text_of_string(json)? {
+            Cow::Borrowed(inner) => {
+                rule(inner)?;
+                return Ok(self.span_in_text(inner));
+            }
+            Cow::Owned(unescaped) => unescaped,
+        };
         rule(&unescaped)?;
         let start = self.appended.len();
         self.appended.extend_from_slice(unescaped.as_bytes());
@@ -259,7 +273,21 @@ impl<'a> Validator<'a> {
     }
 }
 
-fn span(start: usize, len: usize) -> Span {
+/// What the JSON text of a string means.
+pub(super) fn text_of_string(json: &str) -> Result<Cow<'_, str>, Fault> {
+    if !json.starts_with('"') {
+        return Err(Fault::NotAString);
+    }
+    let inner = &json[1..json.len() - 1];
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Ok(Cow::Borrowed(inner));
+    }
+    // The grammar has been checked; what can still be wrong is a surrogate without its partner.
+    let unescaped: String = serde_json::from_str(json).map_err(|_| Fault::LoneSurrogate)?;
+    Ok(Cow::Owned(unescaped))
+}
+
+pub(super) fn span(start: usize, len: usize) -> Span {
     let bounded =
         |number| u32::try_from(number).expect("a body is at most BODY_CEILING_BYTES long");
     Span {

@@ -1,7 +1,7 @@
 //! What a body was found to be.
 
 use crate::api::detail::Details;
-use crate::event::{EventSpans, Publication};
+use crate::event::{EventSpans, IdentityCounts, Publication};
 
 /// A body that can be stored.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub struct Parsed {
     pub rejected: Vec<u32>,
     /// What is wrong with those.
     pub errors: Details,
+    /// Where the identities of the events are from.
+    pub identities: IdentityCounts,
 }
 
 /// Why nothing of a body can be stored.

@@ -3,39 +3,31 @@
 //! Whatever is not plain, and above all whatever breaks a rule, makes it give up; then
 //! [`reader`](super::reader) starts over and decides. So it says nothing of faults, and must never take a
 //! body that the reader refuses, or take it for other events. It knows the grammar of RFC 8259; the rules
-//! of events are the [`Validator`]'s.
+//! of events are the [`Sink`]'s.
 
 use super::super::json::escapes;
-use super::members::{Member, Members, Validator};
-use crate::event::EventSpans;
+use super::members::{Member, Members};
+use super::sink::Sink;
 
-/// Reads `text`, which starts `text_start` bytes into the body, and pushes its events to `events`. Gives the
-/// text that they point into beside the body, or nothing where the reader has to decide; what has been
-/// pushed means nothing then.
-pub(super) fn read(
-    text: &str,
-    text_start: usize,
-    events: &mut Vec<EventSpans>,
-    max_events: usize,
-) -> Option<Vec<u8>> {
+/// Reads `text` and gives its objects, at most `max_events`, to `sink`. False where the reader has to decide; what
+/// the sink has taken means nothing then.
+pub(super) fn read<'a>(text: &'a str, sink: &mut impl Sink<'a>, max_events: usize) -> bool {
     let mut quick = Quick {
         cursor: Cursor { text, at: 0 },
-        validator: Validator::new(text, text_start),
-        events,
-        max_events,
+        sink,
+        room: max_events,
     };
-    quick.body()?;
-    Some(quick.validator.appended)
+    quick.body().is_some()
 }
 
-struct Quick<'a, 'r> {
+struct Quick<'a, 's, S> {
     cursor: Cursor<'a>,
-    validator: Validator<'a>,
-    events: &'r mut Vec<EventSpans>,
-    max_events: usize,
+    sink: &'s mut S,
+    /// Events that may still come.
+    room: usize,
 }
 
-impl Quick<'_, '_> {
+impl<'a, S: Sink<'a>> Quick<'a, '_, S> {
     /// An array of events, an object that holds nothing but one, or events one after another.
     fn body(&mut self) -> Option<()> {
         let mut inside = self.cursor;
@@ -68,6 +60,7 @@ impl Quick<'_, '_> {
     fn event(&mut self) -> Option<()> {
         let mut members = Members::default();
         self.cursor.pass(b'{')?;
+        let start = self.cursor.at - 1;
         loop {
             let key = self.cursor.key()?;
             let value = self.cursor.value()?;
@@ -82,11 +75,9 @@ impl Quick<'_, '_> {
                 _ => return None,
             }
         }
-        if self.events.len() == self.max_events {
-            return None;
-        }
-        self.events.push(self.validator.event(&members, |_, _| {})?);
-        Some(())
+        self.room = self.room.checked_sub(1)?;
+        let text = &self.cursor.text[start..self.cursor.at];
+        self.sink.object(&members, text, |_, _| {}).then_some(())
     }
 }
 

@@ -7,10 +7,11 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::members::{offset_in, Fault, Member, Members, Validator};
+use super::members::{offset_in, span, Fault, Member, Members};
 use super::parsed::BodyError;
+use super::sink::Sink;
 use crate::api::detail::{Detail, Details, LocPart};
-use crate::event::EventSpans;
+use crate::event::Span;
 use crate::limits::ERRORS_MAX;
 
 /// What a body turned out to be. It decides how faults are located.
@@ -38,11 +39,20 @@ impl Form {
 /// What a whole body held beside its legal events.
 #[derive(Default)]
 pub(super) struct ReadEvents {
-    /// Text that the events point into, to be appended to the body.
-    pub(super) appended: Vec<u8>,
-    /// Indices of the events that break a rule, ascending.
-    pub(super) rejected: Vec<u32>,
+    /// Those that break a rule, ascending.
+    pub(super) rejected: Vec<BrokenEvent>,
     pub(super) errors: Details,
+}
+
+/// An event that breaks a rule.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BrokenEvent {
+    pub(super) index: u32,
+    /// Where it is in the text.
+    pub(super) span: Span,
+    /// The first rule that it breaks.
+    pub(super) member: Option<Member>,
+    pub(super) fault: Fault,
 }
 
 /// Why a body is refused as a whole although it is JSON as far as it was read.
@@ -56,28 +66,26 @@ enum Stop {
 
 type TextDeserializer<'a> = serde_json::Deserializer<serde_json::de::StrRead<'a>>;
 
-/// Reads `text`, which starts `text_start` bytes into the body, and pushes the legal events to
-/// `events`, which is empty. On error, the number with it is that of the statistic `rejected`.
-pub(super) fn read(
-    text: &str,
-    text_start: usize,
-    events: &mut Vec<EventSpans>,
+/// Reads `text` and gives its objects to `sink`, which is empty. On error, the number with it is that of the
+/// statistic `rejected`.
+pub(super) fn read<'a>(
+    text: &'a str,
+    sink: &mut impl Sink<'a>,
     max_events: usize,
 ) -> Result<ReadEvents, (BodyError, u64)> {
     let mut reader = Reader {
         text,
         cursor: 0,
-        validator: Validator::new(text, text_start),
-        events,
+        sink,
         max_events,
         count: 0,
+        is_wrapped: false,
         rejected: Vec::new(),
         faults: Vec::new(),
         stop: None,
     };
     let form = reader.body();
     let Reader {
-        validator,
         count,
         rejected,
         faults,
@@ -105,11 +113,7 @@ pub(super) fn read(
             for (index, member, fault) in faults {
                 errors.push(fault.detail(form.loc(index), member));
             }
-            Ok(ReadEvents {
-                appended: validator.appended,
-                rejected,
-                errors,
-            })
+            Ok(ReadEvents { rejected, errors })
         }
     }
 }
@@ -126,23 +130,24 @@ fn invalid(
 }
 
 /// The state of the one pass over a body. `'a` is the text's life.
-struct Reader<'a, 'r> {
+struct Reader<'a, 'r, S> {
     text: &'a str,
     /// Offset in `text` after the last value or punctuation that is known to have been read. With
     /// white space skipped it names the next token, which serde does not show before it is read.
     cursor: usize,
-    validator: Validator<'a>,
-    events: &'r mut Vec<EventSpans>,
+    sink: &'r mut S,
     max_events: usize,
     /// Events met so far, legal or not; the next one's index.
     count: usize,
-    rejected: Vec<u32>,
+    /// The outermost object holds the events.
+    is_wrapped: bool,
+    rejected: Vec<BrokenEvent>,
     /// At most [`ERRORS_MAX`]; located when the form is known.
     faults: Vec<(u32, Option<Member>, Fault)>,
     stop: Option<Stop>,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a, S: Sink<'a>> Reader<'a, '_, S> {
     /// Reads the whole text and tells its form.
     fn body(&mut self) -> Result<Form, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_str(self.text);
@@ -152,18 +157,18 @@ impl<'a> Reader<'a, '_> {
                 Form::Many
             }
             Some(b'{') => {
-                let members = json.deserialize_map(Object {
+                let (members, text) = json.deserialize_map(Object {
                     reader: self,
                     outermost: true,
                 })?;
-                if members.has(Member::Events) {
+                if self.is_wrapped {
                     if members.is_repeated(Member::Events) {
                         self.stop = Some(Stop::Events("events appears more than once"));
                     }
                     Form::Wrapped
                 } else {
                     self.begin_event()?;
-                    self.end_event(&members);
+                    self.end_event(&members, text);
                     self.sequence(&mut json)?
                 }
             }
@@ -202,27 +207,43 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Keeps or rejects the event that was begun last.
-    fn end_event(&mut self, members: &Members<'a>) {
+    fn end_event(&mut self, members: &Members<'a>, text: &'a str) {
         let index = self.index();
         let faults = &mut self.faults;
-        let event = self.validator.event(members, |member, fault| {
+        let mut first = None;
+        let is_kept = self.sink.object(members, text, |member, fault| {
+            first = first.or(Some((Some(member), fault)));
             if faults.len() < ERRORS_MAX {
                 faults.push((index, Some(member), fault));
             }
         });
-        match event {
-            Some(event) => self.events.push(event),
-            None => self.rejected.push(index),
+        if !is_kept {
+            self.reject(text, first.unwrap_or((None, Fault::NotAnObject)));
         }
     }
 
     /// Rejects the event that was begun last because it is not an object.
-    fn reject_value(&mut self) {
+    fn reject_value(&mut self, text: &'a str) {
         let index = self.index();
         if self.faults.len() < ERRORS_MAX {
             self.faults.push((index, None, Fault::NotAnObject));
         }
-        self.rejected.push(index);
+        self.reject(text, (None, Fault::NotAnObject));
+    }
+
+    fn reject(&mut self, text: &'a str, (member, fault): (Option<Member>, Fault)) {
+        self.rejected.push(BrokenEvent {
+            index: self.index(),
+            span: span(offset_in(self.text, text), text.len()),
+            member,
+            fault,
+        });
+    }
+
+    /// Whether a member `events`, whose value comes next, makes its object a wrapper.
+    fn is_wrapper(&mut self) -> bool {
+        let first = self.peek();
+        self.sink.is_wrapper(first)
     }
 
     /// The index of the event that was begun last.
@@ -255,33 +276,33 @@ impl<'a> Reader<'a, '_> {
 }
 
 /// One event, or whatever stands in its place.
-struct Element<'s, 'a, 'r>(&'s mut Reader<'a, 'r>);
+struct Element<'s, 'a, 'r, S>(&'s mut Reader<'a, 'r, S>);
 
-impl<'de> DeserializeSeed<'de> for Element<'_, 'de, '_> {
+impl<'de, S: Sink<'de>> DeserializeSeed<'de> for Element<'_, 'de, '_, S> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let reader = self.0;
         reader.begin_event()?;
         if reader.peek() == Some(b'{') {
-            let members = deserializer.deserialize_map(Object {
+            let (members, text) = deserializer.deserialize_map(Object {
                 reader,
                 outermost: false,
             })?;
-            reader.end_event(&members);
+            reader.end_event(&members, text);
         } else {
             let value = <&RawValue>::deserialize(deserializer)?;
-            reader.passed(value);
-            reader.reject_value();
+            let text = reader.passed(value);
+            reader.reject_value(text);
         }
         Ok(())
     }
 }
 
 /// A JSON array of events.
-struct Elements<'s, 'a, 'r>(&'s mut Reader<'a, 'r>);
+struct Elements<'s, 'a, 'r, S>(&'s mut Reader<'a, 'r, S>);
 
-impl<'de> Visitor<'de> for Elements<'_, 'de, '_> {
+impl<'de, S: Sink<'de>> Visitor<'de> for Elements<'_, 'de, '_, S> {
     type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
@@ -300,9 +321,9 @@ impl<'de> Visitor<'de> for Elements<'_, 'de, '_> {
 }
 
 /// The value of the member `events` in the outermost object.
-struct Events<'s, 'a, 'r>(&'s mut Reader<'a, 'r>);
+struct Events<'s, 'a, 'r, S>(&'s mut Reader<'a, 'r, S>);
 
-impl<'de> DeserializeSeed<'de> for Events<'_, 'de, '_> {
+impl<'de, S: Sink<'de>> DeserializeSeed<'de> for Events<'_, 'de, '_, S> {
     /// The text of the value.
     type Value = &'de str;
 
@@ -324,30 +345,35 @@ impl<'de> DeserializeSeed<'de> for Events<'_, 'de, '_> {
 }
 
 /// An object, which may be an event.
-struct Object<'s, 'a, 'r> {
-    reader: &'s mut Reader<'a, 'r>,
+struct Object<'s, 'a, 'r, S> {
+    reader: &'s mut Reader<'a, 'r, S>,
     /// Whether a member `events` makes this object a wrapper of events.
     outermost: bool,
 }
 
-impl<'de> Visitor<'de> for Object<'_, 'de, '_> {
-    type Value = Members<'de>;
+impl<'de, S: Sink<'de>> Visitor<'de> for Object<'_, 'de, '_, S> {
+    /// Its members, and the text of all of it.
+    type Value = (Members<'de>, &'de str);
 
     fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
         out.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let reader = self.reader;
         let mut members = Members::default();
         reader.pass(b'{');
+        let start = reader.cursor - 1;
         // Keys are read raw too: as bytes, serde_json would take control characters in them.
         while let Some(key) = map.next_key::<&RawValue>()? {
             let key = reader.passed(key);
             let member = Member::of_key(key);
             reader.pass(b':');
             let value = match member {
-                Some(Member::Events) if self.outermost && !members.has(Member::Events) => {
+                Some(Member::Events)
+                    if self.outermost && !members.has(Member::Events) && reader.is_wrapper() =>
+                {
+                    reader.is_wrapped = true;
                     map.next_value_seed(Events(reader))?
                 }
                 _ => reader.passed(map.next_value()?),
@@ -358,6 +384,6 @@ impl<'de> Visitor<'de> for Object<'_, 'de, '_> {
             reader.pass(b',');
         }
         reader.pass(b'}');
-        Ok(members)
+        Ok((members, &reader.text[start..reader.cursor]))
     }
 }

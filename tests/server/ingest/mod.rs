@@ -9,6 +9,7 @@ mod loki;
 mod otlp;
 pub mod sockets;
 mod syslog;
+mod publish;
 
 use serde_json::Value;
 

@@ -1,11 +1,12 @@
 //! Each form and each refusal as a table. `rules` has the members of an event, `properties` what random
-//! bodies must keep.
+//! bodies must keep, `records` what is filled in.
 
 use std::collections::BTreeMap;
 
 use super::*;
 
 mod properties;
+mod records;
 mod rules;
 
 const EVENT: &str = concat!(
@@ -175,7 +176,8 @@ fn what_clients_send_goes_the_short_way() {
         EVENT.replace(",\"", ", \"").replace("\":", "\": "),
     ] {
         let mut events = Vec::new();
-        assert!(quick::read(&body, 0, &mut events, 10).is_some(), "{body}");
+        let mut sink = EventSink::new(&body, 0, &mut events);
+        assert!(quick::read(&body, &mut sink, 10), "{body}");
         assert_eq!(events, run(&body, false).unwrap().publication.events);
     }
 }
