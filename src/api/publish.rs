@@ -160,6 +160,22 @@ pub(crate) fn read(
 }
 
 impl PublishParams {
+    /// For an answer to a request of another protocol that answers as this one does.
+    pub(crate) fn of_batch(
+        results: bool,
+        partial: bool,
+        rejected: Vec<u32>,
+        errors: Details,
+    ) -> Self {
+        Self {
+            results,
+            partial,
+            rejected,
+            errors,
+            ..Self::default()
+        }
+    }
+
     /// Where the identities of the `events` that were kept are from.
     pub(crate) fn identities(&self, events: usize) -> IdentityCounts {
         let own = IdentityCounts {

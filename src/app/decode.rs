@@ -82,7 +82,7 @@ impl App {
         };
         let refusal = content::undecodable_refusal(coding, error, limit);
         let response = refusal.shaped(work.shape());
-        if refusal.status != 400 {
+        if response.status != 400 {
             return Reply::Now(response);
         }
         work.set_body(body);

@@ -88,7 +88,7 @@ impl App {
             }
             Err(refusal) => {
                 let response = refusal.shaped(shape);
-                if refusal.status != 400 || body.is_empty() {
+                if response.status != 400 || body.is_empty() {
                     return Reply::Now(response);
                 }
                 let protocol = route.adapter().protocol();

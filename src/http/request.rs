@@ -83,6 +83,13 @@ impl<'a> Request<'a> {
         named.map(move |(_, value)| value.of(bytes))
     }
 
+    /// All fields, in the order sent: names as they were sent, and values without the white space around them.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let bytes = self.bytes;
+        let fields = self.head.fields.iter();
+        fields.map(move |(name, value)| (name.of(bytes), value.of(bytes)))
+    }
+
     /// The declared length, where it is not 0. A chunked body has none.
     pub fn content_length(&self) -> Option<u64> {
         match self.head.framing {

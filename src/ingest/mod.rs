@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "the adapters that use all of it follow")]
 
 pub(crate) mod adapter;
+mod cloudevents;
 mod datadog;
 mod elasticsearch;
 pub mod forward;

@@ -6,6 +6,7 @@ use super::adapter::{Adapter, Endpoint};
 
 /// Each at the place that [`IngestRoute::place`] names.
 const ADAPTERS: &[&dyn Adapter] = &[
+    &super::cloudevents::CloudEvents,
     &super::datadog::Datadog,
     &super::elasticsearch::Elasticsearch,
     &super::journald::Journald,

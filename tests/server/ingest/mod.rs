@@ -1,5 +1,6 @@
 //! What shippers send, over raw sockets: what is common to all protocols here, and a module for each of them.
 
+mod cloudevents;
 mod common;
 mod datadog;
 mod elasticsearch;
@@ -7,9 +8,9 @@ mod forward;
 mod journald;
 mod loki;
 mod otlp;
+mod publish;
 pub mod sockets;
 mod syslog;
-mod publish;
 
 use serde_json::Value;
 

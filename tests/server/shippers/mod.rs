@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "the clients that use all of it follow")]
 
+mod cloudevents;
 mod datadog;
 mod elasticsearch;
 mod forward;
