@@ -18,7 +18,7 @@ use crate::ingest::{IngestSetting, SocketProtocol};
 use crate::limits;
 use crate::logging::{Format, LogDuplicates, LogSettings};
 use crate::net::{self, Listen, Settings, SocketAddress, SocketSetting};
-use crate::store::{Dedup, Durability, Limit, OpenOptions, Retention};
+use crate::store::{Dedup, Durability, Limit, OpenOptions, RejectedLimit, Retention};
 
 /// What `serve` runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +135,14 @@ pub struct ServeArgs {
     #[arg(long, env = "RETAIN_KEYS", value_name = "AGE|SIZE")]
     retain_keys: Option<Limit>,
 
+    /// Keep this number of records that could not become events, or those that are not older than this, or of this
+    /// size; the oldest go first
+    ///
+    /// 0 keeps none. Unless a size is set, they take at most 16 MiB. GET /rejected shows them.
+    #[arg(long, env = "RETAIN_REJECTED", value_name = "NUMBER|AGE|SIZE")]
+    #[arg(default_value = "10000")]
+    retain_rejected: RejectedLimit,
+
     /// How records of a protocol become events where its requests can say nothing: PROTOCOL?QUERY, as in
     /// syslog?event_id=hash; may be repeated, or have blanks between
     #[arg(
@@ -202,6 +210,7 @@ impl ServeArgs {
         let retention = Retention {
             events: self.retain_events,
             keys: self.retain_keys,
+            rejected: self.retain_rejected,
         };
         if let (Some(Limit::Age(events)), Some(Limit::Age(keys))) =
             (retention.events, retention.keys)
@@ -455,6 +464,24 @@ impl FromStr for Limit {
             _ if age.is_some() => Ok(Limit::Age(value as i64)),
             _ => Ok(Limit::Size(value)),
         }
+    }
+}
+
+impl FromStr for RejectedLimit {
+    type Err = String;
+
+    /// Reads a whole number, or one with its unit: `10000`, `7d`, `1GB`.
+    fn from_str(text: &str) -> Result<RejectedLimit, String> {
+        const FORMS: &str = "it must be a whole number, also followed by s, m, h, d, MB or GB, as in 10000, 7d or 1GB";
+        if text.is_empty() || !text.starts_with(|first: char| first.is_ascii_digit()) {
+            return Err(FORMS.to_owned());
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let number = text.parse().ok();
+            let number = number.filter(|number| *number <= limits::RETAIN_MAX);
+            return Ok(RejectedLimit::Count(number.ok_or("it is too much")?));
+        }
+        text.parse().map(RejectedLimit::Within)
     }
 }
 

@@ -185,11 +185,13 @@ fn what_is_retained_is_an_age_or_a_size() {
         let events = Retention {
             events: Some(limit),
             keys: None,
+            ..Retention::default()
         };
         assert_eq!(set("RETAIN_EVENTS"), events, "{text}");
         let keys = Retention {
             events: None,
             keys: Some(limit),
+            ..Retention::default()
         };
         assert_eq!(set("RETAIN_KEYS"), keys, "{text}");
     }

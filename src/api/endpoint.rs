@@ -12,6 +12,7 @@ pub enum Endpoint {
     Events,
     Event,
     Topics,
+    Rejected,
     Subscribe,
     Subscriptions,
     Subscription,
@@ -29,7 +30,7 @@ pub enum Endpoint {
 }
 
 /// Endpoints that are not a protocol's.
-const OWN: usize = 17;
+const OWN: usize = 18;
 
 impl Endpoint {
     /// How many there are.
@@ -51,17 +52,18 @@ impl Endpoint {
             Endpoint::Events => 3,
             Endpoint::Event => 4,
             Endpoint::Topics => 5,
-            Endpoint::Subscribe => 6,
-            Endpoint::Subscriptions => 7,
-            Endpoint::Subscription => 8,
-            Endpoint::Acknowledgement => 9,
-            Endpoint::Stats => 10,
-            Endpoint::Health => 11,
-            Endpoint::Metrics => 12,
-            Endpoint::Description => 13,
-            Endpoint::Docs => 14,
-            Endpoint::Redoc => 15,
-            Endpoint::Other => 16,
+            Endpoint::Rejected => 6,
+            Endpoint::Subscribe => 7,
+            Endpoint::Subscriptions => 8,
+            Endpoint::Subscription => 9,
+            Endpoint::Acknowledgement => 10,
+            Endpoint::Stats => 11,
+            Endpoint::Health => 12,
+            Endpoint::Metrics => 13,
+            Endpoint::Description => 14,
+            Endpoint::Docs => 15,
+            Endpoint::Redoc => 16,
+            Endpoint::Other => 17,
         }
     }
 
@@ -73,6 +75,7 @@ impl Endpoint {
         Endpoint::Events,
         Endpoint::Event,
         Endpoint::Topics,
+        Endpoint::Rejected,
         Endpoint::Subscribe,
         Endpoint::Subscriptions,
         Endpoint::Subscription,
@@ -95,6 +98,7 @@ impl Endpoint {
             Some(Route::Events) => Endpoint::Events,
             Some(Route::Event { .. }) => Endpoint::Event,
             Some(Route::Topics) => Endpoint::Topics,
+            Some(Route::Rejected) => Endpoint::Rejected,
             Some(Route::Subscribe) => Endpoint::Subscribe,
             Some(Route::Subscriptions) => Endpoint::Subscriptions,
             Some(Route::Subscription { .. }) => Endpoint::Subscription,
@@ -119,6 +123,7 @@ impl Endpoint {
             Endpoint::Events => "/events",
             Endpoint::Event => "/events/{topic}/{event_id}",
             Endpoint::Topics => "/topics",
+            Endpoint::Rejected => "/rejected",
             Endpoint::Subscribe => "/subscribe",
             Endpoint::Subscriptions => "/subscriptions",
             Endpoint::Subscription => "/subscriptions/{name}",

@@ -1,50 +1,28 @@
 //! `GET /events`: what is asked for, and the page that answers it.
 
-use std::fmt::Write as _;
-
 use super::detail::{unprocessable, Details};
 use super::json::{write_string, write_to};
 use super::query;
 use super::read::{topic_patterns, write_event, DATABASE_FIELD};
+use super::window::Window;
 use crate::clock::Stamp;
 use crate::http::Response;
 use crate::limits;
-use crate::store::{Bound, PageQuery, PageSearch, Store, StoreError};
+use crate::store::{PageQuery, PageSearch, Store, StoreError};
 
 /// What `GET /events` asks for.
 #[derive(Debug)]
 struct EventsQuery {
     topics: Vec<String>,
-    limit: Option<u64>,
-    bound: Bound,
+    window: Window,
 }
 
 impl EventsQuery {
     fn parse(text: Option<&str>) -> Result<Self, Details> {
         query::check_names(text, &["topic", "limit", "after", "before"])?;
         let topics = topic_patterns(text)?;
-        let limit = query::number(text, "limit")?;
-        if limit.is_some_and(|n| !(1..=limits::PAGE_MAX_EVENTS as u64).contains(&n)) {
-            return Err(Details::query(
-                "limit",
-                format!("limit must be 1 to {}", limits::PAGE_MAX_EVENTS),
-            ));
-        }
-        let bound = match (
-            query::number(text, "after")?,
-            query::number(text, "before")?,
-        ) {
-            (Some(_), Some(_)) => {
-                return Err(Details::query("before", "give after or before, not both"))
-            }
-            (Some(after), None) => Bound::After(after),
-            (None, before) => Bound::Before(before.unwrap_or(u64::MAX)),
-        };
-        let query = Self {
-            topics,
-            limit,
-            bound,
-        };
+        let window = Window::parse(text)?;
+        let query = Self { topics, window };
         if query.next(i64::MAX as u64).len() > limits::NEXT_MAX_BYTES {
             return Err(Details::whole_query(format!(
                 "the address of the next page would be longer than {} bytes; name fewer or shorter topics",
@@ -52,17 +30,6 @@ impl EventsQuery {
             )));
         }
         Ok(query)
-    }
-
-    /// Refuses a position of another history: `after` a seq that no event has yet.
-    fn check_position(&self, last_seq: u64) -> Result<(), Details> {
-        match self.bound {
-            Bound::After(after) if after > last_seq => Err(Details::query(
-                "after",
-                format!("after is {after}, but the greatest seq of an event is {last_seq}"),
-            )),
-            _ => Ok(()),
-        }
     }
 
     /// The address of the page after the event with this seq.
@@ -73,15 +40,7 @@ impl EventsQuery {
             query::percent_encode(topic, &mut address);
             address.push('&');
         }
-        if let Some(limit) = self.limit {
-            write!(address, "limit={limit}&").expect("a String takes every write");
-        }
-        let bound = if matches!(self.bound, Bound::After(_)) {
-            "after"
-        } else {
-            "before"
-        };
-        write!(address, "{bound}={last}").expect("a String takes every write");
+        self.window.write_next(&mut address, last);
         address
     }
 }
@@ -100,13 +59,17 @@ impl PageRequest {
     /// The 422 answer.
     pub fn begin(store: &Store, text: Option<&str>) -> Result<Self, Box<Response>> {
         let query = EventsQuery::parse(text)
-            .and_then(|query| query.check_position(store.last_seq()).map(|()| query))
+            .and_then(|query| {
+                query
+                    .window
+                    .check_position(store.last_seq(), "an event")
+                    .map(|()| query)
+            })
             .map_err(|details| Box::new(unprocessable(&details)))?;
-        let limit = query.limit.map(|n| n as usize);
         let search = store.begin_page(&PageQuery {
             topics: &query.topics,
-            bound: query.bound,
-            limit: limit.unwrap_or(limits::PAGE_DEFAULT_EVENTS),
+            bound: query.window.bound,
+            limit: query.window.limit(),
         });
         Ok(Self { query, search })
     }

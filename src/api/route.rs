@@ -52,6 +52,8 @@ pub enum Route {
         event_id: String,
     },
     Topics,
+    /// The records that could not become events.
+    Rejected,
     Subscribe,
     Subscriptions,
     Subscription {
@@ -96,6 +98,7 @@ impl Route {
                     ["stats"] => Route::Stats,
                     ["metrics"] => Route::Metrics,
                     ["topics"] => Route::Topics,
+                    ["rejected"] => Route::Rejected,
                     ["events"] => Route::Events,
                     ["subscribe"] => Route::Subscribe,
                     ["openapi.json"] => Route::Description,
@@ -140,6 +143,7 @@ impl Route {
             Route::Events
             | Route::Event { .. }
             | Route::Topics
+            | Route::Rejected
             | Route::Subscribe
             | Route::Subscriptions
             | Route::Subscription { .. }
@@ -175,6 +179,7 @@ impl Route {
             Route::Events
             | Route::Event { .. }
             | Route::Topics
+            | Route::Rejected
             | Route::Subscribe
             | Route::Subscriptions
             | Route::Subscription { .. }
@@ -204,6 +209,7 @@ impl Route {
             Route::Publish | Route::Ingest(_) => AnswerSize::AsRequest,
             Route::Events
             | Route::Event { .. }
+            | Route::Rejected
             | Route::Subscribe
             | Route::Subscriptions => AnswerSize::AsStored,
         }
@@ -227,6 +233,7 @@ impl Route {
             Route::Events
             | Route::Event { .. }
             | Route::Topics
+            | Route::Rejected
             | Route::Subscribe
             | Route::Subscriptions => Some(Effort::Slice),
         }

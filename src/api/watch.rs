@@ -145,7 +145,8 @@ pub(crate) fn root() -> Response {
         env!("CARGO_PKG_VERSION"),
         r#"","status":"running","endpoints":{"#,
         r#""publish":"POST /publish","events":"GET /events","event":"GET /events/{topic}/{event_id}","#,
-        r#""topics":"GET /topics","subscribe":"GET /subscribe","subscriptions":"GET /subscriptions","#,
+        r#""topics":"GET /topics","rejected":"GET /rejected","subscribe":"GET /subscribe","#,
+        r#""subscriptions":"GET /subscriptions","#,
         r#""stats":"GET /stats","health":"GET /health","metrics":"GET /metrics","#,
         r#""openapi":"GET /openapi.json","docs":"GET /docs","redoc":"GET /redoc"}}"#
     );

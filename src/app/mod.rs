@@ -41,7 +41,7 @@ pub use reply::{Completion, Reply, Ticket};
 pub use stream::{FeedStatus, StreamAnswer, StreamSource};
 
 use crate::api::route::{self, AnswerSize, Route};
-use crate::api::{access, content, dashboard, pages, publish, read, watch};
+use crate::api::{access, content, dashboard, pages, publish, read, rejected, watch};
 use crate::clock::{Now, Stamp};
 use crate::event::{Protocol, Publication};
 use crate::http::encoding::Coding;
@@ -193,7 +193,6 @@ impl App {
                 return Reply::Now(unreadable(&error));
             }
         }
-        let query = request.query();
         let response = match route {
             Route::Health => Ok(self.health(now)),
             Route::Publish => return self.publish(ticket, request, body, now),
@@ -203,12 +202,13 @@ impl App {
             Route::Description => Ok(pages::description(request)),
             Route::Docs => Ok(pages::docs(request)),
             Route::Redoc => Ok(pages::redoc(request)),
-            Route::Events => match self.page(query) {
+            Route::Events => match self.page(request.query()) {
                 Ok(answer) => return answer,
                 Err(error) => Err(error),
             },
             Route::Event { topic, event_id } => read::event(&self.store, topic, event_id),
             Route::Topics => return self.topics(),
+            Route::Rejected => rejected::page(&self.store, request.query()),
             Route::Stats => Ok(self.stats(now)),
             Route::Subscriptions => Ok(self.subscriptions()),
             Route::Subscription { name } | Route::Acknowledgement { name } => {

@@ -3,8 +3,9 @@
 //! are in the order of the layers.
 
 mod ingest;
+mod rejected;
 
-pub use ingest::*;
+pub use self::{ingest::*, rejected::*};
 
 // Events and the bodies that bring them.
 

@@ -254,12 +254,14 @@ fn log_retention(retention: Retention) {
         Retention {
             events: None,
             keys: None,
+            ..
         } => {}
         Retention {
             events: None,
             keys: Some(_),
+            ..
         } => log::warn!("--retain-keys does nothing without --retain-events: keys are kept as long as their events"),
-        Retention { events, keys } => {
+        Retention { events, keys, .. } => {
             log::info!("retention: events {}, keys {}", text(events), text(keys));
         }
     }

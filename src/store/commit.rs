@@ -32,7 +32,8 @@ impl Store {
             .map(|_| ())
     }
 
-    /// Stores the events of all `publications` and then makes the `changes` in one transaction.
+    /// Stores the events and the rejected records of all `publications` and then makes the `changes` in one
+    /// transaction.
     /// Appends the outcome of each event, in order, to `outcomes`, and says what became of each change.
     /// `processed_at` is what the events are stored with, `retain_at` the time that retention goes by, both
     /// in microseconds since the epoch.
@@ -52,7 +53,10 @@ impl Store {
         let before = outcomes.len();
         let changed = self.transaction(|db, parts| {
             parts.prune_with_commit(db, publications.clone(), retain_at)?;
-            parts.insert_events(db, publications, processed_at, outcomes)?;
+            parts.insert_events(db, publications.clone(), processed_at, outcomes)?;
+            parts
+                .rejected
+                .store(db, publications, processed_at, retain_at)?;
             parts.finish(db, changes, processed_at)
         });
         // Not before the commit: the file may be replaced while the disk is waited for.
@@ -113,7 +117,8 @@ impl Parts {
         processed_at: i64,
     ) -> rusqlite::Result<Vec<SubscriptionResult>> {
         let accepted = self.counters.accepted() as usize;
-        if accepted == 0 && !self.retention.has_removed() && changes.is_empty() {
+        let has_written = self.retention.has_removed() || self.rejected.has_changed();
+        if accepted == 0 && !has_written && changes.is_empty() {
             // What the answers promise has long been on the disk, so the counts need not wait for it: a crash
             // of the process keeps them, and a loss of power can only take the newest of them.
             db.wait_for_nothing()?;
@@ -131,6 +136,7 @@ impl Parts {
         self.topics.write_due(db, accepted)?;
         self.topics.write_removed(db)?;
         self.retention.write(db)?;
+        self.rejected.write(db)?;
         self.counters.write(db)?;
         Ok(changed)
     }

@@ -110,6 +110,14 @@ impl Store {
     /// One slice, of a few milliseconds, of what retention has to do in a quiet turn. Says whether there
     /// may be more.
     pub fn retain(&mut self, unix_us: i64) -> Result<bool, StoreError> {
+        if self.parts.rejected.due().is_some_and(|due| unix_us >= due) {
+            self.require_synced_wal()?;
+            self.lazy_transaction(|db, parts| {
+                parts.rejected.prune(db, unix_us)?;
+                parts.rejected.write(db)
+            })?;
+            return Ok(true);
+        }
         if !self.retains() {
             return Ok(false);
         }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::limits;
+
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -83,6 +85,19 @@ impl std::fmt::Display for Limit {
     }
 }
 
+/// How many rejected records are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectedLimit {
+    Count(u64),
+    Within(Limit),
+}
+
+impl Default for RejectedLimit {
+    fn default() -> Self {
+        RejectedLimit::Count(limits::REJECTED_KEPT_RECORDS)
+    }
+}
+
 /// What is kept; none means all of it, for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -90,4 +105,6 @@ pub struct Retention {
     pub events: Option<Limit>,
     /// Of keys. A size is that of the pages that the keys use.
     pub keys: Option<Limit>,
+    /// Of records that could not become events.
+    pub rejected: RejectedLimit,
 }

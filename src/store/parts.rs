@@ -6,6 +6,7 @@ use super::counters::EventCounters;
 use super::error::damaged;
 use super::index::KeyIndex;
 use super::options::{Dedup, OpenOptions};
+use super::rejected::table::Rejected;
 use super::retention::Pruner;
 use super::rows::{event_parts, removed_keys_after, unsigned, EVENTS_AFTER};
 use super::schema::recorded_check;
@@ -20,6 +21,7 @@ pub(super) struct Parts {
     pub(super) topics: Topics,
     pub(super) subscriptions: Subscriptions,
     pub(super) retention: Pruner,
+    pub(super) rejected: Rejected,
     /// None if SQLite's constraint finds duplicates.
     pub(super) index: Option<KeyIndex>,
 }
@@ -37,6 +39,7 @@ impl Parts {
                 Dedup::Index => Some(load_index(db, options, last_seq, &retention)?),
                 Dedup::Constraint => None,
             },
+            rejected: Rejected::load(db, options.retention)?,
             retention,
             counters,
         })
@@ -49,9 +52,10 @@ impl Parts {
             topics,
             subscriptions,
             retention,
+            rejected,
             index,
         } = self;
-        let parts: [&mut dyn Part; 4] = [counters, topics, subscriptions, retention];
+        let parts: [&mut dyn Part; 5] = [counters, topics, subscriptions, retention, rejected];
         let index = index.as_mut().map(|index| index as &mut dyn Part);
         parts.into_iter().chain(index)
     }

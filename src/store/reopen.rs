@@ -94,9 +94,10 @@ impl Store {
             let Loaded { identity, parts } = Loaded::read(&mut db, &self.options, path)?;
             // Seqs that were shown to a reader are not given again, also where the disk has lost their
             // events.
-            let last_seq = self.last_seq();
+            let (last_seq, last_rejected) = (self.last_seq(), self.last_rejected_seq());
             (self.identity, self.parts) = (identity, parts);
             self.parts.counters.never_give_again(last_seq);
+            self.parts.rejected.never_give_again(last_rejected);
             self.files.reopened(opened);
             self.wal.plan_again();
         }

@@ -79,6 +79,29 @@ CREATE TABLE removed_keys(
 ) STRICT;
 ";
 
+/// The records that could not become events. Not there before a program that knows of it has opened the database.
+const REJECTED: &str = "
+CREATE TABLE IF NOT EXISTS rejected(
+  seq         INTEGER PRIMARY KEY,
+  received_at INTEGER NOT NULL,
+  protocol    TEXT NOT NULL,
+  peer        TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  bytes       INTEGER NOT NULL,
+  record      BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS rejected_counters(
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  last_seq INTEGER NOT NULL,
+  records  INTEGER NOT NULL,
+  bytes    INTEGER NOT NULL
+) STRICT;
+INSERT OR IGNORE INTO rejected_counters VALUES (1, 0, 0, 0);
+";
+/// The tables that it makes.
+pub(super) const ADDED_TABLES: [&str; 2] = ["rejected", "rejected_counters"];
+
 /// The duplicate check `constraint`: SQLite's own indexes.
 const CONSTRAINT: &str = "
 CREATE UNIQUE INDEX events_key ON events(topic_id, event_id);
@@ -123,6 +146,7 @@ pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     create_subscriptions(db)?;
     create_retention(db)?;
     db.execute_batch(ROW_CHECKSUMS)?;
+    db.execute_batch(REJECTED)?;
     create_check(db, dedup)?;
     identity::ensure(db)?;
     db.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -151,6 +175,7 @@ pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
     if version(db)? < 5 {
         db.execute_batch(ROW_CHECKSUMS)?;
     }
+    db.execute_batch(REJECTED)?;
     identity::ensure(db)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
 }

@@ -119,14 +119,16 @@ impl Store {
             .saturating_sub(after.max(self.first_seq() - 1))
     }
 
-    /// Whether retention ever removes anything.
+    /// Whether retention ever removes events or keys.
     pub fn retains(&self) -> bool {
         self.parts.retention.retains()
     }
 
     /// When something becomes too old, in microseconds since the epoch; none if age does not count.
     pub fn retention_due(&self) -> Option<i64> {
-        self.parts.retention.due(self.last_seq())
+        let of_events = self.parts.retention.due(self.last_seq());
+        let of_rejected = self.parts.rejected.due();
+        of_events.into_iter().chain(of_rejected).min()
     }
 
     /// Lets a transaction remove as many events with the check `constraint` as with `index`, until the

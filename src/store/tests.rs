@@ -10,8 +10,9 @@ use super::options::{Dedup, Durability, Limit, OpenOptions, Retention};
 use super::paths::beside;
 use super::retention::Pruner;
 use super::subscriptions::SubscriptionOp;
-use super::{Counters, Outcome, Position, Store, StoreError};
-use crate::event::{EventSpans, Publication, Span};
+use super::wal::position::position;
+use super::{Bound, Counters, Outcome, Position, RejectedRow, Store, StoreError};
+use crate::event::{EventSpans, Protocol, Publication, RejectedRecord, Span};
 
 const KEPT_US: i64 = 1_000_000_000;
 
@@ -40,10 +41,14 @@ impl Drop for Folder {
 }
 
 fn open(path: &Path, dedup: Dedup) -> Store {
+    open_as(path, dedup, Durability::Normal)
+}
+
+fn open_as(path: &Path, dedup: Dedup, durability: Durability) -> Store {
     let age = Some(Limit::Age(KEPT_US));
     let mut store = Store::open(&OpenOptions {
         path: path.to_owned(),
-        durability: Durability::Normal,
+        durability,
         dedup: Some(dedup),
         filter_memory_bytes: 1 << 20,
         fingerprint_bits: 128,
@@ -51,6 +56,7 @@ fn open(path: &Path, dedup: Dedup) -> Store {
         retention: Retention {
             events: age,
             keys: age,
+            ..Retention::default()
         },
     })
     .unwrap();
@@ -117,6 +123,8 @@ struct Memory {
     /// Which of the keys are found, and where.
     stored: Vec<Option<u64>>,
     damaged_pages: usize,
+    /// The greatest seq of a rejected record, and how many are kept.
+    rejected: (u64, usize),
 }
 
 fn memory(store: &Store) -> Memory {
@@ -146,7 +154,18 @@ fn memory(store: &Store) -> Memory {
         segments: store.index_memory().map(|memory| memory.segments),
         stored: (0..400).map(find).collect(),
         damaged_pages: store.damaged_pages(),
+        rejected: (store.last_rejected_seq(), count_rejected(store)),
     }
+}
+
+fn count_rejected(store: &Store) -> usize {
+    let mut count = 0;
+    let take = |_: RejectedRow| {
+        count += 1;
+        0
+    };
+    store.rejected(Bound::After(0), 1_000, take).unwrap();
+    count
 }
 
 /// What a start would read from the disk now.
@@ -214,10 +233,24 @@ fn probe(store: &mut Store) -> Result<(), StoreError> {
     store.probe(8)
 }
 
-const WRITES: [(&str, Write); 9] = [
+/// Alone, and more of them than are kept.
+fn rejected_records(store: &mut Store) -> Result<(), StoreError> {
+    let record = || {
+        let reason = "no event".to_owned();
+        RejectedRecord::new(Protocol::Syslog, "::1", reason, &[b'x'; 60_000])
+    };
+    let batch = [Publication {
+        rejected: (0..300).map(|_| record()).collect(),
+        ..Publication::default()
+    }];
+    store.commit(batch.iter(), 10, &mut Vec::new())
+}
+
+const WRITES: [(&str, Write); 10] = [
     ("new events", new_events),
     ("new topics and repeats", new_topics_and_repeats),
     ("repeats", repeats),
+    ("rejected records", rejected_records),
     ("idle work", idle_work),
     ("topic rows", topic_rows),
     ("retention with events", retention_with_events),
@@ -289,6 +322,24 @@ fn memory_is_what_the_disk_says_after_each_write_that_fails_at_its_commit() {
             store.close().unwrap();
         }
     }
+}
+
+#[test]
+fn a_commit_of_rejected_records_alone_waits_for_the_disk() {
+    let folder = Folder::new();
+    let path = folder.file("events.db");
+    let mut store = open_as(&path, Dedup::Index, Durability::Full);
+    let is_synced = |store: &Store| {
+        let frames = position(&store.db).unwrap().frames;
+        store.db.synced_frames().frames == frames
+    };
+    publish(&mut store, 0..10, &[], 1).unwrap();
+    assert!(is_synced(&store));
+    publish(&mut store, 0..10, &[], 2).unwrap();
+    assert!(!is_synced(&store), "all of it was on the disk before");
+    rejected_records(&mut store).unwrap();
+    assert!(is_synced(&store));
+    store.close().unwrap();
 }
 
 #[test]

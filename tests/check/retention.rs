@@ -20,6 +20,7 @@ fn retained(dedup: Dedup, keys: Option<i64>) -> (logagg::store::OpenOptions, Dat
     options.retention = Retention {
         events: Some(Limit::Age(5 * SECOND)),
         keys: keys.map(|seconds| Limit::Age(seconds * SECOND)),
+        ..Retention::default()
     };
     (options, database)
 }

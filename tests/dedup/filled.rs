@@ -141,6 +141,7 @@ fn a_removed_event_makes_no_conflict_of_what_was_filled_in() {
         let retention = Retention {
             events: Some(Limit::Age(1_000_000)),
             keys: None,
+            ..Retention::default()
         };
         let options = OpenOptions {
             retention,

@@ -12,6 +12,7 @@ fn ages(events: i64, keys: Option<i64>) -> Retention {
     Retention {
         events: Some(Limit::Age(events)),
         keys: keys.map(Limit::Age),
+        ..Retention::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `logagg check` beside a server that is busy.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -54,11 +55,17 @@ fn a_busy_servers_database_is_right_and_the_server_does_not_notice() {
 
 /// Asserts that `logagg check` finds nothing wrong with a server's database.
 pub fn check_beside(server: &Server) {
+    let (code, said) = check(server.setup().database_path());
+    assert_eq!(code, 0, "{said}");
+}
+
+/// The exit code of `logagg check`, and what it says.
+pub fn check(database: &Path) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_logagg"))
         .arg("check")
-        .arg(server.setup().database_path())
+        .arg(database)
         .output()
         .expect("the program can be started");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{text}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code().expect("an exit code"), said)
 }

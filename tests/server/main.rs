@@ -39,6 +39,7 @@ mod query_members;
 mod random;
 mod reading;
 mod refusals;
+mod rejected;
 mod report;
 mod retention;
 mod scenarios;

@@ -69,6 +69,7 @@ const STORE_LAYERS: [&[&str]; 4] = [
         "lengths",
         "parts",
         "range",
+        "rejected",
         "retention",
         "row_repair",
         "rows",

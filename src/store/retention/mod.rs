@@ -123,7 +123,8 @@ impl Pruner {
 
     /// Whether anything is ever removed.
     pub(super) fn retains(&self) -> bool {
-        self.committed.settings != Retention::default()
+        let Retention { events, keys, .. } = self.committed.settings;
+        events.is_some() || keys.is_some()
     }
 
     /// When something becomes too old, in microseconds since the epoch; none if age does not count.
@@ -304,7 +305,7 @@ fn is_due(
     last_seq: u64,
     now_us: i64,
 ) -> bool {
-    let Retention { events, keys } = progress.settings;
+    let Retention { events, keys, .. } = progress.settings;
     let horizons = progress.horizons;
     let events_due = match events {
         Some(Limit::Age(_)) => now_us >= progress.events_due,

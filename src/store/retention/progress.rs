@@ -90,7 +90,7 @@ pub(super) fn pause(age: i64) -> i64 {
 impl Progress {
     /// When something becomes too old, in microseconds since the epoch; none if age does not count.
     pub(super) fn due(&self, last_seq: u64) -> Option<i64> {
-        let Retention { events, keys } = self.settings;
+        let Retention { events, keys, .. } = self.settings;
         let has_age = |limit| matches!(limit, Some(Limit::Age(_)));
         let has_events = last_seq > self.horizons.events;
         let has_keys = self.horizons.events > self.horizons.keys;

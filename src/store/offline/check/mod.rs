@@ -12,6 +12,7 @@ mod constraint;
 mod differences;
 mod filter;
 mod problems;
+mod rejected;
 mod retention;
 mod rows;
 mod rules;
@@ -128,6 +129,13 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
     }
     if schema.is_right("subscriptions") {
         tables::subscriptions(run, &counters)?;
+    }
+    if schema.has_rejected {
+        run.step(
+            report,
+            "the rejected records and their counts agree",
+            rejected::compare,
+        )?;
     }
     let segments = match dedup {
         Dedup::Index => segments::read(run, &counters)?,

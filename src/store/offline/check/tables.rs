@@ -6,7 +6,7 @@ use crate::limits::CHECK_LINES_PER_PART;
 use crate::store::definitions::{interfering, read, wanted};
 use crate::store::identity;
 use crate::store::options::Dedup;
-use crate::store::schema::has_index_parts;
+use crate::store::schema::{has_index_parts, ADDED_TABLES};
 
 /// SQLite's own check of its file.
 pub(super) fn integrity(run: &mut Run) -> rusqlite::Result<()> {
@@ -31,6 +31,8 @@ pub(super) fn integrity(run: &mut Run) -> rusqlite::Result<()> {
 pub(super) struct Schema {
     /// Names of what is missing or defined otherwise.
     damaged: Vec<String>,
+    /// Whether the tables of rejected records are there and right.
+    pub has_rejected: bool,
     pub is_damaged: bool,
     pub has_unused_parts: bool,
 }
@@ -51,10 +53,14 @@ pub(super) fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schem
             || run.version < 5 && small.contains(&name)
     };
     let mut damaged = Vec::new();
+    let mut has_rejected = true;
     for (name, wanted) in &all_wanted {
+        has_rejected &= found.get(name) == Some(wanted) || !ADDED_TABLES.contains(&&**name);
         match found.get(name) {
             Some(found) if found == wanted => continue,
             Some(_) if is_old(name) => continue,
+            // Made by the next program that opens the database for writing.
+            None if ADDED_TABLES.contains(&&**name) => continue,
             Some(_) => run
                 .problems
                 .add("schema", format_args!("{name} is defined otherwise")),
@@ -72,6 +78,7 @@ pub(super) fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schem
     }
     Ok(Schema {
         is_damaged: !damaged.is_empty(),
+        has_rejected,
         damaged,
         has_unused_parts: dedup == Dedup::Constraint && has_index_parts(run.db)?,
     })
