@@ -74,7 +74,7 @@ fn each_rejected_event_is_kept_with_its_text_and_the_reason() {
         (6, "\"three\"", "event must be an object"),
         (5, r#"{"topic":2}"#, "topic must be a string"),
         (4, r#"{"topic":1}"#, "topic must be a string"),
-        (3, "{}", "topic is missing"),
+        (3, "{}", "topic is required"),
         (2, no_time, "timestamp must be in ISO 8601 format"),
         (1, "17", "event must be an object"),
     ];
