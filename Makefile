@@ -5,7 +5,7 @@ CARGO ?= cargo
 SECONDS ?= 60
 
 .PHONY: build run test shippers torture reliability check deny deb bench bench-subscribers bench-peers \
-	bench-scale bench-stalls load clean bench-overload bench-builds fuzz
+	bench-scale bench-stalls load clean bench-overload bench-builds bench-ingest fuzz
 
 build:
 	$(CARGO) build --release
@@ -68,6 +68,10 @@ deny:
 bench:
 	$(CARGO) run --release -p logagg-bench -- $(ARGS)
 	$(if $(ARGS),,$(CARGO) run --release -p logagg-bench -- subscribers)
+
+# What shippers send, beside the same payloads sent to /publish.
+bench-ingest:
+	$(CARGO) run --release -p logagg-bench -- --only ingest $(ARGS)
 
 # What subscribers cost the publishers, and what they get.
 bench-subscribers:

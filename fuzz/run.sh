@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(connection publish bulk timestamp encoding keys tokens times journal msgpack syslog)
+all=(connection publish bulk timestamp encoding keys tokens times journal msgpack syslog otlp)
 
 missing() {
     echo "Fuzzing needs $1. To get it: $2" >&2
@@ -31,6 +31,7 @@ options() {
         syslog) echo "-max_len=512 -dict=fuzz/dictionaries/syslog.dict" ;;
         tokens) echo "-max_len=4096 -dict=fuzz/dictionaries/tokens.dict" ;;
         journal) echo "-max_len=1024 -dict=fuzz/dictionaries/journal.dict" ;;
+        otlp) echo "-max_len=4096 -dict=fuzz/dictionaries/otlp.dict" ;;
         times) echo "-max_len=160" ;;
         *)
             echo "There is no target $1, only ${all[*]}." >&2

@@ -50,7 +50,7 @@ struct Drive {
     counted: u64,
 }
 
-const DRIVES: [Drive; 4] = [
+const DRIVES: [Drive; 5] = [
     Drive {
         name: "new, 1,000 a request",
         kind: Kind::BatchRandom,
@@ -66,6 +66,14 @@ const DRIVES: [Drive; 4] = [
         connections: 64,
         warm_up: WARM_UP_SINGLES,
         counted: COUNTED_SINGLES,
+    },
+    Drive {
+        name: "OTLP in protobuf, 1,000 a request",
+        kind: Kind::Otlp,
+        batch: BATCH,
+        connections: 4,
+        warm_up: WARM_UP_EVENTS,
+        counted: COUNTED_EVENTS,
     },
     Drive {
         name: "duplicates, 1,000 a request",

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use crate::load::events::{EventStream, IdOrder, Repeats, TOPICS};
 use crate::load::protocol::Protocol;
 use crate::load::request::Template;
+use crate::load::shippers;
 use crate::load::Traffic;
 
 /// Events in a request of the kinds that send batches.
@@ -35,6 +36,10 @@ pub enum Kind {
     ThousandTopics,
     /// As batch-random, with 100,000 topics
     ManyTopics,
+    /// As batch-random, an event a line, with larger payloads
+    Ndjson,
+    /// The same payloads as OTLP in protobuf
+    Otlp,
     /// GET /events of one of 100,000 topics, another each time
     RareTopic,
 }
@@ -60,13 +65,13 @@ impl Kind {
     /// overrides the events in a request.
     pub fn traffic(self, address: SocketAddr, protocol: Protocol, batch: Option<usize>) -> Traffic {
         let host = address.to_string();
+        let batch = batch.unwrap_or_else(|| self.default_batch());
         let template = match self {
             Kind::Health => Template::get("/health", &host),
             Kind::RareTopic => Template::read_topic(&host, self.topics()),
-            _ => {
-                let batch = batch.unwrap_or_else(|| self.default_batch());
-                protocol.publish(batch, &host, self.topics())
-            }
+            Kind::Ndjson => shippers::ndjson(batch, &host, self.topics()),
+            Kind::Otlp => shippers::otlp(batch, &host),
+            _ => protocol.publish(batch, &host, self.topics()),
         };
         let (order, repeats) = match self {
             Kind::Health | Kind::SingleOrdered | Kind::BatchOrdered => {
@@ -76,6 +81,8 @@ impl Kind {
             | Kind::BatchRandom
             | Kind::ThousandTopics
             | Kind::ManyTopics
+            | Kind::Ndjson
+            | Kind::Otlp
             | Kind::RareTopic => (IdOrder::Random, Repeats::Never),
             Kind::Same => (IdOrder::Ordered, Repeats::Always),
             Kind::HalfNear => (IdOrder::Random, Repeats::Near { per_mille: 500 }),

@@ -125,6 +125,11 @@ pub const SCENARIOS: &[Scenario] = &[
         baselines: &[FIVE_TOPICS],
     },
     Scenario {
+        name: "ingest-otlp",
+        subject: server(Kind::Otlp, FEW, 0),
+        baselines: &[NDJSON],
+    },
+    Scenario {
         name: "rare-topic",
         subject: server(Kind::RareTopic, ONE, MILLION),
         baselines: &[],
@@ -173,6 +178,12 @@ const ALL_NEW: Baseline = Baseline {
 const FIVE_TOPICS: Baseline = Baseline {
     against: Against::OtherServer(Kind::BatchRandom),
     target: 0.7,
+};
+
+/// What a protocol of shippers costs is seen beside the same payloads sent to `/publish`.
+const NDJSON: Baseline = Baseline {
+    against: Against::OtherServer(Kind::Ndjson),
+    target: 0.6,
 };
 
 const fn server(kind: Kind, connections: usize, events_before: u64) -> Subject {

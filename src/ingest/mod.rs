@@ -17,7 +17,7 @@ pub mod journald;
 pub(crate) mod json;
 mod loki;
 mod member;
-mod otlp;
+pub mod otlp;
 mod protobuf;
 pub(crate) mod protocols;
 pub(crate) mod query;

@@ -18,6 +18,7 @@ mod journal;
 mod json_model;
 mod keys;
 mod msgpack;
+mod otlp;
 mod publish;
 mod syslog;
 mod times;
@@ -78,6 +79,11 @@ fn keys() {
 #[test]
 fn times() {
     run("times", times::check);
+}
+
+#[test]
+fn otlp() {
+    run("otlp", otlp::check);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 pub mod postgres;
 pub mod protocol;
 pub mod redis;
+pub mod shippers;
 
 use std::io;
 use std::net::SocketAddr;

@@ -26,7 +26,8 @@ pub struct Template {
     topic_digits: usize,
     /// Where the number of each topic begins.
     topics: Vec<usize>,
-    /// Where each event id begins, in the order of `topics`; none in a request that only reads.
+    /// Where each event id begins, in the order of `topics`, of which there may be fewer; none in a request that
+    /// only reads.
     ids: Vec<usize>,
 }
 
@@ -66,6 +67,11 @@ impl Builder {
 
     pub fn push(&mut self, bytes: impl AsRef<[u8]>) {
         self.bytes.extend_from_slice(bytes.as_ref());
+    }
+
+    /// Bytes that were pushed so far.
+    pub fn pushed(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Bytes of a topic's name.
@@ -163,11 +169,14 @@ impl Template {
 
     /// Puts the next events of the stream into `request`, a copy that [`Template::request`] made.
     pub fn patch(&self, request: &mut [u8], stream: &mut EventStream) {
-        for (number, at) in self.topics.iter().enumerate() {
+        for number in 0..self.ids.len().max(self.topics.len()) {
             let event = stream.next_event();
             if let Some(id) = self.ids.get(number) {
                 stream.write_id(event, &mut request[*id..*id + ID_BYTES]);
             }
+            let Some(at) = self.topics.get(number) else {
+                continue;
+            };
             let mut rest = stream.topic(event);
             for digit in request[*at..*at + self.topic_digits].iter_mut().rev() {
                 *digit = b'0' + (rest % 10) as u8;

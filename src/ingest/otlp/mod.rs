@@ -8,16 +8,19 @@ mod answer;
 mod binary;
 mod context;
 mod cursor;
+mod dry_run;
+mod logs;
 mod payload;
 mod text;
 mod walk;
 
-use super::adapter::{Adapter, BadBody, Endpoint, Intake, ReadStatus, Results, ServerState, Tally};
-use super::records::Records;
+use super::adapter::{Adapter, Endpoint, Intake, ServerState};
 use crate::event::Protocol;
 use crate::http::{ErrorShape, Method, Refusal, Request, Response};
 use answer::Encoding;
-use walk::{Bad, Walk};
+use logs::Logs;
+
+pub use dry_run::{dry_run, DryRun};
 
 pub(super) struct Otlp;
 
@@ -75,68 +78,6 @@ impl Adapter for Otlp {
                 "Send the logs as application/x-protobuf or application/json.",
             )),
         }
-    }
-}
-
-/// A request.
-struct Logs<W> {
-    encoding: Encoding,
-    walk: W,
-    is_checked: bool,
-    tally: Tally,
-}
-
-impl<W: Walk> Logs<W> {
-    fn new(encoding: Encoding) -> Self {
-        Self {
-            encoding,
-            walk: W::default(),
-            is_checked: false,
-            tally: Tally::default(),
-        }
-    }
-
-    /// Walks through the whole body, without looking into its records.
-    fn check(body: &[u8]) -> Result<(), String> {
-        W::check(body)?;
-        let mut walk = W::default();
-        while walk.next(body)?.is_some() {}
-        Ok(())
-    }
-}
-
-impl<W: Walk> Intake for Logs<W> {
-    fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody> {
-        if !self.is_checked {
-            Self::check(body).map_err(|why| {
-                let reason = format!("the body is not an ExportLogsServiceRequest: {why}");
-                let refusal = Refusal::new(400, reason.clone());
-                let response = refusal.shaped(self.encoding.error_shape());
-                BadBody { response, reason }
-            })?;
-            self.is_checked = true;
-        }
-        while !records.is_full() {
-            // It was walked through before without an error.
-            let Ok(Some(record)) = self.walk.next(body) else {
-                return Ok(ReadStatus::Done);
-            };
-            let reason = match self.walk.add(record, records) {
-                Ok(()) => continue,
-                Err(Bad::TooDeep) => super::records::TOO_DEEP,
-                Err(Bad::Malformed(reason)) => reason,
-            };
-            records.reject(reason.to_owned(), record);
-        }
-        Ok(ReadStatus::More)
-    }
-
-    fn committed(&mut self, results: &Results) {
-        self.tally.add(results);
-    }
-
-    fn answer(&mut self) -> Response {
-        answer::success(self.encoding, &self.tally)
     }
 }
 

@@ -9,6 +9,7 @@ mod elasticsearch;
 mod forward;
 mod journald;
 mod loki;
+mod otlp;
 mod proxy;
 mod syslog;
 

@@ -5,9 +5,7 @@ use prost::Message;
 use serde_json::{json, Value};
 
 use super::*;
-use crate::event::Peer;
-use crate::ingest::query::{IngestQuery, MadeIdentity};
-use crate::ingest::records::{Defaults, Origin};
+use crate::ingest::adapter::Tally;
 
 mod model;
 mod proto;
@@ -15,49 +13,16 @@ mod proto;
 use model::*;
 use proto::{Any, KeyValue};
 
-/// Topic, event id, timestamp, source and payload of each event, and the reasons of those that were rejected.
+/// The events of a body, and the reasons of records that were rejected.
 type Read = (Vec<[String; 5]>, Vec<String>);
 
 /// Reads a body, as many records at a time as a publication may have.
 fn read(encoding: Encoding, body: &[u8], max_events: usize) -> Result<Read, String> {
-    let defaults = Defaults {
-        protocol: Protocol::Otlp,
-        topic: "otlp",
-        identity: MadeIdentity::Hash,
-    };
-    let origin = Origin {
-        peer: Peer::Unix,
-        received_at: 1_767_323_045_678_901,
-        query: IngestQuery::default(),
-        max_events,
-        max_body_bytes: 1 << 24,
-    };
-    let mut records = Records::new(defaults, origin);
-    let mut intake: Box<dyn Intake> = match encoding {
-        Encoding::Protobuf => Box::new(Logs::<binary::Walk>::new(encoding)),
-        Encoding::Json => Box::new(Logs::<text::Walk>::new(encoding)),
-    };
-    let (mut events, mut rejected) = (Vec::new(), Vec::new());
-    loop {
-        let status = intake.read(body, &mut records).map_err(|bad| bad.reason)?;
-        let taken = records.take();
-        let publication = &taken.publication;
-        for event in &publication.events {
-            let text = |span: crate::event::Span| {
-                let text = span.of(&publication.body).to_vec();
-                String::from_utf8(text).expect("it is UTF-8")
-            };
-            let spans = [event.topic, event.event_id, event.timestamp, event.source];
-            let [topic, id, time, source] = spans.map(text);
-            let payload = text(event.payload);
-            assert_eq!(crate::event::payload_error(&payload), None, "{payload}");
-            events.push([topic, id, time, source, payload]);
-        }
-        rejected.extend(taken.rejected.into_iter().map(|record| record.reason));
-        if status == ReadStatus::Done {
-            return Ok((events, rejected));
-        }
+    let run = dry_run(body, encoding == Encoding::Json, max_events)?;
+    for [.., payload] in &run.events {
+        assert_eq!(crate::event::payload_error(payload), None, "{payload}");
     }
+    Ok((run.events, run.rejected))
 }
 
 fn key_value(key: &str, value: Any) -> KeyValue {
