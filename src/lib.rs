@@ -1,13 +1,13 @@
 //! A pub-sub log aggregator: every event stored once, on disk before the answer.
 //!
-//! The modules in reading order, lowest layer first; each imports only from those above it in this
-//! list, and modules of one layer do not know each other.
+//! The modules in reading order, lowest layer first. Each imports only from lower layers; in layers 0 and 2
+//! also from modules of its own.
 //!
 //! | layer | modules |
 //! |---|---|
 //! | 0: the domain | [`event`], [`clock`], [`limits`], [`text`], [`uuid`] |
 //! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`], [`tokens`] |
-//! | 2: the service | [`api`], [`metrics`], [`app`] |
+//! | 2: the service | [`ingest`], [`api`], [`metrics`], [`app`] |
 //! | 3: the shell | [`net`] |
 //! | on top | [`config`], [`client`], [`cli`] |
 
