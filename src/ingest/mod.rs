@@ -5,8 +5,6 @@
 //! is one path: [`records::Records`] fills in what is missing, makes names legal and identities, and gives
 //! publications. This room stores nothing and answers nobody before the commit.
 
-#![allow(dead_code, reason = "the adapters that use all of it follow")]
-
 pub(crate) mod adapter;
 mod cloudevents;
 mod datadog;

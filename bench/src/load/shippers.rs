@@ -99,3 +99,53 @@ pub fn otlp(batch: usize, host: &str) -> Template {
     let head = head("/v1/logs", host, "application/x-protobuf", body.pushed());
     body.finish(parse, Vec::new(), &head)
 }
+
+/// A payload of [`PAYLOAD_BYTES`] that begins like this and ends like that, filled up between.
+fn filled(start: &str, end: &str, later: usize) -> String {
+    let fill = PAYLOAD_BYTES - start.len() - end.len() - later;
+    format!("{start}{}{end}", "x".repeat(fill))
+}
+
+/// `_bulk` of Elasticsearch, with an id for each document.
+pub fn bulk(batch: usize, host: &str) -> Template {
+    let topic = topic_name(0, 1);
+    let start = format!(r#"{{"@timestamp":"{TIMESTAMP}","host":{{"name":"{SOURCE}"}},"message":""#);
+    let document = filled(&start, "\"}", 0);
+    let mut body = Builder::new(1);
+    for _ in 0..batch {
+        body.push(format!(r#"{{"create":{{"_index":"{topic}","_id":""#));
+        body.push_id();
+        body.push(format!("\"}}}}\n{document}\n"));
+    }
+    let head = head(
+        "/elasticsearch/_bulk",
+        host,
+        "application/x-ndjson",
+        body.pushed(),
+    );
+    body.finish(parse, Vec::new(), &head)
+}
+
+/// Loki's push request in JSON. The id is part of the line, so that no two entries are equal.
+pub fn loki(batch: usize, host: &str) -> Template {
+    let topic = topic_name(0, 1);
+    let labels = format!(r#"{{"service_name":"{topic}","host":"{SOURCE}"}}"#);
+    let payload = filled(&format!(r#"{{"labels":{labels},"line":""#), "\"}", ID_BYTES);
+    let line = payload
+        .split_once(r#""line":""#)
+        .map(|(_, line)| line.trim_end_matches("\"}"));
+    let mut body = Builder::new(1);
+    body.push(format!(r#"{{"streams":[{{"stream":{labels},"values":["#));
+    for at in 0..batch {
+        let comma = if at == 0 { "" } else { "," };
+        body.push(format!(
+            r#"{comma}["1767323045678000000","{}"#,
+            line.unwrap_or_default()
+        ));
+        body.push_id();
+        body.push("\"]");
+    }
+    body.push("]}]}");
+    let head = head("/loki/api/v1/push", host, "application/json", body.pushed());
+    body.finish(parse, Vec::new(), &head)
+}

@@ -23,11 +23,10 @@ enum Format {
     Protobuf,
 }
 
-/// As in Loki, a body without a media type is protobuf.
+/// A body without a media type is refused, other than in Loki: a page in a browser could send one to another origin
+/// without asking.
 fn format(request: &Request) -> Option<Format> {
-    let media_type = request
-        .header("content-type")
-        .unwrap_or("application/x-protobuf");
+    let media_type = request.header("content-type").unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         Some(Format::Json)

@@ -161,7 +161,7 @@ fn what_cannot_be_read_of_a_body_refuses_it() {
     let server = Server::start(&["--max-body-bytes", "4096"]);
     let json = ["Content-Type: application/json"];
     let protobuf = ["Content-Type: application/x-protobuf"];
-    let cases: [(&[&str], Vec<u8>, u16, &str); 9] = [
+    let cases: [(&[&str], Vec<u8>, u16, &str); 10] = [
         (&json, b"{".to_vec(), 400, "the body is not JSON"),
         (&json, b"[]".to_vec(), 400, "an array `streams`"),
         (
@@ -183,6 +183,7 @@ fn what_cannot_be_read_of_a_body_refuses_it() {
             413,
             "limit of 4096 bytes",
         ),
+        (&[], protobuf::snappy(b""), 415, "application/json"),
         (
             &["Content-Type: text/plain"],
             b"x".to_vec(),

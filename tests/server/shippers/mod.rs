@@ -1,8 +1,6 @@
 //! Real shippers, SDKs and devices' programs against the server. `.ci/shippers` (`make shippers`) installs them; a test
 //! whose program is not there says that it was skipped.
 
-#![allow(dead_code, reason = "the clients that use all of it follow")]
-
 mod cloudevents;
 mod datadog;
 mod elasticsearch;
