@@ -21,7 +21,7 @@ macro_rules! file {
 }
 
 static PAGE: File = file!("page.html", "text/html; charset=utf-8");
-static ASSETS: [File; 11] = [
+static ASSETS: [File; 12] = [
     file!("ask.js", SCRIPT),
     file!("dashboard.css", "text/css; charset=utf-8"),
     file!("dashboard.js", SCRIPT),
@@ -30,6 +30,7 @@ static ASSETS: [File; 11] = [
     file!("icon.svg", "image/svg+xml"),
     file!("plot.js", SCRIPT),
     file!("publish.js", SCRIPT),
+    file!("rejected.js", SCRIPT),
     file!("tail.js", SCRIPT),
     file!("text.js", SCRIPT),
     file!("topics.js", SCRIPT),

@@ -291,8 +291,8 @@ impl App {
             Ok(read) => read,
             Err(refused) => return Reply::Now(self.refuse(refused)),
         };
-        self.counters.rejected(Protocol::Publish, params.rejected());
         if publication.events.is_empty() && publication.rejected.is_empty() {
+            self.counters.rejected(Protocol::Publish, params.rejected());
             return Reply::Now(params.answer(&[]));
         }
         let work = Work::Publish(params);
@@ -401,6 +401,7 @@ impl App {
                 Work::Publish(params) => {
                     let identities = params.identities(own.len());
                     self.counters.ingested(Protocol::Publish, own, identities);
+                    self.counters.rejected(Protocol::Publish, params.rejected());
                     params.answer(own)
                 }
                 Work::Ingest(work) => {

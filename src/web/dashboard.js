@@ -2,6 +2,7 @@
 import { ask, reason, TOKEN_CHANGED } from "./ask.js";
 import { showCommits, showHealth, showStats, stats } from "./figures.js";
 import { sample } from "./plot.js";
+import { loadRejected } from "./rejected.js";
 import { loadTopics } from "./topics.js";
 import { restart } from "./tail.js";
 import { byId, setText, sleep } from "./text.js";
@@ -33,6 +34,7 @@ async function look(turn) {
   showStats(fresh, round);
   if (isOther) restart();
   await showCommits(round);
+  await loadRejected(fresh);
   if (turn % Math.ceil((fresh.topic_count + 1) / TOPICS_A_SECOND) === 0) await loadTopics();
 }
 

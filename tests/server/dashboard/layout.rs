@@ -71,6 +71,10 @@ fn filled() -> Server {
     events.push(event(&"long".repeat(60), &"x".repeat(255)));
     server.publish(&json!(events)).expect(200);
     server.publish(&json!(events[..5])).expect(200);
+    let rejected = json!(["word ".repeat(60), "long".repeat(60), 17]);
+    let mut client = server.client();
+    let answer = client.publish_to("/publish?partial=true", rejected.to_string());
+    answer.expect(200);
     server
 }
 
@@ -78,6 +82,7 @@ fn wait_until_filled(page: &Page) {
     page.wait_for("document.querySelectorAll('#events .entry').length >= 41");
     page.wait_for("document.querySelectorAll('#topics .entry').length >= 8");
     page.wait_for("document.querySelector('#plot-rates text')");
+    page.wait_for("document.querySelectorAll('#rejected tr').length === 3");
     page.wait_for_text("#health", "healthy");
 }
 
@@ -158,8 +163,8 @@ fn everything_can_be_reached_and_done_with_the_keyboard() {
     }
     let expected = "Skip to the live tail, token-open, topics-filter, topics-scroll, topic, events, rate, last, \
                     topic, event_id, source, timestamp, payload, Publish, publish-new, \
-                    tail-topic, tail-search, tail-pause, tail-clear, events";
-    assert_eq!(order[..20].join(", "), expected);
+                    rejected-scroll, tail-topic, tail-search, tail-pause, tail-clear, events";
+    assert_eq!(order[..21].join(", "), expected);
 
     // Both lists are one stop each, and the arrows walk through them.
     let row = |at: usize| format!("document.activeElement === {}", row_of("#events li", at));

@@ -4,6 +4,7 @@ mod hostile;
 mod layout;
 mod live;
 mod publishing;
+mod rejected;
 mod tail;
 mod token;
 
