@@ -41,7 +41,7 @@ impl App {
     /// Whether a body waits to be decoded.
     pub fn is_decoding(&self) -> bool {
         let can_commit = self.health.fault().is_none() && !self.health.is_retrying();
-        !self.encoded.is_empty() || self.uploads.is_busy(can_commit)
+        !self.encoded.is_empty() || self.ingest.uploads.is_busy(can_commit)
     }
 
     /// A client that waited for an answer has gone. What is on the ring is committed all the same.

@@ -23,11 +23,11 @@ impl App {
     /// What the settings say of the records of protocols where a request says nothing; of several settings for one
     /// protocol the earlier go first.
     pub fn set_ingest(&mut self, settings: Vec<IngestSetting>) {
-        self.ingest_settings = settings;
+        self.ingest.settings = settings;
     }
 
     pub(super) fn ingest_setting(&self, protocol: Protocol) -> IngestQuery {
-        let settings = self.ingest_settings.iter();
+        let settings = self.ingest.settings.iter();
         let of_protocol = settings.filter(|setting| setting.protocol == protocol);
         of_protocol.fold(IngestQuery::default(), |query, setting| {
             query.or(&setting.query)

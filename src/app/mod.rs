@@ -14,6 +14,7 @@ mod duplicate_log;
 mod health;
 mod idle;
 mod ingest;
+mod ingest_state;
 mod ingest_work;
 mod invariants;
 mod live;
@@ -33,7 +34,6 @@ mod upload;
 mod upload_work;
 mod uploads;
 
-use std::rc::Rc;
 use std::time::Instant;
 
 pub use options::Options;
@@ -46,7 +46,6 @@ use crate::clock::{Now, Stamp};
 use crate::event::{Protocol, Publication};
 use crate::http::encoding::Coding;
 use crate::http::{Refusal, Request, Response};
-use crate::ingest::{IngestSetting, Machine};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::ring::{Full, Slot};
@@ -58,12 +57,12 @@ use counters::Counters;
 use decode_queue::{DecodeQueue, Encoded};
 use duplicate_log::DuplicateLog;
 use health::Health;
+use ingest_state::IngestState;
 use live::LiveEvents;
 use read_budget::ReadBudget;
 use reply::{shutting_down, unreadable, NOT_STORED};
 use schedule::IdleSchedule;
 pub(crate) use socket_records::{SocketCompletion, SocketPublication, SocketResult};
-use uploads::Uploads;
 
 /// The application.
 pub struct App {
@@ -75,8 +74,6 @@ pub struct App {
     encoded: DecodeQueue,
     queue: CommitQueue,
     committed: Vec<Completion>,
-    socket_completions: Vec<SocketCompletion>,
-    machine: Rc<Machine>,
     health: Health,
     /// The time of the last answer of `GET /health`.
     health_stamp: Stamp,
@@ -88,8 +85,7 @@ pub struct App {
     counters: Counters,
     duplicates: DuplicateLog,
     buffers: BufferPool,
-    ingest_settings: Vec<IngestSetting>,
-    uploads: Uploads,
+    ingest: IngestState,
 }
 
 impl App {
@@ -101,8 +97,6 @@ impl App {
             encoded: DecodeQueue::new(options.max_body_bytes),
             queue: CommitQueue::new(options.ring_capacity),
             committed: Vec::new(),
-            socket_completions: Vec::new(),
-            machine: Rc::default(),
             health: Health::default(),
             health_stamp: Stamp::default(),
             draining: false,
@@ -112,8 +106,7 @@ impl App {
             counters: Counters::new(now),
             duplicates: DuplicateLog::default(),
             buffers: BufferPool::default(),
-            ingest_settings: Vec::new(),
-            uploads: Uploads::default(),
+            ingest: IngestState::default(),
         }
     }
 
@@ -362,7 +355,11 @@ impl App {
         }
         while let Some(slot) = self.queue.pop() {
             match slot.ticket.work {
-                Work::Upload(_) => self.uploads.park(slot.ticket.ticket, slot.publication, now),
+                Work::Upload(_) => {
+                    self.ingest
+                        .uploads
+                        .park(slot.ticket.ticket, slot.publication, now)
+                }
                 _ => self.refuse_slot(slot, &refusal),
             }
         }

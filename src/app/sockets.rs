@@ -20,7 +20,7 @@ use crate::store::Outcome;
 impl App {
     /// What the messages of this machine's programs have of it.
     pub(crate) fn set_machine(&mut self, machine: Machine) {
-        self.machine = Rc::new(machine);
+        self.ingest.machine = Rc::new(machine);
     }
 
     /// A decoder for a connection or a socket of datagrams, and the builder of its records.
@@ -43,7 +43,7 @@ impl App {
             max_events: self.options.ring_capacity,
             max_body_bytes: self.options.max_body_bytes,
         };
-        let decoder = protocol.decoder(is_unix, &self.machine, self.options.max_body_bytes);
+        let decoder = protocol.decoder(is_unix, &self.ingest.machine, self.options.max_body_bytes);
         (decoder, Records::new(defaults, origin))
     }
 
@@ -93,7 +93,7 @@ impl App {
 
     /// What has become of publications since the last call.
     pub(crate) fn take_socket_completions(&mut self, into: &mut Vec<SocketCompletion>) {
-        into.append(&mut self.socket_completions);
+        into.append(&mut self.ingest.socket_completions);
     }
 
     pub(super) fn socket_committed(
@@ -107,7 +107,7 @@ impl App {
         self.counters
             .ingested(protocol, outcomes, counts.identities);
         self.counters.rejected(protocol, counts.rejected);
-        self.socket_completions.push(SocketCompletion {
+        self.ingest.socket_completions.push(SocketCompletion {
             ticket,
             result: SocketResult::Committed(publication),
         });
@@ -120,7 +120,7 @@ impl App {
         publication: Publication,
         counts: RecordCounts,
     ) {
-        self.socket_completions.push(SocketCompletion {
+        self.ingest.socket_completions.push(SocketCompletion {
             ticket,
             result: SocketResult::Failed(SocketPublication {
                 ticket,

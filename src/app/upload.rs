@@ -61,16 +61,16 @@ impl App {
         (piece, is_last): (Vec<u8>, bool),
         now: Now,
     ) -> Reply {
-        if !self.uploads.all.contains_key(&ticket) {
+        if !self.ingest.uploads.all.contains_key(&ticket) {
             if let Err(refusal) = self.begin_upload(ticket, request, route, now) {
                 return Reply::Now(refusal.shaped(interface::error_shape(request, route)));
             }
         }
-        if let Some(upload) = self.uploads.all.get_mut(&ticket) {
+        if let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) {
             upload.push(piece, is_last, now.unix_us);
             // Little may become much.
             if upload.is_coded() {
-                self.uploads.busy.push_back(ticket);
+                self.ingest.uploads.busy.push_back(ticket);
             } else {
                 self.work_on(ticket, DECODED_SHORT_BYTES, now);
             }
@@ -100,24 +100,29 @@ impl App {
     ) -> Result<(), Refusal> {
         let (intake, coding) = self.check_upload(request, route)?;
         let records = self.records_for(request, route, now)?;
-        let coded = self.uploads.all.values().filter(|upload| upload.is_coded());
+        let coded = self
+            .ingest
+            .uploads
+            .all
+            .values()
+            .filter(|upload| upload.is_coded());
         if coding != Coding::Identity && coded.count() >= CODED_UPLOADS_MAX {
             return Err(Refusal::unavailable(TOO_MANY));
         }
         let shape = interface::error_shape(request, route);
         let upload = Upload::new(intake, records, shape, coding);
         let upload = upload.map_err(|_| Refusal::unavailable(TOO_MANY))?;
-        self.uploads.all.insert(ticket, Box::new(upload));
+        self.ingest.uploads.all.insert(ticket, Box::new(upload));
         Ok(())
     }
 
     fn work_on(&mut self, ticket: Ticket, budget: usize, now: Now) {
-        let upload = self.uploads.all.get_mut(&ticket);
+        let upload = self.ingest.uploads.all.get_mut(&ticket);
         let Some(upload) = upload.filter(|upload| matches!(upload.state, State::Ready)) else {
             return;
         };
         match upload.work(budget) {
-            Progress::Busy => self.uploads.busy.push_back(ticket),
+            Progress::Busy => self.ingest.uploads.busy.push_back(ticket),
             Progress::NeedsPiece => self.want_piece(ticket),
             Progress::Publication(publication) => self.push_upload(ticket, publication, now),
             Progress::Answer(response) => self.end_upload(ticket, response),
@@ -125,14 +130,17 @@ impl App {
     }
 
     fn want_piece(&mut self, ticket: Ticket) {
-        if let Some(upload) = self.uploads.all.get_mut(&ticket) {
+        if let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) {
             upload.state = State::Client;
-            self.uploads.hungry.push((ticket, upload.held_bytes()));
+            self.ingest
+                .uploads
+                .hungry
+                .push((ticket, upload.held_bytes()));
         }
     }
 
     fn end_upload(&mut self, ticket: Ticket, response: Response) {
-        self.uploads.all.remove(&ticket);
+        self.ingest.uploads.all.remove(&ticket);
         self.committed.push(Completion::bare(ticket, response));
     }
 
@@ -143,7 +151,7 @@ impl App {
         };
         self.drain(now);
         if let Err(publication) = self.try_push_upload(ticket, publication) {
-            self.uploads.park(ticket, publication, now);
+            self.ingest.uploads.park(ticket, publication, now);
         }
     }
 
@@ -152,7 +160,7 @@ impl App {
         ticket: Ticket,
         publication: Publication,
     ) -> Result<(), Publication> {
-        let Some(upload) = self.uploads.all.get_mut(&ticket) else {
+        let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) else {
             return Ok(());
         };
         let work = Work::Upload(upload.protocol());
@@ -177,7 +185,7 @@ impl App {
         let rejected = publication.rejected.len() as u64;
         self.counters.rejected(protocol, rejected);
         // Its client may have gone; the events stay.
-        let Some(upload) = self.uploads.all.get_mut(&ticket) else {
+        let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) else {
             let identities = IdentityCounts::default();
             return self.counters.ingested(protocol, outcomes, identities);
         };
@@ -186,23 +194,23 @@ impl App {
         match upload.next() {
             Some(Progress::NeedsPiece) => self.want_piece(ticket),
             Some(Progress::Answer(response)) => self.end_upload(ticket, response),
-            _ => self.uploads.busy.push_back(ticket),
+            _ => self.ingest.uploads.busy.push_back(ticket),
         }
     }
 
     /// Puts the publications back on the ring that could not be committed, if the store has recovered.
     pub(super) fn retry_uploads(&mut self, now: Now) {
         while self.health.fault().is_none() {
-            let Some(ticket) = self.uploads.parked.pop_front() else {
+            let Some(ticket) = self.ingest.uploads.parked.pop_front() else {
                 return;
             };
-            let Some(upload) = self.uploads.all.get_mut(&ticket) else {
+            let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) else {
                 continue;
             };
             match std::mem::replace(&mut upload.state, State::Commit) {
                 State::Store(publication) => {
                     if let Err(publication) = self.try_push_upload(ticket, publication) {
-                        self.uploads.park(ticket, publication, now);
+                        self.ingest.uploads.park(ticket, publication, now);
                         return;
                     }
                 }
@@ -214,14 +222,14 @@ impl App {
     /// Refuses those that have waited for the store for too long.
     pub(super) fn expire_uploads(&mut self, now: Now) {
         let refusal = Refusal::unavailable(NOT_STORED);
-        while let Some(ticket) = self.uploads.parked.front().copied() {
-            let upload = self.uploads.all.get(&ticket);
+        while let Some(ticket) = self.ingest.uploads.parked.front().copied() {
+            let upload = self.ingest.uploads.all.get(&ticket);
             let parked = upload.filter(|upload| matches!(upload.state, State::Store(_)));
             let since = parked.and_then(|upload| upload.parked_since);
             if since.is_some_and(|since| now.mono_ms < since + PAUSE_MAX_MS) {
                 return;
             }
-            self.uploads.parked.pop_front();
+            self.ingest.uploads.parked.pop_front();
             if let Some(response) = parked.map(|upload| refusal.shaped(upload.shape())) {
                 self.end_upload(ticket, response);
             }
@@ -230,7 +238,7 @@ impl App {
 
     /// Refuses one of them.
     pub(super) fn refuse_upload(&mut self, ticket: Ticket, refusal: &Refusal) {
-        if let Some(upload) = self.uploads.all.get(&ticket) {
+        if let Some(upload) = self.ingest.uploads.all.get(&ticket) {
             let response = refusal.shaped(upload.shape());
             self.end_upload(ticket, response);
         }
@@ -238,7 +246,7 @@ impl App {
 
     /// Refuses all of them: what has been committed of them may be lost.
     pub(super) fn refuse_uploads(&mut self, refusal: &Refusal) {
-        for (ticket, upload) in self.uploads.all.drain() {
+        for (ticket, upload) in self.ingest.uploads.all.drain() {
             let response = refusal.shaped(upload.shape());
             self.committed.push(Completion::bare(ticket, response));
         }
@@ -247,7 +255,7 @@ impl App {
     /// The server stops: requests that wait for their clients, or for the store, are refused.
     fn stop_uploads(&mut self) {
         let waits = |upload: &Upload| matches!(upload.state, State::Client | State::Store(_));
-        let Uploads { all, .. } = &mut self.uploads;
+        let Uploads { all, .. } = &mut self.ingest.uploads;
         for (ticket, upload) in all.extract_if(|_, upload| waits(upload)) {
             let response = shutting_down().shaped(upload.shape());
             self.committed.push(Completion::bare(ticket, response));
@@ -256,7 +264,7 @@ impl App {
 
     /// Goes on with the next request that has more to read. False where there is none.
     pub(super) fn work_on_upload(&mut self, now: Now) -> bool {
-        let Some(ticket) = self.uploads.busy.pop_front() else {
+        let Some(ticket) = self.ingest.uploads.busy.pop_front() else {
             return false;
         };
         self.work_on(ticket, DECODED_PIECE_BYTES, now);
@@ -268,7 +276,7 @@ impl App {
         if self.draining {
             self.stop_uploads();
         }
-        let Uploads { all, hungry, .. } = &mut self.uploads;
+        let Uploads { all, hungry, .. } = &mut self.ingest.uploads;
         into.extend(
             hungry
                 .drain(..)
@@ -278,11 +286,11 @@ impl App {
 
     /// A client has gone, or its request was refused: nothing more is made of what has arrived of it.
     pub fn cancel_upload(&mut self, ticket: Ticket) {
-        self.uploads.all.remove(&ticket);
+        self.ingest.uploads.all.remove(&ticket);
     }
 
     /// Whether a publication of a request waits for the store, and not on the ring.
     pub fn holds_uploads(&self) -> bool {
-        self.uploads.is_parked()
+        self.ingest.uploads.is_parked()
     }
 }
