@@ -50,7 +50,7 @@ struct Drive {
     counted: u64,
 }
 
-const DRIVES: [Drive; 7] = [
+const DRIVES: [Drive; 5] = [
     Drive {
         name: "new, 1,000 a request",
         kind: Kind::BatchRandom,
@@ -70,22 +70,6 @@ const DRIVES: [Drive; 7] = [
     Drive {
         name: "OTLP in protobuf, 1,000 a request",
         kind: Kind::Otlp,
-        batch: BATCH,
-        connections: 4,
-        warm_up: WARM_UP_EVENTS,
-        counted: COUNTED_EVENTS,
-    },
-    Drive {
-        name: "Elasticsearch bulk, 1,000 a request",
-        kind: Kind::Bulk,
-        batch: BATCH,
-        connections: 4,
-        warm_up: WARM_UP_EVENTS,
-        counted: COUNTED_EVENTS,
-    },
-    Drive {
-        name: "Loki in JSON, 1,000 a request",
-        kind: Kind::Loki,
         batch: BATCH,
         connections: 4,
         warm_up: WARM_UP_EVENTS,

@@ -130,16 +130,6 @@ pub const SCENARIOS: &[Scenario] = &[
         baselines: &[NDJSON],
     },
     Scenario {
-        name: "ingest-bulk",
-        subject: server(Kind::Bulk, FEW, 0),
-        baselines: &[NDJSON],
-    },
-    Scenario {
-        name: "ingest-loki",
-        subject: server(Kind::Loki, FEW, 0),
-        baselines: &[NDJSON],
-    },
-    Scenario {
         name: "rare-topic",
         subject: server(Kind::RareTopic, ONE, MILLION),
         baselines: &[],
