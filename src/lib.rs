@@ -5,7 +5,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0: the domain | [`event`], [`clock`], [`limits`], [`text`], [`uuid`] |
+//! | 0: the domain | [`event`], [`search`], [`clock`], [`limits`], [`text`], [`uuid`] |
 //! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`], [`tokens`] |
 //! | 2: the service | [`ingest`], [`api`], [`metrics`], [`app`] |
 //! | 3: the shell | [`net`] |
@@ -31,6 +31,7 @@ pub mod logging;
 pub(crate) mod metrics;
 pub mod net;
 pub(crate) mod ring;
+pub mod search;
 pub mod store;
 pub(crate) mod text;
 pub mod tokens;

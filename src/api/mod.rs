@@ -8,6 +8,7 @@ pub(crate) mod content;
 pub(crate) mod dashboard;
 pub mod detail;
 pub(crate) mod endpoint;
+pub mod filters;
 pub(crate) mod ingest;
 pub(crate) mod json;
 pub(crate) mod page;

@@ -4,7 +4,7 @@ use super::detail::Details;
 use super::json::{write_escaped, write_to};
 use super::query;
 use super::read::topic_patterns;
-use crate::event::{name_error, TopicFilter};
+use crate::event::{name_error, NameFilter};
 use crate::http::{write_number, Request, Response};
 
 /// The media types of one event a line.
@@ -78,12 +78,12 @@ impl SubscribeParams {
     }
 
     /// Which topics are wanted.
-    pub(crate) fn filter(&self) -> TopicFilter {
-        TopicFilter::new(&self.topics)
+    pub(crate) fn filter(&self) -> NameFilter {
+        NameFilter::new(&self.topics)
     }
 
     /// The same for topics as written in JSON text; `None` if that makes no difference.
-    pub(crate) fn escaped_filter(&self) -> Option<TopicFilter> {
+    pub(crate) fn escaped_filter(&self) -> Option<NameFilter> {
         let escape = |name: &str| {
             let mut escaped = Vec::with_capacity(name.len());
             write_escaped(&mut escaped, name.as_bytes());
@@ -91,7 +91,7 @@ impl SubscribeParams {
         };
         let has_escapes = |name: &String| escape(name) != name.as_bytes();
         let differs = self.topics.iter().any(has_escapes);
-        differs.then(|| TopicFilter::written(&self.topics, escape))
+        differs.then(|| NameFilter::written(&self.topics, escape))
     }
 }
 

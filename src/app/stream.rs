@@ -2,15 +2,15 @@
 
 use crate::api::subscribe::Format;
 use crate::api::topics::TopicList;
-use crate::event::TopicFilter;
+use crate::event::NameFilter;
 use crate::http::Response;
 
 /// A reader of a stream of events.
 #[derive(Debug)]
 pub struct Subscriber {
-    pub(super) filter: TopicFilter,
+    pub(super) filter: NameFilter,
     /// The filter for topics as they stand in JSON text, where that differs.
-    pub(super) escaped: Option<TopicFilter>,
+    pub(super) escaped: Option<NameFilter>,
     pub(super) format: Format,
     /// Every wanted event up to this seq has been sent.
     pub(super) after: u64,

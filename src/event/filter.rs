@@ -1,11 +1,11 @@
-//! Which topics a reader wants: names, and prefixes of names.
+//! Which topics, sources or event ids a reader wants: names, and prefixes of names.
 //!
 //! A request can name hundreds of patterns, and each event is compared with them for each reader. So they
 //! are kept sorted, without those that another one covers, and one binary search answers.
 
-/// A set of topics.
+/// A set of names: of topics, of sources, or of event ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TopicFilter {
+pub struct NameFilter {
     /// The texts of all patterns, one after the other. Thousands of readers may have a filter each, so
     /// none of the texts is an allocation of its own.
     texts: Vec<u8>,
@@ -25,7 +25,7 @@ struct Entry {
 /// One pattern of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern<'a> {
-    /// All topics that begin with this.
+    /// All names that begin with this.
     Prefix(&'a [u8]),
     Name(&'a [u8]),
 }
@@ -39,13 +39,13 @@ impl Pattern<'_> {
     }
 }
 
-impl TopicFilter {
-    /// A filter of names or, with a trailing `*`, prefixes; none means all topics.
+impl NameFilter {
+    /// A filter of names or, with a trailing `*`, prefixes; none means all names.
     pub fn new(patterns: &[String]) -> Self {
         Self::written(patterns, |name| name.as_bytes().to_vec())
     }
 
-    /// A filter to be asked about topics as `write` writes them. A prefix of a name must be a prefix of the
+    /// A filter to be asked about names as `write` writes them. A prefix of a name must be a prefix of the
     /// written name too, as it is with JSON, which escapes character by character.
     pub fn written(patterns: &[String], write: impl Fn(&str) -> Vec<u8>) -> Self {
         let all = patterns.is_empty() || patterns.iter().any(|pattern| pattern == "*");
@@ -99,7 +99,7 @@ impl TopicFilter {
         }
     }
 
-    /// Whether a topic is wanted.
+    /// Whether a name is wanted.
     pub fn matches(&self, topic: &[u8]) -> bool {
         // Between a prefix and a topic that begins with it lie only topics that begin with it too, and of
         // those the filter has none. So only the last pattern that is not after the topic can match.
@@ -117,13 +117,13 @@ impl TopicFilter {
         }
     }
 
-    /// Whether all topics are wanted, whatever their names.
+    /// Whether all are wanted.
     pub fn is_all(&self) -> bool {
         self.all
     }
 
     /// The patterns in the order of their texts' bytes; none of them covers any of another. Empty where all
-    /// topics are wanted.
+    /// names are wanted.
     pub fn patterns(&self) -> impl ExactSizeIterator<Item = Pattern<'_>> {
         self.patterns.iter().map(|entry| self.pattern(entry))
     }
@@ -139,9 +139,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn filter(patterns: &[&str]) -> TopicFilter {
+    fn filter(patterns: &[&str]) -> NameFilter {
         let patterns: Vec<String> = patterns.iter().map(|p| p.to_string()).collect();
-        TopicFilter::new(&patterns)
+        NameFilter::new(&patterns)
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn the_same_prefix_a_thousand_times_is_kept_once() {
         let patterns: Vec<String> = (0..1_000).map(|_| "order.*".to_owned()).collect();
-        assert_eq!(TopicFilter::new(&patterns), filter(&["order.*"]));
+        assert_eq!(NameFilter::new(&patterns), filter(&["order.*"]));
     }
 
     proptest! {
@@ -186,8 +186,8 @@ mod tests {
             topics in prop::collection::vec("[abc]{1,6}|[ä\"a]{1,3}", 1..60),
         ) {
             let escaped = |name: &str| name.replace('"', "\\\"").into_bytes();
-            let plain = TopicFilter::new(&patterns);
-            let written = TopicFilter::written(&patterns, escaped);
+            let plain = NameFilter::new(&patterns);
+            let written = NameFilter::written(&patterns, escaped);
             for topic in topics {
                 let is_wanted = patterns.is_empty()
                     || patterns.iter().any(|pattern| match pattern.strip_suffix('*') {

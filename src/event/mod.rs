@@ -13,7 +13,7 @@ mod rejected;
 mod timestamp;
 
 pub(crate) use compact::{compact, TooDeep};
-pub use filter::{Pattern, TopicFilter};
+pub use filter::{NameFilter, Pattern};
 pub use payload::payload_error;
 pub use peer::Peer;
 pub use protocol::{IdentityCounts, Protocol};

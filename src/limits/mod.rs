@@ -4,8 +4,9 @@
 
 mod ingest;
 mod rejected;
+mod search;
 
-pub use self::{ingest::*, rejected::*};
+pub use self::{ingest::*, rejected::*, search::*};
 
 // Events and the bodies that bring them.
 

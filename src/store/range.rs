@@ -1,7 +1,7 @@
 //! Which events a reader asks for, as ranges of seqs.
 
 use super::topics::topic::TopicId;
-use crate::event::TopicFilter;
+use crate::event::NameFilter;
 
 /// Where a page begins, and which way it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub struct PageQuery<'a> {
 /// Which events a subscriber reads next.
 #[derive(Clone, Copy, Debug)]
 pub struct SubscriberQuery<'a> {
-    pub topics: &'a TopicFilter,
+    pub topics: &'a NameFilter,
     /// The batch begins with the event after this seq.
     pub after: u64,
     /// And ends with this one at the latest.

@@ -7,7 +7,7 @@ use super::source::{names_after, none, rust_files, words};
 /// own layer where `knows_its_own` says so.
 const LAYERS: [Layer; 7] = [
     Layer {
-        modules: &["event", "clock", "limits", "text", "uuid"],
+        modules: &["event", "search", "clock", "limits", "text", "uuid"],
         knows_its_own: true,
     },
     Layer {

@@ -8,7 +8,7 @@
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
-use crate::event::TopicFilter;
+use crate::event::NameFilter;
 use crate::limits::{EVENT_UNITS, LOOK_UP_UNITS, PAGE_MAX_BYTES, TOPIC_SEQS_BUFFERED};
 use crate::store::error::{no_event, StoreError};
 use crate::store::events::row::{stored_event, StoredEvent};
@@ -28,7 +28,7 @@ pub struct Page {
 /// A page that is being searched for.
 #[derive(Debug)]
 pub struct PageSearch {
-    filter: TopicFilter,
+    filter: NameFilter,
     /// Where the search goes on.
     bound: Bound,
     /// The greatest seq when it began. What is committed later is not on the page.
@@ -91,7 +91,7 @@ impl TopicSearch {
 impl Store {
     /// Begins to search for a page.
     pub fn begin_page(&self, query: &PageQuery) -> PageSearch {
-        let filter = TopicFilter::new(query.topics);
+        let filter = NameFilter::new(query.topics);
         let stage = if filter.is_all() {
             Stage::Over
         } else if self.few_topics(&filter).is_some() {

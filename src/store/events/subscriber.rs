@@ -1,6 +1,6 @@
 //! Reading for subscribers: the events after a seq, in batches of bounded work.
 
-use crate::event::TopicFilter;
+use crate::event::NameFilter;
 use crate::limits::{EVENT_UNITS, FEED_BYTES_MAX, FEED_ROWS_MAX, FEED_TOPICS_MERGED};
 use crate::store::error::{no_event, StoreError};
 use crate::store::events::merge::TopicMerge;
@@ -44,7 +44,7 @@ impl Store {
 
     /// The topics that a filter wants, where they are so few that their own orders are merged. None if
     /// they are more, or all that there are: then going through the events costs less.
-    pub(crate) fn few_topics(&self, filter: &TopicFilter) -> Option<Vec<TopicId>> {
+    pub(crate) fn few_topics(&self, filter: &NameFilter) -> Option<Vec<TopicId>> {
         if filter.is_all() {
             return None;
         }

@@ -21,7 +21,7 @@ use order::{Order, Place};
 use stale::Stale;
 use topic::{Topic, TopicId};
 
-use crate::event::{Pattern, TopicFilter};
+use crate::event::{NameFilter, Pattern};
 use crate::limits::KEYS_LOOKED_UP_AT_ONCE;
 use crate::text::json_len;
 
@@ -175,7 +175,7 @@ impl Topics {
     }
 
     /// How many topics a filter wants.
-    pub fn count_matching(&self, filter: &TopicFilter) -> usize {
+    pub fn count_matching(&self, filter: &NameFilter) -> usize {
         if filter.is_all() {
             return self.len();
         }
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(names(&topics), all);
         let prefixed = || all.iter().filter(|name| name.starts_with("t12"));
         let patterns = ["t12*".to_owned(), "t1".to_owned(), "none".to_owned()];
-        let filter = TopicFilter::new(&patterns);
+        let filter = NameFilter::new(&patterns);
         assert_eq!(topics.count_matching(&filter), prefixed().count() + 1);
         let after = prefixed().nth(50).expect("there are more");
         let found = matching(&topics, Pattern::Prefix(b"t12"), Some(after));

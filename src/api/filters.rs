@@ -1,0 +1,75 @@
+//! The filters of `/events`, `/subscribe`, `/histogram` and `/fields`: the members of a query to [`Filters`], and back
+//! into the address of a next page.
+
+use super::detail::Details;
+use super::query;
+use crate::search::{moment_is_relative, FilterError, Filters, Instant};
+
+/// The filters of a request, and how they were written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterParams {
+    pub filters: Filters,
+    /// The values of `topic`, decoded.
+    pub topics: Vec<String>,
+    /// All filters as they go into an address, each followed by `&`; ages are the times that they were.
+    written: String,
+}
+
+impl FilterParams {
+    /// Reads the filters of a query. `now_us` is the server's clock at the arrival of the request, in microseconds since
+    /// 1970. Members that are no filters are passed over; [`check_members`] refuses unknown ones.
+    ///
+    /// # Errors
+    /// The faults, for a 422 answer.
+    pub fn parse(text: Option<&str>, now_us: i64) -> Result<Self, Details> {
+        let mut pairs = Vec::new();
+        for member in Filters::MEMBERS {
+            for value in query::values(text, member)? {
+                pairs.push((member, value));
+            }
+        }
+        let borrowed = pairs.iter().map(|(name, value)| (*name, value.as_str()));
+        let filters = Filters::parse(borrowed, Instant::from_unix_us(now_us)).map_err(details)?;
+        let topics = pairs.iter().filter(|(member, _)| *member == "topic");
+        let topics = topics.map(|(_, value)| value.clone()).collect();
+        let mut written = String::new();
+        for (member, value) in pairs {
+            // What was relative stays the time that it was.
+            let value = match (member, moment_is_relative(&value)) {
+                ("since", true) => filters.range().since.and_then(Instant::to_rfc3339),
+                ("until", true) => filters.range().until.and_then(Instant::to_rfc3339),
+                _ => Some(value),
+            };
+            if let Some(value) = value {
+                written.push_str(member);
+                written.push('=');
+                query::percent_encode(&value, &mut written);
+                written.push('&');
+            }
+        }
+        Ok(Self {
+            topics,
+            filters,
+            written,
+        })
+    }
+
+    /// Appends the filters to the query of `address`, each followed by `&`.
+    pub fn write_query(&self, address: &mut String) {
+        address.push_str(&self.written);
+    }
+}
+
+/// Refuses members of the query that are neither filters nor among `own`, the route's own ones, with a guess at what was
+/// meant ([`query::check_names`]).
+///
+/// # Errors
+/// An entry for each of them.
+pub fn check_members(text: Option<&str>, own: &[&str]) -> Result<(), Details> {
+    let known: Vec<&str> = Filters::MEMBERS.iter().chain(own).copied().collect();
+    query::check_names(text, &known)
+}
+
+fn details(error: FilterError) -> Details {
+    Details::query(error.member, error.message)
+}

@@ -1,0 +1,174 @@
+//! All filters of a request.
+
+use super::candidate::Candidate;
+use super::error::FilterError;
+use super::instant::{parse_moment, Instant};
+use super::range::{TimeKind, TimeRange};
+use crate::event::{name_error, NameFilter};
+use crate::limits::NAME_FILTERS_MAX;
+
+/// The filters of a request, parsed. An event matches when every one of them holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filters {
+    topics: NameFilter,
+    sources: NameFilter,
+    event_ids: NameFilter,
+    range: TimeRange,
+    /// Whether no filter but `topic` was given, whatever it may mean.
+    is_topics_only: bool,
+}
+
+impl Filters {
+    /// The members of a query that are filters, in the order in which a query is written.
+    pub const MEMBERS: [&'static str; 8] = [
+        "topic", "source", "event_id", "since", "until", "time", "q", "where",
+    ];
+
+    /// Reads decoded values by their members. `now` is the server's clock at the arrival of the request. Members that
+    /// are no filters are passed over.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn parse<'a>(
+        pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        now: Instant,
+    ) -> Result<Self, FilterError> {
+        let values = |wanted: &'static str| {
+            let of_member = pairs.clone().filter(move |(member, _)| *member == wanted);
+            of_member.map(|(_, value)| value)
+        };
+        let filters = Self {
+            topics: names("topic", values("topic"), usize::MAX)?,
+            sources: names("source", values("source"), NAME_FILTERS_MAX)?,
+            event_ids: names("event_id", values("event_id"), NAME_FILTERS_MAX)?,
+            range: TimeRange {
+                kind: time_kind(single("time", values("time"))?)?,
+                since: moment("since", single("since", values("since"))?, now)?,
+                until: moment("until", single("until", values("until"))?, now)?,
+            },
+            is_topics_only: Self::MEMBERS[1..]
+                .iter()
+                .all(|member| values(member).next().is_none()),
+        };
+        Ok(filters)
+    }
+
+    /// Whether an event matches.
+    pub fn matches(&self, event: &Candidate) -> bool {
+        self.topics.matches(event.topic)
+            && self.sources.matches(event.source)
+            && self.event_ids.matches(event.event_id)
+            && self.range.matches(event)
+    }
+
+    /// The topics that match.
+    pub fn topics(&self) -> &NameFilter {
+        &self.topics
+    }
+
+    /// The sources that match.
+    pub fn sources(&self) -> &NameFilter {
+        &self.sources
+    }
+
+    /// The event ids that match.
+    pub fn event_ids(&self) -> &NameFilter {
+        &self.event_ids
+    }
+
+    /// The times that match.
+    pub fn range(&self) -> &TimeRange {
+        &self.range
+    }
+
+    /// Whether no filter but `topic` was given, not even one that all events pass.
+    pub fn is_topics_only(&self) -> bool {
+        self.is_topics_only
+    }
+}
+
+impl Default for Filters {
+    /// No filter: all events match.
+    fn default() -> Self {
+        let all = NameFilter::new(&[]);
+        Self {
+            topics: all.clone(),
+            sources: all.clone(),
+            event_ids: all,
+            range: TimeRange::default(),
+            is_topics_only: true,
+        }
+    }
+}
+
+/// Names, or prefixes of names with a trailing `*`.
+fn names<'a>(
+    member: &'static str,
+    values: impl Iterator<Item = &'a str>,
+    max: usize,
+) -> Result<NameFilter, FilterError> {
+    let patterns: Vec<String> = values.map(str::to_owned).collect();
+    if patterns.len() > max {
+        return Err(too_many(member, max));
+    }
+    for pattern in &patterns {
+        let name = pattern.strip_suffix('*').unwrap_or(pattern);
+        if name_error(name).is_some() && pattern != "*" {
+            return Err(FilterError::new(
+                member,
+                format!("{member} must be a legal name of 1 to 255 bytes, or a prefix of one with a trailing *"),
+            ));
+        }
+    }
+    Ok(NameFilter::new(&patterns))
+}
+
+fn too_many(member: &'static str, max: usize) -> FilterError {
+    FilterError::new(member, format!("{member} may stand at most {max} times"))
+}
+
+/// The one value of a member that may stand once.
+fn single<'a>(
+    member: &'static str,
+    mut values: impl Iterator<Item = &'a str>,
+) -> Result<Option<&'a str>, FilterError> {
+    let first = values.next();
+    match values.next() {
+        Some(_) => Err(FilterError::new(
+            member,
+            format!("{member} may stand only once"),
+        )),
+        None => Ok(first),
+    }
+}
+
+fn time_kind(value: Option<&str>) -> Result<TimeKind, FilterError> {
+    match value {
+        None | Some("event") => Ok(TimeKind::Event),
+        Some("received") => Ok(TimeKind::Received),
+        Some(_) => Err(FilterError::new("time", "time must be event or received")),
+    }
+}
+
+fn moment(
+    member: &'static str,
+    value: Option<&str>,
+    now: Instant,
+) -> Result<Option<Instant>, FilterError> {
+    let Some(text) = value else { return Ok(None) };
+    if let Some(moment) = parse_moment(text, now) {
+        return Ok(moment);
+    }
+    // In a query a plus is a space, so an offset that was not escaped comes as one.
+    let lost_plus = text
+        .rsplit_once(' ')
+        .is_some_and(|(front, back)| parse_moment(&format!("{front}+{back}"), now).is_some());
+    let hint = match lost_plus {
+        true => "; a + in a URL is a space, write %2B",
+        false => "",
+    };
+    Err(FilterError::new(
+        member,
+        format!("{member} must be a time in ISO 8601 format, an age such as 15m, 1h or 7d, or now{hint}"),
+    ))
+}
