@@ -1,4 +1,4 @@
-//! The filters of `/events`, `/subscribe`, `/histogram` and `/fields`: the members of a query to [`Filters`], and back
+//! The filters of `/events`, `/subscribe`, `/histogram` and `/fields`: members of a query to [`Filters`], and back
 //! into the address of a next page.
 
 use super::detail::Details;
@@ -16,8 +16,8 @@ pub struct FilterParams {
 }
 
 impl FilterParams {
-    /// Reads the filters of a query. `now_us` is the server's clock at the arrival of the request, in microseconds since
-    /// 1970. Members that are no filters are passed over; [`check_members`] refuses unknown ones.
+    /// Reads the filters of a query. `now_us` is the server's clock at the arrival of the request, in microseconds
+    /// since 1970. Members that are no filters are passed over; [`check_members`] refuses unknown ones.
     ///
     /// # Errors
     /// The faults, for a 422 answer.
@@ -60,8 +60,8 @@ impl FilterParams {
     }
 }
 
-/// Refuses members of the query that are neither filters nor among `own`, the route's own ones, with a guess at what was
-/// meant ([`query::check_names`]).
+/// Refuses members of the query that are neither filters nor among `own`, the route's own ones, with a guess at what
+/// was meant ([`query::check_names`]).
 ///
 /// # Errors
 /// An entry for each of them.
