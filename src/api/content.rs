@@ -2,7 +2,7 @@
 
 use super::detail::{unprocessable, Details};
 use crate::http::encoding::{Coding, DecodeError, Decoding};
-use crate::http::{Refusal, Request, Response};
+use crate::http::{essence, Refusal, Request, Response};
 use crate::limits::DECODED_SHORT_BYTES;
 
 /// Refuses a media type or a content coding that is not taken: 415 (RFC 9110 §15.5.16).
@@ -31,12 +31,7 @@ fn is_json(media_type: &str) -> bool {
     if media_type == "application/json" {
         return true;
     }
-    let essence = media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = essence(media_type).to_ascii_lowercase();
     let Some(subtype) = essence.strip_prefix("application/") else {
         return false;
     };

@@ -17,7 +17,9 @@ mod target;
 
 pub use conn::{Conn, Step};
 pub use protocol::{Method, Version};
+pub(crate) use refusal::plain_shape;
 pub use refusal::{detail_shape, ErrorShape, Refusal};
+pub(crate) use request::essence;
 pub use request::Request;
 pub(crate) use response::reason;
 pub use response::{write_number, Response};

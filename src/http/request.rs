@@ -72,6 +72,11 @@ impl<'a> Request<'a> {
             .and_then(|value| std::str::from_utf8(value).ok())
     }
 
+    /// The media type of the body without its parameters; empty where none is named.
+    pub fn media_type(&self) -> &'a str {
+        essence(self.header("content-type").unwrap_or_default())
+    }
+
     /// All fields of that name, in the order sent.
     pub fn headers<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let bytes = self.bytes;
@@ -102,6 +107,11 @@ impl<'a> Request<'a> {
     pub fn has_body(&self) -> bool {
         self.head.framing != Framing::Nothing
     }
+}
+
+/// A media type without its parameters.
+pub(crate) fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// A part of a target, which [`Head::read`] has found to be ASCII.

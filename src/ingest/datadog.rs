@@ -57,9 +57,10 @@ impl Adapter for Datadog {
     }
 
     fn begin(&self, _endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
-        let media_type = request.header("content-type").unwrap_or_default();
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
+        if !request
+            .media_type()
+            .eq_ignore_ascii_case("application/json")
+        {
             return Err(Refusal::new(415, "Send the logs as application/json."));
         }
         Ok(Box::new(Logs::default()))

@@ -9,7 +9,7 @@ use super::super::records::Records;
 use super::attributes::{Attributes, Fault};
 use crate::api::detail::{Detail, Details};
 use crate::api::json::write_string;
-use crate::http::Request;
+use crate::http::{essence, Request};
 
 /// What the head says.
 pub(super) struct BinaryHead {
@@ -103,8 +103,7 @@ fn member(text: &mut Vec<u8>, name: &str) {
 }
 
 fn is_json(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    let essence = essence.to_ascii_lowercase();
+    let essence = essence(media_type).to_ascii_lowercase();
     matches!(&essence[..], "application/json" | "text/json") || essence.ends_with("+json")
 }
 

@@ -64,10 +64,7 @@ impl Adapter for CloudEvents {
             value.map_err(|_| Refusal::new(422, format!("{name} must be true, false, 1 or 0")))
         };
         let (results, partial) = (asked("results")?, asked("partial")?);
-        let media_type = request.header("content-type").unwrap_or_default();
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        let essence = essence.to_ascii_lowercase();
-        let mode = match &essence[..] {
+        let mode = match &request.media_type().to_ascii_lowercase()[..] {
             "application/cloudevents+json" => Mode::Structured,
             "application/cloudevents-batch+json" => Mode::Batch(None),
             other if other.starts_with("application/cloudevents") => return Err(unknown_type()),

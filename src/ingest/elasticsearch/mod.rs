@@ -165,8 +165,7 @@ impl Adapter for Elasticsearch {
     }
 
     fn begin(&self, endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
-        let media_type = request.header("content-type").unwrap_or_default();
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        let essence = request.media_type();
         if !MEDIA_TYPES
             .iter()
             .any(|known| essence.eq_ignore_ascii_case(known))

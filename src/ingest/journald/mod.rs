@@ -55,9 +55,7 @@ impl Adapter for Journald {
         request: &Request,
         limit: usize,
     ) -> Result<Box<dyn PieceIntake>, Refusal> {
-        let media_type = request.header("content-type").unwrap_or_default();
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case(MEDIA_TYPE) {
+        if !request.media_type().eq_ignore_ascii_case(MEDIA_TYPE) {
             let sentence = "Send the journal in its export format, as application/vnd.fdo.journal.";
             return Err(Refusal::new(415, sentence));
         }

@@ -11,7 +11,7 @@ use super::records::Records;
 use crate::api::content;
 use crate::event::Protocol;
 use crate::http::encoding::Coding;
-use crate::http::{ErrorShape, Method, Refusal, Request, Response};
+use crate::http::{plain_shape, ErrorShape, Method, Refusal, Request, Response};
 
 pub(super) struct Loki;
 
@@ -26,8 +26,7 @@ enum Format {
 /// A body without a media type is refused, other than in Loki: a page in a browser could send one to another origin
 /// without asking.
 fn format(request: &Request) -> Option<Format> {
-    let media_type = request.header("content-type").unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    let essence = request.media_type();
     if essence.eq_ignore_ascii_case("application/json") {
         Some(Format::Json)
     } else if essence.eq_ignore_ascii_case("application/x-protobuf") {
@@ -55,7 +54,7 @@ impl Adapter for Loki {
     }
 
     fn error_shape(&self, _endpoint: &Endpoint, _request: &Request) -> ErrorShape {
-        plain_text
+        plain_shape
     }
 
     /// Snappy is part of the format, whether it is named or not.
@@ -87,14 +86,8 @@ impl Adapter for Loki {
     }
 }
 
-fn plain_text(refusal: &Refusal) -> Response {
-    let mut body = refusal.sentence.clone().into_owned().into_bytes();
-    body.push(b'\n');
-    Response::new(refusal.status, "text/plain; charset=utf-8", body)
-}
-
 fn bad_body(status: u16, reason: String) -> BadBody {
-    let response = plain_text(&Refusal::new(status, reason.clone()));
+    let response = plain_shape(&Refusal::new(status, reason.clone()));
     BadBody { response, reason }
 }
 
@@ -175,7 +168,7 @@ impl Intake for Push {
 
     fn answer(&mut self) -> Response {
         match self.tally.refusal() {
-            Some(reason) => plain_text(&Refusal::new(400, reason.to_owned())),
+            Some(reason) => plain_shape(&Refusal::new(400, reason.to_owned())),
             None => Response::empty(204),
         }
     }

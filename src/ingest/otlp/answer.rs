@@ -14,8 +14,7 @@ pub(super) enum Encoding {
 impl Encoding {
     /// By the media type; none of another one.
     pub(super) fn of(request: &Request) -> Option<Self> {
-        let media_type = request.header("content-type").unwrap_or_default();
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        let essence = request.media_type();
         [Encoding::Protobuf, Encoding::Json]
             .into_iter()
             .find(|encoding| essence.eq_ignore_ascii_case(encoding.media_type()))
