@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(connection publish bulk timestamp encoding keys tokens times journal msgpack syslog otlp)
+all=(connection publish bulk timestamp encoding keys tokens times journal msgpack syslog otlp gelf)
 
 missing() {
     echo "Fuzzing needs $1. To get it: $2" >&2
@@ -27,6 +27,7 @@ options() {
         timestamp) echo "-max_len=48" ;;
         encoding) echo "-max_len=4096 -malloc_limit_mb=12" ;;
         keys) echo "-max_len=123" ;;
+        gelf) echo "-max_len=1000" ;;
         msgpack) echo "-max_len=512" ;;
         syslog) echo "-max_len=512 -dict=fuzz/dictionaries/syslog.dict" ;;
         tokens) echo "-max_len=4096 -dict=fuzz/dictionaries/tokens.dict" ;;

@@ -54,7 +54,7 @@ pub struct ServeArgs {
         value_name = "ADDRESS",
         value_delimiter = ','
     )]
-    #[arg(value_parser = syslog_address)]
+    #[arg(value_parser = |text: &str| socket_address(text, SocketProtocol::Syslog))]
     syslog: Vec<SocketAddress>,
 
     /// Take Fluentd's forward protocol on tcp:HOST:PORT or unix:/PATH; may be repeated, or have commas between
@@ -66,8 +66,20 @@ pub struct ServeArgs {
         value_name = "ADDRESS",
         value_delimiter = ','
     )]
-    #[arg(value_parser = forward_address)]
+    #[arg(value_parser = |text: &str| socket_address(text, SocketProtocol::Forward))]
     forward: Vec<SocketAddress>,
+
+    /// Take GELF on udp:HOST:PORT or tcp:HOST:PORT; may be repeated, or have commas between
+    ///
+    /// Messages may be compressed and in chunks over UDP; over TCP each ends with a NUL. Tokens are not asked for.
+    #[arg(
+        long,
+        env = "GELF_LISTEN",
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    #[arg(value_parser = |text: &str| socket_address(text, SocketProtocol::Gelf))]
+    gelf: Vec<SocketAddress>,
 
     /// File that holds the database; it and its folders are created if they do not exist
     #[arg(long, env = "DATABASE_PATH", value_name = "FILE")]
@@ -232,6 +244,7 @@ impl ServeArgs {
         }
         let mut sockets = socket_settings(self.syslog, SocketProtocol::Syslog)?;
         sockets.extend(socket_settings(self.forward, SocketProtocol::Forward)?);
+        sockets.extend(socket_settings(self.gelf, SocketProtocol::Gelf)?);
         let settings = Settings {
             listen,
             sockets,
@@ -301,28 +314,22 @@ fn has_port_0(address: &SocketAddress) -> bool {
     matches!(listen, Listen::Tcp { port: 0, .. })
 }
 
-/// Reads `tcp:host:port` or `unix:/path`.
-fn forward_address(text: &str) -> Result<SocketAddress, String> {
-    const FORMS: &str = "an address is tcp:HOST:PORT or unix:/PATH";
+/// Reads an address of a protocol that has sockets of its own.
+fn socket_address(text: &str, protocol: SocketProtocol) -> Result<SocketAddress, String> {
+    use SocketProtocol::{Forward, Gelf, Syslog};
+    let forms = match protocol {
+        Syslog => "an address is udp:HOST:PORT, tcp:HOST:PORT or unix:/PATH",
+        Forward => "an address is tcp:HOST:PORT or unix:/PATH",
+        Gelf => "an address is udp:HOST:PORT or tcp:HOST:PORT",
+    };
     let text = text.trim();
-    let (transport, address) = text.split_once(':').ok_or(FORMS)?;
-    match transport {
-        "tcp" => host_and_port(address).map(SocketAddress::Stream),
-        "unix" => text.parse().map(SocketAddress::Stream),
-        _ => Err(FORMS.to_owned()),
-    }
-}
-
-/// Reads `udp:host:port`, `tcp:host:port` or `unix:/path`.
-fn syslog_address(text: &str) -> Result<SocketAddress, String> {
-    const FORMS: &str = "an address is udp:HOST:PORT, tcp:HOST:PORT or unix:/PATH";
-    let text = text.trim();
-    let (transport, address) = text.split_once(':').ok_or(FORMS)?;
-    match transport {
-        "udp" => host_and_port(address).map(SocketAddress::Datagrams),
-        "tcp" => host_and_port(address).map(SocketAddress::Stream),
-        "unix" => text.parse().map(SocketAddress::Datagrams),
-        _ => Err(FORMS.to_owned()),
+    let (transport, address) = text.split_once(':').ok_or(forms)?;
+    match (transport, protocol) {
+        ("udp", Syslog | Gelf) => host_and_port(address).map(SocketAddress::Datagrams),
+        ("tcp", _) => host_and_port(address).map(SocketAddress::Stream),
+        ("unix", Syslog) => text.parse().map(SocketAddress::Datagrams),
+        ("unix", Forward) => text.parse().map(SocketAddress::Stream),
+        _ => Err(forms.to_owned()),
     }
 }
 

@@ -16,7 +16,7 @@ use logagg::logging::{Format, LogDuplicates, LogSettings};
 use logagg::net::{self, Listen, Settings};
 use logagg::store::{Durability, Limit, OpenOptions, Retention};
 
-const VARIABLES: [&str; 21] = [
+const VARIABLES: [&str; 22] = [
     "HOST",
     "PORT",
     "LISTEN",
@@ -33,6 +33,7 @@ const VARIABLES: [&str; 21] = [
     "INGEST",
     "SYSLOG_LISTEN",
     "FORWARD_LISTEN",
+    "GELF_LISTEN",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "LOG_DUPLICATES",

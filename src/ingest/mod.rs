@@ -10,6 +10,7 @@ mod cloudevents;
 mod datadog;
 mod elasticsearch;
 pub mod forward;
+pub mod gelf;
 mod identity;
 pub mod journald;
 pub(crate) mod json;

@@ -9,6 +9,7 @@ const ADAPTERS: &[&dyn Adapter] = &[
     &super::cloudevents::CloudEvents,
     &super::datadog::Datadog,
     &super::elasticsearch::Elasticsearch,
+    &super::gelf::GelfHttp,
     &super::journald::Journald,
     &super::otlp::Otlp,
     &super::loki::Loki,

@@ -39,11 +39,11 @@ pub(crate) trait SocketDecoder {
     /// Nothing more can be read from the stream. What was read before stays.
     fn receive(&mut self, bytes: &mut &[u8], records: &mut Records) -> Result<(), Unreadable>;
 
-    /// The stream has ended.
+    /// Nothing more comes.
     fn end(&mut self, records: &mut Records);
 
-    /// Takes a datagram, which may have been cut.
-    fn datagram(&mut self, bytes: &[u8], is_cut: bool, records: &mut Records);
+    /// Takes a datagram, which may have been cut. `now_ms` is the time of the monotonic clock.
+    fn datagram(&mut self, bytes: &[u8], is_cut: bool, now_ms: u64, records: &mut Records);
 
     /// Bytes of memory that it holds.
     fn held_bytes(&self) -> usize;
@@ -52,6 +52,14 @@ pub(crate) trait SocketDecoder {
     fn has_more(&self) -> bool {
         false
     }
+
+    /// When the next thing that waits for more datagrams is given up: a time of the monotonic clock.
+    fn deadline(&self) -> Option<u64> {
+        None
+    }
+
+    /// Gives up whatever has waited until then.
+    fn expire(&mut self, _now_ms: u64, _records: &mut Records) {}
 
     /// What is to be sent when the records so far have been committed.
     fn take_answer(&mut self) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::forward::Forward;
+use super::gelf::Gelf;
 use super::socket_decoder::{Decoder, Machine};
 use super::syslog::{Place, Syslog};
 use crate::event::Protocol;
@@ -13,6 +14,7 @@ pub enum SocketProtocol {
     Syslog,
     /// Fluentd's.
     Forward,
+    Gelf,
 }
 
 impl SocketProtocol {
@@ -20,6 +22,7 @@ impl SocketProtocol {
         match self {
             SocketProtocol::Syslog => Protocol::Syslog,
             SocketProtocol::Forward => Protocol::Forward,
+            SocketProtocol::Gelf => Protocol::Gelf,
         }
     }
 
@@ -28,6 +31,7 @@ impl SocketProtocol {
         match self {
             SocketProtocol::Syslog => "--syslog",
             SocketProtocol::Forward => "--forward",
+            SocketProtocol::Gelf => "--gelf",
         }
     }
 
@@ -47,6 +51,7 @@ impl SocketProtocol {
         match self {
             SocketProtocol::Syslog => Box::new(Syslog::new(place, machine.clone())),
             SocketProtocol::Forward => Box::new(Forward::new(message_max)),
+            SocketProtocol::Gelf => Box::new(Gelf::new(message_max)),
         }
     }
 }

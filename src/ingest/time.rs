@@ -93,7 +93,7 @@ pub(crate) fn is_time(text: &str) -> bool {
 }
 
 /// A number, or a string without escapes: no time has one.
-fn plain_scalar(value: &str) -> Option<&str> {
+pub(super) fn plain_scalar(value: &str) -> Option<&str> {
     match json::scalar(value)? {
         Cow::Borrowed(text) => Some(text),
         Cow::Owned(_) => None,

@@ -49,3 +49,13 @@ pub const DROPPED_TOLD_MS: u64 = 10_000;
 pub const SYSLOG_MESSAGE_BYTES: usize = 64 * 1024;
 /// Digits of a count of octets (RFC 6587 §3.4.1).
 pub const SYSLOG_COUNT_DIGITS: usize = 7;
+
+// GELF.
+
+/// Chunks of a message.
+pub const GELF_CHUNKS_MAX: usize = 128;
+/// Milliseconds after its first chunk in which a message must be whole.
+pub const GELF_CHUNKS_MS: u64 = 5_000;
+/// Messages of a socket that are not whole at a time, and the bytes of all their chunks.
+pub const GELF_MESSAGES_OPEN: usize = 1_000;
+pub const GELF_CHUNKS_BYTES: usize = 12 * 1024 * 1024;

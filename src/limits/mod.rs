@@ -314,7 +314,7 @@ pub const SPARE_BUFFERS: usize = 1_024;
 /// Addresses that are listened on.
 pub const LISTENERS_MAX: usize = 32;
 /// Those of HTTP, and as many for each protocol that has sockets of its own.
-pub const ALL_LISTENERS_MAX: usize = 3 * LISTENERS_MAX;
+pub const ALL_LISTENERS_MAX: usize = 4 * LISTENERS_MAX;
 /// Bytes in the path of a Unix socket (unix(7): `sun_path`, its closing NUL taken off).
 pub const UNIX_PATH_MAX_BYTES: usize = 107;
 /// Connections that may wait to be accepted; the kernel's own limit may be lower.

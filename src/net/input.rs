@@ -221,7 +221,7 @@ impl<S: Socket> Input<S> {
         self.records.set_peer(Peer::from(peer));
         self.records.set_received_at(now.unix_us);
         self.decoder
-            .datagram(&buffer[..length], is_cut, &mut self.records);
+            .datagram(&buffer[..length], is_cut, now.mono_ms, &mut self.records);
         if self.records.is_full() {
             self.send_records(key, app, now);
         }
@@ -243,7 +243,8 @@ impl<S: Socket> Input<S> {
             if self.records.is_full() && !self.send_records(key, app, now) {
                 break;
             }
-            if self.brought() >= limits::SOCKET_EVENTS_PER_TURN {
+            // What it has more is for the next turn.
+            if self.brought() >= limits::SOCKET_EVENTS_PER_TURN || self.decoder.has_more() {
                 break;
             }
         }
@@ -290,9 +291,19 @@ impl<S: Socket> Input<S> {
         }
         self.has_ended = true;
         self.records.set_received_at(now.unix_us);
-        if self.kind == InputKind::Stream {
-            self.decoder.end(&mut self.records);
-        }
+        self.decoder.end(&mut self.records);
+        self.send_records(key, app, now);
+    }
+
+    /// When the next message is given up that waits for more datagrams. Not while some may have come.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.decoder.deadline().filter(|_| !self.readable)
+    }
+
+    /// Gives up messages whose time is over.
+    pub(super) fn expire(&mut self, key: usize, app: &mut App, now: Now) {
+        self.records.set_received_at(now.unix_us);
+        self.decoder.expire(now.mono_ms, &mut self.records);
         self.send_records(key, app, now);
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Inputs<S> {
     pub(super) slab: Slab<Input<S>>,
     /// Connections among them.
     pub(super) connections: usize,
+    /// Those that receive datagrams, which are never closed.
+    pub(super) datagrams: Vec<usize>,
     /// To be served without waiting for readiness.
     pub(super) ready: Vec<usize>,
     /// Not served until the store can commit, and not read until there is memory.
@@ -49,6 +51,7 @@ impl<S: Socket> Inputs<S> {
         Self {
             slab: Slab::new(),
             connections: 0,
+            datagrams: Vec::new(),
             ready: Vec::new(),
             wait_for_store: Vec::new(),
             wait_for_memory: Vec::new(),
@@ -74,6 +77,13 @@ impl<S: Socket> Inputs<S> {
             self.want_service(key);
             self.want_flush(key);
         }
+    }
+
+    /// The first of those whose next deadline is over, or is the first.
+    pub(super) fn next_deadline(&self) -> Option<(u64, usize)> {
+        let keys = self.datagrams.iter();
+        keys.filter_map(|key| Some((self.slab[*key].deadline()?, *key)))
+            .min()
     }
 
     /// It is written to, if there is something to write.

@@ -13,6 +13,7 @@ mod machine;
 mod bulk;
 mod connection;
 mod encoding;
+mod gelf;
 mod http_model;
 mod journal;
 mod json_model;
@@ -27,6 +28,8 @@ mod tokens;
 
 use std::fs;
 use std::path::Path;
+
+use proptest::prelude::*;
 
 /// Makes a check for each file in the corpus of a target.
 fn run(target: &str, check: fn(&[u8])) {
@@ -69,6 +72,22 @@ fn timestamp() {
 #[test]
 fn encoding() {
     run("encoding", encoding::check);
+}
+
+#[test]
+fn gelf() {
+    run("gelf", gelf::check);
+}
+
+proptest! {
+    /// Chunks of few messages, so that many of them meet.
+    #[test]
+    fn chunks_of_gelf_give_what_a_model_gives(
+        steps in prop::collection::vec((0..60_u8, 0..4_u8, 0..4_u8, 1..4_u8, any::<u8>()), 0..100),
+    ) {
+        let bytes = |(pause, key, number, count, length)| [pause, key, number, count, length];
+        gelf::check(&steps.into_iter().flat_map(bytes).collect::<Vec<u8>>());
+    }
 }
 
 #[test]

@@ -85,6 +85,11 @@ impl Decoding {
         Ok(None)
     }
 
+    /// Bytes of memory that it holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.coded + self.out.capacity()
+    }
+
     /// Drops what has been decoded and gives the body back.
     pub fn into_body(self) -> Vec<u8> {
         match self.decoder {

@@ -264,8 +264,12 @@ impl SocketDecoder for Forward {
         let mut steps = 0;
         self.has_more = true;
         while self.has_more && !records.is_full() && steps < SOCKET_EVENTS_PER_TURN {
+            steps += match self.work.as_ref().map(|work| &work.entries) {
+                // A piece is as much work as many events.
+                Some(WorkEntries::Compressed(_)) => SOCKET_EVENTS_PER_TURN,
+                _ => 1,
+            };
             self.has_more = self.step(records).map_err(|Broken| Unreadable)?;
-            steps += 1;
         }
         Ok(())
     }
@@ -277,11 +281,12 @@ impl SocketDecoder for Forward {
         self.has_more = false;
     }
 
-    fn datagram(&mut self, _bytes: &[u8], _is_cut: bool, _records: &mut Records) {}
+    fn datagram(&mut self, _: &[u8], _is_cut: bool, _now_ms: u64, _: &mut Records) {}
 
     fn held_bytes(&self) -> usize {
         let own = match self.work.as_ref().map(|work| &work.entries) {
             Some(WorkEntries::Own { bytes, .. }) => bytes.capacity(),
+            Some(WorkEntries::Compressed(decoding)) => decoding.held_bytes(),
             _ => 0,
         };
         self.held.capacity() + own

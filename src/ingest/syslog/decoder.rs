@@ -63,7 +63,7 @@ impl SocketDecoder for Syslog {
         framing.end(|frame| messages.record(frame, records));
     }
 
-    fn datagram(&mut self, bytes: &[u8], is_cut: bool, records: &mut Records) {
+    fn datagram(&mut self, bytes: &[u8], is_cut: bool, _now_ms: u64, records: &mut Records) {
         let length = bytes.len().min(SYSLOG_MESSAGE_BYTES);
         let frame = Frame {
             bytes: &bytes[..length],

@@ -53,13 +53,22 @@ impl<P: Platform> Reactor<P> {
             .app
             .decoder(protocol, socket.peer().into(), is_unix, self.now);
         entry.insert(Input::new(socket, kind, protocol, self.generation, decoder));
+        if kind == InputKind::Datagrams {
+            self.inputs.datagrams.push(key);
+        }
         self.inputs.want_service(key);
         Ok(())
     }
 
-    /// A new turn.
+    /// A new turn. Messages are given up that wait for datagrams, where the poll has found none.
     pub(super) fn begin_turn_of_inputs(&mut self) {
-        self.inputs.budget = limits::SOCKETS_EVENTS_PER_TURN;
+        let now = self.now;
+        let Self { inputs, app, .. } = self;
+        inputs.budget = limits::SOCKETS_EVENTS_PER_TURN;
+        while let Some((_, key)) = inputs.next_deadline().filter(|(at, _)| *at <= now.mono_ms) {
+            inputs.slab[key].expire(key, app, now);
+            inputs.account(key);
+        }
     }
 
     /// The phase *serve*: reads each socket that is ready, within its budget.

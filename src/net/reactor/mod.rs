@@ -259,6 +259,7 @@ impl<P: Platform> Reactor<P> {
             self.deadlines.next(),
             self.app.deadline(self.now),
             self.streams.deadline(),
+            self.inputs.next_deadline().map(|(at, _)| at),
             accept.filter(|_| self.has_room()),
             drain_ends,
         ];

@@ -5,6 +5,7 @@ mod cloudevents;
 mod datadog;
 mod elasticsearch;
 mod forward;
+mod gelf;
 mod journald;
 mod loki;
 mod otlp;
