@@ -1,11 +1,14 @@
 //! All filters of a request.
 
 use super::candidate::Candidate;
+use super::condition::{parse_condition, PathFilter};
 use super::error::FilterError;
+use super::haystack::Haystack;
 use super::instant::{parse_moment, Instant};
 use super::range::{TimeKind, TimeRange};
+use super::term::{parse_terms, Term};
 use crate::event::{name_error, NameFilter};
-use crate::limits::NAME_FILTERS_MAX;
+use crate::limits::{NAME_FILTERS_MAX, Q_MAX, WHERE_MAX};
 
 /// The filters of a request, parsed. An event matches when every one of them holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +17,9 @@ pub struct Filters {
     sources: NameFilter,
     event_ids: NameFilter,
     range: TimeRange,
+    terms: Vec<Term>,
+    /// One for each path that has conditions.
+    paths: Vec<PathFilter>,
     /// Whether no filter but `topic` was given, whatever it may mean.
     is_topics_only: bool,
 }
@@ -46,6 +52,8 @@ impl Filters {
                 since: moment("since", single("since", values("since"))?, now)?,
                 until: moment("until", single("until", values("until"))?, now)?,
             },
+            terms: terms(values("q"))?,
+            paths: path_filters(values("where"))?,
             is_topics_only: Self::MEMBERS[1..]
                 .iter()
                 .all(|member| values(member).next().is_none()),
@@ -59,6 +67,17 @@ impl Filters {
             && self.sources.matches(event.source)
             && self.event_ids.matches(event.event_id)
             && self.range.matches(event)
+            && self.has_terms(event)
+            && self.paths.iter().all(|path| path.matches(event.payload))
+    }
+
+    fn has_terms(&self, event: &Candidate) -> bool {
+        if self.terms.is_empty() {
+            return true;
+        }
+        let haystack = Haystack::new(event);
+        let mut terms = self.terms.iter();
+        terms.all(|term| haystack.has(term) != term.is_negated())
     }
 
     /// The topics that match.
@@ -81,6 +100,16 @@ impl Filters {
         &self.range
     }
 
+    /// The terms of `q`, all of which have to hold.
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    /// The conditions of `where`, by their paths.
+    pub fn path_filters(&self) -> &[PathFilter] {
+        &self.paths
+    }
+
     /// Whether no filter but `topic` was given, not even one that all events pass.
     pub fn is_topics_only(&self) -> bool {
         self.is_topics_only
@@ -96,6 +125,8 @@ impl Default for Filters {
             sources: all.clone(),
             event_ids: all,
             range: TimeRange::default(),
+            terms: Vec::new(),
+            paths: Vec::new(),
             is_topics_only: true,
         }
     }
@@ -140,6 +171,41 @@ fn single<'a>(
         )),
         None => Ok(first),
     }
+}
+
+fn terms<'a>(values: impl Iterator<Item = &'a str>) -> Result<Vec<Term>, FilterError> {
+    let mut terms = Vec::new();
+    for (at, value) in values.enumerate() {
+        if at == Q_MAX {
+            return Err(too_many("q", Q_MAX));
+        }
+        parse_terms(value, &mut terms)
+            .map_err(|complaint| FilterError::new("q", format!("q {complaint}")))?;
+    }
+    // The longest one is likely to be the rarest. What must not be there comes last.
+    terms.sort_by_key(|term| (term.is_negated(), usize::MAX - term.text().len()));
+    Ok(terms)
+}
+
+fn path_filters<'a>(values: impl Iterator<Item = &'a str>) -> Result<Vec<PathFilter>, FilterError> {
+    let mut filters: Vec<PathFilter> = Vec::new();
+    for (at, value) in values.enumerate() {
+        if at == WHERE_MAX {
+            return Err(too_many("where", WHERE_MAX));
+        }
+        let (path, role, condition) = parse_condition(value)
+            .map_err(|complaint| FilterError::new("where", format!("where {complaint}")))?;
+        let known = filters.iter_mut().find(|filter| *filter.path() == path);
+        match known {
+            Some(filter) => filter.add(role, condition),
+            None => {
+                let mut filter = PathFilter::new(path);
+                filter.add(role, condition);
+                filters.push(filter);
+            }
+        }
+    }
+    Ok(filters)
 }
 
 fn time_kind(value: Option<&str>) -> Result<TimeKind, FilterError> {

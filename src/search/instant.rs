@@ -162,3 +162,135 @@ pub(crate) fn parse_moment(text: &str, now: Instant) -> Option<Option<Instant>> 
         None => Instant::of_timestamp(text.as_bytes()).map(Some),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use time::{Date, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
+
+    fn instant(text: &str) -> Instant {
+        Instant::of_timestamp(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn times_are_instants() {
+        for (text, same) in [
+            ("2026-01-02T04:00:00+01:00", "2026-01-02T03:00:00Z"),
+            ("2026-01-02", "2026-01-02T00:00:00.000000000Z"),
+            ("2026-01-02 03:04", "2026-01-02t03:04:00z"),
+            ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+            ("2026-01-02T03:04:60.5", "2026-01-02T03:05:00.500"),
+            ("2026-01-02T00:00-0530", "2026-01-02T05:30"),
+            ("2026-01-02T00:00-05", "2026-01-02T05:00"),
+        ] {
+            assert_eq!(instant(text), instant(same), "{text}");
+        }
+        assert_eq!(
+            instant("1970-01-01T00:00:00.000000001Z"),
+            Instant {
+                seconds: 0,
+                nanos: 1
+            }
+        );
+        assert!(instant("0000-01-01T00:00+00:01") < Instant::YEAR_0);
+        assert!(instant("9999-12-31T23:59:60Z").to_rfc3339().is_none());
+        assert_eq!(
+            instant("1969-12-31T23:59:59.5"),
+            Instant {
+                seconds: -1,
+                nanos: 500_000_000
+            }
+        );
+        assert_eq!(
+            Instant::from_unix_us(-500_000),
+            instant("1969-12-31T23:59:59.5")
+        );
+    }
+
+    #[test]
+    fn ages_and_now_are_counted_from_the_request() {
+        let now = instant("2026-01-02T03:04:05.678901Z");
+        for (text, then) in [
+            ("now", Some("2026-01-02T03:04:05.678901Z")),
+            ("0s", Some("2026-01-02T03:04:05.678901Z")),
+            ("90s", Some("2026-01-02T03:02:35.678901Z")),
+            ("15m", Some("2026-01-02T02:49:05.678901Z")),
+            ("1h", Some("2026-01-02T02:04:05.678901Z")),
+            ("7d", Some("2025-12-26T03:04:05.678901Z")),
+            ("1w", Some("2025-12-26T03:04:05.678901Z")),
+            ("000000001h", Some("2026-01-02T02:04:05.678901Z")),
+            ("999999999w", None),
+            ("739983d", Some("0000-01-01T03:04:05.678901Z")),
+            ("739984d", None),
+        ] {
+            let moment = parse_moment(text, now);
+            assert_eq!(moment, Some(then.map(instant)), "{text}");
+            assert!(moment_is_relative(text));
+        }
+        for text in [
+            "",
+            "1",
+            "h",
+            "1y",
+            "1H",
+            "-1h",
+            "+1h",
+            "1 h",
+            "1.5h",
+            "1000000000s",
+            "Now",
+            "yesterday",
+            "2026-02-30",
+        ] {
+            assert_eq!(parse_moment(text, now), None, "{text}");
+        }
+        assert!(!moment_is_relative("2026-01-02"));
+    }
+
+    #[test]
+    fn instants_are_written_with_the_digits_that_they_need() {
+        for text in [
+            "2026-01-02T03:04:05Z",
+            "2026-01-02T03:04:05.5Z",
+            "0000-01-01T00:00:00.000000001Z",
+            "9999-12-31T23:59:59.999999999Z",
+        ] {
+            assert_eq!(instant(text).to_rfc3339().as_deref(), Some(text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn instants_agree_with_the_time_crate(
+            (year, day) in (0..=9_999, 1..=365_u16),
+            (hour, minute, second, nanos) in (0..24_u8, 0..60_u8, 0..60_u8, 0..1_000_000_000_u32),
+            (offset_hour, offset_minute) in (0..=23_i8, 0..60_i8),
+            (is_negative, digits, form) in (any::<bool>(), 1..=9_usize, 0..3),
+        ) {
+            let date = Date::from_ordinal_date(year, day).unwrap();
+            let nanos = nanos / 10_u32.pow(9 - digits as u32) * 10_u32.pow(9 - digits as u32);
+            let time = Time::from_hms_nano(hour, minute, second, nanos).unwrap();
+            let sign = if is_negative { -1 } else { 1 };
+            let offset = UtcOffset::from_hms(sign * offset_hour, sign * offset_minute, 0).unwrap();
+            let expected: OffsetDateTime = PrimitiveDateTime::new(date, time).assume_offset(offset);
+            let fraction = &format!("{nanos:09}")[..digits];
+            let colon = if form == 0 { ":" } else { "" };
+            let sign = if is_negative { '-' } else { '+' };
+            let date = format!("{year:04}-{:02}-{:02}", u8::from(date.month()), date.day());
+            let offset = format!("{sign}{offset_hour:02}{colon}{offset_minute:02}");
+            let text = format!("{date}T{hour:02}:{minute:02}:{second:02}.{fraction}{offset}");
+            let own = instant(&text);
+            let own_nanos = i128::from(own.seconds) * 1_000_000_000 + i128::from(own.nanos);
+            prop_assert_eq!(own_nanos, expected.unix_timestamp_nanos(), "{}", text);
+            if let Some(written) = own.to_rfc3339() {
+                prop_assert_eq!(instant(&written), own);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = (Instant::of_stored(&text), Instant::of_timestamp(&text));
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! A term: characters that are looked for in a text, and whether a word may go on at either end.
+
+use memchr::memmem::Finder;
+
+use super::text::Text;
+use crate::limits::{TERMS_MAX, TERM_MAX_BYTES};
+
+/// Bytes of text that are folded at a time. Two of the longest terms fit.
+pub(super) const WINDOW_BYTES: usize = 1024;
+
+const _: () = assert!(2 * (TERM_MAX_BYTES + 2) <= WINDOW_BYTES);
+
+/// Whether a byte belongs to a word character: an ASCII letter or digit, `_`, and every character beyond ASCII.
+pub fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// One term of a query. It is found where its characters stand, ASCII letters without case, if no word goes on at an
+/// end that is closed.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// Finds the characters in a text whose letters are lower case.
+    finder: Finder<'static>,
+    /// The same for the longest run of characters that no escape of one letter stands for; empty if there is none.
+    unescaped: Finder<'static>,
+    is_negated: bool,
+    /// Whether a word may go on before its first character, and after its last: there is a star, or that character is
+    /// none of a word.
+    is_open: [bool; 2],
+    /// Whether there are stars.
+    has_star: [bool; 2],
+    /// Whether a string that has it must have an escape: it has a quote, a backslash or a control character.
+    needs_escape: bool,
+    has_letters: bool,
+    /// Whether it can stand in a number.
+    is_numeric: bool,
+}
+
+impl Term {
+    fn new(text: &[u8], is_negated: bool, has_star: [bool; 2]) -> Self {
+        let text = text.to_ascii_lowercase();
+        let is_closed = |end: Option<&u8>| end.is_some_and(|byte| is_word_byte(*byte));
+        let may_be_escaped = |byte: &u8| needs_escape(*byte) || *byte == b'/';
+        let runs = text.split(may_be_escaped);
+        let longest = runs.max_by_key(|run| run.len()).unwrap_or_default();
+        Self {
+            unescaped: Finder::new(longest).into_owned(),
+            is_negated,
+            is_open: [
+                has_star[0] || !is_closed(text.first()),
+                has_star[1] || !is_closed(text.last()),
+            ],
+            has_star,
+            needs_escape: text.iter().any(|byte| needs_escape(*byte)),
+            has_letters: text.iter().any(u8::is_ascii_lowercase),
+            is_numeric: text.iter().all(|byte| is_number_byte(*byte)),
+            finder: Finder::new(&text).into_owned(),
+        }
+    }
+
+    /// The text, its letters in lower case.
+    pub fn text(&self) -> &[u8] {
+        self.finder.needle()
+    }
+
+    /// Whether none of the texts may have it.
+    pub fn is_negated(&self) -> bool {
+        self.is_negated
+    }
+
+    /// Whether there is a star before its text, and after it.
+    pub fn stars(&self) -> [bool; 2] {
+        self.has_star
+    }
+
+    pub(super) fn needs_escape(&self) -> bool {
+        self.needs_escape
+    }
+
+    pub(super) fn is_numeric(&self) -> bool {
+        self.is_numeric
+    }
+
+    /// Where its characters stand in `folded`, from `at` on, whatever is beside them.
+    pub(super) fn position(&self, folded: &[u8], at: usize) -> Option<usize> {
+        Some(at + self.finder.find(folded.get(at..)?)?)
+    }
+
+    /// Whether a word ends, or may go on, at both ends of the place `at` of `text`.
+    pub(super) fn is_bounded(&self, text: &[u8], at: usize) -> bool {
+        let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| is_word_byte(*byte));
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        let after = text.get(at + self.text().len());
+        (self.is_open[0] || !is_word(before)) && (self.is_open[1] || !is_word(after))
+    }
+
+    /// Whether it is found in a text.
+    pub(super) fn is_in(&self, text: Text) -> bool {
+        match text.as_plain() {
+            Some(raw) => self.scan(raw, &mut |_| Place::Here),
+            None => self.is_in_escaped(text),
+        }
+    }
+
+    /// Goes through the places where it stands in `text`, in order. `judge` says what a place is. True if one counts.
+    pub(super) fn scan(&self, text: &[u8], judge: &mut dyn FnMut(usize) -> Place) -> bool {
+        let mut folded = [0; WINDOW_BYTES];
+        let mut from = 0;
+        while text.len().saturating_sub(from) >= self.text().len() {
+            // Where case makes no difference the text is its own folding.
+            let window = match self.has_letters {
+                true => fold(&text[from..], &mut folded),
+                false => &text[from..],
+            };
+            let mut at = 0;
+            while let Some(found) = self.position(window, at) {
+                at = match self.is_bounded(text, from + found) {
+                    false => found + 1,
+                    true => match judge(from + found) {
+                        Place::Here => return true,
+                        Place::NotBefore(next) => (next - from).max(found + 1),
+                    },
+                };
+            }
+            let is_last = window.len() == text.len() - from;
+            if is_last {
+                return false;
+            }
+            // The next window begins with the first place of which this one has not all.
+            from += at.max(window.len() + 1 - self.text().len());
+        }
+        false
+    }
+
+    /// The same for a string with escapes, which are resolved a window at a time.
+    fn is_in_escaped(&self, text: Text) -> bool {
+        let mut decoder = text.decode();
+        let mut window = [0; WINDOW_BYTES];
+        // Bytes of the window that have been read before.
+        let mut kept = 0;
+        let mut at = 0;
+        loop {
+            let len = kept + decoder.read(&mut window[kept..]);
+            let is_last = len < WINDOW_BYTES;
+            window[kept..len].make_ascii_lowercase();
+            let window_end = self.text().len();
+            while let Some(found) = self.position(&window[..len], at) {
+                if found + window_end == len && !is_last {
+                    break;
+                }
+                if self.is_bounded(&window[..len], found) {
+                    return true;
+                }
+                at = found + 1;
+            }
+            if is_last {
+                return false;
+            }
+            // The byte before the first place that is not decided stays as well.
+            kept = window_end + 1;
+            window.copy_within(len - kept..len, 0);
+            at = 1;
+        }
+    }
+
+    /// Whether strings with escapes of one letter may have it: all that such escapes do not stand for is there.
+    pub(super) fn may_be_in_escaped(&self, raw: &[u8]) -> bool {
+        let run = self.unescaped.needle();
+        let mut folded = [0; WINDOW_BYTES];
+        let mut from = 0;
+        while !run.is_empty() && raw.len().saturating_sub(from) >= run.len() {
+            let window = fold(&raw[from..], &mut folded);
+            if self.unescaped.find(window).is_some() {
+                return true;
+            }
+            from += window.len() + 1 - run.len();
+        }
+        run.is_empty()
+    }
+}
+
+/// What a place is where a term stands.
+pub(super) enum Place {
+    /// It counts.
+    Here,
+    /// It does not, and none before this one does.
+    NotBefore(usize),
+}
+
+impl PartialEq for Term {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+            && self.is_negated == other.is_negated
+            && self.has_star == other.has_star
+    }
+}
+
+/// Copies as much of `text` as there is room for, letters in lower case.
+pub(super) fn fold<'f>(text: &[u8], folded: &'f mut [u8]) -> &'f [u8] {
+    let len = text.len().min(folded.len());
+    let folded = &mut folded[..len];
+    folded.copy_from_slice(&text[..len]);
+    folded.make_ascii_lowercase();
+    folded
+}
+
+/// Whether JSON has this byte only as an escape.
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\')
+}
+
+/// Whether a byte can stand in a number; letters in lower case.
+pub(super) fn is_number_byte(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e')
+}
+
+/// Appends the terms that the value of `q` holds.
+///
+/// # Errors
+/// What is wrong, as a sentence about it.
+pub(super) fn parse_terms(q: &str, terms: &mut Vec<Term>) -> Result<(), &'static str> {
+    let is_white = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
+    let mut rest = q.trim_start_matches(is_white);
+    if rest.is_empty() {
+        return Err("must have a term");
+    }
+    while !rest.is_empty() {
+        if terms.len() == TERMS_MAX {
+            return Err("may have at most 32 terms in one request");
+        }
+        let is_negated = rest.starts_with('-');
+        rest = &rest[usize::from(is_negated)..];
+        let unstarred = rest.strip_prefix('*').unwrap_or(rest);
+        let (text, has_star, after) = match unstarred.strip_prefix('"') {
+            Some(quoted) => {
+                let (text, after) = parse_quoted(quoted)?;
+                let unstarred_after = after.strip_prefix('*').unwrap_or(after);
+                if !unstarred_after.is_empty() && !unstarred_after.starts_with(is_white) {
+                    return Err("may have only a * and white space after a closing quote");
+                }
+                let has_star = [unstarred != rest, unstarred_after != after];
+                (text, has_star, unstarred_after)
+            }
+            None => {
+                let (run, after) = rest.split_at(rest.find(is_white).unwrap_or(rest.len()));
+                let text = run.strip_prefix('*').unwrap_or(run);
+                let has_first = text != run;
+                let run = text;
+                let text = run.strip_suffix('*').unwrap_or(run);
+                (text.to_owned(), [has_first, text != run], after)
+            }
+        };
+        match text.len() {
+            0 => return Err("must have a text in each term"),
+            len if len > TERM_MAX_BYTES => return Err("may have at most 256 bytes in a term"),
+            _ => terms.push(Term::new(text.as_bytes(), is_negated, has_star)),
+        }
+        rest = after.trim_start_matches(is_white);
+    }
+    Ok(())
+}
+
+const _: () = assert!(
+    TERMS_MAX == 32 && TERM_MAX_BYTES == 256,
+    "sentences name them"
+);
+
+/// A quoted text after its opening quote, and what comes after the closing one.
+fn parse_quoted(quoted: &str) -> Result<(String, &str), &'static str> {
+    let mut text = String::new();
+    let mut characters = quoted.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Ok((text, &quoted[at + 1..])),
+            '\\' => match characters.next_if(|(_, next)| matches!(next, '"' | '\\')) {
+                Some((_, escaped)) => text.push(escaped),
+                None => text.push('\\'),
+            },
+            _ => text.push(character),
+        }
+    }
+    Err("has a quote that is not closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(q: &str) -> Result<Vec<Term>, &'static str> {
+        let mut terms = Vec::new();
+        parse_terms(q, &mut terms).map(|()| terms)
+    }
+
+    fn term(q: &str) -> Term {
+        terms(q).unwrap().remove(0)
+    }
+
+    #[test]
+    fn terms_are_read_by_their_form() {
+        for (q, text, stars, is_negated) in [
+            ("declined", "declined", [false, false], false),
+            ("-Debug", "debug", [false, false], true),
+            ("*meo*", "meo", [true, true], false),
+            ("-*meo", "meo", [true, false], true),
+            ("time*", "time", [false, true], false),
+            ("\"card expired\"", "card expired", [false, false], false),
+            (
+                "-\"connection res\"*",
+                "connection res",
+                [false, true],
+                true,
+            ),
+            ("*\"a*\"", "a*", [true, false], false),
+            ("a*b", "a*b", [false, false], false),
+            ("a**", "a*", [false, true], false),
+            ("***", "*", [true, true], false),
+            ("--x", "-x", [false, false], true),
+            ("\"-5\"", "-5", [false, false], false),
+            (r#""a\"b\\c\d""#, r#"a"b\c\d"#, [false, false], false),
+            ("a\"b", "a\"b", [false, false], false),
+            ("Ä", "Ä", [false, false], false),
+            ("\u{a0}", "\u{a0}", [false, false], false),
+        ] {
+            let term = term(q);
+            assert_eq!(term.text(), text.as_bytes(), "{q}");
+            assert_eq!(
+                (term.stars(), term.is_negated()),
+                (stars, is_negated),
+                "{q}"
+            );
+        }
+        let several = terms(" a\tb\r\n-c \"d e\" ").unwrap();
+        assert_eq!(several.len(), 4);
+    }
+
+    #[test]
+    fn what_is_no_term_is_refused() {
+        let long = "a".repeat(TERM_MAX_BYTES + 1);
+        for q in [
+            "",
+            " ",
+            "-",
+            "*",
+            "**",
+            "-*",
+            "\"\"",
+            "*\"\"*",
+            "\"a",
+            "\"a\\\"",
+            "\"a\"b",
+            "\"a\"**",
+            "\"a\"\"b\"",
+            "- a",
+            "* a",
+            "a -",
+            &long,
+            &format!("\"{long}\""),
+        ] {
+            assert!(terms(q).is_err(), "{q}");
+        }
+        assert!(terms(&long[1..]).is_ok());
+        assert!(terms(&"a ".repeat(TERMS_MAX)).is_ok());
+        assert!(terms(&"a ".repeat(TERMS_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn a_term_is_found_where_no_word_goes_on() {
+        for (q, found, missed) in [
+            (
+                "declined",
+                &["Declined", "DECLINED:", "card declined"][..],
+                &["undeclined", "declined_", "declinedä"][..],
+            ),
+            ("8080", &["host:8080"], &["host:80800"]),
+            (":8080", &["host:8080"], &["host:80800"]),
+            ("080", &["080"], &["host:8080"]),
+            ("*080", &["host:8080"], &["0801"]),
+            ("5", &["-5", "5.0"], &["15", "50"]),
+            ("\"-5\"", &["-5", "x-5"], &["-50"]),
+            ("time*", &["timeout", "Time"], &["runtime"]),
+            ("*out", &["timeout"], &["outer"]),
+            ("*meo*", &["timeout"], &["tim eout"]),
+            (
+                "\"connection res\"*",
+                &["Connection reset"],
+                &["connection  reset"],
+            ),
+            ("é", &["café é"], &["é\u{301}x", "café"]),
+            ("É", &["É"], &["é"]),
+            ("/api/v1", &["GET /api/v1", "x/api/v1/y"], &["/api/v10"]),
+            ("aa", &["aaa aa"], &["aaa"]),
+        ] {
+            let term = term(q);
+            for text in found {
+                assert!(term.is_in(Text::plain(text.as_bytes())), "{q} {text}");
+            }
+            for text in missed {
+                assert!(!term.is_in(Text::plain(text.as_bytes())), "{q} {text}");
+            }
+        }
+    }
+
+    /// However a text is cut into windows, and with what it is escaped.
+    #[test]
+    fn a_term_is_found_at_every_place_of_a_long_text() {
+        for needle in ["x", "Xyz", "x y", "äx", "9", "12"] {
+            let term = term(&format!("\"{needle}\""));
+            for front in (0..40)
+                .chain(WINDOW_BYTES - 20..WINDOW_BYTES + 20)
+                .chain([3 * WINDOW_BYTES])
+            {
+                for (before, after, is_found) in [
+                    (".", ".", true),
+                    ("-", "", true),
+                    ("q", ".", false),
+                    (".", "ä", false),
+                ] {
+                    let text = format!("{}{before}{needle}{after}", "-".repeat(front));
+                    let plain = Text::plain(text.as_bytes());
+                    assert_eq!(term.is_in(plain), is_found, "{front} {text}");
+                    let escaped = format!("{}{before}{needle}{after}", "\\n".repeat(front));
+                    let escaped = Text::new(escaped.as_bytes(), true);
+                    assert_eq!(term.is_in(escaped), is_found, "{front} {text}");
+                }
+            }
+        }
+    }
+}
