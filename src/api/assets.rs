@@ -1,12 +1,10 @@
-//! Files that are compiled in for browsers, and how one is answered. What they mean is with those who
+//! Files that are compiled in for browsers, in gzip, and how one is answered. What they mean is with those who
 //! own them: `dashboard` and `pages`.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
-use flate2::Compression;
 
 use crate::http::{Request, Response};
 
@@ -14,41 +12,37 @@ use crate::http::{Request, Response};
 pub(crate) struct File {
     pub name: &'static str,
     media_type: &'static str,
-    stored: Stored,
-    /// The other form, once somebody has asked for it.
-    other: OnceLock<Vec<u8>>,
+    /// Its gzip form.
+    pub(super) gzipped: &'static [u8],
+    /// The file itself, once somebody has asked for it.
+    content: OnceLock<Vec<u8>>,
 }
 
-/// In which form a file is compiled in.
-enum Stored {
-    Plain(&'static [u8]),
-    Gzipped(&'static [u8]),
+/// A file of `src/web/` by its name, or one that `build.rs` has made.
+macro_rules! compiled_in {
+    ($name:literal, $media_type:expr) => {
+        $crate::api::assets::File::gzipped(
+            $name,
+            $media_type,
+            include_bytes!(concat!(env!("OUT_DIR"), "/web/", $name, ".gz")),
+        )
+    };
 }
+
+pub(super) use compiled_in;
 
 impl File {
-    pub(crate) const fn plain(
-        name: &'static str,
-        media_type: &'static str,
-        content: &'static [u8],
-    ) -> File {
-        File::new(name, media_type, Stored::Plain(content))
-    }
-
     /// A file of which `gzipped` is the gzip form, made by this project's build.
-    pub(crate) const fn gzipped(
+    pub(super) const fn gzipped(
         name: &'static str,
         media_type: &'static str,
         gzipped: &'static [u8],
     ) -> File {
-        File::new(name, media_type, Stored::Gzipped(gzipped))
-    }
-
-    const fn new(name: &'static str, media_type: &'static str, stored: Stored) -> File {
         File {
             name,
             media_type,
-            stored,
-            other: OnceLock::new(),
+            gzipped,
+            content: OnceLock::new(),
         }
     }
 
@@ -62,7 +56,7 @@ impl File {
             })
         });
         let content = if takes_gzip {
-            self.in_gzip()
+            self.gzipped
         } else {
             self.content()
         };
@@ -80,29 +74,12 @@ impl File {
 
     /// The file itself.
     pub(crate) fn content(&'static self) -> &'static [u8] {
-        match self.stored {
-            Stored::Plain(content) => content,
-            Stored::Gzipped(gzipped) => self.other.get_or_init(|| {
-                let mut content = Vec::new();
-                GzDecoder::new(gzipped)
-                    .read_to_end(&mut content)
-                    .expect("the build has made it gzip");
-                content
-            }),
-        }
-    }
-
-    /// Its gzip form.
-    pub(crate) fn in_gzip(&'static self) -> &'static [u8] {
-        match self.stored {
-            Stored::Gzipped(gzipped) => gzipped,
-            Stored::Plain(content) => self.other.get_or_init(|| {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-                let written = encoder.write_all(content);
-                written
-                    .and_then(|()| encoder.finish())
-                    .expect("writing to memory does not fail")
-            }),
-        }
+        self.content.get_or_init(|| {
+            let mut content = Vec::new();
+            GzDecoder::new(self.gzipped)
+                .read_to_end(&mut content)
+                .expect("the build has made it gzip");
+            content
+        })
     }
 }

@@ -1,15 +1,11 @@
 //! The description of this interface, and the two pages that show it. They are compiled in, and load
 //! nothing from elsewhere.
 
-use super::assets::File;
+use super::assets::{compiled_in, File};
 use super::dashboard;
 use crate::http::{Request, Response};
 
-static DESCRIPTION: File = File::plain(
-    "openapi.json",
-    "application/json",
-    include_bytes!("../web/openapi.json"),
-);
+static DESCRIPTION: File = compiled_in!("openapi.json", "application/json");
 
 /// Answers `GET /openapi.json`.
 pub(crate) fn description(request: &Request) -> Response {
@@ -47,35 +43,14 @@ mod viewers {
     const SCRIPT: &str = "text/javascript; charset=utf-8";
     const STYLE: &str = "text/css; charset=utf-8";
 
-    macro_rules! ours {
-        ($name:literal, $media_type:expr) => {
-            File::plain(
-                $name,
-                $media_type,
-                include_bytes!(concat!("../web/", $name)),
-            )
-        };
-    }
-
-    /// `build.rs` writes them.
-    macro_rules! theirs {
-        ($name:literal, $media_type:expr) => {
-            File::gzipped(
-                $name,
-                $media_type,
-                include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")),
-            )
-        };
-    }
-
-    static DOCS: File = ours!("docs.html", HTML);
-    static REDOC: File = ours!("redoc.html", HTML);
+    static DOCS: File = compiled_in!("docs.html", HTML);
+    static REDOC: File = compiled_in!("redoc.html", HTML);
     static ASSETS: [File; 5] = [
-        ours!("docs.js", SCRIPT),
-        ours!("redoc.js", SCRIPT),
-        theirs!("swagger-ui.css", STYLE),
-        theirs!("swagger-ui-bundle.js", SCRIPT),
-        theirs!("redoc.standalone.js", SCRIPT),
+        compiled_in!("docs.js", SCRIPT),
+        compiled_in!("redoc.js", SCRIPT),
+        compiled_in!("swagger-ui.css", STYLE),
+        compiled_in!("swagger-ui-bundle.js", SCRIPT),
+        compiled_in!("redoc.standalone.js", SCRIPT),
     ];
 
     pub(super) fn docs(request: &Request) -> Response {
