@@ -14,6 +14,8 @@ use crate::text::escaped;
 pub(super) struct Watch {
     /// None is now.
     due: Option<Instant>,
+    /// The id of the database that it had last.
+    id: Option<String>,
 }
 
 impl Watch {
@@ -33,18 +35,25 @@ impl Watch {
             return;
         };
         self.due = Some(now + Duration::from_millis(SHIP_DATABASE_MS));
-        let Some(id) = id else {
+        self.id = id;
+        for follower in followers {
+            self.tell(client, follower);
+        }
+    }
+
+    /// Has a log file know the database, and says if something may be missing in it. One that is told when it is
+    /// found need not be opened for it again.
+    pub(super) fn tell(&self, client: &Client, follower: &mut Follower) {
+        let Some(id) = &self.id else {
             return;
         };
-        for follower in followers {
-            if follower.goes_to(&id) {
-                let [path, state] = [follower.path(), follower.state_path()].map(shown);
-                client.report(&format!(
-                    "the server has another database now, {}: lines of {path} that were shipped before may be \
-                     missing in it; without its state {state} the file is shipped again",
-                    escaped(&id)
-                ));
-            }
+        if follower.goes_to(id) {
+            let [path, state] = [follower.path(), follower.state_path()].map(shown);
+            client.report(&format!(
+                "the server has another database now, {}: lines of {path} that were shipped before may be \
+                 missing in it; without its state {state} the file is shipped again",
+                escaped(id)
+            ));
         }
     }
 }

@@ -43,6 +43,9 @@ pub(super) struct Patterns {
     pub(super) known: BTreeMap<PathBuf, u64>,
     /// Files that may be open at once.
     pub(super) most_open: usize,
+    /// The look at all files in which all of these were open and none could be closed. There is no room before the
+    /// next one, so it is not tried for each file that waits.
+    pub(super) full_in: u64,
     /// Whether files wait for others to be closed.
     pub(super) has_waiting: bool,
     pub(super) reported: BTreeSet<String>,
@@ -214,6 +217,7 @@ impl Watched {
                 ..Memory::default()
             };
             state.save(&memory)?;
+            state.make_durable()?;
         }
         self.has_changed = false;
         Ok(())

@@ -218,6 +218,8 @@ pub(super) struct State {
     locked: Option<File>,
     /// Which file it was when it was read or written last.
     seen: Seen,
+    /// Its name is known to be on disk.
+    is_durable: bool,
 }
 
 impl State {
@@ -238,6 +240,7 @@ impl State {
             path,
             locked: Some(file),
             seen,
+            is_durable: false,
         })
     }
 
@@ -285,7 +288,14 @@ impl State {
         let file = self.locked.as_mut().expect("it has been opened");
         let read = file.read_to_end(&mut text);
         read.map_err(|error| fail(&error))?;
-        let content: Content = serde_json::from_slice(&text).map_err(|error| fail(&error))?;
+        // A new one is empty: nothing has been remembered yet, so nothing had to be made durable.
+        let content = match text.is_empty() {
+            true => Content {
+                version: VERSION,
+                memory: Memory::default(),
+            },
+            false => serde_json::from_slice(&text).map_err(|error| fail(&error))?,
+        };
         if !(1..=VERSION).contains(&content.version) {
             return Err(fail(&"it was written by another version of this program"));
         }
@@ -300,11 +310,24 @@ impl State {
         })
     }
 
-    /// Writes it as a new file: a crash leaves the old one.
+    /// Writes it as a new file: a crash leaves the old one or this one. Until [`State::make_durable`] a power failure
+    /// may bring the old one back.
     pub(super) fn save(&mut self, memory: &Memory) -> io::Result<()> {
         self.reopen()?;
-        let file = replace(&self.path, memory, false)?;
+        self.is_durable = false;
+        let file = replace(&self.path, memory)?;
         (self.seen, self.locked) = (Seen::of(&file)?, Some(file));
+        Ok(())
+    }
+
+    /// What has been saved is not lost in a power failure.
+    pub(super) fn make_durable(&mut self) -> io::Result<()> {
+        if !self.is_durable {
+            let folder = self.path.parent();
+            let folder = folder.filter(|path| !path.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+            self.is_durable = true;
+        }
         Ok(())
     }
 }
@@ -324,16 +347,13 @@ fn lock(path: &Path) -> io::Result<File> {
         options
             .read(true)
             .write(true)
+            .create(true)
+            .mode(0o600)
             .custom_flags(OFlags::NONBLOCK.bits() as i32);
-        let file = match options.open(path) {
-            Ok(file) if file.metadata()?.is_file() => file,
-            Ok(_) => return Err(io::Error::other("it is no ordinary file")),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                replace(path, &Memory::default(), true)?;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        let file = options.open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no ordinary file"));
+        }
         try_lock(&file)?;
         if is_named(&file, path)? {
             return Ok(file);
@@ -341,8 +361,8 @@ fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Puts a new file in the place of the old one, with the lock. `is_first` leaves one that is there by now.
-fn replace(path: &Path, memory: &Memory, is_first: bool) -> io::Result<File> {
+/// Puts a new file in the place of the old one, with the lock. Its content is on disk before it gets its name.
+fn replace(path: &Path, memory: &Memory) -> io::Result<File> {
     let content = Content {
         version: VERSION,
         memory: memory.clone(),
@@ -357,18 +377,13 @@ fn replace(path: &Path, memory: &Memory, is_first: bool) -> io::Result<File> {
     let mut file = options.open(partial)?;
     try_lock(&file)?;
     // Between opening and locking another one may have put it in place.
-    if !is_named(&file, partial)? || is_first && path.try_exists()? {
-        return match is_first {
-            true => Ok(file),
-            false => Err(ErrorKind::WouldBlock.into()),
-        };
+    if !is_named(&file, partial)? {
+        return Err(ErrorKind::WouldBlock.into());
     }
     file.set_len(0)?;
     file.write_all(&text)?;
     file.sync_all()?;
     fs::rename(partial, path)?;
-    let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(file)
 }
 

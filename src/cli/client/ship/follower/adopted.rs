@@ -67,8 +67,9 @@ impl Follower {
         let (file, about) = open(self.path())?;
         if Identity::of(&about) == entry.identity && !self.is_read(entry.identity) {
             self.reopened(file, entry);
-            self.must_save = true;
         }
+        // The log file that gave it away forgets it.
+        self.must_save = true;
         self.save(true)
     }
 }

@@ -502,7 +502,9 @@ impl Follower {
             .collect()
     }
 
-    /// Writes the state if it has changed; unless `now`, at most once a second.
+    /// Writes the state if it has changed; unless `now`, at most once a second. Only what must be known before lines
+    /// are published is made durable: after a power failure an older state reads the same lines again, with the same
+    /// ids.
     pub(super) fn save(&mut self, now: bool) -> io::Result<()> {
         if self.asleep.is_some() {
             return Ok(());
@@ -522,6 +524,9 @@ impl Follower {
             self.state.save(&self.memory)?;
             self.saved = self.memory.clone();
             self.saved_at = Instant::now();
+        }
+        if self.must_save {
+            self.state.make_durable()?;
         }
         self.must_save = false;
         Ok(())

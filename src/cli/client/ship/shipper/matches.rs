@@ -105,6 +105,10 @@ impl Shipper {
 
     /// Looks at a name that matches. False where it is to be looked at again.
     fn check_match(&mut self, pattern: &mut Watched, path: &Path) -> Result<bool, Failure> {
+        if self.patterns.full_in == self.shared.turn {
+            self.patterns.has_waiting = true;
+            return Ok(false);
+        }
         let name = path.file_name().unwrap_or_default().as_bytes();
         if names::uncompressed(name).is_some() {
             let text = pattern.text.display();
@@ -178,7 +182,9 @@ impl Shipper {
             &is_match,
             &mut around,
         );
-        self.followers.push(follower.map_err(Failure::Failed)?);
+        let mut follower = follower.map_err(Failure::Failed)?;
+        self.database.tell(&self.shared.client, &mut follower);
+        self.followers.push(follower);
         self.reported.push(String::new());
         self.shared.followed.insert(place(path));
         pattern.has_changed |= path

@@ -84,7 +84,7 @@ impl Shipper {
             folders: Folders::default(),
             followed: BTreeSet::new(),
             strays: patterns.strays(arguments)?,
-            turn: 0,
+            turn: 1,
         };
         let mut files = BTreeSet::new();
         for path in arguments.files.iter().filter(|path| !is_pattern(path)) {

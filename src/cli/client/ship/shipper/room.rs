@@ -33,6 +33,10 @@ impl Shipper {
 
     /// Whether one more log file can be open, after closing others if that is needed.
     pub(super) fn has_room(&mut self) -> Result<bool, Failure> {
+        let turn = self.shared.turn;
+        if self.patterns.full_in == turn {
+            return Ok(false);
+        }
         let open = |shipper: &Shipper| {
             let followers = shipper.followers.iter();
             followers.filter(|follower| !follower.is_asleep()).count()
@@ -44,7 +48,11 @@ impl Shipper {
                     self.sleep(number)?;
                 }
             }
+            if open(self) >= most {
+                self.patterns.full_in = turn;
+                return Ok(false);
+            }
         }
-        Ok(open(self) < most)
+        Ok(true)
     }
 }
