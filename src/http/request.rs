@@ -2,6 +2,7 @@
 
 use super::head::{Framing, Head};
 use super::protocol::{Method, Version};
+use crate::clock::Now;
 use crate::event::Peer;
 
 /// The present request of a connection.
@@ -10,17 +11,20 @@ pub struct Request<'a> {
     pub version: Version,
     /// Who sent it.
     pub peer: Peer,
+    /// When its head was complete.
+    pub arrived: Now,
     head: &'a Head,
     bytes: &'a [u8],
 }
 
 impl<'a> Request<'a> {
     /// `bytes` must begin with the bytes that `head` was read from.
-    pub(super) fn new(head: &'a Head, bytes: &'a [u8], peer: Peer) -> Self {
+    pub(super) fn new(head: &'a Head, bytes: &'a [u8], peer: Peer, arrived: Now) -> Self {
         Request {
             method: head.method,
             version: head.version,
             peer,
+            arrived,
             head,
             bytes,
         }

@@ -19,6 +19,8 @@ pub struct Response {
     pub body: Cow<'static, [u8]>,
     /// Close the connection after this answer.
     pub close: bool,
+    /// The answer to HEAD where the body of GET was not made, so that nobody knows its length.
+    pub is_unmeasured: bool,
 }
 
 impl Response {
@@ -34,6 +36,7 @@ impl Response {
             headers: Vec::new(),
             body,
             close: false,
+            is_unmeasured: false,
         }
     }
 

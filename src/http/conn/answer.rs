@@ -38,16 +38,17 @@ impl Conn {
     /// Queues a whole answer.
     pub(super) fn write(&mut self, response: &Response, closes: bool, now: Now) {
         let stays = self.persistence(closes);
-        // RFC 9110 §8.6: no length with 204. §9.3.2: HEAD gets the length that GET would get.
-        let end = match response.status {
-            204 => End::Unsaid,
-            _ => End::Length(response.body.len()),
-        };
         // A head that could not be read leaves the method to its first bytes.
         let to_head = if self.has_request() {
             self.head.method == Method::Head
         } else {
             self.input.unread().starts_with(b"HEAD ")
+        };
+        // RFC 9110 §8.6: no length with 204. §9.3.2: HEAD gets the length that GET would get, if it is known.
+        let end = match response.status {
+            204 => End::Unsaid,
+            _ if to_head && response.is_unmeasured => End::Unsaid,
+            _ => End::Length(response.body.len()),
         };
         let out = self.tail(now);
         write_head(out, response, end, stays, now);

@@ -123,6 +123,8 @@ pub struct Conn {
     body: Vec<u8>,
     max_body_bytes: usize,
     peer: Peer,
+    /// When the head of the present request was complete.
+    arrived: Now,
     /// What the connection's own refusals of the present request look like.
     error_shape: ErrorShape,
     /// The status of a refusal that [`Conn::next`] has still to report.
@@ -154,6 +156,7 @@ impl Conn {
             body: Vec::new(),
             max_body_bytes,
             peer: Peer::default(),
+            arrived: now,
             error_shape: detail_shape,
             refused: None,
             empty_line_passed: false,
@@ -300,6 +303,7 @@ impl Conn {
             return None;
         }
         self.input.consume(length);
+        self.arrived = now;
         if self.head.framing == Framing::Nothing && self.head.expectation != Expectation::Other {
             self.receiving = Receiving::Complete { reported: true };
             return Some(Step::Request);

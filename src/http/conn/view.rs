@@ -13,7 +13,7 @@ impl Conn {
     /// [`Step::Request`](super::Step::Request) until its answer. Panics when there is none.
     pub fn request(&self) -> Request<'_> {
         assert!(self.has_request(), "there is no request");
-        Request::new(&self.head, self.input.request(), self.peer)
+        Request::new(&self.head, self.input.request(), self.peer, self.arrived)
     }
 
     /// Whether a head has been read whose request has no answer yet.
