@@ -63,6 +63,7 @@ pub use counters::{Counters, Outcome};
 pub use error::{OpenError, StoreError};
 pub use events::page::{Page, PageSearch};
 pub use events::row::StoredEvent;
+pub use events::search::{Slice, Stop, Visit, Visitor, Walk};
 pub use identity::{Identity, Origin};
 pub(crate) use index::DamagedPage;
 pub use index::IndexMemory;

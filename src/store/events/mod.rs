@@ -6,4 +6,5 @@ pub(super) mod page;
 mod read;
 pub(super) mod row;
 pub(super) mod scan;
+pub(super) mod search;
 pub(super) mod subscriber;

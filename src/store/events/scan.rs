@@ -10,7 +10,8 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::Connection;
 
-use crate::limits::{FEED_ROWS_MAX, STREAM_BUFFER_BYTES};
+use crate::limits::STREAM_BUFFER_BYTES;
+use crate::store::range::Bound;
 use crate::store::rows::{clamp, COLUMNS};
 
 /// Bytes that the names of an event's members, and its numbers, are counted as.
@@ -46,8 +47,16 @@ pub(crate) struct ScanBatch {
     bytes: Vec<u8>,
     /// What the rows count for.
     size: usize,
-    max_size: usize,
+    max: BatchSize,
     last_seq: i64,
+}
+
+/// How large a batch may become.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BatchSize {
+    pub rows: usize,
+    /// Bytes of JSON, about. A row may be larger.
+    pub bytes: usize,
 }
 
 impl ScanBatch {
@@ -81,13 +90,13 @@ impl ScanBatch {
         self.last_seq as u64
     }
 
-    fn begin(&mut self, max_size: usize) {
+    fn begin(&mut self, max: BatchSize) {
         self.rows.clear();
         self.bytes.clear();
         // One event may have been large; what it took is not kept.
         self.bytes.shrink_to(STREAM_BUFFER_BYTES);
         self.size = 0;
-        self.max_size = max_size;
+        self.max = max;
     }
 
     /// Takes the row that the function was called with. Says whether that is enough.
@@ -112,7 +121,7 @@ impl ScanBatch {
             ends,
         });
         self.size += self.bytes.len() - start + FRAME_BYTES;
-        Ok(self.size >= self.max_size || self.rows.len() == FEED_ROWS_MAX)
+        Ok(self.size >= self.max.bytes || self.rows.len() >= self.max.rows)
     }
 
     /// Whether the texts of a row are UTF-8, each by itself.
@@ -130,7 +139,8 @@ impl ScanBatch {
 /// The function `take_row` of a connection.
 pub(crate) struct BatchScan {
     batch: Arc<Mutex<ScanBatch>>,
-    sql: String,
+    upwards: String,
+    downwards: String,
 }
 
 impl BatchScan {
@@ -143,25 +153,31 @@ impl BatchScan {
         db.create_scalar_function("take_row", columns, flags, move |row| {
             lock(&taken).take(row)
         })?;
+        let select = |range, order| {
+            format!("SELECT 1 FROM events WHERE {range} AND take_row({COLUMNS}) ORDER BY seq {order} LIMIT 1")
+        };
         Ok(Self {
             batch,
-            sql: format!(
-                "SELECT 1 FROM events WHERE seq > ?1 AND seq <= ?2 AND take_row({COLUMNS}) ORDER BY seq LIMIT 1"
-            ),
+            upwards: select("seq > ?1 AND seq <= ?2", ""),
+            downwards: select("seq < ?1 AND seq >= ?2", "DESC"),
         })
     }
 
-    /// Takes the rows after the seq `after` and up to `until` in their order, until they fill about `max_size`
-    /// bytes or are [`FEED_ROWS_MAX`]. Says whether it has gone through all of them.
+    /// Takes the rows from a place on up to the seq `last`, that one included, in the order of the place, until
+    /// the batch is as large as it may become. Says whether it has gone through all of them.
     pub(crate) fn read(
         &self,
         db: &Connection,
-        (after, until): (u64, u64),
-        max_size: usize,
+        (from, last): (Bound, u64),
+        max: BatchSize,
     ) -> rusqlite::Result<(MutexGuard<'_, ScanBatch>, bool)> {
-        lock(&self.batch).begin(max_size);
-        let mut statement = db.prepare_cached(&self.sql)?;
-        let has_enough = statement.exists([clamp(after), clamp(until)])?;
+        lock(&self.batch).begin(max);
+        let sql = match from {
+            Bound::After(_) => &self.upwards,
+            Bound::Before(_) => &self.downwards,
+        };
+        let mut statement = db.prepare_cached(sql)?;
+        let has_enough = statement.exists([clamp(from.seq()), clamp(last)])?;
         Ok((lock(&self.batch), !has_enough))
     }
 }

@@ -5,6 +5,7 @@ use crate::limits::{EVENT_UNITS, FEED_BYTES_MAX, FEED_ROWS_MAX, FEED_TOPICS_MERG
 use crate::store::error::{no_event, StoreError};
 use crate::store::events::merge::TopicMerge;
 use crate::store::events::row::{stored_event, StoredEvent};
+use crate::store::events::scan::BatchSize;
 use crate::store::range::{Bound, SubscriberQuery};
 use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
@@ -66,9 +67,12 @@ impl Store {
         let mut after = query.after;
         let (mut rows_read, mut bytes_read) = (0, 0);
         while rows_read < FEED_ROWS_MAX && bytes_read < FEED_BYTES_MAX {
-            let range = (after, query.until);
-            let scan = self.db.batch_scan();
-            let (batch, is_end) = scan.read(&self.db, range, query.max_bytes)?;
+            let range = (Bound::After(after), query.until);
+            let max = BatchSize {
+                rows: FEED_ROWS_MAX,
+                bytes: query.max_bytes,
+            };
+            let (batch, is_end) = self.db.batch_scan().read(&self.db, range, max)?;
             for row in batch.rows() {
                 let [event_id, timestamp, source, payload] = row.texts;
                 let topic = self.parts.topics.stored(row.topic)?.name.as_bytes();

@@ -1,0 +1,303 @@
+//! Going through events in the order of their seqs, in slices of bounded work.
+//!
+//! A [`Walk`] remembers only how far it has come, so it takes the same memory whatever it goes through, and
+//! commits and retention may happen between its slices. Each event that cannot be ruled out is shown to a
+//! visitor, which matches it where it lies and keeps what it needs. What a walk has not shown to its visitor is
+//! known not to match.
+
+use std::time::Duration;
+
+use crate::limits::{
+    EVENT_UNITS, SEARCH_BATCH_BYTES, SEARCH_BATCH_ROWS, SEARCH_BYTES_PER_UNIT, SEARCH_CLOCK_UNITS,
+    SEARCH_TOPICS_SHARE,
+};
+use crate::search::{Candidate, Filters};
+use crate::store::error::{no_event, StoreError};
+use crate::store::events::merge::TopicMerge;
+use crate::store::events::row::{stored_event, StoredEvent};
+use crate::store::events::scan::BatchSize;
+use crate::store::range::Bound;
+use crate::store::rows::{clamp, COLUMNS};
+use crate::store::state::Store;
+use crate::store::topics::topic::TopicId;
+
+/// Whether a visitor wants to see the next event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    GoOn,
+    Enough,
+}
+
+/// Looks at an event that has this seq.
+pub type Visitor<'v> = dyn FnMut(u64, &Candidate) -> Visit + 'v;
+
+/// How long a walk may go on before others get their turn.
+#[derive(Clone, Copy)]
+pub struct Slice<'s> {
+    /// Units of work; one event may take more.
+    pub units: u64,
+    pub time: Duration,
+    /// How much of the time is over.
+    pub spent: &'s dyn Fn() -> Duration,
+}
+
+/// Why a walk has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Its slice is over.
+    Slice,
+    /// Its visitor has enough.
+    Enough,
+    /// It has gone through everything, or as much as it may.
+    End,
+}
+
+/// How far a walk through the events has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    /// Where it goes on.
+    from: Bound,
+    /// Seqs that it may still pass.
+    left: u64,
+    /// Seqs that it has passed, without those that had been removed.
+    scanned: u64,
+}
+
+impl Walk {
+    /// Up to this seq, in the direction of the walk, every stored event has been decided; 0 where there was none to
+    /// go down to.
+    pub fn through(&self) -> u64 {
+        match self.from {
+            Bound::Before(_) if self.scanned == 0 => 0,
+            from => from.seq(),
+        }
+    }
+
+    /// How many seqs have been decided, without those that retention has removed.
+    pub fn scanned(&self) -> u64 {
+        self.scanned
+    }
+
+    /// Everything up to `seq` has been decided, it included; the events up to `removed` are gone.
+    fn pass(&mut self, seq: u64, removed: u64) {
+        let passed = match self.from {
+            Bound::After(from) => seq.saturating_sub(from.max(removed)),
+            Bound::Before(from) => from.saturating_sub(seq.max(removed + 1)),
+        };
+        self.scanned += passed;
+        self.left -= passed.min(self.left);
+        self.from = match self.from {
+            Bound::After(from) => Bound::After(from.max(seq)),
+            Bound::Before(from) => Bound::Before(from.min(seq)),
+        };
+    }
+}
+
+impl Store {
+    /// Begins to go through the events, and through `seqs_max` seqs at the most.
+    pub fn begin_walk(&self, from: Bound, seqs_max: u64) -> Walk {
+        let from = match from {
+            Bound::After(_) => from,
+            Bound::Before(seq) => Bound::Before(seq.min(self.last_seq() + 1)),
+        };
+        Walk {
+            from,
+            left: seqs_max,
+            scanned: 0,
+        }
+    }
+
+    /// Whether a walk has nothing left to go through, as far as is known now.
+    pub fn has_walked_all(&self, walk: &Walk) -> bool {
+        match walk.from {
+            Bound::After(seq) => seq >= self.last_seq(),
+            Bound::Before(seq) => seq <= self.first_seq(),
+        }
+    }
+
+    /// The last seq that a walk may come to, in its order.
+    fn last_of(&self, walk: &Walk) -> u64 {
+        match walk.from {
+            Bound::After(seq) => {
+                let from = seq.max(self.horizon());
+                self.last_seq().min(from.saturating_add(walk.left))
+            }
+            Bound::Before(seq) => self.first_seq().max(seq.saturating_sub(walk.left)),
+        }
+    }
+
+    /// Goes on for a slice, by one seq at least. Events that do not match `filters` may be left out. An error
+    /// leaves the walk where it was, or a part of the way on.
+    pub fn walk(
+        &self,
+        walk: &mut Walk,
+        filters: &Filters,
+        slice: &Slice,
+        visitor: &mut Visitor,
+    ) -> Result<Stop, StoreError> {
+        let last = self.last_of(walk);
+        let is_over = match walk.from {
+            Bound::After(seq) => seq >= last,
+            Bound::Before(seq) => seq <= last,
+        };
+        if is_over || walk.left == 0 {
+            return Ok(Stop::End);
+        }
+        let mut pace = Pace::new(self, slice);
+        let stop = match self.rare_topics(filters) {
+            Some(ids) => self.walk_topics(walk, (&ids, last), &mut pace, visitor)?,
+            None => self.walk_rows(walk, last, &mut pace, visitor)?,
+        };
+        if stop == Stop::End {
+            walk.pass(last, self.horizon());
+        }
+        Ok(stop)
+    }
+
+    /// The topics that are wanted, where they are so few, and have so few of the events, that reading those by
+    /// themselves costs less than going through all.
+    fn rare_topics(&self, filters: &Filters) -> Option<Vec<TopicId>> {
+        let ids = self.few_topics(filters.topics())?;
+        let topics = &self.parts.topics;
+        let events: u64 = ids.iter().map(|id| topics.get(*id).events).sum();
+        (events.saturating_mul(SEARCH_TOPICS_SHARE) <= self.last_seq()).then_some(ids)
+    }
+
+    /// Goes through the events of these topics.
+    fn walk_topics(
+        &self,
+        walk: &mut Walk,
+        (ids, last): (&[TopicId], u64),
+        pace: &mut Pace,
+        visitor: &mut Visitor,
+    ) -> Result<Stop, StoreError> {
+        let last_key = walk.from.key(last);
+        let mut seqs = TopicMerge::new(self, ids, walk.from)?;
+        let sql = format!("SELECT {COLUMNS} FROM events WHERE seq = ?1");
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let reaches = |walk: &Walk, seq: &u64| walk.from.key(*seq) <= last_key;
+        while let Some(seq) = seqs.next()?.filter(|seq| reaches(walk, seq)) {
+            let mut rows = statement.query([clamp(seq)])?;
+            let row = rows.next()?.ok_or_else(|| no_event(seq))?;
+            let event = stored_event(&self.parts.topics, row)?;
+            self.work.add(EVENT_UNITS);
+            if let Some(stop) = self.show(walk, &event, pace, visitor) {
+                return Ok(stop);
+            }
+        }
+        Ok(Stop::End)
+    }
+
+    /// Goes through the rows of the table.
+    fn walk_rows(
+        &self,
+        walk: &mut Walk,
+        last: u64,
+        pace: &mut Pace,
+        visitor: &mut Visitor,
+    ) -> Result<Stop, StoreError> {
+        let max = BatchSize {
+            rows: SEARCH_BATCH_ROWS,
+            bytes: SEARCH_BATCH_BYTES,
+        };
+        loop {
+            let range = (walk.from, last);
+            let (batch, is_end) = self.db.batch_scan().read(&self.db, range, max)?;
+            for row in batch.rows() {
+                let [event_id, timestamp, source, payload] = row.texts;
+                let event = StoredEvent {
+                    seq: row.seq as u64,
+                    topic: self.parts.topics.stored(row.topic)?.name.as_bytes(),
+                    event_id,
+                    timestamp,
+                    source,
+                    payload,
+                    processed_at: row.processed_at,
+                };
+                self.work.add(1);
+                if let Some(stop) = self.show(walk, &event, pace, visitor) {
+                    return Ok(stop);
+                }
+            }
+            if is_end {
+                return Ok(Stop::End);
+            }
+        }
+    }
+
+    /// Hands these events to `take`, in order. What retention has removed meanwhile is left out.
+    pub fn read_events(
+        &self,
+        seqs: &[u64],
+        mut take: impl FnMut(StoredEvent),
+    ) -> Result<(), StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM events WHERE seq = ?1");
+        let mut statement = self.db.prepare_cached(&sql)?;
+        for seq in seqs {
+            let mut rows = statement.query([clamp(*seq)])?;
+            let Some(row) = rows.next()? else {
+                if *seq <= self.horizon() {
+                    continue;
+                }
+                return Err(no_event(*seq).into());
+            };
+            let event = stored_event(&self.parts.topics, row)?;
+            self.work.add(EVENT_UNITS);
+            self.work.add_bytes(event.payload.len());
+            take(event);
+        }
+        Ok(())
+    }
+
+    /// Shows an event to the visitor. Says why the walk stops here, if it does.
+    fn show(
+        &self,
+        walk: &mut Walk,
+        event: &StoredEvent,
+        pace: &mut Pace,
+        visitor: &mut Visitor,
+    ) -> Option<Stop> {
+        self.work
+            .add(event.payload.len() as u64 / SEARCH_BYTES_PER_UNIT);
+        walk.pass(event.seq, self.horizon());
+        let candidate = Candidate {
+            topic: event.topic,
+            event_id: event.event_id,
+            source: event.source,
+            timestamp: event.timestamp,
+            payload: event.payload,
+            processed_at: event.processed_at,
+        };
+        match visitor(event.seq, &candidate) {
+            Visit::Enough => Some(Stop::Enough),
+            Visit::GoOn => pace.is_over(self.work.done()).then_some(Stop::Slice),
+        }
+    }
+}
+
+/// Whether a slice is over: its units are spent, or its time is.
+struct Pace<'s> {
+    slice: &'s Slice<'s>,
+    ends_at: u64,
+    /// When the clock is looked at again, in units.
+    look_at: u64,
+}
+
+impl<'s> Pace<'s> {
+    fn new(store: &Store, slice: &'s Slice<'s>) -> Self {
+        let done = store.work.done();
+        Self {
+            slice,
+            ends_at: done + slice.units,
+            look_at: done + SEARCH_CLOCK_UNITS,
+        }
+    }
+
+    fn is_over(&mut self, done: u64) -> bool {
+        if done < self.look_at {
+            return done >= self.ends_at;
+        }
+        self.look_at = done + SEARCH_CLOCK_UNITS;
+        done >= self.ends_at || (self.slice.spent)() >= self.slice.time
+    }
+}
