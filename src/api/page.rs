@@ -1,51 +1,127 @@
 //! `GET /events`: what is asked for, and the page that answers it.
 
-use super::detail::{unprocessable, Details};
+use std::rc::Rc;
+
+use super::detail::Details;
+use super::filters::{check_members, FilterParams};
 use super::json::{write_string, write_to};
-use super::query;
-use super::read::{topic_patterns, write_event, DATABASE_FIELD};
+use super::read::{write_event, DATABASE_FIELD};
+use super::search::{Findings, Reached, Search};
 use super::window::Window;
-use crate::clock::Stamp;
-use crate::http::Response;
+use crate::clock::{Now, Stamp};
+use crate::http::{Request, Response};
 use crate::limits;
-use crate::store::{PageQuery, PageSearch, Store, StoreError};
+use crate::search::Candidate;
+use crate::store::{PageQuery, PageSearch, Store, StoreError, StoredEvent, Visit};
 
 /// What `GET /events` asks for.
 #[derive(Debug)]
-struct EventsQuery {
-    topics: Vec<String>,
+pub(super) struct EventsQuery {
+    params: FilterParams,
     window: Window,
 }
 
 impl EventsQuery {
-    fn parse(text: Option<&str>) -> Result<Self, Details> {
-        query::check_names(text, &["topic", "limit", "after", "before"])?;
-        let topics = topic_patterns(text)?;
-        let window = Window::parse(text)?;
-        let query = Self { topics, window };
+    /// Reads the query. `last_seq` is the greatest seq.
+    pub(super) fn parse(request: &Request, last_seq: u64) -> Result<Self, Details> {
+        let text = request.query();
+        check_members(text, &["limit", "after", "before"])?;
+        let query = Self {
+            params: FilterParams::parse(text, request.arrived.unix_us)?,
+            window: Window::parse(text)?,
+        };
         if query.next(i64::MAX as u64).len() > limits::NEXT_MAX_BYTES {
             return Err(Details::whole_query(format!(
-                "the address of the next page would be longer than {} bytes; name fewer or shorter topics",
+                "the address of the next page would be longer than {} bytes; name fewer or shorter filters",
                 limits::NEXT_MAX_BYTES
             )));
         }
+        query.window.check_position(last_seq, "an event")?;
         Ok(query)
+    }
+
+    /// Whether nothing but topics is asked for, which the topics' own orders answer.
+    pub(super) fn is_topics_only(&self) -> bool {
+        self.params.filters.is_topics_only()
+    }
+
+    /// Begins to search.
+    pub(super) fn search(self, store: &Store, arrived: Now) -> Search {
+        let walk = store.begin_walk(self.window.bound, u64::MAX);
+        let filters = Rc::new(self.params.filters.clone());
+        let found = FoundEvents {
+            query: self,
+            seqs: Vec::new(),
+            bytes: 0,
+        };
+        Search::new(walk, filters, Box::new(found), arrived)
     }
 
     /// The address of the page after the event with this seq.
     fn next(&self, last: u64) -> String {
         let mut address = String::from("/events?");
-        for topic in &self.topics {
-            address.push_str("topic=");
-            query::percent_encode(topic, &mut address);
-            address.push('&');
-        }
+        self.params.write_query(&mut address);
         self.window.write_next(&mut address, last);
         address
     }
+
+    /// Writes the answer up to its `next`, which is that of the page after `last`, if there is one.
+    fn write(&self, events: &[u8], count: usize, last: Option<u64>) -> Vec<u8> {
+        let mut body = Vec::with_capacity(events.len() + 256);
+        body.extend_from_slice(b"{\"topic\":");
+        match &self.params.topics[..] {
+            [one] => write_string(&mut body, one),
+            _ => body.extend_from_slice(b"null"),
+        }
+        write_to(&mut body, format_args!(",\"count\":{count},\"events\":["));
+        body.extend_from_slice(events);
+        body.extend_from_slice(b"],\"next\":");
+        match last {
+            Some(last) => write_string(&mut body, &self.next(last)),
+            None => body.extend_from_slice(b"null"),
+        }
+        body
+    }
 }
 
-/// A page that has been asked for and is not answered yet.
+/// The events that a search has found.
+#[derive(Debug)]
+struct FoundEvents {
+    query: EventsQuery,
+    seqs: Vec<u64>,
+    /// Bytes of their payloads.
+    bytes: usize,
+}
+
+impl Findings for FoundEvents {
+    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit {
+        if !self.query.params.filters.matches(event) {
+            return Visit::GoOn;
+        }
+        self.seqs.push(seq);
+        self.bytes += event.payload.len();
+        let is_full = self.seqs.len() == self.query.window.limit();
+        if is_full || self.bytes >= limits::PAGE_MAX_BYTES {
+            Visit::Enough
+        } else {
+            Visit::GoOn
+        }
+    }
+
+    fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError> {
+        let (mut list, mut stamp, mut count) = (Vec::new(), Stamp::default(), 0);
+        store.read_events(&self.seqs, |event| {
+            add_event(&mut list, &event, &mut stamp);
+            count += 1;
+        })?;
+        let last = reached.has_more.then_some(reached.through);
+        let mut body = self.query.write(&list, count, last);
+        reached.write(&mut body);
+        Ok(answer(body, store))
+    }
+}
+
+/// A page that has been asked for without other filters than topics, and is not answered yet.
 #[derive(Debug)]
 pub struct PageRequest {
     query: EventsQuery,
@@ -53,25 +129,14 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// Reads the query and begins to search.
-    ///
-    /// # Errors
-    /// The 422 answer.
-    pub fn begin(store: &Store, text: Option<&str>) -> Result<Self, Box<Response>> {
-        let query = EventsQuery::parse(text)
-            .and_then(|query| {
-                query
-                    .window
-                    .check_position(store.last_seq(), "an event")
-                    .map(|()| query)
-            })
-            .map_err(|details| Box::new(unprocessable(&details)))?;
+    /// Begins to look for it.
+    pub(super) fn begin(store: &Store, query: EventsQuery) -> Self {
         let search = store.begin_page(&PageQuery {
-            topics: &query.topics,
+            topics: &query.params.topics,
             bound: query.window.bound,
             limit: query.window.limit(),
         });
-        Ok(Self { query, search })
+        Self { query, search }
     }
 
     /// Goes on with it for about `units` of work; `None` if that was not enough. Reading the events
@@ -83,31 +148,21 @@ impl PageRequest {
         }
         let (mut list, mut stamp) = (Vec::new(), Stamp::default());
         let page = store.read_page(&self.search, |event| {
-            if !list.is_empty() {
-                list.push(b',');
-            }
-            write_event(&mut list, &event, &mut stamp);
+            add_event(&mut list, &event, &mut stamp);
         })?;
-        let mut body = Vec::with_capacity(list.len() + 128);
-        body.extend_from_slice(b"{\"topic\":");
-        match &self.query.topics[..] {
-            [one] => write_string(&mut body, one),
-            _ => body.extend_from_slice(b"null"),
-        }
-        write_to(
-            &mut body,
-            format_args!(",\"count\":{},\"events\":[", page.count),
-        );
-        body.append(&mut list);
-        body.extend_from_slice(b"],\"next\":");
-        match page.more_behind {
-            Some(last) => write_string(&mut body, &self.query.next(last)),
-            None => body.extend_from_slice(b"null"),
-        }
-        body.push(b'}');
-        let response = Response::json(200, body);
-        Ok(Some(
-            response.header(DATABASE_FIELD, &store.identity().database_id),
-        ))
+        let body = self.query.write(&list, page.count, page.more_behind);
+        Ok(Some(answer(body, store)))
     }
+}
+
+fn add_event(list: &mut Vec<u8>, event: &StoredEvent, stamp: &mut Stamp) {
+    if !list.is_empty() {
+        list.push(b',');
+    }
+    write_event(list, event, stamp);
+}
+
+fn answer(mut body: Vec<u8>, store: &Store) -> Response {
+    body.push(b'}');
+    Response::json(200, body).header(DATABASE_FIELD, &store.identity().database_id)
 }

@@ -14,6 +14,10 @@ pub(super) struct Counters {
     pub(super) rejected: u64,
     /// Commits.
     pub(super) batches: u64,
+    /// Searches that have begun, those at work, and seqs that searches have decided.
+    pub(super) searches: u64,
+    pub(super) searches_at_work: usize,
+    pub(super) seqs_scanned: u64,
     /// Open connections.
     pub(super) connections: usize,
     pub(super) metrics: Metrics,
@@ -27,6 +31,9 @@ impl Counters {
             started,
             rejected: 0,
             batches: 0,
+            searches: 0,
+            searches_at_work: 0,
+            seqs_scanned: 0,
             connections: 0,
             metrics: Metrics::default(),
             clock: None,

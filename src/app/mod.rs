@@ -24,6 +24,7 @@ mod reads;
 mod repair;
 mod reply;
 mod schedule;
+mod searches;
 mod socket_records;
 mod sockets;
 mod statistics;
@@ -195,7 +196,7 @@ impl App {
             Route::Description => Ok(pages::description(request)),
             Route::Docs => Ok(pages::docs(request)),
             Route::Redoc => Ok(pages::redoc(request)),
-            Route::Events => match self.page(request.query()) {
+            Route::Events => match self.page(request) {
                 Ok(answer) => return answer,
                 Err(error) => Err(error),
             },
@@ -466,6 +467,11 @@ impl App {
     /// The number of open connections, for the statistics.
     pub fn set_connections(&mut self, connections: usize) {
         self.counters.connections = connections;
+    }
+
+    /// The number of answers that are being searched for, for the statistics.
+    pub fn set_searches(&mut self, searches: usize) {
+        self.counters.searches_at_work = searches;
     }
 
     /// From now on every new request is refused; what waits in the ring is still answered.

@@ -1,5 +1,7 @@
 //! What the requests of a turn of the loop may read, in units of work ([`crate::limits`]).
 
+use std::time::Duration;
+
 use crate::limits;
 
 /// What has been read in a turn, and what may still be.
@@ -43,6 +45,12 @@ impl ReadBudget {
     /// Units for the next step; at least one, so that each step gets on.
     pub(super) fn step(&self) -> u64 {
         self.left.max(1)
+    }
+
+    /// The time for the next step of a search, as large a part of the whole as its units are.
+    pub(super) fn step_time(&self) -> Duration {
+        let part = (self.step() as f32 / self.slice as f32).min(1.0);
+        Duration::from_micros(limits::SEARCH_SLICE_US).mul_f32(part)
     }
 
     pub(super) fn spend(&mut self, units: u64) {

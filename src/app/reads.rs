@@ -6,9 +6,10 @@
 
 use super::reply::{unreadable, Reply};
 use super::App;
-use crate::api::page::PageRequest;
+use crate::api::reading::Reading;
 use crate::api::route::{Effort, Route};
-use crate::http::Response;
+use crate::clock::Now;
+use crate::http::{Request, Response};
 use crate::limits;
 use crate::store::StoreError;
 
@@ -32,24 +33,27 @@ impl App {
     }
 
     /// Answers `GET /events`, or begins to.
-    pub(super) fn page(&mut self, query: Option<&str>) -> Result<Reply, StoreError> {
-        let mut page = match PageRequest::begin(&self.store, query) {
-            Ok(page) => page,
+    pub(super) fn page(&mut self, request: &Request) -> Result<Reply, StoreError> {
+        let mut page = match Reading::events(&self.store, request) {
+            Ok(Reading::Page(page)) => page,
+            Ok(Reading::Search(search)) => return Ok(self.begin_search(request, search)),
             Err(refusal) => return Ok(Reply::Now(*refusal)),
         };
         let response = page.read_on(&self.store, self.reading.step());
         self.charge(0);
         Ok(match response? {
             Some(response) => Reply::Now(response),
-            None => Reply::Reading(page.into()),
+            None => Reply::Reading(Reading::Page(page)),
         })
     }
 
-    /// Goes on with a page for a slice; `None` if that was not enough.
-    pub fn read_on(&mut self, page: &mut PageRequest) -> Option<Response> {
-        let units = self.reading.step();
+    /// Goes on with an answer for a slice; `None` if that was not enough.
+    pub fn read_on(&mut self, reading: &mut Reading, now: Now) -> Option<Response> {
         let readable = self.store.readable();
-        let result = readable.and_then(|()| page.read_on(&self.store, units));
+        let result = readable.and_then(|()| match reading {
+            Reading::Page(page) => page.read_on(&self.store, self.reading.step()),
+            Reading::Search(search) => self.search_on(search, now),
+        });
         self.charge(0);
         result.unwrap_or_else(|error| Some(unreadable(&error)))
     }

@@ -1,7 +1,7 @@
 //! What the application gives back, and the answers that say why there is no other.
 
 use super::stream::StreamAnswer;
-use crate::api::page::PageRequest;
+use crate::api::reading::Reading;
 use crate::http::{Refusal, Response};
 use crate::store::StoreError;
 
@@ -19,7 +19,7 @@ pub enum Reply {
     Stream(Box<StreamAnswer>),
     /// The answer takes more reading than there is time for in this turn; [`App::read_on`](super::App::read_on)
     /// goes on with it.
-    Reading(Box<PageRequest>),
+    Reading(Reading),
 }
 
 /// The answer to a publication or to a change of a subscription, and a body buffer to use again.

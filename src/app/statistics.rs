@@ -37,6 +37,9 @@ impl App {
             is_healthy: self.health.fault().is_none(),
             damaged_pages: self.store.damaged_pages(),
             damaged_pages_found: self.store.damaged_pages_found(),
+            searches: self.counters.searches,
+            searches_at_work: self.counters.searches_at_work,
+            seqs_scanned: self.counters.seqs_scanned,
             disk_available_bytes: self.store.disk_available_bytes(),
             started: self.counters.started.unix_us,
         };

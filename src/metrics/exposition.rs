@@ -55,6 +55,21 @@ impl Exposition {
         write_to(&mut self.out, format_args!("{name}_total {value}\n"));
     }
 
+    /// A count whose name, without `_total`, is that of a gauge too. OpenMetrics has no two families of one name, so
+    /// there it is of no type.
+    pub(super) fn total_beside_gauge(&mut self, name: &str, help: &str, value: u64) {
+        let kind = match self.format {
+            Format::Prometheus => "counter",
+            Format::OpenMetrics => "unknown",
+        };
+        write_to(
+            &mut self.out,
+            format_args!(
+                "# HELP {name}_total {help}\n# TYPE {name}_total {kind}\n{name}_total {value}\n"
+            ),
+        );
+    }
+
     /// One count of several that labels tell apart, after its [`Exposition::family`]. `name` is without `_total`,
     /// `labels` as they stand in braces.
     pub(super) fn counted(&mut self, name: &str, labels: &str, value: u64) {

@@ -77,6 +77,10 @@ pub struct Facts<'a> {
     pub damaged_pages: usize,
     /// How many have been found since the start.
     pub damaged_pages_found: u64,
+    /// Searches that have begun since the start, those at work, and seqs that searches have decided.
+    pub searches: u64,
+    pub searches_at_work: usize,
+    pub seqs_scanned: u64,
     /// Bytes that may still be written to the disk of the database.
     pub disk_available_bytes: Option<u64>,
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -234,9 +238,16 @@ fn expose_counters(page: &mut Exposition, facts: &Facts) {
             "Damaged pages of the key index that have been found since the start.",
             facts.damaged_pages_found,
         ),
+        (
+            "search_seqs_scanned",
+            "Events that searches have looked at or ruled out since the start.",
+            facts.seqs_scanned,
+        ),
     ] {
         page.counter(&format!("log_aggregator_{name}"), help, value);
     }
+    let help = "Searches that have begun since the start.";
+    page.total_beside_gauge("log_aggregator_searches", help, facts.searches);
 }
 
 /// What goes up and down, by the names of `/stats`.
@@ -279,6 +290,11 @@ fn expose_gauges(page: &mut Exposition, facts: &Facts) {
             "subscribers",
             "Connections to which events are streamed.",
             stats.subscribers as u64,
+        ),
+        (
+            "searches",
+            "Searches at work.",
+            facts.searches_at_work as u64,
         ),
         (
             "database_bytes",

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::api::page::PageRequest;
+use crate::api::reading::Reading;
 use crate::api::route::Effort;
 use crate::app::Ticket;
 use crate::limits::READS_AT_WORK;
@@ -18,7 +18,7 @@ const QUEUES: usize = 3;
 /// A client's request that waits to read.
 pub(super) struct PendingRead {
     /// Its page, if it has begun.
-    pub page: Option<Box<PageRequest>>,
+    pub page: Option<Reading>,
     /// When it came or had its last slice, in `mono_ms`.
     pub since: u64,
 }

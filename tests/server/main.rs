@@ -43,6 +43,7 @@ mod rejected;
 mod report;
 mod retention;
 mod scenarios;
+mod search;
 mod serving;
 mod shippers;
 mod starting;

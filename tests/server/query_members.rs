@@ -4,7 +4,8 @@ use serde_json::{json, Value};
 
 use crate::harness::{event, seqs_of, Server};
 
-const EVENTS: &str = "known are topic, limit, after, before";
+const EVENTS: &str =
+    "known are topic, source, event_id, since, until, time, q, where, limit, after, before";
 const SUBSCRIBE: &str = "known are topic, after, follow, subscription";
 
 fn entry(name: &str, msg: &str) -> Value {
@@ -19,13 +20,14 @@ fn a_member_that_is_not_known_is_422_with_a_guess() {
     let mut client = server.client();
     for (target, name, msg) in [
         ("/events?limt=5", "limt", "did you mean limit?"),
-        ("/events?source=web-1", "source", EVENTS),
+        ("/events?sorce=web-1", "sorce", "did you mean source?"),
+        ("/events?source=a&wher=b", "wher", "did you mean where?"),
         ("/events?follow=false", "follow", EVENTS),
         ("/events?topic=t&Topic=t", "Topic", "did you mean topic?"),
         ("/events?%6cimt=5", "limt", "did you mean limit?"),
         ("/events?limit%=5", "limit%", "did you mean limit?"),
         ("/events?a+b=5", "a b", EVENTS),
-        ("/events?=5", "", EVENTS),
+        ("/events?=5", "", "did you mean q?"),
         ("/subscribe?limit=5", "limit", SUBSCRIBE),
         ("/subscribe?fallow=false", "fallow", "did you mean follow?"),
         ("/subscribe?sorce=x&follow=0", "sorce", SUBSCRIBE),
@@ -36,9 +38,9 @@ fn a_member_that_is_not_known_is_422_with_a_guess() {
         assert_eq!(head.status, 422, "{target}");
     }
     // All of them are named.
-    let answer = client.get("/events?limt=5&a=1&b=2").expect(422);
+    let answer = client.get("/events?limt=5&aaaa=1&bbbb=2").expect(422);
     assert_eq!(answer["detail"].as_array().unwrap().len(), 3);
-    assert_eq!(answer["detail"][2], entry("b", EVENTS));
+    assert_eq!(answer["detail"][2], entry("bbbb", EVENTS));
 }
 
 #[test]

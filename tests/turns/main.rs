@@ -120,11 +120,11 @@ impl Desk {
         let turns = self.turns;
         let response = loop {
             let answer = self.turn(|desk, _| match &mut page {
-                Some(page) => desk.app.read_on(page),
+                Some(page) => desk.app.read_on(page, desk.now),
                 None => match desk.get(target) {
                     Reply::Now(response) => Some(response),
                     Reply::Reading(begun) => {
-                        page = Some(*begun);
+                        page = Some(begun);
                         None
                     }
                     answer => panic!("{answer:?} to {target}"),
@@ -238,6 +238,22 @@ fn with_a_million_topics_each_turn_is_short() {
     let (page, _) = desk.ask("/events?topic=t.09*&topic=t.02*&topic=t.07777*&after=10&limit=3");
     assert_eq!(seqs(&page), [200_000, 200_001, 200_002]);
     desk.check("patterns");
+
+    // A search with other filters goes through everything, or through the events of its topics.
+    for (target, turns_min) in [
+        ("/events?source=none", 30),
+        ("/events?source=none&after=0&topic=t.*", 30),
+        ("/events?event_id=x&topic=t.00*&limit=1", 30),
+        ("/events?source=s&topic=t.0500000&topic=t.0500001", 1),
+    ] {
+        let (page, turns) = desk.ask(target);
+        assert_eq!(
+            (&page["scanned"], &page["next"]),
+            (&TOPICS.into(), &serde_json::Value::Null)
+        );
+        assert!(turns >= turns_min, "{turns} turns for {target}");
+        desk.check(target);
+    }
 
     // A new topic costs the next statistics nothing.
     for topic in ["a", "t.0500000x", "z"] {

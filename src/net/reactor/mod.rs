@@ -164,6 +164,7 @@ impl<P: Platform> Reactor<P> {
         self.poll(self.sleep())?;
         self.turn_began = self.platform.instant();
         self.app.begin_turn(self.reads.has_new());
+        self.app.set_searches(self.reads.working);
         self.check_tokens();
         self.begin_turn_of_inputs();
         self.accept();

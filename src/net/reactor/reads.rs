@@ -2,7 +2,7 @@
 //! the turn that streams have too.
 
 use super::{Connection, Platform, Reactor};
-use crate::api::page::PageRequest;
+use crate::api::reading::Reading;
 use crate::api::route::Effort;
 use crate::app::Ticket;
 use crate::http::Response;
@@ -35,12 +35,22 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// A page takes more than the slice that it has had: it goes on in later turns, or waits until there is a
-    /// place for it. A client that has ended its side gets no search: as far as the server can tell it has gone.
-    pub(super) fn begin_reading(&mut self, key: usize, page: Box<PageRequest>, has_place: bool) {
+    /// place for it. A client that has ended its side gets no search, but for what is found at once: as far as the
+    /// server can tell it has gone.
+    pub(super) fn begin_reading(&mut self, key: usize, mut page: Reading, has_place: bool) {
         let client = &mut self.clients[key];
         let ticket = client.ticket(key);
         if client.read_closed {
-            return self.want_close(key);
+            let found = match page {
+                Reading::Page(_) => None,
+                Reading::Search(_) => self.app.read_on(&mut page, self.now),
+            };
+            return match found {
+                Some(response) => {
+                    self.clients[key].respond(&response, &mut self.request_log, self.now)
+                }
+                None => self.want_close(key),
+            };
         }
         let has_place = has_place || self.reads.may_begin();
         if has_place {
@@ -95,8 +105,8 @@ impl<P: Platform> Reactor<P> {
         true
     }
 
-    fn read_on(&mut self, key: usize, ticket: Ticket, mut page: Box<PageRequest>) {
-        match self.app.read_on(&mut page) {
+    fn read_on(&mut self, key: usize, ticket: Ticket, mut page: Reading) {
+        match self.app.read_on(&mut page, self.now) {
             Some(response) if self.make_room(key, response.held_bytes()) => {
                 self.reads.working -= 1;
                 let client = &mut self.clients[key];
@@ -111,7 +121,7 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    fn keep_page(&mut self, key: usize, page: Box<PageRequest>) {
+    fn keep_page(&mut self, key: usize, page: Reading) {
         self.clients[key].read = Some(PendingRead {
             page: Some(page),
             since: self.now.mono_ms,

@@ -90,7 +90,7 @@ impl Page {
                     assert_eq!(sample.name, family);
                     assert!(family.ends_with("_total") && sample.value >= 0.0);
                 }
-                ("gauge", _) => assert_eq!(sample.name, family),
+                ("gauge", _) | ("unknown", true) => assert_eq!(sample.name, family),
                 ("info", true) => {
                     assert_eq!(sample.name, format!("{family}_info"));
                     assert_eq!(sample.value, 1.0);

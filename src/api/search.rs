@@ -1,0 +1,116 @@
+//! Searches: requests that go through events, in slices and for a second at the most, and are answered with what
+//! they have found by then. What is made of the events is the business of their [`Findings`].
+
+use std::fmt;
+use std::rc::Rc;
+
+use super::json::write_to;
+use crate::clock::Now;
+use crate::http::Response;
+use crate::limits;
+use crate::search::{Candidate, Filters};
+use crate::store::{Slice, Stop, Store, StoreError, Visit, Walk};
+
+/// What a search makes of the events that it goes through.
+pub(crate) trait Findings: fmt::Debug {
+    /// Looks at an event; it need not match.
+    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit;
+
+    /// Makes the answer. May be called again, if there was no memory for the first one.
+    fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError>;
+}
+
+/// How far a search has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reached {
+    /// How many seqs have been decided, without those that retention has removed.
+    pub scanned: u64,
+    /// Up to this seq, in the direction of the search, every stored event has been decided.
+    pub through: u64,
+    /// Whether events are left that have not been decided.
+    pub has_more: bool,
+    /// Milliseconds since the request arrived.
+    pub elapsed_ms: u64,
+}
+
+impl Reached {
+    /// Appends the members that say so.
+    pub(super) fn write(&self, body: &mut Vec<u8>) {
+        write_to(
+            body,
+            format_args!(
+                ",\"scanned\":{},\"through\":{},\"elapsed_ms\":{}",
+                self.scanned, self.through, self.elapsed_ms
+            ),
+        );
+    }
+}
+
+/// A search that has been asked for and is not answered yet.
+#[derive(Debug)]
+pub struct Search {
+    walk: Walk,
+    /// What does not match these need not be shown to the findings.
+    filters: Rc<Filters>,
+    findings: Box<dyn Findings>,
+    /// When the request arrived, and when its work began, in `mono_ms`.
+    arrived: u64,
+    began: Option<u64>,
+    is_over: bool,
+}
+
+impl Search {
+    pub(crate) fn new(
+        walk: Walk,
+        filters: Rc<Filters>,
+        findings: Box<dyn Findings>,
+        arrived: Now,
+    ) -> Self {
+        Self {
+            walk,
+            filters,
+            findings,
+            arrived: arrived.mono_ms,
+            began: None,
+            is_over: false,
+        }
+    }
+
+    /// Whether it has had a slice.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.began.is_some()
+    }
+
+    /// How many seqs it has decided so far.
+    pub(crate) fn scanned(&self) -> u64 {
+        self.walk.scanned()
+    }
+
+    /// Goes on for a slice; `None` if that was not enough.
+    pub(crate) fn go_on(
+        &mut self,
+        store: &Store,
+        slice: &Slice,
+        now: Now,
+    ) -> Result<Option<Response>, StoreError> {
+        let began = *self.began.get_or_insert(now.mono_ms);
+        // The first slice gets on by a seq at least, so each page of a walk does.
+        self.is_over |= now.mono_ms >= began + limits::SEARCH_MS;
+        if !self.is_over {
+            let findings = &mut self.findings;
+            let mut visit = |seq: u64, event: &Candidate| findings.visit(seq, event);
+            let stop = store.walk(&mut self.walk, &self.filters, slice, &mut visit)?;
+            self.is_over = stop != Stop::Slice;
+        }
+        if !self.is_over {
+            return Ok(None);
+        }
+        let reached = Reached {
+            scanned: self.walk.scanned(),
+            through: self.walk.through(),
+            has_more: !store.has_walked_all(&self.walk),
+            elapsed_ms: now.mono_ms - self.arrived + (slice.spent)().as_millis() as u64,
+        };
+        self.findings.answer(store, &reached).map(Some)
+    }
+}

@@ -1,0 +1,101 @@
+//! Searches: pages and streams with filters, how far each answer came, and who waits for whom.
+
+mod pages;
+mod work;
+
+use rusqlite::Connection;
+use serde_json::{json, Value};
+
+use crate::harness::{event, seqs_of, Client, Server, Setup};
+
+/// An event of this source, in one of three topics.
+fn from(source: &str, n: u64) -> Value {
+    let topic = ["order", "user", "order.paid"][n as usize % 3];
+    let mut event = event(topic, &format!("e{n}"));
+    event["source"] = json!(source);
+    event
+}
+
+/// A server with this many events; every third one is from `web`, the others from `api`.
+fn filled(count: u64) -> Server {
+    let server = Server::start(&[]);
+    publish(&mut server.client(), 1..=count);
+    server
+}
+
+fn publish(client: &mut Client, numbers: std::ops::RangeInclusive<u64>) {
+    let source = |n: u64| if n.is_multiple_of(3) { "web" } else { "api" };
+    let events: Value = numbers.map(|n| from(source(n), n)).collect();
+    client.publish(events.to_string()).expect(200);
+}
+
+/// A server with this many events of one topic from `s`, put into its file.
+fn crowded(count: u64) -> Server {
+    let setup = Setup::new().flags(["--dedup", "constraint"]);
+    setup.start().stop();
+    let db = Connection::open(setup.database_path()).unwrap();
+    let at = 1_767_323_045_000_000_u64;
+    db.execute_batch(&format!(
+        "BEGIN;
+        INSERT INTO topics(id, name, events, last_seq, last_processed_at)
+            VALUES (1, 't', {count}, {count}, {at});
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) INSERT INTO events
+            SELECT i, 1, 'e' || i, '2026-01-02T03:04:05Z', 's', '{{}}', {at} FROM n;
+        UPDATE counters SET last_seq = {count}, unique_processed = {count}, topics_mark = {count},
+            checksum = NULL, mark_checksum = NULL;
+        COMMIT"
+    ))
+    .unwrap();
+    drop(db);
+    setup.start()
+}
+
+/// What the answers of a walk came to together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Walked {
+    seqs: Vec<u64>,
+    scanned: u64,
+    pages: usize,
+    /// The `through` of the last one.
+    through: u64,
+}
+
+/// Follows `next` to its end, and checks what each page says of itself.
+fn walk(client: &mut Client, first: &str) -> Walked {
+    let mut walked = Walked::default();
+    let mut target = first.to_owned();
+    loop {
+        let page = client.get(&target).expect(200);
+        let number = |name: &str| {
+            page[name]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{name} in {page}"))
+        };
+        let (seqs, through) = (seqs_of(&page), number("through"));
+        walked.pages += 1;
+        walked.scanned += number("scanned");
+        walked.through = through;
+        number("elapsed_ms");
+        let upwards = target.contains("after=");
+        let passed = |seq: &u64| {
+            if upwards {
+                *seq <= through
+            } else {
+                *seq >= through
+            }
+        };
+        assert!(seqs.iter().all(passed), "{target}: {page}");
+        walked.seqs.extend(seqs);
+        let Some(next) = page["next"].as_str() else {
+            assert_eq!(page["next"], Value::Null);
+            return walked;
+        };
+        assert!(number("scanned") > 0, "{target} got on by nothing");
+        let direction = if upwards { "after" } else { "before" };
+        assert!(
+            next.ends_with(&format!("{direction}={through}")),
+            "{next} after {through}"
+        );
+        target = next.to_owned();
+    }
+}
