@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(connection publish bulk timestamp encoding keys tokens times journal msgpack syslog otlp gelf)
+all=(connection publish bulk timestamp encoding keys tokens times journal hec msgpack syslog otlp gelf)
 
 missing() {
     echo "Fuzzing needs $1. To get it: $2" >&2
@@ -24,6 +24,7 @@ options() {
         connection) echo "-max_len=4096 -dict=fuzz/dictionaries/connection.dict" ;;
         publish) echo "-max_len=4096 -dict=fuzz/dictionaries/publish.dict" ;;
         bulk) echo "-max_len=4096 -dict=fuzz/dictionaries/bulk.dict" ;;
+        hec) echo "-max_len=512 -dict=fuzz/dictionaries/hec.dict" ;;
         timestamp) echo "-max_len=48" ;;
         encoding) echo "-max_len=4096 -malloc_limit_mb=12" ;;
         keys) echo "-max_len=123" ;;

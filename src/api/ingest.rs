@@ -4,7 +4,7 @@
 use super::content;
 use crate::http::encoding::Coding;
 use crate::http::{ErrorShape, Method, Refusal, Request, Response};
-use crate::ingest::adapter::{Intake, PieceIntake};
+use crate::ingest::adapter::{Intake, PieceIntake, ServerState};
 use crate::ingest::query::IngestQuery;
 use crate::ingest::IngestRoute;
 
@@ -33,9 +33,11 @@ pub(crate) fn takes(route: &IngestRoute, method: Method) -> bool {
 pub(crate) fn begin(
     request: &Request,
     route: &IngestRoute,
+    state: ServerState,
 ) -> Result<(Box<dyn Intake>, Coding), Refusal> {
     let coding = check_head(request, route)?;
-    Ok((route.adapter().begin(route.endpoint(), request)?, coding))
+    let intake = route.adapter().begin(route.endpoint(), request, state)?;
+    Ok((intake, coding))
 }
 
 /// The same for a request whose body is read as it arrives. A record of it may have `limit` bytes.

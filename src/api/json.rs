@@ -30,7 +30,10 @@ pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
             b'\t' => out.extend_from_slice(b"\\t"),
             0x08 => out.extend_from_slice(b"\\b"),
             0x0c => out.extend_from_slice(b"\\f"),
-            byte @ 0..0x20 => write_to(out, format_args!("\\u{byte:04x}")),
+            byte @ 0..0x20 => {
+                let digit = b"0123456789abcdef"[usize::from(byte & 15)];
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), digit]);
+            }
             byte => out.extend_from_slice(&[b'\\', byte]),
         }
         rest = &rest[at + 1..];

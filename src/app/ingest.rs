@@ -46,7 +46,7 @@ impl App {
         }
         let result = match route.adapter().takes_pieces() {
             true => self.check_upload(request, route).map(|_| ()),
-            false => interface::begin(request, route).map(|_| ()),
+            false => interface::begin(request, route, self.server_state()).map(|_| ()),
         };
         let refusal = result.err()?;
         Some(refusal.shaped(interface::error_shape(request, route)))
@@ -54,12 +54,17 @@ impl App {
 
     /// The answer to a request that brings no records.
     fn probe(&self, request: &Request, route: &IngestRoute) -> Option<Response> {
-        let state = ServerState {
+        let (adapter, state) = (route.adapter(), self.server_state());
+        let answer = adapter.answer(route.endpoint(), request, state);
+        answer.or_else(|| (request.method == Method::Options).then(|| interface::options(route)))
+    }
+
+    fn server_state(&self) -> ServerState<'_> {
+        ServerState {
             is_healthy: self.health.fault().is_none(),
             database_id: &self.store.identity().database_id,
-        };
-        let answer = route.adapter().answer(route.endpoint(), request, state);
-        answer.or_else(|| (request.method == Method::Options).then(|| interface::options(route)))
+            last_seq: self.store.last_seq(),
+        }
     }
 
     /// Answers a request of another protocol, or takes it in for the next commits.
@@ -109,7 +114,7 @@ impl App {
         route: &IngestRoute,
         now: Now,
     ) -> Result<(IngestWork, Coding), Refusal> {
-        let (intake, coding) = interface::begin(request, route)?;
+        let (intake, coding) = interface::begin(request, route, self.server_state())?;
         let records = self.records_for(request, route, now)?;
         let work = IngestWork::new(intake, records, interface::error_shape(request, route));
         Ok((work, coding))

@@ -31,11 +31,13 @@ impl Endpoint {
     }
 }
 
-/// What the server says of itself to a probe.
+/// What the server says of itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerState<'a> {
     pub(crate) is_healthy: bool,
     pub(crate) database_id: &'a str,
+    /// The greatest seq of an event that has been committed; 0 in an empty database.
+    pub(crate) last_seq: u64,
 }
 
 /// A protocol over HTTP.
@@ -82,7 +84,12 @@ pub(crate) trait Adapter: Sync {
     ///
     /// # Errors
     /// Why it is refused, such as 415.
-    fn begin(&self, endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal>;
+    fn begin(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        state: ServerState,
+    ) -> Result<Box<dyn Intake>, Refusal>;
 
     /// Whether bodies are read as they arrive, without a limit of their length, and
     /// [`begin_pieces`](Self::begin_pieces) takes the place of [`begin`](Self::begin).

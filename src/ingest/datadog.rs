@@ -56,7 +56,12 @@ impl Adapter for Datadog {
             .then(|| Response::json(200, b"{\"valid\":true}".to_vec()))
     }
 
-    fn begin(&self, _endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+    fn begin(
+        &self,
+        _endpoint: &Endpoint,
+        request: &Request,
+        _state: ServerState,
+    ) -> Result<Box<dyn Intake>, Refusal> {
         if !request
             .media_type()
             .eq_ignore_ascii_case("application/json")

@@ -11,6 +11,7 @@ mod datadog;
 mod elasticsearch;
 pub mod forward;
 pub mod gelf;
+pub mod hec;
 mod identity;
 pub mod journald;
 pub(crate) mod json;

@@ -10,6 +10,7 @@ const ADAPTERS: &[&dyn Adapter] = &[
     &super::datadog::Datadog,
     &super::elasticsearch::Elasticsearch,
     &super::gelf::GelfHttp,
+    &super::hec::Hec,
     &super::journald::Journald,
     &super::otlp::Otlp,
     &super::loki::Loki,

@@ -10,6 +10,9 @@ pub const REJECTED_RECORD_BYTES: usize = 64 * 1024;
 pub const BULK_ANSWER_FACTOR: usize = 20;
 pub const BULK_ANSWER_FREE_BYTES: usize = 64 * 1024;
 
+/// Ids of one question for acknowledgements, each of which makes the answer longer.
+pub const HEC_ACKS_MAX: usize = 100_000;
+
 /// Bytes of one field's value in the Journal Export Format, as journald itself has it.
 pub const JOURNAL_VALUE_MAX_BYTES: u64 = 768 * 1024 * 1024;
 /// Fields of one of its entries; one with more is rejected. journald itself takes 1,024.

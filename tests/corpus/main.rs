@@ -14,6 +14,7 @@ mod bulk;
 mod connection;
 mod encoding;
 mod gelf;
+mod hec;
 mod http_model;
 mod journal;
 mod json_model;
@@ -103,6 +104,11 @@ fn times() {
 #[test]
 fn otlp() {
     run("otlp", otlp::check);
+}
+
+#[test]
+fn hec() {
+    run("hec", hec::check);
 }
 
 #[test]

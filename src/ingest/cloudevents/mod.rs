@@ -58,7 +58,12 @@ impl Adapter for CloudEvents {
         Some(response)
     }
 
-    fn begin(&self, _endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+    fn begin(
+        &self,
+        _endpoint: &Endpoint,
+        request: &Request,
+        _state: ServerState,
+    ) -> Result<Box<dyn Intake>, Refusal> {
         let asked = |name| {
             let value = flag(request.query(), name);
             value.map_err(|_| Refusal::new(422, format!("{name} must be true, false, 1 or 0")))

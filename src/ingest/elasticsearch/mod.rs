@@ -164,7 +164,12 @@ impl Adapter for Elasticsearch {
         }
     }
 
-    fn begin(&self, endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+    fn begin(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        _state: ServerState,
+    ) -> Result<Box<dyn Intake>, Refusal> {
         let essence = request.media_type();
         if !MEDIA_TYPES
             .iter()

@@ -4,7 +4,7 @@ pub mod chunks;
 mod decoder;
 mod message;
 
-use super::adapter::{Adapter, BadBody, Endpoint, Intake, ReadStatus, Results, Tally};
+use super::adapter::{Adapter, BadBody, Endpoint, Intake, ReadStatus, Results, ServerState, Tally};
 use super::records::Records;
 use crate::api::content;
 use crate::event::Protocol;
@@ -47,7 +47,12 @@ impl Adapter for GelfHttp {
     }
 
     /// graypy names no media type. A page in a browser can do that, too, but it cannot name a content coding unasked.
-    fn begin(&self, _endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+    fn begin(
+        &self,
+        _endpoint: &Endpoint,
+        request: &Request,
+        _state: ServerState,
+    ) -> Result<Box<dyn Intake>, Refusal> {
         let is_coded = request.headers("content-encoding").next().is_some();
         match request.media_type() {
             "" if is_coded => {}

@@ -6,7 +6,9 @@ pub mod reader;
 
 use std::borrow::Cow;
 
-use super::adapter::{Adapter, BadBody, Endpoint, Intake, PieceIntake, Results, Tally};
+use super::adapter::{
+    Adapter, BadBody, Endpoint, Intake, PieceIntake, Results, ServerState, Tally,
+};
 use super::record::Record;
 use super::records::Records;
 use super::time::{Time, Unit};
@@ -41,7 +43,12 @@ impl Adapter for Journald {
         errors
     }
 
-    fn begin(&self, _endpoint: &Endpoint, _request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+    fn begin(
+        &self,
+        _endpoint: &Endpoint,
+        _request: &Request,
+        _state: ServerState,
+    ) -> Result<Box<dyn Intake>, Refusal> {
         unreachable!("its bodies are taken in pieces")
     }
 

@@ -4,7 +4,7 @@ mod json;
 mod labels;
 mod protobuf;
 
-use super::adapter::{Adapter, BadBody, Endpoint, Intake, ReadStatus, Results, Tally};
+use super::adapter::{Adapter, BadBody, Endpoint, Intake, ReadStatus, Results, ServerState, Tally};
 use super::json::check;
 use super::query::MadeIdentity;
 use super::records::Records;
@@ -69,7 +69,12 @@ impl Adapter for Loki {
         (fields.next().is_none_or(is_snappy) && fields.next().is_none()).then_some(Coding::Identity)
     }
 
-    fn begin(&self, _endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+    fn begin(
+        &self,
+        _endpoint: &Endpoint,
+        request: &Request,
+        _state: ServerState,
+    ) -> Result<Box<dyn Intake>, Refusal> {
         let sentence =
             "Send the streams as application/json, or as application/x-protobuf with Snappy.";
         let format = format(request).ok_or(Refusal::new(415, sentence))?;

@@ -69,7 +69,12 @@ impl Adapter for Otlp {
         Some(Refusal::new(404, sentence).shaped(shape))
     }
 
-    fn begin(&self, _endpoint: &Endpoint, request: &Request) -> Result<Box<dyn Intake>, Refusal> {
+    fn begin(
+        &self,
+        _endpoint: &Endpoint,
+        request: &Request,
+        _state: ServerState,
+    ) -> Result<Box<dyn Intake>, Refusal> {
         match Encoding::of(request) {
             Some(Encoding::Protobuf) => Ok(Box::new(Logs::<binary::Walk>::new(Encoding::Protobuf))),
             Some(Encoding::Json) => Ok(Box::new(Logs::<text::Walk>::new(Encoding::Json))),

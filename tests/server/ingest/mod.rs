@@ -6,6 +6,7 @@ mod datadog;
 mod elasticsearch;
 mod forward;
 mod gelf;
+mod hec;
 mod journald;
 mod loki;
 mod otlp;

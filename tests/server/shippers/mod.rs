@@ -10,6 +10,7 @@ mod journald;
 mod loki;
 mod otlp;
 mod proxy;
+mod splunk;
 mod syslog;
 
 use std::path::{Path, PathBuf};

@@ -21,6 +21,8 @@ struct State {
     server: Mutex<Option<SocketAddr>>,
     /// Answers that are still to be cut off.
     to_cut: AtomicUsize,
+    /// Most bytes that are passed on of such an answer.
+    passed: AtomicUsize,
     /// Answers that have been.
     cut: AtomicUsize,
     /// Connections that were refused because the server was away.
@@ -35,6 +37,7 @@ impl Proxy {
             state: Arc::new(State {
                 server: Mutex::new(None),
                 to_cut: AtomicUsize::new(0),
+                passed: AtomicUsize::new(usize::MAX),
                 cut: AtomicUsize::new(0),
                 refused: AtomicUsize::new(0),
             }),
@@ -72,6 +75,12 @@ impl Proxy {
     /// server has taken the request by then.
     pub fn cut_answers(&self, count: usize) {
         self.state.to_cut.fetch_add(count, Ordering::SeqCst);
+    }
+
+    /// Of an answer that is cut off no more bytes than these are passed on. Python takes a head that ends early for a
+    /// whole one, but not a status line.
+    pub fn pass_at_most(&self, bytes: usize) {
+        self.state.passed.store(bytes, Ordering::SeqCst);
     }
 
     /// How many answers have been cut off.
@@ -117,7 +126,8 @@ impl State {
                 .is_ok()
             {
                 self.cut.fetch_add(1, Ordering::SeqCst);
-                return to.write_all(&buffer[..read / 2]);
+                let passed = (read / 2).min(self.passed.load(Ordering::SeqCst));
+                return to.write_all(&buffer[..passed]);
             }
             to.write_all(&buffer[..read])?;
         }
