@@ -7,3 +7,6 @@ mod message;
 pub mod msgpack;
 
 pub(crate) use decoder::Forward;
+
+#[cfg(test)]
+mod tests;
