@@ -3,6 +3,7 @@
 
 mod cloudevents;
 mod datadog;
+mod deploy;
 mod elasticsearch;
 mod forward;
 mod gelf;

@@ -14,7 +14,7 @@ use crate::ingest::sockets::{
 use crate::wait::wait_until;
 
 /// A program that runs, and is killed when this value goes.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Running {
     fn start(command: &mut Command) -> Running {
@@ -37,14 +37,14 @@ fn start() -> Server {
     sockets::start(Setup::new(), "--syslog", &addresses)
 }
 
-fn lines(from: usize) -> String {
+pub fn lines(from: usize) -> String {
     (from..from + RECORDS)
         .map(|number| format!("line {number}\n"))
         .collect()
 }
 
 /// All lines have arrived, in some order, with this topic.
-fn expect_lines(events: &[Value], topic: &str) {
+pub fn expect_lines(events: &[Value], topic: &str) {
     let mut found = members(events, "message");
     found.sort_by_key(|line| line["line ".len()..].parse::<usize>().unwrap());
     let expected: Vec<_> = (0..events.len())
@@ -206,6 +206,23 @@ fn append(folder: &Path, text: &str) {
     file.unwrap().write_all(text.as_bytes()).unwrap();
 }
 
+/// syslog-ng, which keeps its state in the folder.
+pub fn syslog_ng(folder: &Path, config: &str) -> Option<Running> {
+    let mut command = debian("usr/sbin/syslog-ng")?;
+    fs::write(folder.join("ng.conf"), config).unwrap();
+    command
+        .args(["-F", "--no-caps", "-f"])
+        .arg(folder.join("ng.conf"));
+    for (option, name) in [("-R", "ng.persist"), ("-c", "ng.ctl"), ("-p", "ng.pid")] {
+        command.arg(option).arg(folder.join(name));
+    }
+    let modules = debian_root().join("usr/lib/syslog-ng/3.38");
+    if modules.exists() {
+        command.arg("--module-path").arg(modules);
+    }
+    Some(Running::start(&mut command))
+}
+
 #[test]
 fn syslog_ng_forwards_in_all_its_ways() {
     for (driver, transport) in [
@@ -218,9 +235,6 @@ fn syslog_ng_forwards_in_all_its_ways() {
         let directory = server.setup().directory().path().to_owned();
         let port = address(&server, transport).port();
         fs::write(directory.join("in.log"), lines(0)).unwrap();
-        let Some(mut command) = debian("usr/sbin/syslog-ng") else {
-            return;
-        };
         let path = directory.display();
         let config = format!(
             r#"@version: 3.38
@@ -229,18 +243,9 @@ destination d {{ {driver}("127.0.0.1" port({port}) transport("{transport}")); }}
 log {{ source(s); destination(d); }};
 "#
         );
-        fs::write(directory.join("ng.conf"), config).unwrap();
-        command
-            .args(["-F", "--no-caps", "-f"])
-            .arg(directory.join("ng.conf"));
-        for (option, name) in [("-R", "ng.persist"), ("-c", "ng.ctl"), ("-p", "ng.pid")] {
-            command.arg(option).arg(directory.join(name));
-        }
-        let modules = debian_root().join("usr/lib/syslog-ng/3.38");
-        if modules.exists() {
-            command.arg("--module-path").arg(modules);
-        }
-        let _shipper = Running::start(&mut command);
+        let Some(_shipper) = syslog_ng(&directory, &config) else {
+            return;
+        };
         expect_lines(&events(&server, RECORDS), "app");
     }
 }
