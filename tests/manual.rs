@@ -107,6 +107,26 @@ fn the_manual_has_a_page_for_every_command_with_all_its_settings() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+/// The commands of a command have pages and completions too.
+#[test]
+fn the_commands_of_a_command_are_known() {
+    let page = said(&["man", "subscriptions"]).replace("\\-", "-");
+    let script = said(&["completions", "bash"]);
+    for name in ["list", "create", "ack", "delete"] {
+        assert!(
+            page.contains(&format!("logagg-subscriptions-{name}")),
+            "{page}"
+        );
+        let own = said(&["man", &format!("subscriptions-{name}")]).replace("\\-", "-");
+        assert!(own.contains("--server"), "{own}");
+        assert!(
+            script.contains(&format!("logagg__subcmd__subscriptions__subcmd__{name}"))
+                || script.contains(&format!("logagg__subscriptions__{name}")),
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn a_page_of_nothing_is_refused() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_logagg"));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::iter;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -24,7 +25,7 @@ with 0 then.
 /// To read it at once: logagg man | man -l -
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The command; without it, the program
+    /// The command, as in subscriptions-list; without it, the program
     command: Option<String>,
 
     /// Write all pages into this folder, as logagg.1, logagg-serve.1 and so on
@@ -52,21 +53,32 @@ pub(super) fn run(command: clap::Command, arguments: ManArgs) -> Result<(), Fail
     }
     let page = match arguments.command {
         None => page(&command),
-        Some(name) => match command.find_subcommand(&name) {
-            Some(subcommand) => page(subcommand),
-            None => return Err(Failure::Setting(format!("there is no command {name:?}"))),
-        },
+        Some(name) => {
+            let full = format!("logagg-{name}");
+            match all(&command).find(|command| full_name(command) == full) {
+                Some(subcommand) => page(subcommand),
+                None => return Err(Failure::Setting(format!("there is no command {name:?}"))),
+            }
+        }
     };
     print(&page)
 }
 
 fn write_all(command: &clap::Command, folder: &PathBuf) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    for command in [command].into_iter().chain(command.get_subcommands()) {
+    for command in all(command) {
         let name = format!("{}.1", full_name(command));
         fs::write(folder.join(name), page(command))?;
     }
     Ok(())
+}
+
+/// The program, its commands, and theirs.
+fn all(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    let commands = command.get_subcommands();
+    let with_own =
+        commands.flat_map(|command| iter::once(command).chain(command.get_subcommands()));
+    iter::once(command).chain(with_own)
 }
 
 fn page(command: &clap::Command) -> Vec<u8> {
@@ -75,7 +87,7 @@ fn page(command: &clap::Command) -> Vec<u8> {
         .title(full_name(command))
         .manual("logagg");
     man.render(&mut page).expect("a buffer takes everything");
-    if command.has_subcommands() {
+    if full_name(command) == "logagg" {
         page.extend_from_slice(EXIT_STATUS.as_bytes());
     }
     page

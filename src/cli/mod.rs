@@ -27,6 +27,7 @@ use client::publish::{self, PublishArgs};
 use client::ship::{self, arguments::ShipArgs};
 use client::simulate::{self, arguments::SimulateArgs};
 use client::stats::{self, StatsArgs};
+use client::subscriptions::{self, SubscriptionsArgs};
 use client::tail::{self, TailArgs};
 use client::topics::{self, TopicsArgs};
 use completions::CompletionsArgs;
@@ -63,6 +64,7 @@ pub enum Command {
     Publish(PublishArgs),
     Tail(TailArgs),
     Topics(TopicsArgs),
+    Subscriptions(SubscriptionsArgs),
     Stats(StatsArgs),
     Export(ExportArgs),
     Import(ImportArgs),
@@ -105,6 +107,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited)
         Command::Publish(arguments) => publish::run(arguments),
         Command::Tail(arguments) => tail::run(arguments),
         Command::Topics(arguments) => topics::run(arguments),
+        Command::Subscriptions(arguments) => subscriptions::run(arguments),
         Command::Stats(arguments) => stats::run(arguments),
         Command::Export(arguments) => export::run(arguments),
         Command::Import(arguments) => import::run(arguments),
@@ -135,7 +138,12 @@ pub fn parse(arguments: &[OsString]) -> Result<Command, UsageError> {
 /// The command line; help names the variables and does not show what they hold.
 fn command_line() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
-        subcommand.mut_args(|argument| origin::with_hyphens(argument.hide_env_values(true)))
+        let has_own = subcommand.has_subcommands();
+        subcommand.mut_args(|argument| {
+            // What a command with subcommands has, they have too.
+            let argument = argument.global(has_own);
+            origin::with_hyphens(argument.hide_env_values(true))
+        })
     })
 }
 

@@ -144,9 +144,30 @@ impl Client {
 
     /// One `POST`. A signal meanwhile waits for its answer, for a moment.
     pub fn post(&self, target: &str, content_type: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+        self.change(Method::POST, target, content_type, body)
+    }
+
+    /// One `PUT` of JSON. A signal meanwhile waits for its answer, for a moment.
+    pub fn put(&self, target: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+        self.change(Method::PUT, target, "application/json", body)
+    }
+
+    /// One `DELETE`. A signal meanwhile waits for its answer, for a moment.
+    pub fn delete(&self, target: &str) -> Result<(), Error> {
+        let delete = || self.answer(self.request(Method::DELETE, target, &[], b"")?);
+        self.interrupt.with_grace(delete).map(drop)
+    }
+
+    fn change(
+        &self,
+        method: Method,
+        target: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let headers = [("content-type", content_type)];
-        self.interrupt
-            .with_grace(|| self.answer(self.request(Method::POST, target, &headers, body)?))
+        let change = || self.answer(self.request(method, target, &headers, body)?);
+        self.interrupt.with_grace(change)
     }
 
     /// One `POST` whose connection is closed on purpose as soon as it has been sent. Whether it was carried
@@ -234,7 +255,7 @@ impl Client {
             request = request.header(header::AUTHORIZATION, value);
         }
         let response = match method {
-            Method::POST => request
+            Method::POST | Method::PUT => request
                 .body(body)
                 .map_err(ureq::Error::from)
                 .and_then(|request| self.agent.run(request)),

@@ -31,6 +31,7 @@ mod shipping;
 mod showing;
 mod signals;
 mod simulating;
+mod subscribing;
 mod tailing;
 mod terminal;
 #[path = "../server/wait.rs"]

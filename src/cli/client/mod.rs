@@ -10,6 +10,7 @@ pub(super) mod publish;
 pub mod ship;
 pub(super) mod simulate;
 pub(super) mod stats;
+pub(super) mod subscriptions;
 pub(super) mod tail;
 pub(super) mod topics;
 mod transfer;

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use siphasher::sip::SipHasher13;
 
 use super::connect::client_of;
+use super::subscriptions::{failure, NamedPosition};
 use crate::cli::failure::Failure;
 use crate::cli::terminal::{cannot_write, Colour};
 use crate::client::{
@@ -26,6 +27,9 @@ use crate::text::escaped;
 /// Reconnects after a lost connection; no event is left out and none is shown twice. If the server
 /// then has another database, as after a restore, it says so and continues with the first event that differs, or
 /// starts again if the two are not known to have anything in common.
+///
+/// With --subscription it shows the events after the position of a named subscription, and acknowledges what it has
+/// printed; after a kill it shows the last events again. logagg subscriptions create makes one.
 #[derive(Debug, Args)]
 pub struct TailArgs {
     /// Topics to show; one with * at the end is a prefix; none means all
@@ -39,6 +43,10 @@ pub struct TailArgs {
     /// Begin at this seq, at the start, or now, instead of with the newest events
     #[arg(long, value_name = "SEQ|start|now", conflicts_with = "number")]
     from: Option<Begin>,
+
+    /// Begin after the position of this named subscription, and acknowledge what has been printed
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["number", "from"])]
+    subscription: Option<String>,
 
     /// Stop after the stored events
     #[arg(long)]
@@ -110,6 +118,7 @@ fn show(arguments: TailArgs) -> Result<(), Failure> {
         arguments: &arguments,
         printer,
         origin: None,
+        acknowledged: 0,
     };
     let mut begun = tail.begin(u64::MAX)?;
     while let Some(after) = begun {
@@ -126,12 +135,18 @@ struct Tail<'a> {
     printer: Printer,
     /// What the database was restored from that has been looked at last.
     origin: Option<Origin>,
+    /// The position of the named subscription.
+    acknowledged: u64,
 }
 
 impl Tail<'_> {
     /// Shows the newest events, where they are wanted. Returns the seq after which to go on; none if
     /// there is nothing to go on with. A seq that was named is no greater than `last_seq`.
     fn begin(&mut self, last_seq: u64) -> Result<Option<u64>, Failure> {
+        if let Some(name) = &self.arguments.subscription {
+            self.acknowledged = NamedPosition::fetch(self.client, name)?.after;
+            return Ok(Some(self.acknowledged));
+        }
         match self.arguments.from {
             Some(Begin::Start) => Ok(Some(0)),
             Some(Begin::Now) => Ok(Some(self.fetch_head()?.last_seq)),
@@ -170,8 +185,26 @@ impl Tail<'_> {
                 }
             }
             self.printer.flush()?;
+            self.acknowledge(subscription.after())?;
         }
         Ok(None)
+    }
+
+    /// Moves the named subscription, where there is one, to what has been printed. Each time that something has come
+    /// is often enough: while it waits for the answer, more comes.
+    fn acknowledge(&mut self, seq: u64) -> Result<(), Failure> {
+        let Some(name) = &self.arguments.subscription else {
+            return Ok(());
+        };
+        if seq > self.acknowledged {
+            match NamedPosition::acknowledge(self.client, name, seq) {
+                Ok(_) => self.acknowledged = seq,
+                // The server has another database now. The stream finds that too.
+                Err(error) if error.status() == Some(422) => {}
+                Err(error) => return Err(failure(name, error)),
+            }
+        }
+        Ok(())
     }
 
     /// Says what has happened, and finds out where to go on: after the last event that is in both
@@ -182,6 +215,12 @@ impl Tail<'_> {
         after: u64,
         database_id: Option<&str>,
     ) -> Result<Option<u64>, Failure> {
+        if let Some(name) = &self.arguments.subscription {
+            let what = format!("going on where the subscription {name:?} stands in it");
+            self.client.report(&format!("{reset}; {what}"));
+            self.client.interrupt().sleep(BEGIN_AGAIN_PAUSE)?;
+            return self.begin(u64::MAX);
+        }
         let origin = self.origin.take();
         let head = self.fetch_head()?;
         let shared = database_id.and_then(|id| head.shares(id, origin.as_ref()));
