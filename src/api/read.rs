@@ -2,29 +2,13 @@
 
 use std::ops::Range;
 
-use super::detail::Details;
 use super::json::write_escaped;
-use super::query;
 use crate::clock::Stamp;
-use crate::event::name_error;
 use crate::http::{write_number, Response};
 use crate::store::{Store, StoreError, StoredEvent};
 
 /// The field, under logagg's long name, that names the history of the seqs in an answer ([`Store::identity`]).
 pub(crate) const DATABASE_FIELD: &str = "Log-Aggregator-Database";
-
-/// The topics that a query names, checked: names, or prefixes of names with a trailing `*`.
-pub(super) fn topic_patterns(text: Option<&str>) -> Result<Vec<String>, Details> {
-    let topics = query::values(text, "topic")?;
-    for topic in &topics {
-        let name = topic.strip_suffix('*').unwrap_or(topic);
-        if name_error(name).is_some() && topic != "*" {
-            let rule = "topic must be a legal name of 1 to 255 bytes, or a prefix of one with a trailing *";
-            return Err(Details::query("topic", rule));
-        }
-    }
-    Ok(topics)
-}
 
 /// Answers `GET /events/{topic}/{event_id}`.
 pub(crate) fn event(store: &Store, topic: &str, event_id: &str) -> Result<Response, StoreError> {

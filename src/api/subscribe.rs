@@ -1,9 +1,9 @@
 //! `GET /subscribe`: what is asked for, and how events look in a stream.
 
 use super::detail::Details;
+use super::filters::{check_members, FilterParams};
 use super::json::{write_escaped, write_to};
 use super::query;
-use super::read::topic_patterns;
 use crate::event::{name_error, NameFilter};
 use crate::http::{write_number, Request, Response};
 
@@ -30,20 +30,23 @@ pub(crate) enum Start {
     After(u64),
     /// After the position of the named subscription.
     Subscription,
+    /// With the oldest event: nothing was said but a time.
+    First,
     /// Nothing was said.
     Unsaid,
 }
 
 /// What is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SubscribeParams {
-    /// Names or, with a trailing `*`, prefixes; none means all topics.
-    pub topics: Vec<String>,
+    pub params: FilterParams,
     pub start: Start,
     /// The name of a subscription, which has to exist.
     pub subscription: Option<String>,
     /// Whether the stream goes on with what is committed later.
     pub follow: bool,
+    /// Whether the stream says how far it has come.
+    pub progress: bool,
     pub format: Format,
 }
 
@@ -51,10 +54,11 @@ impl SubscribeParams {
     /// Reads the query and the fields `Accept` and `Last-Event-ID`.
     pub(crate) fn read(request: &Request) -> Result<Self, Details> {
         let text = request.query();
-        query::check_names(text, &["topic", "after", "follow", "subscription"])?;
-        let topics = topic_patterns(text)?;
+        check_members(text, &["after", "follow", "subscription", "progress"])?;
+        let params = FilterParams::parse(text, request.arrived.unix_us)?;
         let after = query::number(text, "after")?;
         let follow = query::flag_or(text, "follow", true)?;
+        let progress = query::flag(text, "progress")?;
         let subscription = query::single(text, "subscription")?;
         if let Some(error) = subscription.as_deref().and_then(name_error) {
             let complaint = format!("subscription {}", error.complaint());
@@ -66,20 +70,22 @@ impl SubscribeParams {
         let start = match (seen.or(after), &subscription) {
             (Some(seq), _) => Start::After(seq),
             (None, Some(_)) => Start::Subscription,
+            (None, None) if query::single(text, "since")?.is_some() => Start::First,
             (None, None) => Start::Unsaid,
         };
         Ok(Self {
-            topics,
+            params,
             start,
             subscription,
             follow,
+            progress,
             format: Format::negotiate(request),
         })
     }
 
     /// Which topics are wanted.
     pub(crate) fn filter(&self) -> NameFilter {
-        NameFilter::new(&self.topics)
+        NameFilter::new(&self.params.topics)
     }
 
     /// The same for topics as written in JSON text; `None` if that makes no difference.
@@ -90,8 +96,8 @@ impl SubscribeParams {
             escaped
         };
         let has_escapes = |name: &String| escape(name) != name.as_bytes();
-        let differs = self.topics.iter().any(has_escapes);
-        differs.then(|| NameFilter::written(&self.topics, escape))
+        let differs = self.params.topics.iter().any(has_escapes);
+        differs.then(|| NameFilter::written(&self.params.topics, escape))
     }
 }
 
@@ -187,6 +193,20 @@ impl Format {
                 format_args!("id: {last_seq}\nevent: reset\ndata: {seqs}\n\n"),
             ),
             Format::Ndjson => write_to(out, format_args!("{{\"reset\":{seqs}}}\n")),
+        }
+    }
+
+    /// Appends how far the stream has come: as a message of its own if that `is_asked`, else as an `id` alone, which a
+    /// browser remembers without a message (HTML, section 9.2.6).
+    pub(crate) fn write_progress(self, out: &mut Vec<u8>, through: u64, is_asked: bool) {
+        let message = format_args!("{{\"progress\":{{\"through\":{through}}}}}");
+        match self {
+            Format::EventStream if is_asked => write_to(
+                out,
+                format_args!("id: {through}\nevent: progress\ndata: {message}\n\n"),
+            ),
+            Format::EventStream => write_to(out, format_args!("id: {through}\n\n")),
+            Format::Ndjson => write_to(out, format_args!("{message}\n")),
         }
     }
 

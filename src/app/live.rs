@@ -82,7 +82,7 @@ impl LiveEvents {
         full: usize,
         out: &mut Vec<u8>,
     ) {
-        let filter = subscriber.escaped.as_ref().unwrap_or(&subscriber.filter);
+        let filter = subscriber.escaped.as_ref().unwrap_or(&subscriber.topics);
         let format = subscriber.format;
         for event in self.recent.after(subscriber.after) {
             if event.seq > end {
@@ -93,6 +93,7 @@ impl LiveEvents {
                     return;
                 }
                 format.write_event(out, event.seq, |out| out.extend_from_slice(event.json));
+                subscriber.sent = event.seq;
             }
             subscriber.after = event.seq;
         }

@@ -19,6 +19,7 @@ mod ingest_work;
 mod invariants;
 mod live;
 mod options;
+mod progress;
 mod read_budget;
 mod reads;
 mod repair;

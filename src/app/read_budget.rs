@@ -13,6 +13,14 @@ pub(super) struct ReadBudget {
     left: u64,
     /// Units that have been spent in this turn.
     spent: u64,
+    /// The part of a slice that a stream with filters has.
+    stream_share: f32,
+}
+
+/// The part of the time of a slice.
+fn search_time(share: f32) -> Duration {
+    let share = share.clamp(1.0 / 8.0, 1.0);
+    Duration::from_micros(limits::SEARCH_SLICE_US).mul_f32(share)
 }
 
 impl ReadBudget {
@@ -21,6 +29,7 @@ impl ReadBudget {
             slice,
             left: slice,
             spent: 0,
+            stream_share: 1.0,
         }
     }
 
@@ -47,10 +56,25 @@ impl ReadBudget {
         self.left.max(1)
     }
 
-    /// The time for the next step of a search, as large a part of the whole as its units are.
-    pub(super) fn step_time(&self) -> Duration {
-        let part = (self.step() as f32 / self.slice as f32).min(1.0);
-        Duration::from_micros(limits::SEARCH_SLICE_US).mul_f32(part)
+    /// Units and time for the next step of a search.
+    pub(super) fn search_step(&self) -> (u64, Duration) {
+        let share = self.step() as f32 / self.slice as f32;
+        (self.step(), search_time(share))
+    }
+
+    /// From now on a stream with filters may work for this share of a slice at a time.
+    pub(super) fn begin_streams(&mut self, share: f32) {
+        self.stream_share = share;
+    }
+
+    /// Units and time for a slice of such a stream.
+    pub(super) fn stream_step(&self) -> (u64, Duration) {
+        let units = (self.slice as f32 * self.stream_share) as u64;
+        let least = self.slice.div_ceil(8);
+        (
+            units.clamp(least, self.slice),
+            search_time(self.stream_share),
+        )
     }
 
     pub(super) fn spend(&mut self, units: u64) {

@@ -26,6 +26,11 @@ impl App {
         self.reading.begin_slice(share)
     }
 
+    /// Streams are about to be fed, of whose slices `share` is the part that there is time for.
+    pub fn begin_streams(&mut self, share: f32) {
+        self.reading.begin_streams(share);
+    }
+
     /// How much work a request is that has to wait until there is time for it; `None` if it need not wait.
     pub fn has_to_wait(&self, route: Option<&Route>) -> Option<Effort> {
         let may_wait = self.reading.is_spent() && !self.draining;

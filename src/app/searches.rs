@@ -1,17 +1,19 @@
 //! Searches: how long their slices are, and what is counted of them. Which search has its turn is the shell's
 //! business.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::reply::Reply;
+use super::stream::Subscriber;
 use super::App;
-use crate::api::read::DATABASE_FIELD;
+use crate::api::read::{self, DATABASE_FIELD};
 use crate::api::reading::Reading;
 use crate::api::search::Search;
 use crate::clock::Now;
 use crate::http::{Method, Request, Response};
 use crate::limits;
-use crate::store::{Slice, StoreError};
+use crate::search::Candidate;
+use crate::store::{Bound, Slice, StoreError, StoredEvent, Visit};
 
 impl App {
     /// A search has been asked for. It does not work before its first turn, and to HEAD not at all.
@@ -32,16 +34,12 @@ impl App {
         search: &mut Search,
         now: Now,
     ) -> Result<Option<Response>, StoreError> {
-        let clock = self.counters.clock;
-        let begun = clock.map(|clock| clock());
-        let spent = || {
-            clock.zip(begun).map_or(Duration::ZERO, |(clock, begun)| {
-                clock().saturating_duration_since(begun)
-            })
-        };
+        let watch = Stopwatch::start(self.counters.clock);
+        let spent = || watch.spent();
+        let (units, time) = self.reading.search_step();
         let slice = Slice {
-            units: self.reading.step(),
-            time: self.reading.step_time(),
+            units,
+            time,
             spent: &spent,
         };
         let scanned = search.scanned();
@@ -49,5 +47,75 @@ impl App {
         let result = search.go_on(&self.store, &slice, now);
         self.counters.seqs_scanned += search.scanned() - scanned;
         result
+    }
+
+    /// Goes on with a stream that has filters, by a slice of work, until `out` is `full` bytes long, or it has come to
+    /// `end`.
+    pub(super) fn feed_searched(
+        &mut self,
+        subscriber: &mut Subscriber,
+        end: u64,
+        full: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let Some(filters) = &subscriber.filters else {
+            return Ok(());
+        };
+        let watch = Stopwatch::start(self.counters.clock);
+        let spent = || watch.spent();
+        let (units, time) = self.reading.stream_step();
+        let slice = Slice {
+            units,
+            time,
+            spent: &spent,
+        };
+        let from = Bound::After(subscriber.after);
+        let mut walk = self.store.begin_walk(from, end - subscriber.after);
+        let (format, stamp, sent) = (
+            subscriber.format,
+            &mut self.live.stamp,
+            &mut subscriber.sent,
+        );
+        let mut visit = |seq: u64, event: &Candidate| {
+            if !filters.matches(event) {
+                return Visit::GoOn;
+            }
+            format.write_event(out, seq, |out| {
+                read::write_event(out, &StoredEvent::new(seq, event), stamp);
+            });
+            *sent = seq;
+            if out.len() >= full {
+                Visit::Enough
+            } else {
+                Visit::GoOn
+            }
+        };
+        self.store.walk(&mut walk, filters, &slice, &mut visit)?;
+        subscriber.after = walk.through();
+        self.counters.seqs_scanned += walk.scanned();
+        Ok(())
+    }
+}
+
+/// Measures a slice. Without a clock it takes no time.
+#[derive(Clone, Copy)]
+struct Stopwatch {
+    clock: Option<fn() -> Instant>,
+    started: Option<Instant>,
+}
+
+impl Stopwatch {
+    fn start(clock: Option<fn() -> Instant>) -> Self {
+        Self {
+            clock,
+            started: clock.map(|clock| clock()),
+        }
+    }
+
+    fn spent(&self) -> Duration {
+        let both = self.clock.zip(self.started);
+        both.map_or(Duration::ZERO, |(clock, started)| {
+            clock().saturating_duration_since(started)
+        })
     }
 }

@@ -1,21 +1,47 @@
 //! Answers that are streams: what they are made of, and how far they are.
 
+use super::progress::Progress;
 use crate::api::subscribe::Format;
 use crate::api::topics::TopicList;
+use crate::clock::Now;
 use crate::event::NameFilter;
 use crate::http::Response;
+use crate::search::Filters;
 
 /// A reader of a stream of events.
 #[derive(Debug)]
 pub struct Subscriber {
-    pub(super) filter: NameFilter,
+    pub(super) topics: NameFilter,
     /// The filter for topics as they stand in JSON text, where that differs.
     pub(super) escaped: Option<NameFilter>,
+    /// All filters, where there are others than topics. Then each event is read from the store.
+    pub(super) filters: Option<Box<Filters>>,
     pub(super) format: Format,
     /// Every wanted event up to this seq has been sent.
     pub(super) after: u64,
+    /// The last event that was sent, if one was.
+    pub(super) sent: u64,
     /// The stream ends with this seq; none goes on with what is committed later.
     pub(super) until: Option<u64>,
+    /// Whether it was asked to go on.
+    pub(super) follow: bool,
+    /// What its reader knows of how far it has come, if it is told.
+    pub(super) progress: Option<Progress>,
+}
+
+impl Subscriber {
+    /// Appends how far it has come, if that is due or it is over.
+    pub(super) fn tell_progress(&mut self, status: FeedStatus, now: u64, out: &mut Vec<u8>) {
+        let Some(progress) = &mut self.progress else {
+            return;
+        };
+        progress.sent(self.sent, now);
+        let is_due = progress.due(self.after).is_some_and(|at| at <= now);
+        let is_last = status == FeedStatus::Ended && !self.follow && progress.ends_with_it();
+        if is_due || is_last {
+            progress.write(self.format, self.after, now, out);
+        }
+    }
 }
 
 /// What a stream is made of.
@@ -26,13 +52,48 @@ pub enum StreamSource {
 }
 
 impl StreamSource {
-    /// What breaks a silence in the stream.
-    pub fn heartbeat(&self) -> &'static [u8] {
+    /// Appends what breaks a silence in the stream.
+    pub fn break_silence(&mut self, now: Now, out: &mut Vec<u8>) {
         match self {
-            StreamSource::Events(subscriber) => subscriber.format.heartbeat(),
+            StreamSource::Events(Subscriber {
+                progress: Some(progress),
+                format,
+                after,
+                ..
+            }) if progress.due(*after).is_some() => {
+                progress.write(*format, *after, now.mono_ms, out);
+            }
+            StreamSource::Events(subscriber) => {
+                out.extend_from_slice(subscriber.format.heartbeat());
+            }
             // Its length has been sent.
-            StreamSource::Topics(_) => b"",
+            StreamSource::Topics(_) => {}
         }
+    }
+
+    /// When it has to say how far it has come, in `mono_ms`.
+    pub fn progress_due(&self) -> Option<u64> {
+        match self {
+            StreamSource::Events(subscriber) => {
+                let progress = subscriber.progress.as_ref()?;
+                progress.due(subscriber.after)
+            }
+            StreamSource::Topics(_) => None,
+        }
+    }
+
+    /// Its reader has still something to take: there is no silence.
+    pub fn postpone_progress(&mut self, now: Now) {
+        if let StreamSource::Events(subscriber) = self {
+            if let Some(progress) = &mut subscriber.progress {
+                progress.postpone(now.mono_ms);
+            }
+        }
+    }
+
+    /// Whether it goes through events that it does not send.
+    pub fn is_search(&self) -> bool {
+        matches!(self, StreamSource::Events(subscriber) if subscriber.filters.is_some())
     }
 
     /// From now on it ends with the event of this seq at the latest. A list of topics ends by itself.

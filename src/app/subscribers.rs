@@ -2,12 +2,14 @@
 //! position; it is served from the newest events in memory where they reach back to it, and from the store
 //! where they do not. Nothing here knows how fast a reader is.
 
+use super::progress::Progress;
 use super::reply::Reply;
 use super::stream::{FeedStatus, StreamAnswer, StreamSource, Subscriber};
 use super::App;
-use crate::api::subscribe::{Start, SubscribeParams};
+use crate::api::subscribe::{Format, Start, SubscribeParams};
 use crate::api::topics::{self, TopicList};
 use crate::api::{detail, read, subscriptions};
+use crate::clock::Now;
 use crate::http::{Request, Response};
 use crate::limits::{ANSWER_SMALL_BYTES, LINE_UNITS, STREAM_SLICE_BYTES};
 use crate::store::{StoreError, SubscriberQuery};
@@ -31,21 +33,34 @@ impl App {
         let after = match (params.start, stored) {
             (Start::After(seq), _) => seq,
             (Start::Subscription, Some(seq)) => seq,
-            _ if params.follow => head,
+            (Start::Unsaid | Start::Subscription, _) if params.follow => head,
             _ => self.store.first_seq() - 1,
         };
+        let now = request.arrived;
         self.live.expect_subscriber(head);
+        let filters = Some(&params.params.filters).filter(|filters| !filters.is_topics_only());
+        let has_ids = filters.is_some() && params.format == Format::EventStream;
+        let has_progress = params.progress || has_ids;
         let mut subscriber = Subscriber {
-            filter: params.filter(),
+            topics: params.filter(),
             escaped: params.escaped_filter(),
+            filters: filters.cloned().map(Box::new),
             format: params.format,
             after,
+            sent: 0,
             until: (!params.follow).then_some(head),
+            follow: params.follow,
+            progress: has_progress.then(|| Progress::new(params.progress, after, now.mono_ms)),
         };
         let mut first = Vec::new();
-        let status = self.feed_slice(&mut subscriber, STREAM_SLICE_BYTES, &mut first);
-        self.charge(0);
-        let status = status?;
+        let mut status = FeedStatus::MoreStored;
+        // With filters, this may be work without an end.
+        if subscriber.filters.is_none() {
+            let slice = self.feed_slice(&mut subscriber, STREAM_SLICE_BYTES, &mut first);
+            self.charge(0);
+            status = slice?;
+            subscriber.tell_progress(status, now.mono_ms, &mut first);
+        }
         Ok(Reply::Stream(Box::new(StreamAnswer {
             head: params
                 .format
@@ -83,9 +98,16 @@ impl App {
         source: &mut StreamSource,
         max_bytes: usize,
         out: &mut Vec<u8>,
+        now: Now,
     ) -> Result<FeedStatus, StoreError> {
         let status = match source {
-            StreamSource::Events(subscriber) => self.feed_slice(subscriber, max_bytes, out),
+            StreamSource::Events(subscriber) => {
+                let status = self.feed_slice(subscriber, max_bytes, out);
+                if let Ok(status) = status {
+                    subscriber.tell_progress(status, now.mono_ms, out);
+                }
+                status
+            }
             StreamSource::Topics(list) => self.feed_topics(list, max_bytes, out),
         };
         // Streams have their own part of a turn.
@@ -121,21 +143,28 @@ impl App {
             // The position is of another history: nothing says which of these events its reader has.
             subscriber.format.write_reset(out, subscriber.after, head);
             subscriber.after = head;
+            if let Some(progress) = &mut subscriber.progress {
+                progress.reset(head);
+            }
         }
         // What is in memory is sent from there, also where it has just been removed from the store.
-        let is_near = self.live.subscribers() > 0 && self.live.covers(subscriber.after);
+        let is_near = subscriber.filters.is_none()
+            && self.live.subscribers() > 0
+            && self.live.covers(subscriber.after);
         if !is_near {
             self.pass_gap(subscriber, end, out);
         }
         if subscriber.after < end {
             if is_near {
                 self.live.feed(subscriber, end, full, out);
+            } else if subscriber.filters.is_some() {
+                self.feed_searched(subscriber, end, full, out)?;
             } else {
                 self.feed_stored(subscriber, end, full, out)?;
             }
         }
         Ok(if subscriber.after < end {
-            if self.live.covers(subscriber.after) {
+            if subscriber.filters.is_none() && self.live.covers(subscriber.after) {
                 FeedStatus::MoreRecent
             } else {
                 FeedStatus::MoreStored
@@ -173,13 +202,15 @@ impl App {
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
         let query = SubscriberQuery {
-            topics: &subscriber.filter,
+            topics: &subscriber.topics,
             after: subscriber.after,
             until: end,
             max_bytes: full.saturating_sub(out.len()),
         };
         let (format, stamp) = (subscriber.format, &mut self.live.stamp);
+        let sent = &mut subscriber.sent;
         subscriber.after = self.store.read_for_subscriber(&query, |event| {
+            *sent = event.seq;
             format.write_event(out, event.seq, |out| {
                 read::write_event(out, &event, stamp);
             });

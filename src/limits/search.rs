@@ -23,6 +23,8 @@ pub const SEARCH_BATCH_BYTES: usize = 64 * 1024;
 pub const SEARCH_CLOCK_UNITS: u64 = 64;
 /// Microseconds of a slice of a search, whatever its units are.
 pub const SEARCH_SLICE_US: u64 = 2_000;
+/// Milliseconds after which a stream says how far it has come.
+pub const PROGRESS_MS: u64 = 1_000;
 /// Milliseconds of work after which a search is answered with what it has found.
 pub const SEARCH_MS: u64 = 1_000;
 /// A search reads the events of a few topics by themselves where they are less than one of this many.

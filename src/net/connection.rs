@@ -246,7 +246,7 @@ impl<S: Socket> Connection<S> {
             at = earlier(at, Some(since + pause_ms));
         }
         if let Some(stream) = &self.stream {
-            at = earlier(at, Some(stream.heartbeat_at));
+            at = earlier(at, Some(stream.due_at()));
         }
         if let Some(read) = &self.read {
             at = earlier(at, Some(read.since + READ_WAIT_MAX_MS));

@@ -20,6 +20,12 @@ pub(super) struct ActiveStream {
 }
 
 impl ActiveStream {
+    /// When it has to be written to at the latest, in `mono_ms`.
+    pub(super) fn due_at(&self) -> u64 {
+        let progress = self.source.progress_due();
+        progress.map_or(self.heartbeat_at, |at| at.min(self.heartbeat_at))
+    }
+
     pub(super) fn new(source: StreamSource, status: FeedStatus, now: Now) -> Self {
         Self {
             source,

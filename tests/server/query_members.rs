@@ -6,7 +6,8 @@ use crate::harness::{event, seqs_of, Server};
 
 const EVENTS: &str =
     "known are topic, source, event_id, since, until, time, q, where, limit, after, before";
-const SUBSCRIBE: &str = "known are topic, after, follow, subscription";
+const SUBSCRIBE: &str =
+    "known are topic, source, event_id, since, until, time, q, where, after, follow, subscription, progress";
 
 fn entry(name: &str, msg: &str) -> Value {
     let msg = format!("unknown query member; {msg}");
@@ -30,7 +31,11 @@ fn a_member_that_is_not_known_is_422_with_a_guess() {
         ("/events?=5", "", "did you mean q?"),
         ("/subscribe?limit=5", "limit", SUBSCRIBE),
         ("/subscribe?fallow=false", "fallow", "did you mean follow?"),
-        ("/subscribe?sorce=x&follow=0", "sorce", SUBSCRIBE),
+        (
+            "/subscribe?sorce=x&follow=0",
+            "sorce",
+            "did you mean source?",
+        ),
     ] {
         let answer = client.get(target).expect(422);
         assert_eq!(answer["detail"], json!([entry(name, msg)]), "{target}");

@@ -151,9 +151,12 @@ impl Desk {
         while stream.status != FeedStatus::Ended {
             self.turn(|desk, _| {
                 let mut out = Vec::new();
-                let status = desk
-                    .app
-                    .feed(&mut stream.source, STREAM_LONG_SLICE_BYTES, &mut out);
+                let status = desk.app.feed(
+                    &mut stream.source,
+                    STREAM_LONG_SLICE_BYTES,
+                    &mut out,
+                    desk.now,
+                );
                 stream.status = status.expect("the database can be read");
                 bytes += out.len();
                 (stream.status == FeedStatus::Ended).then_some(())

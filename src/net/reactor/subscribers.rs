@@ -58,6 +58,9 @@ impl<P: Platform> Reactor<P> {
         }
         let begun = self.platform.instant();
         let budget = self.spare_time(has_committed);
+        let quiet = Duration::from_micros(limits::SPARE_QUIET_US);
+        let share = budget.as_secs_f32() / quiet.as_secs_f32();
+        self.app.begin_streams(share);
         // Streams near the head come first, and leave the others half of the time.
         while let Some(ticket) = self.streams.next(true) {
             self.feed_one(ticket, !has_committed);
@@ -65,8 +68,6 @@ impl<P: Platform> Reactor<P> {
                 break;
             }
         }
-        let quiet = Duration::from_micros(limits::SPARE_QUIET_US);
-        let share = budget.as_secs_f32() / quiet.as_secs_f32();
         let mut slices = 0;
         loop {
             let stream = self.streams.next(false);
@@ -115,7 +116,8 @@ impl<P: Platform> Reactor<P> {
         let waiting = client.conn.unsent();
         client.conn.lend(&mut self.spare_output);
         let source = &mut stream.source;
-        let slice = |out: &mut Vec<u8>| self.app.feed(source, room, out);
+        let now = self.now;
+        let slice = |out: &mut Vec<u8>| self.app.feed(source, room, out, now);
         match client.conn.stream_with(slice, self.now) {
             Ok(status) => {
                 if client.conn.unsent() > waiting {
@@ -163,6 +165,13 @@ impl<P: Platform> Reactor<P> {
         if let Some(stream) = &mut client.stream {
             stream.source.end_at(self.app.head());
             self.streams.requeue_now(ticket, stream);
+            // It may find nothing for long. Only a write brings out that nobody reads any more.
+            if stream.source.is_search() && client.conn.output().is_empty() {
+                let mut part = Vec::new();
+                stream.source.break_silence(self.now, &mut part);
+                client.conn.stream(&part, self.now);
+                self.after_change(key);
+            }
         }
     }
 
@@ -180,12 +189,17 @@ impl<P: Platform> Reactor<P> {
         let Some(stream) = &mut client.stream else {
             return;
         };
-        if stream.heartbeat_at <= self.now.mono_ms {
-            stream.heartbeat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
-            // While its reader has still something to take, there is no silence.
-            if client.conn.output().is_empty() {
-                client.conn.stream(stream.source.heartbeat(), self.now);
-            }
+        if stream.due_at() > self.now.mono_ms {
+            return;
+        }
+        stream.heartbeat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
+        // While its reader has still something to take, there is no silence.
+        if client.conn.output().is_empty() {
+            let mut part = Vec::new();
+            stream.source.break_silence(self.now, &mut part);
+            client.conn.stream(&part, self.now);
+        } else {
+            stream.source.postpone_progress(self.now);
         }
     }
 

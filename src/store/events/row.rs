@@ -2,6 +2,7 @@
 
 use rusqlite::Row;
 
+use crate::search::Candidate;
 use crate::store::topics::Topics;
 
 /// One stored event, as borrowed from the row that holds it. The texts are UTF-8.
@@ -16,6 +17,21 @@ pub struct StoredEvent<'a> {
     pub payload: &'a [u8],
     /// Microseconds since the epoch.
     pub processed_at: i64,
+}
+
+impl<'a> StoredEvent<'a> {
+    /// The event that a search has found.
+    pub(crate) fn new(seq: u64, found: &Candidate<'a>) -> Self {
+        Self {
+            seq,
+            topic: found.topic,
+            event_id: found.event_id,
+            timestamp: found.timestamp,
+            source: found.source,
+            payload: found.payload,
+            processed_at: found.processed_at,
+        }
+    }
 }
 
 /// The event of a row with [`COLUMNS`].

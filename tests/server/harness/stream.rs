@@ -12,6 +12,10 @@ pub enum Item {
     Gap(Value),
     /// The position was ahead of the newest event.
     Reset(Value),
+    /// Everything up to this seq has been looked at: a message that says so.
+    Progress(u64),
+    /// The same, said by an `id` alone.
+    Id(u64),
     Heartbeat,
 }
 
@@ -91,7 +95,7 @@ impl Stream {
         for _ in 0..4 {
             match self.next() {
                 Item::Event(event) => return event,
-                Item::Heartbeat => {}
+                Item::Heartbeat | Item::Progress(_) | Item::Id(_) => {}
                 Item::Gap(gap) => panic!("a gap: {gap}"),
                 Item::Reset(reset) => panic!("a reset: {reset}"),
             }
@@ -129,10 +133,18 @@ fn line(line: &str) -> Item {
     if let Some(gap) = value.get_mut("gap") {
         return Item::Gap(gap.take());
     }
+    if let Some(progress) = value.get("progress") {
+        return Item::Progress(through(progress));
+    }
     match value.get_mut("reset") {
         Some(reset) => Item::Reset(reset.take()),
         None => Item::Event(value),
     }
+}
+
+fn through(progress: &Value) -> u64 {
+    assert_eq!(progress.as_object().map(|members| members.len()), Some(1));
+    progress["through"].as_u64().expect("through is a seq")
 }
 
 /// Reads a message as a browser does (HTML, section 9.2.6), as far as it is used here.
@@ -146,8 +158,9 @@ fn message(block: &str) -> Item {
             (comment, _) => assert!(comment.starts_with(':'), "{line:?}"),
         }
     }
+    let number = |id: &str| id.parse().expect("an id is a seq");
     let Some(data) = data else {
-        return Item::Heartbeat;
+        return id.map_or(Item::Heartbeat, |id| Item::Id(number(id)));
     };
     let value: Value = serde_json::from_str(data).expect("data is JSON");
     if name == "gap" {
@@ -157,6 +170,11 @@ fn message(block: &str) -> Item {
         let last_seq = value["last_seq"].to_string();
         assert_eq!(id, Some(last_seq.as_str()), "the id is where it goes on");
         return Item::Reset(value);
+    }
+    if name == "progress" {
+        let through = through(&value["progress"]);
+        assert_eq!(id.map(number), Some(through), "the id is where it is");
+        return Item::Progress(through);
     }
     assert_eq!(name, "message");
     assert_eq!(

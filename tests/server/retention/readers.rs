@@ -136,7 +136,7 @@ impl Reader {
 
     fn take(&mut self, item: &Item) {
         match item {
-            Item::Heartbeat => {}
+            Item::Heartbeat | Item::Progress(_) | Item::Id(_) => {}
             Item::Reset(reset) => panic!("a reset behind {}: {reset}", self.last),
             Item::Event(event) => {
                 let seq = event["seq"].as_u64().expect("an event has a seq");

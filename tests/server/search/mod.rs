@@ -1,6 +1,7 @@
 //! Searches: pages and streams with filters, how far each answer came, and who waits for whom.
 
 mod pages;
+mod streams;
 mod work;
 
 use rusqlite::Connection;
@@ -27,6 +28,16 @@ fn publish(client: &mut Client, numbers: std::ops::RangeInclusive<u64>) {
     let source = |n: u64| if n.is_multiple_of(3) { "web" } else { "api" };
     let events: Value = numbers.map(|n| from(source(n), n)).collect();
     client.publish(events.to_string()).expect(200);
+}
+
+/// The value of a metric.
+fn metric(client: &mut Client, name: &str) -> u64 {
+    let page = client.get("/metrics");
+    let text = String::from_utf8(page.body).expect("samples are ASCII");
+    let name = format!("log_aggregator_{name} ");
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(&name));
+    let value = lines.next().unwrap_or_else(|| panic!("{name} in {text}"));
+    value.parse().expect("it is a whole number")
 }
 
 /// A server with this many events of one topic from `s`, put into its file.

@@ -4,18 +4,8 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::{crowded, filled, walk};
+use super::{crowded, filled, metric, walk};
 use crate::harness::{event, seqs_of, Client, Server};
-
-/// The value of a metric.
-fn metric(client: &mut Client, name: &str) -> u64 {
-    let page = client.get("/metrics");
-    let text = String::from_utf8(page.body).expect("samples are ASCII");
-    let name = format!("log_aggregator_{name} ");
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(&name));
-    let value = lines.next().unwrap_or_else(|| panic!("{name} in {text}"));
-    value.parse().expect("it is a whole number")
-}
 
 /// More searches than may be at work, each of which goes through everything.
 fn ask_many(server: &Server, count: usize) -> Vec<Client> {
