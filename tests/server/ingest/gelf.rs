@@ -153,9 +153,9 @@ fn what_is_no_message_is_rejected_alone() {
         (&bomb, "the message is larger than a body may be"),
         (long.as_bytes(), "the message is larger than a body may be"),
     ] {
+        let expected = server.json("/stats")["rejected"].as_u64().unwrap() as usize + 1;
         udp.send(message("good").as_bytes()).unwrap();
         udp.send(datagram).unwrap();
-        let expected = server.json("/stats")["rejected"].as_u64().unwrap() as usize + 1;
         let (found, bytes) = rejected(&server, expected).pop().unwrap();
         assert!(found.starts_with(reason), "{found}");
         assert_eq!(bytes, datagram.len() as u64);
