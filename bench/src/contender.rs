@@ -9,16 +9,21 @@ use hdrhistogram::Histogram;
 
 use crate::cores::Cores;
 use crate::inprocess::Table;
+use crate::load::syslog::Target;
 use crate::load::{self, Checks, LoadResult, Plan, Stop, Traffic};
 use crate::process;
 
 /// The share of a round that precedes it as warm-up.
 const WARM_UP: f64 = 0.2;
+/// Messages of syslog that are compared with a request.
+const SYSLOG_REQUEST: u64 = 1_000;
 
 /// One side of a comparison.
 pub enum Contender {
     /// A server and what it is sent.
     Remote(Box<Remote>),
+    /// A server that is sent syslog, and its process.
+    Syslog { target: Target, process: u32 },
     /// A loop on the measured core.
     Loop { table: Box<Table>, cores: Cores },
 }
@@ -75,6 +80,15 @@ impl Contender {
                 }
                 rounds.allocations += allocations;
                 rounds.add(result);
+            }
+            Contender::Syslog { target, process } => {
+                let before = process::cpu_time(*process)?;
+                let measured = target.measure(duration.mul_f64(WARM_UP), duration)?;
+                let requests = measured.sent.div_ceil(SYSLOG_REQUEST);
+                let micros = (process::cpu_time(*process)? - before).as_secs_f64() * 1e6;
+                rounds.cpu_micros.push(micros / requests.max(1) as f64);
+                let rate = measured.stored as f64 / measured.elapsed.as_secs_f64();
+                rounds.rates.push(rate);
             }
             Contender::Loop { table, cores } => {
                 cores.on_measured(|| table.measure(duration.mul_f64(WARM_UP)))??;

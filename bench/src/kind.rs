@@ -40,6 +40,10 @@ pub enum Kind {
     Ndjson,
     /// The same payloads as OTLP in protobuf
     Otlp,
+    /// Payloads of that length as Elasticsearch's bulk
+    Bulk,
+    /// Payloads of that length as Loki's push in JSON
+    Loki,
     /// GET /events of one of 100,000 topics, another each time
     RareTopic,
 }
@@ -71,6 +75,8 @@ impl Kind {
             Kind::RareTopic => Template::read_topic(&host, self.topics()),
             Kind::Ndjson => shippers::ndjson(batch, &host, self.topics()),
             Kind::Otlp => shippers::otlp(batch, &host),
+            Kind::Bulk => shippers::bulk(batch, &host),
+            Kind::Loki => shippers::loki(batch, &host),
             _ => protocol.publish(batch, &host, self.topics()),
         };
         let (order, repeats) = match self {
@@ -83,6 +89,8 @@ impl Kind {
             | Kind::ManyTopics
             | Kind::Ndjson
             | Kind::Otlp
+            | Kind::Bulk
+            | Kind::Loki
             | Kind::RareTopic => (IdOrder::Random, Repeats::Never),
             Kind::Same => (IdOrder::Ordered, Repeats::Always),
             Kind::HalfNear => (IdOrder::Random, Repeats::Near { per_mille: 500 }),

@@ -31,6 +31,8 @@ pub enum Subject {
         /// Events stored before the first round.
         events_before: u64,
     },
+    /// The server under messages of syslog over TCP.
+    Syslog { connections: usize },
     /// SQLite alone.
     Loop(Loop),
 }
@@ -128,6 +130,24 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "ingest-otlp",
         subject: server(Kind::Otlp, FEW, 0),
         baselines: &[NDJSON],
+    },
+    Scenario {
+        name: "ingest-bulk",
+        subject: server(Kind::Bulk, FEW, 0),
+        baselines: &[NDJSON],
+    },
+    Scenario {
+        name: "ingest-loki",
+        subject: server(Kind::Loki, FEW, 0),
+        baselines: &[NDJSON],
+    },
+    Scenario {
+        name: "ingest-syslog",
+        subject: Subject::Syslog { connections: FEW },
+        baselines: &[Baseline {
+            against: Against::OtherServer(Kind::BatchRandom),
+            target: 0.6,
+        }],
     },
     Scenario {
         name: "rare-topic",

@@ -138,13 +138,19 @@ impl Server {
     /// # Errors
     /// The page has no such number.
     pub fn statistic(&self, name: &str) -> io::Result<u64> {
-        let answer = get(self.address, "/stats")?;
-        let head = response::parse_head(&answer).ok().flatten();
-        head.and_then(|head| {
-            let body = &answer[head.head_bytes..head.total_bytes];
-            response::count(body, format!("\"{name}\"").as_bytes())
-        })
-        .ok_or_else(|| io::Error::other(format!("/stats does not give {name}")))
+        statistic(self.address, name)
+    }
+
+    /// Where it takes syslog.
+    ///
+    /// # Errors
+    /// It takes none.
+    pub fn syslog_address(&self) -> io::Result<SocketAddr> {
+        let text = fs::read_to_string(self.directory.join("log"))?;
+        let after = text.split_once("taking syslog on tcp:");
+        after
+            .and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok())
+            .ok_or_else(|| io::Error::other("the server does not say where it takes syslog"))
     }
 
     /// Ends it by SIGTERM; the database stays.
@@ -248,6 +254,20 @@ fn health_status(address: SocketAddr) -> io::Result<u16> {
         Ok(Some(answer)) => Ok(answer.status),
         _ => Err(io::Error::other("/health gives no answer that can be read")),
     }
+}
+
+/// A number of the `/stats` of the server there.
+///
+/// # Errors
+/// The page has no such number.
+pub fn statistic(address: SocketAddr, name: &str) -> io::Result<u64> {
+    let answer = get(address, "/stats")?;
+    let head = response::parse_head(&answer).ok().flatten();
+    head.and_then(|head| {
+        let body = &answer[head.head_bytes..];
+        response::count(body, format!("\"{name}\"").as_bytes())
+    })
+    .ok_or_else(|| io::Error::other(format!("/stats does not give {name}")))
 }
 
 /// The whole answer to a `GET`.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::allocations;
@@ -14,6 +14,7 @@ use crate::cores::Cores;
 use crate::inprocess::{Loop, Table};
 use crate::kind::Kind;
 use crate::load::protocol::Protocol;
+use crate::load::syslog::Target;
 use crate::load::{self, Checks};
 use crate::nginx::Nginx;
 use crate::process;
@@ -154,6 +155,15 @@ impl Suite {
                 }
                 self.run_server(scenario, tested, ours, connections)?
             }
+            Subject::Syslog { connections } => {
+                let Source::Binary(binary) = &self.source else {
+                    let note = "NO SYSLOG: it needs a server that is started here";
+                    report.notes.push(note.into());
+                    return Ok(());
+                };
+                let (tested, ours) = self.start_syslog(binary, scenario.name, connections)?;
+                self.run_server(scenario, tested, ours, connections)?
+            }
         };
         report.scenarios.push(row);
         Ok(())
@@ -267,6 +277,28 @@ impl Suite {
                 })
             }
         }
+    }
+
+    /// A server that takes syslog, and the connections that send it.
+    fn start_syslog(
+        &self,
+        binary: &Path,
+        name: &str,
+        connections: usize,
+    ) -> io::Result<(Tested, Contender)> {
+        let flags = ["--syslog", "tcp:127.0.0.1:0"];
+        let server = Server::start_with(binary, self.directory.join(name), &self.cores, &flags)?;
+        let target = Target {
+            http: server.address,
+            syslog: server.syslog_address()?,
+            connections,
+        };
+        let process = server.id();
+        let tested = Tested {
+            address: server.address,
+            started: Some(server),
+        };
+        Ok((tested, Contender::Syslog { target, process }))
     }
 
     fn under_load(&self, tested: &Tested, kind: Kind, connections: usize) -> Contender {

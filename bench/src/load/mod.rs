@@ -5,6 +5,7 @@ pub mod postgres;
 pub mod protocol;
 pub mod redis;
 pub mod shippers;
+pub mod syslog;
 
 use std::io;
 use std::net::SocketAddr;

@@ -3,7 +3,8 @@
 
 use super::events::ID_BYTES;
 use super::request::{payload, topic_name, Builder, Template, SOURCE, TIMESTAMP};
-use super::response::{parse_http, Malformed, ParsedResponse};
+use super::response::{parse_http, parse_start, Malformed, ParsedResponse};
+use memchr::memmem;
 
 /// Bytes of each payload that is stored.
 pub const PAYLOAD_BYTES: usize = 300;
@@ -14,6 +15,23 @@ fn parse(buffer: &[u8], events: u64) -> Result<Option<ParsedResponse>, Malformed
     Ok(parsed.map(|parsed| ParsedResponse {
         accepted: if parsed.failure.is_none() { events } else { 0 },
         ..parsed
+    }))
+}
+
+/// [`parse`] for `_bulk`, whose success may hold records that failed.
+fn parse_bulk(buffer: &[u8], events: u64) -> Result<Option<ParsedResponse>, Malformed> {
+    let Some((head, body)) = parse_start(buffer)? else {
+        return Ok(None);
+    };
+    let is_whole = memmem::find(body, br#""errors":false"#).is_some();
+    let failure = (head.status != 200 || !is_whole)
+        .then(|| format!("status {}: {}", head.status, String::from_utf8_lossy(body)));
+    Ok(Some(ParsedResponse {
+        total_bytes: head.total_bytes(),
+        status: Some(head.status),
+        accepted: if failure.is_none() { events } else { 0 },
+        duplicates: 0,
+        failure,
     }))
 }
 
@@ -97,5 +115,55 @@ pub fn otlp(batch: usize, host: &str) -> Template {
         body.push_id();
     }
     let head = head("/v1/logs", host, "application/x-protobuf", body.pushed());
+    body.finish(parse, Vec::new(), &head)
+}
+
+/// A payload of [`PAYLOAD_BYTES`] that begins like this and ends like that, filled up between.
+fn filled(start: &str, end: &str, later: usize) -> String {
+    let fill = PAYLOAD_BYTES - start.len() - end.len() - later;
+    format!("{start}{}{end}", "x".repeat(fill))
+}
+
+/// `_bulk` of Elasticsearch, with an id for each document.
+pub fn bulk(batch: usize, host: &str) -> Template {
+    let topic = topic_name(0, 1);
+    let start = format!(r#"{{"@timestamp":"{TIMESTAMP}","host":{{"name":"{SOURCE}"}},"message":""#);
+    let document = filled(&start, "\"}", 0);
+    let mut body = Builder::new(1);
+    for _ in 0..batch {
+        body.push(format!(r#"{{"create":{{"_index":"{topic}","_id":""#));
+        body.push_id();
+        body.push(format!("\"}}}}\n{document}\n"));
+    }
+    let head = head(
+        "/elasticsearch/_bulk",
+        host,
+        "application/x-ndjson",
+        body.pushed(),
+    );
+    body.finish(parse_bulk, Vec::new(), &head)
+}
+
+/// Loki's push request in JSON. The id is part of the line, so that no two entries are equal.
+pub fn loki(batch: usize, host: &str) -> Template {
+    let topic = topic_name(0, 1);
+    let labels = format!(r#"{{"service_name":"{topic}","host":"{SOURCE}"}}"#);
+    let payload = filled(&format!(r#"{{"labels":{labels},"line":""#), "\"}", ID_BYTES);
+    let line = payload
+        .split_once(r#""line":""#)
+        .map(|(_, line)| line.trim_end_matches("\"}"));
+    let mut body = Builder::new(1);
+    body.push(format!(r#"{{"streams":[{{"stream":{labels},"values":["#));
+    for at in 0..batch {
+        let comma = if at == 0 { "" } else { "," };
+        body.push(format!(
+            r#"{comma}["1767323045678000000","{}"#,
+            line.unwrap_or_default()
+        ));
+        body.push_id();
+        body.push("\"]");
+    }
+    body.push("]}]}");
+    let head = head("/loki/api/v1/push", host, "application/json", body.pushed());
     body.finish(parse, Vec::new(), &head)
 }

@@ -259,8 +259,9 @@ impl Field {
                 Err(error) => return Err(error),
             }
         }
-        let Ok(Some(answer)) = response::parse_head(&member.received) else {
-            return Ok(());
+        let answer = match response::parse_head(&member.received) {
+            Ok(Some(answer)) if answer.total_bytes() <= member.received.len() => answer,
+            _ => return Ok(()),
         };
         let count = match answer.status {
             500.. => &self.tally.unavailable,

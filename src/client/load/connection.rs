@@ -2,6 +2,7 @@
 //!
 //! It never pipelines. In the usual case a request costs one `write` and an answer one `read`.
 
+use std::cmp::Ordering;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,8 +13,7 @@ use mio::{Interest, Registry, Token};
 use super::request::Template;
 use super::response::{Malformed, Parse, ParsedResponse};
 
-/// Room for an answer: those of publishing take some hundred bytes, a page of a rare topic some
-/// thousand.
+/// Room for what of an answer is looked at, and bytes that are read at once.
 const ANSWER_BYTES: usize = 64 * 1024;
 /// How long an answer to a greeting may take.
 const GREETED_WITHIN: Duration = Duration::from_secs(10);
@@ -28,6 +28,8 @@ pub(super) struct Connection {
     written: usize,
     answer: Box<[u8]>,
     filled: usize,
+    /// The answer that is being read, once enough of it has come, and how many of its bytes have come.
+    recognised: Option<(ParsedResponse, usize)>,
     /// When the request was due; `None` while none is under way.
     pub sent_at: Option<Instant>,
 }
@@ -56,6 +58,7 @@ impl Connection {
             request,
             answer: vec![0; ANSWER_BYTES].into_boxed_slice(),
             filled: 0,
+            recognised: None,
             sent_at: None,
         })
     }
@@ -64,6 +67,7 @@ impl Connection {
     pub(super) fn send(&mut self, due: Instant) -> io::Result<()> {
         self.written = 0;
         self.filled = 0;
+        self.recognised = None;
         self.sent_at = Some(due);
         self.write_on()
     }
@@ -81,28 +85,54 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what has arrived; gives the answer once it is complete.
+    /// Reads what has arrived; gives the answer once it is complete. What of it needs not be looked at is dropped.
     ///
     /// A `read` that did not fill the buffer has emptied the socket, and whatever comes later is
     /// announced by a new readiness, so the `read` that would only say `WouldBlock` is saved.
     pub(super) fn read_on(&mut self) -> io::Result<Option<ParsedResponse>> {
         loop {
-            let bytes = match self.stream.read(&mut self.answer[self.filled..]) {
+            let room = &mut self.answer[self.filled..];
+            let bytes = match self.stream.read(room) {
                 Ok(0) => return Err(closed()),
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            self.filled += bytes;
-            if self.filled == self.answer.len() {
-                return Err(unreadable("an answer that is too long"));
-            }
+            let was_filled = bytes == room.len();
             if self.sent_at.is_none() || self.written < self.request.len() {
                 return Err(unreadable("an answer before its request was complete"));
             }
-            return parsed(self.parse, &self.answer[..self.filled], self.events);
+            let answer = self.take(bytes)?;
+            if answer.is_some() || !was_filled {
+                return Ok(answer);
+            }
         }
+    }
+
+    /// Takes so many bytes that were read; gives the answer if they were its last.
+    fn take(&mut self, bytes: usize) -> io::Result<Option<ParsedResponse>> {
+        let (answer, come) = match self.recognised.take() {
+            Some((answer, come)) => (answer, come + bytes),
+            None => {
+                self.filled += bytes;
+                let buffer = &self.answer[..self.filled];
+                match parsed(self.parse, buffer, self.events)? {
+                    Some(answer) => (answer, buffer.len()),
+                    None if self.filled < self.answer.len() => return Ok(None),
+                    None => return Err(unreadable("an answer that is too long")),
+                }
+            }
+        };
+        if come >= answer.total_bytes {
+            return match come == answer.total_bytes {
+                true => Ok(Some(answer)),
+                false => Err(unreadable("bytes after an answer")),
+            };
+        }
+        self.filled = 0;
+        self.recognised = Some((answer, come));
+        Ok(None)
     }
 }
 
@@ -128,13 +158,16 @@ fn greet(stream: &mut std::net::TcpStream, parse: Parse, parts: &[Vec<u8>]) -> i
                 return Err(closed());
             }
             answer.extend_from_slice(&chunk[..bytes]);
-            match parsed(parse, &answer, 0)? {
-                None => {}
-                Some(ParsedResponse { failure: None, .. }) => break,
-                Some(ParsedResponse {
-                    failure: Some(text),
-                    ..
-                }) => return Err(io::Error::other(text)),
+            let Some(parsed) = parsed(parse, &answer, 0)? else {
+                continue;
+            };
+            if let Some(text) = parsed.failure {
+                return Err(io::Error::other(text));
+            }
+            match answer.len().cmp(&parsed.total_bytes) {
+                Ordering::Less => {}
+                Ordering::Equal => break,
+                Ordering::Greater => return Err(unreadable("bytes after an answer")),
             }
         }
     }
@@ -142,13 +175,7 @@ fn greet(stream: &mut std::net::TcpStream, parse: Parse, parts: &[Vec<u8>]) -> i
 }
 
 fn parsed(parse: Parse, buffer: &[u8], events: u64) -> io::Result<Option<ParsedResponse>> {
-    match parse(buffer, events) {
-        Ok(Some(answer)) if answer.total_bytes < buffer.len() => {
-            Err(unreadable("bytes after an answer"))
-        }
-        Ok(answer) => Ok(answer),
-        Err(Malformed) => Err(unreadable("an answer that is malformed")),
-    }
+    parse(buffer, events).map_err(|Malformed| unreadable("an answer that is malformed"))
 }
 
 fn closed() -> io::Error {
@@ -157,4 +184,50 @@ fn closed() -> io::Error {
 
 fn unreadable(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::super::events::{EventStream, IdOrder, Repeats};
+    use super::super::{run, Checks, Plan, Stop, Traffic};
+    use super::*;
+
+    #[test]
+    fn long_answers_and_those_without_a_body_are_read_to_their_end() {
+        const REQUESTS: usize = 6;
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let template = Template::get("/", "h:1");
+        let asked = template.request().len();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            for number in 0..REQUESTS {
+                stream.read_exact(&mut vec![0; asked]).expect("a request");
+                let mut answer = b"HTTP/1.1 204 No Content\r\n\r\n".to_vec();
+                if number % 2 == 0 {
+                    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n".to_vec();
+                    answer.resize(answer.len() + 1_000_000, b'x');
+                }
+                stream.write_all(&answer).expect("an answer");
+            }
+        });
+        let plan = Plan {
+            address,
+            connections: 1,
+            warm_up: Duration::ZERO,
+            stop: Stop::Requests(REQUESTS as u64),
+            pace: None,
+            checks: Checks::Status,
+        };
+        let stream = EventStream::new(IdOrder::Ordered, Repeats::Never, 1, 1);
+        let result = run(&plan, &mut Traffic { template, stream }).expect("it runs");
+        server.join().expect("the server ends");
+        assert_eq!(
+            (result.answers, result.first_error),
+            (REQUESTS as u64, None)
+        );
+    }
 }

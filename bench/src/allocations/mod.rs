@@ -3,6 +3,8 @@
 //!
 //! Memory that SQLite takes from the C library is not counted.
 
+mod stream;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -12,6 +14,7 @@ use logagg::api::route::Route;
 use logagg::app::{App, Completion, Options, Reply};
 use logagg::clock::Now;
 use logagg::http::{Conn, Step};
+use logagg::ingest::SocketProtocol;
 use logagg::limits;
 use logagg::store::{Durability, OpenOptions, Retention, Store};
 use serde::Serialize;
@@ -19,7 +22,8 @@ use serde::Serialize;
 use crate::counting;
 use crate::kind::{Kind, BATCH};
 use crate::load::protocol::Protocol;
-use crate::load::Traffic;
+use crate::load::{syslog, Traffic};
+use stream::Stream;
 
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 const FILTER_MEMORY_BYTES: usize = 256 * 1024 * 1024;
@@ -50,7 +54,7 @@ struct Drive {
     counted: u64,
 }
 
-const DRIVES: [Drive; 5] = [
+const DRIVES: [Drive; 7] = [
     Drive {
         name: "new, 1,000 a request",
         kind: Kind::BatchRandom,
@@ -70,6 +74,22 @@ const DRIVES: [Drive; 5] = [
     Drive {
         name: "OTLP in protobuf, 1,000 a request",
         kind: Kind::Otlp,
+        batch: BATCH,
+        connections: 4,
+        warm_up: WARM_UP_EVENTS,
+        counted: COUNTED_EVENTS,
+    },
+    Drive {
+        name: "Elasticsearch bulk, 1,000 a request",
+        kind: Kind::Bulk,
+        batch: BATCH,
+        connections: 4,
+        warm_up: WARM_UP_EVENTS,
+        counted: COUNTED_EVENTS,
+    },
+    Drive {
+        name: "Loki in JSON, 1,000 a request",
+        kind: Kind::Loki,
         batch: BATCH,
         connections: 4,
         warm_up: WARM_UP_EVENTS,
@@ -104,7 +124,35 @@ pub fn count(directory: &Path) -> io::Result<Vec<Allocations>> {
         counts.push(drive.count(&folder)?);
         fs::remove_dir_all(folder)?;
     }
+    let folder = directory.join("allocations-syslog");
+    counts.push(count_syslog(&folder, WARM_UP_EVENTS, COUNTED_EVENTS)?);
+    fs::remove_dir_all(folder)?;
     Ok(counts)
+}
+
+/// Counts for messages of syslog over one connection.
+fn count_syslog(folder: &Path, warm_up: u64, counted: u64) -> io::Result<Allocations> {
+    let started = Instant::now();
+    let messages = syslog::messages(BATCH as u64);
+    let app = open_app(folder, now(started))?;
+    let mut stream = Stream::new(app, SocketProtocol::Syslog, &messages, started);
+    let times = |messages: u64| messages.div_ceil(BATCH as u64);
+    stream.send(times(warm_up))?;
+    let before = counting::allocations();
+    stream.send(times(counted))?;
+    let allocations = (counting::allocations() - before) as f64;
+    let sent = (times(warm_up) + times(counted)) * BATCH as u64;
+    match stream.into_app().head() {
+        stored if stored == sent => Ok(Allocations {
+            traffic: "syslog over TCP, for 1,000 messages",
+            per_request: allocations / times(counted) as f64,
+            per_event: allocations / (times(counted) * BATCH as u64) as f64,
+        }),
+        stored => {
+            let text = format!("{sent} messages were sent, and {stored} are stored");
+            Err(io::Error::other(text))
+        }
+    }
 }
 
 impl Drive {
@@ -140,23 +188,28 @@ struct Driven {
     started: Instant,
 }
 
+/// The application with an empty database in this folder.
+fn open_app(folder: &Path, now: Now) -> io::Result<App> {
+    let options = OpenOptions {
+        path: folder.join("events.db"),
+        durability: Durability::Full,
+        dedup: None,
+        filter_memory_bytes: FILTER_MEMORY_BYTES,
+        fingerprint_bits: 128,
+        triggers: false,
+        retention: Retention::default(),
+    };
+    let store = Store::open(&options).map_err(io::Error::other)?;
+    let options = Options {
+        ring_capacity: RING_CAPACITY,
+        max_body_bytes: MAX_BODY_BYTES,
+        read_units: limits::READ_UNITS_PER_SLICE,
+    };
+    Ok(App::new(store, options, now))
+}
+
 impl Driven {
     fn new(drive: &Drive, folder: &Path) -> io::Result<Driven> {
-        let options = OpenOptions {
-            path: folder.join("events.db"),
-            durability: Durability::Full,
-            dedup: None,
-            filter_memory_bytes: FILTER_MEMORY_BYTES,
-            fingerprint_bits: 128,
-            triggers: false,
-            retention: Retention::default(),
-        };
-        let store = Store::open(&options).map_err(io::Error::other)?;
-        let options = Options {
-            ring_capacity: RING_CAPACITY,
-            max_body_bytes: MAX_BODY_BYTES,
-            read_units: limits::READ_UNITS_PER_SLICE,
-        };
         let nobody = ([127, 0, 0, 1], 0).into();
         let traffic = drive
             .kind
@@ -164,7 +217,7 @@ impl Driven {
         let started = Instant::now();
         let now = now(started);
         Ok(Driven {
-            app: App::new(store, options, now),
+            app: open_app(folder, now)?,
             connections: (0..drive.connections)
                 .map(|_| Conn::new(MAX_BODY_BYTES, now))
                 .collect(),
@@ -190,7 +243,7 @@ impl Driven {
         app.take_completions(&mut self.committed);
         let answered = self.committed.len();
         for done in self.committed.drain(..) {
-            if done.response.status != 200 {
+            if !matches!(done.response.status, 200..=299) {
                 return Err(io::Error::other(format!("status {}", done.response.status)));
             }
             let conn = &mut self.connections[done.ticket as usize];
@@ -261,5 +314,8 @@ mod tests {
             assert!(counts.per_request >= counts.per_event);
             fs::remove_dir_all(&folder).expect("the folder is there");
         }
+        let counts = count_syslog(&folder, 1, 10_000).expect("it is driven");
+        assert!(counts.per_request >= counts.per_event);
+        fs::remove_dir_all(&folder).expect("the folder is there");
     }
 }
