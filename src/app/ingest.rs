@@ -26,6 +26,10 @@ impl App {
         self.ingest.settings = settings;
     }
 
+    pub(super) fn has_ingest_settings(&self) -> bool {
+        !self.ingest.settings.is_empty()
+    }
+
     pub(super) fn ingest_setting(&self, protocol: Protocol) -> IngestQuery {
         let settings = self.ingest.settings.iter();
         let of_protocol = settings.filter(|setting| setting.protocol == protocol);

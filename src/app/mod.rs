@@ -246,14 +246,26 @@ impl App {
     }
 
     fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Reply {
-        let setting = self.ingest_setting(Protocol::Publish);
-        let params = match publish::read_query(request, &setting, now.unix_us) {
+        let params = match self.publish_params(request, now) {
             Ok(params) => params,
             Err(refused) => return Reply::Now(self.refuse(refused)),
         };
         let coding = content::coding_of(request).unwrap_or(Coding::Identity);
         let work = Work::Publish(params);
         self.take_body(Waiting { ticket, work }, coding, body, now)
+    }
+
+    fn publish_params(
+        &self,
+        request: &Request,
+        now: Now,
+    ) -> Result<publish::PublishParams, publish::Rejection> {
+        // Most requests: nothing is said of their events.
+        if request.query().is_none() && !self.has_ingest_settings() {
+            return Ok(publish::PublishParams::default());
+        }
+        let setting = self.ingest_setting(Protocol::Publish);
+        publish::read_query(request, &setting, now.unix_us)
     }
 
     /// Takes in a body, at once or after its content coding has been taken off.

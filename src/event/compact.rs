@@ -13,6 +13,7 @@ pub(crate) struct TooDeep;
 ///
 /// Two cheap scans, which the compiler turns into vector instructions, spare most payloads the walk
 /// over their tokens.
+#[inline]
 pub(crate) fn compact(text: &str, out: &mut Vec<u8>) -> Result<bool, TooDeep> {
     let bytes = text.as_bytes();
     let white = bytes

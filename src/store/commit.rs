@@ -89,19 +89,15 @@ impl Parts {
         processed_at: i64,
         outcomes: &mut Vec<Outcome>,
     ) -> rusqlite::Result<()> {
-        let mut events = publications.flat_map(|publication| {
-            let events = publication.events.iter().enumerate();
-            events.map(|(place, spans)| Incoming {
-                spans,
-                body: &publication.body,
-                filled: publication.filled(place),
-            })
-        });
         let mut writer = KeyedInserter::prepare(db, self, processed_at)?;
         let first_seq = self.counters.next_seq();
         self.topics.begin_events(first_seq, processed_at);
         let mut chunk = Chunk::new();
-        while chunk.take(&mut events) {
+        let mut waiting = Waiting {
+            publications,
+            current: None,
+        };
+        while chunk.take(&mut waiting) {
             chunk.intern_topics(db, self)?;
             chunk.probe_index(db, self)?;
             chunk.insert(&mut writer, self, outcomes)?;
@@ -151,6 +147,13 @@ struct Incoming<'p> {
     filled: Filled,
 }
 
+/// The events that have not been stored yet: publications, and the one that has been begun, with the events before
+/// the next.
+struct Waiting<'p, P> {
+    publications: P,
+    current: Option<(&'p Publication, usize)>,
+}
+
 /// Events that go through the steps together.
 struct Chunk<'p> {
     events: Vec<Incoming<'p>>,
@@ -170,10 +173,26 @@ impl<'p> Chunk<'p> {
     }
 
     /// Takes the next events. Says whether there are any.
-    fn take(&mut self, events: &mut impl Iterator<Item = Incoming<'p>>) -> bool {
+    fn take<P: Iterator<Item = &'p Publication>>(&mut self, waiting: &mut Waiting<'p, P>) -> bool {
         self.events.clear();
-        self.events
-            .extend(events.take(limits::KEYS_LOOKED_UP_AT_ONCE));
+        while let Some((publication, done)) = waiting
+            .current
+            .take()
+            .or_else(|| waiting.publications.next().map(|next| (next, 0)))
+        {
+            let room = limits::KEYS_LOOKED_UP_AT_ONCE - self.events.len();
+            let next = publication.events.len().min(done + room);
+            let events = publication.events[done..next].iter().enumerate();
+            self.events.extend(events.map(|(at, spans)| Incoming {
+                spans,
+                body: &publication.body,
+                filled: publication.filled(done + at),
+            }));
+            if next < publication.events.len() {
+                waiting.current = Some((publication, next));
+                break;
+            }
+        }
         !self.events.is_empty()
     }
 

@@ -274,6 +274,7 @@ impl<'a> Validator<'a> {
 }
 
 /// What the JSON text of a string means.
+#[inline(always)]
 pub(super) fn text_of_string(json: &str) -> Result<Cow<'_, str>, Fault> {
     if !json.starts_with('"') {
         return Err(Fault::NotAString);

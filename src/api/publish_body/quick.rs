@@ -125,6 +125,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The JSON text of a value of any kind.
+    #[inline(always)]
     fn value(&mut self) -> Option<&'a str> {
         self.peek()?;
         let start = self.at;

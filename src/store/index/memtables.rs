@@ -96,19 +96,23 @@ impl Memtables {
         }
     }
 
-    /// The entries of a fingerprint, those of the newest table first.
-    pub(super) fn find(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &KeyRecord> {
-        let newest_first = self.tables.iter().rev();
-        newest_first.flat_map(move |table| table.find(fingerprint))
+    /// The tables, the newest first.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Memtable> {
+        self.tables.iter().rev()
     }
 
     /// Whether an entry after `seq` has this fingerprint.
     pub(super) fn has_after(&self, seq: u64, fingerprint: Fingerprint) -> bool {
-        let newest_first = self.tables.iter().rev();
-        newest_first
-            .take_while(|table| table.last_seq() > seq)
-            .flat_map(|table| table.find(fingerprint))
-            .any(|entry| entry.seq > seq)
+        // Loops in place of adaptors, as in the check of a key: this is asked of every event.
+        for table in self.newest_first() {
+            if table.last_seq() <= seq {
+                break;
+            }
+            if table.find(fingerprint).any(|entry| entry.seq > seq) {
+                return true;
+            }
+        }
+        false
     }
 
     /// How many entries the tables have that a search in `range` goes through.

@@ -202,17 +202,25 @@ impl KeyIndex {
     /// stored with.
     pub(super) fn check(&self, db: &Connection, lookup: &KeyLookup) -> rusqlite::Result<Check> {
         let new = &lookup.record;
-        let in_memory = self.memtables.find(new.fingerprint).copied();
-        for record in in_memory.chain(lookup.found) {
+        let classify = |record: &KeyRecord| {
             let has_its_hash = record.event_hash == new.event_hash;
-            if let Some(check) = self.classify(db, lookup, record.seq, has_its_hash)? {
+            self.classify(db, lookup, record.seq, has_its_hash)
+        };
+        for table in self.memtables.newest_first() {
+            for record in table.find(new.fingerprint) {
+                if let Some(check) = classify(record)? {
+                    return Ok(check);
+                }
+            }
+        }
+        if let Some(record) = &lookup.found {
+            if let Some(check) = classify(record)? {
                 return Ok(check);
             }
         }
         let mut found = Check::New;
         self.find_in_segments(db, lookup.candidates, new.fingerprint, |record| {
-            let has_its_hash = record.event_hash == new.event_hash;
-            let check = self.classify(db, lookup, record.seq, has_its_hash)?;
+            let check = classify(&record)?;
             found = check.unwrap_or(found);
             Ok(check.is_some())
         })?;
@@ -267,9 +275,11 @@ impl KeyIndex {
             true => has_key(db, seq, topic, event_id),
             false => Ok(false),
         };
-        for entry in self.memtables.find(fingerprint) {
-            if is_it(entry.seq)? {
-                return Ok(Some(entry.seq));
+        for table in self.memtables.newest_first() {
+            for entry in table.find(fingerprint) {
+                if is_it(entry.seq)? {
+                    return Ok(Some(entry.seq));
+                }
             }
         }
         let mut found = None;
