@@ -3,12 +3,30 @@
 use super::candidate::Candidate;
 use super::condition::{parse_condition, PathFilter};
 use super::error::FilterError;
+use super::field::Field;
 use super::haystack::Haystack;
 use super::instant::{parse_moment, Instant};
 use super::range::{TimeKind, TimeRange};
 use super::term::{parse_terms, Term};
 use crate::event::{name_error, NameFilter};
 use crate::limits::{NAME_FILTERS_MAX, Q_MAX, WHERE_MAX};
+
+/// A filter that can be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Topic,
+    Source,
+    /// All conditions on a path, by their place among [`Filters::path_filters`].
+    Path(usize),
+}
+
+/// Whether an event matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Matches,
+    MatchesWithout(Part),
+    Fails,
+}
 
 /// The filters of a request, parsed. An event matches when every one of them holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,10 +83,66 @@ impl Filters {
     pub fn matches(&self, event: &Candidate) -> bool {
         self.topics.matches(event.topic)
             && self.sources.matches(event.source)
-            && self.event_ids.matches(event.event_id)
-            && self.range.matches(event)
-            && self.has_terms(event)
+            && self.has_others(event)
             && self.paths.iter().all(|path| path.matches(event.payload))
+    }
+
+    /// Whether an event matches, and if not, whether it does with one of these parts left out.
+    pub fn judge(&self, event: &Candidate, parts: &[Part]) -> Verdict {
+        let mut failed = None;
+        let own = [
+            (Part::Topic, self.topics.matches(event.topic)),
+            (Part::Source, self.sources.matches(event.source)),
+        ];
+        let of_paths = self.paths.iter().enumerate();
+        let of_paths = of_paths.map(|(at, path)| (Part::Path(at), path.matches(event.payload)));
+        // The conditions on paths are looked at one by one, after what is cheaper.
+        if own.iter().filter(|(_, holds)| !holds).count() == 2 || !self.has_others(event) {
+            return Verdict::Fails;
+        }
+        for (part, holds) in own.into_iter().chain(of_paths) {
+            if !holds && (failed.is_some() || !parts.contains(&part)) {
+                return Verdict::Fails;
+            }
+            if !holds {
+                failed = Some(part);
+            }
+        }
+        failed.map_or(Verdict::Matches, Verdict::MatchesWithout)
+    }
+
+    /// What holds whatever is left out.
+    fn has_others(&self, event: &Candidate) -> bool {
+        self.event_ids.matches(event.event_id) && self.range.matches(event) && self.has_terms(event)
+    }
+
+    /// The filter on a field; `None` if there is none.
+    pub fn part_of(&self, field: &Field) -> Option<Part> {
+        match field {
+            Field::Topic => Some(Part::Topic),
+            Field::Source => Some(Part::Source),
+            Field::Path(path) => {
+                let mut paths = self.paths.iter();
+                Some(Part::Path(paths.position(|filter| filter.path() == path)?))
+            }
+        }
+    }
+
+    /// The filters that an event has to pass when each of these parts may be left out.
+    pub fn without(&self, parts: &[Part]) -> Self {
+        let mut filters = self.clone();
+        if parts.contains(&Part::Topic) {
+            filters.topics = NameFilter::new(&[]);
+        }
+        if parts.contains(&Part::Source) {
+            filters.sources = NameFilter::new(&[]);
+        }
+        let mut at = 0;
+        filters.paths.retain(|_| {
+            at += 1;
+            !parts.contains(&Part::Path(at - 1))
+        });
+        filters
     }
 
     fn has_terms(&self, event: &Candidate) -> bool {

@@ -1,25 +1,34 @@
 //! What a reader looks for, and whether an event matches: the filters of `/events`, `/subscribe`, `/histogram` and
 //! `/fields`. It is pure: it knows neither the store nor HTTP, and allocates nothing for an event that it looks at.
 
+mod buckets;
 mod candidate;
 mod condition;
 mod error;
+mod field;
+mod fields;
 mod filters;
 mod haystack;
+mod histogram;
 mod instant;
 mod number;
 mod path;
 mod range;
 mod reader;
+mod tally;
 mod term;
 mod text;
 mod texts;
 mod words;
 
+pub use buckets::{Buckets, Division};
 pub use candidate::Candidate;
 pub use condition::{Condition, PathFilter, Sides};
 pub use error::FilterError;
-pub use filters::Filters;
+pub use field::Field;
+pub use fields::{FieldCounts, Fields};
+pub use filters::{Filters, Part, Verdict};
+pub use histogram::{Histogram, Series};
 pub(crate) use instant::moment_is_relative;
 pub use instant::Instant;
 pub use path::{Found, Path};

@@ -220,7 +220,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn strings_are_decoded_as_by_serde_json(text in "\\PC{0,40}|[\\\\\"/\n\t\u{1}aä😀]{0,30}", size in 1..9_usize) {
+        fn strings_are_decoded_as_by_serde_json(
+            text in "\\PC{0,40}|[\\\\\"/\n\t\u{1}aä😀]{0,30}",
+            size in 1..9_usize,
+        ) {
             let written = serde_json::to_string(&text).unwrap();
             let raw = &written[1..written.len() - 1];
             prop_assert_eq!(decoded(raw), text.as_bytes());

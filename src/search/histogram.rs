@@ -1,0 +1,120 @@
+//! How many events match, by time and by a value.
+
+use super::buckets::Buckets;
+use super::candidate::Candidate;
+use super::field::{kept_text, Field};
+use super::instant::Instant;
+use crate::limits::SERIES_MAX;
+
+/// Counts of events by buckets of time.
+#[derive(Debug)]
+pub struct Histogram {
+    buckets: Buckets,
+    field: Option<Field>,
+    all: Series,
+    /// Those of the values that were met first, in that order.
+    series: Vec<Series>,
+    /// Events without a value, and with one that has no series.
+    rest: Series,
+}
+
+/// The counts of one value.
+#[derive(Clone, Debug)]
+pub struct Series {
+    value: Box<[u8]>,
+    count: u64,
+    counts: Vec<u64>,
+}
+
+impl Series {
+    fn new(value: &[u8], buckets: &Buckets) -> Self {
+        Self {
+            value: value.into(),
+            count: 0,
+            counts: vec![0; buckets.count()],
+        }
+    }
+
+    fn add(&mut self, place: usize) {
+        self.count += 1;
+        if let Some(count) = self.counts.get_mut(place) {
+            *count += 1;
+        }
+    }
+
+    pub fn value(&self) -> &str {
+        kept_text(&self.value)
+    }
+
+    /// Events in all buckets.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Events in each.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+}
+
+impl Histogram {
+    pub fn new(buckets: Buckets, field: Option<Field>) -> Self {
+        Self {
+            all: Series::new(b"", &buckets),
+            rest: Series::new(b"", &buckets),
+            series: Vec::new(),
+            buckets,
+            field,
+        }
+    }
+
+    /// Counts an event, which happened at this moment.
+    pub fn add(&mut self, event: &Candidate, instant: Instant) {
+        let Some(place) = self.buckets.place_of(instant) else {
+            return;
+        };
+        self.all.add(place);
+        if let Some(field) = &self.field {
+            let value = field.first_value(event);
+            let series = match &value {
+                Some(value) => self.series_of(value.as_bytes()),
+                None => &mut self.rest,
+            };
+            series.add(place);
+        }
+    }
+
+    fn series_of(&mut self, value: &[u8]) -> &mut Series {
+        let known = self
+            .series
+            .iter()
+            .position(|series| *series.value == *value);
+        let place = match known {
+            Some(place) => place,
+            None if self.series.len() == SERIES_MAX => return &mut self.rest,
+            None => {
+                self.series.push(Series::new(value, &self.buckets));
+                self.series.len() - 1
+            }
+        };
+        &mut self.series[place]
+    }
+
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
+    /// All events.
+    pub fn all(&self) -> &Series {
+        &self.all
+    }
+
+    /// The series by count, the greatest first, equal ones by the bytes of the value; and the rest. `None` where
+    /// events are not counted by a value.
+    pub fn series(&self) -> Option<(Vec<&Series>, &Series)> {
+        self.field.as_ref()?;
+        let mut series: Vec<&Series> = self.series.iter().collect();
+        series.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+        Some((series, &self.rest))
+    }
+}
