@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(connection publish bulk timestamp encoding keys tokens times journal hec msgpack syslog otlp gelf)
+all=(connection publish bulk timestamp encoding keys tokens times journal hec msgpack syslog otlp gelf filters)
 
 missing() {
     echo "Fuzzing needs $1. To get it: $2" >&2
@@ -28,6 +28,7 @@ options() {
         timestamp) echo "-max_len=48" ;;
         encoding) echo "-max_len=4096 -malloc_limit_mb=12" ;;
         keys) echo "-max_len=123" ;;
+        filters) echo "-max_len=1024 -dict=fuzz/dictionaries/filters.dict" ;;
         gelf) echo "-max_len=1000" ;;
         msgpack) echo "-max_len=512" ;;
         syslog) echo "-max_len=512 -dict=fuzz/dictionaries/syslog.dict" ;;

@@ -23,6 +23,8 @@ pub enum Endpoint {
     Description,
     Docs,
     Redoc,
+    Histogram,
+    Fields,
     /// No route has such a path, or no path could be read.
     Other,
     /// A protocol's, by its place in the list of protocols.
@@ -30,7 +32,7 @@ pub enum Endpoint {
 }
 
 /// Endpoints that are not a protocol's.
-const OWN: usize = 18;
+const OWN: usize = 20;
 
 impl Endpoint {
     /// How many there are.
@@ -63,7 +65,9 @@ impl Endpoint {
             Endpoint::Description => 14,
             Endpoint::Docs => 15,
             Endpoint::Redoc => 16,
-            Endpoint::Other => 17,
+            Endpoint::Histogram => 17,
+            Endpoint::Fields => 18,
+            Endpoint::Other => 19,
         }
     }
 
@@ -86,6 +90,8 @@ impl Endpoint {
         Endpoint::Description,
         Endpoint::Docs,
         Endpoint::Redoc,
+        Endpoint::Histogram,
+        Endpoint::Fields,
         Endpoint::Other,
     ];
 
@@ -109,6 +115,8 @@ impl Endpoint {
             Some(Route::Description) => Endpoint::Description,
             Some(Route::Docs) => Endpoint::Docs,
             Some(Route::Redoc) => Endpoint::Redoc,
+            Some(Route::Histogram) => Endpoint::Histogram,
+            Some(Route::Fields) => Endpoint::Fields,
             Some(Route::Ingest(route)) => Endpoint::Ingest(route.place() as u8),
             None => Endpoint::Other,
         }
@@ -134,6 +142,8 @@ impl Endpoint {
             Endpoint::Description => "/openapi.json",
             Endpoint::Docs => "/docs",
             Endpoint::Redoc => "/redoc",
+            Endpoint::Histogram => "/histogram",
+            Endpoint::Fields => "/fields",
             Endpoint::Other => "other",
             Endpoint::Ingest(place) => protocols::pattern(usize::from(place)),
         }

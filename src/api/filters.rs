@@ -3,6 +3,7 @@
 
 use super::detail::Details;
 use super::query;
+use crate::limits::NEXT_MAX_BYTES;
 use crate::search::{moment_is_relative, FilterError, Filters, Instant};
 
 /// The filters of a request, and how they were written.
@@ -22,10 +23,24 @@ impl FilterParams {
     /// # Errors
     /// The faults, for a 422 answer.
     pub fn parse(text: Option<&str>, now_us: i64) -> Result<Self, Details> {
+        Self::parse_with(text, now_us, &[])
+    }
+
+    /// The same with what members are where they are absent.
+    pub(super) fn parse_with(
+        text: Option<&str>,
+        now_us: i64,
+        absent: &[(&str, &str)],
+    ) -> Result<Self, Details> {
         let mut pairs = Vec::new();
         for member in Filters::MEMBERS {
+            let before = pairs.len();
             for value in query::values(text, member)? {
                 pairs.push((member, value));
+            }
+            let default = absent.iter().find(|(name, _)| *name == member);
+            if let (true, Some((_, value))) = (pairs.len() == before, default) {
+                pairs.push((member, (*value).to_owned()));
             }
         }
         let borrowed = pairs.iter().map(|(name, value)| (*name, value.as_str()));
@@ -68,6 +83,19 @@ impl FilterParams {
 pub fn check_members(text: Option<&str>, own: &[&str]) -> Result<(), Details> {
     let known: Vec<&str> = Filters::MEMBERS.iter().chain(own).copied().collect();
     query::check_names(text, &known)
+}
+
+/// Refuses a request whose `next` would not fit into an address. `next` is the longest that there can be.
+///
+/// # Errors
+/// One entry for the whole query.
+pub(super) fn check_next(next: &str) -> Result<(), Details> {
+    if next.len() <= NEXT_MAX_BYTES {
+        return Ok(());
+    }
+    Err(Details::whole_query(format!(
+        "the address of the next page would be longer than {NEXT_MAX_BYTES} bytes; name fewer or shorter filters"
+    )))
 }
 
 fn details(error: FilterError) -> Details {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::detail::Details;
-use super::filters::{check_members, FilterParams};
+use super::filters::{check_members, check_next, FilterParams};
 use super::json::{write_string, write_to};
 use super::read::{write_event, DATABASE_FIELD};
 use super::search::{Findings, Reached, Search};
@@ -30,12 +30,7 @@ impl EventsQuery {
             params: FilterParams::parse(text, request.arrived.unix_us)?,
             window: Window::parse(text)?,
         };
-        if query.next(i64::MAX as u64).len() > limits::NEXT_MAX_BYTES {
-            return Err(Details::whole_query(format!(
-                "the address of the next page would be longer than {} bytes; name fewer or shorter filters",
-                limits::NEXT_MAX_BYTES
-            )));
-        }
+        check_next(&query.next(i64::MAX as u64))?;
         query.window.check_position(last_seq, "an event")?;
         Ok(query)
     }
@@ -115,9 +110,8 @@ impl Findings for FoundEvents {
             count += 1;
         })?;
         let last = reached.has_more.then_some(reached.through);
-        let mut body = self.query.write(&list, count, last);
-        reached.write(&mut body);
-        Ok(answer(body, store))
+        let body = self.query.write(&list, count, last);
+        Ok(reached.answer(body, store))
     }
 }
 

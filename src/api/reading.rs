@@ -1,8 +1,10 @@
 //! Requests that are answered in several slices of reading.
 
-use super::detail::unprocessable;
+use super::detail::{unprocessable, Details};
 use super::page::{EventsQuery, PageRequest};
+use super::route::Route;
 use super::search::Search;
+use super::{fields, histogram};
 use crate::http::{Request, Response};
 use crate::store::Store;
 
@@ -15,17 +17,33 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// Begins to answer `GET /events`.
+    /// Begins to answer `GET /events`, `/histogram` or `/fields`.
     ///
     /// # Errors
     /// The 422 answer.
-    pub(crate) fn events(store: &Store, request: &Request) -> Result<Self, Box<Response>> {
-        let query = EventsQuery::parse(request, store.last_seq())
-            .map_err(|details| Box::new(unprocessable(&details)))?;
+    pub(crate) fn begin(
+        store: &Store,
+        route: &Route,
+        request: &Request,
+    ) -> Result<Self, Box<Response>> {
+        let reading = match route {
+            Route::Histogram => histogram::begin(store, request).map(Reading::searching),
+            Route::Fields => fields::begin(store, request).map(Reading::searching),
+            _ => Self::events(store, request),
+        };
+        reading.map_err(|details| Box::new(unprocessable(&details)))
+    }
+
+    fn searching(search: Search) -> Self {
+        Reading::Search(Box::new(search))
+    }
+
+    fn events(store: &Store, request: &Request) -> Result<Self, Details> {
+        let query = EventsQuery::parse(request, store.last_seq())?;
         Ok(if query.is_topics_only() {
             Reading::Page(PageRequest::begin(store, query).into())
         } else {
-            Reading::Search(query.search(store, request.arrived).into())
+            Self::searching(query.search(store, request.arrived))
         })
     }
 }

@@ -47,6 +47,8 @@ pub enum Route {
     },
     Publish,
     Events,
+    Histogram,
+    Fields,
     Event {
         topic: String,
         event_id: String,
@@ -100,6 +102,8 @@ impl Route {
                     ["topics"] => Route::Topics,
                     ["rejected"] => Route::Rejected,
                     ["events"] => Route::Events,
+                    ["histogram"] => Route::Histogram,
+                    ["fields"] => Route::Fields,
                     ["subscribe"] => Route::Subscribe,
                     ["openapi.json"] => Route::Description,
                     ["docs"] => Route::Docs,
@@ -141,6 +145,8 @@ impl Route {
     pub(crate) fn reads_database(&self) -> bool {
         match self {
             Route::Events
+            | Route::Histogram
+            | Route::Fields
             | Route::Event { .. }
             | Route::Topics
             | Route::Rejected
@@ -177,6 +183,8 @@ impl Route {
             | Route::Docs
             | Route::Redoc => Access::Open,
             Route::Events
+            | Route::Histogram
+            | Route::Fields
             | Route::Event { .. }
             | Route::Topics
             | Route::Rejected
@@ -208,6 +216,8 @@ impl Route {
             Route::Publish if query.is_none() => AnswerSize::Fixed,
             Route::Publish | Route::Ingest(_) => AnswerSize::AsRequest,
             Route::Events
+            | Route::Histogram
+            | Route::Fields
             | Route::Event { .. }
             | Route::Rejected
             | Route::Subscribe
@@ -231,6 +241,8 @@ impl Route {
             | Route::Acknowledgement { .. } => None,
             Route::Stats | Route::Metrics => Some(Effort::Small),
             Route::Events
+            | Route::Histogram
+            | Route::Fields
             | Route::Event { .. }
             | Route::Topics
             | Route::Rejected

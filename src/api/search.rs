@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::json::write_to;
+use super::read::DATABASE_FIELD;
 use crate::clock::Now;
 use crate::http::Response;
 use crate::limits;
@@ -34,8 +35,15 @@ pub(crate) struct Reached {
 }
 
 impl Reached {
+    /// The answer whose members `body` has.
+    pub(super) fn answer(&self, mut body: Vec<u8>, store: &Store) -> Response {
+        self.write(&mut body);
+        body.push(b'}');
+        Response::json(200, body).header(DATABASE_FIELD, &store.identity().database_id)
+    }
+
     /// Appends the members that say so.
-    pub(super) fn write(&self, body: &mut Vec<u8>) {
+    fn write(&self, body: &mut Vec<u8>) {
         write_to(
             body,
             format_args!(

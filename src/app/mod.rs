@@ -197,7 +197,7 @@ impl App {
             Route::Description => Ok(pages::description(request)),
             Route::Docs => Ok(pages::docs(request)),
             Route::Redoc => Ok(pages::redoc(request)),
-            Route::Events => match self.page(request) {
+            Route::Events | Route::Histogram | Route::Fields => match self.page(route, request) {
                 Ok(answer) => return answer,
                 Err(error) => Err(error),
             },

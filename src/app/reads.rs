@@ -37,9 +37,9 @@ impl App {
         route.filter(|_| may_wait)?.effort()
     }
 
-    /// Answers `GET /events`, or begins to.
-    pub(super) fn page(&mut self, request: &Request) -> Result<Reply, StoreError> {
-        let mut page = match Reading::events(&self.store, request) {
+    /// Answers a request that goes through events, or begins to.
+    pub(super) fn page(&mut self, route: &Route, request: &Request) -> Result<Reply, StoreError> {
+        let mut page = match Reading::begin(&self.store, route, request) {
             Ok(Reading::Page(page)) => page,
             Ok(Reading::Search(search)) => return Ok(self.begin_search(request, search)),
             Err(refusal) => return Ok(Reply::Now(*refusal)),

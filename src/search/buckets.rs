@@ -153,8 +153,8 @@ mod tests {
             of(Division::Buckets(1)),
             all("2026-01-02T00:00:00Z", 6 * 3_600, 1)
         );
-        assert_eq!(of(Division::Interval(7)).unwrap().1, 7);
-        assert_eq!(of(Division::Interval(6)), None);
+        assert_eq!(of(Division::Interval(8)).unwrap().1, 8);
+        assert_eq!(of(Division::Interval(7)), None);
         let before = buckets(
             "1969-12-31T23:59:59Z",
             "1970-01-01T00:00:01Z",

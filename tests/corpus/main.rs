@@ -13,6 +13,7 @@ mod machine;
 mod bulk;
 mod connection;
 mod encoding;
+mod filters;
 mod gelf;
 mod hec;
 mod http_model;
@@ -73,6 +74,11 @@ fn timestamp() {
 #[test]
 fn encoding() {
     run("encoding", encoding::check);
+}
+
+#[test]
+fn filters() {
+    run("filters", filters::check);
 }
 
 #[test]

@@ -1,9 +1,18 @@
 //! Searches: pages and streams with filters, how far each answer came, and who waits for whom.
 
+mod fields;
+mod histogram;
+#[path = "../../search/model/mod.rs"]
+mod model;
 mod pages;
+#[path = "../../search/random.rs"]
+mod random;
 mod streams;
 mod work;
 
+use proptest::prelude::Strategy;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use rusqlite::Connection;
 use serde_json::{json, Value};
 
@@ -109,4 +118,63 @@ fn walk(client: &mut Client, first: &str) -> Walked {
         );
         target = next.to_owned();
     }
+}
+
+/// 2026-01-02T03:04:05.678901Z, the time at which random events are said to happen.
+const NOW: i64 = 1_767_323_045_678_901;
+
+/// What a strategy makes, this many times; the same in each run.
+fn sampled<T>(strategy: impl Strategy<Value = T>, count: usize) -> Vec<T> {
+    let mut runner = TestRunner::deterministic();
+    let trees = (0..count).map(|_| strategy.new_tree(&mut runner).unwrap());
+    trees.map(|tree| tree.current()).collect()
+}
+
+/// Publishes events, each with an id of its own, and says what is stored of them.
+fn stored(client: &mut Client, mut events: Vec<model::Event>) -> Vec<model::Event> {
+    for (n, event) in events.iter_mut().enumerate() {
+        event.event_id = format!("{}-{n}", event.event_id);
+        let head = json!({
+            "topic": event.topic, "event_id": event.event_id, "source": event.source, "timestamp": event.timestamp,
+        });
+        let head = head.to_string();
+        let body = format!(
+            "{},\"payload\":{}}}",
+            head.trim_end_matches('}'),
+            event.payload
+        );
+        client.publish(body).expect(200);
+    }
+    events
+}
+
+/// Random queries, as their members and as they stand in an address. What depends on when it is asked is left out.
+fn random_targets(count: usize) -> Vec<(Vec<(String, String)>, String)> {
+    let is_relative =
+        |value: &str| ["now", "1h", "7d", "0s"].contains(&value) || value == "received";
+    let queries = sampled(random::queries(), count).into_iter();
+    let absolute = queries.filter(|members| !members.iter().any(|(_, value)| is_relative(value)));
+    absolute
+        .map(|members| {
+            let encoded = |value: &str| {
+                value
+                    .bytes()
+                    .map(|byte| format!("%{byte:02X}"))
+                    .collect::<String>()
+            };
+            let pairs = members
+                .iter()
+                .map(|(name, value)| format!("{name}={}", encoded(value)));
+            let target = pairs.collect::<Vec<_>>().join("&");
+            (members, target)
+        })
+        .collect()
+}
+
+/// The `loc` of the one fault of a request.
+fn refusal(client: &mut Client, target: &str) -> Value {
+    let body = client.get(target).expect(422);
+    let faults = body["detail"].as_array().unwrap();
+    assert_eq!(faults.len(), 1, "{body}");
+    faults[0]["loc"].clone()
 }
