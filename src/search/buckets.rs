@@ -151,7 +151,7 @@ mod tests {
         );
         assert_eq!(
             of(Division::Buckets(1)),
-            all("2026-01-02T00:00:00Z", 6 * 3_600, 1)
+            all("2026-01-02T02:00:00Z", 7_200, 1)
         );
         assert_eq!(of(Division::Interval(8)).unwrap().1, 8);
         assert_eq!(of(Division::Interval(7)), None);

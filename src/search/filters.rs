@@ -146,12 +146,7 @@ impl Filters {
     }
 
     fn has_terms(&self, event: &Candidate) -> bool {
-        if self.terms.is_empty() {
-            return true;
-        }
-        let haystack = Haystack::new(event);
-        let mut terms = self.terms.iter();
-        terms.all(|term| haystack.has(term) != term.is_negated())
+        self.terms.is_empty() || Haystack::new(event).holds(&self.terms)
     }
 
     /// The topics that match.

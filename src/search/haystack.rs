@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use memchr::{memchr, memchr_iter};
 
 use super::candidate::Candidate;
-use super::term::{fold, is_number_byte, Place, Term, WINDOW_BYTES};
+use super::term::{each_window, fold, is_number_byte, Place, Term, WINDOW_BYTES};
 use super::text::Text;
 use super::texts::each_payload_text;
 
@@ -62,8 +62,75 @@ impl<'a> Haystack<'a> {
         }
     }
 
-    /// Whether one of the texts has the term.
-    pub(super) fn has(&self, term: &Term) -> bool {
+    /// Whether all terms hold: each that is not negated is in one of the texts, and none of the others in any. There
+    /// are at most 32.
+    pub(super) fn holds(&self, terms: &[Term]) -> bool {
+        // Those that may be in strings with escapes, as bits by their places.
+        let mut undecided = 0_u32;
+        for (place, term) in terms.iter().enumerate() {
+            let is_in = match self.is_in_folded(term) {
+                Some(is_in) => is_in,
+                None if self.escapes == Escapes::None => self.is_in_plain(term),
+                None if self.escapes == Escapes::Short
+                    && !term.may_be_in_escaped(self.event.payload) =>
+                {
+                    false
+                }
+                None => {
+                    undecided |= 1 << place;
+                    continue;
+                }
+            };
+            if is_in == term.is_negated() {
+                return false;
+            }
+        }
+        undecided == 0 || self.holds_decoded(terms, undecided)
+    }
+
+    /// The same for the terms that are left, which only strings can tell whose escapes are resolved.
+    fn holds_decoded(&self, terms: &[Term], mut undecided: u32) -> bool {
+        let wanted = terms
+            .iter()
+            .enumerate()
+            .filter(|(_, term)| !term.is_negated());
+        let wanted = wanted.fold(0_u32, |bits, (place, _)| bits | 1 << place);
+        let longest = terms
+            .iter()
+            .map(|term| term.text().len())
+            .max()
+            .unwrap_or(0);
+        let asked = undecided;
+        // Takes those that are found; says whether there is nothing left to be decided.
+        let mut remove = |is_in: &dyn Fn(&Term) -> bool| {
+            for (place, term) in terms.iter().enumerate() {
+                if undecided >> place & 1 != 0 && is_in(term) {
+                    undecided &= !(1 << place);
+                    if term.is_negated() {
+                        return true;
+                    }
+                }
+            }
+            undecided == 0
+        };
+        let _ = each_payload_text(self.event.payload, &mut |text| {
+            let is_over = match text.as_plain() {
+                Some(_) => remove(&|term| term.is_in(text)),
+                None => each_window(text, longest, &mut |window| {
+                    remove(&|term| term.is_in_window(window))
+                }),
+            };
+            match is_over {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        // Those that are wanted have been found, and no others.
+        undecided == asked & !wanted
+    }
+
+    /// Whether the term is in one of the texts that have been folded; `None` if it may be in the payload all the same.
+    fn is_in_folded(&self, term: &Term) -> Option<bool> {
         let is_whole = self.end > self.names_end;
         let folded = match is_whole && !term.needs_escape() {
             true => &self.folded[..self.end],
@@ -78,48 +145,43 @@ impl<'a> Haystack<'a> {
             }
             if found >= self.names_end {
                 match strings.judge(term, found - self.names_end) {
-                    Place::Here => return true,
+                    Place::Here => return Some(true),
                     Place::NotBefore(next) => at = at.max(self.names_end + next),
                 }
             } else if !term.text().contains(&0) {
-                return true;
+                return Some(true);
             }
         }
-        self.names_end == 0 && self.is_in_long_names(term)
-            || !is_whole && self.is_in_payload(term, &mut strings)
+        if self.names_end == 0 && self.is_in_long_names(term) {
+            return Some(true);
+        }
+        is_whole.then_some(false)
+    }
+
+    /// Whether the term is in the payload, which has no escapes.
+    fn is_in_plain(&self, term: &Term) -> bool {
+        let mut strings = Strings::new(self.event.payload);
+        let mut judge = |at| strings.judge(term, at);
+        !term.needs_escape() && term.scan(self.event.payload, &mut judge)
     }
 
     fn is_in_long_names(&self, term: &Term) -> bool {
         let names = [self.event.topic, self.event.event_id, self.event.source];
         names.iter().any(|name| term.is_in(Text::plain(name)))
     }
-
-    fn is_in_payload(&self, term: &Term, strings: &mut Strings) -> bool {
-        let payload = self.event.payload;
-        match self.escapes {
-            Escapes::None if term.needs_escape() => false,
-            Escapes::None => term.scan(payload, &mut |at| strings.judge(term, at)),
-            Escapes::Short if !term.may_be_in_escaped(payload) => false,
-            _ => each_payload_text(payload, &mut |text| match term.is_in(text) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
-            .is_break(),
-        }
-    }
 }
 
 fn escapes_of(payload: &[u8]) -> Escapes {
-    let mut escapes = Escapes::None;
-    let mut rest = payload;
-    while let Some(at) = memchr(b'\\', rest) {
-        if rest.get(at + 1) == Some(&b'u') {
+    let Some(first) = memchr(b'\\', payload) else {
+        return Escapes::None;
+    };
+    let mut rest = payload[first..].iter();
+    while let Some(byte) = rest.next() {
+        if *byte == b'\\' && rest.next() == Some(&b'u') {
             return Escapes::Unicode;
         }
-        escapes = Escapes::Short;
-        rest = rest.get(at + 2..).unwrap_or_default();
     }
-    escapes
+    Escapes::Short
 }
 
 /// Tells what a place in a payload without escapes belongs to. Places are asked for in order, so quotes are counted

@@ -4,6 +4,9 @@
 use super::text::Text;
 use crate::limits::PAYLOAD_MAX_DEPTH;
 
+/// Bytes of a string that are looked at one by one.
+const NEAR_BYTES: usize = 16;
+
 /// A value that holds no others.
 #[derive(Clone, Copy, Debug)]
 pub enum Scalar<'a> {
@@ -178,7 +181,7 @@ impl<'a> Reader<'a> {
         let whole = self.rest;
         let mut is_escaped = false;
         let mut at = 0;
-        while let Some(found) = memchr::memchr2(b'"', b'\\', &whole[at..]) {
+        while let Some(found) = next_special(&whole[at..]) {
             at += found;
             if whole[at] == b'"' {
                 self.rest = &whole[at + 1..];
@@ -190,5 +193,16 @@ impl<'a> Reader<'a> {
         }
         self.rest = &[];
         Text::new(whole, is_escaped)
+    }
+}
+
+/// Where the next quote or backslash stands. The first bytes are looked at one by one: most strings are short, and
+/// escapes often close to each other.
+fn next_special(text: &[u8]) -> Option<usize> {
+    let near = &text[..text.len().min(NEAR_BYTES)];
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');
+    match near.iter().position(is_special) {
+        Some(found) => Some(found),
+        None => Some(near.len() + memchr::memchr2(b'"', b'\\', &text[near.len()..])?),
     }
 }

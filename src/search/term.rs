@@ -8,6 +8,9 @@ use crate::limits::{TERMS_MAX, TERM_MAX_BYTES};
 /// Bytes of text that are folded at a time. Two of the longest terms fit.
 pub(super) const WINDOW_BYTES: usize = 1024;
 
+/// The same for short texts, so that there is little to clear for them.
+const SHORT_WINDOW_BYTES: usize = 64;
+
 const _: () = assert!(2 * (TERM_MAX_BYTES + 2) <= WINDOW_BYTES);
 
 /// Whether a byte belongs to a word character: an ASCII letter or digit, `_`, and every character beyond ASCII.
@@ -98,18 +101,32 @@ impl Term {
     pub(super) fn is_in(&self, text: Text) -> bool {
         match text.as_plain() {
             Some(raw) => self.scan(raw, &mut |_| Place::Here),
-            None => self.is_in_escaped(text),
+            None => each_window(text, self.text().len(), &mut |window| {
+                self.is_in_window(window)
+            }),
         }
     }
 
     /// Goes through the places where it stands in `text`, in order. `judge` says what a place is. True if one counts.
     pub(super) fn scan(&self, text: &[u8], judge: &mut dyn FnMut(usize) -> Place) -> bool {
-        let mut folded = [0; WINDOW_BYTES];
+        match text.len() <= SHORT_WINDOW_BYTES {
+            true => self.scan_by(&mut [0; SHORT_WINDOW_BYTES], text, judge),
+            false => self.scan_by(&mut [0; WINDOW_BYTES], text, judge),
+        }
+    }
+
+    /// The same, with memory in which the text is folded a window at a time.
+    fn scan_by(
+        &self,
+        folded: &mut [u8],
+        text: &[u8],
+        judge: &mut dyn FnMut(usize) -> Place,
+    ) -> bool {
         let mut from = 0;
         while text.len().saturating_sub(from) >= self.text().len() {
             // Where case makes no difference the text is its own folding.
             let window = match self.has_letters {
-                true => fold(&text[from..], &mut folded),
+                true => fold(&text[from..], folded),
                 false => &text[from..],
             };
             let mut at = 0;
@@ -132,35 +149,20 @@ impl Term {
         false
     }
 
-    /// The same for a string with escapes, which are resolved a window at a time.
-    fn is_in_escaped(&self, text: Text) -> bool {
-        let mut decoder = text.decode();
-        let mut window = [0; WINDOW_BYTES];
-        // Bytes of the window that have been read before.
-        let mut kept = 0;
-        let mut at = 0;
-        loop {
-            let len = kept + decoder.read(&mut window[kept..]);
-            let is_last = len < WINDOW_BYTES;
-            window[kept..len].make_ascii_lowercase();
-            let window_end = self.text().len();
-            while let Some(found) = self.position(&window[..len], at) {
-                if found + window_end == len && !is_last {
-                    break;
-                }
-                if self.is_bounded(&window[..len], found) {
-                    return true;
-                }
-                at = found + 1;
-            }
-            if is_last {
+    /// Whether it is found in a part of a text.
+    pub(super) fn is_in_window(&self, window: &Window) -> bool {
+        let mut at = window.first;
+        while let Some(found) = self.position(window.folded, at) {
+            // What comes after the last byte decides whether a word goes on.
+            if found + self.text().len() == window.folded.len() && !window.is_last {
                 return false;
             }
-            // The byte before the first place that is not decided stays as well.
-            kept = window_end + 1;
-            window.copy_within(len - kept..len, 0);
-            at = 1;
+            if self.is_bounded(window.folded, found) {
+                return true;
+            }
+            at = found + 1;
         }
+        false
     }
 
     /// Whether strings with escapes of one letter may have it: all that such escapes do not stand for is there.
@@ -176,6 +178,41 @@ impl Term {
             from += window.len() + 1 - run.len();
         }
         run.is_empty()
+    }
+}
+
+/// A part of a string with escapes, resolved, its letters in lower case.
+pub(super) struct Window<'w> {
+    folded: &'w [u8],
+    /// The first place that has not been decided in the window before.
+    first: usize,
+    is_last: bool,
+}
+
+/// Hands a string with escapes to `take`, a window at a time, until that is true; says whether it was. What terms of
+/// at most `len` bytes could not decide in one window is in the next one again.
+pub(super) fn each_window(text: Text, len: usize, take: &mut dyn FnMut(&Window) -> bool) -> bool {
+    let mut decoder = text.decode();
+    let mut folded = [0; WINDOW_BYTES];
+    // Bytes that have been read before: the byte before the first place that is not decided, and what follows it.
+    let mut kept = 0;
+    loop {
+        let end = kept + decoder.read(&mut folded[kept..]);
+        folded[kept..end].make_ascii_lowercase();
+        let is_last = end < WINDOW_BYTES;
+        let window = Window {
+            folded: &folded[..end],
+            first: usize::from(kept > 0),
+            is_last,
+        };
+        if take(&window) {
+            return true;
+        }
+        if is_last {
+            return false;
+        }
+        kept = len + 1;
+        folded.copy_within(end - kept..end, 0);
     }
 }
 

@@ -56,7 +56,9 @@ fn fields_are_found_where_none_are_asked_for() {
     publish(
         &mut client,
         &[
-            json!({"b": {"c": [1, {"d": true}]}, "a": null, "x y": "", "a.b": 2, "=": {"": "z"}, "none": {}, "empty": []}),
+            json!({
+                "b": {"c": [1, {"d": true}]}, "a": null, "x y": "", "a.b": 2, "=": {"": "z"}, "none": {}, "empty": [],
+            }),
             json!({"a": "x", "b": 5}),
             json!({"secret": 1, "skip": true}),
         ],
