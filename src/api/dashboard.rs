@@ -12,19 +12,37 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 static PAGE: File = compiled_in!("page.html", "text/html; charset=utf-8");
-static ASSETS: [File; 12] = [
+static ASSETS: [File; 30] = [
+    compiled_in!("api.js", SCRIPT),
     compiled_in!("ask.js", SCRIPT),
+    compiled_in!("bar.js", SCRIPT),
     compiled_in!("dashboard.css", STYLE),
     compiled_in!("dashboard.js", SCRIPT),
-    compiled_in!("event.js", SCRIPT),
+    compiled_in!("detail.js", SCRIPT),
+    compiled_in!("events.css", STYLE),
+    compiled_in!("fields.js", SCRIPT),
     compiled_in!("figures.js", SCRIPT),
+    compiled_in!("histogram.js", SCRIPT),
     compiled_in!("icon.svg", "image/svg+xml"),
+    compiled_in!("json.js", SCRIPT),
+    compiled_in!("keys.js", SCRIPT),
+    compiled_in!("level.js", SCRIPT),
+    compiled_in!("live.js", SCRIPT),
     compiled_in!("plot.js", SCRIPT),
     compiled_in!("publish.js", SCRIPT),
+    compiled_in!("query.js", SCRIPT),
     compiled_in!("rejected.js", SCRIPT),
-    compiled_in!("tail.js", SCRIPT),
+    compiled_in!("row.js", SCRIPT),
+    compiled_in!("rows.js", SCRIPT),
+    compiled_in!("save.js", SCRIPT),
+    compiled_in!("search.js", SCRIPT),
+    compiled_in!("shippers.js", SCRIPT),
+    compiled_in!("subscriptions.js", SCRIPT),
+    compiled_in!("tabs.js", SCRIPT),
     compiled_in!("text.js", SCRIPT),
+    compiled_in!("times.js", SCRIPT),
     compiled_in!("topics.js", SCRIPT),
+    compiled_in!("words.js", SCRIPT),
 ];
 
 /// Whether a request prefers a page to JSON: it names HTML, and does not name JSON before it.

@@ -34,6 +34,71 @@ pub struct Stats<'a> {
     pub version: &'static str,
     #[serde(flatten)]
     pub identity: History,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_hour: Option<LastHour>,
+}
+
+/// What came in an interval of time, or since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    pub accepted: u64,
+    pub duplicates: u64,
+    pub conflicts: u64,
+    pub rejected: u64,
+    pub commits: u64,
+    /// The time of all commits.
+    pub commit_us: u64,
+    /// The time of the slowest commit of the interval.
+    pub commit_slowest_us: u64,
+}
+
+impl Figures {
+    /// What came after `earlier`.
+    pub(crate) fn since(&self, earlier: &Figures) -> Figures {
+        // The counts of the database start over when its file is replaced.
+        let between = |later: u64, earlier: u64| later.saturating_sub(earlier);
+        Figures {
+            accepted: between(self.accepted, earlier.accepted),
+            duplicates: between(self.duplicates, earlier.duplicates),
+            conflicts: between(self.conflicts, earlier.conflicts),
+            rejected: between(self.rejected, earlier.rejected),
+            commits: between(self.commits, earlier.commits),
+            commit_us: between(self.commit_us, earlier.commit_us),
+            commit_slowest_us: self.commit_slowest_us,
+        }
+    }
+}
+
+/// What came in the last hour, by interval, the oldest first; fewer intervals after a start.
+#[derive(Serialize)]
+pub struct LastHour {
+    interval_seconds: u64,
+    accepted: Vec<u64>,
+    duplicates: Vec<u64>,
+    conflicts: Vec<u64>,
+    rejected: Vec<u64>,
+    commits: Vec<u64>,
+    commit_us: Vec<u64>,
+    commit_slowest_us: Vec<u64>,
+}
+
+impl LastHour {
+    pub(crate) fn of<'f>(
+        interval_seconds: u64,
+        intervals: impl Iterator<Item = &'f Figures> + Clone,
+    ) -> LastHour {
+        let list = |figure: fn(&Figures) -> u64| intervals.clone().map(figure).collect();
+        LastHour {
+            interval_seconds,
+            accepted: list(|one| one.accepted),
+            duplicates: list(|one| one.duplicates),
+            conflicts: list(|one| one.conflicts),
+            rejected: list(|one| one.rejected),
+            commits: list(|one| one.commits),
+            commit_us: list(|one| one.commit_us),
+            commit_slowest_us: list(|one| one.commit_slowest_us),
+        }
+    }
 }
 
 /// Which history the seqs belong to.

@@ -18,6 +18,9 @@ pub(super) struct Counters {
     pub(super) searches: u64,
     pub(super) searches_at_work: usize,
     pub(super) seqs_scanned: u64,
+    /// The time of all commits, in microseconds, and of the slowest since it was last taken.
+    pub(super) commit_us: u64,
+    pub(super) commit_slowest_us: u64,
     /// Open connections.
     pub(super) connections: usize,
     pub(super) metrics: Metrics,
@@ -34,6 +37,8 @@ impl Counters {
             searches: 0,
             searches_at_work: 0,
             seqs_scanned: 0,
+            commit_us: 0,
+            commit_slowest_us: 0,
             connections: 0,
             metrics: Metrics::default(),
             clock: None,
@@ -68,6 +73,9 @@ impl Counters {
             .instant()
             .zip(begun)
             .map(|(now, begun)| now.saturating_duration_since(begun));
+        let us = took.map_or(0, |took| took.as_micros() as u64);
+        self.commit_us += us;
+        self.commit_slowest_us = self.commit_slowest_us.max(us);
         self.metrics.committed(events, took);
     }
 }

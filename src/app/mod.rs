@@ -17,6 +17,7 @@ mod ingest;
 mod ingest_state;
 mod ingest_work;
 mod invariants;
+mod last_hour;
 mod live;
 mod options;
 mod progress;
@@ -60,6 +61,7 @@ use decode_queue::{DecodeQueue, Encoded};
 use duplicate_log::DuplicateLog;
 use health::Health;
 use ingest_state::IngestState;
+use last_hour::Recent;
 use live::LiveEvents;
 use read_budget::ReadBudget;
 use reply::{shutting_down, unreadable, NOT_STORED};
@@ -85,6 +87,7 @@ pub struct App {
     reading: ReadBudget,
     schedule: IdleSchedule,
     counters: Counters,
+    recent: Recent,
     duplicates: DuplicateLog,
     buffers: BufferPool,
     ingest: IngestState,
@@ -106,6 +109,7 @@ impl App {
             reading: ReadBudget::new(options.read_units),
             schedule: IdleSchedule::new(now),
             counters: Counters::new(now),
+            recent: Recent::new(now),
             duplicates: DuplicateLog::default(),
             buffers: BufferPool::default(),
             ingest: IngestState::default(),
@@ -204,7 +208,7 @@ impl App {
             Route::Event { topic, event_id } => read::event(&self.store, topic, event_id),
             Route::Topics => return self.topics(),
             Route::Rejected => rejected::page(&self.store, request.query()),
-            Route::Stats => Ok(self.stats(now)),
+            Route::Stats => Ok(self.stats(request.query(), now)),
             Route::Subscriptions => Ok(self.subscriptions()),
             Route::Subscription { name } | Route::Acknowledgement { name } => {
                 return self.subscription(ticket, request, body, name.clone())
@@ -327,6 +331,7 @@ impl App {
     /// Commits what waits, in one transaction, and makes the answers. A database that another program has locked
     /// is tried again for a while before the waiting requests are refused.
     pub fn drain(&mut self, now: Now) {
+        self.note_last_hour(now);
         // Before the answers of this turn are delivered.
         self.expire_uploads(now);
         self.retry_uploads(now);

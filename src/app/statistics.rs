@@ -1,7 +1,9 @@
 //! What the server says of itself: `GET /health`, `/stats` and `/metrics`.
 
 use super::App;
-use crate::api::{read, watch};
+use crate::api::detail::unprocessable;
+use crate::api::watch::Figures;
+use crate::api::{query, read, watch};
 use crate::clock::Now;
 use crate::http::{Request, Response};
 use crate::limits;
@@ -20,14 +22,39 @@ impl App {
             .header(read::DATABASE_FIELD, &self.store.identity().database_id)
     }
 
-    pub(super) fn stats(&mut self, now: Now) -> Response {
+    pub(super) fn stats(&mut self, query: Option<&str>, now: Now) -> Response {
+        let with_hour = match query::flag(query, "last_hour") {
+            Ok(is) => is,
+            Err(details) => return unprocessable(&details),
+        };
+        self.note_last_hour(now);
+        let last_hour = with_hour.then(|| self.recent.figures());
         let mut stats: watch::Stats<'_> = self.statistics(now);
+        stats.last_hour = last_hour;
         let topics = self.store.topics();
         stats.topics = topics.names().take(limits::STATS_TOPICS_MAX).collect();
         let units = limits::PAGE_UNITS + stats.topics.len() as u64 / limits::NAMES_PER_UNIT;
         let response = watch::stats(&stats);
         self.charge(units);
         response
+    }
+
+    /// Notes what has come, if an interval has ended. A turn calls this before its own work is counted.
+    pub(super) fn note_last_hour(&mut self, now: Now) {
+        if !self.recent.is_over(now) {
+            return;
+        }
+        let stored = self.store.counters();
+        let counts = Figures {
+            accepted: stored.unique_processed,
+            duplicates: stored.duplicate_dropped,
+            conflicts: stored.conflicts,
+            rejected: self.counters.rejected,
+            commits: self.counters.batches,
+            commit_us: self.counters.commit_us,
+            commit_slowest_us: std::mem::take(&mut self.counters.commit_slowest_us),
+        };
+        self.recent.pass(now.mono_ms, counts);
     }
 
     pub(super) fn page_of_metrics(&mut self, request: &Request, now: Now) -> Response {
@@ -75,6 +102,7 @@ impl App {
             events_removed: self.store.events_removed(),
             version: env!("CARGO_PKG_VERSION"),
             identity: self.store.identity().into(),
+            last_hour: None,
         }
     }
 }

@@ -1,6 +1,5 @@
 // Health, counts and rates, the size of the database, and how long commits take.
-import { ask } from "./ask.js";
-import { plot } from "./plot.js";
+import { plot, plotHour } from "./plot.js";
 import { byId, bytes, count, duration, rate, setText } from "./text.js";
 
 const MINUTE = 60000;
@@ -10,6 +9,16 @@ export let acceptedNow = 0;
 /** The last answer of /stats; null before the first. */
 export let stats = null;
 let statsAt = 0;
+
+/** Shows a figure wherever the page has it. */
+function setFigure(name, text) {
+  for (const place of document.querySelectorAll(`[data-figure="${name}"]`)) setText(place, text);
+}
+
+/** Dims the figures while they are those of before. */
+export function setStale(is) {
+  document.body.classList.toggle("stale", is);
+}
 
 export async function showHealth() {
   const answer = await fetch("/health", { cache: "no-store" });
@@ -29,19 +38,37 @@ export function showStats(fresh, round) {
   [stats, statsAt] = [fresh, round.at];
   acceptedNow = rates.accepted || 0;
   Object.assign(round, rates);
-  for (const [name, value] of Object.entries(rates)) setText(`rate-${name}`, Number.isNaN(value) ? "–" : rate(value));
+  for (const [name, value] of Object.entries(rates)) setFigure(`rate-${name}`, Number.isNaN(value) ? "–" : rate(value));
   setText("total-accepted", `${count(stats.unique_processed)} total`);
   setText("total-duplicates", `${count(stats.duplicate_dropped)} total`);
   setText("total-conflicts", `${count(stats.conflicts)} total`);
   const [size, unit] = bytes(stats.database_bytes);
-  setText("database-size", size);
-  setText("database-unit", unit);
+  setFigure("database-size", size);
+  setFigure("database-unit", unit);
   setText("database-more", `WAL ${bytes(stats.wal_bytes).join(" ")}`);
   setText("clients", count(stats.connections));
   setText("clients-more", `${count(stats.subscribers)} streaming, ${count(stats.queue_size)} queued`);
   setText("about", `${stats.version}, up ${stats.uptime_human}`);
   plot("plot-rates", ["accepted", "duplicates", "conflicts"], 10, count);
 }
+
+/** Draws what the server has kept of the last hour. */
+export function showHour(hour) {
+  const { interval_seconds: seconds, accepted } = hour;
+  const now = performance.now();
+  const rounds = accepted.map((count, at) => ({
+    at: now - (accepted.length - 1 - at) * seconds * 1000,
+    accepted: count / seconds,
+    duplicates: hour.duplicates[at] / seconds,
+    conflicts: hour.conflicts[at] / seconds,
+    mean: hour.commits[at] > 0 ? hour.commit_us[at] / hour.commits[at] / 1000 : NaN,
+    slowest: hour.commits[at] > 0 ? hour.commit_slowest_us[at] / 1000 : NaN,
+  }));
+  plotHour("hour-rates", rounds, ["accepted", "duplicates", "conflicts"], 10, count);
+  plotHour("hour-commit", rounds, ["mean", "slowest"], 1, short);
+}
+
+const short = value => String(Number(value.toPrecision(2)));
 
 /** The cumulative buckets of the time of commits, out of the text of /metrics. */
 function bucketsOf(text) {
@@ -71,10 +98,9 @@ function quantile(buckets, share) {
 /** What each round of the last minute has found. */
 let rounds = [];
 
-export async function showCommits(round) {
-  const answer = await ask("/metrics");
-  if (!answer.ok) return;
-  const buckets = bucketsOf(await answer.text());
+/** Shows what the text of /metrics says of commits. */
+export function showCommits(text, round) {
+  const buckets = bucketsOf(text);
   if (buckets.length === 0) return;
   // The counts start from 0 with the process.
   if (rounds.length > 0 && rounds.at(-1).buckets.at(-1)[1] > buckets.at(-1)[1]) rounds = [];
@@ -90,6 +116,9 @@ export async function showCommits(round) {
   const [number, unit] = duration(quantile(shown, 0.5));
   setText("commit-median", number);
   setText("commit-unit", unit);
-  setText("commit-more", number === "–" ? "none yet" : `p99 ${duration(quantile(shown, 0.99)).join(" ")}${span}`);
-  plot("plot-commit", ["median", "slowest"], 1, value => String(Number(value.toPrecision(2))));
+  const slowest = duration(quantile(shown, 0.99));
+  setText("commit-more", number === "–" ? "none yet" : `p99 ${slowest.join(" ")}${span}`);
+  setFigure("commit-slowest", slowest[0]);
+  setFigure("commit-slowest-unit", slowest[1]);
+  plot("plot-commit", ["median", "slowest"], 1, short);
 }

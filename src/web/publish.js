@@ -52,3 +52,4 @@ form.addEventListener("submit", submitted => {
 });
 byId("publish-new").addEventListener("click", fillIn);
 fillIn();
+byId("publish-open").addEventListener("click", () => byId("publish-drawer").showModal());

@@ -78,3 +78,82 @@ export function walkWithArrows(list) {
     pressed.preventDefault();
   });
 }
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function svg(name, attributes, text) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+export function button(className, text, name) {
+  const made = element("button", className, text);
+  made.type = "button";
+  if (name !== undefined) {
+    made.title = name;
+    made.setAttribute("aria-label", name);
+  }
+  return made;
+}
+
+/** Appends a text, with `mark` around the places that are given as pairs of offsets. */
+export function appendMarked(target, text, places) {
+  let from = 0;
+  for (const [start, end] of places) {
+    target.append(visible(text.slice(from, start)), element("mark", "", visible(text.slice(start, end))));
+    from = end;
+  }
+  target.append(visible(text.slice(from)));
+}
+
+/** Puts a text into the clipboard and says so on the button for a moment. */
+export async function copy(text, pressed) {
+  const label = pressed.textContent;
+  let said = "Copied";
+  try {
+    // Browsers give pages that are neither local nor encrypted no clipboard.
+    if (navigator.clipboard) await navigator.clipboard.writeText(text);
+    else copyOld(text);
+  } catch {
+    said = "Not allowed by the browser";
+  }
+  setText(pressed, said);
+  setTimeout(() => setText(pressed, label), 1500);
+}
+
+function copyOld(text) {
+  const area = element("textarea", "beside");
+  area.value = text;
+  (document.querySelector("dialog[open]") ?? document.body).append(area);
+  const focused = document.activeElement;
+  area.select();
+  const isCopied = document.execCommand("copy");
+  area.remove();
+  focused?.focus();
+  if (!isCopied) throw new Error("not copied");
+}
+
+/** Opens and closes a menu with its button; a click elsewhere and Escape close it. */
+export function menu(opener, list) {
+  const set = is => {
+    list.hidden = !is;
+    opener.setAttribute("aria-expanded", String(is));
+  };
+  opener.addEventListener("click", () => {
+    set(list.hidden);
+    if (!list.hidden) list.querySelector("button, input, a")?.focus();
+  });
+  document.addEventListener("pointerdown", pressed => {
+    if (!list.contains(pressed.target) && !opener.contains(pressed.target)) set(false);
+  });
+  list.parentElement.addEventListener("keydown", pressed => {
+    if (pressed.key !== "Escape" || list.hidden) return;
+    set(false);
+    opener.focus();
+    pressed.stopPropagation();
+  });
+  set(false);
+  return () => set(false);
+}

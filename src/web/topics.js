@@ -1,11 +1,9 @@
 // The topics with their counts and rates, in an order of the reader's choice.
 import { ask } from "./ask.js";
+import { change } from "./query.js";
 import { ago, byId, element, rate, setText, visible, walkWithArrows, whole } from "./text.js";
 
 const SHOWN_TOPICS = 500;
-
-/** The event that is sent to the page, with the topic's name, when a topic is chosen. */
-export const TOPIC_CHOSEN = "topic-chosen";
 
 const ORDERS = {
   topic: (a, b) => (a.topic < b.topic ? -1 : 1),
@@ -40,10 +38,8 @@ function rowOf(topic) {
   const choose = element("button", "entry", visible(topic));
   choose.type = "button";
   choose.tabIndex = -1;
-  choose.title = `Follow ${visible(topic)}`;
-  choose.addEventListener("click", () => {
-    document.dispatchEvent(new CustomEvent(TOPIC_CHOSEN, { detail: topic }));
-  });
+  choose.title = `Events of ${visible(topic)}`;
+  choose.addEventListener("click", () => change({ topic: [topic] }));
   name.append(choose);
   row.append(name, ...["events", "rate", "last"].map(() => element("td", "number")));
   return row;

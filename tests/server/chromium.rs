@@ -74,6 +74,11 @@ impl Chromium {
 
     /// A new tab with the server's page in it. Tabs share what one browser's tabs share.
     pub fn open(&self, server: &Server) -> Page<'_> {
+        self.open_at(server, "/")
+    }
+
+    /// A new tab with what the server has at `path`.
+    pub fn open_at(&self, server: &Server, path: &str) -> Page<'_> {
         let create = json!({"url": "about:blank", "browserContextId": self.context});
         let target = self.process.call(None, "Target.createTarget", &create);
         let attach = json!({"targetId": target["targetId"], "flatten": true});
@@ -92,7 +97,8 @@ impl Chromium {
         let script = json!({"source": NOTE_VIOLATIONS});
         page.call("Page.addScriptToEvaluateOnNewDocument", &script);
         page.resize(1280, 900);
-        page.call("Page.navigate", &json!({"url": url(server)}));
+        let address = format!("{}{path}", url(server).trim_end_matches('/'));
+        page.call("Page.navigate", &json!({"url": address}));
         page.wait_for("document.readyState === 'complete'");
         page
     }
@@ -292,6 +298,29 @@ impl Page<'_> {
         ));
     }
 
+    /// Drags the mouse over an element, from and to these parts of its width.
+    pub fn drag(&self, selector: &str, from: f64, to: f64) {
+        let at = |part: f64| {
+            self.evaluate(&format!(
+                "(() => {{
+                    const box = document.querySelector({selector:?}).getBoundingClientRect();
+                    return {{ x: box.x + box.width * {part}, y: box.y + box.height / 2 }};
+                }})()"
+            ))
+        };
+        let (start, end) = (at(from), at(to));
+        for (kind, place) in [
+            ("mousePressed", &start),
+            ("mouseMoved", &end),
+            ("mouseReleased", &end),
+        ] {
+            let parameters = json!({
+                "type": kind, "x": place["x"], "y": place["y"], "button": "left", "buttons": 1, "clickCount": 1,
+            });
+            self.call("Input.dispatchMouseEvent", &parameters);
+        }
+    }
+
     /// Clicks with the mouse in the middle of an element, which must be what is seen there.
     pub fn click(&self, selector: &str) {
         let place = self.evaluate(&format!(
@@ -326,14 +355,20 @@ impl Page<'_> {
     /// Presses a key, named as in `KeyboardEvent.key`.
     pub fn press(&self, key: &str) {
         let (code, text) = match key {
+            "Backspace" => (8, ""),
             "Tab" => (9, ""),
             "Enter" => (13, "\r"),
             "Escape" => (27, ""),
             "End" => (35, ""),
             "Home" => (36, ""),
+            "ArrowLeft" => (37, ""),
             "ArrowUp" => (38, ""),
+            "ArrowRight" => (39, ""),
             "ArrowDown" => (40, ""),
             "Delete" => (46, ""),
+            "j" => (74, "j"),
+            "k" => (75, "k"),
+            "/" => (191, "/"),
             _ => panic!("no test presses {key}"),
         };
         for kind in ["keyDown", "keyUp"] {

@@ -199,3 +199,39 @@ fn the_root_names_the_service_and_its_endpoints() {
         assert!(endpoints.contains(path), "{path}");
     }
 }
+
+#[test]
+fn the_last_hour_is_kept_in_intervals() {
+    let server = Server::start(&[]);
+    assert!(stats(&server)["last_hour"].is_null());
+    server
+        .publish(&json!([event("t", "1"), event("t", "2")]))
+        .expect(200);
+    server.publish(&event("t", "1")).expect(200);
+    let hour = || server.json("/stats?last_hour=true")["last_hour"].take();
+    let sum = |hour: &Value, name: &str| -> u64 {
+        hour[name]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_u64)
+            .sum()
+    };
+    assert_eq!(hour()["interval_seconds"], 10);
+    crate::wait::wait_until("the interval has ended", || sum(&hour(), "accepted") == 2);
+    let hour = hour();
+    assert_eq!((sum(&hour, "duplicates"), sum(&hour, "conflicts")), (1, 0));
+    assert!(sum(&hour, "commits") >= 1);
+    assert!(sum(&hour, "commit_us") >= sum(&hour, "commit_slowest_us"));
+    let lengths =
+        ["accepted", "rejected", "commit_us"].map(|name| hour[name].as_array().unwrap().len());
+    assert!(
+        lengths.iter().all(|length| (1..=360).contains(length)),
+        "{lengths:?}"
+    );
+    let refused = server.get("/stats?last_hour=yes");
+    assert_eq!(
+        refused.expect(422)["detail"][0]["loc"],
+        json!(["query", "last_hour"])
+    );
+}

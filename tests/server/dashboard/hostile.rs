@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::has_search;
 use crate::chromium::{url, Chromium};
 use crate::harness::Server;
 
@@ -16,6 +17,9 @@ fn hostile_events_are_text_and_nothing_is_loaded_from_elsewhere() {
         return;
     };
     let server = Server::start(&[]);
+    if !has_search(&server, "hostile events in the dashboard") {
+        return;
+    }
     let hostile = |topic: &str, id: &str, source: &str| {
         json!({
             "topic": topic, "event_id": id, "source": source, "timestamp": "2026-01-02",
@@ -33,34 +37,57 @@ fn hostile_events_are_text_and_nothing_is_loaded_from_elsewhere() {
         .collect();
     server.publish(&json!(events[..2])).expect(200);
     let page = browser.open(&server);
-    page.wait_for_text("#tail-state", "live");
+    page.wait_for_text("#live-state", "live");
     server.publish(&json!(events[2..])).expect(200);
     page.wait_for("document.querySelectorAll('#events .entry').length === 4");
+    page.wait_for("document.querySelectorAll('#fields section:first-child .value').length === 4");
+    page.click("[data-tab=topics]");
     page.wait_for("document.querySelectorAll('#topics .entry').length === 4");
-
-    for selector in ["#events", "#topics"] {
-        let text = page.text(selector);
+    let text = page.text("#topics");
+    page.click("[data-tab=events]");
+    for text in [text, page.text("#events"), page.text("#fields")] {
         for name in [IMAGE, SCRIPT, QUOTES] {
-            assert!(text.contains(name), "{selector}: {name} in {text}");
+            assert!(text.contains(name), "{name} in {text}");
         }
         assert!(text.contains("exe.\\u202egnp\\u2066\\u200f"), "{text}");
     }
-    // Each is followed and opened.
+    // Each is chosen in a list, and opened.
     for row in 1..=4 {
-        page.click(&format!("#topics tr:nth-child({row}) .entry"));
+        page.click(&format!(
+            "#fields section:first-child li:nth-child({row}) .value"
+        ));
         page.wait_for("document.querySelectorAll('#events .entry').length === 1");
         page.click("#events .entry");
-        page.wait_for("document.querySelector('#event').open");
+        page.wait_for("document.querySelector('#detail').checkVisibility()");
+        page.evaluate("document.querySelector('#event-json').open = true");
+        page.wait_for_text("#event-text", "constructor");
         let text = page.text("#event-text");
         let key = "\"</pre></dialog><script>alert(5)</script>\": \"<img src=x onerror=alert(1)>\"";
         assert!(text.contains(key), "{text}");
         assert!(text.contains("\"constructor\": \"exe.\\u202egnp"), "{text}");
+        let members = page.text("#event-members");
+        assert!(
+            members.contains("__proto__.tail") && members.contains(SCRIPT),
+            "{members}"
+        );
         let linked = "fetch(document.querySelector('#event-link').href).then(a => a.status)";
         assert_eq!(page.evaluate(linked), 200);
         page.press("Escape");
-        page.wait_for("!document.querySelector('#event').open");
+        page.click("#chips .remove");
+        page.wait_for("document.querySelectorAll('#events .entry').length === 4");
+        page.wait_for("document.querySelectorAll('#fields [aria-pressed=true]').length === 0");
     }
+    // What is typed is shown as text, and so is what the server says of it.
+    page.fill(
+        "#words",
+        "where<img/src=x/onerror=alert(6)> \"<script>alert(7)</script>\"",
+    );
+    page.press("Enter");
+    page.wait_for_text("#chips", "<script>alert(7)</script>");
+    page.evaluate("history.back()");
+    page.wait_for("document.querySelectorAll('#events .entry').length === 4");
     // The form shows what the server says of it, which names what was sent.
+    page.click("#publish-open");
     page.fill("[name=topic]", IMAGE);
     page.fill("[name=timestamp]", IMAGE);
     page.fill("[name=payload]", "<img src=x onerror=alert(1)>");
@@ -69,9 +96,7 @@ fn hostile_events_are_text_and_nothing_is_loaded_from_elsewhere() {
     page.fill("[name=payload]", "{}");
     page.click("#publish [type=submit]");
     page.wait_for_text("#publish-answer", "422 body.timestamp");
-    page.fill("#tail-topic", IMAGE);
-    page.press("Enter");
-    page.wait_for("document.querySelectorAll('#events .entry').length === 1");
+    page.press("Escape");
 
     let made =
         "document.querySelectorAll('img, iframe, style, [onerror], [onmouseover], [style]').length";
@@ -90,7 +115,45 @@ fn hostile_events_are_text_and_nothing_is_loaded_from_elsewhere() {
     assert_eq!(elsewhere, Vec::<String>::new());
 }
 
-/// That the test above would see it: the policy keeps a page from what it tries, and this is noticed.
+/// Payloads of millions of characters, deep and with thousands of members, are shown in part and opened at once.
+#[test]
+fn payloads_that_are_long_or_deep_or_wide_can_be_opened() {
+    let Some(browser) = Chromium::start("long payloads in the dashboard") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let deep = format!("{}{}", "{\"d\":".repeat(127), "{}") + &"}".repeat(127);
+    let wide: Vec<String> = (0..5000).map(|n| format!("\"m{n}\":\"v{n}\"")).collect();
+    let wide = format!("{{{}}}", wide.join(","));
+    let long = format!(r#"{{"text":"{}\u0007 the end"}}"#, "x ".repeat(2_500_000));
+    for (id, payload) in [("deep", &deep), ("wide", &wide), ("long", &long)] {
+        let event = format!(
+            r#"{{"topic":"t","event_id":"{id}","timestamp":"2026-01-02","source":"s","payload":{payload}}}"#
+        );
+        server.client().publish(event).expect(200);
+    }
+    let page = browser.open(&server);
+    page.wait_for("document.querySelectorAll('#events .entry').length === 3");
+    assert!(page.text("#events").len() < 3000);
+    page.click("#events li:nth-child(1) .entry");
+    page.wait_for_text("#event-members", "show all, 5,000,0");
+    assert!(page.text("#event-members").len() < 10_000);
+    page.click("#event-members td .plain");
+    page.wait_for(
+        "document.querySelector('#event-members').textContent.endsWith('\\\\u0007 the end')",
+    );
+    page.click("#event-json summary");
+    page.wait_for_text("#event-text", "Copy JSON copies all of it");
+    page.click("#events li:nth-child(2) .entry");
+    page.wait_for_text("#event-members", "m299");
+    page.wait_for_text("#event-members", "The JSON below has all of it.");
+    page.wait_for_text("#event-text", "\"m4999\": \"v4999\"");
+    page.click("#events li:nth-child(3) .entry");
+    page.wait_for_text("#event-members", "d.d.d.d");
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+/// That the first test would see it: the policy keeps a page from what it tries, and this is noticed.
 #[test]
 fn what_a_page_must_not_do_is_kept_from_it_and_noticed() {
     let Some(browser) = Chromium::start("the dashboard's policy") else {

@@ -22,20 +22,21 @@ fn figures_plots_and_topics_follow_the_server() {
         return;
     };
     let server = Server::start(&[]);
-    let page = browser.open(&server);
+    let page = browser.open_at(&server, "/?_tab=server");
+    let table = browser.open_at(&server, "/?_tab=topics");
     page.wait_for_text("#health", "healthy");
     page.wait_for_text("#total-accepted", "0 total");
-    page.wait_for_text("#topics-more", "No topics yet.");
+    table.wait_for_text("#topics-more", "No topics yet.");
     page.wait_for_text("#commit-more", "none yet");
     publish(&server, "b.many", "e", 300);
     publish(&server, "a.few", "e", 20);
     publish(&server, "a.few", "e", 20);
     page.wait_for_text("#total-accepted", "320 total");
     page.wait_for_text("#total-duplicates", "20 total");
-    page.wait_for(&format!("{ROWS} === 'b.many|300 a.few|20'"));
+    table.wait_for(&format!("{ROWS} === 'b.many|300 a.few|20'"));
     page.wait_for("/^[0-9.]+$/.test(document.querySelector('#commit-median').innerText)");
-    page.wait_for("/^[0-9.]+$/.test(document.querySelector('#database-size').innerText)");
-    page.wait_for_text("#clients-more", "1 streaming");
+    page.wait_for("/^[0-9.]+$/.test(document.querySelector('.figures [data-figure=database-size]').innerText)");
+    page.wait_for_text("#clients-more", "streaming");
     // A rate that is not nothing has been drawn: its line leaves the ground.
     let rises = |plot: &str, name: &str| {
         format!(
@@ -49,22 +50,24 @@ fn figures_plots_and_topics_follow_the_server() {
     page.wait_for(&rises("plot-rates", "duplicates"));
     page.wait_for("document.querySelector('#plot-commit path.slowest')");
 
-    page.click("[data-order=topic]");
-    page.wait_for(&format!("{ROWS} === 'a.few|20 b.many|300'"));
-    page.click("[data-order=last]");
-    page.wait_for(&format!("{ROWS} === 'a.few|20 b.many|300'"));
+    table.click("[data-order=topic]");
+    table.wait_for(&format!("{ROWS} === 'a.few|20 b.many|300'"));
+    table.click("[data-order=last]");
+    table.wait_for(&format!("{ROWS} === 'a.few|20 b.many|300'"));
     publish(&server, "b.many", "f", 1);
-    page.wait_for(&format!("{ROWS} === 'b.many|301 a.few|20'"));
-    page.fill("#topics-filter", "FEW");
-    page.wait_for(&format!("{ROWS} === 'a.few|20'"));
-    page.fill("#topics-filter", "none");
-    page.wait_for_text("#topics-more", "No topic matches.");
-    assert_eq!(page.noticed(), Vec::<String>::new());
+    table.wait_for(&format!("{ROWS} === 'b.many|301 a.few|20'"));
+    table.fill("#topics-filter", "FEW");
+    table.wait_for(&format!("{ROWS} === 'a.few|20'"));
+    table.fill("#topics-filter", "none");
+    table.wait_for_text("#topics-more", "No topic matches.");
+    for page in [page, table] {
+        assert_eq!(page.noticed(), Vec::<String>::new());
+    }
 }
 
 #[test]
 fn the_page_goes_on_when_the_server_has_been_away() {
-    let Some(browser) = Chromium::start("the dashboard behind a restart") else {
+    let Some(browser) = Chromium::start("the dashboard after a restart") else {
         return;
     };
     let server = Server::start(&[]);
@@ -76,10 +79,13 @@ fn the_page_goes_on_when_the_server_has_been_away() {
     let setup = server.setup().clone().listen([authority]);
     server.kill();
     page.wait_for_text("#health", "no answer");
+    // What is shown is of before, and looks so.
+    page.wait_for("getComputedStyle(document.querySelector('.head-figures')).opacity < 1");
     let server = setup.start();
     assert_eq!(url(&server), address);
     page.wait_for_text("#health", "healthy");
     page.wait_for("document.querySelector('#notice').hidden");
+    page.wait_for("getComputedStyle(document.querySelector('.head-figures')).opacity === '1'");
     publish(&server, "t", "after", 1);
     page.wait_for_text("#events", "after0");
     let rows = page.evaluate("document.querySelectorAll('#events .entry').length");

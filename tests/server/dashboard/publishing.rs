@@ -11,7 +11,8 @@ fn the_form_publishes_and_shows_the_answer_to_the_same_event_again() {
         return;
     };
     let server = Server::start(&[]);
-    let page = browser.open(&server);
+    let page = browser.open_at(&server, "/?_tab=server");
+    page.click("#publish-open");
     page.fill("[name=topic]", "order.paid");
     page.fill(
         "[name=payload]",
@@ -19,8 +20,6 @@ fn the_form_publishes_and_shows_the_answer_to_the_same_event_again() {
     );
     page.click("#publish [type=submit]");
     page.wait_for_text("#publish-answer", "200 accepted, seq 1");
-    page.wait_for_text("#events", "order.paid");
-    page.wait_for_text("#topics", "order.paid");
     page.click("#publish [type=submit]");
     page.wait_for_text("#publish-answer", "200 duplicate, seq 1");
     page.fill("[name=payload]", "{}");
@@ -49,6 +48,8 @@ fn what_is_refused_says_why() {
     };
     let server = Server::start(&[]);
     let page = browser.open(&server);
+    page.wait_for_text("#live-state", "live");
+    page.click("#publish-open");
     page.fill("[name=payload]", "{\"a\":");
     page.click("#publish [type=submit]");
     page.wait_for_text("#publish-answer", "The payload is not JSON");
@@ -71,6 +72,6 @@ fn what_is_refused_says_why() {
     page.wait_for_text("#publish-answer", "Sending it again is safe.");
     page.wait_for_text("#health", "no answer");
     page.wait_for_text("#notice", "The server does not answer.");
-    page.wait_for_text("#tail-state", "not connected");
+    page.wait_for_text("#live-state", "not connected");
     assert_eq!(page.noticed(), Vec::<String>::new());
 }

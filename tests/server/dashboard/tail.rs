@@ -1,4 +1,4 @@
-//! The live tail: what arrives, what is chosen, held back and found, and one event's full JSON.
+//! Events as they come: what is chosen, what waits, a flood, large ones, and one event with all that is in it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -19,8 +19,8 @@ fn shown(page: &Page) -> String {
     ids.as_str().expect("it is text").to_owned()
 }
 
-const IDS: &str = "[...document.querySelectorAll('#events li:not([hidden]) .id')]\
-                   .map(id => id.innerText).join(' ')";
+const IDS: &str =
+    "[...document.querySelectorAll('#events .id')].map(id => id.textContent).join(' ')";
 
 fn wait_for_shown(page: &Page, ids: &str) {
     page.wait_for(&format!("{IDS} === {}", json!(ids)));
@@ -28,77 +28,85 @@ fn wait_for_shown(page: &Page, ids: &str) {
 
 #[test]
 fn events_arrive_of_the_topics_that_are_chosen() {
-    let Some(browser) = Chromium::start("the dashboard's tail") else {
+    let Some(browser) = Chromium::start("the dashboard's live events") else {
         return;
     };
     let server = Server::start(&[]);
     publish(&server, "a.one", &["first"]);
     let page = browser.open(&server);
     wait_for_shown(&page, "first");
-    page.wait_for_text("#tail-state", "live");
+    page.wait_for_text("#live-state", "live");
     publish(&server, "a.two", &["second"]);
     publish(&server, "b.one", &["third"]);
     wait_for_shown(&page, "third second first");
 
-    page.fill("#tail-topic", "a.*");
+    page.fill("#words", "topic:a.*");
     page.press("Enter");
     wait_for_shown(&page, "second first");
+    page.wait_for_text("#live-state", "live");
     publish(&server, "b.one", &["fourth"]);
     publish(&server, "a.two", &["fifth"]);
     wait_for_shown(&page, "fifth second first");
 
     // By the table as well.
+    page.click("[data-tab=topics]");
     page.wait_for_text("#topics", "b.one");
-    page.click("[title='Follow b.one']");
+    page.click("[title='Events of b.one']");
     wait_for_shown(&page, "fourth third");
+    page.wait_for_text("#live-state", "live");
     publish(&server, "a.one", &["sixth"]);
     publish(&server, "b.one", &["seventh"]);
     wait_for_shown(&page, "seventh fourth third");
 
     // A topic that nobody has published to, until somebody does.
-    page.fill("#tail-topic", "c");
+    page.click("#chips .remove");
+    page.fill("#words", "topic:c");
     page.press("Enter");
-    page.wait_for_text("#tail-state", "live");
+    page.wait_for_text("#empty", "No event matches.");
+    page.wait_for_text("#live-state", "live");
     publish(&server, "c", &["eighth"]);
     wait_for_shown(&page, "eighth");
-    page.click("#tail-clear");
-    wait_for_shown(&page, "");
+    page.wait_for("!document.querySelector('#empty').checkVisibility()");
     assert_eq!(page.noticed(), Vec::<String>::new());
 }
 
 #[test]
-fn a_pause_holds_events_back_and_a_search_hides_what_does_not_match() {
-    let Some(browser) = Chromium::start("pause and search in the dashboard") else {
+fn what_comes_waits_while_older_events_are_read() {
+    let Some(browser) = Chromium::start("waiting events in the dashboard") else {
         return;
     };
     let server = Server::start(&[]);
-    let page = browser.open(&server);
-    publish(&server, "t", &["one"]);
-    wait_for_shown(&page, "one");
-    page.click("#tail-pause");
-    publish(&server, "t", &["two", "three"]);
-    page.wait_for_text("#tail-state", "paused, 2 waiting");
-    assert_eq!(shown(&page), "one");
-    page.click("#tail-pause");
-    wait_for_shown(&page, "three two one");
-
-    page.fill("#tail-search", "T");
-    wait_for_shown(&page, "three two one");
-    page.fill("#tail-search", "TW");
-    wait_for_shown(&page, "two");
-    page.wait_for_text("#tail-state", "live, 1 of 3 match");
-    publish(&server, "t", &["four", "twelve"]);
-    wait_for_shown(&page, "twelve two");
-    page.fill("#tail-search", "");
-    wait_for_shown(&page, "twelve four three two one");
-
-    // More than the page keeps: the newest stay, and the rest are named.
-    page.click("#tail-pause");
-    let many: Vec<Value> = (0..600).map(|n| event("t", &format!("m{n}"))).collect();
+    let many: Vec<Value> = (0..80).map(|n| event("t", &format!("m{n}"))).collect();
     server.publish(&json!(many)).expect(200);
-    page.wait_for_text("#tail-state", "paused, 600 waiting");
-    page.click("#tail-pause");
-    page.wait_for_text("#events", "m599");
+    let page = browser.open(&server);
+    page.wait_for_text("#live-state", "live");
+    publish(&server, "t", &["one"]);
+    page.wait_for(&format!("{IDS}.startsWith('one m79 ')"));
+    page.evaluate("document.querySelector('#events').scrollTop = 200");
+    publish(&server, "t", &["two", "three"]);
+    page.wait_for_text("#held", "2 new");
+    assert!(shown(&page).starts_with("one "));
+    page.click("#held");
+    page.wait_for(&format!("{IDS}.startsWith('three two one m79')"));
+    page.wait_for("!document.querySelector('#held').checkVisibility()");
+
+    // Nothing comes while it is switched off, and all of it when it is on again.
+    page.click("#live");
+    page.wait_for("document.querySelector('#live').ariaPressed === 'false'");
+    publish(&server, "t", &["four"]);
+    page.wait_for_text("[data-figure=rate-accepted]", ".");
+    assert!(shown(&page).starts_with("three "));
+    page.click("#live");
+    page.wait_for(&format!("{IDS}.startsWith('four three two')"));
+
+    // More than the page keeps while they come: the newest stay.
+    page.wait_for_text("#live-state", "live");
+    page.evaluate("document.querySelector('#events').scrollTop = 200");
+    let many: Vec<Value> = (0..600).map(|n| event("t", &format!("n{n}"))).collect();
+    server.publish(&json!(many)).expect(200);
+    page.wait_for_text("#held", "600 new");
+    page.click("#held");
+    page.wait_for(&format!("{IDS}.startsWith('n599 n598')"));
     let rows = page.evaluate("document.querySelectorAll('#events li').length");
     assert_eq!(rows, 500);
     assert_eq!(page.noticed(), Vec::<String>::new());
@@ -110,7 +118,7 @@ fn an_event_is_shown_as_it_was_sent() {
         return;
     };
     let server = Server::start(&[]);
-    // Behind one that is there when the page is opened, as a page of events brings it, one from the stream.
+    // After one that is there when the page is opened, as a page of events brings it, one from the stream.
     let sent = |id: &str| {
         format!(
             r#"{{"topic":"a/b?c","event_id":"{id}","timestamp":"2026-01-02","source":"s","payload":{{
@@ -122,9 +130,12 @@ fn an_event_is_shown_as_it_was_sent() {
     server.client().publish(sent("early")).expect(200);
     let page = browser.open(&server);
     wait_for_shown(&page, "early");
-    page.wait_for_text("#tail-state", "live");
+    page.wait_for_text("#live-state", "live");
     server.client().publish(sent("late")).expect(200);
     wait_for_shown(&page, "late early");
+    page.click("#events li:nth-child(1) .entry");
+    page.wait_for_text("#event-title", "Event 2");
+    page.click("#event-json summary");
     let payload = r#"
   "payload": {
     "z": 12345678901234567890,
@@ -141,23 +152,27 @@ fn an_event_is_shown_as_it_was_sent() {
   },
   "processed_at": "2"#;
     for (row, id) in [(1, "late"), (2, "early")] {
-        let button = format!("#events li:nth-child({row}) .entry");
-        assert!(page
-            .text(&button)
-            .contains(r#"{"z":12345678901234567890,"1":0.10,"a":1e400"#));
-        page.click(&button);
-        page.wait_for("document.querySelector('#event').open");
+        let entry = format!("#events li:nth-child({row}) .entry");
+        let preview = "z=12345678901234567890 1=0.10 a=1e400 a=[] deep.empty={} deep.list=1";
+        assert!(page.text(&entry).contains(preview), "{}", page.text(&entry));
+        page.click(&entry);
+        page.wait_for_text("#event-title", &format!("Event {}", 3 - row));
+        page.wait_for_text("#event-text", id);
         let text = page.text("#event-text");
         let head = format!("{{\n  \"seq\": {},\n  \"topic\": \"a/b?c\",\n", 3 - row);
         assert!(text.starts_with(&head) && text.contains(id), "{text}");
         assert!(text.contains(payload) && text.ends_with("\"\n}"), "{text}");
+        let members = page.text("#event-members");
+        for member in ["z\t12345678901234567890", "1\t0.10", "a\t1e400", "a\t[]"] {
+            assert!(members.contains(member), "{member} in {members}");
+        }
         let linked = "fetch(document.querySelector('#event-link').href).then(a => a.json())";
         assert_eq!(page.evaluate(linked)["event_id"], id);
         page.press("Escape");
-        page.wait_for("!document.querySelector('#event').open");
+        page.wait_for("document.querySelector('#detail').hidden");
         // The reader is back where it was opened.
         page.wait_for(&format!(
-            "document.activeElement === document.querySelector({button:?})"
+            "document.activeElement === document.querySelector({entry:?})"
         ));
     }
     assert_eq!(page.noticed(), Vec::<String>::new());
@@ -170,7 +185,7 @@ fn a_flood_is_followed_by_its_newest_events() {
     };
     let server = Server::start(&[]);
     let page = browser.open(&server);
-    page.wait_for_text("#tail-state", "live");
+    page.wait_for_text("#live-state", "live");
     let flows = AtomicBool::new(true);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -184,16 +199,16 @@ fn a_flood_is_followed_by_its_newest_events() {
                 number += 500;
             }
         });
-        page.wait_for_text("#tail-state", "sampling: newest each second");
+        page.wait_for_text("#live-state", "sampling: newest each second");
         page.wait_for_text("#events", "skipped");
         flows.store(false, Ordering::Relaxed);
     });
     // When it ebbs away the stream goes on, up to the last event.
     publish(&server, "t", &["last"]);
-    page.wait_for_text("#tail-state", "live");
-    page.wait_for("document.querySelector('#events .id').innerText === 'last'");
+    page.wait_for_text("#live-state", "live");
+    page.wait_for("document.querySelector('#events .id').textContent === 'last'");
     let seqs = page.evaluate(
-        "[...document.querySelectorAll('#events .seq')].map(seq => Number(seq.innerText))",
+        "[...document.querySelectorAll('#events .entry')].map(row => Number(row.dataset.seq))",
     );
     let seqs: Vec<u64> = serde_json::from_value(seqs).unwrap();
     assert!(seqs.len() <= 500 && seqs.windows(2).all(|pair| pair[0] > pair[1]));
@@ -220,7 +235,7 @@ fn the_newest_events_are_shown_although_a_large_one_is_among_them() {
     }
     let page = browser.open(&server);
     ids.reverse();
-    wait_for_shown(&page, &ids[..50].join(" "));
+    wait_for_shown(&page, &ids.join(" "));
     publish(&server, "t", &["later"]);
     page.wait_for_text("#events", "later");
     assert_eq!(page.noticed(), Vec::<String>::new());

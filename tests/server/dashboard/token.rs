@@ -35,14 +35,16 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     page.fill("#token-input", "  secret-b ");
     page.click("#token-form [type=submit]");
     page.wait_for("!document.querySelector('#token').open");
-    page.wait_for_text("#total-accepted", "0 total");
     page.wait_for("document.querySelector('#notice').hidden");
-    page.wait_for_text("#tail-state", "live");
+    page.wait_for_text("#live-state", "live");
+    page.click("#publish-open");
     page.click("#publish [type=submit]");
     page.wait_for_text("#publish-answer", "200 accepted, seq 1");
+    page.press("Escape");
     page.wait_for_text("#events", "demo.hello");
     // Another tab of the same browser could not show this event.
     page.click("#events .entry");
+    page.wait_for_text("#event-title", "Event 1");
     page.wait_for("document.querySelector('#event-link').hidden");
     page.press("Escape");
     assert_eq!(page.evaluate(KEPT), r#"[{"token":"secret-b"},{},""]"#);
@@ -58,7 +60,7 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
 
     // It stays while the tab loads the page again; another tab is asked.
     page.call("Page.reload", &json!({}));
-    page.wait_for_text("#total-accepted", "1 total");
+    page.wait_for_text("#events", "demo.hello");
     assert_eq!(
         page.evaluate("document.querySelector('#token').open"),
         false
@@ -70,6 +72,7 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     // Who does not enter one is told, and not asked again.
     other.press("Escape");
     other.wait_for_text("#notice", "This server requires a token");
+    other.click("#publish-open");
     other.click("#publish [type=submit]");
     other.wait_for_text("#publish-answer", "401 ");
     assert_eq!(
@@ -98,6 +101,7 @@ fn a_token_that_may_only_publish_does_that() {
     page.fill("#token-input", "secret-p");
     page.press("Enter");
     page.wait_for_text("#notice", "read");
+    page.click("#publish-open");
     page.click("#publish [type=submit]");
     page.wait_for_text("#publish-answer", "200 accepted, seq 1");
     assert_eq!(page.text("#events"), "");

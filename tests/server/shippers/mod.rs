@@ -25,7 +25,7 @@ use crate::report;
 pub const RECORDS: usize = 100;
 
 /// Where the programs are.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/shippers");
     std::env::var_os("LOGAGG_SHIPPERS").map_or_else(default, PathBuf::from)
 }

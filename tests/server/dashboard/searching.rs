@@ -1,0 +1,373 @@
+//! Searching: what is typed and chosen, the address, lists, histogram, marks, older events, and what is taken away.
+
+use serde_json::{json, Value};
+
+use super::has_search;
+use crate::chromium::{Chromium, Page};
+use crate::harness::{event, Server};
+
+const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
+
+/// An event `n` minutes after three o'clock.
+fn logged(n: usize, payload: Value) -> Value {
+    let mut event = event(&format!("topic.{}", n % 3), &format!("e{n}"));
+    event["source"] = json!(format!("web-{}", n % 2));
+    event["timestamp"] = json!(format!("2026-01-02T03:{:02}:00Z", n % 60));
+    event["payload"] = payload;
+    event
+}
+
+/// With 40 events: one in four is an error, one in eight was declined.
+fn filled() -> Server {
+    let server = Server::start(&[]);
+    let message = |n: usize| {
+        if n.is_multiple_of(8) {
+            "card Declined: expired"
+        } else {
+            "done"
+        }
+    };
+    let events: Vec<Value> = (0..40)
+        .map(|n| {
+            logged(
+                n,
+                json!({"level": LEVELS[n % 4], "msg": message(n), "http": {"status": 200 + n}}),
+            )
+        })
+        .collect();
+    server.publish(&json!(events)).expect(200);
+    server
+}
+
+fn wait_for_count(page: &Page, count: usize) {
+    page.wait_for(&format!(
+        "document.querySelectorAll('#events .entry').length === {count}"
+    ));
+}
+
+fn search(page: &Page, line: &str) {
+    page.fill("#words", line);
+    page.press("Enter");
+}
+
+fn address(page: &Page) -> String {
+    let address = page.evaluate("decodeURIComponent(location.search)");
+    address.as_str().expect("it is text").to_owned()
+}
+
+/// The value of a list with this text.
+fn value(field: &str, text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('#fields .value')].find(one => one.dataset.key === {})",
+        json!(format!("{field}\n{text}"))
+    )
+}
+
+#[test]
+fn what_is_typed_stands_in_the_address_and_a_link_is_a_search() {
+    let Some(browser) = Chromium::start("searching in the dashboard") else {
+        return;
+    };
+    let server = filled();
+    if !has_search(&server, "searching in the dashboard") {
+        return;
+    }
+    let page = browser.open(&server);
+    wait_for_count(&page, 40);
+    search(&page, "declined level=error http.status>=208 source:web-0");
+    wait_for_count(&page, 4);
+    let expected =
+        "?source=web-0&where=level=error&where=http.status>=208&q=declined&since=1h&time=received";
+    assert_eq!(address(&page), expected);
+    assert_eq!(page.text("#words"), "");
+    page.wait_for_text("#matched", "4 of 40 events match");
+    // The same address is the same search, here and in another tab.
+    let there = page.evaluate("location.pathname + location.search");
+    let other = browser.open_at(&server, there.as_str().unwrap());
+    wait_for_count(&other, 4);
+    let chips =
+        "[...document.querySelectorAll('#chips .label')].map(chip => chip.textContent).join(' ')";
+    assert_eq!(
+        other.evaluate(chips),
+        "source:web-0 level=error http.status>=208 declined"
+    );
+    page.call("Page.reload", &json!({}));
+    page.wait_for("document.readyState === 'complete'");
+    wait_for_count(&page, 4);
+    // One filter less, and back.
+    page.click("#chips li:last-child .remove");
+    wait_for_count(&page, 8);
+    page.evaluate("history.back()");
+    wait_for_count(&page, 4);
+    // The members of the interface are understood as they are.
+    let other = browser.open_at(
+        &server,
+        "/?topic=topic.*&event_id=e1*&since=2026-01-02T03:10:00Z&until=2026-01-02T03:15:00Z",
+    );
+    wait_for_count(&other, 5);
+    other.wait_for_text("#range-text", "01-02 03:10:00 + 5 min");
+    other.wait_for("document.querySelector('#live').disabled");
+    // What the server refuses is said with its words.
+    search(&page, "\"open");
+    page.wait_for_text("#search-error", "query.q");
+    wait_for_count(&page, 0);
+    page.click("#chips li:last-child .remove");
+    wait_for_count(&page, 4);
+    page.wait_for("document.querySelector('#search-error').hidden");
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+#[test]
+fn lists_show_counts_and_choose() {
+    let Some(browser) = Chromium::start("lists of values in the dashboard") else {
+        return;
+    };
+    let server = filled();
+    if !has_search(&server, "lists of values in the dashboard") {
+        return;
+    }
+    let page = browser.open(&server);
+    page.wait_for(&format!(
+        "{}.innerText.includes('10')",
+        value("level", "error")
+    ));
+    page.evaluate(&format!("{}.click()", value("level", "error")));
+    wait_for_count(&page, 10);
+    // A list says what another choice would give; the others what is left.
+    page.wait_for(&format!(
+        "{}.ariaPressed === 'true'",
+        value("level", "error")
+    ));
+    page.wait_for(&format!(
+        "{}.innerText.includes('10')",
+        value("level", "warn")
+    ));
+    page.wait_for(&format!(
+        "{}.innerText.includes('4')",
+        value("topic", "topic.0")
+    ));
+    page.evaluate(&format!("{}.click()", value("level", "warn")));
+    wait_for_count(&page, 20);
+    page.evaluate(&format!("{}.click()", value("level", "error")));
+    wait_for_count(&page, 10);
+    let summaries = "[...document.querySelectorAll('#fields summary')]";
+    page.evaluate(&format!(
+        "{summaries}.find(one => one.textContent.startsWith('http.status')).click()"
+    ));
+    page.evaluate(&format!("{}.click()", value("http.status", "205")));
+    wait_for_count(&page, 1);
+    assert_eq!(
+        address(&page),
+        "?where=level=warn&where=http.status=205&since=1h&time=received"
+    );
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+#[test]
+fn the_histogram_shows_levels_and_a_part_of_it_is_searched() {
+    let Some(browser) = Chromium::start("the dashboard's histogram") else {
+        return;
+    };
+    let server = filled();
+    if !has_search(&server, "the dashboard's histogram") {
+        return;
+    }
+    let page = browser.open_at(
+        &server,
+        "/?since=2026-01-02T03:00:00Z&until=2026-01-02T04:00:00Z",
+    );
+    page.wait_for_text("#matched", "40 events");
+    for level in LEVELS {
+        page.wait_for(&format!(
+            "document.querySelectorAll('#histogram .{level}').length === 10"
+        ));
+    }
+    assert_eq!(page.text("#from"), "01-02 03:00");
+    page.drag("#histogram", 0.01, 0.245);
+    wait_for_count(&page, 15);
+    assert_eq!(
+        address(&page),
+        "?since=2026-01-02T03:00:00Z&until=2026-01-02T03:15:00Z"
+    );
+    page.wait_for_text("#matched", "15 events");
+    page.evaluate("history.back()");
+    wait_for_count(&page, 40);
+    search(&page, "declined");
+    page.wait_for_text("#matched", "5 of 40 events match");
+    page.wait_for("document.querySelectorAll('#histogram .error').length === 5");
+    page.wait_for("document.querySelectorAll('#histogram .all').length === 40");
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+#[test]
+fn words_are_marked_where_the_search_finds_them() {
+    let Some(browser) = Chromium::start("marks in the dashboard") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let text = "Declined, undeclined; re-DECLINED_by declined: a.b declinedé \"quoted text\"";
+    server
+        .publish(&json!([logged(0, json!({"n": 8080, "z": text}))]))
+        .expect(200);
+    let page = browser.open(&server);
+    wait_for_count(&page, 1);
+    let marks =
+        "[...document.querySelectorAll('#events mark')].map(mark => mark.textContent).join('|')";
+    for (words, found) in [
+        ("declined", "Declined|declined"),
+        ("declined*", "Declined|DECLINED|declined|declined"),
+        ("*declined", "Declined|declined|declined"),
+        ("*CLINE*", "cline|cline|CLINE|cline|cline"),
+        ("a.b -absent", "a.b"),
+        ("\"quoted text\" 8080", "8080|quoted text"),
+        ("z~declined", "Declined|declined"),
+        ("topic.0 web-0 e0", "topic.0|web-0|e0"),
+    ] {
+        let query = if words.contains('~') { "where" } else { "q" };
+        let page = browser.open_at(&server, &format!("/?{query}={}", words.replace(' ', "%20")));
+        wait_for_count(&page, 1);
+        assert_eq!(page.evaluate(marks), found, "{words}");
+    }
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+#[test]
+fn older_events_come_as_one_scrolls() {
+    let Some(browser) = Chromium::start("older events in the dashboard") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let events: Vec<Value> = (0..450).map(|n| logged(n, json!({"n": n}))).collect();
+    server.publish(&json!(events)).expect(200);
+    let page = browser.open(&server);
+    wait_for_count(&page, 100);
+    for count in [200, 300, 400, 450] {
+        page.evaluate("document.querySelector('#events').scrollTo(0, 1e6)");
+        wait_for_count(&page, count);
+    }
+    page.wait_for_text("#list-state", "no older events");
+    let seqs = page.evaluate(
+        "[...document.querySelectorAll('#events .entry')].map(row => Number(row.dataset.seq))",
+    );
+    let seqs: Vec<usize> = serde_json::from_value(seqs).unwrap();
+    assert!(seqs.into_iter().eq((1..=450).rev()));
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+#[test]
+fn an_event_leads_to_others_like_it_and_to_those_beside_it() {
+    let Some(browser) = Chromium::start("an event's filters in the dashboard") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    if !has_search(&server, "an event's filters in the dashboard") {
+        return;
+    }
+    let events: Vec<Value> = (0..200)
+        .map(|n| {
+            logged(
+                n,
+                json!({"level": LEVELS[n % 4], "a.b": {"c": n % 2}, "text": "a \"b\"*"}),
+            )
+        })
+        .collect();
+    server.publish(&json!(events)).expect(200);
+    let page = browser.open_at(&server, "/?event_id=e100");
+    wait_for_count(&page, 1);
+    page.click("#events .entry");
+    page.wait_for_text("#event-title", "Event 101");
+    page.wait_for("new URLSearchParams(location.search).get('_event') === '101'");
+    page.click("#event-around");
+    wait_for_count(&page, 101);
+    assert_eq!(address(&page), "?after=50&limit=101&_event=101");
+    page.wait_for("document.querySelector('.entry[aria-current]').dataset.seq === '101'");
+    page.wait_for_text("#event-title", "Event 101");
+    let other = browser.open_at(&server, "/?after=50&limit=101&_event=101");
+    wait_for_count(&other, 101);
+    other.wait_for_text("#event-title", "Event 101");
+
+    // Only such events, and all but such: each condition means what the event has.
+    for (title, expected, count) in [
+        ("Only level error", "where=level=error", 50),
+        ("Without level error", "where=level!=error", 150),
+        ("Only \"a.b\".c 0", "where=\"a.b\".c=0", 100),
+        ("Only text a \"b\"*", "where=text=\"a \\\"b\\\"*\"", 200),
+        ("Only topic topic.1", "topic=topic.1", 66),
+        ("Without the words topic.1", "q=-\"topic.1\"", 134),
+        ("Only event_id e100", "event_id=e100", 1),
+    ] {
+        let page = browser.open_at(&server, "/?event_id=e100&_event=101");
+        page.wait_for_text("#event-members", "level");
+        page.evaluate("history.replaceState(null, '', '/?_all=1&_event=101')");
+        page.evaluate("dispatchEvent(new PopStateEvent('popstate'))");
+        wait_for_count(&page, 100);
+        page.wait_for_text("#event-members", "level");
+        page.click(&format!("[title={}]", json!(title)));
+        page.wait_for(&format!(
+            "decodeURIComponent(location.search) === {}",
+            json!(format!("?{expected}"))
+        ));
+        page.wait_for_text("#matched", &format!("{count} of 200 events match"));
+    }
+    // As a command, and as a link.
+    page.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }");
+    page.click("#event-curl");
+    page.wait_for("window.copied?.startsWith('curl http://') && window.copied.endsWith('/events/topic.1/e100')");
+    page.click("#event-search");
+    page.wait_for("window.copied.endsWith('/?topic=topic.1&event_id=e100&_event=101')");
+    page.click("#event-copy");
+    page.wait_for("JSON.parse(window.copied).payload['a.b'].c === 0");
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+#[test]
+fn the_export_is_what_matches() {
+    let Some(browser) = Chromium::start("exporting in the dashboard") else {
+        return;
+    };
+    let server = filled();
+    let page = browser.open(&server);
+    search(&page, "declined");
+    wait_for_count(&page, 5);
+    page.evaluate("URL.createObjectURL = blob => { blob.text().then(text => { window.saved = text; }); return '#'; }");
+    page.click("#export");
+    page.click("#export-file");
+    page.wait_for("window.saved");
+    let saved = page.evaluate(
+        "window.saved.trim().split('\\n').map(line => JSON.parse(line).event_id).join(' ')",
+    );
+    assert_eq!(saved, "e0 e8 e16 e24 e32");
+    page.wait_for_text("#export-state", "exported");
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+#[test]
+fn ten_thousand_topics_are_listed_in_part_and_all_are_found() {
+    let Some(browser) = Chromium::start("many topics in the dashboard") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    if !has_search(&server, "many topics in the dashboard") {
+        return;
+    }
+    for from in [0, 5000] {
+        let events: Vec<Value> = (from..from + 5000)
+            .map(|n| event(&format!("t.{n:05}"), "e"))
+            .collect();
+        server.publish(&json!(events)).expect(200);
+    }
+    let page = browser.open(&server);
+    page.wait_for_text("#fields", "more …");
+    page.click("#fields .more");
+    page.wait_for("document.querySelectorAll('#fields section:first-child .value').length === 100");
+    search(&page, "topic:t.0123*");
+    wait_for_count(&page, 10);
+    page.click("[data-tab=topics]");
+    page.wait_for_text("#topics-more", "9,500 more");
+    page.fill("#topics-filter", "t.09999");
+    page.wait_for("document.querySelectorAll('#topics .entry').length === 1");
+    page.click("#topics .entry");
+    wait_for_count(&page, 1);
+    page.wait_for_text("#events", "t.09999");
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
