@@ -1,12 +1,18 @@
 //! What a resource and a scope say, written once for all records below them.
 
+use std::borrow::Cow;
+
 use super::payload::{close, is_empty_value};
+use super::walk::Bad;
+use crate::ingest::record::Record;
+use crate::ingest::records::Records;
+use crate::ingest::time::Time;
 
 /// The resource and the scope of the records that are read now.
 #[derive(Debug, Default)]
 pub(super) struct Context {
     /// `service.name`.
-    pub(super) topic: Option<String>,
+    topic: Option<String>,
     host: Option<String>,
     instance: Option<String>,
     /// The resource's member of a payload, with the comma after it; empty where it says nothing.
@@ -23,8 +29,27 @@ impl Context {
         self.is_resource_deep || self.is_scope_deep
     }
 
+    /// Makes an event of the payload that has been written, or gives it up. `identity` is the attribute of that name.
+    #[inline]
+    pub(super) fn add(
+        &self,
+        time: Time,
+        identity: Result<Option<Cow<[u8]>>, Bad>,
+        records: &mut Records,
+    ) -> Result<(), Bad> {
+        let identity = identity.inspect_err(|_| records.abandon())?;
+        // One that is too large is rejected there.
+        let _ = records.finish(&Record {
+            topic: self.topic.as_deref().map(Cow::Borrowed),
+            source: self.source().map(Cow::Borrowed),
+            time: Some(time),
+            identity: identity.as_deref().map(String::from_utf8_lossy),
+        });
+        Ok(())
+    }
+
     /// What its records have as source.
-    pub(super) fn source(&self) -> Option<&str> {
+    fn source(&self) -> Option<&str> {
         self.host.as_deref().or(self.instance.as_deref())
     }
 

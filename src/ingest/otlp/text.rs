@@ -13,7 +13,6 @@ use super::payload::{
 };
 use super::walk::{self, Bad, UID};
 use crate::http::write_number;
-use crate::ingest::record::Record;
 use crate::ingest::records::{Records, TOO_DEEP};
 use crate::ingest::text::{write_bytes, write_lossy};
 
@@ -61,26 +60,13 @@ impl walk::Walk for Walk {
     }
 
     fn add(&mut self, record: &[u8], records: &mut Records) -> Result<(), Bad> {
-        if self.context.is_too_deep() {
+        let context = &self.context;
+        if context.is_too_deep() {
             return Err(Bad::TooDeep);
         }
         let log = LogRecord::read(record)?;
-        let out = records.payload();
-        let identity = match log.write(&self.context.tail, out) {
-            Ok(identity) => identity,
-            Err(bad) => {
-                records.abandon();
-                return Err(bad);
-            }
-        };
-        // One that is too large is rejected there.
-        let _ = records.finish(&Record {
-            topic: self.context.topic.as_deref().map(Cow::Borrowed),
-            source: self.context.source().map(Cow::Borrowed),
-            time: Some(log.plain.time()),
-            identity: identity.as_deref().map(String::from_utf8_lossy),
-        });
-        Ok(())
+        let identity = log.write(&context.tail, records.payload());
+        context.add(log.plain.time(), identity, records)
     }
 }
 
