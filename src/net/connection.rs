@@ -117,29 +117,21 @@ impl<S: Socket> Connection<S> {
     /// Reads once from the socket into the connection.
     pub(super) fn read(&mut self, buffer: &mut [u8], now: Now) -> ReadOutcome {
         self.read_at = now.mono_ms;
-        loop {
-            match self.socket.read(buffer) {
-                Ok(0) => {
-                    self.readable = false;
-                    self.conn.receive_end();
-                    return ReadOutcome::Progress;
-                }
-                Ok(n) => {
-                    // A short read has emptied the socket (epoll(7), question 9), so the next read
-                    // can wait for the next readiness, unless the end is known to come after it.
-                    self.readable = n == buffer.len() || self.read_closed;
-                    self.conn.receive(&buffer[..n], now);
-                    self.leave_wait();
-                    return ReadOutcome::Progress;
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    return ReadOutcome::Drained;
-                }
-                Err(_) => return ReadOutcome::Broken,
+        let read = read_once(
+            &mut self.socket,
+            buffer,
+            &mut self.readable,
+            self.read_closed,
+        );
+        match read {
+            Ok(0) => self.conn.receive_end(),
+            Ok(n) => {
+                self.conn.receive(&buffer[..n], now);
+                self.leave_wait();
             }
+            Err(outcome) => return outcome,
         }
+        ReadOutcome::Progress
     }
 
     /// Writes what waits, as far as the socket takes it. An error means that the socket is broken.
@@ -258,4 +250,30 @@ impl<S: Socket> Connection<S> {
 /// The slab key in a ticket.
 pub(super) fn key_of(ticket: Ticket) -> usize {
     (ticket & u64::from(u32::MAX)) as usize
+}
+
+/// Reads once from a socket, and notes whether it may have more. No bytes mean the end.
+#[inline]
+pub(super) fn read_once<S: Socket>(
+    socket: &mut S,
+    buffer: &mut [u8],
+    readable: &mut bool,
+    read_closed: bool,
+) -> Result<usize, ReadOutcome> {
+    loop {
+        match socket.read(buffer) {
+            Ok(n) => {
+                // A short read has emptied the socket (epoll(7), question 9), so the next read can wait for the next
+                // readiness, unless the end is known to come after it.
+                *readable = n > 0 && (n == buffer.len() || read_closed);
+                return Ok(n);
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                *readable = false;
+                return Err(ReadOutcome::Drained);
+            }
+            Err(_) => return Err(ReadOutcome::Broken),
+        }
+    }
 }

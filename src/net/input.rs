@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use super::connection::ReadOutcome;
+use super::connection::{read_once, ReadOutcome};
 use super::platform::{Datagram, Readiness, Socket};
 use crate::app::{App, SocketPublication, SocketResult, Ticket};
 use crate::clock::Now;
@@ -167,26 +167,18 @@ impl<S: Socket> Input<S> {
         app: &mut App,
         now: Now,
     ) -> ReadOutcome {
-        loop {
-            match self.socket.read(buffer) {
-                Ok(0) => {
-                    self.readable = false;
-                    self.end(key, app, now);
-                    return ReadOutcome::Progress;
-                }
-                Ok(n) => {
-                    self.readable = n == buffer.len() || self.read_closed;
-                    self.decode(&buffer[..n], key, app, now);
-                    return ReadOutcome::Progress;
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    return ReadOutcome::Drained;
-                }
-                Err(_) => return ReadOutcome::Broken,
-            }
+        let read = read_once(
+            &mut self.socket,
+            buffer,
+            &mut self.readable,
+            self.read_closed,
+        );
+        match read {
+            Ok(0) => self.end(key, app, now),
+            Ok(n) => self.decode(&buffer[..n], key, app, now),
+            Err(outcome) => return outcome,
         }
+        ReadOutcome::Progress
     }
 
     /// Takes the next datagram. Says how many more the kernel has dropped since the last.
