@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     Setting(String),
     /// Anything else.
     Failed(String),
+    /// What was asked could not be answered, which another failure says as well: that there is nothing.
+    NotAsked(String),
     /// Standard output was closed by its reader before all was written.
     ReaderGone,
     /// It ends with this exit code and without a sentence.
@@ -46,12 +48,13 @@ impl From<client::Stop> for Failure {
 }
 
 impl Failure {
-    /// Writes the sentence to standard error and returns the exit code: 2 if a setting is wrong, else 1 or
-    /// the code that it ended with.
+    /// Writes the sentence to standard error and returns the exit code: 2 if a setting is wrong, 3 for a
+    /// question that could not be asked, else 1 or the code that it ended with.
     pub(super) fn report(&self) -> ExitCode {
         let (code, sentence) = match self {
             Failure::Setting(sentence) => (2, sentence.as_str()),
             Failure::Failed(sentence) => (1, sentence.as_str()),
+            Failure::NotAsked(sentence) => (3, sentence.as_str()),
             Failure::ReaderGone => (1, "standard output was closed before all was written"),
             Failure::Ended(code) => return ExitCode::from(*code),
         };

@@ -17,7 +17,8 @@ const EXIT_STATUS: &str = "\
 0 where all was done, 1 where not, 2 where an argument, a variable or a setting is wrong, and for the commands
 that are clients 128 and the number of the signal that ended them. Not all was done where the reader of standard
 output has gone before all was written to it, as in \\fBlogagg export | head\\fR; only a \\fBtail\\fR that follows ends
-with 0 then.
+with 0 then. \\fBsearch\\fR and \\fBget\\fR end with 1 where nothing was found, and with 3 where the server could
+not be asked.
 ";
 
 /// Print the manual page of the program, or of a command

@@ -22,8 +22,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use client::bench::{self, arguments::BenchArgs};
 use client::export::{self, ExportArgs};
+use client::get::{self, GetArgs};
 use client::import::{self, ImportArgs};
 use client::publish::{self, PublishArgs};
+use client::search::{self, arguments::SearchArgs};
 use client::ship::{self, arguments::ShipArgs};
 use client::simulate::{self, arguments::SimulateArgs};
 use client::stats::{self, StatsArgs};
@@ -63,6 +65,8 @@ pub enum Command {
     Restore(RestoreArgs),
     Publish(PublishArgs),
     Tail(TailArgs),
+    Search(SearchArgs),
+    Get(GetArgs),
     Topics(TopicsArgs),
     Subscriptions(SubscriptionsArgs),
     Stats(StatsArgs),
@@ -86,7 +90,7 @@ pub struct UsageError {
 }
 
 /// Does what the arguments ask, the program's name first, and returns the exit code: 0 for done, 1 for what
-/// could not be done, 2 for an argument or a variable that is wrong.
+/// could not be done, 2 for an argument or a variable that is wrong, 3 for a question that could not be asked.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let command = match parse(&arguments) {
@@ -106,6 +110,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited)
         Command::Restore(arguments) => backup::restore(arguments).map_err(Failure::Failed),
         Command::Publish(arguments) => publish::run(arguments),
         Command::Tail(arguments) => tail::run(arguments),
+        Command::Search(arguments) => search::run(arguments),
+        Command::Get(arguments) => get::run(arguments),
         Command::Topics(arguments) => topics::run(arguments),
         Command::Subscriptions(arguments) => subscriptions::run(arguments),
         Command::Stats(arguments) => stats::run(arguments),
@@ -128,7 +134,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited)
 /// are removed from the process's environment, so call this before any thread is started.
 pub fn parse(arguments: &[OsString]) -> Result<Command, UsageError> {
     remove_empty_variables();
-    command_line()
+    let command = command_line();
+    let search = command.find_subcommand("search");
+    let is_search = arguments.get(1).is_some_and(|name| name == "search");
+    let arguments = match search.filter(|_| is_search) {
+        Some(search) => &search::with_negations(search, arguments),
+        None => arguments,
+    };
+    command
         .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map(|cli| cli.command)

@@ -32,6 +32,11 @@ impl TransferProgress {
         )
     }
 
+    /// A line of text.
+    pub(super) fn of_text() -> TransferProgress {
+        TransferProgress::new(None, "{spinner} {msg}")
+    }
+
     /// No bar.
     pub(super) fn none() -> TransferProgress {
         TransferProgress(None)
@@ -60,7 +65,11 @@ impl TransferProgress {
     /// Writes a line to standard error, above the bar.
     pub(super) fn report(&self, line: &str) {
         // Where nobody can read it, the transfer goes on all the same.
-        let write = || drop(writeln!(stderr(), "{line}"));
+        self.suspend(|| drop(writeln!(stderr(), "{line}")));
+    }
+
+    /// Writes to the terminal without the bar in between.
+    pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(bar) => bar.suspend(write),
             None => write(),

@@ -97,8 +97,8 @@ impl ErrorResponse {
         let detail = serde_json::from_slice(&self.body).map(|body: Body| body.detail);
         match detail {
             Ok(Value::String(sentence)) => escaped(&sentence).into_owned(),
-            Ok(list @ Value::Array(_)) => {
-                let faults: Vec<Fault> = serde_json::from_value(list).unwrap_or_default();
+            Ok(Value::Array(_)) => {
+                let faults = self.faults();
                 let shown = faults.iter().take(FAULTS_SHOWN).map(Fault::to_string);
                 let mut sentence = shown.collect::<Vec<_>>().join("; ");
                 if faults.len() > FAULTS_SHOWN {
@@ -108,6 +108,16 @@ impl ErrorResponse {
             }
             _ => String::new(),
         }
+    }
+
+    /// What the server says is wrong, where it says that one by one.
+    pub fn faults(&self) -> Vec<Fault> {
+        #[derive(Deserialize)]
+        struct Body {
+            detail: Vec<Fault>,
+        }
+        let body = serde_json::from_slice(&self.body);
+        body.map_or_else(|_| Vec::new(), |body: Body| body.detail)
     }
 }
 

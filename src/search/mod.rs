@@ -34,6 +34,7 @@ pub use instant::Instant;
 pub use path::{Found, Path};
 pub use range::{TimeKind, TimeRange};
 pub use reader::Scalar;
+pub(crate) use reader::{Reader, Token};
 pub use term::{is_word_byte, Term};
 pub use text::{Decoder, Text};
 pub use texts::each_text;

@@ -29,7 +29,7 @@ impl<'a> Scalar<'a> {
 
 /// What a value is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Token<'a> {
+pub(crate) enum Token<'a> {
     /// The reader stands after its opening bracket.
     Object,
     Array,
@@ -38,7 +38,7 @@ pub(super) enum Token<'a> {
 
 /// A place in the text of a payload.
 #[derive(Clone, Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     /// Objects and arrays that have been opened.
     depth: usize,
@@ -46,14 +46,14 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Stands at the beginning of a payload, after the bracket of its object. `None` if it has none.
-    pub(super) fn of_object(payload: &'a [u8]) -> Option<Self> {
+    pub(crate) fn of_object(payload: &'a [u8]) -> Option<Self> {
         let rest = payload.strip_prefix(b"{")?;
         Some(Self { rest, depth: 1 })
     }
 
     /// The name of the next member; the reader stands at its value then. `None` at the end of the object, whose
     /// bracket is taken.
-    pub(super) fn name(&mut self) -> Option<Text<'a>> {
+    pub(crate) fn name(&mut self) -> Option<Text<'a>> {
         self.separator();
         match self.rest {
             [b'"', after @ ..] => {
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether there is another element in the array; the reader stands at it then. At the end the bracket is taken.
-    pub(super) fn element(&mut self) -> bool {
+    pub(crate) fn element(&mut self) -> bool {
         self.separator();
         match self.rest {
             [] | [b']' | b'}', ..] => {
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
 
     /// The value at which the reader stands; it goes into an object or array. `None` where there is none. One that is
     /// nested deeper than a payload may be is passed over.
-    pub(super) fn value(&mut self) -> Option<Token<'a>> {
+    pub(crate) fn value(&mut self) -> Option<Token<'a>> {
         let (&first, after) = self.rest.split_first()?;
         match first {
             b'{' | b'[' if self.depth == PAYLOAD_MAX_DEPTH => {
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the value at which the reader stands.
-    pub(super) fn skip(&mut self) {
+    pub(crate) fn skip(&mut self) {
         match self.rest {
             [b'{' | b'[', after @ ..] => {
                 self.rest = after;
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the rest of the object or array that has been opened last.
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.depth -= 1;
         self.skip_nested(1);
     }

@@ -1,5 +1,7 @@
 //! A term: characters that are looked for in a text, and whether a word may go on at either end.
 
+use std::ops::Range;
+
 use memchr::memmem::Finder;
 
 use super::text::Text;
@@ -105,6 +107,15 @@ impl Term {
                 self.is_in_window(window)
             }),
         }
+    }
+
+    /// Appends the places where it is found in a text.
+    pub(crate) fn places(&self, text: &[u8], places: &mut Vec<Range<usize>>) {
+        self.scan(text, &mut |at| {
+            let end = at + self.text().len();
+            places.push(at..end);
+            Place::NotBefore(end)
+        });
     }
 
     /// Goes through the places where it stands in `text`, in order. `judge` says what a place is. True if one counts.

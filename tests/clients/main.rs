@@ -26,6 +26,7 @@ mod publishing;
 #[path = "../server/random.rs"]
 mod random;
 mod restarts;
+mod searching;
 mod settings;
 mod shipping;
 mod showing;

@@ -128,7 +128,7 @@ fn without_any_event_it_follows_the_last_seq() {
     });
     let tail = Running::start_at(&fake.url, &["tail"]);
     let shown = tail.wait_for_lines(1);
-    assert_eq!(shown, ["2026-01-02  t  s  e10  {\"n\":0.10}"]);
+    assert_eq!(shown, ["2026-01-02  t  s  n=0.10  e10"]);
     // None of the newest are asked for.
     let fake = Fake::start(|_, asked| match asked.target.as_str() {
         "/stats" => stats(9),
@@ -167,7 +167,7 @@ fn the_newest_alone_need_no_subscription() {
         server.publish(&event("u", id)).expect(200);
     }
     let output = run(&server, &["tail", "--no-follow", "-n", "2", "t"], b"").expect(0);
-    let line = |id| format!("2026-01-02T03:04:05Z  t  test  {id}  {{\"n\":1}}\n");
+    let line = |id| format!("2026-01-02T03:04:05Z  t  test  n=1  {id}\n");
     assert_eq!(output.stdout, line(2) + &line(3));
     let arguments = ["tail", "--no-follow", "--color", "always"];
     let coloured = run(&server, &arguments, b"").expect(0);

@@ -1,26 +1,20 @@
 //! `tail`: shows events as they come.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, BuildHasherDefault};
-use std::io::{self, stdout, BufWriter, IsTerminal, StdoutLock, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use siphasher::sip::SipHasher13;
 
 use super::connect::client_of;
+use super::pages::collect_newest;
+use super::show::Printer;
 use super::subscriptions::{failure, NamedPosition};
 use crate::cli::failure::Failure;
-use crate::cli::terminal::{cannot_write, Colour};
+use crate::cli::terminal::Colour;
 use crate::client::{
-    percent_encoded, Client, ClientArgs, Error, GiveUp, Head, Item, Origin, Reset, StoredEvent,
-    Subscription,
+    percent_encoded, Client, ClientArgs, Error, GiveUp, Head, Item, Origin, Reset, Subscription,
 };
-use crate::limits::PAGE_MAX_EVENTS;
-use crate::text::escaped;
 
 /// Show the newest events and follow new ones
 ///
@@ -103,16 +97,7 @@ pub(crate) fn run(arguments: TailArgs) -> Result<(), Failure> {
 fn show(arguments: TailArgs) -> Result<(), Failure> {
     let client = client_of(&arguments.client, GiveUp::Never)?;
     client.interrupt().watch_output();
-    let printer = Printer {
-        out: BufWriter::new(stdout().lock()),
-        form: match arguments.json {
-            true if stdout().is_terminal() => Form::EscapedJson,
-            true => Form::Json,
-            false => Form::Text {
-                is_coloured: arguments.color.is_wanted(),
-            },
-        },
-    };
+    let printer = Printer::new(arguments.json, arguments.color, Vec::new());
     let mut tail = Tail {
         client: &client,
         arguments: &arguments,
@@ -155,7 +140,13 @@ impl Tail<'_> {
                 // Asked before the page: what comes between the two belongs to what follows.
                 let mut after = self.fetch_head()?.last_seq;
                 let TailArgs { topics, number, .. } = self.arguments;
-                for event in &newest(self.client, topics, *number)? {
+                let query: String = topics
+                    .iter()
+                    .map(|topic| format!("&topic={}", percent_encoded(topic)))
+                    .collect();
+                let mut newest = VecDeque::new();
+                collect_newest(self.client, &query, *number, &mut newest)?;
+                for event in &newest {
                     after = self.printer.event(event.get().as_bytes())?;
                 }
                 self.printer.flush()?;
@@ -244,127 +235,9 @@ pub(crate) fn gap(from: u64, to: u64) -> String {
     format!("the events from seq {from} to {to} have been removed by the server")
 }
 
-/// The newest events, the oldest of them first.
-fn newest(
-    client: &Client,
-    topics: &[String],
-    number: usize,
-) -> Result<VecDeque<Box<RawValue>>, Error> {
-    #[derive(Deserialize)]
-    struct Page {
-        events: Vec<Box<RawValue>>,
-        next: Option<String>,
-    }
-    let mut events = VecDeque::new();
-    let mut target = format!("/events?limit={}", number.clamp(1, PAGE_MAX_EVENTS));
-    for topic in topics {
-        target += "&topic=";
-        target += &percent_encoded(topic);
-    }
-    while events.len() < number {
-        let page: Page = client.persist(|| client.json(&target))?;
-        for event in page.events {
-            if events.len() < number {
-                events.push_front(event);
-            }
-        }
-        match page.next {
-            Some(next) if next.starts_with('/') => target = next,
-            _ => break,
-        }
-    }
-    Ok(events)
-}
-
-/// How an event is shown.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Json,
-    /// JSON in which nothing can drive a terminal.
-    EscapedJson,
-    Text {
-        is_coloured: bool,
-    },
-}
-
-struct Printer {
-    out: BufWriter<StdoutLock<'static>>,
-    form: Form,
-}
-
-impl Printer {
-    /// Prints an event and returns its seq.
-    fn event(&mut self, line: &[u8]) -> Result<u64, Failure> {
-        let event: StoredEvent = serde_json::from_slice(line).map_err(|error| {
-            Failure::Failed(format!("the server sent an event that is none: {error}"))
-        })?;
-        let result = match self.form {
-            Form::Json => self.out.write_all(line),
-            Form::EscapedJson => {
-                let text = String::from_utf8_lossy(line);
-                self.out.write_all(escaped(&text).as_bytes())
-            }
-            Form::Text { is_coloured } => write_text(&mut self.out, &event, is_coloured),
-        };
-        let result = result.and_then(|()| self.out.write_all(b"\n"));
-        result.map_err(cannot_write)?;
-        Ok(event.seq)
-    }
-
-    fn flush(&mut self) -> Result<(), Failure> {
-        self.out.flush().map_err(cannot_write)
-    }
-}
-
-/// Writes time, topic, source, id and payload, without a line end.
-fn write_text(out: &mut impl Write, event: &StoredEvent, is_coloured: bool) -> io::Result<()> {
-    let [topic, event_id, timestamp, source, payload] = [
-        &event.topic,
-        &event.event_id,
-        &event.timestamp,
-        &event.source,
-        event.payload.get(),
-    ]
-    .map(escaped);
-    if !is_coloured {
-        return write!(out, "{timestamp}  {topic}  {source}  {event_id}  {payload}");
-    }
-    // The bright colours but black and white; the same topic always has the same.
-    let hash = BuildHasherDefault::<SipHasher13>::default().hash_one(&event.topic);
-    let colour = 91 + hash % 6;
-    write!(
-        out,
-        "\x1b[2m{timestamp}\x1b[0m  \x1b[{colour}m{topic}\x1b[0m  \x1b[1m{source}\x1b[0m  \
-         \x1b[2m{event_id}\x1b[0m  {payload}"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn text(line: &str, is_coloured: bool) -> String {
-        let event: StoredEvent = serde_json::from_str(line).unwrap();
-        let mut out = Vec::new();
-        write_text(&mut out, &event, is_coloured).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn an_event_is_one_line_that_drives_no_terminal() {
-        let line = concat!(
-            "{\"seq\":1,\"topic\":\"a\u{9b}2J\",\"event_id\":\"\\u001b[2J\",\"timestamp\":\"2026-01-02\",",
-            "\"source\":\"s\u{202e}\",\"payload\":{\"x\":\"\u{7f}\\n\"},\"processed_at\":\"\"}"
-        );
-        let plain = "2026-01-02  a\\u009b2J  s\\u202e  \\u001b[2J  {\"x\":\"\\u007f\\n\"}";
-        assert_eq!(text(line, false), plain);
-        let coloured = text(line, true);
-        assert!(
-            coloured.starts_with("\x1b[2m2026-01-02\x1b[0m  \x1b[9"),
-            "{coloured:?}"
-        );
-        assert_eq!(coloured.matches('\x1b').count(), 8);
-    }
 
     #[test]
     fn it_begins_where_it_is_told_to() {
