@@ -1,7 +1,9 @@
 // Which member of a payload says how serious an event is, and what its values mean.
 
 /** The members that are taken for it, by rank. */
-const MEMBERS = ["level", "severity", "severityText", "severity_text", "lvl", "log.level", "loglevel", "levelname", "PRIORITY"];
+const MEMBERS = [
+  "level", "severity", "severityText", "severity_text", "lvl", "log.level", "loglevel", "levelname", "PRIORITY",
+];
 
 const CLASSES = new Map(Object.entries({
   error: ["error", "err", "fatal", "critical", "crit", "alert", "emerg", "emergency", "panic", "severe"],
@@ -23,5 +25,8 @@ export function classOf(value) {
   return CLASSES.get(value.toLowerCase().replace(/\d$/, "")) ?? "";
 }
 
-/** The first of these names of members that says a level; undefined if none does. */
-export const memberOf = names => MEMBERS.find(member => names.includes(member));
+/** The first of these names of members that says a level, in quotes or not; undefined if none does. */
+export function memberOf(names) {
+  const found = MEMBERS.map(member => names.find(name => name === member || name === `"${member}"`));
+  return found.find(name => name !== undefined);
+}

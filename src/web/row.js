@@ -16,13 +16,23 @@ const SEARCHED_TEXT = 300000;
 const BEFORE_MARK = 40;
 const MESSAGES = ["msg", "message", "body", "log", "error"];
 
+/** The names of a path with dots between them, as rows show them. */
+function namesIn(path) {
+  try {
+    return path.replace(/"(?:\\.|[^"\\])*"/g, quoted => JSON.parse(quoted));
+  } catch {
+    return path;
+  }
+}
+
 /** What is marked: the words everywhere, and those of conditions in the values of their paths. */
 export function marksOf(search) {
   const inPaths = new Map();
   for (const condition of search.where) {
     const parts = partsOfCondition(condition);
     if (parts?.operator !== "~") continue;
-    inPaths.set(parts.path, [...inPaths.get(parts.path) ?? [], ...patterns([parts.value])]);
+    const path = namesIn(parts.path);
+    inPaths.set(path, [...inPaths.get(path) ?? [], ...patterns([parts.value])]);
   }
   return { words: patterns(search.words), inPaths };
 }

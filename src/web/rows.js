@@ -5,7 +5,7 @@ import { rowOf } from "./row.js";
 /** The event that is sent to the page, with the event, when one is opened; with null when it is closed. */
 export const EVENT_OPENED = "event-opened";
 
-const SHOWN_EVENTS = 3000;
+const SHOWN_EVENTS = 2000;
 /** Live, the list is kept shorter. */
 const LIVE_EVENTS = 500;
 /** The text of a longer event is not kept but asked for again when it is opened. */

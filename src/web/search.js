@@ -127,7 +127,7 @@ async function run() {
   setLiveState("");
   const before = stats?.last_seq ?? 0;
   try {
-    const figures = refresh(signal).catch(error => { if (!isWithout(error)) fail(error, signal); });
+    const figures = refresh(signal).catch(error => fail(error, signal));
     await fill(signal);
     if (signal.aborted) return;
     if (isToBeWidened()) {
@@ -145,7 +145,7 @@ async function run() {
     return;
   }
   if (!search.isLive || search.around || search.until || signal.aborted) return;
-  if (!document.body.classList.contains("without-lists")) keepFresh(signal);
+  keepFresh(signal);
   const after = Math.max(rows.newestSeq(), before);
   await follow(search, after, signal, { tell, state: setLiveState, restart: run, check });
 }
@@ -179,12 +179,6 @@ async function refresh(signal) {
   const member = await loadFields(signal);
   await loadHistogram(signal, member);
   return performance.now() - start;
-}
-
-/** Whether a server has neither lists nor histograms; then there is no room for them. */
-function isWithout(error) {
-  if (error.status === 404) document.body.classList.add("without-lists");
-  return error.status === 404;
 }
 
 /** Asks for the histogram and the lists again and again, the less often the more work they are. */

@@ -15,21 +15,8 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 
 use crate::harness::Server;
-use crate::report;
 
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-
-/// Whether the server has all that the page shows where it can: lists of values and histograms.
-fn has_search(server: &Server, what: &str) -> bool {
-    let targets = ["/fields?q=a", "/histogram?q=a"];
-    let has = targets
-        .iter()
-        .all(|target| server.get(target).status == 200);
-    if !has {
-        report::skipped(what, "this server cannot do it");
-    }
-    has
-}
 
 #[test]
 fn a_browser_gets_the_page_and_programs_get_json() {
