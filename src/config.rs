@@ -18,7 +18,7 @@ use crate::ingest::{IngestSetting, SocketProtocol};
 use crate::limits;
 use crate::logging::{Format, LogDuplicates, LogSettings};
 use crate::net::{self, Listen, Settings, SocketAddress, SocketSetting};
-use crate::store::{Dedup, Durability, Limit, OpenOptions, RejectedLimit, Retention};
+use crate::store::{Dedup, Durability, Limit, OpenOptions, RejectedLimit, Retention, SearchIndex};
 
 /// What `serve` runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +155,17 @@ pub struct ServeArgs {
     #[arg(default_value = "10000")]
     retain_rejected: RejectedLimit,
 
+    /// What makes searches fast
+    ///
+    /// Answers are the same with both. It may be changed at each start.
+    #[arg(
+        long,
+        env = "SEARCH_INDEX",
+        ignore_case = true,
+        default_value = "words"
+    )]
+    search_index: SearchIndex,
+
     /// How records of a protocol become events where its requests can say nothing: PROTOCOL?QUERY, as in
     /// syslog?event_id=hash; may be repeated, or have blanks between
     #[arg(
@@ -256,6 +267,7 @@ impl ServeArgs {
                 fingerprint_bits: 128,
                 triggers: false,
                 retention,
+                search_index: self.search_index,
             },
             app: app::Options {
                 ring_capacity: self.ring_capacity,
@@ -391,6 +403,10 @@ macro_rules! named_values {
 named_values!(Durability,
     "full" => Durability::Full, "An answered event survives a power failure";
     "normal" => Durability::Normal, "An answered event survives a crash of the process";
+);
+named_values!(SearchIndex,
+    "words" => SearchIndex::Words, "Summaries of blocks of events, made in quiet turns";
+    "off" => SearchIndex::Off, "None: each search goes through the events";
 );
 named_values!(Dedup,
     "index" => Dedup::Index, "The key index: as fast as appending, whatever the ids";

@@ -14,9 +14,9 @@ use logagg::config::Config;
 use logagg::limits;
 use logagg::logging::{Format, LogDuplicates, LogSettings};
 use logagg::net::{self, Listen, Settings};
-use logagg::store::{Durability, Limit, OpenOptions, Retention};
+use logagg::store::{Durability, Limit, OpenOptions, Retention, SearchIndex};
 
-const VARIABLES: [&str; 22] = [
+const VARIABLES: [&str; 23] = [
     "HOST",
     "PORT",
     "LISTEN",
@@ -30,6 +30,7 @@ const VARIABLES: [&str; 22] = [
     "MAX_BUFFERED_BYTES",
     "RETAIN_EVENTS",
     "RETAIN_KEYS",
+    "SEARCH_INDEX",
     "INGEST",
     "SYSLOG_LISTEN",
     "FORWARD_LISTEN",
@@ -107,6 +108,7 @@ fn defaults_are_the_documented_ones() {
                 fingerprint_bits: 128,
                 triggers: false,
                 retention: Retention::default(),
+                search_index: SearchIndex::default(),
             },
             app: app::Options {
                 ring_capacity: 10_000,
@@ -336,6 +338,7 @@ fn a_wrong_setting_ends_the_program_with_2_and_a_sentence_that_names_it() {
         ("--database", "DATABASE_PATH", "file:x.db"),
         ("--durability", "DURABILITY", "half"),
         ("--dedup", "DEDUP", "none"),
+        ("--search-index", "SEARCH_INDEX", "fts"),
         ("--ring-capacity", "RING_CAPACITY", "0"),
         ("--ring-capacity", "RING_CAPACITY", "1000001"),
         ("--max-body-bytes", "MAX_BODY_BYTES", "1023"),

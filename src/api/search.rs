@@ -94,6 +94,11 @@ impl Search {
         self.walk.scanned()
     }
 
+    /// How many of these seqs summaries have ruled out.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.walk.skipped()
+    }
+
     /// Goes on for a slice; `None` if that was not enough.
     pub(crate) fn go_on(
         &mut self,

@@ -31,6 +31,9 @@ pub struct Stats<'a> {
     pub last_seq: u64,
     pub first_seq: u64,
     pub events_removed: u64,
+    pub search_index: &'static str,
+    pub search_index_through: u64,
+    pub search_index_bytes: u64,
     pub version: &'static str,
     #[serde(flatten)]
     pub identity: History,

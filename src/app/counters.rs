@@ -18,6 +18,8 @@ pub(super) struct Counters {
     pub(super) searches: u64,
     pub(super) searches_at_work: usize,
     pub(super) seqs_scanned: u64,
+    /// Of these, those that summaries have ruled out.
+    pub(super) seqs_skipped: u64,
     /// The time of all commits, in microseconds, and of the slowest since it was last taken.
     pub(super) commit_us: u64,
     pub(super) commit_slowest_us: u64,
@@ -37,6 +39,7 @@ impl Counters {
             searches: 0,
             searches_at_work: 0,
             seqs_scanned: 0,
+            seqs_skipped: 0,
             commit_us: 0,
             commit_slowest_us: 0,
             connections: 0,

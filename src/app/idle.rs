@@ -1,11 +1,19 @@
 //! What waits for idle moments, and when something is due again.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::App;
 use crate::clock::Now;
 use crate::limits;
-use crate::store::{CopyResult, IdleError};
+use crate::store::{CopyResult, IdleError, StoreError};
+
+fn in_summaries(error: StoreError) -> IdleError {
+    IdleError {
+        task: "making summaries for searches",
+        error,
+    }
+}
 
 impl App {
     /// One slice of the work that waits for an idle moment; says whether there is more.
@@ -36,7 +44,8 @@ impl App {
     fn idle_slice(&mut self, quiet: bool, now: Now) -> Result<bool, IdleError> {
         if !quiet {
             // What a commit has brought may have made something else too much.
-            return Ok(self.store.idle_work(false)? || self.store.retains());
+            let has_more = self.store.idle_work(false)? || self.store.retains();
+            return Ok(self.summarize_beside_commits(now)? || has_more);
         }
         let in_retention = |error| IdleError {
             task: "retention",
@@ -53,11 +62,41 @@ impl App {
         if !retains_first && self.store.retain(retain_at).map_err(in_retention)? {
             return Ok(true);
         }
+        if self
+            .store
+            .summarize(now.mono_ms, &mut { limits::SUMMARY_SLICE_NS as i64 })
+            .map_err(in_summaries)?
+        {
+            return Ok(true);
+        }
         let scrubbed = self.store.scrub(now.mono_ms);
         scrubbed.map_err(|error| IdleError {
             task: "the check of the key index's pages",
             error,
         })
+    }
+
+    /// The turn has taken this long so far. Summaries get a part of that where events have been committed.
+    pub fn turn_took(&mut self, time: Duration) {
+        let share = time.as_nanos() / u128::from(limits::SUMMARY_TURN_SHARE);
+        let share = i64::try_from(share).unwrap_or(i64::MAX);
+        let saved = &mut self.schedule.for_summaries_ns;
+        *saved = saved
+            .saturating_add(share)
+            .min(limits::SUMMARY_SLICE_NS as i64);
+    }
+
+    /// Makes summaries for as long as the turns with commits have left for that.
+    fn summarize_beside_commits(&mut self, now: Now) -> Result<bool, IdleError> {
+        let saved = &mut self.schedule.for_summaries_ns;
+        let mut nothing = 0;
+        let budget = match *saved >= limits::SUMMARY_SLICE_MIN_NS as i64 {
+            true => saved,
+            false => &mut nothing,
+        };
+        self.store
+            .summarize(now.mono_ms, budget)
+            .map_err(in_summaries)
     }
 
     /// What time it is for retention, in microseconds since the epoch.
@@ -109,6 +148,8 @@ impl App {
         });
         let scrub = self.store.scrub_due_ms();
         let scrub = scrub.map(|due| due.max(self.schedule.resume_at));
+        let summaries = self.store.summaries_due_ms();
+        let summaries = summaries.map(|due| due.max(self.schedule.resume_at));
         let is_well = self.health.fault().is_none();
         let files = is_well.then_some(self.schedule.files_check_at);
         let due = [
@@ -117,6 +158,7 @@ impl App {
             retention,
             scrub,
             files,
+            summaries,
         ];
         due.into_iter().flatten().min()
     }

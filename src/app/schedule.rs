@@ -14,6 +14,8 @@ pub(super) struct IdleSchedule {
     pub(super) files_check_at: u64,
     /// Events have been committed since the last idle work.
     has_committed: bool,
+    /// Nanoseconds that turns with commits have left for summaries.
+    pub(super) for_summaries_ns: i64,
     /// The last quiet turn did retention before all else.
     retains_first: bool,
 }
@@ -25,6 +27,7 @@ impl IdleSchedule {
             resume_at: 0,
             files_check_at: 0,
             has_committed: false,
+            for_summaries_ns: 0,
             retains_first: false,
         }
     }

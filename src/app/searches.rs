@@ -42,10 +42,11 @@ impl App {
             time,
             spent: &spent,
         };
-        let scanned = search.scanned();
+        let (scanned, skipped) = (search.scanned(), search.skipped());
         self.counters.searches += u64::from(!search.has_begun());
         let result = search.go_on(&self.store, &slice, now);
         self.counters.seqs_scanned += search.scanned() - scanned;
+        self.counters.seqs_skipped += search.skipped() - skipped;
         result
     }
 
@@ -93,6 +94,7 @@ impl App {
         self.store.walk(&mut walk, filters, &slice, &mut visit)?;
         subscriber.after = walk.through();
         self.counters.seqs_scanned += walk.scanned();
+        self.counters.seqs_skipped += walk.skipped();
         Ok(())
     }
 }

@@ -67,6 +67,7 @@ impl App {
             searches: self.counters.searches,
             searches_at_work: self.counters.searches_at_work,
             seqs_scanned: self.counters.seqs_scanned,
+            seqs_skipped: self.counters.seqs_skipped,
             disk_available_bytes: self.store.disk_available_bytes(),
             started: self.counters.started.unix_us,
         };
@@ -100,6 +101,9 @@ impl App {
             last_seq: self.store.last_seq(),
             first_seq: self.store.first_seq(),
             events_removed: self.store.events_removed(),
+            search_index: self.store.search_index().name(),
+            search_index_through: self.store.search_index_through(),
+            search_index_bytes: self.store.search_index_bytes(),
             version: env!("CARGO_PKG_VERSION"),
             identity: self.store.identity().into(),
             last_hour: None,

@@ -6,8 +6,9 @@ mod clients;
 mod ingest;
 mod rejected;
 mod search;
+mod summaries;
 
-pub use self::{clients::*, ingest::*, rejected::*, search::*};
+pub use self::{clients::*, ingest::*, rejected::*, search::*, summaries::*};
 
 // Events and the bodies that bring them.
 

@@ -20,7 +20,7 @@ use crate::api::endpoint::Endpoint;
 use crate::api::watch::Stats;
 use crate::event::{IdentityCounts, Protocol};
 use crate::http::{Request, Response};
-use crate::store::Outcome;
+use crate::store::{Outcome, SearchIndex};
 
 pub(crate) use exposition::Format;
 
@@ -81,6 +81,8 @@ pub struct Facts<'a> {
     pub searches: u64,
     pub searches_at_work: usize,
     pub seqs_scanned: u64,
+    /// Of these, those that summaries have ruled out.
+    pub seqs_skipped: u64,
     /// Bytes that may still be written to the disk of the database.
     pub disk_available_bytes: Option<u64>,
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -150,6 +152,7 @@ impl Metrics {
         self.expose_dropped(&mut page);
         expose_counters(&mut page, facts);
         expose_gauges(&mut page, facts);
+        expose_summaries(&mut page, facts);
         process::expose(&mut page, facts.started);
         Response::new(200, format.content_type(), page.finish())
     }
@@ -248,6 +251,35 @@ fn expose_counters(page: &mut Exposition, facts: &Facts) {
     }
     let help = "Searches that have begun since the start.";
     page.total_beside_gauge("log_aggregator_searches", help, facts.searches);
+}
+
+/// How far the summaries for searches are.
+fn expose_summaries(page: &mut Exposition, facts: &Facts) {
+    let stats = facts.stats;
+    page.counter(
+        "log_aggregator_search_seqs_skipped",
+        "Events that searches have not looked at because summaries rule them out, since the start.",
+        facts.seqs_skipped,
+    );
+    for (name, help, value) in [
+        (
+            "search_index",
+            "Whether summaries are made for searches (1) or not (0).",
+            u64::from(stats.search_index != SearchIndex::Off.name()),
+        ),
+        (
+            "search_index_through",
+            "The events up to this seq have summaries for searches.",
+            stats.search_index_through,
+        ),
+        (
+            "search_index_bytes",
+            "Size of the summaries for searches, about.",
+            stats.search_index_bytes,
+        ),
+    ] {
+        page.gauge(&format!("log_aggregator_{name}"), help, value);
+    }
 }
 
 /// What goes up and down, by the names of `/stats`.

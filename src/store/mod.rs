@@ -51,6 +51,7 @@ mod schema;
 mod soundness;
 mod state;
 mod subscriptions;
+mod summaries;
 mod temporary;
 #[cfg(test)]
 mod tests;
@@ -71,7 +72,7 @@ pub use maintenance::IdleError;
 pub use offline::backup::{backup, restore, Copied, CopyOptions};
 pub use offline::check::{check, CheckOptions, Progress, Report};
 pub use offline::convert::{convert, Converted};
-pub use options::{Dedup, Durability, Limit, OpenOptions, RejectedLimit, Retention};
+pub use options::{Dedup, Durability, Limit, OpenOptions, RejectedLimit, Retention, SearchIndex};
 pub use range::{Bound, PageQuery, SubscriberQuery};
 pub use rejected::RejectedRow;
 pub use schema::create_tables;

@@ -32,6 +32,26 @@ impl Dedup {
     }
 }
 
+/// What makes searches fast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SearchIndex {
+    /// Summaries of blocks of events, with a filter over their words.
+    #[default]
+    Words,
+    /// Nothing: each search goes through the events.
+    Off,
+}
+
+impl SearchIndex {
+    /// The name on the command line and in `/stats`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SearchIndex::Words => "words",
+            SearchIndex::Off => "off",
+        }
+    }
+}
+
 /// How to open a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
@@ -47,6 +67,8 @@ pub struct OpenOptions {
     pub triggers: bool,
     /// What is removed.
     pub retention: Retention,
+    /// What makes searches fast.
+    pub search_index: SearchIndex,
 }
 
 /// How much is kept.

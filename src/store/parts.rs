@@ -12,6 +12,7 @@ use super::rows::{event_parts, removed_keys_after, unsigned, EVENTS_AFTER};
 use super::schema::recorded_check;
 use super::soundness::REBUILD;
 use super::subscriptions::Subscriptions;
+use super::summaries::table::Summaries;
 use super::topics::Topics;
 use super::transaction::Part;
 
@@ -22,6 +23,7 @@ pub(super) struct Parts {
     pub(super) subscriptions: Subscriptions,
     pub(super) retention: Pruner,
     pub(super) rejected: Rejected,
+    pub(super) summaries: Summaries,
     /// None if SQLite's constraint finds duplicates.
     pub(super) index: Option<KeyIndex>,
 }
@@ -40,6 +42,7 @@ impl Parts {
                 Dedup::Constraint => None,
             },
             rejected: Rejected::load(db, options.retention)?,
+            summaries: Summaries::load(db, options.search_index)?,
             retention,
             counters,
         })
@@ -53,9 +56,17 @@ impl Parts {
             subscriptions,
             retention,
             rejected,
+            summaries,
             index,
         } = self;
-        let parts: [&mut dyn Part; 5] = [counters, topics, subscriptions, retention, rejected];
+        let parts: [&mut dyn Part; 6] = [
+            counters,
+            topics,
+            subscriptions,
+            retention,
+            rejected,
+            summaries,
+        ];
         let index = index.as_mut().map(|index| index as &mut dyn Part);
         parts.into_iter().chain(index)
     }

@@ -172,7 +172,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::super::counters::Outcome;
-    use super::super::options::{Durability, OpenOptions, Retention};
+    use super::super::options::{Durability, OpenOptions, Retention, SearchIndex};
     use super::super::paths::beside;
     use super::*;
     use crate::event::{EventSpans, Publication, Span};
@@ -213,6 +213,7 @@ mod tests {
             fingerprint_bits: 128,
             triggers: false,
             retention: Retention::default(),
+            search_index: SearchIndex::default(),
         };
         let mut store = Store::open(&options).expect("the folder can be made");
         assert_eq!(

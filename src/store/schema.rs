@@ -10,7 +10,7 @@ use crate::limits;
 /// `PRAGMA application_id` of our files: "LogA".
 pub(super) const APPLICATION_ID: i32 = 0x4c6f_6741;
 /// `PRAGMA user_version`: the version of the tables. A greater one was written by a newer program.
-pub(super) const SCHEMA_VERSION: i32 = 5;
+pub(super) const SCHEMA_VERSION: i32 = 6;
 /// The oldest version that this program reads. No release has written an older one.
 pub(super) const SCHEMA_VERSION_MIN: i32 = 3;
 
@@ -138,6 +138,30 @@ ALTER TABLE removed_times ADD COLUMN checksum INTEGER;
 ALTER TABLE removed_keys ADD COLUMN checksum INTEGER;
 ";
 
+/// What tells a search which blocks of events need not be looked at; since version 6. Made again where they had to be
+/// taken away.
+const SEARCH: &str = "
+CREATE TABLE IF NOT EXISTS search_blocks(
+  first_seq          INTEGER PRIMARY KEY,
+  last_seq           INTEGER NOT NULL,
+  events             INTEGER NOT NULL,
+  filter_lines       INTEGER NOT NULL,
+  first_processed_at INTEGER NOT NULL,
+  last_processed_at  INTEGER NOT NULL,
+  times              BLOB NOT NULL,
+  topics             BLOB,
+  sources            BLOB,
+  checksum           INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS search_pages(
+  id      INTEGER PRIMARY KEY,
+  content BLOB NOT NULL
+) STRICT;
+";
+/// The tables that it makes.
+pub(super) const SEARCH_TABLES: [&str; 2] = ["search_blocks", "search_pages"];
+
 /// Creates all tables in an empty database. Must run inside a transaction, so that a file is ours
 /// wholly or not at all.
 pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
@@ -147,6 +171,7 @@ pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     create_retention(db)?;
     db.execute_batch(ROW_CHECKSUMS)?;
     db.execute_batch(REJECTED)?;
+    db.execute_batch(SEARCH)?;
     create_check(db, dedup)?;
     identity::ensure(db)?;
     db.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -176,6 +201,7 @@ pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
         db.execute_batch(ROW_CHECKSUMS)?;
     }
     db.execute_batch(REJECTED)?;
+    db.execute_batch(SEARCH)?;
     identity::ensure(db)?;
     db.pragma_update(None, "user_version", SCHEMA_VERSION)
 }

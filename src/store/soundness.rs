@@ -3,17 +3,18 @@
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::schema::has_index_parts;
+use super::schema::{has_index_parts, SEARCH_TABLES};
 use crate::limits::SEGMENT_LEVELS;
 
 /// How a key index that cannot be read is made again.
 pub(super) const REBUILD: &str =
     "the key index is damaged; make it again from the events with: logagg convert --dedup index DATABASE";
 
-/// The tables of the key index.
+/// The tables that can be taken away and made again from the events: those of the key index and of summaries.
 pub(super) fn index_tables() -> impl Iterator<Item = String> {
     let pages = (0..SEGMENT_LEVELS).map(|level| format!("segment_pages_{level}"));
-    std::iter::once("segments".to_owned()).chain(pages)
+    let named = ["segments"].into_iter().chain(SEARCH_TABLES);
+    named.map(str::to_owned).chain(pages)
 }
 
 /// Whether SQLite, or a checksum, says that a page is damaged.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
-use super::options::{Dedup, Durability, Limit, OpenOptions, Retention};
+use super::options::{Dedup, Durability, Limit, OpenOptions, Retention, SearchIndex};
 use super::paths::beside;
 use super::retention::Pruner;
 use super::subscriptions::SubscriptionOp;
@@ -58,6 +58,7 @@ fn open_as(path: &Path, dedup: Dedup, durability: Durability) -> Store {
             keys: age,
             ..Retention::default()
         },
+        search_index: SearchIndex::default(),
     })
     .unwrap();
     // A few events make a segment.

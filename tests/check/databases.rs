@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use logagg::event::{EventSpans, Publication, Span};
 use logagg::limits::{MEMTABLE_ENTRIES, MERGE_WIDTH};
-use logagg::store::{Dedup, Durability, OpenOptions, Retention, Store};
+use logagg::store::{Dedup, Durability, OpenOptions, Retention, SearchIndex, Store};
 use rusqlite::types::Value;
 use rusqlite::Connection;
 
@@ -59,6 +59,7 @@ pub fn options(path: &Path, dedup: Option<Dedup>) -> OpenOptions {
         fingerprint_bits: 128,
         triggers: false,
         retention: Retention::default(),
+        search_index: SearchIndex::default(),
     }
 }
 

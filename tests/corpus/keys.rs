@@ -11,7 +11,7 @@ use std::{env, fs, process};
 
 use logagg::event::{EventSpans, Publication, Span};
 use logagg::store::{self, Bound, CheckOptions, Dedup, Durability, OpenOptions, Outcome};
-use logagg::store::{PageQuery, Retention, Store};
+use logagg::store::{PageQuery, Retention, SearchIndex, Store};
 use rusqlite::Connection;
 
 /// Operations of an input that are carried out.
@@ -137,6 +137,7 @@ pub fn check(input: &[u8]) {
             triggers: true,
             fingerprint_bits: FINGERPRINT_BITS[usize::from(bits) % FINGERPRINT_BITS.len()],
             retention: Retention::default(),
+            search_index: SearchIndex::default(),
         },
         slots: SLOTS[usize::from(slots) % SLOTS.len()],
         store: None,

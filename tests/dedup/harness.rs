@@ -9,7 +9,7 @@ use logagg::event::{EventSpans, Publication, Span};
 use logagg::limits::MERGE_WIDTH;
 use logagg::store::{
     check, CheckOptions, Dedup, Durability, OpenOptions, Outcome, Page, PageQuery, Report,
-    Retention, Store, StoreError, StoredEvent,
+    Retention, SearchIndex, Store, StoreError, StoredEvent,
 };
 
 use crate::audit::audit;
@@ -149,6 +149,7 @@ pub fn options(path: &Path, dedup: Dedup) -> OpenOptions {
         fingerprint_bits: 128,
         triggers: true,
         retention: Retention::default(),
+        search_index: SearchIndex::default(),
     }
 }
 

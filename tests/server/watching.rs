@@ -4,7 +4,7 @@ use serde_json::{json, Value};
 
 use crate::harness::{event, Server};
 
-const NUMBERS: [&str; 17] = [
+const NUMBERS: [&str; 19] = [
     "received",
     "unique_processed",
     "duplicate_dropped",
@@ -22,6 +22,8 @@ const NUMBERS: [&str; 17] = [
     "last_seq",
     "first_seq",
     "events_removed",
+    "search_index_through",
+    "search_index_bytes",
 ];
 
 /// The statistics, after a check of what holds in every answer.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use logagg::app;
 use logagg::limits;
 use logagg::net;
-use logagg::store::{Dedup, Durability, OpenOptions, Retention};
+use logagg::store::{Dedup, Durability, OpenOptions, Retention, SearchIndex};
 
 use crate::random::Random;
 
@@ -50,6 +50,7 @@ impl Setup {
                 fingerprint_bits: 128,
                 triggers: true,
                 retention: Retention::default(),
+                search_index: SearchIndex::default(),
             },
             steps: pick(&[60, 150, 150, 300]),
             clients: pick(&[1, 2, 5, 12]) as usize,

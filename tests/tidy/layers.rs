@@ -77,6 +77,7 @@ const STORE_LAYERS: [&[&str]; 4] = [
         "soundness",
         "state",
         "subscriptions",
+        "summaries",
         "topics",
         "transaction",
         "wal",

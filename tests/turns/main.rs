@@ -12,7 +12,7 @@ use logagg::app::{App, FeedStatus, Options, Reply};
 use logagg::clock::Now;
 use logagg::http::{Conn, Step};
 use logagg::limits::{READ_UNITS_PER_SLICE, SPARE_QUIET_US, STREAM_LONG_SLICE_BYTES};
-use logagg::store::{Dedup, Durability, OpenOptions, Retention, Store};
+use logagg::store::{Dedup, Durability, OpenOptions, Retention, SearchIndex, Store};
 use rusqlite::Connection;
 use rustix::time::{clock_gettime, ClockId};
 
@@ -45,6 +45,7 @@ fn database(folder: &Folder) -> Store {
         fingerprint_bits: 128,
         triggers: false,
         retention: Retention::default(),
+        search_index: SearchIndex::default(),
     };
     let store = Store::open(&options).expect("a new database");
     store.close().expect("nothing is in the way of closing");

@@ -16,7 +16,7 @@ use logagg::clock::Now;
 use logagg::http::{Conn, Step};
 use logagg::ingest::SocketProtocol;
 use logagg::limits;
-use logagg::store::{Durability, OpenOptions, Retention, Store};
+use logagg::store::{Durability, OpenOptions, Retention, SearchIndex, Store};
 use serde::Serialize;
 
 use crate::counting;
@@ -198,6 +198,7 @@ fn open_app(folder: &Path, now: Now) -> io::Result<App> {
         fingerprint_bits: 128,
         triggers: false,
         retention: Retention::default(),
+        search_index: SearchIndex::default(),
     };
     let store = Store::open(&options).map_err(io::Error::other)?;
     let options = Options {

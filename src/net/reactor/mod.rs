@@ -481,6 +481,7 @@ impl<P: Platform> Reactor<P> {
     fn idle(&mut self) {
         let begun = self.platform.instant();
         self.report_answered(begun);
+        self.app.turn_took(begun.duration_since(self.turn_began));
         self.more_idle_work = self.app.idle_work(self.now);
         self.platform.offload_checkpoint(&mut self.app, self.now);
         let held = self.platform.instant().duration_since(begun);

@@ -19,6 +19,8 @@ use crate::store::events::scan::BatchSize;
 use crate::store::range::Bound;
 use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
+use crate::store::summaries::look_up::Verdict;
+use crate::store::summaries::question::Question;
 use crate::store::topics::topic::TopicId;
 
 /// Whether a visitor wants to see the next event.
@@ -61,6 +63,8 @@ pub struct Walk {
     left: u64,
     /// Seqs that it has passed, without those that had been removed.
     scanned: u64,
+    /// Of these, those whose rows were not read because summaries rule them out.
+    skipped: u64,
 }
 
 impl Walk {
@@ -76,6 +80,19 @@ impl Walk {
     /// How many seqs have been decided, without those that retention has removed.
     pub fn scanned(&self) -> u64 {
         self.scanned
+    }
+
+    /// How many of these seqs summaries have ruled out.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The next seq that has not been decided.
+    fn next(&self, removed: u64) -> u64 {
+        match self.from {
+            Bound::After(seq) => seq.max(removed).saturating_add(1),
+            Bound::Before(seq) => seq.saturating_sub(1),
+        }
     }
 
     /// Everything up to `seq` has been decided, it included; the events up to `removed` are gone.
@@ -104,6 +121,7 @@ impl Store {
             from,
             left: seqs_max,
             scanned: 0,
+            skipped: 0,
         }
     }
 
@@ -146,7 +164,7 @@ impl Store {
         let mut pace = Pace::new(self, slice);
         let stop = match self.rare_topics(filters) {
             Some(ids) => self.walk_topics(walk, (&ids, last), &mut pace, visitor)?,
-            None => self.walk_rows(walk, last, &mut pace, visitor)?,
+            None => self.walk_blocks(walk, (filters, last), &mut pace, visitor)?,
         };
         if stop == Stop::End {
             walk.pass(last, self.horizon());
@@ -186,6 +204,43 @@ impl Store {
             }
         }
         Ok(Stop::End)
+    }
+
+    /// Goes through the blocks, and through the rows of those in which an event may match.
+    fn walk_blocks(
+        &self,
+        walk: &mut Walk,
+        (filters, last): (&Filters, u64),
+        pace: &mut Pace,
+        visitor: &mut Visitor,
+    ) -> Result<Stop, StoreError> {
+        let question = Question::of(filters);
+        loop {
+            let next = walk.next(self.horizon());
+            if walk.from.key(next) > walk.from.key(last) {
+                return Ok(Stop::End);
+            }
+            let look = self.ask_summary(next, filters, &question)?;
+            let end = match walk.from {
+                Bound::After(_) => look.last.min(last),
+                Bound::Before(_) => look.first.max(last),
+            };
+            let scanned = walk.scanned;
+            let stop = match look.verdict {
+                Verdict::NotInHere => pace.is_over(self.work.done()).then_some(Stop::Slice),
+                _ => match self.walk_rows(walk, end, pace, visitor)? {
+                    Stop::End => None,
+                    stop => return Ok(stop),
+                },
+            };
+            walk.pass(end, self.horizon());
+            if look.verdict == Verdict::NotInHere {
+                walk.skipped += walk.scanned - scanned;
+            }
+            if let Some(stop) = stop {
+                return Ok(stop);
+            }
+        }
     }
 
     /// Goes through the rows of the table.

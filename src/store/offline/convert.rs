@@ -153,6 +153,7 @@ fn again(
     }
     if has_index_parts {
         take_away(db, progress)?;
+        in_transaction(db, |db| upgrade(db))?;
     }
     to_index(db, progress)?;
     Ok(Converted::Rebuilt)

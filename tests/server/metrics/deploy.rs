@@ -84,6 +84,10 @@ fn the_files_name_only_metrics_that_exist() {
         "log_aggregator_last_seq",
         "log_aggregator_queue_capacity",
         "log_aggregator_queue_size",
+        "log_aggregator_search_index",
+        "log_aggregator_search_index_bytes",
+        "log_aggregator_search_index_through",
+        "log_aggregator_search_seqs_skipped_total",
         "log_aggregator_uptime_seconds",
     ];
     assert_eq!(hidden, kept);

@@ -55,12 +55,15 @@ fn every_statistic_is_there_with_its_value() {
         "database_bytes",
         "last_seq",
         "first_seq",
+        "search_index_through",
+        "search_index_bytes",
     ] {
         assert_eq!(Some(value(&page, name)), stats[name].as_f64(), "{name}");
     }
     assert_eq!(value(&page, "events_removed_total"), 0.0);
     assert_eq!(value(&page, "topics"), 2.0);
     assert_eq!(value(&page, "healthy"), 1.0);
+    assert_eq!(value(&page, "search_index"), 1.0);
     assert_eq!(value(&page, "log_lines_dropped_total"), 0.0);
     assert_eq!(value(&page, "datagrams_dropped_total"), 0.0);
     assert!(value(&page, "wal_bytes") > 0.0);

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use logagg::event::{EventSpans, Publication, Span};
-use logagg::store::{CheckOptions, Durability, OpenOptions, Outcome, Retention, Store};
+use logagg::store::{
+    CheckOptions, Durability, OpenOptions, Outcome, Retention, SearchIndex, Store,
+};
 use rusqlite::Connection;
 
 use super::promise::{rows, Promise, Rest};
@@ -22,6 +24,7 @@ pub fn check(folder: &Path, promise: &Promise, promised: u64) -> Result<u64, Str
         fingerprint_bits: 128,
         triggers: false,
         retention: Retention::default(),
+        search_index: SearchIndex::default(),
     };
     let mut store = Store::open(&options).map_err(|error| error.to_string())?;
     let counters = store.counters();

@@ -8,6 +8,7 @@ mod pages;
 #[path = "../../search/random.rs"]
 mod random;
 mod streams;
+mod summaries;
 mod work;
 
 use proptest::prelude::Strategy;

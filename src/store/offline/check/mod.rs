@@ -19,6 +19,7 @@ mod rules;
 mod run;
 mod segments;
 mod sum;
+mod summaries;
 mod tables;
 
 use std::path::PathBuf;
@@ -130,13 +131,7 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
     if schema.is_right("subscriptions") {
         tables::subscriptions(run, &counters)?;
     }
-    if schema.has_rejected {
-        run.step(
-            report,
-            "the rejected records and their counts agree",
-            rejected::compare,
-        )?;
-    }
+    check_added(run, report, &schema, &counters)?;
     let segments = match dedup {
         Dedup::Index => segments::read(run, &counters)?,
         Dedup::Constraint => Vec::new(),
@@ -170,6 +165,30 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
             check_index(run, report, &counters, &segments, groups, is_damaged)
         }
     }
+}
+
+/// Whether the tables are right that not each database has.
+fn check_added(
+    run: &mut Run,
+    report: &mut Report,
+    schema: &tables::Schema,
+    counters: &tables::Counters,
+) -> rusqlite::Result<()> {
+    if schema.has_rejected {
+        run.step(
+            report,
+            "the rejected records and their counts agree",
+            rejected::compare,
+        )?;
+    }
+    if schema.has_summaries {
+        run.step(
+            report,
+            "the summaries hold what a sample of their events has",
+            |run| summaries::compare(run, counters.last_seq),
+        )?;
+    }
+    Ok(())
 }
 
 const KEYS_ARE_KEPT: &str = "the keys of removed events are there, as far as they have not expired";

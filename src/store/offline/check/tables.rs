@@ -6,7 +6,7 @@ use crate::limits::CHECK_LINES_PER_PART;
 use crate::store::definitions::{interfering, read, wanted};
 use crate::store::identity;
 use crate::store::options::Dedup;
-use crate::store::schema::{has_index_parts, ADDED_TABLES};
+use crate::store::schema::{has_index_parts, ADDED_TABLES, SEARCH_TABLES};
 
 /// SQLite's own check of its file.
 pub(super) fn integrity(run: &mut Run) -> rusqlite::Result<()> {
@@ -33,6 +33,8 @@ pub(super) struct Schema {
     damaged: Vec<String>,
     /// Whether the tables of rejected records are there and right.
     pub has_rejected: bool,
+    /// Whether the tables of summaries are there and right.
+    pub has_summaries: bool,
     pub is_damaged: bool,
     pub has_unused_parts: bool,
 }
@@ -54,13 +56,17 @@ pub(super) fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schem
     };
     let mut damaged = Vec::new();
     let mut has_rejected = true;
+    let mut has_summaries = run.version >= 6;
     for (name, wanted) in &all_wanted {
         has_rejected &= found.get(name) == Some(wanted) || !ADDED_TABLES.contains(&&**name);
+        let is_of_summaries = SEARCH_TABLES.contains(&&**name);
+        has_summaries &= found.get(name) == Some(wanted) || !is_of_summaries;
         match found.get(name) {
             Some(found) if found == wanted => continue,
             Some(_) if is_old(name) => continue,
             // Made by the next program that opens the database for writing.
             None if ADDED_TABLES.contains(&&**name) => continue,
+            None if is_of_summaries && run.version < 6 => continue,
             Some(_) => run
                 .problems
                 .add("schema", format_args!("{name} is defined otherwise")),
@@ -79,6 +85,7 @@ pub(super) fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schem
     Ok(Schema {
         is_damaged: !damaged.is_empty(),
         has_rejected,
+        has_summaries,
         damaged,
         has_unused_parts: dedup == Dedup::Constraint && has_index_parts(run.db)?,
     })

@@ -1,0 +1,238 @@
+//! Making the summary of a block: taking its events in, a slice at a time, and what they come to.
+
+use rusqlite::{Connection, Row};
+
+use super::block::Block;
+use super::filter::{lines_of, make};
+use super::times::intervals_of;
+use super::word_set::WordSet;
+use super::words::{hash_text, payload_words, words_of};
+use crate::limits::{
+    SUMMARY_BLOCK_BYTES, SUMMARY_BYTE_NS, SUMMARY_EVENT_NS, SUMMARY_NAMES, SUMMARY_PAYLOAD_BYTES,
+    SUMMARY_WORDS_MAX, SUMMARY_WORD_NS,
+};
+use crate::search::Instant;
+use crate::store::rows::{clamp, unsigned};
+use crate::store::topics::topic::TopicId;
+use crate::store::topics::Topics;
+
+/// The events after a seq and up to another, without payloads that are too long to be read here.
+const EVENTS: &str =
+    "SELECT seq, topic_id, event_id, timestamp, source, processed_at, octet_length(payload), \
+     CASE WHEN octet_length(payload) <= ?3 THEN payload END \
+     FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq";
+
+/// Seqs that get summaries, one block after the other.
+#[derive(Debug)]
+pub(super) struct Building {
+    /// The first seq of the block that is being made.
+    first: u64,
+    /// The last seq whose event it has.
+    taken: u64,
+    /// The last seq that gets a summary.
+    until: u64,
+    content: Content,
+}
+
+/// What the events of a block come to so far.
+#[derive(Debug, Default)]
+struct Content {
+    events: u32,
+    bytes: u64,
+    processed_at: Option<(i64, i64)>,
+    times: Vec<Instant>,
+    topics: Names<TopicId>,
+    sources: Names<u64>,
+    words: WordSet,
+    /// It has an event whose payload was not read.
+    lacks_words: bool,
+    /// Memory for strings with escapes.
+    text: Vec<u8>,
+}
+
+/// A small sorted set.
+#[derive(Debug, Default)]
+struct Names<T> {
+    list: Vec<T>,
+    has_overflown: bool,
+}
+
+impl<T: Copy + Ord> Names<T> {
+    /// Adds a name. Says whether it was there.
+    fn add(&mut self, name: T) -> bool {
+        match self.list.binary_search(&name) {
+            Ok(_) => return true,
+            Err(at) if self.list.len() < SUMMARY_NAMES => self.list.insert(at, name),
+            Err(_) => self.has_overflown = true,
+        }
+        false
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        self.has_overflown = false;
+    }
+
+    /// All of them, if they are not too many.
+    fn all(&self) -> Option<Vec<T>> {
+        (!self.has_overflown).then(|| self.list.clone())
+    }
+}
+
+/// One event as it is read.
+struct Incoming<'r> {
+    topic: TopicId,
+    event_id: &'r [u8],
+    timestamp: &'r [u8],
+    source: &'r [u8],
+    processed_at: i64,
+    payload_bytes: u64,
+    /// None if it is too long.
+    payload: Option<&'r [u8]>,
+}
+
+impl<'r> Incoming<'r> {
+    fn of(row: &'r Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            topic: row.get(1)?,
+            event_id: row.get_ref(2)?.as_bytes()?,
+            timestamp: row.get_ref(3)?.as_bytes()?,
+            source: row.get_ref(4)?.as_bytes()?,
+            processed_at: row.get(5)?,
+            payload_bytes: unsigned(row, 6)?,
+            payload: row.get_ref(7)?.as_bytes_or_null()?,
+        })
+    }
+
+    /// Bytes of its texts.
+    fn bytes(&self) -> u64 {
+        self.payload_bytes + (self.event_id.len() + self.source.len()) as u64
+    }
+}
+
+impl Content {
+    fn clear(&mut self) {
+        self.events = 0;
+        self.bytes = 0;
+        self.processed_at = None;
+        self.times.clear();
+        self.topics.clear();
+        self.sources.clear();
+        self.words.clear();
+        self.lacks_words = false;
+        self.text.clear();
+        self.text.shrink_to(64 * 1024);
+    }
+
+    /// Whether an event belongs to the next block.
+    fn is_full_before(&self, event: &Incoming) -> bool {
+        self.events > 0
+            && (self.bytes + event.bytes() > SUMMARY_BLOCK_BYTES
+                || self.words.len() > SUMMARY_WORDS_MAX / 2
+                || self.lacks_words
+                || event.payload.is_none())
+    }
+
+    /// Takes an event in.
+    fn take(&mut self, event: &Incoming, topics: &Topics) -> rusqlite::Result<()> {
+        self.events += 1;
+        self.bytes += event.bytes();
+        let at = event.processed_at;
+        let (from, to) = self.processed_at.unwrap_or((at, at));
+        self.processed_at = Some((from.min(at), to.max(at)));
+        self.times.push(Instant::of_stored(event.timestamp));
+        let words = &mut self.words;
+        // What is in a list has given its words.
+        if !self.topics.add(event.topic) {
+            let name = &topics.stored(event.topic.into())?.name;
+            words_of(name.as_bytes(), |word| words.insert(word));
+        }
+        if !self.sources.add(hash_text(event.source)) {
+            words_of(event.source, |word| words.insert(word));
+        }
+        words_of(event.event_id, |word| words.insert(word));
+        match event.payload {
+            Some(payload) => payload_words(payload, &mut self.text, |word| words.insert(word)),
+            None => self.lacks_words = true,
+        }
+        Ok(())
+    }
+
+    /// The block of these events.
+    fn block(&mut self, first_seq: u64, last_seq: u64) -> Block {
+        let has_words = !self.lacks_words && !self.words.has_overflown();
+        // A filter of no words has a line, so that it is told from none.
+        let lines = lines_of(self.words.len().max(1)) as u32;
+        Block {
+            first_seq,
+            last_seq,
+            events: self.events,
+            filter_lines: if has_words { lines } else { 0 },
+            processed_at: self.processed_at.unwrap_or_default(),
+            times: intervals_of(&mut self.times),
+            topics: self.topics.all(),
+            sources: self.sources.all(),
+        }
+    }
+}
+
+/// A block that is complete and not written yet.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) block: Block,
+    pub(super) filter: Vec<u8>,
+}
+
+impl Building {
+    /// Begins with the seqs from `first` to `until`, all of which are committed and of one slot.
+    pub(super) fn new(first: u64, until: u64) -> Self {
+        Self {
+            first,
+            taken: first.saturating_sub(1),
+            until,
+            content: Content::default(),
+        }
+    }
+
+    /// Takes events in for about so many nanoseconds, which are taken off. Gives a block once it is complete.
+    pub(super) fn step(
+        &mut self,
+        db: &Connection,
+        topics: &Topics,
+        budget: &mut i64,
+    ) -> rusqlite::Result<Option<Made>> {
+        let mut statement = db.prepare_cached(EVENTS)?;
+        let longest = clamp(SUMMARY_PAYLOAD_BYTES);
+        let mut rows = statement.query((clamp(self.taken), clamp(self.until), longest))?;
+        while *budget > 0 {
+            let Some(row) = rows.next()? else {
+                return Ok(Some(self.complete(self.until, budget)));
+            };
+            let event = Incoming::of(row)?;
+            if self.content.is_full_before(&event) {
+                return Ok(Some(self.complete(self.taken, budget)));
+            }
+            self.content.take(&event, topics)?;
+            self.taken = unsigned(row, 0)?;
+            let bytes = event.bytes().min(SUMMARY_BLOCK_BYTES);
+            *budget -= (SUMMARY_EVENT_NS + SUMMARY_BYTE_NS * bytes) as i64;
+        }
+        Ok(None)
+    }
+
+    fn complete(&mut self, last_seq: u64, budget: &mut i64) -> Made {
+        let block = self.content.block(self.first, last_seq);
+        let mut filter = Vec::new();
+        make(self.content.words.iter(), block.filter_lines, &mut filter);
+        *budget -= (SUMMARY_WORD_NS * self.content.words.len() as u64) as i64;
+        Made { block, filter }
+    }
+
+    /// Goes on with the next block after one that is written; none if all have been made.
+    pub(super) fn after(mut self, written: &Block) -> Option<Self> {
+        self.content.clear();
+        self.first = written.last_seq + 1;
+        self.taken = written.last_seq;
+        (written.last_seq < self.until).then_some(self)
+    }
+}

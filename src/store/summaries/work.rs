@@ -1,0 +1,64 @@
+//! Making summaries, a slice at a time.
+
+use super::table::{Extent, Step};
+use crate::store::error::StoreError;
+use crate::store::options::SearchIndex;
+use crate::store::state::Store;
+
+impl Store {
+    /// One slice of making summaries, or of dropping those that are not wanted any more, of about so many
+    /// nanoseconds, which are taken off `budget`; with none it only says whether there is more to do. `now_ms` is of
+    /// the monotonic clock.
+    pub fn summarize(&mut self, now_ms: u64, budget: &mut i64) -> Result<bool, StoreError> {
+        let at = Extent {
+            horizon: self.horizon(),
+            last_seq: self.last_seq(),
+            now_ms,
+        };
+        let (db, parts) = (&self.db, &mut self.parts);
+        if *budget <= 0 {
+            return Ok(parts.summaries.has_work(at));
+        }
+        match parts.summaries.step(db, &parts.topics, at, budget) {
+            Ok(Step::Nothing) => return Ok(false),
+            Ok(Step::More) => {}
+            Ok(Step::Write(write)) => {
+                self.require_synced_wal()?;
+                let written = self.lazy_transaction(|db, parts| {
+                    let written = parts.summaries.write(db, write, budget);
+                    written.inspect_err(|error| {
+                        parts.summaries.stop_if_corrupt(error);
+                    })
+                });
+                if !self.parts.summaries.is_stopped() {
+                    written?;
+                }
+            }
+            Err(error) if parts.summaries.stop_if_corrupt(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.parts.summaries.has_work(at))
+    }
+
+    /// When [`Store::summarize`] has something to do although nothing more is stored, in milliseconds of the monotonic
+    /// clock.
+    pub fn summaries_due_ms(&self) -> Option<u64> {
+        self.parts.summaries.due_ms()
+    }
+
+    /// Whether summaries are made.
+    pub fn search_index(&self) -> SearchIndex {
+        self.parts.summaries.setting()
+    }
+
+    /// The events up to this seq have summaries; 0 where none are made. A start finds out how far that is in quiet
+    /// turns.
+    pub fn search_index_through(&self) -> u64 {
+        self.parts.summaries.through(self.horizon())
+    }
+
+    /// Bytes that the summaries take, about.
+    pub fn search_index_bytes(&self) -> u64 {
+        self.parts.summaries.bytes()
+    }
+}

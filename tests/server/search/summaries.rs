@@ -1,0 +1,113 @@
+//! Summaries: answers are the same with them and without, also after a kill, and events are passed over.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{json, Value};
+
+use super::{metric, walk};
+use crate::harness::{event, Client, Server, Setup};
+
+/// Events of a block.
+const BLOCK: u64 = 4_096;
+const EVENTS: u64 = 3 * BLOCK + 70;
+
+/// An event whose words and time are those of its block.
+fn number(n: u64) -> Value {
+    let era = n / BLOCK;
+    let mut event = event(["t.a", "t.b", "u"][n as usize % 3], &format!("id-{n}"));
+    event["source"] = json!(format!("web-{}", n % 5));
+    event["timestamp"] = json!(format!("2026-01-0{}T00:{:02}:00Z", 1 + era, n % 60));
+    event["payload"] = json!({
+        "msg": format!("Era{era} was declined"), "n": n, "ratio": n as f64 / 8.0, "rare": n == 5_000,
+    });
+    event
+}
+
+fn publish(client: &mut Client, numbers: std::ops::Range<u64>) {
+    for first in numbers.clone().step_by(1_000) {
+        let events: Value = (first..numbers.end.min(first + 1_000))
+            .map(number)
+            .collect();
+        client.publish(events.to_string()).expect(200);
+    }
+}
+
+fn wait_for_summaries(server: &Server) {
+    while server.json("/stats")["search_index_through"] != 3 * BLOCK {
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// Searches of each kind, and how many events match; the first ones are for what few blocks have.
+const SEARCHES: [(&str, usize, bool); 16] = [
+    ("q=era1", BLOCK as usize, true),
+    ("q=era9", 0, true),
+    ("q=ERA2%20declined%20-era1", BLOCK as usize, true),
+    ("q=%22era0%20was%22", BLOCK as usize, true),
+    ("event_id=id-5000", 1, true),
+    ("event_id=id-5000&event_id=id-12000", 2, true),
+    ("where=n=5000", 1, true),
+    ("where=n=5.0e3", 1, true),
+    ("where=ratio=625", 1, false),
+    ("where=ratio=0.125", 1, true),
+    ("where=msg=Era1+was+declined", BLOCK as usize, true),
+    ("since=2026-01-02&until=2026-01-02T00:01:00Z", 68, true),
+    ("source=web-9", 0, true),
+    ("q=*ra1*", BLOCK as usize, false),
+    ("where=rare=true", 1, false),
+    ("q=-declined", 0, false),
+];
+
+#[test]
+fn answers_are_the_same_with_summaries_and_without() {
+    let setups = ["words", "off"].map(|kind| Setup::new().flags(["--search-index", kind]));
+    let servers = setups.each_ref().map(Setup::start);
+    for server in &servers {
+        publish(&mut server.client(), 0..EVENTS);
+    }
+    wait_for_summaries(&servers[0]);
+    let [words, off] = &servers;
+    let (mut words, mut off) = (words.client(), off.client());
+    assert_eq!(words.get("/stats").expect(200)["search_index"], "words");
+    let stats = off.get("/stats").expect(200);
+    assert_eq!(
+        (&stats["search_index"], &stats["search_index_through"]),
+        (&json!("off"), &json!(0))
+    );
+    for (query, count, is_fast) in SEARCHES {
+        for direction in ["before=99999999", "after=0", "after=6000", "before=6000"] {
+            let target = format!("/events?{query}&limit=1000&{direction}");
+            let skipped = metric(&mut words, "search_seqs_skipped_total");
+            let found = walk(&mut words, &target);
+            let skipped = metric(&mut words, "search_seqs_skipped_total") - skipped;
+            let expected = walk(&mut off, &target);
+            assert_eq!(found.seqs, expected.seqs, "{target}");
+            assert_eq!(found.scanned, expected.scanned, "{target}");
+            if direction != "after=6000" && direction != "before=6000" {
+                assert_eq!(found.seqs.len(), count, "{target}");
+                assert_eq!(skipped > 0, is_fast, "{target} skipped {skipped}");
+            }
+        }
+    }
+    assert_eq!(metric(&mut off, "search_seqs_skipped_total"), 0);
+}
+
+#[test]
+fn a_kill_leaves_summaries_that_are_right() {
+    let setup = Setup::new();
+    let server = setup.start();
+    publish(&mut server.client(), 0..EVENTS);
+    server.kill();
+    for _ in 0..3 {
+        let server = setup.start();
+        let found = walk(&mut server.client(), "/events?q=era1&limit=1000");
+        assert_eq!(found.seqs.len(), BLOCK as usize);
+        server.kill();
+    }
+    let server = setup.start();
+    wait_for_summaries(&server);
+    let found = walk(&mut server.client(), "/events?q=era1&limit=1000");
+    assert_eq!(found.seqs.len(), BLOCK as usize);
+    assert!(server.json("/stats")["search_index_bytes"].as_u64() > Some(0));
+}
