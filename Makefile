@@ -5,7 +5,7 @@ CARGO ?= cargo
 SECONDS ?= 60
 
 .PHONY: build run test shippers torture reliability check deny deb bench bench-subscribers bench-peers \
-	bench-scale bench-stalls load clean bench-overload bench-builds bench-ingest fuzz
+	bench-scale bench-stalls load clean bench-overload bench-builds bench-ingest bench-search fuzz
 
 build:
 	$(CARGO) build --release
@@ -76,6 +76,10 @@ bench-ingest:
 # What subscribers cost the publishers, and what they get.
 bench-subscribers:
 	$(CARGO) run --release -p logagg-bench -- subscribers $(ARGS)
+
+# Searches beside going through the events, FTS5 and grep. More events in ARGS, as in make bench-search ARGS='--events 10M'.
+bench-search:
+	$(CARGO) run --release -p logagg-bench -- search $(ARGS)
 
 # The same loads on Redis and PostgreSQL, where they are installed.
 bench-peers:

@@ -35,6 +35,8 @@ pub enum Command {
     Overload(OverloadArgs),
     /// Put the same loads on two builds of the server, round by round
     Builds(BuildsArgs),
+    /// Search with summaries, without, with FTS5 and with grep
+    Search(SearchArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -192,6 +194,17 @@ pub struct BuildsArgs {
     pub rounds: u32,
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SearchArgs {
+    /// Events to search, as 1000000 or 10M
+    #[arg(long, default_value = "1M", value_parser = parse_events)]
+    pub events: u64,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub results: ResultsArgs,
 }
 
 #[derive(Debug, clap::Args)]

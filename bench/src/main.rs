@@ -3,7 +3,7 @@
 //! sub-commands run the load generator alone, and write the figures of the tests into `docs/RELIABILITY.md`.
 //!
 //! Read `scenarios` for what is measured, `suite` for how, `load` for the generator; `peers`, `scale`,
-//! `stalls`, `subscribers`, `overload` and `builds` are measurements of their own.
+//! `search`, `stalls`, `subscribers`, `overload` and `builds` are measurements of their own.
 
 mod allocations;
 mod args;
@@ -27,6 +27,7 @@ mod results;
 mod scale;
 mod scenarios;
 mod schema;
+mod search;
 mod server;
 mod setup;
 mod stalls;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Some(Command::Reliability(args)) => reliability::run(args),
         Some(Command::Overload(args)) => overload::run(args),
         Some(Command::Builds(args)) => builds::run(args),
+        Some(Command::Search(args)) => search::run(args),
         None => suite::run(&args.suite),
     };
     match result {

@@ -14,13 +14,14 @@ rates and latencies do not.
 ";
 
 /// The commands that have a section, in the order of the page.
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 7] = [
     "make bench",
     "make bench-subscribers",
     "make bench-peers",
     "make bench-scale",
     "make bench-stalls",
     "make bench-overload",
+    "make bench-search",
 ];
 
 /// The page in the project that this program was built from.
