@@ -50,7 +50,7 @@ const SEARCHES: [(&str, usize, bool); 16] = [
     ("where=n=5000", 1, true),
     ("where=n=5.0e3", 1, true),
     ("where=ratio=625", 1, false),
-    ("where=ratio=0.125", 1, true),
+    ("where=ratio=0.125", 1, false),
     ("where=msg=Era1+was+declined", BLOCK as usize, true),
     ("since=2026-01-02&until=2026-01-02T00:01:00Z", 68, true),
     ("source=web-9", 0, true),
