@@ -4,8 +4,13 @@ use proptest::prelude::*;
 use rmpv::Value;
 use serde_json::json;
 
-use super::entry;
 use super::msgpack::{length, Broken, Reader, Token};
+use super::{entry, Forward};
+use crate::event::{Peer, Protocol};
+use crate::ingest::query::{IngestQuery, MadeIdentity};
+use crate::ingest::records::{Defaults, Origin, Records};
+use crate::ingest::socket_decoder::SocketDecoder;
+use crate::limits::DECODED_SHORT_BYTES;
 
 /// The tree of an object.
 fn tree(reader: &mut Reader) -> Result<Value, Broken> {
@@ -150,4 +155,41 @@ proptest! {
         let found: serde_json::Value = serde_json::from_slice(&json).unwrap();
         prop_assert_eq!(found, as_json(&map));
     }
+}
+
+/// A turn of the loop takes what one call does.
+#[test]
+fn a_compressed_message_is_decoded_a_piece_at_a_time() {
+    use std::io::Write;
+    let text = "x".repeat(8 * DECODED_SHORT_BYTES);
+    let record = Value::Map(vec![(Value::from("text"), Value::from(text))]);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let entry = Value::Array(vec![Value::from(1_767_323_045), record]);
+    encoder.write_all(&encoded(&entry)).unwrap();
+    let option = Value::Map(vec![(Value::from("compressed"), Value::from("gzip"))]);
+    let packed = Value::from(encoder.finish().unwrap());
+    let bytes = encoded(&Value::Array(vec![Value::from("app"), packed, option]));
+    let defaults = Defaults {
+        protocol: Protocol::Forward,
+        topic: "forward",
+        identity: MadeIdentity::Auto,
+    };
+    let limit = 16 * DECODED_SHORT_BYTES;
+    let origin = Origin {
+        peer: Peer::Unix,
+        received_at: 1,
+        query: IngestQuery::default(),
+        max_events: 10,
+        max_body_bytes: limit,
+    };
+    let mut records = Records::new(defaults, origin);
+    let mut decoder = Forward::new(limit);
+    let mut rest = &bytes[..];
+    let mut calls = 0;
+    while calls == 0 || decoder.has_more() {
+        decoder.receive(&mut rest, &mut records).unwrap();
+        calls += 1;
+    }
+    assert!(calls > 8, "{calls} calls");
+    assert_eq!(records.len(), 1);
 }
