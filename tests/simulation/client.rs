@@ -82,6 +82,14 @@ pub struct Asked {
     pub stored: Option<usize>,
 }
 
+impl Asked {
+    /// Whether it is HEAD of a page that would have to be searched for.
+    pub fn is_search_head(&self) -> bool {
+        let is_search = matches!(&self.wanted, Wanted::Page(page) if page.version.is_some());
+        self.is_head && is_search
+    }
+}
+
 /// One connection, with the client at its other end.
 pub struct Link {
     pub temper: Temper,

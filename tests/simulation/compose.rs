@@ -180,7 +180,13 @@ fn stream(random: &mut Random, newest: u64) -> Request {
         after: random.chance(2).then(|| random.below(newest + 4)),
         follow: random.chance(2),
         is_ndjson: random.chance(2),
+        version: random.chance(3).then(|| 1 + random.below(3)),
     };
+    query.extend(
+        subscribe
+            .version
+            .map(|version| format!("where=version%3D{version}")),
+    );
     query.extend(subscribe.after.map(|after| format!("after={after}")));
     if !subscribe.follow {
         query.push("follow=0".to_owned());
@@ -214,7 +220,13 @@ fn page(random: &mut Random, newest: u64) -> (String, Wanted) {
         after: None,
         before: None,
         limit: 100,
+        version: None,
     };
+    if random.chance(3) {
+        let version = 1 + random.below(4);
+        query.push(format!("where=version%3D{version}"));
+        page.version = Some(version);
+    }
     let seq = random.below(newest + 4);
     match random.below(3) {
         0 => {

@@ -31,6 +31,8 @@ struct ShownPage<'a> {
     #[serde(borrow)]
     events: Vec<Shown<'a>>,
     next: Option<String>,
+    /// How far a search has come.
+    through: Option<u64>,
 }
 
 impl Shown<'_> {
@@ -50,6 +52,9 @@ impl Shown<'_> {
 impl Page {
     fn wants(&self, row: &Row) -> bool {
         wants_topic(&self.topics, &row.event.topic)
+            && self
+                .version
+                .is_none_or(|version| row.event.version == version)
             && self.after.is_none_or(|after| row.seq > after)
             && self.before.is_none_or(|before| row.seq < before)
     }
@@ -313,6 +318,14 @@ impl World {
         if page.after.is_none() {
             rows.reverse();
         }
+        assert_eq!(shown.through.is_some(), page.version.is_some());
+        // A search may have to end early, and says how far it came.
+        if let Some(through) = shown.through.filter(|_| shown.next.is_some()) {
+            rows.retain(|row| match page.after {
+                Some(_) => row.seq <= through,
+                None => row.seq >= through,
+            });
+        }
         // Of those that came meanwhile the page may have none, or all up to some moment.
         let mut events = shown.events.iter().peekable();
         for row in &rows {
@@ -335,7 +348,7 @@ impl World {
             "an event that is not stored, or not in order"
         );
         assert!(
-            shown.next.is_none() || shown.count == page.limit,
+            shown.next.is_none() || shown.through.is_some() || shown.count == page.limit,
             "a page ends early"
         );
     }

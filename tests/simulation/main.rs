@@ -35,7 +35,7 @@ use trace::Tally;
 const SEEDS: u64 = 256;
 
 /// What must have happened in a plain run, or the simulation has gone blind.
-const MARKS: [&str; 27] = [
+const MARKS: [&str; 28] = [
     "100 continue",
     "408 for a body",
     "408 for a head",
@@ -58,6 +58,7 @@ const MARKS: [&str; 27] = [
     "a reset",
     "a start on what was stopped",
     "an answer that the client never took",
+    "an id alone",
     "an idle connection",
     "an unreadable table",
     "nobody was accepted for want of room",

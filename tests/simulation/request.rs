@@ -116,6 +116,8 @@ pub struct Page {
     pub after: Option<u64>,
     pub before: Option<u64>,
     pub limit: usize,
+    /// Only events with this version, if one is asked for.
+    pub version: Option<u64>,
 }
 
 /// What a stream of events is to hold.
@@ -124,6 +126,15 @@ pub struct Subscribe {
     pub after: Option<u64>,
     pub follow: bool,
     pub is_ndjson: bool,
+    /// Only events with this version, if one is asked for.
+    pub version: Option<u64>,
+}
+
+impl Subscribe {
+    pub fn wants(&self, event: &Event) -> bool {
+        wants_topic(&self.topics, &event.topic)
+            && self.version.is_none_or(|version| event.version == version)
+    }
 }
 
 /// Whether one of these names or prefixes is that of a topic; none of them means all topics.

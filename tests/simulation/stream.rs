@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::answer::Answer;
 use crate::judge::Shown;
-use crate::request::{wants_topic, Subscribe, Wanted};
+use crate::request::{Subscribe, Wanted};
 use crate::world::World;
 
 /// A stream that has begun.
@@ -127,6 +127,10 @@ impl World {
         while let Some(at) = rest.windows(end.len()).position(|part| part == end) {
             let (item, behind) = rest.split_at(at);
             rest = &behind[end.len()..];
+            if let Some(seq) = bare_id(item) {
+                self.take_id(id, &mut stream, seq);
+                continue;
+            }
             match event_of(item, stream.asked.is_ndjson) {
                 None => self.trace.mark("a heartbeat"),
                 Some(_) if is_reset(item) => {
@@ -168,16 +172,23 @@ impl World {
         self.trace.mark("a reset");
     }
 
+    /// The stream has come to this seq, and found nothing more on the way.
+    fn take_id(&mut self, id: usize, stream: &mut Streaming, seq: u64) {
+        assert!(stream.asked.version.is_some() && !stream.asked.is_ndjson);
+        assert!(!stream.awaits_reset && seq > stream.position);
+        self.check_nothing_between(id, stream, seq + 1);
+        stream.position = seq;
+        self.trace.mark("an id alone");
+    }
+
     fn take_event(&self, id: usize, stream: &mut Streaming, json: &[u8]) {
         let shown: Shown = serde_json::from_slice(json).expect("an event");
         let rows = &self.database.rows;
         let at = rows.partition_point(|row| row.seq < shown.seq);
         let row = rows.get(at).filter(|row| shown.is(row));
-        assert!(
-            row.is_some(),
-            "{id} gets what is not stored: {}",
-            json.escape_ascii()
-        );
+        let Some(row) = row else {
+            panic!("{id} gets what is not stored: {}", json.escape_ascii());
+        };
         let seq = shown.seq;
         assert!(!stream.awaits_reset, "{id} gets seq {seq} before a reset");
         assert!(
@@ -186,7 +197,7 @@ impl World {
             stream.position
         );
         assert!(
-            wants_topic(&stream.asked.topics, &shown.topic),
+            stream.asked.wants(&row.event),
             "{id} gets seq {seq} unasked"
         );
         self.check_nothing_between(id, stream, seq);
@@ -207,7 +218,7 @@ impl World {
         let between = rows[first..].iter().take_while(|row| row.seq < seq);
         for row in between {
             assert!(
-                !wants_topic(&stream.asked.topics, &row.event.topic),
+                !stream.asked.wants(&row.event),
                 "{id} did not get seq {}, and now {seq}",
                 row.seq
             );
@@ -261,6 +272,12 @@ impl World {
         self.end_stream(id);
         self.links[id].says_close = true;
     }
+}
+
+/// The seq of an `id` that stands alone.
+fn bare_id(item: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(item).ok()?;
+    text.strip_prefix("id: ")?.parse().ok()
 }
 
 fn is_reset(item: &[u8]) -> bool {
