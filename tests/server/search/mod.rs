@@ -2,6 +2,7 @@
 
 mod fields;
 mod histogram;
+mod judged;
 #[path = "../../search/model/mod.rs"]
 mod model;
 mod pages;
