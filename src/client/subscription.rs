@@ -26,6 +26,12 @@ struct Line {
     seq: Option<u64>,
     gap: Option<Gap>,
     reset: Option<Ahead>,
+    progress: Option<Progress>,
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    through: u64,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +52,7 @@ pub struct Subscription<'c> {
     /// The query that chooses the events, but for where to begin.
     query: String,
     follows: bool,
-    /// The last seq that has been handed out.
+    /// The last seq that has been handed out, or passed over.
     after: u64,
     /// The id of the database that this seq is of, where it is known.
     database_id: Option<String>,
@@ -62,17 +68,12 @@ pub struct Subscription<'c> {
 }
 
 impl<'c> Subscription<'c> {
-    /// The events of these topics and patterns (none means all) after a seq: those that are stored, or
-    /// with `follows` also those to come.
-    pub fn new(client: &'c Client, topics: &[String], after: u64, follows: bool) -> Self {
-        let mut query = format!("follow={follows}");
-        for topic in topics {
-            query.push_str("&topic=");
-            query.push_str(&percent_encoded(topic));
-        }
+    /// The events after a seq that the server's filters let through: those that are stored, or with `follows` also
+    /// those to come. `filters` are members of a query, percent-encoded, each with a `&` before it.
+    pub fn new(client: &'c Client, filters: &str, after: u64, follows: bool) -> Self {
         Subscription {
             client,
-            query,
+            query: format!("follow={follows}{filters}"),
             follows,
             after,
             database_id: None,
@@ -96,7 +97,7 @@ impl<'c> Subscription<'c> {
         self.database_id.as_deref()
     }
 
-    /// The last seq that has been handed out, or else where it began.
+    /// The last seq that has been handed out or, with filters, that is known not to match; or else where it began.
     pub fn after(&self) -> u64 {
         self.after
     }
@@ -152,6 +153,10 @@ impl<'c> Subscription<'c> {
                     let Gap { from, to } = gap;
                     return Ok(Some(Item::Gap { from, to }));
                 }
+                Line {
+                    progress: Some(Progress { through }),
+                    ..
+                } => self.after = self.after.max(through),
                 Line { seq: Some(seq), .. } if seq > self.after => {
                     self.after = seq;
                     let line = &self.received[start..end];

@@ -7,6 +7,7 @@ mod exporting;
 mod failures;
 mod fake;
 mod faulty;
+mod filtering;
 #[allow(
     dead_code,
     unused_imports,

@@ -333,11 +333,36 @@ fn a_server_is_searched() {
         "2026-01-02T03:04:04Z  t  s  level=debug msg=declined ms=400  e4\n"
     );
     run(&server, &["search", "--since", "1h"], b"").expect(1);
+    let day = ["--since", "2026-01-02", "--until", "2026-01-03"];
+    let count = [
+        &["search", "*declined", "--count", "--by", "level"],
+        &day[..],
+    ]
+    .concat();
+    let output = run(&server, &count, b"").expect(0);
+    for part in [
+        "2026-01-02 03:00       3  █",
+        "total                  3\n",
+        "     2  error\n     1  debug\n",
+    ] {
+        assert!(output.stdout.contains(part), "{part:?} {output:?}");
+    }
+    run(&server, &["search", "--count", "declined"], b"").expect(1);
+    let fields = run(&server, &["search", "--fields", "declined"], b"")
+        .expect(0)
+        .stdout;
+    assert!(
+        fields.contains("level  2 events, 2 values\n  1  debug\n  1  error\n"),
+        "{fields}"
+    );
+    assert!(fields.ends_with("2 events match\n"), "{fields}");
     for (arguments, said) in [
         (&["a=1", "a..b=2"][..], ": a..b=2\n"),
         (&["--since", "yesterday"], ": yesterday\n"),
         (&["x", "\"open"], ": \"open\n"),
         (&["--topic", ""], ""),
+        (&["--count", "--by", "a..b"], ""),
+        (&["--fields", "ms>"], ": ms>\n"),
     ] {
         let output = run(&server, &[&["search"], arguments].concat(), b"").expect(2);
         assert!(output.stderr.ends_with(said), "{output:?}");

@@ -1,11 +1,12 @@
 //! The filters that `search`, `tail` and `export` share: from arguments to members of a query.
 
 use clap::Args;
+use serde::Deserialize;
 
 use crate::cli::failure::Failure;
-use crate::client::{percent_encoded, Error};
+use crate::client::{percent_encoded, Client, Error};
 use crate::limits::Q_MAX;
-use crate::search::{Filters, Instant, Term};
+use crate::search::{moment_is_relative, Filters, Instant, Term};
 use crate::text::escaped;
 
 /// Which events
@@ -81,6 +82,11 @@ impl FilterArgs {
         query.add("where", conditions.iter().chain(&self.conditions));
         query
     }
+
+    /// Whether the events are to begin at a time.
+    pub(super) fn has_since(&self) -> bool {
+        self.since.is_some()
+    }
 }
 
 impl Query {
@@ -102,10 +108,59 @@ impl Query {
         text
     }
 
+    /// The members for a stream, which is to say how far it has come where not all events come. `text` is that of these
+    /// filters, with ages as times.
+    pub(super) fn for_stream(&self, text: String) -> String {
+        match self.is_topics_only() {
+            true => text,
+            false => text + "&progress=true",
+        }
+    }
+
+    /// Whether there are no filters but topics.
+    pub(super) fn is_topics_only(&self) -> bool {
+        self.pairs.iter().all(|(member, _)| *member == "topic")
+    }
+
+    /// The same with ages as the times that they are now, by the server's clock: a connection that is made again later
+    /// must mean the same.
+    pub(super) fn fixed(mut self, client: &Client) -> Result<Query, Error> {
+        #[derive(Deserialize)]
+        struct Health {
+            timestamp: String,
+        }
+        let is_relative = |(member, value): &(&'static str, String)| {
+            matches!(*member, "since" | "until") && moment_is_relative(value)
+        };
+        if !self.pairs.iter().any(is_relative) {
+            return Ok(self);
+        }
+        // One that cannot store has a clock all the same.
+        let body = client.persist(|| match client.get("/health") {
+            Err(Error::Refused(refusal)) if refusal.status == 503 => Ok(refusal.body),
+            result => result,
+        })?;
+        let Health { timestamp } = client.read_json(&body)?;
+        let now = Instant::of_timestamp(timestamp.as_bytes());
+        let now = now.ok_or_else(|| client.unexpected("its time is none"))?;
+        self.pairs.retain_mut(|pair| {
+            if !is_relative(pair) {
+                return true;
+            }
+            let range = parse([&*pair].into_iter(), now).map(|filters| *filters.range());
+            let fixed = range
+                .ok()
+                .and_then(|range| range.since.or(range.until)?.to_rfc3339());
+            // An age beyond all times bounds nothing.
+            fixed.map(|fixed| pair.1 = fixed).is_some()
+        });
+        Ok(self)
+    }
+
     /// The terms whose places are to be marked.
     pub(super) fn terms(&self) -> Vec<Term> {
         let words = self.pairs.iter().filter(|(member, _)| *member == "q");
-        let Ok(filters) = parse(words) else {
+        let Ok(filters) = parse(words, Instant::default()) else {
             return Vec::new();
         };
         let terms = filters.terms().iter().filter(|term| !term.is_negated());
@@ -140,7 +195,9 @@ impl Query {
         let wrong = match values[..] {
             [only] => Some(only),
             _ => {
-                let is_wrong = |pair: &&(&'static str, String)| parse([*pair].into_iter()).is_err();
+                let is_wrong = |pair: &&(&'static str, String)| {
+                    parse([*pair].into_iter(), Instant::default()).is_err()
+                };
                 values.into_iter().find(is_wrong)
             }
         };
@@ -149,7 +206,10 @@ impl Query {
 }
 
 /// Reads filters as a server of this version does.
-fn parse<'a>(pairs: impl Iterator<Item = &'a (&'static str, String)>) -> Result<Filters, ()> {
+fn parse<'a>(
+    pairs: impl Iterator<Item = &'a (&'static str, String)>,
+    now: Instant,
+) -> Result<Filters, ()> {
     let pairs: Vec<(&str, &str)> = pairs.map(|(member, value)| (*member, &value[..])).collect();
-    Filters::parse(pairs.iter().copied(), Instant::default()).map_err(drop)
+    Filters::parse(pairs.iter().copied(), now).map_err(drop)
 }

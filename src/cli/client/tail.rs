@@ -7,14 +7,13 @@ use std::time::Duration;
 use clap::Args;
 
 use super::connect::client_of;
+use super::filters::{FilterArgs, Query};
 use super::pages::collect_newest;
 use super::show::Printer;
 use super::subscriptions::{failure, NamedPosition};
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Colour;
-use crate::client::{
-    percent_encoded, Client, ClientArgs, Error, GiveUp, Head, Item, Origin, Reset, Subscription,
-};
+use crate::client::{Client, ClientArgs, Error, GiveUp, Head, Item, Origin, Reset, Subscription};
 
 /// Show the newest events and follow new ones
 ///
@@ -30,9 +29,9 @@ pub struct TailArgs {
     #[arg(value_name = "TOPIC")]
     topics: Vec<String>,
 
-    /// Number of newest events to begin with
-    #[arg(short, long, value_name = "EVENTS", default_value = "10")]
-    number: usize,
+    /// Number of newest events to begin with; 10, or with --since all of them
+    #[arg(short, long, value_name = "EVENTS")]
+    number: Option<usize>,
 
     /// Begin at this seq, at the start, or now, instead of with the newest events
     #[arg(long, value_name = "SEQ|start|now", conflicts_with = "number")]
@@ -54,9 +53,19 @@ pub struct TailArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Colour,
 
+    /// The same as --q
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    grep: Vec<String>,
+
+    #[command(flatten)]
+    filters: FilterArgs,
+
     #[command(flatten)]
     client: ClientArgs,
 }
+
+/// The newest events that are shown where nothing is said.
+const NUMBER: usize = 10;
 
 /// Before beginning again: a name that stands for several servers could otherwise keep it busy.
 const BEGIN_AGAIN_PAUSE: Duration = Duration::from_secs(1);
@@ -97,18 +106,27 @@ pub(crate) fn run(arguments: TailArgs) -> Result<(), Failure> {
 fn show(arguments: TailArgs) -> Result<(), Failure> {
     let client = client_of(&arguments.client, GiveUp::Never)?;
     client.interrupt().watch_output();
-    let printer = Printer::new(arguments.json, arguments.color, Vec::new());
+    let query = arguments
+        .filters
+        .query(&arguments.topics, &arguments.grep, &[])
+        .fixed(&client)?;
+    let printer = Printer::new(arguments.json, arguments.color, query.terms());
     let mut tail = Tail {
         client: &client,
         arguments: &arguments,
+        query: &query,
         printer,
         origin: None,
         acknowledged: 0,
     };
     let mut begun = tail.begin(u64::MAX)?;
     while let Some(after) = begun {
-        let subscription =
-            Subscription::new(&client, &arguments.topics, after, !arguments.no_follow);
+        let subscription = Subscription::new(
+            &client,
+            &query.for_stream(query.text()),
+            after,
+            !arguments.no_follow,
+        );
         begun = tail.follow(subscription)?;
     }
     Ok(())
@@ -117,6 +135,7 @@ fn show(arguments: TailArgs) -> Result<(), Failure> {
 struct Tail<'a> {
     client: &'a Client,
     arguments: &'a TailArgs,
+    query: &'a Query,
     printer: Printer,
     /// What the database was restored from that has been looked at last.
     origin: Option<Origin>,
@@ -136,20 +155,25 @@ impl Tail<'_> {
             Some(Begin::Start) => Ok(Some(0)),
             Some(Begin::Now) => Ok(Some(self.fetch_head()?.last_seq)),
             Some(Begin::Seq(seq)) => Ok(Some(seq.saturating_sub(1).min(last_seq))),
+            None if self.arguments.number.is_none() && self.arguments.filters.has_since() => {
+                Ok(Some(0))
+            }
             None => {
                 // Asked before the page: what comes between the two belongs to what follows.
-                let mut after = self.fetch_head()?.last_seq;
-                let TailArgs { topics, number, .. } = self.arguments;
-                let query: String = topics
-                    .iter()
-                    .map(|topic| format!("&topic={}", percent_encoded(topic)))
-                    .collect();
+                let head = self.fetch_head()?.last_seq;
+                let mut after = head;
+                let number = self.arguments.number.unwrap_or(NUMBER);
                 let mut newest = VecDeque::new();
-                collect_newest(self.client, &query, *number, &mut newest)?;
+                collect_newest(self.client, &self.query.text(), number, &mut newest)
+                    .map_err(|error| self.query.failure(error))?;
                 for event in &newest {
                     after = self.printer.event(event.get().as_bytes())?;
                 }
                 self.printer.flush()?;
+                if !self.query.is_topics_only() {
+                    // What did not match need not be gone through again.
+                    after = after.max(head);
+                }
                 Ok(Some(after).filter(|_| !self.arguments.no_follow))
             }
         }
@@ -163,7 +187,7 @@ impl Tail<'_> {
 
     /// Shows what comes. Returns the seq after which to go on where the server has another history.
     fn follow(&mut self, mut subscription: Subscription) -> Result<Option<u64>, Failure> {
-        while subscription.wait()? {
+        while self.wait(&mut subscription)? {
             while let Some(item) = subscription.take()? {
                 match item {
                     Item::Event { line, .. } => drop(self.printer.event(line)?),
@@ -179,6 +203,11 @@ impl Tail<'_> {
             self.acknowledge(subscription.after())?;
         }
         Ok(None)
+    }
+
+    fn wait(&self, subscription: &mut Subscription) -> Result<bool, Failure> {
+        let result = subscription.wait();
+        result.map_err(|error| self.query.failure(error))
     }
 
     /// Moves the named subscription, where there is one, to what has been printed. Each time that something has come

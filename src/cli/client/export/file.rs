@@ -8,15 +8,20 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{fgetxattr, fsetxattr, XattrFlags};
 use serde::Deserialize;
 
+use crate::cli::client::filters::Query;
 use crate::cli::failure::Failure;
 use crate::client::{Client, Head};
-use crate::limits::CLIENT_BUFFER_BYTES;
+use crate::limits::{CLIENT_BUFFER_BYTES, TARGET_MAX_BYTES};
 use crate::uuid;
 
 /// The extended attribute of the file that holds the id of the database that it was exported from. Only
 /// needed where the last event of the file has been removed from the server, so a file system without such
 /// attributes costs no more than this.
 const DATABASE_ATTRIBUTE: &str = "user.logagg.database_id";
+
+/// The extended attribute that holds the filters that began the file: a line as they were asked for, and one with ages
+/// as the times that they were then.
+const FILTERS_ATTRIBUTE: &str = "user.logagg.filters";
 
 /// A file that an export is to be written to.
 pub(super) struct ExportFile {
@@ -27,6 +32,8 @@ pub(super) struct ExportFile {
     last: Option<LastEvent>,
     /// The id of the database that it is of, where that has been kept.
     database_id: Option<String>,
+    /// The filters that began it, as two lines, where they have been kept.
+    filters: Option<String>,
 }
 
 /// What tells an event from those of other histories.
@@ -66,10 +73,38 @@ impl ExportFile {
         Ok(ExportFile {
             path: path.to_owned(),
             database_id: kept_database_id(&file),
+            filters: kept(&file, FILTERS_ATTRIBUTE),
             file,
             end,
             last,
         })
+    }
+
+    /// Makes sure that the file was begun with these filters. Returns them with ages as the times that they were; none
+    /// if the file begins now, or may have been begun without anything being kept.
+    pub(super) fn check_filters(&self, asked: &Query) -> Result<Option<String>, Failure> {
+        let name = self.path.display();
+        let kept = self
+            .filters
+            .as_ref()
+            .and_then(|lines| lines.split_once('\n'));
+        match kept {
+            _ if self.last.is_none() => Ok(None),
+            Some((begun, fixed)) if begun == asked.text() => Ok(Some(fixed.to_owned())),
+            Some((begun, _)) => {
+                let begun = match begun.trim_start_matches('&') {
+                    "" => "without filters",
+                    begun => begun,
+                };
+                Err(Failure::Setting(format!(
+                    "{name} was begun with other filters ({begun}); resume it with those, or export to a new file"
+                )))
+            }
+            None if asked.is_topics_only() => Ok(None),
+            None => Err(Failure::Setting(format!(
+                "nothing shows with which filters {name} was begun; export to a new file"
+            ))),
+        }
     }
 
     /// Makes sure that the events of the file are those that the server has. Its last event decides: up to
@@ -114,10 +149,11 @@ impl ExportFile {
     }
 
     /// Cuts off half a line at the end, and makes the file ready to be written to. Also returns the seq
-    /// after which to go on, which is no smaller than `after`.
+    /// after which to go on, which is no smaller than `after`. `filters` are as asked for, and with ages as times.
     pub(super) fn begin(
         self,
         head: &Head,
+        filters: [&str; 2],
         after: u64,
     ) -> Result<(BufWriter<File>, PathBuf, u64), Failure> {
         let ExportFile { mut file, path, .. } = self;
@@ -134,6 +170,15 @@ impl ExportFile {
                 XattrFlags::empty(),
             );
         }
+        if self.last.is_none() {
+            let lines = filters.join("\n");
+            let _ = fsetxattr(
+                &file,
+                FILTERS_ATTRIBUTE,
+                lines.as_bytes(),
+                XattrFlags::empty(),
+            );
+        }
         let last = self.last.map_or(0, |last| last.seq);
         let out = BufWriter::with_capacity(CLIENT_BUFFER_BYTES, file);
         Ok((out, path, after.max(last)))
@@ -141,10 +186,15 @@ impl ExportFile {
 }
 
 fn kept_database_id(file: &File) -> Option<String> {
-    let mut id = [0; uuid::LENGTH];
-    let length = fgetxattr(file, DATABASE_ATTRIBUTE, &mut id[..]).ok()?;
-    let id = std::str::from_utf8(id.get(..length)?).ok()?;
-    uuid::is_random(id).then(|| id.to_owned())
+    kept(file, DATABASE_ATTRIBUTE).filter(|id| uuid::is_random(id))
+}
+
+fn kept(file: &File, attribute: &str) -> Option<String> {
+    // As long as a target can be, twice.
+    let mut value = vec![0; 2 * TARGET_MAX_BYTES];
+    let length = fgetxattr(file, attribute, &mut value[..]).ok()?;
+    value.truncate(length);
+    String::from_utf8(value).ok()
 }
 
 pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {

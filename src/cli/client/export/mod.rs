@@ -12,6 +12,7 @@ use clap::Args;
 use file::ExportFile;
 
 use super::connect::client_of;
+use super::filters::{FilterArgs, Query};
 use super::tail::gap;
 use crate::cli::failure::Failure;
 use crate::cli::progress::TransferProgress;
@@ -28,10 +29,6 @@ const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
 /// connection. `logagg import` reads what it wrote.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Topic to export; one with * at the end is a prefix; may be repeated; none means all
-    #[arg(long, value_name = "TOPIC")]
-    topic: Vec<String>,
-
     /// Begin after this seq
     #[arg(long, value_name = "SEQ", default_value = "0")]
     after: u64,
@@ -42,9 +39,13 @@ pub struct ExportArgs {
 
     /// Resume after the last event of a partly written file
     ///
-    /// Only if the server has this event; else the file is of another database, and is not changed.
+    /// Only if the server has this event; else the file is of another database, and is not changed. The filters must
+    /// be those that began the file; an age, as in --since 1d, stays the time that it was then.
     #[arg(long, requires = "output")]
     resume: bool,
+
+    #[command(flatten)]
+    filters: FilterArgs,
 
     #[command(flatten)]
     client: ClientArgs,
@@ -57,7 +58,16 @@ pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
         None => None,
         Some(path) => Some(ExportFile::open(path, arguments.resume)?),
     };
+    let asked = arguments.filters.query(&[], &[], &[]);
+    let begun_with = match &file {
+        None => None,
+        Some(file) => file.check_filters(&asked)?,
+    };
     let head = Head::fetch(&client)?;
+    let fixed = match begun_with {
+        Some(text) => text,
+        None => asked.clone().fixed(&client)?.text(),
+    };
     let (mut sink, after) = match file {
         None => {
             let out = BufWriter::with_capacity(CLIENT_BUFFER_BYTES, stdout().lock());
@@ -65,7 +75,7 @@ pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
         }
         Some(file) => {
             file.check_history(&client, &head)?;
-            let (out, path, after) = file.begin(&head, arguments.after)?;
+            let (out, path, after) = file.begin(&head, [&asked.text(), &fixed], arguments.after)?;
             (Sink::File(out, path), after)
         }
     };
@@ -76,12 +86,19 @@ pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
     };
     let beside = progress.clone();
     client.report_with(move |sentence| beside.report(&format!("logagg: {sentence}")));
-    let subscription = Subscription::new(&client, &arguments.topic, after, false);
+    let subscription = Subscription::new(&client, &asked.for_stream(fixed), after, false);
     let mut subscription = subscription.of_database(head.database_id);
     let mut events = 0;
-    let copied = copy(&client, &mut subscription, &mut sink, &mut events, |seq| {
-        progress.show(seq - after, String::new);
-    });
+    let copied = copy(
+        &client,
+        &asked,
+        &mut subscription,
+        &mut sink,
+        &mut events,
+        |seq| {
+            progress.show(seq - after, String::new);
+        },
+    );
     // What has come is written also where the rest has not.
     let finished = sink.finish();
     progress.end();
@@ -106,12 +123,14 @@ fn output_path(arguments: &ExportArgs) -> Result<Option<&Path>, Failure> {
 
 fn copy(
     client: &Client,
+    query: &Query,
     subscription: &mut Subscription,
     sink: &mut Sink,
     events: &mut u64,
     show: impl Fn(u64),
 ) -> Result<(), Failure> {
-    while subscription.wait()? {
+    let failed = |error| query.failure(error);
+    while subscription.wait().map_err(failed)? {
         while let Some(item) = subscription.take()? {
             match item {
                 Item::Event { line, .. } => {
