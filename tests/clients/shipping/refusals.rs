@@ -51,7 +51,7 @@ fn files_and_folders_that_cannot_be_used_are_named() {
         .path();
     let whole = fs::read_to_string(&path).unwrap();
     for (broken, sentence) in [
-        (String::new(), "cannot use the state"),
+        ("{".to_owned(), "cannot use the state"),
         (
             whole.replace("\"version\":2", "\"version\":9"),
             "another version",
