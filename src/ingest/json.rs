@@ -7,11 +7,16 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::api::publish_body::is_value;
+
 /// Whether `text` is one JSON value, with white space around it at most.
 ///
 /// # Errors
 /// What is wrong with it, and where.
 pub(crate) fn check(text: &str) -> Result<(), serde_json::Error> {
+    if is_value(text) {
+        return Ok(());
+    }
     serde_json::from_str::<&RawValue>(text).map(|_| ())
 }
 
@@ -301,6 +306,22 @@ mod tests {
                 value.to_string()
             };
             prop_assert_eq!(rebuilt(&text), value);
+        }
+
+        #[test]
+        fn the_short_way_takes_what_is_json_and_nothing_else(
+            value in json(),
+            at: prop::sample::Index,
+            byte in "[\"\\\\{}\\[\\],: \t\na1\\-+.eEtfn\u{0}]",
+        ) {
+            let text = value.to_string();
+            let spaced = format!(" {text}\r\n\t");
+            prop_assert!(is_value(&text) && is_value(&spaced));
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            let at = places[at.index(places.len())];
+            let damaged = format!("{}{byte}{}", &text[..at], &text[at..]);
+            let is_json = serde_json::from_str::<&RawValue>(&damaged).is_ok();
+            prop_assert_eq!(is_value(&damaged), is_json, "{}", damaged);
         }
 
         #[test]

@@ -58,6 +58,8 @@ pub(crate) struct Records {
     /// Bytes that are kept of them.
     rejected_bytes: usize,
     hashes: Hashes,
+    /// The identity that was made last; kept for its memory.
+    made_id: Vec<u8>,
     uuids: Uuids,
     stamp: Stamp,
     identities: IdentityCounts,
@@ -105,6 +107,7 @@ impl Records {
             rejected: Vec::new(),
             rejected_bytes: 0,
             hashes: Hashes::default(),
+            made_id: Vec::new(),
             uuids: Uuids::default(),
             stamp: Stamp::default(),
             identities: IdentityCounts::default(),
@@ -356,11 +359,11 @@ impl Records {
             _ if is_found => {}
             // The time of receipt would make each try another record.
             MadeIdentity::Hash if !is_receipt => {
-                let mut id = Vec::with_capacity(40);
                 let body = &self.publication.body;
                 let parts = parts.map(|part| part.of(body));
-                self.hashes.write(topic.of(body), parts, &mut id);
-                self.publication.body.extend_from_slice(&id);
+                self.made_id.clear();
+                self.hashes.write(topic.of(body), parts, &mut self.made_id);
+                self.publication.body.extend_from_slice(&self.made_id);
                 self.identities.hash += 1;
             }
             MadeIdentity::Hash | MadeIdentity::Auto => {

@@ -71,6 +71,14 @@ impl Time<'_> {
             }
         }
     }
+
+    /// Whether it is a time.
+    fn can_be_written(self) -> bool {
+        match self {
+            Time::Text(text, _) if timestamp_is_valid(text.as_bytes()) => true,
+            time => time.write(&mut Stamp::default(), &mut Vec::new()),
+        }
+    }
 }
 
 /// The time of a JSON document: the first of these members that is one.
@@ -84,12 +92,12 @@ pub(crate) fn first_time<'a>(values: impl Iterator<Item = &'a str>) -> Option<Ti
     values
         .filter_map(plain_scalar)
         .map(|text| Time::Text(text, Unit::BySize))
-        .find(|time| time.write(&mut Stamp::default(), &mut Vec::new()))
+        .find(|time| time.can_be_written())
 }
 
 /// Whether text is a time: a timestamp, or a number that is one.
 pub(crate) fn is_time(text: &str) -> bool {
-    Time::Text(text, Unit::BySize).write(&mut Stamp::default(), &mut Vec::new())
+    Time::Text(text, Unit::BySize).can_be_written()
 }
 
 /// A number, or a string without escapes: no time has one.
@@ -149,13 +157,17 @@ fn write_decimal(text: &str, unit: Unit, stamp: &mut Stamp, out: &mut Vec<u8>) -
 /// The whole part of a decimal number that is not negative, and the digits of its fraction; none where it is
 /// no number or too large for a time.
 fn decimal(text: &str) -> Option<(u128, String)> {
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    // Most have neither a fraction nor an exponent.
+    if !text.is_empty() && text.len() <= DIGITS_MAX && is_digits(text) {
+        return Some((text.parse().ok()?, String::new()));
+    }
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
         None => (text, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let has_point = mantissa.len() > whole.len();
-    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let is_number = is_digits(whole) && is_digits(fraction);
     if !is_number || whole.is_empty() || (has_point && fraction.is_empty()) {
         return None;

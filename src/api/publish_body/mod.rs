@@ -26,6 +26,7 @@ use records::RecordSink;
 use sink::{EventSink, Sink};
 
 pub use parsed::{BodyError, Parsed, RejectedBody};
+pub(crate) use quick::is_value;
 pub(crate) use records::RecordRules;
 
 /// Reads the events out of a decoded `body`, at most [`BODY_CEILING_BYTES`] long.

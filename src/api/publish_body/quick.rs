@@ -20,6 +20,13 @@ pub(super) fn read<'a>(text: &'a str, sink: &mut impl Sink<'a>, max_events: usiz
     quick.body().is_some()
 }
 
+/// Whether `text` is one JSON value with white space around it at most. False also of some that are one: those that
+/// are nested too deep for this way.
+pub(crate) fn is_value(text: &str) -> bool {
+    let mut cursor = Cursor { text, at: 0 };
+    cursor.value().is_some() && cursor.peek().is_none()
+}
+
 struct Quick<'a, 's, S> {
     cursor: Cursor<'a>,
     sink: &'s mut S,
