@@ -71,7 +71,7 @@ bench:
 
 # What shippers send, beside the same payloads sent to /publish.
 bench-ingest:
-	$(CARGO) run --release -p logagg-bench -- --only ingest $(ARGS)
+	$(CARGO) run --release -p logagg-bench -- --only ingest --only allocations $(ARGS)
 
 # What subscribers cost the publishers, and what they get.
 bench-subscribers:
