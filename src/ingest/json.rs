@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::api::publish_body::is_value;
+use crate::api::publish_body::quick::is_value;
 
 /// Whether `text` is one JSON value, with white space around it at most.
 ///

@@ -11,7 +11,7 @@
 
 mod members;
 mod parsed;
-mod quick;
+pub(crate) mod quick;
 mod reader;
 mod records;
 mod sink;
@@ -26,7 +26,6 @@ use records::RecordSink;
 use sink::{EventSink, Sink};
 
 pub use parsed::{BodyError, Parsed, RejectedBody};
-pub(crate) use quick::is_value;
 pub(crate) use records::RecordRules;
 
 /// Reads the events out of a decoded `body`, at most [`BODY_CEILING_BYTES`] long.
