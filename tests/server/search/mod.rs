@@ -51,9 +51,10 @@ fn metric(client: &mut Client, name: &str) -> u64 {
     value.parse().expect("it is a whole number")
 }
 
-/// A server with this many events of one topic from `s`, put into its file.
+/// A server with this many events of one topic from `s`, put into its file; it has no summaries, so that each search
+/// goes through all of them.
 fn crowded(count: u64) -> Server {
-    let setup = Setup::new().flags(["--dedup", "constraint"]);
+    let setup = Setup::new().flags(["--dedup", "constraint", "--search-index", "off"]);
     setup.start().stop();
     let db = Connection::open(setup.database_path()).unwrap();
     let at = 1_767_323_045_000_000_u64;
