@@ -11,7 +11,7 @@ use super::search::{Findings, Reached, Search};
 use crate::http::{write_number, Request, Response};
 use crate::limits;
 use crate::search::{Buckets, Candidate, Division, Field, Histogram, Instant, Series};
-use crate::store::{Bound, Store, StoreError, Visit};
+use crate::store::{Bound, Interval, Store, StoreError, Visit};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -152,6 +152,14 @@ impl Findings for Counted {
             self.histogram.add(event, filters.range().time_of(event));
         }
         Visit::GoOn
+    }
+
+    fn count(&mut self, times: &[Interval]) -> bool {
+        let range = self.query.params.filters.range();
+        let events = times
+            .iter()
+            .map(|time| (time.first, time.last, u64::from(time.events)));
+        self.histogram.add_ranges(range, events)
     }
 
     fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError> {

@@ -10,15 +10,33 @@ use crate::clock::Now;
 use crate::http::Response;
 use crate::limits;
 use crate::search::{Candidate, Filters};
-use crate::store::{Slice, Stop, Store, StoreError, Visit, Walk};
+use crate::store::{Interval, Slice, Stop, Store, StoreError, Visit, Visitor, Walk};
 
 /// What a search makes of the events that it goes through.
 pub(crate) trait Findings: fmt::Debug {
     /// Looks at an event; it need not match.
     fn visit(&mut self, seq: u64, event: &Candidate) -> Visit;
 
+    /// Counts events of which only the times are known, as a visitor of a walk does.
+    fn count(&mut self, _times: &[Interval]) -> bool {
+        false
+    }
+
     /// Makes the answer. May be called again, if there was no memory for the first one.
     fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError>;
+}
+
+/// Findings as the visitor of a walk.
+struct Shown<'f>(&'f mut dyn Findings);
+
+impl Visitor for Shown<'_> {
+    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit {
+        self.0.visit(seq, event)
+    }
+
+    fn count(&mut self, times: &[Interval]) -> bool {
+        self.0.count(times)
+    }
 }
 
 /// How far a search has come.
@@ -110,9 +128,8 @@ impl Search {
         // The first slice gets on by a seq at least, so each page of a walk does.
         self.is_over |= now.mono_ms >= began + limits::SEARCH_MS;
         if !self.is_over {
-            let findings = &mut self.findings;
-            let mut visit = |seq: u64, event: &Candidate| findings.visit(seq, event);
-            let stop = store.walk(&mut self.walk, &self.filters, slice, &mut visit)?;
+            let mut visitor = Shown(&mut *self.findings);
+            let stop = store.walk(&mut self.walk, &self.filters, slice, &mut visitor)?;
             self.is_over = stop != Stop::Slice;
         }
         if !self.is_over {

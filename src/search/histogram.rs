@@ -4,6 +4,7 @@ use super::buckets::Buckets;
 use super::candidate::Candidate;
 use super::field::{kept_text, Field};
 use super::instant::Instant;
+use super::range::TimeRange;
 use crate::limits::SERIES_MAX;
 
 /// Counts of events by buckets of time.
@@ -36,9 +37,13 @@ impl Series {
     }
 
     fn add(&mut self, place: usize) {
-        self.count += 1;
+        self.add_many(place, 1);
+    }
+
+    fn add_many(&mut self, place: usize, events: u64) {
+        self.count += events;
         if let Some(count) = self.counts.get_mut(place) {
-            *count += 1;
+            *count += events;
         }
     }
 
@@ -82,6 +87,40 @@ impl Histogram {
             };
             series.add(place);
         }
+    }
+
+    /// Counts events of which only the first and the last time, and their number, are known, where all of them are out
+    /// of the range or in one bucket. Says whether it has counted all; else it has counted none.
+    pub fn add_ranges(
+        &mut self,
+        range: &TimeRange,
+        events: impl Iterator<Item = (Instant, Instant, u64)> + Clone,
+    ) -> bool {
+        let is_out = |first, last| {
+            range.since.is_some_and(|since| last < since)
+                || range.until.is_some_and(|until| until <= first)
+        };
+        let place = |(first, last, _)| {
+            let place = self.buckets.place_of(first);
+            let is_in = range.contains(first) && range.contains(last);
+            match place == self.buckets.place_of(last) && is_in {
+                true => place,
+                false => None,
+            }
+        };
+        let is_known =
+            |time: (Instant, Instant, u64)| is_out(time.0, time.1) || place(time).is_some();
+        if self.field.is_some() || !events.clone().all(is_known) {
+            return false;
+        }
+        let places: Vec<(usize, u64)> = events
+            .filter(|time| !is_out(time.0, time.1))
+            .filter_map(|time| Some((place(time)?, time.2)))
+            .collect();
+        for (place, count) in places {
+            self.all.add_many(place, count);
+        }
+        true
     }
 
     fn series_of(&mut self, value: &[u8]) -> &mut Series {

@@ -21,6 +21,7 @@ use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
 use crate::store::summaries::look_up::Verdict;
 use crate::store::summaries::question::Question;
+use crate::store::summaries::times::Interval;
 use crate::store::topics::topic::TopicId;
 
 /// Whether a visitor wants to see the next event.
@@ -30,8 +31,23 @@ pub enum Visit {
     Enough,
 }
 
-/// Looks at an event that has this seq.
-pub type Visitor<'v> = dyn FnMut(u64, &Candidate) -> Visit + 'v;
+/// What a walk shows events to.
+pub trait Visitor {
+    /// Looks at an event that has this seq.
+    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit;
+
+    /// Counts events of which only the times are known, where that is enough: all of them pass every filter but that of
+    /// times. False if it has to see them.
+    fn count(&mut self, _times: &[Interval]) -> bool {
+        false
+    }
+}
+
+impl<F: FnMut(u64, &Candidate) -> Visit> Visitor for F {
+    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit {
+        self(seq, event)
+    }
+}
 
 /// How long a walk may go on before others get their turn.
 #[derive(Clone, Copy)]
@@ -151,7 +167,7 @@ impl Store {
         walk: &mut Walk,
         filters: &Filters,
         slice: &Slice,
-        visitor: &mut Visitor,
+        visitor: &mut dyn Visitor,
     ) -> Result<Stop, StoreError> {
         let last = self.last_of(walk);
         let is_over = match walk.from {
@@ -187,7 +203,7 @@ impl Store {
         walk: &mut Walk,
         (ids, last): (&[TopicId], u64),
         pace: &mut Pace,
-        visitor: &mut Visitor,
+        visitor: &mut dyn Visitor,
     ) -> Result<Stop, StoreError> {
         let last_key = walk.from.key(last);
         let mut seqs = TopicMerge::new(self, ids, walk.from)?;
@@ -212,7 +228,7 @@ impl Store {
         walk: &mut Walk,
         (filters, last): (&Filters, u64),
         pace: &mut Pace,
-        visitor: &mut Visitor,
+        visitor: &mut dyn Visitor,
     ) -> Result<Stop, StoreError> {
         let question = Question::of(filters);
         loop {
@@ -221,24 +237,35 @@ impl Store {
                 return Ok(Stop::End);
             }
             let look = self.ask_summary(next, filters, &question)?;
+            let (begin_of_block, end_of_block) = match walk.from {
+                Bound::After(_) => (look.first, look.last),
+                Bound::Before(_) => (look.last, look.first),
+            };
             let end = match walk.from {
-                Bound::After(_) => look.last.min(last),
-                Bound::Before(_) => look.first.max(last),
+                Bound::After(_) => end_of_block.min(last),
+                Bound::Before(_) => end_of_block.max(last),
             };
-            let scanned = walk.scanned;
-            let stop = match look.verdict {
-                Verdict::NotInHere => pace.is_over(self.work.done()).then_some(Stop::Slice),
-                _ => match self.walk_rows(walk, end, pace, visitor)? {
-                    Stop::End => None,
+            let is_decided = match look.verdict {
+                Verdict::NotInHere => true,
+                Verdict::Perhaps => false,
+                // A part of a block is not what its times are of.
+                Verdict::Times(times) => {
+                    let is_whole = (next, end) == (begin_of_block, end_of_block);
+                    is_whole && visitor.count(&times)
+                }
+            };
+            if !is_decided {
+                match self.walk_rows(walk, end, pace, visitor)? {
+                    Stop::End => walk.pass(end, self.horizon()),
                     stop => return Ok(stop),
-                },
-            };
-            walk.pass(end, self.horizon());
-            if look.verdict == Verdict::NotInHere {
-                walk.skipped += walk.scanned - scanned;
+                }
+                continue;
             }
-            if let Some(stop) = stop {
-                return Ok(stop);
+            let scanned = walk.scanned;
+            walk.pass(end, self.horizon());
+            walk.skipped += walk.scanned - scanned;
+            if pace.is_over(self.work.done()) {
+                return Ok(Stop::Slice);
             }
         }
     }
@@ -249,7 +276,7 @@ impl Store {
         walk: &mut Walk,
         last: u64,
         pace: &mut Pace,
-        visitor: &mut Visitor,
+        visitor: &mut dyn Visitor,
     ) -> Result<Stop, StoreError> {
         let max = BatchSize {
             rows: SEARCH_BATCH_ROWS,
@@ -310,7 +337,7 @@ impl Store {
         walk: &mut Walk,
         event: &StoredEvent,
         pace: &mut Pace,
-        visitor: &mut Visitor,
+        visitor: &mut dyn Visitor,
     ) -> Option<Stop> {
         self.work
             .add(event.payload.len() as u64 / SEARCH_BYTES_PER_UNIT);
@@ -323,7 +350,7 @@ impl Store {
             payload: event.payload,
             processed_at: event.processed_at,
         };
-        match visitor(event.seq, &candidate) {
+        match visitor.visit(event.seq, &candidate) {
             Visit::Enough => Some(Stop::Enough),
             Visit::GoOn => pace.is_over(self.work.done()).then_some(Stop::Slice),
         }

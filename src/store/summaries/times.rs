@@ -6,7 +6,7 @@ use crate::search::Instant;
 
 /// The first and the last time of some events, and how many these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interval {
+pub struct Interval {
     pub first: Instant,
     pub last: Instant,
     pub events: u32,

@@ -93,6 +93,70 @@ fn answers_are_the_same_with_summaries_and_without() {
     assert_eq!(metric(&mut off, "search_seqs_skipped_total"), 0);
 }
 
+/// Histograms, and whether the rows of two blocks or more need not be read for them.
+const HISTOGRAMS: [(&str, bool); 8] = [
+    ("since=2025-12-31&until=2026-02-01", true),
+    ("since=2026-01-02&until=2026-01-03&interval=1h", true),
+    (
+        "since=2026-01-02&until=2026-01-03&interval=1h&topic=*",
+        true,
+    ),
+    (
+        "since=2026-01-02&until=2026-01-03&interval=1h&topic=t.*",
+        true,
+    ),
+    (
+        "since=2026-01-01&until=2026-01-02&interval=12h&by=topic",
+        true,
+    ),
+    (
+        "since=2026-01-01T00:10:00Z&until=2026-01-02T00:20:00Z&interval=10m",
+        false,
+    ),
+    ("since=2026-01-01&until=2026-01-09&q=*ra1*", false),
+    (
+        "since=2020-01-01&until=now&time=received&interval=36500d",
+        true,
+    ),
+];
+
+#[test]
+fn histograms_are_the_same_with_summaries_and_without() {
+    let setups = ["words", "off"].map(|kind| Setup::new().flags(["--search-index", kind]));
+    let servers = setups.each_ref().map(Setup::start);
+    for server in &servers {
+        publish(&mut server.client(), 0..EVENTS);
+    }
+    wait_for_summaries(&servers[0]);
+    let mut clients = servers.each_ref().map(Server::client);
+    for (query, is_fast) in HISTOGRAMS {
+        let skipped = metric(&mut clients[0], "search_seqs_skipped_total");
+        let [found, expected] = clients.each_mut().map(|client| {
+            let mut target = format!("/histogram?{query}");
+            let (mut counts, mut scanned) = (Vec::new(), 0);
+            // A busy machine may need several answers.
+            loop {
+                let answer = client.get(&target).expect(200);
+                let of_answer = answer["counts"].as_array().expect("a list").iter();
+                let of_answer: Vec<u64> = of_answer.filter_map(Value::as_u64).collect();
+                counts.resize(of_answer.len(), 0);
+                counts
+                    .iter_mut()
+                    .zip(of_answer)
+                    .for_each(|(sum, count)| *sum += count);
+                scanned += answer["scanned"].as_u64().expect("a number");
+                match answer["next"].as_str() {
+                    Some(next) => target = next.to_owned(),
+                    None => return (counts, scanned),
+                }
+            }
+        });
+        assert_eq!(found, expected, "{query}");
+        let skipped = metric(&mut clients[0], "search_seqs_skipped_total") - skipped;
+        assert_eq!(skipped >= 2 * BLOCK, is_fast, "{query} skipped {skipped}");
+    }
+}
+
 #[test]
 fn a_kill_leaves_summaries_that_are_right() {
     let setup = Setup::new();
