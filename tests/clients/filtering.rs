@@ -191,6 +191,9 @@ fn an_export_is_gone_on_with_by_its_own_filters_alone() {
     let name = path.to_str().unwrap();
     let export =
         |arguments: &[&str]| run(&server, &[&["export", "-o", name], arguments].concat(), b"");
+    let wrong = export(&["--where", "a..b"]).expect(2);
+    assert!(wrong.stderr.ends_with(": a..b\n"), "{wrong:?}");
+    assert!(!path.exists());
     let own = ["--where", "level=error", "--received", "--since", "1d"];
     export(&own).expect(0);
     assert_eq!(ids(&fs::read_to_string(&path).unwrap()), [1, 4, 7]);

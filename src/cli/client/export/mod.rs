@@ -54,11 +54,18 @@ pub struct ExportArgs {
 /// Exports, and says how much.
 pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
     let mut client = client_of(&arguments.client, GIVE_UP)?;
-    let file = match output_path(&arguments)? {
+    let asked = arguments.filters.query(&[], &[], &[]);
+    let path = output_path(&arguments)?;
+    if path.is_some() && !asked.is_topics_only() {
+        // A page of nothing: wrong filters must not leave a file behind.
+        let target = format!("/events?limit=1&before=0{}", asked.text());
+        let answer = client.persist(|| client.get(&target));
+        answer.map_err(|error| asked.failure(error))?;
+    }
+    let file = match path {
         None => None,
         Some(path) => Some(ExportFile::open(path, arguments.resume)?),
     };
-    let asked = arguments.filters.query(&[], &[], &[]);
     let begun_with = match &file {
         None => None,
         Some(file) => file.check_filters(&asked)?,
