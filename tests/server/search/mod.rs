@@ -3,6 +3,7 @@
 mod fields;
 mod histogram;
 mod judged;
+mod language;
 #[path = "../../search/model/mod.rs"]
 mod model;
 mod pages;
