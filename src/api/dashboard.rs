@@ -81,9 +81,11 @@ mod tests {
         let mut named = 0;
         for file in &ASSETS {
             let text = std::str::from_utf8(file.content()).expect("files are UTF-8");
-            for line in text.lines().filter(|line| line.starts_with("import ")) {
-                let module = line.split("\"./").nth(1).expect("it stands beside it");
-                let module = module.trim_end_matches("\";");
+            let imports = text.lines().filter(|line| line.starts_with("import "));
+            let modules = text.split("\"./").skip(1);
+            let modules = modules.filter_map(|rest| Some(rest.split_once('"')?.0));
+            assert_eq!(imports.count(), modules.clone().count(), "{}", file.name);
+            for module in modules {
                 assert!(asset(module).is_some(), "{}: {module}", file.name);
                 named += 1;
             }
