@@ -11,7 +11,7 @@ use logagg::api::route::Route;
 use logagg::app::{App, FeedStatus, Options, Reply};
 use logagg::clock::Now;
 use logagg::http::{Conn, Step};
-use logagg::limits::{READ_UNITS_PER_SLICE, SPARE_QUIET_US, STREAM_LONG_SLICE_BYTES};
+use logagg::limits::{READ_UNITS_PER_SLICE, SEARCH_MS, SPARE_QUIET_US, STREAM_LONG_SLICE_BYTES};
 use logagg::store::{Dedup, Durability, OpenOptions, Retention, SearchIndex, Store};
 use rusqlite::Connection;
 use rustix::time::{clock_gettime, ClockId};
@@ -258,6 +258,28 @@ fn with_a_million_topics_each_turn_is_short() {
         assert!(turns >= turns_min, "{turns} turns for {target}");
         desk.check(target);
     }
+
+    // After a second it is answered with what it has.
+    desk.app.begin_turn(false);
+    let Reply::Reading(mut search) = desk.get("/events?source=none") else {
+        panic!("a search works in later turns");
+    };
+    assert!(desk.app.read_on(&mut search, desk.now).is_none());
+    desk.now.mono_ms += SEARCH_MS;
+    let answer = desk.app.read_on(&mut search, desk.now);
+    let answer = answer.expect("the second is over");
+    desk.conn.respond(&answer, desk.now);
+    desk.sent();
+    let page: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    let scanned = page["scanned"].as_u64().unwrap();
+    assert!((1..TOPICS).contains(&scanned), "{scanned}");
+    let through = TOPICS + 1 - scanned;
+    assert_eq!(page["through"], through);
+    assert_eq!(
+        page["next"],
+        format!("/events?source=none&before={through}")
+    );
+    assert_eq!(page["elapsed_ms"], SEARCH_MS);
 
     // A new topic costs the next statistics nothing.
     for topic in ["a", "t.0500000x", "z"] {
