@@ -14,8 +14,9 @@ rates and latencies do not.
 ";
 
 /// The commands that have a section, in the order of the page.
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "make bench",
+    "make bench-ingest",
     "make bench-subscribers",
     "make bench-peers",
     "make bench-scale",

@@ -3,12 +3,16 @@
 
 use std::fmt::Write;
 
-/// A word of 655 in a million events, one of one event in 27, and one of none.
-pub const RARE: &str = "quarantined";
+/// A word of some hundred events of one incident, one that is spread over all, one of one event in 27, and one of none.
+pub const RARE: &str = "outofmemory";
 pub const COMMON: &str = "retrying";
 pub const ABSENT: &str = "flamingo";
-/// An event in so many has [`RARE`].
-const RARE_EVERY: u64 = 1_527;
+pub const SPREAD: &str = "quarantined";
+/// Events of the incident, of which one in six has [`RARE`], and where it begins: after so many thousandths.
+const INCIDENT_EVENTS: u64 = 4_000;
+const INCIDENT_AT: u64 = 700;
+const RARE_EVERY: u64 = 6;
+const SPREAD_EVERY: u64 = 1_527;
 const COMMON_EVERY: u64 = 27;
 const DAY_SECONDS: u64 = 86_400;
 
@@ -93,15 +97,7 @@ pub fn event(number: u64, all: u64) -> Event {
         ),
     };
     let mut payload = format!(r#"{{"level":"{level}","trace_id":"{trace:032x}",{rest}"#);
-    for (word, every) in [(RARE, RARE_EVERY), (COMMON, COMMON_EVERY)] {
-        if number % every == every / 2 {
-            payload.truncate(payload.len() - 1);
-            let _ = write!(
-                payload,
-                r#","note":"the order was {word} by the service"}}"#
-            );
-        }
-    }
+    add_words(&mut payload, number, all);
     let late = if random.below(2_000) == 0 { 3_600 } else { 0 };
     let at = (number as u128 * u128::from(DAY_SECONDS) * 1_000 / u128::from(all)) as u64;
     let at = at.saturating_sub(late * 1_000);
@@ -118,6 +114,25 @@ pub fn event(number: u64, all: u64) -> Event {
         ),
         source: format!("web-{}", random.below(40)),
         payload,
+    }
+}
+
+/// Adds the words that are looked for to a payload.
+fn add_words(payload: &mut String, number: u64, all: u64) {
+    let incident = all * INCIDENT_AT / 1_000;
+    let is_in_incident = (incident..incident + INCIDENT_EVENTS).contains(&number);
+    for (word, every) in [
+        (RARE, if is_in_incident { RARE_EVERY } else { u64::MAX }),
+        (SPREAD, SPREAD_EVERY),
+        (COMMON, COMMON_EVERY),
+    ] {
+        if number % every == every / 2 {
+            payload.truncate(payload.len() - 1);
+            let _ = write!(
+                payload,
+                r#","note":"the order was {word} by the service"}}"#
+            );
+        }
     }
 }
 
@@ -142,16 +157,16 @@ mod tests {
 
     #[test]
     fn events_are_json_and_have_the_words_that_are_looked_for() {
-        let mut found = [0; 3];
+        let mut found = [0; 4];
         for number in 0..20_000 {
             let mut text = String::new();
             write_json(&event(number, 20_000), &mut text);
             let parsed: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
             assert_eq!(parsed["event_id"], id(number));
-            for (count, word) in found.iter_mut().zip([RARE, COMMON, ABSENT]) {
+            for (count, word) in found.iter_mut().zip([RARE, SPREAD, COMMON, ABSENT]) {
                 *count += u32::from(text.contains(word));
             }
         }
-        assert_eq!(found, [13, 740, 0]);
+        assert_eq!(found, [667, 13, 741, 0]);
     }
 }
