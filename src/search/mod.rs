@@ -19,7 +19,6 @@ mod tally;
 mod term;
 mod text;
 mod texts;
-mod words;
 
 pub use buckets::{Buckets, Division};
 pub use candidate::Candidate;
@@ -38,4 +37,3 @@ pub(crate) use reader::{Reader, Token};
 pub use term::{is_word_byte, Term};
 pub use text::{Decoder, Text};
 pub use texts::each_text;
-pub use words::Words;

@@ -71,25 +71,6 @@ proptest! {
             prop_assert!(verdict == Verdict::Fails || relaxed.matches(&candidate(event)));
         }
     }
-
-    #[test]
-    fn an_event_that_matches_has_the_words_that_are_needed(members in queries(), events in events()) {
-        let Some(own) = filters(&members) else { return Ok(()) };
-        let groups = own.needed_words();
-        for event in events.iter().filter(|event| own.matches(&candidate(event))) {
-            let texts = model::texts(event);
-            let words: Vec<String> = texts
-                .iter()
-                .flat_map(|text| model::term::words(text))
-                .map(|word| model::condition::shown(&word))
-                .collect();
-            let has = |word: &[u8]| words.iter().any(|own| own.as_bytes() == word);
-            for sets in &groups {
-                let is_there = sets.iter().any(|set| set.iter().all(|word| has(word)));
-                prop_assert!(is_there, "{:?} {:?}", sets, event);
-            }
-        }
-    }
 }
 
 /// Tests of random queries show nothing where these are never legal, or never find anything.

@@ -107,11 +107,3 @@ impl Term {
         })
     }
 }
-
-/// The words of a text, in lower case.
-pub fn words(text: &[u32]) -> Vec<Text> {
-    let words = text
-        .split(|c| !is_word(Some(c)))
-        .filter(|word| !word.is_empty());
-    words.map(|word| word.iter().map(lower).collect()).collect()
-}
