@@ -89,6 +89,11 @@ impl Health {
         may_wait
     }
 
+    /// Whether a commit has met a damaged page since all were well.
+    pub(super) fn is_waiting_for_repair(&self) -> bool {
+        self.repairing_since.is_some()
+    }
+
     /// A commit has met a damaged page. Says whether all publications go on waiting for its repair.
     pub(super) fn needs_repair(&mut self, now: Now) -> bool {
         let since = *self.repairing_since.get_or_insert(now.mono_ms);

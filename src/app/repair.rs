@@ -11,6 +11,11 @@ use crate::store::StoreError;
 impl App {
     /// A commit has met a damaged page: it is tried again soon, at first with all publications.
     pub(super) fn wait_for_repair(&mut self, now: Now) {
+        if !self.health.is_waiting_for_repair() {
+            // A lock of another program may have stopped the repair. This commit has got past it, and waits for less
+            // time than failed work does.
+            self.schedule.resume();
+        }
         let all_may_wait = self.health.needs_repair(now);
         if !all_may_wait && self.refuse_what_waits() == 0 {
             // None of them needs the page.

@@ -48,6 +48,11 @@ impl IdleSchedule {
         self.retains_first
     }
 
+    /// What made work fail is over.
+    pub(super) fn resume(&mut self) {
+        self.resume_at = 0;
+    }
+
     pub(super) fn pause(&mut self, now: Now) {
         self.resume_at = now.mono_ms + limits::RETRY_MS;
     }

@@ -52,6 +52,9 @@ impl std::fmt::Display for OpenError {
 impl std::error::Error for OpenError {}
 
 pub(super) const NOT_A_DATABASE: &str = "it is not an SQLite database";
+pub(super) const SHORT: &str = "it is damaged: the file is shorter than its header says";
+/// How a clause begins that says what cannot be read.
+pub(super) const DAMAGED: &str = "it is damaged: ";
 
 /// SQLite's error as a clause of a sentence for the person who starts the server.
 pub(super) fn explain(error: &rusqlite::Error) -> String {
@@ -59,7 +62,7 @@ pub(super) fn explain(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(Code::NotADatabase) => NOT_A_DATABASE.into(),
         // `Unknown` is SQLITE_ERROR: the SQL is right, so what it names is missing in the file.
-        Some(Code::DatabaseCorrupt | Code::Unknown) => format!("it is damaged: {error}"),
+        Some(Code::DatabaseCorrupt | Code::Unknown) => format!("{DAMAGED}{error}"),
         Some(Code::DatabaseBusy | Code::DatabaseLocked) => "it is locked by another program".into(),
         Some(Code::ReadOnly) => "it cannot be written".into(),
         Some(Code::CannotOpen) => {
@@ -67,7 +70,7 @@ pub(super) fn explain(error: &rusqlite::Error) -> String {
         }
         _ => match error {
             rusqlite::Error::SqliteFailure(..) => error.to_string(),
-            _ => format!("it is damaged: {error}"),
+            _ => format!("{DAMAGED}{error}"),
         },
     }
 }

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use rusqlite::Connection as Sqlite;
 
+use super::error::SHORT;
 use super::paths::beside;
 use super::wal::file::{salts, FRAME_HEADER, LOG_HEADER};
 use super::wal::position::{position, CheckpointProgress};
@@ -100,9 +101,7 @@ pub(super) fn require_whole(db: &Sqlite, path: &Path) -> Result<(), String> {
         Err(error) => Err(error.into()),
     };
     match result {
-        Ok(LengthCheck::Truncated(Truncated::Database)) => {
-            Err("it is damaged: the file is shorter than its header says".into())
-        }
+        Ok(LengthCheck::Truncated(Truncated::Database)) => Err(SHORT.into()),
         // What cannot be read is found by whoever needs it; what a log lacks is not known after a crash.
         _ => Ok(()),
     }

@@ -9,7 +9,7 @@ use rusqlite::Connection as Sqlite;
 
 use super::connection::{Connection, Synchronous};
 use super::definitions::require_ours;
-use super::error::{explain, OpenError, NOT_A_DATABASE};
+use super::error::{explain, OpenError, DAMAGED, NOT_A_DATABASE, SHORT};
 use super::file_kind::{is_mounted_alone, require_ordinary};
 use super::head::Head;
 use super::lengths::{require_not_emptied, require_whole};
@@ -83,7 +83,13 @@ pub(super) fn connect_alone(
     head.map_or(Ok(()), |head| head.require_own_log(path))?;
     // Another program's lock may be short: at start, and only there, it is waited for.
     let busy_timeout = Duration::from_millis(limits::OPEN_BUSY_MS);
-    let db = Connection::open(path, durability, triggers, busy_timeout)?;
+    let db = Connection::open(path, durability, triggers, busy_timeout).map_err(|error| {
+        // SQLite found damage before the lengths could be compared.
+        match error.starts_with(DAMAGED) && is_short(path) {
+            true => SHORT.into(),
+            false => error,
+        }
+    })?;
     require_whole(&db, path)?;
     head.map_or(Ok(()), |head| head.require_newest(path, &db))?;
     Ok((lock, db))
@@ -97,20 +103,25 @@ fn check_size(path: &Path) -> Result<(), String> {
     if std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
         return Ok(());
     }
-    let mut header = [0_u8; 100];
-    let Ok(mut file) = File::open(path) else {
-        return Ok(());
-    };
-    let size = file.metadata().map_or(0, |m| m.len());
     // SQLite would take this for an empty file (its `unixFileSize`), and overwrite it.
-    if size == 1 {
+    if fs::metadata(path).is_ok_and(|about| about.len() == 1) {
         return Err(NOT_A_DATABASE.into());
     }
-    if size == 0
-        || file.read_exact(&mut header).is_err()
-        || !header.starts_with(b"SQLite format 3\0")
-    {
-        return Ok(());
+    match is_short(path) {
+        true => Err(SHORT.into()),
+        false => Ok(()),
+    }
+}
+
+/// Whether a file is shorter than its header says.
+fn is_short(path: &Path) -> bool {
+    let mut header = [0_u8; 100];
+    let Ok(mut file) = File::open(path) else {
+        return false;
+    };
+    let size = file.metadata().map_or(0, |m| m.len());
+    if file.read_exact(&mut header).is_err() || !header.starts_with(b"SQLite format 3\0") {
+        return false;
     }
     let word = |at: usize| {
         u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
@@ -120,10 +131,7 @@ fn check_size(path: &Path) -> Result<(), String> {
         n => u64::from(n),
     };
     let stated_is_valid = word(24) == word(92);
-    if stated_is_valid && u64::from(word(28)) * page_size > size {
-        return Err("it is damaged: the file is shorter than its header says".into());
-    }
-    Ok(())
+    stated_is_valid && u64::from(word(28)) * page_size > size
 }
 
 /// Creates the tables of a new database, and proves that the file can be written.
