@@ -36,6 +36,18 @@ fn filled(count: u64) -> Server {
     server
 }
 
+/// A server with 120 events as [`filled`] makes them, of which the older half is about to be removed.
+fn half_removed() -> Server {
+    let server = filled(120);
+    let setup = server.setup().clone();
+    server.stop();
+    let db = Connection::open(setup.database_path()).unwrap();
+    let sql = "UPDATE events SET processed_at = 1000 * seq WHERE seq <= 60";
+    db.execute(sql, []).unwrap();
+    drop(db);
+    setup.flags(["--retain-events", "1d"]).start()
+}
+
 fn publish(client: &mut Client, numbers: std::ops::RangeInclusive<u64>) {
     let source = |n: u64| if n.is_multiple_of(3) { "web" } else { "api" };
     let events: Value = numbers.map(|n| from(source(n), n)).collect();

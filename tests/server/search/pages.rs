@@ -1,9 +1,8 @@
 //! `GET /events` with filters.
 
-use rusqlite::Connection;
 use serde_json::{json, Value};
 
-use super::{filled, from, publish, walk};
+use super::{filled, from, half_removed, publish, walk};
 use crate::harness::{event, seqs_of, Server};
 
 fn multiples_of_three(last: u64) -> Vec<u64> {
@@ -237,18 +236,7 @@ fn a_page_ends_at_four_mebibytes_of_payload() {
 
 #[test]
 fn what_retention_has_removed_is_neither_found_nor_scanned() {
-    let server = filled(120);
-    let setup = server.setup().clone();
-    server.stop();
-    // Half of them are old.
-    let db = Connection::open(setup.database_path()).unwrap();
-    db.execute(
-        "UPDATE events SET processed_at = 1000 * seq WHERE seq <= 60",
-        [],
-    )
-    .unwrap();
-    drop(db);
-    let server = setup.flags(["--retain-events", "1d"]).start();
+    let server = half_removed();
     let mut client = server.client();
     // Removal takes its time, and goes on beside the walks.
     loop {

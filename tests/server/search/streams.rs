@@ -1,10 +1,10 @@
 //! `GET /subscribe` with filters.
 
-use rusqlite::Connection;
 use serde_json::{json, Value};
 
-use super::{crowded, filled, from, metric, publish, walk};
+use super::{crowded, filled, from, half_removed, metric, publish, walk};
 use crate::harness::{event, Item, Server, Stream};
+use crate::wait::wait_until;
 
 fn seqs(events: &[Value]) -> Vec<u64> {
     let seq = |event: &Value| event["seq"].as_u64().expect("an event has a seq");
@@ -201,7 +201,9 @@ fn a_stream_that_nobody_reads_any_more_ends() {
             .map(|_| Stream::open(&server, "?source=none&follow=false", &[&accept]))
             .collect();
         drop(streams);
-        while metric(&mut watcher, "subscribers") > 0 {}
+        wait_until("the streams to end", || {
+            metric(&mut watcher, "subscribers") == 0
+        });
         let scanned = metric(&mut watcher, "search_seqs_scanned_total");
         watcher.publish(event("t", &accept).to_string()).expect(200);
         assert_eq!(metric(&mut watcher, "search_seqs_scanned_total"), scanned);
@@ -214,18 +216,10 @@ fn a_stream_that_nobody_reads_any_more_ends() {
 
 #[test]
 fn a_gap_and_a_reset_are_told_as_without_filters() {
-    let server = filled(120);
-    let setup = server.setup().clone();
-    server.stop();
-    let db = Connection::open(setup.database_path()).unwrap();
-    db.execute(
-        "UPDATE events SET processed_at = 1000 * seq WHERE seq <= 60",
-        [],
-    )
-    .unwrap();
-    drop(db);
-    let server = setup.flags(["--retain-events", "1d"]).start();
-    while server.json("/stats")["first_seq"] != 61 {}
+    let server = half_removed();
+    wait_until("the older half to be removed", || {
+        server.json("/stats")["first_seq"] == 61
+    });
     let mut stream = Stream::events(&server, "?source=web&after=10");
     assert_eq!(stream.next(), Item::Gap(json!({"from": 11, "to": 60})));
     assert_eq!(

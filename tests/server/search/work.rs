@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{crowded, filled, metric, walk};
 use crate::harness::{event, seqs_of, Client, Server};
+use crate::wait::wait_until;
 
 /// So many searches, each of which goes through everything: no summary rules out what stands within words.
 fn ask_many(server: &Server, count: usize) -> Vec<Client> {
@@ -87,7 +88,9 @@ fn a_search_ends_when_its_client_goes_away() {
     let mut watcher = server.client();
     let clients = ask_many(&server, 80);
     // Until all have their places, or a fast machine has answered them.
-    while metric(&mut watcher, "searches") < 60 && metric(&mut watcher, "searches_total") < 80 {}
+    wait_until("the searches", || {
+        metric(&mut watcher, "searches") >= 60 || metric(&mut watcher, "searches_total") >= 80
+    });
     // Some end their side, the others are closed with what they have not read.
     for (n, client) in clients.iter().enumerate() {
         if n % 2 == 0 {
@@ -95,7 +98,9 @@ fn a_search_ends_when_its_client_goes_away() {
         }
     }
     drop(clients);
-    while metric(&mut watcher, "searches") > 0 {}
+    wait_until("the searches to end", || {
+        metric(&mut watcher, "searches") == 0
+    });
     let scanned = metric(&mut watcher, "search_seqs_scanned_total");
     watcher.publish(event("t", "new").to_string()).expect(200);
     assert_eq!(metric(&mut watcher, "search_seqs_scanned_total"), scanned);

@@ -19,7 +19,7 @@ fn add(chunks: &mut Chunks, chunk: &[u8], now_ms: u64) -> Result<Option<Vec<u8>>
 
 proptest! {
     /// The chunks of several messages, mixed: each message that comes whole is given once, when its last chunk comes;
-    /// of the others one is told of each.
+    /// each of the others gives one notice.
     #[test]
     fn a_message_is_whole_when_its_last_chunk_has_come(
         messages in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..300), 1..=128_usize), 1..5),
