@@ -52,7 +52,7 @@ pub fn run(args: &BuildsArgs) -> io::Result<bool> {
     Ok(!report.has_errors())
 }
 
-/// One scenario on both builds; none where it has no server.
+/// One scenario on both builds; none if it has no server.
 fn compare(
     setup: &Setup,
     binaries: &[PathBuf; 2],

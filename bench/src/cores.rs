@@ -5,7 +5,7 @@ use std::io;
 
 use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
 
-/// The cores of the measured program and of the generator, or none where there is only one.
+/// The cores of the measured program and of the generator, or none if there is only one.
 #[derive(Clone, Copy, Debug)]
 pub struct Cores {
     pinned: Option<(usize, usize)>,

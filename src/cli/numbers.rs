@@ -10,7 +10,7 @@ pub(super) fn within(bounds: RangeInclusive<u64>) -> impl TypedValueParser<Value
     parser.map(|number| usize::try_from(number).unwrap_or(usize::MAX))
 }
 
-/// So many of a thousand.
+/// A number of parts in a thousand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share(pub u16);
 

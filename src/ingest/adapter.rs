@@ -68,7 +68,7 @@ pub(crate) trait Adapter: Sync {
     fn error_shape(&self, endpoint: &Endpoint, request: &Request) -> ErrorShape;
 
     /// Answers a request that brings no records by its head alone: a probe, a handshake, a path that is known and
-    /// not taken. None where the request brings records; of `OPTIONS`, where there is nothing special to say.
+    /// not taken. None if the request brings records; of `OPTIONS`, where there is nothing special to say.
     fn answer(
         &self,
         _endpoint: &Endpoint,

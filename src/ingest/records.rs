@@ -245,7 +245,7 @@ impl Records {
         self.reject_cut(reason, record, record.len() as u64);
     }
 
-    /// The same for a record of which only the first of so many `bytes` are there.
+    /// The same for a record of `bytes` bytes of which only the beginning is there.
     pub(crate) fn reject_cut(&mut self, reason: String, beginning: &[u8], bytes: u64) {
         let (protocol, peer) = (self.defaults.protocol, self.origin.peer);
         let mut kept = RejectedRecord::new(protocol, &peer.to_string(), reason.clone(), beginning);

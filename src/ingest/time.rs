@@ -154,7 +154,7 @@ fn write_decimal(text: &str, unit: Unit, stamp: &mut Stamp, out: &mut Vec<u8>) -
     write(seconds, part, digits.len(), stamp, out)
 }
 
-/// The whole part of a decimal number that is not negative, and the digits of its fraction; none where it is
+/// The whole part of a decimal number that is not negative, and the digits of its fraction; none if it is
 /// no number or too large for a time.
 fn decimal(text: &str) -> Option<(u128, String)> {
     let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());

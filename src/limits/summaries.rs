@@ -40,7 +40,7 @@ pub const SUMMARY_SLICE_MIN_NS: u64 = 50_000;
 /// Rows of `search_blocks` that are read or dropped in a slice.
 pub const SUMMARY_ROWS_READ_AT_ONCE: usize = 512;
 pub const SUMMARY_BLOCKS_DROPPED_AT_ONCE: usize = 16;
-/// One in so many events of a block is compared with its summary by `check`.
+/// One event of this many of a block is compared with its summary by `check`.
 pub const CHECKED_EVENTS_SHARE: u64 = 64;
 /// Runs of blocks without a gap that are remembered; more are found again.
 pub const SUMMARY_RUNS: usize = 64;

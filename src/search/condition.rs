@@ -95,7 +95,7 @@ impl PathFilter {
         &self.path
     }
 
-    /// The conditions of which one has to be fulfilled; none where there are none.
+    /// The conditions of which one has to be fulfilled; none if there are none.
     pub fn any_of(&self) -> impl Iterator<Item = &Condition> {
         self.with_bits(self.any_of)
     }

@@ -147,7 +147,7 @@ fn page_bytes(db: &Sqlite) -> rusqlite::Result<u64> {
     })
 }
 
-/// Whether the log can have so many frames: it is as long, and does not begin with a hole.
+/// Whether the log can have `frames` frames: it is as long, and does not begin with a hole.
 fn is_log_whole(log: &File, frames: u64, page_bytes: u64) -> io::Result<bool> {
     if frames == 0 {
         return Ok(true);

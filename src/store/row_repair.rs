@@ -174,7 +174,7 @@ fn time_after(db: &Connection, last_seq: u64) -> rusqlite::Result<i64> {
 }
 
 /// Puts right the rows of removed keys after a seq, at most `limit` of them, inside the open transaction. Says how
-/// far it has come; none where there are no more. A key that is lost stays as a row that no event has the key of, so
+/// far it has come; none if there are no more. A key that is lost stays as a row that no event has the key of, so
 /// that their number stays right.
 pub(super) fn repair_removed_keys(
     db: &Connection,

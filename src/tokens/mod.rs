@@ -201,7 +201,7 @@ fn only<'a>(mut fields: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8
     }
 }
 
-/// Scheme and what follows it (RFC 9110 §11.4); none where nothing follows.
+/// Scheme and what follows it (RFC 9110 §11.4); none if nothing follows.
 fn scheme(credentials: &[u8]) -> Option<(&[u8], &[u8])> {
     let space = credentials.iter().position(|&byte| byte == b' ')?;
     let (scheme, rest) = credentials.split_at(space);

@@ -16,9 +16,9 @@ import "./publish.js";
 
 /** Lists up to this many topics are requested each second, longer ones less often. */
 const TOPICS_A_SECOND = 500;
-/** Where no plot shows them, how long commits take is asked for each so many seconds. */
+/** Where no plot shows them, how long commits take is asked for at this interval, in seconds. */
 const METRICS_SELDOM = 5;
-/** The server notes what the last hour brought each so many seconds. */
+/** The server records the last hour at this interval, in seconds. */
 const HOUR_SELDOM = 10;
 
 let isStarted = false;

@@ -14,7 +14,7 @@ const SHOWN_VALUES = 300;
 /** A value shows no more of a text at first, in characters, and the JSON no more at all. */
 const VALUE_TEXT = 2000;
 const JSON_TEXT = 500000;
-/** A word or a condition may have so many characters at most. */
+/** The greatest length of a word or a condition, in characters. */
 const WORD_TEXT = 200;
 
 /** The event that is open; null if none is. */

@@ -8,7 +8,7 @@ import { edge, span } from "./times.js";
 
 const BUCKETS = 90;
 const FEW_BUCKETS = 45;
-/** The page is narrow below so many pixels. */
+/** Below this width, in pixels, the page is narrow. */
 const NARROW = 700;
 /** All events are drawn where those that match are not below this part of them; else their own scale is better. */
 const COMMON_SCALE = 0.05;

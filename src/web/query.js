@@ -8,7 +8,7 @@ export const SEARCH_CHANGED = "search-changed";
 /** Filters that may be given several times. */
 const LISTS = ["topic", "source", "event_id", "where"];
 const SINGLE = ["since", "until", "time"];
-/** Around an event, so many before and after it are shown. */
+/** The number of events shown before and after one. */
 const AROUND = 50;
 /** An address without any filter asks for these; one that asks for all has this member, which servers pass over. */
 const DEFAULT_SINCE = "1h";

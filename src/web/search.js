@@ -16,13 +16,13 @@ import { byId, setText, sleep, whole } from "./text.js";
 import { ZONE_CHANGED } from "./times.js";
 
 const PAGE_EVENTS = 100;
-/** A search goes on until so many have been found, or the reader stops it. */
+/** A search goes on until it has found this many, or the reader stops it. */
 const FILLED = 50;
 /** The most text that is read at once, in characters. */
 const FILL_TEXT = 16000000;
-/** Older events are asked for when so many pixels are left below. */
+/** Older events are asked for when this many pixels are left below. */
 const NEAR_END = 800;
-/** Live, figures are asked for again after so many milliseconds, and after this multiple of what they took. */
+/** Live, figures are asked for again after this many milliseconds, and after this multiple of what they took. */
 const FRESH_AFTER = 3000;
 const FRESH_SHARE = 20;
 

@@ -11,7 +11,7 @@ use crate::databases::{fill, options, publication, run, Database, LARGE};
 
 /// Conversions that are killed, each way.
 const KILLS: u32 = 6;
-/// Events in the database that they convert: a segment and some behind it.
+/// Events in the database that they convert: a segment and some after it.
 const KILLED_EVENTS: u64 = MEMTABLE_ENTRIES as u64 + 900;
 
 /// Events whose keys take more memory than SQLite sorts in.

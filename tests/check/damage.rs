@@ -123,7 +123,7 @@ fn events_and_counters() {
     }
 }
 
-/// A row that is behind is right as long as it tells the truth of its seq.
+/// A row that lags is right as long as it tells the truth of its seq.
 #[test]
 fn a_topic_may_be_behind() {
     let database = Database::tiny(Dedup::Index);

@@ -17,7 +17,7 @@ use crate::directory::TemporaryDirectory;
 
 /// Events of a tiny database, without a segment.
 pub const TINY: u64 = 2_004;
-/// Events of a small database: two segments and some behind them.
+/// Events of a small database: two segments and some after them.
 pub const SMALL: u64 = 2 * MEMTABLE_ENTRIES as u64 + 1_700;
 /// Events of a large one: one segment of level 1 and one of level 0.
 pub const LARGE: u64 = ((MERGE_WIDTH + 1) * MEMTABLE_ENTRIES) as u64 + 100;
@@ -93,7 +93,7 @@ impl Database {
         }
     }
 
-    /// A database with so many events.
+    /// A database with `events` events.
     pub fn filled(dedup: Dedup, events: u64) -> Database {
         let database = Database::new();
         let mut store = Store::open(&options(&database.path, Some(dedup))).expect("it is new");

@@ -9,7 +9,7 @@ use crate::harness::{event, Server, TemporaryDirectory};
 use crate::program::{run, run_at};
 use crate::publishing::lines;
 
-/// A fake with so many events that breaks each stream behind a few of them, in several ways.
+/// A fake with `last_seq` events that breaks each stream after a few of them, in several ways.
 fn breaking(last_seq: u64) -> Fake {
     let mut count = 0;
     Fake::start(move |_, asked| {

@@ -11,7 +11,7 @@ use crate::harness::Server;
 use crate::program::{run_at, Running};
 use crate::publishing::lines;
 
-/// The answer to so many events that were all accepted.
+/// The answer to `count` events that were all accepted.
 fn accepted(count: usize) -> Reply {
     let results = vec![r#"{"status":"accepted","seq":1}"#; count].join(",");
     Reply::json(

@@ -122,7 +122,7 @@ impl Fake {
         self.asked().into_iter().map(|asked| asked.target).collect()
     }
 
-    /// Waits for so many requests.
+    /// Waits for `count` requests.
     pub fn wait_for(&self, count: usize) {
         wait_until("requests", || self.asked().len() >= count);
     }

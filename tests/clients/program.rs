@@ -16,7 +16,7 @@ use crate::wait::wait_until;
 /// What a client has said, and how it ended.
 #[derive(Debug)]
 pub struct Output {
-    /// None where a signal ended it.
+    /// None if a signal ended it.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -141,7 +141,7 @@ impl Running {
         self.stderr.text()
     }
 
-    /// Waits until standard output has so many lines, and returns them all.
+    /// Waits until standard output has `count` lines, and returns them all.
     pub fn wait_for_lines(&self, count: usize) -> Vec<String> {
         let lines = || -> Vec<String> {
             let text = self.stdout.text();

@@ -99,7 +99,7 @@ fn an_export_that_is_stopped_keeps_what_has_come() {
     let arguments = ["export", "--output", path.to_str().unwrap()];
     let export = Running::start_at(&fake.url, &arguments);
     fake.wait_for(2);
-    // Before or behind the two events, which nothing shows from outside.
+    // Before or after the two events, which nothing shows from outside.
     export.signal(Signal::INT);
     let output = export.wait().expect(130);
     let exported = std::fs::read_to_string(&path).unwrap();

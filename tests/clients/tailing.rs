@@ -110,7 +110,7 @@ fn the_newest_come_first_and_then_what_follows_them() {
                 &format!("{{\"count\":2,\"events\":[{events}],\"next\":\"/events\"}}"),
             )
         }
-        // Behind the newest that was shown, not behind the last seq of all.
+        // After the newest that was shown, not after the last seq of all.
         "/subscribe?follow=true&topic=t&after=8" => stream(&[&line(11)], Reply::Silence),
         other => panic!("{other}"),
     });

@@ -36,7 +36,7 @@ fn read(body: &[u8]) -> Result<Vec<Meant>, String> {
     Ok(found)
 }
 
-/// None where the body is refused.
+/// None if the body is refused.
 fn model(body: &[u8]) -> Option<Vec<Meant>> {
     let mut lines: Vec<&[u8]> = body.split(|&byte| byte == b'\n').collect();
     if lines.last().is_some_and(|last| last.is_empty()) {
@@ -77,7 +77,7 @@ fn model(body: &[u8]) -> Option<Vec<Meant>> {
     Some(found)
 }
 
-/// None where the value is an array or an object.
+/// None if the value is an array or an object.
 fn simple(value: Option<&RawValue>) -> Option<Option<String>> {
     let text = match value.map(RawValue::get) {
         None | Some("null") => return Some(None),

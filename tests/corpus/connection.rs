@@ -1,5 +1,5 @@
 //! One connection of the HTTP machine: what it makes of bytes is what a second reading makes of them,
-//! however they are cut, whenever the application answers and whatever else happens; behind a refusal
+//! however they are cut, whenever the application answers and whatever else happens; after a refusal
 //! nothing is parsed; its buffers are bounded.
 //!
 //! The input is a count, as many bytes of choices, and the bytes that a peer sends.
@@ -99,7 +99,7 @@ fn answers(output: &[u8], requests: &[(String, Vec<u8>)]) -> Vec<(u16, bool)> {
     answers
 }
 
-/// With a good request behind what was refused, nothing is otherwise.
+/// With a good request after what was refused, nothing is otherwise.
 fn nothing_is_parsed_behind_a_refusal(bytes: &[u8]) {
     let whole = run([bytes], false);
     if whole.refused.is_empty() {

@@ -11,7 +11,7 @@ use logagg::limits::{
 pub struct Expected {
     /// Method, path, query and body of each request, written as the tests' driver does.
     pub requests: Vec<(String, Vec<u8>)>,
-    /// Something was refused behind these.
+    /// Something was refused after these.
     pub refused: bool,
 }
 
@@ -289,7 +289,7 @@ fn chunks(rest: &mut &[u8], body_max: usize) -> Read<Vec<u8>> {
         if size > body_max - body.len() {
             return Err(Refused);
         }
-        // Line, line end and the line end behind the data, less what is allowed for them.
+        // Line, line end and the line end after the data, less what is allowed for them.
         let allowed = CHUNK_FRAMING_BYTES + CHUNK_FRAMING_PER_BYTE * size as u64;
         excess = (excess + line.len() as i64 + 4 - allowed as i64).max(0);
         if excess > CHUNK_EXCESS_MAX_BYTES as i64 {

@@ -48,7 +48,7 @@ impl<'t> Cursor<'t> {
         Ok(())
     }
 
-    /// Takes a member's name, as it stands, and the colon behind it.
+    /// Takes a member's name, as it stands, and the colon after it.
     pub fn name(&mut self) -> Result<&'t str, Bad> {
         if self.peek() != Some(b'"') {
             return Err(Bad);
@@ -81,7 +81,7 @@ impl<'t> Cursor<'t> {
                 }
                 _ => tight.push_str(self.token()?),
             }
-            // Behind a value, or at the end of an empty array or object.
+            // After a value, or at the end of an empty array or object.
             loop {
                 let Some(close) = open.last().copied() else {
                     return Ok(Value {

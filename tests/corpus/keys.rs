@@ -168,7 +168,7 @@ impl Pair {
     fn operate(&mut self, [kind, a, b]: [u8; 3]) {
         let from = u16::from(a) * 8;
         match kind % 16 {
-            // New keys, one behind the other, or with the same distance between them.
+            // New keys, one after the other, or with the same distance between them.
             0..=4 => self.commit(&run_of(from, 1 + u16::from(b) / 2, 1, kind / 16)),
             5 => self.commit(&run_of(from, 1 + u16::from(b) / 4, 5, kind / 16)),
             6 => self.commit(&run_of(self.next_key(), 1 + u16::from(b) / 2, 1, 0)),
@@ -187,7 +187,7 @@ impl Pair {
         }
     }
 
-    /// The key behind all that are stored.
+    /// The key after all that are stored.
     fn next_key(&self) -> u16 {
         let keys = self.content.by_key.keys();
         keys.max().map_or(0, |key| key.wrapping_add(1))
@@ -280,7 +280,7 @@ impl Pair {
         assert_eq!(found, expected, "key {key}");
     }
 
-    /// Reads a page of a topic, or of two of them, behind or in front of a seq.
+    /// Reads a page of a topic, or of two of them, after or in front of a seq.
     fn read(&mut self, topic: u16, seq: u64, choice: u8) {
         let topics = match topic {
             TOPICS => vec![topic_name(0), topic_name(2)],
@@ -368,7 +368,7 @@ impl Pair {
     }
 }
 
-/// So many events whose keys have the same distance.
+/// `count` events whose keys have the same distance.
 fn run_of(from: u16, count: u16, distance: u16, version: u8) -> Vec<Event> {
     let event = |n: u16| Event {
         key: from.wrapping_add(n * distance),

@@ -41,7 +41,7 @@ enum Expected {
     /// Refused whole, whatever is asked for: where, and what it counts for as `rejected`.
     Refused(Vec<Value>, u64),
     Events {
-        /// By index; none where a rule is broken.
+        /// By index; none if a rule is broken.
         events: Vec<Option<Fields>>,
         faults: Vec<Fault>,
     },
@@ -131,7 +131,7 @@ struct Reading {
     faults: Vec<(usize, Option<&'static str>, bool)>,
 }
 
-/// The members of an object: the names without escapes, none where those leave a lone surrogate.
+/// The members of an object: the names without escapes, none if those leave a lone surrogate.
 type Members<'t> = Vec<(Option<String>, json_model::Value<'t>)>;
 
 fn read(body: &[u8], max_events: usize) -> Expected {

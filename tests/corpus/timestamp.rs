@@ -63,7 +63,7 @@ fn in_rfc3339(text: &[u8]) -> Option<String> {
     Some(format!("{date}T{hours_minutes}{seconds}{fraction}{offset}"))
 }
 
-/// Splits what begins with seconds behind them and their fraction.
+/// Splits a text that begins with seconds: these, their fraction, and the rest.
 fn seconds_and_fraction(text: &str) -> Option<(&str, &str, &str)> {
     let (seconds, rest) = text.split_at_checked(3)?;
     // That crate takes a leap second at the end of a month only. An interface that does not know where

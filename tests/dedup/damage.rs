@@ -47,7 +47,7 @@ pub fn errors_logged(part: &str) -> Vec<String> {
         .collect()
 }
 
-/// A database with one segment, and a few events behind it.
+/// A database with one segment, and a few events after it.
 fn one_segment(folder: &Folder) -> std::path::PathBuf {
     let path = folder.file("db");
     let mut store = open(&path, Dedup::Index);

@@ -47,7 +47,7 @@ pub struct Pair {
     paths: [PathBuf; 2],
     constraint: Option<Store>,
     index: Option<Store>,
-    /// The keys that are stored: those of the template, by seq, and these behind it.
+    /// The keys that are stored: those of the template, by seq, and these after it.
     template: u64,
     sent: Vec<Event>,
     next_id: u64,
@@ -297,7 +297,7 @@ impl Pair {
         } else {
             Bound::Before(at)
         };
-        // A few pages, each behind the one before.
+        // A few pages, each after the one before.
         for _ in 0..3 {
             let query = PageQuery {
                 topics: &patterns,

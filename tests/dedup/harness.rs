@@ -32,7 +32,7 @@ impl Chance {
         self.next() % n
     }
 
-    /// True in so many of a hundred cases.
+    /// True in `n` of a hundred cases.
     pub fn percent(&mut self, n: u64) -> bool {
         self.below(100) < n
     }

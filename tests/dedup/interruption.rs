@@ -104,7 +104,7 @@ fn a_merge_may_be_cut_off_anywhere() {
     copy_template(&path, Dedup::Index);
     let mut store = open(&path, Dedup::Index);
     let mut chance = Chance::new(3);
-    // Each copy is 40 MB: a plain run makes one behind every fifth transaction.
+    // Each copy is 40 MB: a plain run makes one after every fifth transaction.
     let step = if seeds(3).len() > 3 { 1 } else { 5 };
     let mut slices = 0;
     while store.idle_work(true).unwrap() {

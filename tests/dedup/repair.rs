@@ -439,7 +439,7 @@ fn a_row_of_a_segment_that_was_changed_is_refused() {
     }
 }
 
-/// What a row of `topics` says was believed: a page of the topic passed over events behind a `last_seq` that was too
+/// What a row of `topics` says was believed: a page of the topic passed over events after a `last_seq` that was too
 /// small.
 #[test]
 fn counts_of_a_topic_that_were_changed_are_counted_again() {

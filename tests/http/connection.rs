@@ -195,7 +195,7 @@ fn nothing_is_expected_of_a_client_that_waits() {
     assert_eq!(conn.next(at(0)), Step::Idle);
     conn.respond(&text("x"), at(50_000));
     assert_eq!(conn.next(at(50_000)), Step::Idle);
-    // The head behind begins to count now.
+    // The next head begins to count now.
     assert_eq!(conn.deadline(), Some(60_000));
     assert!(conn.wants_read());
 }
@@ -282,7 +282,7 @@ fn draining() {
     idle.begin_close();
     assert!(idle.is_done());
 
-    // In hand: the answer says that it is the last; what is pipelined behind is not looked at.
+    // In hand: the answer says that it is the last; what is pipelined after it is not looked at.
     let mut busy = conn();
     busy.receive(&GET.repeat(2), at(0));
     assert_eq!(busy.next(at(0)), Step::Request);
@@ -394,7 +394,7 @@ fn a_stream_is_written_into_memory_that_is_lent() {
     assert_eq!(conn.stream_with(part(b""), at(0)), Ok(()));
     conn.give_back(&mut spare);
     assert!(spare.capacity() < 100_000, "something waits in it");
-    // Behind a part that waits comes the next, also where its line is a longer one.
+    // After a part that waits comes the next, also where its line is a longer one.
     assert_eq!(conn.stream_with(part(&[b'x'; 300]), at(0)), Ok(()));
     conn.check_invariants();
     let expected = format!("5\r\nhello\r\n12c\r\n{}\r\n", "x".repeat(300));

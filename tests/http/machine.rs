@@ -229,7 +229,7 @@ pub fn chunked(body: &str) -> String {
 
 const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// Runs a case whole, byte by byte, and with a good request behind it, which must be answered if and
+/// Runs a case whole, byte by byte, and with a good request after it, which must be answered if and
 /// only if the connection is kept.
 pub fn all_ways(case: &[u8]) -> Transcript {
     let whole = run([case], false);

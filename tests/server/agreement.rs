@@ -191,7 +191,7 @@ fn backup(setup: &Setup, copy: &Path) -> (bool, String) {
     command(&[&"backup", &"--from", &setup.database_path(), &"--to", &copy])
 }
 
-/// What a server says that ends at its start; none where it listens.
+/// What a server says that ends at its start; none if it listens.
 fn refusal(setup: &Setup) -> Option<String> {
     let socket = setup.directory().join("socket");
     let mut child = Command::new(env!("CARGO_BIN_EXE_logagg"))

@@ -61,7 +61,7 @@ impl Load<'_> {
         [0, 1, 2].map(|publisher: usize| self.answered[publisher].load(Ordering::SeqCst))
     }
 
-    /// Waits until each publisher has had so many more events answered.
+    /// Waits until each publisher has had `events` more events answered.
     fn goes_on(&self, events: u64) {
         let before = self.answered();
         wait_until("publishing to go on", || {

@@ -1,4 +1,4 @@
-//! Headless Chromium, driven by the DevTools protocol over two pipes: JSON objects with a NUL behind each.
+//! Headless Chromium, driven by the DevTools protocol over two pipes: JSON objects with a NUL after each.
 //! What a page may not do without being noticed (an error, a dialog, a request elsewhere) is kept for the
 //! test that asks.
 

@@ -52,7 +52,7 @@ fn publish(server: &Server, coding: &str, body: &[u8]) -> Response {
     server.client().request("POST", "/publish", &headers, body)
 }
 
-/// An event, padded with white space to so many bytes.
+/// An event, padded with white space to `bytes` bytes.
 fn padded(event_id: &str, bytes: usize) -> Vec<u8> {
     let mut body = event("t", event_id).to_string().into_bytes();
     body.resize(bytes, b' ');
@@ -173,7 +173,7 @@ fn the_limit_of_a_body_holds_before_and_after_decoding() {
 #[test]
 fn a_bomb_is_413_and_the_server_goes_on() {
     let server = Server::start(&[]);
-    // 64 MiB of white space behind an event, where 16 MiB are allowed.
+    // 64 MiB of white space after an event, where 16 MiB are allowed.
     let bomb = padded("e", 64 << 20);
     for (coding, encode, _) in CODINGS.iter().take(5).skip(1) {
         let body = encode(&bomb);

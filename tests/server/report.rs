@@ -14,7 +14,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// `what` stands behind the number.
+    /// `what` stands after the number.
     pub const fn new(key: &'static str, what: &'static str) -> Tally {
         Tally {
             key,
@@ -30,7 +30,7 @@ impl Tally {
     }
 
     pub fn tell(&self) {
-        // Held, so that no line stands behind one with a greater total.
+        // Held, so that no line stands after one with a greater total.
         let _line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         let count = self.count.load(Ordering::Relaxed);
         println!("FIGURE {}: {count} {}", self.key, self.what);

@@ -137,7 +137,7 @@ fn a_damaged_database_is_refused() {
         bytes.truncate(bytes.len() - 1_000)
     });
     refused(&setup, "damaged");
-    // Pages in the middle overwritten, by noise, by zeros, and the first page behind its header.
+    // Pages in the middle overwritten, by noise, by zeros, and the first page after its header.
     for (from, pages, byte) in [
         (50_000, 4, 0xff),
         (70_000, 10, 0),

@@ -38,7 +38,7 @@ fn filled() -> Server {
     setup.start()
 }
 
-/// Asks for the same so many times in one go, and how the server is until the last answer has come. Says how
+/// Asks for the same `times` times in one go, and how the server is until the last answer has come. Says how
 /// often it was told that.
 fn health_beside(
     server: &Server,

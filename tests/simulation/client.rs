@@ -25,7 +25,7 @@ pub struct Temper {
     /// It sends nothing behind this byte.
     stalls_at: usize,
     never_takes: bool,
-    /// It resets once in so many acts; 0 is never.
+    /// It resets once in this many acts; 0 is never.
     resets_in: u64,
     /// It ends its side as soon as it has sent all.
     ends_early: bool,
@@ -73,7 +73,7 @@ pub struct Asked {
     pub head_at: Option<u64>,
     /// In which turn the server read its last byte.
     pub complete_in: Option<u64>,
-    /// The head of its stream says that the connection closes behind it.
+    /// The head of its stream says that the connection closes after it.
     pub says_close: bool,
     /// Its body brought too little at some time.
     pub was_slow: bool,
@@ -203,7 +203,7 @@ impl Link {
         !self.inbox.is_empty() || (self.has_ended && !self.knows_end)
     }
 
-    /// Puts a request behind what is to be sent.
+    /// Puts a request after what is to be sent.
     pub fn ask(&mut self, request: Request) {
         let start = self.sent + self.unsent.len();
         let head_end = start + request.head_bytes;

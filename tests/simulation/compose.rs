@@ -275,7 +275,7 @@ fn spoiled(random: &mut Random) -> Request {
     with_body(random, head, body, Wanted::Status(status))
 }
 
-/// What the connection itself refuses, and closes behind.
+/// What the connection itself refuses, and closes after it.
 fn refused_framing(random: &mut Random) -> Request {
     let (text, status) = match random.below(10) {
         0 => ("GET /health HTTP/1.1\nHost: h\n\n".to_owned(), 400),

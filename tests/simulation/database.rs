@@ -123,7 +123,7 @@ impl Database {
         }
     }
 
-    /// What has been stored behind `seq`, and the counters; none if nothing has changed.
+    /// What has been stored after `seq`, and the counters; none if nothing has changed.
     fn changes(&mut self, seq: u64) -> rusqlite::Result<Option<(Vec<Stored>, Counters)>> {
         if self.observer.is_none() {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -306,7 +306,7 @@ impl World {
         );
     }
 
-    /// Requests are stored one behind the other, those of one connection in their order. Says how many of
+    /// Requests are stored one after the other, those of one connection in their order. Says how many of
     /// the rows from `first` on can be told apart.
     fn check_order(&self, first: usize) -> usize {
         let rows = &self.database.rows[first..];

@@ -148,7 +148,7 @@ impl World {
         }
     }
 
-    /// Whether the connection closes behind the answer when it should and only then.
+    /// Whether the connection closes after the answer when it should and only then.
     fn check_stays(&self, id: usize, index: usize, answer: &Answer) {
         let asked = &self.links[id].asked[index];
         let must = asked.stays == Stays::Closes;

@@ -1,7 +1,7 @@
 //! The whole server but for its sockets, in a world that a seed makes up: the real loop, connections,
 //! application and database; a wire, clients and a clock that exist only here. Bytes come and go in
 //! pieces, clients stall, reset, end in the middle and send what nobody should; commits fail, the process
-//! dies and comes back. Behind each turn of the loop everything that can be said of it is checked.
+//! dies and comes back. After each turn of the loop everything that can be said of it is checked.
 //!
 //! `SEEDS=1000` runs more seeds, `SEED=7` runs one of them and prints what happens in it.
 

@@ -162,7 +162,7 @@ pub enum Wanted {
     Status(u16),
 }
 
-/// Whether the connection closes behind the answer.
+/// Whether the connection closes after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stays {
     Open,
@@ -171,7 +171,7 @@ pub enum Stays {
 
 pub struct Request {
     pub bytes: Vec<u8>,
-    /// Where the request line begins: behind an empty line, if there is one.
+    /// Where the request line begins: after an empty line, if there is one.
     pub line_at: usize,
     pub head_bytes: usize,
     pub is_head: bool,

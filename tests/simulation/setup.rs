@@ -19,11 +19,11 @@ pub struct Setup {
     pub steps: u64,
     /// Clients at the same time.
     pub clients: usize,
-    /// Trouble with the database begins once in so many hundred acts; 0 is never.
+    /// Trouble with the database begins once in this many hundred acts; 0 is never.
     pub trouble_in: u64,
-    /// The process dies once in so many turns; 0 is never.
+    /// The process dies once in this many turns; 0 is never.
     pub crash_in: u64,
-    /// It is stopped once in so many turns; 0 is never.
+    /// It is stopped once in this many turns; 0 is never.
     pub stop_in: u64,
 }
 
@@ -81,7 +81,7 @@ impl Folder {
         Folder(path)
     }
 
-    /// The database behind so many crashes.
+    /// The database after `crashes` crashes.
     pub fn file(&self, crashes: u64) -> PathBuf {
         self.0.join(format!("{crashes}.db"))
     }

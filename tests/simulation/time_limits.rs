@@ -155,13 +155,13 @@ impl World {
         if link.knows_break {
             return;
         }
-        // Behind a signal the answer that is being sent may be the last without saying so.
+        // After a signal the answer that is being sent may be the last without saying so.
         let until = self.stopped.map_or(u64::MAX, |(turn, _)| turn);
         let is_open = |asked: &Asked| {
             asked.status.is_none() && asked.complete_in.is_some_and(|turn| turn < until)
         };
-        // Behind a signal a stream is the last answer of its connection, and its head was sent before that
-        // was known: what has come behind it is not answered.
+        // After a signal a stream is the last answer of its connection, and its head was sent before that
+        // was known: what has come after it is not answered.
         let is_behind_stream = self.stopped.is_some()
             && link
                 .asked
@@ -236,7 +236,7 @@ impl World {
             let is_open = |asked: &Asked| {
                 asked.complete_in.is_some_and(|complete| complete <= turn) && asked.status.is_none()
             };
-            // Behind a stream nothing is read that is to be answered.
+            // After a stream nothing is read that is to be answered.
             if link
                 .asked
                 .iter()

@@ -239,7 +239,7 @@ impl World {
         let mut n = link.inbox.len().min(into.len());
         if self.random.chance(8) {
             n = 1 + self.random.below(n as u64) as usize;
-            // The rest arrives behind this read.
+            // The rest arrives after this read.
             link.edges.readable |= n < link.inbox.len();
         }
         for (to, byte) in into.iter_mut().zip(link.inbox.drain(..n)) {

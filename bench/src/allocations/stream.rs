@@ -66,7 +66,7 @@ impl Stream {
         }
     }
 
-    /// Sends all bytes so many times and turns until they have been read and committed.
+    /// Sends all bytes `times` times and turns until they have been read and committed.
     ///
     /// # Errors
     /// The loop ends.

@@ -8,7 +8,7 @@ pub const RARE: &str = "outofmemory";
 pub const COMMON: &str = "retrying";
 pub const ABSENT: &str = "flamingo";
 pub const SPREAD: &str = "quarantined";
-/// Events of the incident, of which one in six has [`RARE`], and where it begins: after so many thousandths.
+/// Events of the incident, of which one in six has [`RARE`], and where it begins, in thousandths of all.
 const INCIDENT_EVENTS: u64 = 4_000;
 const INCIDENT_AT: u64 = 700;
 const RARE_EVERY: u64 = 6;

@@ -30,7 +30,7 @@ pub(super) struct RecordSink<'r> {
     from_members: u64,
 }
 
-/// An identity, and whether it is a member that the query names. None where one is to be made.
+/// An identity, and whether it is a member that the query names. None if one is to be made.
 type Identity<'a> = Option<(Cow<'a, str>, bool)>;
 
 impl<'r> RecordSink<'r> {

@@ -110,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// Takes so many bytes that were read; gives the answer if they were its last.
+    /// Takes `bytes` bytes that were read; gives the answer if they were its last.
     fn take(&mut self, bytes: usize) -> io::Result<Option<ParsedResponse>> {
         let (answer, come) = match self.recognised.take() {
             Some((answer, come)) => (answer, come + bytes),

@@ -26,7 +26,7 @@ pub enum Repeats {
     Never,
     /// All: the same event again and again.
     Always,
-    /// So many of a thousand repeat one of the last few thousand new events, at equal distances.
+    /// `per_mille` of a thousand repeat one of the last few thousand new events, at equal distances.
     Near { per_mille: u16 },
     /// Every second one repeats one of all that the stream had stored before the run, so that the
     /// repeats lie all over the database.

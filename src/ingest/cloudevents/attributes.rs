@@ -12,7 +12,7 @@ use crate::event::{compact, TooDeep};
 /// How an event, or an attribute of it, breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// None where it is the whole event.
+    /// None if it is the whole event.
     attribute: Option<&'static str>,
     complaint: &'static str,
 }

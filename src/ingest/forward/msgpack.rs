@@ -19,9 +19,9 @@ pub enum Token<'a> {
     Text(&'a [u8]),
     Binary(&'a [u8]),
     Extension(i8, &'a [u8]),
-    /// With so many elements after it.
+    /// The number of elements that follow.
     Array(u32),
-    /// With so many pairs after it.
+    /// The number of pairs that follow.
     Map(u32),
 }
 

@@ -75,7 +75,7 @@ impl<'a> Values<'a> {
     /// The next value as it was sent; none at the end.
     ///
     /// # Errors
-    /// There is none where one must be. The value itself is only looked at as far as to find its end.
+    /// There is none if one must be. The value itself is only looked at as far as to find its end.
     fn read(&mut self) -> Result<Option<&'a [u8]>, &'static str> {
         let Position { at, place } = &mut self.position;
         loop {

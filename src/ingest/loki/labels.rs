@@ -52,7 +52,7 @@ impl Stream {
     }
 }
 
-/// Reads labels as Loki writes them: `{a="b", c="d"}`, values with the escapes of Go. None where they are written
+/// Reads labels as Loki writes them: `{a="b", c="d"}`, values with the escapes of Go. None if they are written
 /// otherwise.
 pub(super) fn parse(text: &str) -> Option<Vec<(String, String)>> {
     let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;

@@ -168,7 +168,7 @@ impl Walk {
     }
 }
 
-/// None where it is nested too deeply, which is the fault of records and not of the body.
+/// None if it is nested too deeply, which is the fault of records and not of the body.
 fn unless_deep<T>(result: Result<T, Bad>) -> Result<Option<T>, Malformed> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -186,7 +186,7 @@ fn list(
     }
 }
 
-/// A place in the object that is the first member of this name in the object where the cursor is; none where that
+/// A place in the object that is the first member of this name in the object where the cursor is; none if that
 /// is absent. The cursor stays.
 fn member<'a>(cursor: &Cursor<'a>, name: &[u8]) -> Result<Option<Cursor<'a>>, Bad> {
     let mut ahead = cursor.clone();

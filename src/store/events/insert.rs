@@ -99,7 +99,7 @@ impl<'db, 'p> EventInserter<'db, 'p> {
         Ok(())
     }
 
-    /// The last seq in front of the rows that wait; none where none waits.
+    /// The last seq in front of the rows that wait; none if none waits.
     pub(crate) fn seq_before_waiting(&self) -> Option<u64> {
         self.last_seq.filter(|_| !self.waiting.is_empty())
     }

@@ -82,7 +82,7 @@ struct Totals {
     /// The greatest seq that a record has had.
     last_seq: u64,
     kept: Amount,
-    /// When the oldest record came, in microseconds since the epoch; none where there is no record.
+    /// When the oldest record came, in microseconds since the epoch; none if there is no record.
     oldest_at: Option<i64>,
 }
 
@@ -233,7 +233,7 @@ impl Rejected {
         has_any && (!self.bounds.has_room(kept) || self.due().is_some_and(|due| now_us >= due))
     }
 
-    /// When something has to be removed, in microseconds since the epoch; none where that depends on what comes.
+    /// When something has to be removed, in microseconds since the epoch; none if that depends on what comes.
     pub(crate) fn due(&self) -> Option<i64> {
         let Totals {
             kept, oldest_at, ..

@@ -46,7 +46,7 @@ pub(crate) struct RemovedKeys {
 }
 
 impl RemovedKeys {
-    /// None where there are none.
+    /// None if there are none.
     pub(crate) fn new(fingerprinter: Fingerprinter, horizons: Horizons) -> Option<Self> {
         (horizons.events > horizons.keys).then_some(Self {
             fingerprinter,
@@ -54,7 +54,7 @@ impl RemovedKeys {
         })
     }
 
-    /// What becomes of an event whose key is one of them; none where it is not. The hash is over what was `filled` in
+    /// What becomes of an event whose key is one of them; none if it is not. The hash is over what was `filled` in
     /// as well, so a repeat is not told from a conflict where anything was.
     pub(crate) fn find(
         &self,

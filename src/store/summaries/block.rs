@@ -28,9 +28,9 @@ pub(crate) struct Block {
     pub processed_at: (i64, i64),
     /// Intervals that hold all event times.
     pub times: Vec<Interval>,
-    /// The topics, ascending; none where they are too many.
+    /// The topics, ascending; none if they are too many.
     pub topics: Option<Vec<TopicId>>,
-    /// The hashes of the sources, ascending; none where they are too many.
+    /// The hashes of the sources, ascending; none if they are too many.
     pub sources: Option<Vec<u64>>,
 }
 

@@ -194,7 +194,7 @@ impl Building {
         }
     }
 
-    /// Takes events in for about so many nanoseconds, which are taken off. Gives a block once it is complete.
+    /// Takes events in for about `budget` nanoseconds, which are taken off. Gives a block once it is complete.
     pub(super) fn step(
         &mut self,
         db: &Connection,

@@ -19,7 +19,7 @@ pub(super) struct Covered {
 }
 
 impl Covered {
-    /// The seqs from `first` to `last` have summaries, which take so many bytes.
+    /// The seqs from `first` to `last` have summaries, which take `bytes` bytes.
     pub(super) fn add(&mut self, first: u64, last: u64, bytes: u64) {
         let mut run = Run { first, last, bytes };
         let touches =
@@ -35,7 +35,7 @@ impl Covered {
         self.runs.truncate(SUMMARY_RUNS);
     }
 
-    /// The last block of a run, which begins with `first` and takes so many bytes, goes.
+    /// The last block of a run, which begins with `first` and takes `bytes` bytes, goes.
     pub(super) fn cut_end(&mut self, first: u64, bytes: u64) {
         let is_it = |run: &&mut Run| (run.first..=run.last).contains(&first);
         if let Some(run) = self.runs.iter_mut().find(is_it) {
@@ -45,7 +45,7 @@ impl Covered {
         self.runs.retain(|run| run.first <= run.last);
     }
 
-    /// The seqs up to `last` have no summaries any more. They took so many bytes.
+    /// The seqs up to `last` have no summaries any more. They took `bytes` bytes.
     pub(super) fn cut_up_to(&mut self, last: u64, bytes: u64) {
         self.runs.retain(|run| run.last > last);
         if let Some(run) = self.runs.last_mut().filter(|run| run.first <= last) {

@@ -9,12 +9,12 @@ pub(super) const LINES_PER_PAGE: usize = SUMMARY_PAGE_BYTES / LINE_BYTES;
 /// Bits that are set for a word. Each takes nine bits of a hash.
 const BITS_SET: usize = 7;
 
-/// Lines of a filter of so many words.
+/// Lines of a filter of `words` words.
 pub(super) fn lines_of(words: usize) -> usize {
     (words * SUMMARY_BITS_PER_WORD).div_ceil(8 * LINE_BYTES)
 }
 
-/// Pages of a filter of so many lines.
+/// Pages of a filter of `lines` lines.
 pub(super) fn pages_of(lines: u32) -> u32 {
     lines.div_ceil(LINES_PER_PAGE as u32)
 }

@@ -95,7 +95,7 @@ pub(crate) struct Summaries {
     covered: Covered,
     stage: Stage,
     tail: Option<Tail>,
-    /// The last seq of the oldest block; none where there is no block.
+    /// The last seq of the oldest block; none if there is no block.
     oldest: Option<u64>,
     /// The tables have rows although none are wanted.
     has_unwanted: bool,
@@ -241,7 +241,7 @@ impl Summaries {
         self.waiting(at) != Some(Step::Nothing)
     }
 
-    /// Reads for about so many nanoseconds, which are taken off, and says what comes next.
+    /// Reads for about `budget` nanoseconds, which are taken off, and says what comes next.
     pub(super) fn step(
         &mut self,
         db: &Connection,

@@ -69,7 +69,7 @@ pub(super) fn encode(intervals: &[Interval]) -> Vec<u8> {
     bytes
 }
 
-/// The intervals of a column; none where it is not one of ours.
+/// The intervals of a column; none if it is not one of ours.
 pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Interval>> {
     let is_whole = bytes.len().is_multiple_of(INTERVAL_BYTES);
     if !is_whole || bytes.len() > SUMMARY_INTERVALS * INTERVAL_BYTES {

@@ -93,8 +93,8 @@ impl Value {
         mix(hash)
     }
 
-    /// How a number of this value is written as digits alone; none if it is no integer. At most so many zeros are
-    /// written out: an error if there are more.
+    /// How a number of this value is written as digits alone; none if it is no integer. An error if more than
+    /// `zeros_max` zeros would have to be written out.
     pub(crate) fn digits(&self, zeros_max: usize) -> Result<Option<Vec<u8>>, ()> {
         let Ok(zeros) = usize::try_from(self.exponent) else {
             return Ok(None);

@@ -6,9 +6,9 @@ use crate::store::options::SearchIndex;
 use crate::store::state::Store;
 
 impl Store {
-    /// One slice of making summaries, or of dropping those that are not wanted any more, of about so many
-    /// nanoseconds, which are taken off `budget`; with none it only says whether there is more to do. `now_ms` is of
-    /// the monotonic clock.
+    /// One slice of making summaries, or of dropping those that are not wanted any more. It takes about `budget`
+    /// nanoseconds and subtracts what it took; with none left it only says whether there is more to do. `now_ms`
+    /// is of the monotonic clock.
     pub fn summarize(&mut self, now_ms: u64, budget: &mut i64) -> Result<bool, StoreError> {
         let at = Extent {
             horizon: self.horizon(),

@@ -258,7 +258,7 @@ impl Topics {
         self.stale.add(id);
     }
 
-    /// So many of a topic's events have been removed, and its row says so.
+    /// `events` of a topic have been removed, and its row says so.
     fn remove(&mut self, id: TopicId, events: u64) {
         let topic = &mut self.list[id as usize - 1];
         topic.events = topic.events.saturating_sub(events);

@@ -141,7 +141,7 @@ fn a_reader_of_the_file_outlives_the_server() {
     assert_eq!(database.rows_of("read", "1"), 1);
 }
 
-/// A checkpoint copies the pages of the write-ahead log into the file, the header first. Killed behind
+/// A checkpoint copies the pages of the write-ahead log into the file, the header first. Killed after
 /// that, the file is shorter than its header says until the log is read again.
 #[test]
 fn a_checkpoint_may_be_cut_off_behind_its_first_page() {

@@ -14,7 +14,7 @@ use crate::report::skipped;
 struct Mount<'a>(&'a Path);
 
 impl Mount<'_> {
-    /// None where this may not be done here.
+    /// None if this may not be done here.
     fn bind<'a>(file: &Path, over: &'a Path) -> Option<Mount<'a>> {
         fs::write(over, "").unwrap();
         let mut mount = Command::new("mount");

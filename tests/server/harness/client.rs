@@ -161,7 +161,7 @@ impl Client {
             .expect("an answer comes before the connection closes")
     }
 
-    /// Reads one answer; none where the server closes the connection, or resets it, before its first
+    /// Reads one answer; none if the server closes the connection, or resets it, before its first
     /// byte.
     pub fn try_response(&mut self, method: &str) -> Option<Response> {
         let mut response = self.head()?;
@@ -199,7 +199,7 @@ impl Client {
         Some(parse_head(&head))
     }
 
-    /// Reads one chunk; none where the body ends well. An error says that it was cut off.
+    /// Reads one chunk; none if the body ends well. An error says that it was cut off.
     pub fn chunk(&mut self) -> Result<Option<Vec<u8>>, &'static str> {
         while find(&self.received, b"\r\n").is_none() {
             if !self.fill() {
@@ -253,7 +253,7 @@ impl Client {
         String::from_utf8(line[..end].to_vec()).expect("a line of framing is ASCII")
     }
 
-    /// Reads so many bytes, behind a head that was read alone.
+    /// Reads `length` bytes, after a head that was read alone.
     pub fn take(&mut self, length: usize) -> Vec<u8> {
         while self.received.len() < length {
             assert!(self.fill(), "the connection closed within a body");

@@ -59,7 +59,7 @@ impl Stream {
         }
     }
 
-    /// The next item; none where the stream ends well. An error says that it was cut off.
+    /// The next item; none if the stream ends well. An error says that it was cut off.
     pub fn try_next(&mut self) -> Result<Option<Item>, &'static str> {
         let end = if self.is_ndjson { &b"\n"[..] } else { b"\n\n" };
         loop {

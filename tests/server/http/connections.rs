@@ -32,7 +32,7 @@ fn connection_close_is_the_last_request() {
         assert_eq!(response.header("connection"), Some("close"), "{field}");
         assert!(client.is_closed(), "{field}");
     }
-    // Also behind a commit.
+    // Also after a commit.
     let mut client = server.client();
     let last = publication("last", "1").replacen("Host:", "Connection: close\r\nHost:", 1);
     client.send(last + &publication("last", "2"));
@@ -87,7 +87,7 @@ fn connections_stay_open_in_1_0_where_asked() {
 }
 
 /// Answers come in the order of the requests, whether they had to wait for a commit or not, and what
-/// is read behind a publication on the same connection shows it.
+/// is read after a publication on the same connection shows it.
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let server = Server::start(&[]);

@@ -52,8 +52,8 @@ fn check_fields(response: &Response) {
     }
 }
 
-/// Sends `bytes` and behind them a publication on the same connection. The bytes must be refused with
-/// `status`, as JSON with one sentence, and nothing may be answered behind that.
+/// Sends `bytes` and after them a publication on the same connection. The bytes must be refused with
+/// `status`, as JSON with one sentence, and nothing may be answered after that.
 fn assert_refused(server: &Server, status: u16, bytes: &[u8]) {
     let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]).into_owned();
     let mut client = server.client();
@@ -75,7 +75,7 @@ fn assert_refused(server: &Server, status: u16, bytes: &[u8]) {
     REFUSALS.count();
 }
 
-/// That nothing which was sent behind a refusal has been taken for a request.
+/// That nothing which was sent after a refusal has been taken for a request.
 fn assert_nothing_smuggled(server: &Server) {
     assert_eq!(server.json("/stats")["received"], 0);
     assert_eq!(server.json("/events")["count"], 0);

@@ -118,7 +118,7 @@ fn a_client_that_vanishes_in_a_body_leaves_no_trace() {
     let server = Server::start(&[]);
     let event = event("vanished", "1").to_string();
     let whole = publication("vanished", "1");
-    // In the head, right behind it, and one byte before the end.
+    // In the head, right after it, and one byte before the end.
     let cuts = [10, whole.len() - event.len(), whole.len() - 1];
     for cut in cuts {
         for reset in [false, true] {

@@ -1,5 +1,5 @@
 //! Messages that are refused: each with its status, the connection closed, and nothing that stands
-//! behind them taken for a request.
+//! after them taken for a request.
 
 use super::{assert_nothing_smuggled, assert_refused, PUBLISH};
 use crate::harness::Server;
@@ -242,7 +242,7 @@ fn what_is_just_small_enough_is_taken() {
     assert_eq!(client.response().status, 200);
 }
 
-/// An ordinary error is no reason to close: the connection goes on behind it.
+/// An ordinary error is no reason to close: the connection goes on after it.
 #[test]
 fn errors_of_requests_keep_the_connection() {
     let server = Server::start(&[]);

@@ -15,7 +15,7 @@ fn head_says_what_get_would_say() {
         assert_eq!(head.header("content-length"), get.header("content-length"));
         assert_eq!(head.header("content-type"), get.header("content-type"));
     }
-    // Nothing of a body follows: the next answer begins right behind the head.
+    // Nothing of a body follows: the next answer begins right after the head.
     client.send(format!(
         "HEAD /health HTTP/1.1\r\nHost: test\r\n\r\n{HEALTH}"
     ));

@@ -144,7 +144,7 @@ fn both_formats_have_the_same_series() {
     let server = Server::start(&[]);
     let mut client = server.client();
     client.publish(event("t", "1").to_string()).expect(200);
-    // So that both pages come behind a request for a page.
+    // So that both pages come after a request for a page.
     client.get("/metrics");
     let older = metrics(&mut client);
     let newer = Page::read(&client.request("GET", "/metrics", &[OPENMETRICS], b""));
@@ -222,7 +222,7 @@ fn each_answered_request_is_counted_once() {
         (client.response().status, client.response().status),
         (200, 200)
     );
-    // Those that the connection itself refuses: one without a head, one behind it, one within its body.
+    // Those that the connection itself refuses: one without a head, one after it, one within its body.
     let refused = |bytes: &str, status| {
         let mut client = server.client();
         client.send(bytes);

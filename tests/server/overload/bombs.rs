@@ -1,5 +1,5 @@
 //! Bodies that become large when they are decoded, or are much work for little: refused after bounded
-//! work, in bounded memory, and one behind the other.
+//! work, in bounded memory, and one after the other.
 
 use std::io::Write;
 use std::thread;

@@ -21,7 +21,7 @@ fn connect(server: &Server) -> TcpStream {
     }
 }
 
-/// So many connections that have sent `opening`.
+/// `count` connections that have sent `opening`.
 pub(super) fn crowd(server: &Server, count: usize, opening: &str) -> Vec<TcpStream> {
     let open = |_| {
         let mut stream = connect(server);

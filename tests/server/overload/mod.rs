@@ -69,7 +69,7 @@ fn publish_each(client: &mut Client, topic: &str, count: usize) {
     }
 }
 
-/// That so many events of a topic are stored, each with its own id.
+/// That `count` events of a topic are stored, each with its own id.
 fn assert_stored(server: &Server, topic: &str, count: usize) {
     let mut client = server.client();
     let mut ids = Vec::new();

@@ -13,7 +13,7 @@ use crate::wait::wait_until;
 /// A page of four megabytes, which fills the memory for long answers.
 const LONG: &str = "GET /events?topic=large&limit=40 HTTP/1.1\r\nHost: test\r\n\r\n";
 
-/// So many turns of the loop.
+/// `times` turns of the loop.
 fn turn(server: &Server, times: usize) {
     let mut client = server.client();
     for _ in 0..times {

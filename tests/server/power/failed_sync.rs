@@ -34,8 +34,8 @@ fn publish_one(client: &mut Client, number: u64) -> bool {
     }
 }
 
-/// A repeat is committed without a sync. When the sync of a new event fails behind it, the repeat's part
-/// of the log may be lost, and with it whatever is written behind that hole.
+/// A repeat is committed without a sync. When the sync of a new event fails after it, the repeat's part
+/// of the log may be lost, and with it whatever is written after that hole.
 fn a_hole_in_the_log(key: &str, flags: &[&str], promises: bool) {
     let disk = Disk::new();
     let setup = Setup::new().flags(flags.iter().copied());

@@ -13,7 +13,7 @@ use crate::disk::Entry;
 /// An event as it is stored: topic, event id, timestamp, source, payload.
 pub type Row = [String; 5];
 
-/// What there may be behind the events that were answered.
+/// What there may be after the events that were answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
     /// Events of the finished run, with counts that were answered.
@@ -27,7 +27,7 @@ pub struct Promise {
     pub rest: Rest,
     /// All events of the whole run; the first has seq 1.
     pub rows: Vec<Row>,
-    /// `(unique, duplicates)` as the answers add up, one behind the other.
+    /// `(unique, duplicates)` as the answers add up, one after the other.
     pub counts: HashSet<(u64, u64)>,
     /// By the position in the record of the answer's first byte: events answered as accepted up to there.
     answers: Vec<(usize, u64)>,
@@ -140,7 +140,7 @@ impl Stored {
     }
 }
 
-/// All events in the order of their seqs, which have no gaps and begin with 1 or behind what has been
+/// All events in the order of their seqs, which have no gaps and begin with 1 or after what has been
 /// removed.
 pub fn rows(database: &Connection) -> Result<Stored, String> {
     let explain = |error: rusqlite::Error| format!("the events cannot be read: {error}");

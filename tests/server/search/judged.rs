@@ -42,7 +42,7 @@ impl Published {
         }
     }
 
-    /// Publishes so many more.
+    /// Publishes `count` more.
     fn publish(&mut self, client: &mut Client, count: usize) {
         let first = self.events.len() + 1;
         let mut body = String::new();

@@ -8,7 +8,7 @@ use super::{crowded, filled, metric, walk};
 use crate::harness::{event, seqs_of, Client, Server};
 use crate::wait::wait_until;
 
-/// So many searches, each of which goes through everything: no summary rules out what stands within words.
+/// `count` searches, each of which goes through everything: no summary rules out what stands within words.
 fn ask_many(server: &Server, count: usize) -> Vec<Client> {
     let ask = |_| {
         let mut client = server.client();
@@ -65,7 +65,7 @@ fn many_searches_get_on_beside_publishers_and_health() {
 #[test]
 fn a_second_of_work_ends_a_page_and_its_next_goes_on() {
     let server = crowded(60_000);
-    // So many share the time that hardly one of them is through within a second, on a slow machine.
+    // They share the time, so that hardly one of them is through within a second, on a slow machine.
     let mut clients = ask_many(&server, 64);
     let pages: Vec<Value> = clients
         .iter_mut()

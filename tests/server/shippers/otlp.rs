@@ -49,7 +49,7 @@ for (let n = 0; n < Number(process.env.RECORDS); n++) {
 provider.forceFlush().then(() => provider.shutdown());
 "#;
 
-/// A way to make a client that sends [`RECORDS`] records, ten at a time; none where it is not installed.
+/// A way to make a client that sends [`RECORDS`] records, ten at a time; none if it is not installed.
 type Client = fn() -> Option<Command>;
 
 const CLIENTS: [Client; 3] = [|| python(PYTHON), || encoding("proto"), || encoding("http")];

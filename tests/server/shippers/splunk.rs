@@ -127,7 +127,7 @@ fn cut_and_kill(server: Server, proxy: &Proxy) -> Server {
     server
 }
 
-/// Runs a client with this query in such trouble. None where it is not installed.
+/// Runs a client with this query in such trouble. None if it is not installed.
 fn in_trouble(client: &Client, query: &str) -> Option<Server> {
     let server = Setup::new().start();
     let proxy = Proxy::start(&server);

@@ -109,7 +109,7 @@ fn without_following_it_is_an_export() {
             let seqs: Vec<Value> = stream.rest().iter().map(|e| e["seq"].clone()).collect();
             let expected: Vec<Value> = (first..=5_000).map(Value::from).collect();
             assert_eq!(seqs, expected, "{query}");
-            // The connection goes on behind it.
+            // The connection goes on after it.
             stream.client.get("/health").expect(200);
         }
     }
@@ -162,7 +162,7 @@ fn every_way_to_an_event_gives_the_same_bytes() {
     let body: Vec<String> = body.collect();
     let answer = server.client().publish(format!("[{}]", body.join(",")));
     assert_eq!(answer.expect(200)["accepted"], sent.len());
-    // Before and behind the ends of a second, a minute, a day and a year.
+    // Before and after the ends of a second, a minute, a day and a year.
     let times = [
         (1_767_225_599_999_999_i64, "2025-12-31T23:59:59.999999Z"),
         (1_767_225_600_000_000, "2026-01-01T00:00:00.000000Z"),

@@ -83,7 +83,7 @@ fn trouble(flags: &[&str], faults: &[(Call, File, Errno)]) {
     println!("{faults:?}");
     let disk = Disk::new();
     let server = start(&disk, flags, 5);
-    // A repeat is committed without a sync, so it may stand in the log behind what is synced.
+    // A repeat is committed without a sync, so it may stand in the log after what is synced.
     assert_eq!(
         server.publish(&event("t", "5")).expect(200)["duplicates"],
         1

@@ -39,7 +39,7 @@ fn publish_until(server: &Server, mut is_done: impl FnMut() -> bool) {
 fn fail_a_checkpoint(server: &Server, disk: &Disk) {
     let reader = Connection::open(server.setup().database_path()).unwrap();
     publish_until(server, || frames(&reader).0 > 500);
-    // Frames behind this snapshot cannot be copied.
+    // Frames after this snapshot cannot be copied.
     reader.execute_batch("BEGIN").unwrap();
     let count = "SELECT count(*) FROM events";
     reader.query_row(count, [], |_| Ok(())).unwrap();

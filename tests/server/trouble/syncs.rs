@@ -52,7 +52,7 @@ fn a_checkpoint_that_cannot_sync_is_done_again() {
 }
 
 /// With normal durability only checkpoints sync the log. When one finds that the disk does not take it,
-/// commits are refused too: they would stand behind a hole.
+/// commits are refused too: they would stand after a hole.
 #[test]
 fn normal_durability_refuses_too_when_the_log_cannot_be_synced() {
     let disk = Disk::new();

@@ -151,7 +151,7 @@ fn is_name(name: &str) -> bool {
     (1..=255).contains(&name.len()) && !name.chars().any(|c| c.is_ascii_control())
 }
 
-/// An identity that is found: none where there is none, an error where it is no identity at all.
+/// An identity that is found: none if there is none, an error where it is no identity at all.
 fn identity(value: Option<&Value>) -> Result<Option<String>, ()> {
     match value {
         None | Some(Value::Null) => Ok(None),
@@ -162,7 +162,7 @@ fn identity(value: Option<&Value>) -> Result<Option<String>, ()> {
     }
 }
 
-/// Topic, identity (none where it is made), timestamp where the model can tell it, source.
+/// Topic, identity (none if it is made), timestamp where the model can tell it, source.
 type Model = (String, Option<String>, Option<String>, Option<String>);
 
 fn model(event: &Value, has_topic: bool, has_source: bool, made: bool) -> Option<Model> {

@@ -155,7 +155,7 @@ impl Histogram {
         ink.out += &format!("{:time$}  {:>digits$}\n", "total", grouped(self.matched));
     }
 
-    /// The bar of a bucket, of so many characters, in the colours of its values.
+    /// The bar of a bucket, `length` characters long, in the colours of its values.
     fn bar(&self, ink: &mut Ink, bucket: usize, length: usize) {
         let count = self.counts[bucket];
         let mut drawn = 0;

@@ -21,7 +21,7 @@ struct Run<R> {
     before: Option<R>,
     /// Records on `ids`.
     wanted: usize,
-    /// Records on all of them; none where the end of the run has not been looked for.
+    /// Records on all of them; none if the end of the run has not been looked for.
     total: Option<usize>,
     /// Records found.
     seen: usize,

@@ -185,7 +185,7 @@ fn repairable(damage: &Damage, segment: &Segment, part: Part) -> Vec<i64> {
     open.map(|page| page.id).collect()
 }
 
-/// The runs that a collector has, and their ids for `remade`; none where it cannot tell their records.
+/// The runs that a collector has, and their ids for `remade`; none if it cannot tell their records.
 fn finish<R: Record>(
     scope: Scope,
     collector: Collector<R>,
