@@ -50,6 +50,6 @@ pub use error::{Error, ErrorResponse, Fault};
 pub use history::{Head, Origin, Reset};
 pub use http::{BodyStream, Client};
 pub use interrupt::{Interrupt, Stop};
-pub use publish::{publish, publish_unanswered, Batch, Outcome};
+pub use publish::{publish, publish_unanswered, Batch, EventResult};
 pub use settings::{time, Address, ClientArgs, Endpoint, GiveUp};
 pub use subscription::{percent_encoded, Item, Subscription};

@@ -54,7 +54,7 @@ const CONTENT_TYPE: &str = "application/x-ndjson";
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum EventResult {
     Accepted,
     /// It is stored already, in this form.
     Duplicate,
@@ -87,7 +87,7 @@ struct Entry<'a> {
 pub fn publish(
     client: &Client,
     batch: &Batch,
-    report: &mut dyn FnMut(usize, Outcome),
+    report: &mut dyn FnMut(usize, EventResult),
 ) -> Result<(), Error> {
     if batch.is_empty() {
         return Ok(());
@@ -110,7 +110,7 @@ pub fn publish(
                         (_, detail) if detail.is_empty() => refusal.to_string(),
                         (_, detail) => detail,
                     };
-                    report(first, Outcome::Rejected(reason));
+                    report(first, EventResult::Rejected(reason));
                 } else {
                     let middle = first + count / 2;
                     parts.push((middle, end));
@@ -132,13 +132,13 @@ pub fn publish_unanswered(client: &Client, batch: &Batch) -> Result<(), Error> {
     client.post_unanswered(TARGET, CONTENT_TYPE, &batch.body)
 }
 
-fn send(client: &Client, lines: &[u8], count: usize) -> Result<Vec<Outcome>, Error> {
+fn send(client: &Client, lines: &[u8], count: usize) -> Result<Vec<EventResult>, Error> {
     let body = client.post(TARGET, CONTENT_TYPE, lines)?;
     outcomes(&body, count).map_err(|reason| client.unexpected(&reason))
 }
 
 /// Reads the answer to `count` events.
-fn outcomes(body: &[u8], count: usize) -> Result<Vec<Outcome>, String> {
+fn outcomes(body: &[u8], count: usize) -> Result<Vec<EventResult>, String> {
     let answer: PublishResponse =
         serde_json::from_slice(body).map_err(|error| error.to_string())?;
     if answer.results.len() != count {
@@ -147,9 +147,9 @@ fn outcomes(body: &[u8], count: usize) -> Result<Vec<Outcome>, String> {
     }
     let mut faults = answer.errors.iter().peekable();
     let mut outcome = |(index, entry): (usize, &Entry)| match entry.status {
-        "accepted" => Ok(Outcome::Accepted),
-        "duplicate" => Ok(Outcome::Duplicate),
-        "conflict" => Ok(Outcome::Conflict),
+        "accepted" => Ok(EventResult::Accepted),
+        "duplicate" => Ok(EventResult::Duplicate),
+        "conflict" => Ok(EventResult::Conflict),
         "rejected" => {
             let mut reasons = Vec::new();
             let is_own = |fault: &&Fault| count == 1 || fault.index() == u64::try_from(index).ok();
@@ -160,7 +160,7 @@ fn outcomes(body: &[u8], count: usize) -> Result<Vec<Outcome>, String> {
             if reasons.is_empty() {
                 reasons.push("it breaks a rule".to_owned());
             }
-            Ok(Outcome::Rejected(reasons.join("; ")))
+            Ok(EventResult::Rejected(reasons.join("; ")))
         }
         other => Err(format!("an event is {other:?}")),
     };
@@ -194,15 +194,15 @@ mod tests {
                 {"loc":["body",1,"source"],"msg":"source must not be empty","type":"value_error"}],
             "results":[{"status":"accepted","seq":4},{"status":"rejected"},
                 {"status":"conflict","seq":1},{"status":"rejected"},{"status":"duplicate","seq":1}]}"#;
-        let rejected = |reason: &str| Outcome::Rejected(reason.to_owned());
+        let rejected = |reason: &str| EventResult::Rejected(reason.to_owned());
         assert_eq!(
             outcomes(body, 5).unwrap(),
             [
-                Outcome::Accepted,
+                EventResult::Accepted,
                 rejected("topic: field required; source must not be empty"),
-                Outcome::Conflict,
+                EventResult::Conflict,
                 rejected("it breaks a rule"),
-                Outcome::Duplicate,
+                EventResult::Duplicate,
             ]
         );
         assert!(outcomes(body, 4).is_err());
@@ -213,7 +213,7 @@ mod tests {
     fn the_faults_of_a_single_event_have_no_index() {
         let body = br#"{"errors":[{"loc":["body","payload"],"msg":"must be an object","type":"x"}],
             "results":[{"status":"rejected"}]}"#;
-        let expected = Outcome::Rejected("payload: must be an object".to_owned());
+        let expected = EventResult::Rejected("payload: must be an object".to_owned());
         assert_eq!(outcomes(body, 1).unwrap(), [expected]);
     }
 }

@@ -13,7 +13,7 @@ use super::input::{Input, Next, Place};
 use crate::cli::failure::Failure;
 use crate::cli::numbers::within;
 use crate::cli::progress::TransferProgress;
-use crate::client::{publish, time, Batch, Client, ClientArgs, GiveUp, Outcome};
+use crate::client::{publish, time, Batch, Client, ClientArgs, EventResult, GiveUp};
 use crate::limits;
 use crate::text::escaped;
 
@@ -172,16 +172,16 @@ impl Transfer<'_> {
         let result = publish(self.client, &self.batch, &mut |index, outcome| {
             answered = index + 1;
             match outcome {
-                Outcome::Accepted => self.sums.accepted += 1,
-                Outcome::Duplicate => self.sums.duplicates += 1,
-                Outcome::Conflict => {
+                EventResult::Accepted => self.sums.accepted += 1,
+                EventResult::Duplicate => self.sums.duplicates += 1,
+                EventResult::Conflict => {
                     self.sums.duplicates += 1;
                     self.sums.conflicts += 1;
                     let reason = "an event of this key is stored with another content, and stays";
                     self.sums
                         .report(self.progress, input, self.places[index], reason);
                 }
-                Outcome::Rejected(reason) => {
+                EventResult::Rejected(reason) => {
                     self.sums.rejected += 1;
                     self.sums
                         .report(self.progress, input, self.places[index], &reason);

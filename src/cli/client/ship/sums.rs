@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::client::Outcome;
+use crate::client::EventResult;
 use crate::limits::CLIENT_LINES_REPORTED;
 
 /// What became of the lines.
@@ -17,15 +17,15 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Counts a line. Returns why it is refused, if that is to be reported.
-    pub(super) fn count(&mut self, outcome: Outcome) -> Option<String> {
+    pub(super) fn count(&mut self, outcome: EventResult) -> Option<String> {
         match outcome {
-            Outcome::Accepted => self.accepted += 1,
-            Outcome::Duplicate => self.duplicates += 1,
-            Outcome::Conflict => {
+            EventResult::Accepted => self.accepted += 1,
+            EventResult::Duplicate => self.duplicates += 1,
+            EventResult::Conflict => {
                 self.duplicates += 1;
                 self.conflicts += 1;
             }
-            Outcome::Rejected(reason) => {
+            EventResult::Rejected(reason) => {
                 self.rejected += 1;
                 return (self.rejected <= CLIENT_LINES_REPORTED).then_some(reason);
             }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::event::{Event, Run};
 use crate::cli::terminal::table;
-use crate::client::{percent_encoded, Client, Error, Outcome, ServerStats, StoredEvent};
+use crate::client::{percent_encoded, Client, Error, EventResult, ServerStats, StoredEvent};
 use crate::limits::PAGE_MAX_EVENTS;
 
 /// What was sent, and what the answers said.
@@ -55,17 +55,17 @@ impl Expected {
     }
 
     /// What an answer said.
-    pub(super) fn add_outcomes(&mut self, outcomes: &[Outcome]) {
+    pub(super) fn add_outcomes(&mut self, outcomes: &[EventResult]) {
         self.answered += outcomes.len() as u64;
         for outcome in outcomes {
             match outcome {
-                Outcome::Accepted => self.accepted += 1,
-                Outcome::Duplicate => self.duplicates += 1,
-                Outcome::Conflict => {
+                EventResult::Accepted => self.accepted += 1,
+                EventResult::Duplicate => self.duplicates += 1,
+                EventResult::Conflict => {
                     self.duplicates += 1;
                     self.conflicts += 1;
                 }
-                Outcome::Rejected(_) => self.rejected += 1,
+                EventResult::Rejected(_) => self.rejected += 1,
             }
         }
     }

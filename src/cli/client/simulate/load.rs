@@ -10,7 +10,7 @@ use super::event::Run;
 use super::expected::{Bits, Expected};
 use crate::cli::progress::TransferProgress;
 use crate::client::load::events::{is_nth, EventStream};
-use crate::client::{publish, publish_unanswered, Batch, Client, Error, Interrupt, Outcome};
+use crate::client::{publish, publish_unanswered, Batch, Client, Error, EventResult, Interrupt};
 
 /// What is still to be sent.
 struct Plan {
@@ -135,11 +135,11 @@ impl Load<'_> {
         Some(is_nth(plan.requests, self.arguments.lost_answers.0))
     }
 
-    fn add(&self, numbers: &[u64], outcomes: &[Outcome]) {
+    fn add(&self, numbers: &[u64], outcomes: &[EventResult]) {
         let mut tally = locked(&self.tally);
         tally.expected.add_outcomes(outcomes);
         for (number, outcome) in numbers.iter().zip(outcomes) {
-            if *outcome == Outcome::Accepted && tally.accepted.set(*number) {
+            if *outcome == EventResult::Accepted && tally.accepted.set(*number) {
                 tally.expected.accepted_again += 1;
             }
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::event::{Event, Run};
 use super::expected::Expected;
 use crate::client::{
-    percent_encoded, publish, publish_unanswered, Batch, Client, Error, Outcome, StoredEvent,
+    percent_encoded, publish, publish_unanswered, Batch, Client, Error, EventResult, StoredEvent,
 };
 
 /// Events in one of their requests at the most.
@@ -255,14 +255,14 @@ impl Scenarios<'_> {
             for (event, outcome) in events.iter().zip(&outcomes) {
                 self.expected.add_sent(event);
                 let at = match outcome {
-                    Outcome::Accepted => Some(0),
-                    Outcome::Duplicate | Outcome::Conflict => Some(1),
-                    Outcome::Rejected(_) => None,
+                    EventResult::Accepted => Some(0),
+                    EventResult::Duplicate | EventResult::Conflict => Some(1),
+                    EventResult::Rejected(_) => None,
                 };
                 if let Some(at) = at {
                     report.answered[at] += 1;
                 }
-                report.answered[2] += u64::from(*outcome == Outcome::Conflict);
+                report.answered[2] += u64::from(*outcome == EventResult::Conflict);
             }
             self.expected.add_outcomes(&outcomes);
             let pattern = percent_encoded(&events[0].topic);
@@ -321,12 +321,12 @@ impl Scenarios<'_> {
         };
         let answer: PublishResponse = self.client.persist(post)?;
         let outcome = |entry: &Entry| match &entry.status[..] {
-            "accepted" => Outcome::Accepted,
-            "conflict" => Outcome::Conflict,
-            "duplicate" => Outcome::Duplicate,
-            other => Outcome::Rejected(other.to_owned()),
+            "accepted" => EventResult::Accepted,
+            "conflict" => EventResult::Conflict,
+            "duplicate" => EventResult::Duplicate,
+            other => EventResult::Rejected(other.to_owned()),
         };
-        let outcomes: Vec<Outcome> = answer.results.iter().map(outcome).collect();
+        let outcomes: Vec<EventResult> = answer.results.iter().map(outcome).collect();
         self.expected.add_outcomes(&outcomes);
         Ok(answer)
     }
