@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{json, Value};
 
-use crate::chromium::{program, url, Chromium, Page};
+use crate::chromium::{program, url, Chromium};
 use crate::harness::{event, Server, TemporaryDirectory};
 use crate::report;
 use crate::shippers;
@@ -24,11 +24,8 @@ fn installed(part: &str) -> Option<PathBuf> {
 }
 
 /// The rules that are broken, each with the first element that breaks it.
-fn violations(page: &Page) -> Value {
-    page.evaluate(
-        "axe.run().then(found => found.violations.map(one => [one.id, one.help, one.nodes[0].html.slice(0, 200)]))",
-    )
-}
+const VIOLATIONS: &str =
+    "axe.run().then(found => found.violations.map(one => [one.id, one.help, one.nodes[0].html.slice(0, 200)]))";
 
 fn filled() -> Server {
     let server = Server::start(&[]);
@@ -73,13 +70,16 @@ fn axe_finds_nothing_in_any_part_of_the_page() {
         page.wait_for("document.querySelectorAll('#events .entry').length === 36");
         page.wait_for_text("#matched", "36 of 40 events");
         let look = |what: &str| {
-            let found = violations(&page);
-            assert_eq!(found, json!([]), "{what}, {width} wide, {scheme}");
+            let when = format!("/* {what}, {width} wide, {scheme} */");
+            page.wait_for_value(&format!("{VIOLATIONS} {when}"), json!([]));
         };
         look("events");
         page.click("#events li:nth-child(2) .entry");
         page.wait_for_text("#event-members", "payment");
-        page.evaluate("document.querySelector('#event-json').open = true");
+        page.act(
+            "document.querySelector('#event-json')",
+            "element.open = true",
+        );
         look("an event");
         page.press("Escape");
         for (opener, menu) in [("#range", "#range-menu"), ("#export", "#export-menu")] {

@@ -55,7 +55,10 @@ fn hostile_events_are_text_and_nothing_is_loaded_from_elsewhere() {
         page.wait_for("document.querySelectorAll('#events .entry').length === 1");
         page.click("#events .entry");
         page.wait_for("document.querySelector('#detail').checkVisibility()");
-        page.evaluate("document.querySelector('#event-json').open = true");
+        page.act(
+            "document.querySelector('#event-json')",
+            "element.open = true",
+        );
         page.wait_for_text("#event-text", "constructor");
         let text = page.text("#event-text");
         let key = "\"</pre></dialog><script>alert(5)</script>\": \"<img src=x onerror=alert(1)>\"";
@@ -67,7 +70,7 @@ fn hostile_events_are_text_and_nothing_is_loaded_from_elsewhere() {
             "{members}"
         );
         let linked = "fetch(document.querySelector('#event-link').href).then(a => a.status)";
-        assert_eq!(page.evaluate(linked), 200);
+        page.wait_for_value(linked, 200);
         page.press("Escape");
         page.click("#chips .remove");
         page.wait_for("document.querySelectorAll('#events .entry').length === 4");

@@ -88,7 +88,6 @@ fn the_page_goes_on_when_the_server_has_been_away() {
     page.wait_for("getComputedStyle(document.querySelector('.head-figures')).opacity === '1'");
     publish(&server, "t", "after", 1);
     page.wait_for_text("#events", "after0");
-    let rows = page.evaluate("document.querySelectorAll('#events .entry').length");
-    assert_eq!(rows, 2);
+    page.wait_for_value("document.querySelectorAll('#events .entry').length", 2);
     assert_eq!(page.noticed(), Vec::<String>::new());
 }

@@ -30,7 +30,7 @@ fn the_form_publishes_and_shows_the_answer_to_the_same_event_again() {
     page.wait_for_text("#total-conflicts", "1 total");
 
     page.click("#publish-new");
-    assert_eq!(page.text("#publish-answer"), "");
+    page.wait_for_value("document.querySelector('#publish-answer').innerText", "");
     page.click("#publish [type=submit]");
     page.wait_for_text("#publish-answer", "200 accepted, seq 2");
     // What was sent is what was written.

@@ -56,7 +56,7 @@ fn rejected_records_are_shown_as_text_and_only_if_there_are_some() {
     reject(&server, &json!([MARKUP, BACKWARDS]));
     wait_for_rows(&page, 2);
     page.wait_for(&row_of_publish([1, 0, 0, 2]));
-    assert_eq!(page.evaluate(IS_HIDDEN), false);
+    page.wait_for_value(IS_HIDDEN, false);
     let text = page.text("#rejected");
     for part in [
         MARKUP,

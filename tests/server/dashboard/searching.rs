@@ -49,9 +49,8 @@ fn search(page: &Page, line: &str) {
     page.press("Enter");
 }
 
-fn address(page: &Page) -> String {
-    let address = page.evaluate("decodeURIComponent(location.search)");
-    address.as_str().expect("it is text").to_owned()
+fn wait_for_address(page: &Page, expected: &str) {
+    page.wait_for_value("decodeURIComponent(location.search)", expected);
 }
 
 /// The value of a list with this text.
@@ -74,8 +73,8 @@ fn what_is_typed_stands_in_the_address_and_a_link_is_a_search() {
     wait_for_count(&page, 4);
     let expected =
         "?source=web-0&where=level=error&where=http.status>=208&q=declined&since=1h&time=received";
-    assert_eq!(address(&page), expected);
-    assert_eq!(page.text("#words"), "");
+    wait_for_address(&page, expected);
+    page.wait_for_value("document.querySelector('#words').value", "");
     page.wait_for_text("#matched", "4 of 40 events match");
     // The same address is the same search, here and in another tab.
     let there = page.evaluate("location.pathname + location.search");
@@ -83,12 +82,8 @@ fn what_is_typed_stands_in_the_address_and_a_link_is_a_search() {
     wait_for_count(&other, 4);
     let chips =
         "[...document.querySelectorAll('#chips .label')].map(chip => chip.textContent).join(' ')";
-    assert_eq!(
-        other.evaluate(chips),
-        "source:web-0 level=error http.status>=208 declined"
-    );
-    page.call("Page.reload", &json!({}));
-    page.wait_for("document.readyState === 'complete'");
+    other.wait_for_value(chips, "source:web-0 level=error http.status>=208 declined");
+    page.reload();
     wait_for_count(&page, 4);
     // One filter less, and back.
     page.click("#chips li:last-child .remove");
@@ -124,7 +119,7 @@ fn lists_show_counts_and_choose() {
         "{}?.innerText.includes('10')",
         value("level", "error")
     ));
-    page.evaluate(&format!("{}.click()", value("level", "error")));
+    page.click_on(&value("level", "error"));
     wait_for_count(&page, 10);
     // A list says what another choice would give; the others what is left.
     page.wait_for(&format!(
@@ -139,19 +134,19 @@ fn lists_show_counts_and_choose() {
         "{}?.innerText.includes('4')",
         value("topic", "topic.0")
     ));
-    page.evaluate(&format!("{}.click()", value("level", "warn")));
+    page.click_on(&value("level", "warn"));
     wait_for_count(&page, 20);
-    page.evaluate(&format!("{}.click()", value("level", "error")));
+    page.click_on(&value("level", "error"));
     wait_for_count(&page, 10);
     let summaries = "[...document.querySelectorAll('#fields summary')]";
-    page.evaluate(&format!(
-        "{summaries}.find(one => one.textContent.startsWith('http.status')).click()"
+    page.click_on(&format!(
+        "{summaries}.find(one => one.textContent.startsWith('http.status'))"
     ));
-    page.evaluate(&format!("{}.click()", value("http.status", "205")));
+    page.click_on(&value("http.status", "205"));
     wait_for_count(&page, 1);
-    assert_eq!(
-        address(&page),
-        "?where=level=warn&where=http.status=205&since=1h&time=received"
+    wait_for_address(
+        &page,
+        "?where=level=warn&where=http.status=205&since=1h&time=received",
     );
     assert_eq!(page.noticed(), Vec::<String>::new());
 }
@@ -172,12 +167,12 @@ fn the_histogram_shows_levels_and_a_part_of_it_is_searched() {
             "document.querySelectorAll('#histogram .{level}').length === 10"
         ));
     }
-    assert_eq!(page.text("#from"), "01-02 03:00");
+    page.wait_for_text("#from", "01-02 03:00");
     page.drag("#histogram", 0.01, 0.245);
     wait_for_count(&page, 15);
-    assert_eq!(
-        address(&page),
-        "?since=2026-01-02T03:00:00Z&until=2026-01-02T03:15:00Z"
+    wait_for_address(
+        &page,
+        "?since=2026-01-02T03:00:00Z&until=2026-01-02T03:15:00Z",
     );
     page.wait_for_text("#matched", "15 events");
     page.evaluate("history.back()");
@@ -216,7 +211,7 @@ fn words_are_marked_where_the_search_finds_them() {
         let query = if words.contains('~') { "where" } else { "q" };
         let page = browser.open_at(&server, &format!("/?{query}={}", words.replace(' ', "%20")));
         wait_for_count(&page, 1);
-        assert_eq!(page.evaluate(marks), found, "{words}");
+        page.wait_for_value(marks, found);
     }
     assert_eq!(page.noticed(), Vec::<String>::new());
 }
@@ -232,7 +227,10 @@ fn older_events_come_as_one_scrolls() {
     let page = browser.open(&server);
     wait_for_count(&page, 100);
     for count in [200, 300, 400, 450] {
-        page.evaluate("document.querySelector('#events').scrollTo(0, 1e6)");
+        page.act(
+            "document.querySelector('#events')",
+            "element.scrollTo(0, 1e6)",
+        );
         wait_for_count(&page, count);
     }
     page.wait_for_text("#list-state", "no older events");
@@ -266,7 +264,7 @@ fn an_event_leads_to_others_like_it_and_to_those_beside_it() {
     page.wait_for("new URLSearchParams(location.search).get('_event') === '101'");
     page.click("#event-around");
     wait_for_count(&page, 101);
-    assert_eq!(address(&page), "?after=50&limit=101&_event=101");
+    wait_for_address(&page, "?after=50&limit=101&_event=101");
     page.wait_for("document.querySelector('.entry[aria-current]').dataset.seq === '101'");
     page.wait_for_text("#event-title", "Event 101");
     let other = browser.open_at(&server, "/?after=50&limit=101&_event=101");

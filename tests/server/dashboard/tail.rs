@@ -82,7 +82,10 @@ fn what_comes_waits_while_older_events_are_read() {
     page.wait_for_text("#live-state", "live");
     publish(&server, "t", &["one"]);
     page.wait_for(&format!("{IDS}.startsWith('one m79 ')"));
-    page.evaluate("document.querySelector('#events').scrollTop = 200");
+    page.act(
+        "document.querySelector('#events')",
+        "element.scrollTop = 200",
+    );
     publish(&server, "t", &["two", "three"]);
     page.wait_for_text("#held", "2 new");
     assert!(shown(&page).starts_with("one "));
@@ -93,22 +96,26 @@ fn what_comes_waits_while_older_events_are_read() {
     // Nothing comes while it is switched off, and all of it when it is on again.
     page.click("#live");
     page.wait_for("document.querySelector('#live').ariaPressed === 'false'");
+    // The list was read again.
+    page.wait_for(&format!("{IDS}.startsWith('three two one')"));
     publish(&server, "t", &["four"]);
-    page.wait_for_text("[data-figure=rate-accepted]", ".");
+    page.wait_for("document.querySelector('#total-accepted').textContent.startsWith('84 ')");
     assert!(shown(&page).starts_with("three "));
     page.click("#live");
     page.wait_for(&format!("{IDS}.startsWith('four three two')"));
 
     // More than the page keeps while they come: the newest stay.
     page.wait_for_text("#live-state", "live");
-    page.evaluate("document.querySelector('#events').scrollTop = 200");
+    page.act(
+        "document.querySelector('#events')",
+        "element.scrollTop = 200",
+    );
     let many: Vec<Value> = (0..600).map(|n| event("t", &format!("n{n}"))).collect();
     server.publish(&json!(many)).expect(200);
     page.wait_for_text("#held", "600 new");
     page.click("#held");
     page.wait_for(&format!("{IDS}.startsWith('n599 n598')"));
-    let rows = page.evaluate("document.querySelectorAll('#events li').length");
-    assert_eq!(rows, 500);
+    page.wait_for_value("document.querySelectorAll('#events li').length", 500);
     assert_eq!(page.noticed(), Vec::<String>::new());
 }
 

@@ -3,8 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use serde_json::json;
-
 use crate::chromium::Chromium;
 use crate::harness::{Server, Setup};
 
@@ -47,11 +45,8 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     page.wait_for_text("#event-title", "Event 1");
     page.wait_for("document.querySelector('#event-link').hidden");
     page.press("Escape");
-    assert_eq!(page.evaluate(KEPT), r#"[{"token":"secret-b"},{},""]"#);
-    assert_eq!(
-        page.evaluate("document.querySelector('#token-input').value"),
-        ""
-    );
+    page.wait_for_value(KEPT, r#"[{"token":"secret-b"},{},""]"#);
+    page.wait_for_value("document.querySelector('#token-input').value", "");
     let requests = page.requests();
     assert!(
         !requests.iter().any(|url| url.contains("secret")),
@@ -59,15 +54,12 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     );
 
     // It stays while the tab loads the page again; another tab is asked.
-    page.call("Page.reload", &json!({}));
+    page.reload();
     page.wait_for_text("#events", "demo.hello");
-    assert_eq!(
-        page.evaluate("document.querySelector('#token').open"),
-        false
-    );
+    page.wait_for_value("document.querySelector('#token').open", false);
     let other = browser.open(&server);
     other.wait_for("document.querySelector('#token').open");
-    assert_eq!(other.evaluate(KEPT), r#"[{},{},""]"#);
+    other.wait_for_value(KEPT, r#"[{},{},""]"#);
 
     // Who does not enter one is told, and not asked again.
     other.press("Escape");
@@ -75,16 +67,13 @@ fn a_token_is_asked_for_and_kept_for_the_tab() {
     other.click("#publish-open");
     other.click("#publish [type=submit]");
     other.wait_for_text("#publish-answer", "401 ");
-    assert_eq!(
-        other.evaluate("document.querySelector('#token').open"),
-        false
-    );
+    other.wait_for_value("document.querySelector('#token').open", false);
 
     page.click("#token-open");
     page.click("#token-forget");
     page.wait_for("document.querySelector('#token').open");
     page.wait_for_text("#token-why", "This server requires a token.");
-    assert_eq!(page.evaluate(KEPT), r#"[{},{},""]"#);
+    page.wait_for_value(KEPT, r#"[{},{},""]"#);
     for page in [page, other] {
         assert_eq!(page.noticed(), Vec::<String>::new());
     }

@@ -2,6 +2,8 @@
 //! What a page may not do without being noticed (an error, a dialog, a request elsewhere) is kept for the
 //! test that asks.
 
+mod page;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
+pub use self::page::Page;
 use crate::harness::{Address, Server, TemporaryDirectory, TIMEOUT};
 use crate::report;
 
@@ -50,12 +53,6 @@ pub struct Chromium {
     context: String,
 }
 
-/// One tab.
-pub struct Page<'b> {
-    browser: &'b Chromium,
-    session: String,
-}
-
 impl Chromium {
     /// Starts it; where it is not installed says that `what` is skipped.
     pub fn start(what: &str) -> Option<Chromium> {
@@ -87,10 +84,7 @@ impl Chromium {
             .as_str()
             .expect("a session")
             .to_owned();
-        let page = Page {
-            browser: self,
-            session,
-        };
+        let page = Page::new(self, session);
         for domain in ["Page", "Runtime", "Log", "Network"] {
             page.call(&format!("{domain}.enable"), &json!({}));
         }
@@ -98,8 +92,7 @@ impl Chromium {
         page.call("Page.addScriptToEvaluateOnNewDocument", &script);
         page.resize(1280, 900);
         let address = format!("{}{path}", url(server).trim_end_matches('/'));
-        page.call("Page.navigate", &json!({"url": address}));
-        page.wait_for("document.readyState === 'complete'");
+        page.load("Page.navigate", &json!({"url": address}));
         page
     }
 }
@@ -212,6 +205,29 @@ impl Process {
         assert!(answer["error"].is_null(), "{method}: {answer}");
         answer["result"].take()
     }
+
+    /// How many events with this name a tab has sent.
+    fn count(&self, session: &str, event: &str) -> usize {
+        self.received.state().count(session, event)
+    }
+
+    /// Waits until a tab has sent more than `count` events with this name.
+    fn wait_for_event(&self, session: &str, event: &str, count: usize) {
+        let state = self.received.state();
+        let (state, _) = self
+            .received
+            .changed
+            .wait_timeout_while(state, TIMEOUT, |state| state.count(session, event) <= count)
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(state.count(session, event) > count, "no {event} came");
+    }
+}
+
+impl State {
+    fn count(&self, session: &str, event: &str) -> usize {
+        let is_it = |one: &&Value| one["sessionId"] == session && one["method"] == event;
+        self.events.iter().filter(is_it).count()
+    }
 }
 
 impl Received {
@@ -253,190 +269,4 @@ fn read(pipe: ChildStdout, received: &Arc<Received>) {
             received.changed.notify_all();
         }
     });
-}
-
-impl Page<'_> {
-    pub fn call(&self, method: &str, parameters: &Value) -> Value {
-        let session = Some(&*self.session);
-        self.browser.process.call(session, method, parameters)
-    }
-
-    /// The value of an expression, awaited where it is a promise.
-    pub fn evaluate(&self, expression: &str) -> Value {
-        let parameters = json!({
-            "expression": expression, "awaitPromise": true, "returnByValue": true,
-        });
-        let mut answer = self.call("Runtime.evaluate", &parameters);
-        let failure = &answer["exceptionDetails"];
-        assert!(failure.is_null(), "{expression}: {failure}");
-        answer["result"]["value"].take()
-    }
-
-    /// Waits until an expression is true.
-    pub fn wait_for(&self, expression: &str) {
-        let start = Instant::now();
-        while self.evaluate(&format!("Boolean({expression})")) != true {
-            if start.elapsed() > TIMEOUT {
-                let text = self.evaluate("document.body.innerText");
-                panic!("waited in vain for {expression}; the page says:\n{text}");
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// The text that an element shows.
-    pub fn text(&self, selector: &str) -> String {
-        let text = self.evaluate(&format!("document.querySelector({selector:?}).innerText"));
-        text.as_str().expect("it is text").to_owned()
-    }
-
-    /// Waits until the text of an element contains `part`.
-    pub fn wait_for_text(&self, selector: &str, part: &str) {
-        let part = json!(part);
-        self.wait_for(&format!(
-            "document.querySelector({selector:?})?.innerText.includes({part})"
-        ));
-    }
-
-    /// Drags the mouse over an element, from and to these parts of its width.
-    pub fn drag(&self, selector: &str, from: f64, to: f64) {
-        let at = |part: f64| {
-            self.evaluate(&format!(
-                "(() => {{
-                    const box = document.querySelector({selector:?}).getBoundingClientRect();
-                    return {{ x: box.x + box.width * {part}, y: box.y + box.height / 2 }};
-                }})()"
-            ))
-        };
-        let (start, end) = (at(from), at(to));
-        for (kind, place) in [
-            ("mousePressed", &start),
-            ("mouseMoved", &end),
-            ("mouseReleased", &end),
-        ] {
-            let parameters = json!({
-                "type": kind, "x": place["x"], "y": place["y"], "button": "left", "buttons": 1, "clickCount": 1,
-            });
-            self.call("Input.dispatchMouseEvent", &parameters);
-        }
-    }
-
-    /// Clicks with the mouse in the middle of an element, which must be what is seen there.
-    pub fn click(&self, selector: &str) {
-        let place = self.evaluate(&format!(
-            "(() => {{
-                const target = document.querySelector({selector:?});
-                target.scrollIntoView({{ block: 'center', behavior: 'instant' }});
-                const box = target.getBoundingClientRect();
-                const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-                return {{ x, y, isSeen: target.contains(document.elementFromPoint(x, y)) }};
-            }})()"
-        ));
-        assert_eq!(place["isSeen"], true, "{selector} is covered: {place}");
-        for kind in ["mousePressed", "mouseReleased"] {
-            let parameters = json!({
-                "type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": 1,
-            });
-            self.call("Input.dispatchMouseEvent", &parameters);
-        }
-    }
-
-    /// Puts a text in place of what a field holds, as if it were pasted.
-    pub fn fill(&self, selector: &str, text: &str) {
-        self.evaluate(&format!("document.querySelector({selector:?}).select()"));
-        self.evaluate(&format!("document.querySelector({selector:?}).focus()"));
-        if text.is_empty() {
-            self.press("Delete");
-        } else {
-            self.call("Input.insertText", &json!({"text": text}));
-        }
-    }
-
-    /// Presses a key, named as in `KeyboardEvent.key`.
-    pub fn press(&self, key: &str) {
-        let (code, text) = match key {
-            "Backspace" => (8, ""),
-            "Tab" => (9, ""),
-            "Enter" => (13, "\r"),
-            "Escape" => (27, ""),
-            "End" => (35, ""),
-            "Home" => (36, ""),
-            "ArrowLeft" => (37, ""),
-            "ArrowUp" => (38, ""),
-            "ArrowRight" => (39, ""),
-            "ArrowDown" => (40, ""),
-            "Delete" => (46, ""),
-            "j" => (74, "j"),
-            "k" => (75, "k"),
-            "/" => (191, "/"),
-            _ => panic!("no test presses {key}"),
-        };
-        for kind in ["keyDown", "keyUp"] {
-            let mut parameters =
-                json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
-            if kind == "keyDown" && !text.is_empty() {
-                parameters["text"] = json!(text);
-            }
-            self.call("Input.dispatchKeyEvent", &parameters);
-        }
-    }
-
-    /// Makes the window so large, in CSS's pixels.
-    pub fn resize(&self, width: u32, height: u32) {
-        let metrics = json!({
-            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
-        });
-        self.call("Emulation.setDeviceMetricsOverride", &metrics);
-    }
-
-    /// `light` or `dark`, as the reader's system prefers.
-    pub fn prefer(&self, scheme: &str) {
-        let feature = json!({"name": "prefers-color-scheme", "value": scheme});
-        self.call(
-            "Emulation.setEmulatedMedia",
-            &json!({"features": [feature]}),
-        );
-    }
-
-    /// What a page must not do: exceptions, errors on the console, violations of its policy, dialogs. An
-    /// answer that is no success is none of these.
-    pub fn noticed(&self) -> Vec<String> {
-        let mut noticed = Vec::new();
-        for event in self.seen() {
-            let parameters = &event["params"];
-            let is_bad = match event["method"].as_str() {
-                Some("Runtime.exceptionThrown" | "Page.javascriptDialogOpening") => true,
-                Some("Runtime.consoleAPICalled") => {
-                    parameters["type"] == "error" || parameters["type"] == "warning"
-                }
-                Some("Log.entryAdded") => parameters["entry"]["source"] != "network",
-                _ => false,
-            };
-            if is_bad {
-                noticed.push(parameters.to_string());
-            }
-        }
-        noticed
-    }
-
-    /// The addresses of all requests of the page so far.
-    pub fn requests(&self) -> Vec<String> {
-        let mut addresses = Vec::new();
-        for event in self.seen() {
-            if event["method"] == "Network.requestWillBeSent" {
-                let url = event["params"]["request"]["url"].as_str();
-                addresses.push(url.expect("a request has an address").to_owned());
-            }
-        }
-        addresses
-    }
-
-    /// The events of this page so far.
-    fn seen(&self) -> Vec<Value> {
-        // What the browser has written before this answer has been read with it.
-        self.evaluate("new Promise(resolve => setTimeout(resolve, 0))");
-        let state = self.browser.process.received.state();
-        let is_ours = |event: &&Value| event["sessionId"] == self.session.as_str();
-        state.events.iter().filter(is_ours).cloned().collect()
-    }
 }
