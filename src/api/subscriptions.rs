@@ -18,63 +18,87 @@ struct Members<'b> {
     after: Option<&'b RawValue>,
     #[serde(borrow)]
     seq: Option<&'b RawValue>,
+    #[serde(borrow)]
+    hold: Option<&'b RawValue>,
 }
 
-/// Which member of a body says where a subscription is to stand.
+/// What a PUT asks for; what is none stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Member {
-    /// Of PUT.
-    After,
-    /// Of an acknowledgement.
-    Seq,
+pub(crate) struct Put {
+    pub after: Option<u64>,
+    pub hold: Option<bool>,
 }
 
-impl Member {
-    fn name(self) -> &'static str {
-        match self {
-            Member::After => "after",
-            Member::Seq => "seq",
-        }
-    }
-}
-
-/// Reads the seq out of a body whose media type has been checked.
-pub(crate) fn read_seq(
+/// Reads the body of a PUT, whose media type has been checked.
+pub(crate) fn read_put(
     request: &Request,
     body: Vec<u8>,
-    member: Member,
+    max_body_bytes: usize,
+) -> Result<Put, Box<Response>> {
+    let body = decode_short(request, body, max_body_bytes)?;
+    parse_put(&body).map_err(|details| unprocessable(&details).into())
+}
+
+/// Reads the seq of an acknowledgement, whose media type has been checked.
+pub(crate) fn read_acknowledgement(
+    request: &Request,
+    body: Vec<u8>,
     max_body_bytes: usize,
 ) -> Result<u64, Box<Response>> {
     let body = decode_short(request, body, max_body_bytes)?;
-    parse_seq(&body, member).map_err(|details| unprocessable(&details).into())
+    parse_acknowledgement(&body).map_err(|details| unprocessable(&details).into())
 }
 
-fn parse_seq(body: &[u8], member: Member) -> Result<u64, Details> {
+fn parse_put(body: &[u8]) -> Result<Put, Details> {
+    let members = parse_members(body, "after")?;
+    if members.after.is_none() && members.hold.is_none() {
+        return Err(missing("after"));
+    }
+    let after = members.after.map(|value| parse_seq(value, "after"));
+    let hold = members.hold.map(|value| match value.get() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(fault("hold", "hold must be true or false".to_owned())),
+    });
+    Ok(Put {
+        after: after.transpose()?,
+        hold: hold.transpose()?,
+    })
+}
+
+fn parse_acknowledgement(body: &[u8]) -> Result<u64, Details> {
+    let members = parse_members(body, "seq")?;
+    let value = members.seq.ok_or_else(|| missing("seq"))?;
+    parse_seq(value, "seq")
+}
+
+fn parse_members<'b>(body: &'b [u8], wanted: &str) -> Result<Members<'b>, Details> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let name = member.name();
-    let loc = || vec!["body".into(), name.into()];
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Details::body(format!(
-            "send an object with the member {name}"
+            "send an object with the member {wanted}"
         )));
     }
-    let members: Members =
-        serde_json::from_slice(body).map_err(|error| Details::body(error.to_string()))?;
-    let value = match member {
-        Member::After => members.after,
-        Member::Seq => members.seq,
-    };
-    let Some(value) = value else {
-        let mut details = Details::default();
-        details.push(Detail::missing(loc()));
-        return Err(details);
-    };
+    serde_json::from_slice(body).map_err(|error| Details::body(error.to_string()))
+}
+
+fn parse_seq(value: &RawValue, name: &'static str) -> Result<u64, Details> {
     value.get().parse().map_err(|_| {
-        let mut details = Details::default();
         let rule = format!("{name} must be a whole number, the seq of an event or 0");
-        details.push(Detail::value_error(loc(), rule));
-        details
+        fault(name, rule)
     })
+}
+
+fn missing(name: &'static str) -> Details {
+    let mut details = Details::default();
+    details.push(Detail::missing(vec!["body".into(), name.into()]));
+    details
+}
+
+fn fault(name: &'static str, rule: String) -> Details {
+    let mut details = Details::default();
+    details.push(Detail::value_error(vec!["body".into(), name.into()], rule));
+    details
 }
 
 /// Answers `GET /subscriptions`.
@@ -109,7 +133,7 @@ pub(crate) fn changed(
     changed: SubscriptionResult,
 ) -> Response {
     let (name, member, seq) = match change {
-        SubscriptionOp::Put { name, after } => (name, "after", *after),
+        SubscriptionOp::Put { name, after, .. } => (name, "after", after.unwrap_or(0)),
         SubscriptionOp::Acknowledge { name, seq } => (name, "seq", *seq),
         SubscriptionOp::Remove { name } => (name, "", 0),
     };
@@ -118,11 +142,8 @@ pub(crate) fn changed(
         SubscriptionResult::Removed => Response::empty(204),
         SubscriptionResult::Unknown => unknown(),
         SubscriptionResult::BeyondHead(head) => {
-            let mut details = Details::default();
             let why = format!("{member} is {seq}, but the greatest seq of an event is {head}");
-            let loc = vec!["body".into(), member.into()];
-            details.push(Detail::value_error(loc, why));
-            unprocessable(&details)
+            unprocessable(&fault(member, why))
         }
         SubscriptionResult::TooMany => unprocessable(&Details::body(format!(
             "there are {SUBSCRIPTIONS_MAX} subscriptions already; delete one that is not used"
@@ -145,13 +166,17 @@ fn standing(store: &Store, name: &str, position: Position) -> Response {
 }
 
 fn write_one(out: &mut Vec<u8>, store: &Store, name: &str, position: Position) {
-    let Position { after, updated_at } = position;
+    let Position {
+        after,
+        updated_at,
+        holds,
+    } = position;
     out.extend_from_slice(b"{\"name\":");
     write_string(out, name);
     write_to(
         out,
         format_args!(
-            ",\"after\":{after},\"lag\":{},\"updated_at\":\"{}\"}}",
+            ",\"after\":{after},\"lag\":{},\"updated_at\":\"{}\",\"hold\":{holds}}}",
             store.lag(after),
             rfc3339(updated_at)
         ),
@@ -179,9 +204,26 @@ mod tests {
             ("[1]", None),
             ("", None),
         ] {
-            let read = parse_seq(body.as_bytes(), Member::After);
-            assert_eq!(read.as_ref().ok().copied(), seq, "{body}");
+            let read = parse_put(body.as_bytes());
+            let read = read.as_ref().ok().map(|put| (put.after, put.hold));
+            assert_eq!(read, seq.map(|seq| (Some(seq), None)), "{body}");
         }
-        assert_eq!(parse_seq(b"{\"seq\":7}", Member::Seq), Ok(7));
+        assert_eq!(parse_acknowledgement(b"{\"seq\":7}"), Ok(7));
+    }
+
+    #[test]
+    fn a_put_may_say_whether_events_are_held() {
+        for (body, put) in [
+            (r#"{"after":3,"hold":true}"#, Some((Some(3), Some(true)))),
+            (r#"{"hold": false }"#, Some((None, Some(false)))),
+            (r#"{"after":3,"hold":null}"#, Some((Some(3), None))),
+            (r#"{"after":3,"hold":1}"#, None),
+            (r#"{"after":3,"hold":"true"}"#, None),
+            (r#"{"after":"3","hold":true}"#, None),
+        ] {
+            let read = parse_put(body.as_bytes());
+            let read = read.as_ref().ok().map(|put| (put.after, put.hold));
+            assert_eq!(read, put, "{body}");
+        }
     }
 }

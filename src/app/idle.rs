@@ -42,6 +42,7 @@ impl App {
     /// In quiet turns retention and all else take turns: compaction needs room that retention makes, and
     /// retention fills a write-ahead log that needs a checkpoint.
     fn idle_slice(&mut self, quiet: bool, now: Now) -> Result<bool, IdleError> {
+        self.store.warn_of_hold(now.mono_ms);
         if !quiet {
             // What a commit has brought may have made something else too much.
             let has_more = self.store.idle_work(false)? || self.store.retains();
@@ -150,6 +151,8 @@ impl App {
         let scrub = scrub.map(|due| due.max(self.schedule.resume_at));
         let summaries = self.store.summaries_due_ms();
         let summaries = summaries.map(|due| due.max(self.schedule.resume_at));
+        let hold = self.store.hold_warning_due_ms();
+        let hold = hold.map(|due| due.max(self.schedule.resume_at));
         let is_well = self.health.fault().is_none();
         let files = is_well.then_some(self.schedule.files_check_at);
         let due = [
@@ -159,6 +162,7 @@ impl App {
             scrub,
             files,
             summaries,
+            hold,
         ];
         due.into_iter().flatten().min()
     }

@@ -3,7 +3,7 @@
 
 use super::reply::{unavailable, Completion, Reply, Ticket};
 use super::App;
-use crate::api::subscriptions::{self, Member};
+use crate::api::subscriptions::{self, Put};
 use crate::http::{Method, Request, Response};
 use crate::limits;
 use crate::store::{SubscriptionOp, SubscriptionResult};
@@ -17,11 +17,12 @@ impl App {
         body: Vec<u8>,
         name: String,
     ) -> Reply {
-        let seq =
-            |member| subscriptions::read_seq(request, body, member, self.options.max_body_bytes);
+        let most = self.options.max_body_bytes;
         let change = match request.method {
-            Method::Put => seq(Member::After).map(|after| SubscriptionOp::Put { name, after }),
-            Method::Post => seq(Member::Seq).map(|seq| SubscriptionOp::Acknowledge { name, seq }),
+            Method::Put => subscriptions::read_put(request, body, most)
+                .map(|Put { after, hold }| SubscriptionOp::Put { name, after, hold }),
+            Method::Post => subscriptions::read_acknowledgement(request, body, most)
+                .map(|seq| SubscriptionOp::Acknowledge { name, seq }),
             Method::Delete => Ok(SubscriptionOp::Remove { name }),
             _ => return Reply::Now(subscriptions::one(&self.store, &name)),
         };

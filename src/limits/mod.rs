@@ -479,6 +479,8 @@ pub const RETAIN_CONSTRAINT_COST: usize = 8;
 /// Events, and bytes of payload, that it removes for each that a commit stores. So the size is held where
 /// what is removed is up to four times smaller than what comes.
 pub const RETAIN_ROWS_PER_EVENT: usize = 4;
+/// Milliseconds between two warnings of a subscription that holds more events than retention is to keep.
+pub const HOLD_WARNING_INTERVAL_MS: u64 = 60_000;
 /// Microseconds between two looks for what has become too old.
 pub const RETAIN_PAUSE_US: i64 = 1_000_000;
 /// The part of the size for events that is freed at the most for a commit before it is known what it stores.

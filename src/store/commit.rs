@@ -75,11 +75,11 @@ impl Parts {
         publications: impl Iterator<Item = &'p Publication>,
         retain_at: i64,
     ) -> rusqlite::Result<()> {
-        let at = (self.counters.last_seq(), retain_at);
+        let standing = self.standing(retain_at);
         let incoming = publications.map(|p| (p.events.len(), p.body.len()));
         let (topics, index) = (&mut self.topics, &mut self.index);
         self.retention
-            .prune_with_commit(db, topics, index, at, incoming)
+            .prune_with_commit(db, topics, index, standing, incoming)
     }
 
     pub(super) fn insert_events<'p>(

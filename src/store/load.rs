@@ -57,6 +57,7 @@ impl Store {
             identity,
             options,
             work: Work::default(),
+            hold_warning_at: 0,
             files: Files::new(path, opened, lock),
         })
     }

@@ -122,21 +122,48 @@ impl Store {
             return Ok(false);
         }
         self.require_synced_wal()?;
-        let last_seq = self.last_seq();
+        let standing = self.parts.standing(unix_us);
         let (retention, index) = (&mut self.parts.retention, self.parts.index.as_ref());
-        match retention.next_step(&self.db, index, last_seq, unix_us)? {
+        match retention.next_step(&self.db, index, standing)? {
             QuietStep::Nothing => return Ok(false),
             QuietStep::Checkpoint => self.wal.checkpoint_soon(),
             QuietStep::Shrink => self.lazy_transaction(|db, _| Pruner::shrink(db))?,
             QuietStep::Remove => self.lazy_transaction(|db, parts| {
                 let (topics, index) = (&mut parts.topics, &mut parts.index);
                 let retention = &mut parts.retention;
-                retention.prune(db, topics, index, last_seq, unix_us)?;
+                retention.prune(db, topics, index, standing)?;
                 topics.write_removed(db)?;
                 retention.write(db)
             })?,
         }
         Ok(true)
+    }
+
+    /// The next time, in `mono_ms`, to warn of a subscription that holds more events than retention is to keep; none
+    /// where none does.
+    pub fn hold_warning_due_ms(&self) -> Option<u64> {
+        self.parts
+            .retention
+            .is_held()
+            .then_some(self.hold_warning_at)
+    }
+
+    /// Warns of a subscription that holds more events than retention is to keep, once a minute.
+    pub fn warn_of_hold(&mut self, mono_ms: u64) {
+        if self.hold_warning_due_ms().is_none_or(|due| mono_ms < due) {
+            return;
+        }
+        self.hold_warning_at = mono_ms + limits::HOLD_WARNING_INTERVAL_MS;
+        let subscriptions = &self.parts.subscriptions;
+        let held = subscriptions
+            .held_after()
+            .and_then(|after| Some((after, subscriptions.holder(after)?)));
+        if let (Some((after, name)), Some(limit)) = (held, self.parts.retention.events_limit()) {
+            log::warn!(
+                "the subscription {name:?} holds the events after seq {after}: --retain-events {limit} is exceeded, \
+                 and the database grows until its consumer moves on"
+            );
+        }
     }
 
     /// Copies what it may of the write-ahead log into the database. A reader in another process can

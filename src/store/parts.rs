@@ -7,7 +7,7 @@ use super::error::damaged;
 use super::index::KeyIndex;
 use super::options::{Dedup, OpenOptions};
 use super::rejected::table::Rejected;
-use super::retention::Pruner;
+use super::retention::{Pruner, Standing};
 use super::rows::{event_parts, removed_keys_after, unsigned, EVENTS_AFTER};
 use super::schema::recorded_check;
 use super::soundness::REBUILD;
@@ -46,6 +46,15 @@ impl Parts {
             retention,
             counters,
         })
+    }
+
+    /// What retention goes by at a time, in microseconds since the epoch.
+    pub(super) fn standing(&self, now_us: i64) -> Standing {
+        Standing {
+            last_seq: self.counters.last_seq(),
+            held_after: self.subscriptions.held_after(),
+            now_us,
+        }
     }
 
     /// Every part. There is no `..` here, so a new one does not compile before it is on the list.

@@ -10,7 +10,7 @@ use crate::limits;
 /// `PRAGMA application_id` of our files: "LogA".
 pub(super) const APPLICATION_ID: i32 = 0x4c6f_6741;
 /// `PRAGMA user_version`: the version of the tables. A greater one was written by a newer program.
-pub(super) const SCHEMA_VERSION: i32 = 6;
+pub(super) const SCHEMA_VERSION: i32 = 7;
 /// The oldest version that this program reads. No release has written an older one.
 pub(super) const SCHEMA_VERSION_MIN: i32 = 3;
 
@@ -138,6 +138,9 @@ ALTER TABLE removed_times ADD COLUMN checksum INTEGER;
 ALTER TABLE removed_keys ADD COLUMN checksum INTEGER;
 ";
 
+/// Whether a subscription holds events; since version 7.
+const HOLD: &str = "ALTER TABLE subscriptions ADD COLUMN hold INTEGER NOT NULL DEFAULT 0;";
+
 /// What tells a search which blocks of events need not be looked at; since version 6. Made again where they had to be
 /// taken away.
 const SEARCH: &str = "
@@ -168,6 +171,7 @@ pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     db.execute_batch(TABLES)?;
     db.execute_batch(TOPIC_CHECKSUM)?;
     create_subscriptions(db)?;
+    db.execute_batch(HOLD)?;
     create_retention(db)?;
     db.execute_batch(ROW_CHECKSUMS)?;
     db.execute_batch(REJECTED)?;
@@ -199,6 +203,9 @@ pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
     }
     if version(db)? < 5 {
         db.execute_batch(ROW_CHECKSUMS)?;
+    }
+    if version(db)? < 7 {
+        db.execute_batch(HOLD)?;
     }
     db.execute_batch(REJECTED)?;
     db.execute_batch(SEARCH)?;

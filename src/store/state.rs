@@ -28,6 +28,8 @@ pub struct Store {
     pub(super) options: OpenOptions,
     /// What has been read since it was last asked.
     pub(super) work: Work,
+    /// When it is warned of a subscription that holds events, at the earliest, in `mono_ms`.
+    pub(super) hold_warning_at: u64,
     /// Last, because the lock must be dropped after the connection.
     pub(super) files: Files,
 }

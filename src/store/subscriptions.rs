@@ -1,7 +1,7 @@
 //! Named subscriptions: how far a consumer has got. All of them are in memory, and each change is in the
 //! table as well before anybody hears of it: it is committed with the events of its turn.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use rusqlite::Connection;
 
@@ -17,15 +17,18 @@ pub struct Position {
     pub after: u64,
     /// Microseconds since the epoch.
     pub updated_at: i64,
+    /// Retention removes no event after it.
+    pub holds: bool,
 }
 
 /// A change that somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubscriptionOp {
-    /// Creates a subscription, or moves it anywhere.
+    /// Creates a subscription, or moves it anywhere. What is none stays as it is; a new one needs a position.
     Put {
         name: String,
-        after: u64,
+        after: Option<u64>,
+        hold: Option<bool>,
     },
     /// Moves one forward, and never back.
     Acknowledge {
@@ -56,6 +59,8 @@ pub enum SubscriptionResult {
 pub(super) struct Subscriptions {
     /// By name, in the order of the bytes.
     positions: BTreeMap<String, Position>,
+    /// Where those stand that hold events, and how many at each place.
+    holds: BTreeMap<u64, usize>,
     /// What the open transaction has changed, as it was before, in order.
     undo: Vec<(String, Option<Position>)>,
 }
@@ -63,13 +68,15 @@ pub(super) struct Subscriptions {
 impl Subscriptions {
     /// Reads the table of a database whose greatest seq is `last_seq`.
     pub(super) fn load(db: &Connection, last_seq: u64) -> rusqlite::Result<Self> {
-        let mut statement = db.prepare("SELECT after, updated_at, name FROM subscriptions")?;
+        let mut statement =
+            db.prepare("SELECT after, updated_at, name, hold FROM subscriptions")?;
         let mut rows = statement.query([])?;
-        let mut positions = BTreeMap::new();
+        let mut subscriptions = Self::default();
         while let Some(row) = rows.next()? {
             let position = Position {
                 after: unsigned(row, 0)?,
                 updated_at: row.get(1)?,
+                holds: row.get::<_, i64>(3)? != 0,
             };
             let name: String = row.get(2)?;
             if position.after > last_seq {
@@ -77,12 +84,46 @@ impl Subscriptions {
                     "the subscription {name:?} is ahead of the events"
                 )));
             }
-            positions.insert(name, position);
+            subscriptions.set(&name, Some(position));
         }
-        Ok(Self {
-            positions,
-            undo: Vec::new(),
-        })
+        Ok(subscriptions)
+    }
+
+    /// Changes what memory holds of one.
+    fn set(&mut self, name: &str, position: Option<Position>) {
+        let before = match position {
+            Some(position) => self.positions.insert(name.to_owned(), position),
+            None => self.positions.remove(name),
+        };
+        if let Some(Position {
+            after, holds: true, ..
+        }) = before
+        {
+            if let Entry::Occupied(mut held) = self.holds.entry(after) {
+                *held.get_mut() -= 1;
+                if *held.get() == 0 {
+                    held.remove();
+                }
+            }
+        }
+        if let Some(Position {
+            after, holds: true, ..
+        }) = position
+        {
+            *self.holds.entry(after).or_default() += 1;
+        }
+    }
+
+    /// The seq after which retention removes nothing; none where no subscription holds events.
+    pub(super) fn held_after(&self) -> Option<u64> {
+        self.holds.first_key_value().map(|(after, _)| *after)
+    }
+
+    /// The first subscription that holds events after this seq.
+    pub(super) fn holder(&self, after: u64) -> Option<&str> {
+        let mut all = self.all();
+        let held = all.find(|(_, position)| position.holds && position.after == after);
+        held.map(|(name, _)| name)
     }
 
     /// All of them in the order of their names' bytes.
@@ -112,7 +153,7 @@ impl Subscriptions {
             match changed {
                 SubscriptionResult::Stands(position) if before != Some(position) => {
                     write_position(db, name, position)?;
-                    self.positions.insert(name.to_owned(), position);
+                    self.set(name, Some(position));
                     self.undo.push((name.to_owned(), before));
                 }
                 SubscriptionResult::Removed => {
@@ -120,7 +161,7 @@ impl Subscriptions {
                         .prepare_cached("DELETE FROM subscriptions WHERE name = ?1")?
                         .execute([name])?;
                     expect_changed(removed, 1, "subscriptions")?;
-                    self.positions.remove(name);
+                    self.set(name, None);
                     self.undo.push((name.to_owned(), before));
                 }
                 _ => {}
@@ -136,21 +177,24 @@ impl Subscriptions {
         last_seq: u64,
         now_us: i64,
     ) -> (&'c str, SubscriptionResult) {
-        let moved = |after| {
+        let stands = |after, holds| {
             SubscriptionResult::Stands(Position {
                 after,
                 updated_at: now_us,
+                holds,
             })
         };
         match change {
-            SubscriptionOp::Put { name, after } => {
-                let is_new = !self.positions.contains_key(name);
-                let changed = if *after > last_seq {
-                    SubscriptionResult::BeyondHead(last_seq)
-                } else if is_new && self.positions.len() >= SUBSCRIPTIONS_MAX {
-                    SubscriptionResult::TooMany
-                } else {
-                    moved(*after)
+            SubscriptionOp::Put { name, after, hold } => {
+                let before = self.positions.get(name);
+                let holds = hold.unwrap_or(before.is_some_and(|position| position.holds));
+                let changed = match after.or(before.map(|position| position.after)) {
+                    None => SubscriptionResult::Unknown,
+                    Some(after) if after > last_seq => SubscriptionResult::BeyondHead(last_seq),
+                    Some(_) if before.is_none() && self.positions.len() >= SUBSCRIPTIONS_MAX => {
+                        SubscriptionResult::TooMany
+                    }
+                    Some(after) => stands(after, holds),
                 };
                 (name, changed)
             }
@@ -158,7 +202,7 @@ impl Subscriptions {
                 let changed = match self.positions.get(name) {
                     None => SubscriptionResult::Unknown,
                     Some(_) if *seq > last_seq => SubscriptionResult::BeyondHead(last_seq),
-                    Some(position) if *seq > position.after => moved(*seq),
+                    Some(position) if *seq > position.after => stands(*seq, position.holds),
                     Some(position) => SubscriptionResult::Stands(*position),
                 };
                 (name, changed)
@@ -183,18 +227,20 @@ impl Part for Subscriptions {
 
     fn rolled_back(&mut self) {
         while let Some((name, before)) = self.undo.pop() {
-            match before {
-                Some(position) => self.positions.insert(name, position),
-                None => self.positions.remove(&name),
-            };
+            self.set(&name, before);
         }
     }
 }
 
 fn write_position(db: &Connection, name: &str, position: Position) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT OR REPLACE INTO subscriptions(name, after, updated_at) VALUES (?1, ?2, ?3)",
+        "INSERT OR REPLACE INTO subscriptions(name, after, updated_at, hold) VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute((name, position.after as i64, position.updated_at))
+    .execute((
+        name,
+        position.after as i64,
+        position.updated_at,
+        position.holds,
+    ))
     .and_then(|changed| expect_changed(changed, 1, "subscriptions"))
 }

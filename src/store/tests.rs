@@ -120,6 +120,7 @@ struct Memory {
     seqs: [u64; 3],
     topics: Vec<(String, u64, u64, i64)>,
     subscriptions: Vec<(String, Position)>,
+    held_after: Option<u64>,
     segments: Option<usize>,
     /// Which of the keys are found, and where.
     stored: Vec<Option<u64>>,
@@ -152,6 +153,7 @@ fn memory(store: &Store) -> Memory {
             .subscriptions()
             .map(|(name, position)| (name.to_owned(), position))
             .collect(),
+        held_after: store.parts.subscriptions.held_after(),
         segments: store.index_memory().map(|memory| memory.segments),
         stored: (0..400).map(find).collect(),
         damaged_pages: store.damaged_pages(),
@@ -189,7 +191,8 @@ fn new_events(store: &mut Store) -> Result<(), StoreError> {
     let changes = [
         SubscriptionOp::Put {
             name: "reader".into(),
-            after: 3,
+            after: Some(3),
+            hold: Some(true),
         },
         SubscriptionOp::Remove { name: "old".into() },
     ];
@@ -303,7 +306,8 @@ fn memory_is_what_the_disk_says_after_each_write_that_fails_at_its_commit() {
             let mut store = open(&path, dedup);
             let old = SubscriptionOp::Put {
                 name: "old".into(),
-                after: 0,
+                after: Some(0),
+                hold: None,
             };
             publish(&mut store, 0..60, &[old], 1).unwrap();
             publish(&mut store, 60..100, &[], 2).unwrap();
@@ -366,4 +370,50 @@ fn a_damaged_page_that_cannot_be_written_again_is_still_known_to_be_damaged() {
     }
     assert!(store.find(&topic, &id, |_| {}).unwrap());
     store.close().unwrap();
+}
+
+/// Retention removes what nothing holds, and warns once a minute while it is held back.
+#[test]
+fn events_that_a_subscription_holds_stay() {
+    let put = |name: &str, after, hold| SubscriptionOp::Put {
+        name: name.into(),
+        after,
+        hold,
+    };
+    for dedup in [Dedup::Index, Dedup::Constraint] {
+        let folder = Folder::new();
+        let mut store = open(&folder.file("events.db"), dedup);
+        let changes = [
+            put("far behind", Some(3), None),
+            put("a", Some(20), Some(true)),
+            put("b", Some(40), Some(true)),
+        ];
+        publish(&mut store, 0..60, &changes, 1).unwrap();
+        let mut now = 2 * KEPT_US;
+        let mut retain = |change: Option<SubscriptionOp>| {
+            now += KEPT_US;
+            let changes = Vec::from_iter(change);
+            let none = std::iter::empty::<&Publication>();
+            let changed = store.commit_all(none, &changes, 2, now, &mut Vec::new());
+            changed.unwrap();
+            // The next look is a second later.
+            now += KEPT_US;
+            while store.retain(now).unwrap() {}
+            let due = store.hold_warning_due_ms();
+            store.warn_of_hold(70_000);
+            let next = store.hold_warning_due_ms();
+            store.hold_warning_at = 0;
+            (store.first_seq(), due.zip(next))
+        };
+        let warned = Some((0, 130_000));
+        assert_eq!(retain(None), (21, warned));
+        let moved = SubscriptionOp::Acknowledge {
+            name: "a".into(),
+            seq: 30,
+        };
+        assert_eq!(retain(Some(moved)), (31, warned));
+        assert_eq!(retain(Some(put("a", None, Some(false)))), (41, warned));
+        let deleted = SubscriptionOp::Remove { name: "b".into() };
+        assert_eq!(retain(Some(deleted)), (61, None));
+    }
 }

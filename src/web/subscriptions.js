@@ -16,7 +16,7 @@ export async function loadSubscriptions() {
   setText("subscriptions-more", left > 0 ? `${whole.format(left)} more` : none);
 }
 
-function rowOf({ name, after, lag, updated_at: updated }, most) {
+function rowOf({ name, after, lag, updated_at: updated, hold }, most) {
   const row = element("tr");
   const head = element("th", "", visible(name));
   head.scope = "row";
@@ -28,6 +28,6 @@ function rowOf({ name, after, lag, updated_at: updated }, most) {
   const time = element("td", "number", ago(updated));
   time.title = updated;
   const number = value => element("td", "number", whole.format(value));
-  row.append(head, number(after), number(lag), behind, time);
+  row.append(head, number(after), number(lag), behind, time, element("td", "", hold ? "yes" : ""));
   return row;
 }

@@ -45,14 +45,18 @@ fn a_subscription_is_created_listed_moved_and_deleted() {
     assert_eq!(said(&["ack", "c", "4"]), "c: after seq 4, lag 1\n");
     // Never back.
     assert_eq!(said(&["ack", "c", "2"]), "c: after seq 4, lag 1\n");
+    let held = said(&["create", "h", "--hold", "--after", "2"]);
+    assert_eq!(held, "h: after seq 2, lag 3, holds events\n");
+    assert_eq!(server.json("/subscriptions/h")["hold"], true);
     let beyond = subscriptions(&["ack", "c", "6"]).expect(1);
     assert!(beyond.stderr.contains("the greatest seq of an event is 5"));
 
     let list = said(&["list"]);
     let rows: Vec<Vec<&str>> = list.lines().map(|row| row.split("  ").collect()).collect();
-    assert_eq!(rows.len(), 4, "{list}");
+    assert_eq!(rows.len(), 5, "{list}");
     assert!(list.starts_with("AFTER SEQ  LAG  UPDATED"), "{list}");
-    assert!(rows[3].ends_with(&["ü /b*"]), "{list}");
+    assert!(rows[3].ends_with(&["yes ", "h"]), "{list}");
+    assert!(rows[4].ends_with(&["no  ", "ü /b*"]), "{list}");
     let json: Value = serde_json::from_str(&said(&["list", "--json"])).unwrap();
     assert_eq!(json, server.json("/subscriptions"));
 

@@ -26,7 +26,7 @@ fn events(ids: std::ops::Range<u64>) -> Vec<Event> {
     ids.map(event).collect()
 }
 
-/// Takes from a closed database what versions 5 and 6 have added.
+/// Takes from a closed database what versions 5 to 7 have added.
 fn make_version_4(path: &Path) {
     let db = Connection::open(path).unwrap();
     for (table, column) in [
@@ -35,6 +35,7 @@ fn make_version_4(path: &Path) {
         ("retention", "checksum"),
         ("removed_times", "checksum"),
         ("removed_keys", "checksum"),
+        ("subscriptions", "hold"),
     ] {
         let sql = format!("ALTER TABLE {table} DROP COLUMN {column}");
         db.execute(&sql, []).unwrap();
@@ -44,7 +45,7 @@ fn make_version_4(path: &Path) {
     db.pragma_update(None, "user_version", 4).unwrap();
 }
 
-/// Takes from a closed database what versions 4 to 6 have added.
+/// Takes from a closed database what versions 4 to 7 have added.
 fn make_version_3(path: &Path) {
     make_version_4(path);
     let db = Connection::open(path).unwrap();
@@ -116,7 +117,7 @@ fn segments_without_checksums_get_them_in_quiet_turns() {
         store.close().unwrap();
         is_clean(&options.path);
         audit(&options.path, 128);
-        assert_eq!(number(&options.path, "PRAGMA user_version"), 6);
+        assert_eq!(number(&options.path, "PRAGMA user_version"), 7);
     }
 }
 

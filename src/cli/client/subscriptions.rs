@@ -45,6 +45,10 @@ enum Action {
         /// Move it if it exists, also back
         #[arg(long = "move")]
         moves: bool,
+
+        /// Keep all events after it: --retain-events of the server removes none, and the database grows beyond its limit
+        #[arg(long)]
+        hold: bool,
     },
     /// Acknowledge the events up to a seq: moves a subscription forward, never back
     Ack {
@@ -93,6 +97,9 @@ pub(super) struct NamedPosition {
     /// Events after it.
     lag: u64,
     updated_at: String,
+    /// Retention removes no event after its position; servers of older versions do not say.
+    #[serde(default)]
+    hold: bool,
 }
 
 impl NamedPosition {
@@ -114,9 +121,12 @@ impl NamedPosition {
     }
 
     fn print(&self) -> Result<(), Failure> {
-        let NamedPosition { after, lag, .. } = self;
+        let NamedPosition {
+            after, lag, hold, ..
+        } = self;
         let name = escaped(&self.name);
-        print(format!("{name}: after seq {after}, lag {lag}\n").as_bytes())
+        let holds = if *hold { ", holds events" } else { "" };
+        print(format!("{name}: after seq {after}, lag {lag}{holds}\n").as_bytes())
     }
 }
 
@@ -140,7 +150,12 @@ pub(crate) fn run(arguments: SubscriptionsArgs) -> Result<(), Failure> {
     let client = client_of(&arguments.client, GiveUp::After(Duration::ZERO))?;
     match arguments.action {
         Action::List { json } => list(&client, json),
-        Action::Create { name, after, moves } => create(&client, &name, after, moves),
+        Action::Create {
+            name,
+            after,
+            moves,
+            hold,
+        } => create(&client, &name, after, moves, hold),
         Action::Ack { name, seq } => NamedPosition::acknowledge(&client, &name, seq)
             .map_err(|error| failure(&name, error))?
             .print(),
@@ -154,19 +169,26 @@ fn list(client: &Client, as_json: bool) -> Result<(), Failure> {
         return print(&[&body[..], b"\n"].concat());
     }
     let all: All = client.persist(|| client.json("/subscriptions"))?;
-    let mut rows = vec![["AFTER SEQ", "LAG", "UPDATED", "NAME"].map(str::to_owned)];
+    let mut rows = vec![["AFTER SEQ", "LAG", "UPDATED", "HOLD", "NAME"].map(str::to_owned)];
     rows.extend(all.subscriptions.iter().map(|subscription| {
         [
             subscription.after.to_string(),
             subscription.lag.to_string(),
             escaped(&subscription.updated_at).into_owned(),
+            if subscription.hold { "yes" } else { "no" }.to_owned(),
             escaped(&subscription.name).into_owned(),
         ]
     }));
     print(table(&rows).as_bytes())
 }
 
-fn create(client: &Client, name: &str, place: Place, moves: bool) -> Result<(), Failure> {
+fn create(
+    client: &Client,
+    name: &str,
+    place: Place,
+    moves: bool,
+    hold: bool,
+) -> Result<(), Failure> {
     let target = target(name);
     if !moves {
         let found: Result<NamedPosition, Error> = client.persist(|| client.json(&target));
@@ -184,7 +206,8 @@ fn create(client: &Client, name: &str, place: Place, moves: bool) -> Result<(), 
         Place::After(seq) => seq,
         Place::Now => Head::fetch(client)?.last_seq,
     };
-    let body = format!("{{\"after\":{after}}}");
+    let hold = if hold { ",\"hold\":true" } else { "" };
+    let body = format!("{{\"after\":{after}{hold}}}");
     let answer = client.persist(|| client.put(&target, body.as_bytes()));
     let answer = answer.map_err(|error| match error.status() {
         Some(404) => Failure::Setting(

@@ -18,6 +18,8 @@ enum End {
     Full,
     /// Before an event that is too young.
     Young(i64),
+    /// Before an event that a subscription holds.
+    Held,
     /// After the last event, or the last that may be removed now.
     Empty,
 }
@@ -45,11 +47,14 @@ impl Removal {
                 }
                 while budget.has_room() {
                     let until = context.now_us.saturating_sub(age);
-                    let oldest = match self.remove_chunk(context, &mut budget, until)? {
+                    let end = self.remove_chunk(context, &mut budget, until)?;
+                    let oldest = match end {
                         End::Full => continue,
                         End::Young(at) => at,
+                        End::Held => until,
                         End::Empty => context.now_us,
                     };
+                    self.progress.is_held = end == End::Held;
                     self.progress.events_due = oldest.saturating_add(age + pause(age));
                     break;
                 }
@@ -59,9 +64,15 @@ impl Removal {
                 // Room is made for what comes before it is known what of it is new.
                 let incoming = budget.incoming / self.progress.page_bytes;
                 let incoming = incoming.min(allowed / limits::INCOMING_SHARE);
-                while budget.has_room() && used_pages(context.db)? + incoming > allowed {
+                self.progress.is_held = false;
+                while budget.has_room() {
+                    let used = used_pages(context.db)?;
+                    if used + incoming <= allowed {
+                        break;
+                    }
                     let end = self.remove_chunk(context, &mut budget, i64::MAX)?;
-                    if end == End::Empty {
+                    self.progress.is_held = end == End::Held && used > allowed;
+                    if matches!(end, End::Held | End::Empty) {
                         break;
                     }
                 }
@@ -135,6 +146,9 @@ impl Removal {
             let processed_at = self.counted_at(context, seq, row.get(2)?)?;
             if processed_at > until {
                 break End::Young(processed_at);
+            }
+            if seq > context.held_after {
+                break End::Held;
             }
             if seq > context.last_seq || topic == 0 || topic as usize > context.topics.len() {
                 return Err(damaged(format!(

@@ -48,6 +48,17 @@ pub(super) enum QuietStep {
     Remove,
 }
 
+/// What retention goes by, besides its settings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// The greatest seq in use.
+    pub last_seq: u64,
+    /// The events after this seq are held by a subscription; none where none does.
+    pub held_after: Option<u64>,
+    /// The time that ages are counted to, in microseconds since the epoch.
+    pub now_us: i64,
+}
+
 /// The part of the store that removes events and lets keys expire.
 pub(super) struct Pruner {
     /// Makes the fingerprints of this database.
@@ -127,6 +138,16 @@ impl Pruner {
         events.is_some() || keys.is_some()
     }
 
+    /// Whether there are more events than the setting allows because a subscription holds them.
+    pub(super) fn is_held(&self) -> bool {
+        self.committed.is_held
+    }
+
+    /// How many events are kept, or for how long.
+    pub(super) fn events_limit(&self) -> Option<Limit> {
+        self.committed.settings.events
+    }
+
     /// When something becomes too old, in microseconds since the epoch; none if age does not count.
     pub(super) fn due(&self, last_seq: u64) -> Option<i64> {
         self.committed.due(last_seq)
@@ -137,18 +158,17 @@ impl Pruner {
         &mut self,
         db: &Connection,
         index: Option<&KeyIndex>,
-        last_seq: u64,
-        now_us: i64,
+        standing: Standing,
     ) -> rusqlite::Result<QuietStep> {
         let progress = &mut self.committed;
-        progress.see(now_us);
+        progress.see(standing.now_us);
         let space = vacuum::space(db)?;
         let was_shrinking = progress.is_shrinking;
         progress.judge_space(space, index);
         if was_shrinking && !progress.is_shrinking {
             return Ok(QuietStep::Checkpoint);
         }
-        let removes = is_due(progress, space, index, last_seq, now_us);
+        let removes = is_due(progress, space, index, standing);
         // Few free pages are soon used again while events are removed.
         let shrinks =
             progress.is_shrinking && (space.free >= limits::GIVE_BACK_FREE_PAGES || !removes);
@@ -170,8 +190,7 @@ impl Pruner {
         db: &Connection,
         topics: &mut Topics,
         index: &mut Option<KeyIndex>,
-        last_seq: u64,
-        now_us: i64,
+        standing: Standing,
     ) -> rusqlite::Result<()> {
         let budget = Budget {
             rows: limits::RETAIN_ROWS_PER_SLICE / self.row_cost(index.is_some()),
@@ -179,7 +198,7 @@ impl Pruner {
             topics: limits::RETAIN_TOPICS_PER_SLICE,
             incoming: 0,
         };
-        self.remove(db, topics, index, (last_seq, now_us), budget)
+        self.remove(db, topics, index, standing, budget)
     }
 
     /// Removes what is due in the transaction that stores `incoming`, as counts of events and bytes, before
@@ -189,13 +208,13 @@ impl Pruner {
         db: &Connection,
         topics: &mut Topics,
         index: &mut Option<KeyIndex>,
-        (last_seq, now_us): (u64, i64),
+        standing: Standing,
         incoming: impl Iterator<Item = (usize, usize)>,
     ) -> rusqlite::Result<()> {
         if !self.retains() {
             return Ok(());
         }
-        self.committed.see(now_us);
+        self.committed.see(standing.now_us);
         let (mut events, mut bytes) = (0, 0);
         for (of_events, of_bytes) in incoming {
             events += of_events;
@@ -209,7 +228,7 @@ impl Pruner {
             topics: many.max(limits::RETAIN_TOPICS_PER_SLICE),
             incoming: bytes,
         };
-        self.remove(db, topics, index, (last_seq, now_us), budget)
+        self.remove(db, topics, index, standing, budget)
     }
 
     /// How much dearer it is to remove an event than where all of it stands in the order of the seqs.
@@ -226,7 +245,7 @@ impl Pruner {
         db: &Connection,
         topics: &mut Topics,
         index: &mut Option<KeyIndex>,
-        (last_seq, now_us): (u64, i64),
+        standing: Standing,
         budget: Budget,
     ) -> rusqlite::Result<()> {
         let mut removal = Removal {
@@ -239,10 +258,11 @@ impl Pruner {
             topics,
             index: index.as_ref(),
             fingerprinter: self.fingerprinter,
-            last_seq,
-            now_us,
+            last_seq: standing.last_seq,
+            held_after: standing.held_after.unwrap_or(u64::MAX),
+            now_us: standing.now_us,
         };
-        removal.correct_times(db, now_us)?;
+        removal.correct_times(db, standing.now_us)?;
         removal.expire_keys(&context)?;
         removal.remove_events(&mut context, budget)?;
         removal.clear_removed_keys(&context, budget.rows)?;
@@ -297,19 +317,28 @@ impl Part for Pruner {
     }
 }
 
-/// Whether something is to be removed now.
+/// Whether something is to be removed now. Notes whether a subscription holds what the size does not allow.
 fn is_due(
-    progress: &Progress,
+    progress: &mut Progress,
     space: Space,
     index: Option<&KeyIndex>,
-    last_seq: u64,
-    now_us: i64,
+    standing: Standing,
 ) -> bool {
+    let Standing {
+        last_seq,
+        held_after,
+        now_us,
+    } = standing;
     let Retention { events, keys, .. } = progress.settings;
     let horizons = progress.horizons;
     let events_due = match events {
         Some(Limit::Age(_)) => now_us >= progress.events_due,
-        Some(Limit::Size(size)) => space.used > progress.pages_allowed(size, index),
+        Some(Limit::Size(size)) => {
+            let is_over = space.used > progress.pages_allowed(size, index);
+            let is_held = held_after.is_some_and(|after| after <= horizons.events);
+            progress.is_held = is_over && is_held && last_seq > horizons.events;
+            is_over && !is_held
+        }
         None => false,
     };
     let keys_due = match keys {

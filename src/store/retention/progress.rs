@@ -29,6 +29,8 @@ pub(super) struct Progress {
     /// Whether the file has the map of its pages that shrinking it needs.
     pub can_shrink: bool,
     pub is_shrinking: bool,
+    /// More events are there than the setting allows, because a subscription holds them.
+    pub is_held: bool,
     pub warned: Warned,
 }
 
@@ -77,6 +79,7 @@ impl Progress {
             page_bytes: number("PRAGMA page_size")?.max(1),
             can_shrink: number("PRAGMA auto_vacuum")? == 2,
             is_shrinking: false,
+            is_held: false,
             warned: Warned::default(),
         })
     }

@@ -15,6 +15,8 @@ pub(super) struct Context<'a> {
     pub fingerprinter: Fingerprinter,
     /// The greatest seq in use.
     pub last_seq: u64,
+    /// The events after this seq are held.
+    pub held_after: u64,
     /// The time that ages are counted to, in microseconds since the epoch.
     pub now_us: i64,
 }

@@ -2,6 +2,7 @@
 
 #[cfg(not(target_feature = "crt-static"))]
 mod clock;
+mod holding;
 mod readers;
 
 use std::fs;

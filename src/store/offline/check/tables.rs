@@ -53,6 +53,7 @@ pub(super) fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schem
         let small = ["counters", "retention", "removed_times", "removed_keys"];
         run.version < 4 && ["segments", "topics"].contains(&name)
             || run.version < 5 && small.contains(&name)
+            || run.version < 7 && name == "subscriptions"
     };
     let mut damaged = Vec::new();
     let mut has_rejected = true;
@@ -162,7 +163,9 @@ pub(super) fn counters(run: &mut Run) -> rusqlite::Result<Counters> {
 
 /// Compares the named subscriptions with the counters.
 pub(super) fn subscriptions(run: &mut Run, counters: &Counters) -> rusqlite::Result<()> {
-    let mut statement = run.db.prepare("SELECT name, after FROM subscriptions")?;
+    let hold = if run.version < 7 { "0" } else { "hold" };
+    let sql = format!("SELECT name, after, {hold} FROM subscriptions");
+    let mut statement = run.db.prepare(&sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let name = row.get_ref(0)?.as_bytes()?;
@@ -179,6 +182,13 @@ pub(super) fn subscriptions(run: &mut Run, counters: &Counters) -> rusqlite::Res
             run.problems.add(
                 "subscriptions",
                 format_args!("{shown:?} is after seq {after}, and last_seq is {last_seq}"),
+            );
+        }
+        let hold = row.get::<_, i64>(2)?;
+        if !(0..=1).contains(&hold) {
+            run.problems.add(
+                "subscriptions",
+                format_args!("{shown:?} has {hold} for hold, which is 0 or 1"),
             );
         }
     }
