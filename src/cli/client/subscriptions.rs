@@ -46,7 +46,7 @@ enum Action {
         #[arg(long = "move")]
         moves: bool,
 
-        /// Keep all events after it: --retain-events of the server removes none, and the database grows beyond its limit
+        /// Hold all events after it: --retain-events removes none of them, and the database grows beyond its limit
         #[arg(long)]
         hold: bool,
     },
