@@ -1,6 +1,6 @@
 # A static binary in an empty image, which runs as a user without rights:
 #   docker build -t logagg .
-#   docker run -p 8080:8080 -v logagg-data:/app/data --read-only --cap-drop ALL logagg
+#   docker run -p 127.0.0.1:8080:8080 -v logagg-data:/app/data --read-only --cap-drop ALL logagg
 
 ARG RUST_VERSION=1
 FROM rust:${RUST_VERSION}-alpine AS build
@@ -36,6 +36,8 @@ LABEL org.opencontainers.image.title="logagg" \
 COPY --from=build /build/target/release/logagg /usr/local/bin/logagg
 COPY --from=build --chown=1000:1000 /data /app/data
 ENV PATH=/usr/local/bin
+# Every address of the container: which of them others reach is said where it is run.
+ENV HOST=0.0.0.0
 # `logagg convert` sorts in a file; there is no /tmp, and the root file system may be read-only.
 ENV SQLITE_TMPDIR=/app/data
 WORKDIR /app

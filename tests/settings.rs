@@ -16,8 +16,9 @@ use logagg::logging::{Format, LogDuplicates, LogSettings};
 use logagg::net::{self, Listen, Settings};
 use logagg::store::{Durability, Limit, OpenOptions, Retention, SearchIndex};
 
-const VARIABLES: [&str; 23] = [
+const VARIABLES: [&str; 24] = [
     "HOST",
+    "ALLOWED_HOSTS",
     "PORT",
     "LISTEN",
     "DATABASE_PATH",
@@ -98,7 +99,9 @@ fn defaults_are_the_documented_ones() {
             duplicates: LogDuplicates::Each,
         },
         settings: Settings {
-            listen: vec![(tcp("0.0.0.0", 8080), "--host")],
+            listen: vec![(tcp("127.0.0.1", 8080), "--host")],
+            with_ipv6_loopback: true,
+            allowed_hosts: Some(vec!["127.0.0.1".to_owned()]),
             sockets: Vec::new(),
             store: OpenOptions {
                 path: "data/dedup.db".into(),
@@ -141,14 +144,14 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_default() {
         ("LOG_LEVEL", "DEBUG"),
     ];
     let set = config(&variables, &["--port", "9002", "--log-format", "json"]);
-    assert_eq!(set.settings.listen, [(tcp("0.0.0.0", 9002), "--host")]);
+    assert_eq!(set.settings.listen, [(tcp("127.0.0.1", 9002), "--host")]);
     assert_eq!(set.settings.store.durability, Durability::Normal);
     assert_eq!(set.log.level, LevelFilter::Debug);
     assert_eq!(set.log.format, Format::Json);
     // The variable is not even looked at where the flag is there.
     assert_eq!(
         addresses(config(&[("PORT", "x")], &["--port=9003"])),
-        [tcp("0.0.0.0", 9003)]
+        [tcp("127.0.0.1", 9003)]
     );
 }
 
@@ -251,7 +254,7 @@ fn listen_replaces_host_and_port_unless_they_are_set() {
         (
             &[],
             &["--listen", "unix:/run/l.sock", "--port", "82"],
-            vec![tcp("0.0.0.0", 82), unix()],
+            vec![tcp("127.0.0.1", 82), unix()],
         ),
         (
             &[("HOST", "127.0.0.1")],
@@ -265,8 +268,8 @@ fn listen_replaces_host_and_port_unless_they_are_set() {
         ),
         (
             &[],
-            &["--port", "1", "--listen", "0.0.0.0:1"],
-            vec![tcp("0.0.0.0", 1)],
+            &["--port", "1", "--listen", "127.0.0.1:1"],
+            vec![tcp("127.0.0.1", 1)],
         ),
         (
             &[],
@@ -282,6 +285,37 @@ fn listen_replaces_host_and_port_unless_they_are_set() {
             "{variables:?} {flags:?}"
         );
     }
+}
+
+#[test]
+fn others_can_connect_by_default_only_where_there_are_tokens() {
+    let tokens = ["--auth-tokens-file", "tokens"];
+    let settings = |flags: &[&str]| config(&[], flags).settings;
+    let open = settings(&tokens);
+    assert_eq!(open.listen, [(tcp("0.0.0.0", 8080), "--host")]);
+    assert!(!open.with_ipv6_loopback);
+    assert!(settings(&["--port", "1", "--listen", "a:1"]).with_ipv6_loopback);
+    for named in [
+        &["--host", "localhost"][..],
+        &["--listen", "127.0.0.1:8080"],
+        &["--host", "127.0.0.1", "--port", "1"],
+    ] {
+        assert!(!settings(named).with_ipv6_loopback, "{named:?}");
+    }
+}
+
+#[test]
+fn names_of_hosts_are_those_that_are_given_and_those_of_the_addresses() {
+    let names = |flags: &[&str]| config(&[], flags).settings.allowed_hosts;
+    let listen = ["--listen", "A:1,unix:/s"];
+    let given = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!(names(&listen), given(&["a"]));
+    let both = ["--allowed-hosts", "Logs.Example., b", "--host", "c"];
+    assert_eq!(names(&both), given(&["logs.example", "b", "c"]));
+    assert_eq!(names(&["--allowed-hosts", "a,*"]), None);
+    let variables = [("ALLOWED_HOSTS", "x,y")];
+    let settings = config(&variables, &listen).settings;
+    assert_eq!(settings.allowed_hosts, given(&["x", "y", "a"]));
 }
 
 #[test]
@@ -325,6 +359,9 @@ fn a_wrong_setting_ends_the_program_with_2_and_a_sentence_that_names_it() {
         ("--host", "HOST", "[::1"),
         ("--host", "HOST", "::x"),
         ("--host", "HOST", "127.0.0.1:80"),
+        ("--allowed-hosts", "ALLOWED_HOSTS", "a b"),
+        ("--allowed-hosts", "ALLOWED_HOSTS", "a,,b"),
+        ("--allowed-hosts", "ALLOWED_HOSTS", "http://a"),
         ("--port", "PORT", "65536"),
         ("--port", "PORT", "http"),
         ("--listen", "LISTEN", "8080"),

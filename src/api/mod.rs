@@ -11,6 +11,7 @@ pub(crate) mod endpoint;
 mod fields;
 pub mod filters;
 mod histogram;
+pub(crate) mod hosts;
 pub(crate) mod ingest;
 pub(crate) mod json;
 pub(crate) mod page;

@@ -43,6 +43,7 @@ pub use options::Options;
 pub use reply::{Completion, Reply, Ticket};
 pub use stream::{FeedStatus, StreamAnswer, StreamSource};
 
+use crate::api::hosts::AllowedHosts;
 use crate::api::route::{self, AnswerSize, Route};
 use crate::api::{access, content, dashboard, pages, publish, read, rejected, watch};
 use crate::clock::{Now, Stamp};
@@ -73,6 +74,8 @@ pub struct App {
     options: Options,
     /// Without them everything is open.
     tokens: Option<Tokens>,
+    /// Without them requests may have any `Host`.
+    hosts: Option<AllowedHosts>,
     store: Store,
     /// Bodies whose content coding is still to be taken off.
     encoded: DecodeQueue,
@@ -98,6 +101,7 @@ impl App {
         Self {
             options,
             tokens: None,
+            hosts: None,
             store,
             encoded: DecodeQueue::new(options.max_body_bytes),
             queue: CommitQueue::new(options.ring_capacity),
@@ -122,6 +126,9 @@ impl App {
         if let Err(refusal) = self.authorize(request, route) {
             return Some(refusal.shaped(shape));
         }
+        if let Err(refusal) = self.check_host(request) {
+            return Some(refusal.shaped(shape));
+        }
         if self.draining {
             return Some(shutting_down().shaped(shape));
         }
@@ -135,6 +142,17 @@ impl App {
     /// that has been taken out of the file is good for nothing more.
     pub fn set_tokens(&mut self, tokens: Tokens) {
         self.tokens = Some(tokens);
+    }
+
+    /// From now on requests over TCP may have these names in `Host`, addresses and `localhost`.
+    pub fn set_allowed_hosts(&mut self, names: Option<Vec<String>>) {
+        self.hosts = names.map(AllowedHosts::new);
+    }
+
+    fn check_host(&self, request: &Request) -> Result<(), Box<Refusal>> {
+        self.hosts
+            .as_ref()
+            .map_or(Ok(()), |hosts| hosts.check(request))
     }
 
     fn authorize(&self, request: &Request, route: Option<&Route>) -> Result<(), Box<Refusal>> {
@@ -164,6 +182,12 @@ impl App {
         if let Err(refusal) = self.authorize(request, route) {
             self.cancel_upload(ticket);
             return Reply::Now(refusal.shaped(route::error_shape(request, route)));
+        }
+        // One with a body has passed the precheck.
+        if !request.has_body() {
+            if let Err(refusal) = self.check_host(request) {
+                return Reply::Now(refusal.shaped(route::error_shape(request, route)));
+            }
         }
         if let Some(Route::Ingest(route)) = route {
             return self.ingest(ticket, request, route, body, now);

@@ -1,9 +1,11 @@
 //! From settings to a running server and to its end: owns the order in which things are opened and closed, and logs it.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
@@ -26,6 +28,11 @@ pub struct Settings {
     /// At least one address, at most [`limits::LISTENERS_MAX`], each with the flag that names it. Sockets
     /// that were inherited take the place of them all.
     pub listen: Vec<(Listen, &'static str)>,
+    /// The first of `listen` is the default, 127.0.0.1: `::1` is listened on too, if the machine has it.
+    pub with_ipv6_loopback: bool,
+    /// Names that `Host` may have where only this machine's programs can connect and there are no tokens, in small
+    /// letters; none lets any pass.
+    pub allowed_hosts: Option<Vec<String>>,
     /// Sockets of other protocols, at most [`limits::LISTENERS_MAX`] each.
     pub sockets: Vec<SocketSetting>,
     pub store: store::OpenOptions,
@@ -82,16 +89,13 @@ pub fn serve(
     // make many servers open their logs again, so they are sent by mistake.
     let signals = Signals::new([SIGHUP, SIGUSR1, SIGUSR2])
         .map_err(|e| ServeError::Failed(format!("signals cannot be received: {e}")))?;
-    let tokens_file = load_tokens(settings.tokens_file)?;
+    let tokens_file = load_tokens(settings.tokens_file.clone())?;
     let mut options = settings.reactor;
     let wanted = options.max_connections;
     options.max_connections = wanted.min(descriptors_for_connections());
     // Binding comes first: clients that connect while the database is opened wait in the backlog.
-    let mut listeners = listeners(inherited, &settings.listen)?;
-    let addresses: Vec<(String, bool)> = listeners
-        .iter()
-        .map(|l| (l.address(), l.is_public()))
-        .collect();
+    let mut listeners = listeners(inherited, &settings)?;
+    let reach = Reach::of(&listeners, settings.with_ipv6_loopback);
     let datagrams = bind_sockets(&settings.sockets, &mut listeners)?;
     let sockets = socket_addresses(&listeners, &datagrams);
     let store = Store::open(&settings.store).map_err(|e| ServeError::Failed(e.to_string()))?;
@@ -123,7 +127,10 @@ pub fn serve(
         let tokens = loaded.announce(&path);
         reactor.set_tokens_file(path, tokens);
     }
-    log_addresses(&addresses, has_tokens);
+    if !has_tokens && reach.is_loopback {
+        reactor.set_allowed_hosts(settings.allowed_hosts);
+    }
+    reach.log(has_tokens);
     log_sockets(&sockets, has_tokens);
     let app = reactor
         .run()
@@ -152,18 +159,41 @@ fn load_tokens(
 }
 
 /// The inherited sockets, or if there are none, those that the settings name.
-fn listeners(
-    inherited: Inherited,
-    listen: &[(Listen, &'static str)],
-) -> Result<Vec<Listener>, ServeError> {
-    let listeners = inherited.into_listeners().map_err(ServeError::Failed)?;
+fn listeners(inherited: Inherited, settings: &Settings) -> Result<Vec<Listener>, ServeError> {
+    let mut listeners = inherited.into_listeners().map_err(ServeError::Failed)?;
     if !listeners.is_empty() {
         return Ok(listeners);
     }
-    listen
-        .iter()
-        .map(|(listen, flag)| bind(listen, flag))
-        .collect()
+    for (listen, flag) in &settings.listen {
+        let listener = bind(listen, flag)?;
+        let port = listener.port();
+        listeners.push(listener);
+        if settings.with_ipv6_loopback && listeners.len() == 1 {
+            listeners.extend(bind_ipv6_loopback(listen, port)?);
+        }
+    }
+    Ok(listeners)
+}
+
+/// `::1` beside 127.0.0.1, which `first` is and whose port is `port`.
+fn bind_ipv6_loopback(first: &Listen, port: u16) -> Result<Option<Listener>, ServeError> {
+    let is_port_picked = matches!(first, Listen::Tcp { port: 0, .. });
+    let host = "::1".to_owned();
+    let listen = Listen::Tcp { host, port };
+    match Listener::bind(&listen, None) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(BindError::Socket(error)) if is_port_picked || has_no_ipv6(&error) => Ok(None),
+        Err(error) => Err(cannot_bind(error, &listen, "--port")),
+    }
+}
+
+/// Whether binding to an address of IPv6 failed because the machine has none.
+fn has_no_ipv6(error: &io::Error) -> bool {
+    let missing = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL];
+    missing
+        .map(Errno::raw_os_error)
+        .map(Some)
+        .contains(&error.raw_os_error())
 }
 
 fn bind(listen: &Listen, flag: &'static str) -> Result<Listener, ServeError> {
@@ -178,7 +208,7 @@ fn cannot_bind(error: BindError, address: &impl fmt::Display, flag: &'static str
         },
         BindError::Socket(error) => {
             let why = match error.kind() {
-                std::io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
+                io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
                 _ => error.to_string(),
             };
             ServeError::Failed(format!("cannot listen on {address}: {why}"))
@@ -267,11 +297,41 @@ fn log_retention(retention: Retention) {
     }
 }
 
-fn log_addresses(addresses: &[(String, bool)], has_tokens: bool) {
-    for (address, is_public) in addresses {
-        log::info!("listening on {address}");
-        if *is_public && !has_tokens {
-            log::warn!("no tokens are configured: every client that reaches {address} may publish and read");
+/// Who can connect to the addresses of HTTP.
+struct Reach {
+    /// The addresses, and whether other machines can connect there.
+    addresses: Vec<(String, bool)>,
+    /// Programs of this machine can connect over TCP, and no other machine can.
+    is_loopback: bool,
+    /// That it is so is a default.
+    is_default: bool,
+}
+
+impl Reach {
+    fn of(listeners: &[Listener], is_default: bool) -> Reach {
+        let public = listeners.iter().any(Listener::is_public);
+        Reach {
+            addresses: listeners
+                .iter()
+                .map(|listener| (listener.address(), listener.is_public()))
+                .collect(),
+            is_loopback: !public && listeners.iter().any(|listener| listener.port() != 0),
+            is_default: is_default && listeners.iter().all(|listener| !listener.is_inherited()),
+        }
+    }
+
+    fn log(&self, has_tokens: bool) {
+        for (address, is_public) in &self.addresses {
+            log::info!("listening on {address}");
+            if *is_public && !has_tokens {
+                log::warn!("no tokens are configured: every client that reaches {address} may publish and read");
+            }
+        }
+        if self.is_loopback && self.is_default {
+            log::info!(
+                "only programs of this machine can connect; --host 0.0.0.0 (HOST) lets others connect as well, \
+                 --auth-tokens-file (AUTH_TOKENS_FILE) says who may publish and read"
+            );
         }
     }
 }

@@ -20,6 +20,7 @@ mod files;
 mod harness;
 mod healthcheck;
 mod histories;
+mod hosts;
 mod http;
 mod ingest;
 mod lifecycle;

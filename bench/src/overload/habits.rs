@@ -45,14 +45,14 @@ impl Habit {
 
 /// The slow ones: half of them in a head, half in a body that claims to become large.
 pub fn slow() -> [Habit; 2] {
-    let in_head = "GET /health HTTP/1.1\r\nHost: bench\r\nX-Slow: ";
+    let in_head = "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ";
     let in_body = format!("{POST}Content-Length: {LARGE_BYTES}\r\n\r\n");
     [in_head.as_bytes(), in_body.as_bytes()].map(|opening| Habit::Slow(opening.into()))
 }
 
 /// One who asks for the largest pages there are and does not read them.
 pub fn deaf() -> Habit {
-    let page = "GET /events?after=0&limit=1000 HTTP/1.1\r\nHost: bench\r\n\r\n";
+    let page = "GET /events?after=0&limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     Habit::Deaf(page.repeat(PAGES).into_bytes().into())
 }
 
@@ -96,7 +96,8 @@ pub fn bombs() -> Vec<(&'static str, Habit)> {
         .collect()
 }
 
-const POST: &str = "POST /publish HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n";
+const POST: &str =
+    "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
 
 pub fn request(coding: &str, body: &[u8]) -> Arc<[u8]> {
     let length = body.len();

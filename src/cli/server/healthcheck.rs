@@ -36,7 +36,7 @@ pub struct HealthcheckArgs {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=limits::HEALTHCHECK_MAX_MS))]
     timeout: u64,
 
-    /// Interface that the server listens on [default: 0.0.0.0]
+    /// Interface that the server listens on [default: 127.0.0.1]
     #[arg(long, env = "HOST", value_parser = config::parse_host)]
     host: Option<String>,
 
@@ -68,7 +68,10 @@ pub(crate) fn run(arguments: HealthcheckArgs) -> Result<(), String> {
     let (url, flag) = match arguments.url {
         Some(url) => (url, "--url"),
         None => {
-            let addresses = config::addresses(arguments.host, arguments.port, arguments.listen);
+            let HealthcheckArgs {
+                host, port, listen, ..
+            } = arguments;
+            let addresses = config::addresses(host, port, listen, "127.0.0.1");
             let first = addresses.into_iter().next();
             let (address, flag) = first.expect("there is at least one address");
             (Url::of_server(address), flag)

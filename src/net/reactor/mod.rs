@@ -147,6 +147,11 @@ impl<P: Platform> Reactor<P> {
         self.app.set_tokens(tokens);
     }
 
+    /// From now on these are the only names that `Host` may have; see [`App::set_allowed_hosts`].
+    pub fn set_allowed_hosts(&mut self, names: Option<Vec<String>>) {
+        self.app.set_allowed_hosts(names);
+    }
+
     /// Turns until a signal ends it; then gives the application back.
     pub fn run(mut self) -> io::Result<App> {
         self.platform.ready();

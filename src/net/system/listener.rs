@@ -103,6 +103,14 @@ impl Listener {
         }
     }
 
+    /// The TCP port; 0 where there is none.
+    pub(crate) fn port(&self) -> u16 {
+        match &self.socket {
+            ListenerSocket::Tcp(listener) => listener.local_addr().map_or(0, |a| a.port()),
+            ListenerSocket::Unix(..) => 0,
+        }
+    }
+
     /// What its connections speak; none is HTTP.
     pub(crate) fn protocol(&self) -> Option<SocketProtocol> {
         self.protocol

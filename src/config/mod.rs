@@ -2,12 +2,13 @@
 //! legal. Says nothing on its own and starts nothing; whether an address can be listened on or a
 //! database can be opened shows when that is done.
 
-use std::net::Ipv6Addr;
+mod addresses;
+mod values;
+
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::builder::{
-    BoolishValueParser, PathBufValueParser, PossibleValue, RangedU64ValueParser, TypedValueParser,
+    BoolishValueParser, PathBufValueParser, RangedU64ValueParser, TypedValueParser,
 };
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
@@ -19,6 +20,8 @@ use crate::limits;
 use crate::logging::{Format, LogDuplicates, LogSettings};
 use crate::net::{self, Listen, Settings, SocketAddress, SocketSetting};
 use crate::store::{Dedup, Durability, Limit, OpenOptions, RejectedLimit, Retention, SearchIndex};
+pub use addresses::{addresses, parse_host};
+use addresses::{parse_allowed_host, socket_address};
 
 /// What `serve` runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +33,25 @@ pub struct Config {
 /// Run the server
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Name or address of the interface to listen on [default: 0.0.0.0]
+    /// Name or address of the interface to listen on [default: 127.0.0.1 and ::1, with tokens 0.0.0.0]
+    ///
+    /// 0.0.0.0 is every address of this machine. Without tokens every client that reaches it may publish and read.
     #[arg(long, env = "HOST", value_parser = parse_host)]
     host: Option<String>,
+
+    /// Further names that requests may have in Host, with commas between; * is any
+    ///
+    /// They matter only where the server listens on loopback alone and has no tokens. There other names than
+    /// addresses, localhost and that of --host are refused, so that no web page can have its own name resolved to
+    /// this machine to read events.
+    #[arg(
+        long,
+        env = "ALLOWED_HOSTS",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    #[arg(value_parser = parse_allowed_host)]
+    allowed_hosts: Vec<String>,
 
     /// TCP port to listen on; 0 picks a free one and logs it [default: 8080]
     #[arg(long, env = "PORT")]
@@ -245,7 +264,13 @@ impl ServeArgs {
                 return Err(clap::Error::raw(ErrorKind::ValueValidation, sentence));
             }
         }
-        let listen = addresses(self.host, self.port, self.listen);
+        let is_host_default =
+            self.host.is_none() && (self.listen.is_empty() || self.port.is_some());
+        let default_host = match &self.auth_tokens_file {
+            Some(_) => "0.0.0.0",
+            None => "127.0.0.1",
+        };
+        let listen = addresses(self.host, self.port, self.listen, default_host);
         if listen.len() > limits::LISTENERS_MAX {
             let sentence = format!(
                 "--listen names more than {} addresses\n",
@@ -257,6 +282,8 @@ impl ServeArgs {
         sockets.extend(socket_settings(self.forward, SocketProtocol::Forward)?);
         sockets.extend(socket_settings(self.gelf, SocketProtocol::Gelf)?);
         let settings = Settings {
+            allowed_hosts: allowed_hosts(self.allowed_hosts, &listen),
+            with_ipv6_loopback: is_host_default && self.auth_tokens_file.is_none(),
             listen,
             sockets,
             store: OpenOptions {
@@ -294,6 +321,19 @@ impl ServeArgs {
     }
 }
 
+/// The names that `Host` may have, those of the addresses among them; none is any.
+fn allowed_hosts(mut names: Vec<String>, listen: &[(Listen, &'static str)]) -> Option<Vec<String>> {
+    if names.iter().any(|name| name == "*") {
+        return None;
+    }
+    for (address, _) in listen {
+        if let Listen::Tcp { host, .. } = address {
+            names.extend(parse_allowed_host(host));
+        }
+    }
+    Some(names)
+}
+
 /// The sockets of a protocol.
 ///
 /// # Errors
@@ -326,49 +366,6 @@ fn has_port_0(address: &SocketAddress) -> bool {
     matches!(listen, Listen::Tcp { port: 0, .. })
 }
 
-/// Reads an address of a protocol that has sockets of its own.
-fn socket_address(text: &str, protocol: SocketProtocol) -> Result<SocketAddress, String> {
-    use SocketProtocol::{Forward, Gelf, Syslog};
-    let forms = match protocol {
-        Syslog => "an address is udp:HOST:PORT, tcp:HOST:PORT or unix:/PATH",
-        Forward => "an address is tcp:HOST:PORT or unix:/PATH",
-        Gelf => "an address is udp:HOST:PORT or tcp:HOST:PORT",
-    };
-    let text = text.trim();
-    let (transport, address) = text.split_once(':').ok_or(forms)?;
-    match (transport, protocol) {
-        ("udp", Syslog | Gelf) => host_and_port(address).map(SocketAddress::Datagrams),
-        ("tcp", _) => host_and_port(address).map(SocketAddress::Stream),
-        ("unix", Syslog) => text.parse().map(SocketAddress::Datagrams),
-        ("unix", Forward) => text.parse().map(SocketAddress::Stream),
-        _ => Err(forms.to_owned()),
-    }
-}
-
-/// Where these settings make a server listen: at least one address, each with the flag that names it.
-pub fn addresses(
-    host: Option<String>,
-    port: Option<u16>,
-    listen: Vec<Listen>,
-) -> Vec<(Listen, &'static str)> {
-    let mut addresses = Vec::new();
-    if listen.is_empty() || host.is_some() || port.is_some() {
-        let address = Listen::Tcp {
-            host: host.unwrap_or_else(|| "0.0.0.0".to_owned()),
-            port: port.unwrap_or(8080),
-        };
-        addresses.push((address, "--host"));
-    }
-    for address in listen {
-        // Port 0 asks for another port each time.
-        let is_new = addresses.iter().all(|(known, _)| *known != address);
-        if is_new || matches!(address, Listen::Tcp { port: 0, .. }) {
-            addresses.push((address, "--listen"));
-        }
-    }
-    addresses
-}
-
 impl From<Level> for LevelFilter {
     fn from(level: Level) -> LevelFilter {
         match level {
@@ -382,162 +379,9 @@ impl From<Level> for LevelFilter {
     }
 }
 
-/// Gives a type of a lower layer the names under which it stands on the command line.
-macro_rules! named_values {
-    ($type:ty, $($name:literal => $value:expr, $help:literal;)+) => {
-        impl ValueEnum for $type {
-            fn value_variants<'a>() -> &'a [Self] {
-                &[$($value),+]
-            }
-
-            fn to_possible_value(&self) -> Option<PossibleValue> {
-                $(if *self == $value {
-                    return Some(PossibleValue::new($name).help($help));
-                })+
-                None
-            }
-        }
-    };
-}
-
-named_values!(Durability,
-    "full" => Durability::Full, "An answered event survives a power failure";
-    "normal" => Durability::Normal, "An answered event survives a crash of the process";
-);
-named_values!(SearchIndex,
-    "words" => SearchIndex::Words, "Summaries of blocks of events, made in quiet turns";
-    "off" => SearchIndex::Off, "None: each search goes through the events";
-);
-named_values!(Dedup,
-    "index" => Dedup::Index, "The key index: as fast as appending, whatever the ids";
-    "constraint" => Dedup::Constraint, "A UNIQUE constraint of SQLite";
-);
-named_values!(LogDuplicates,
-    "each" => LogDuplicates::Each, "A line for each";
-    "summary" => LogDuplicates::Summary, "A line with their number, once a second";
-    "off" => LogDuplicates::Off, "Nothing";
-);
-named_values!(Format,
-    "text" => Format::Text, "Time, level and message";
-    "json" => Format::Json, "One JSON object a line";
-);
-
-impl FromStr for Listen {
-    type Err = String;
-
-    /// Reads `unix:/path`, `host:port` or `[ipv6]:port`, white space around it ignored.
-    fn from_str(text: &str) -> Result<Listen, String> {
-        const FORMS: &str = "an address is HOST:PORT, [IPV6]:PORT or unix:/PATH";
-        let text = text.trim();
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match path.len() {
-                0 => Err(FORMS.to_owned()),
-                1..=limits::UNIX_PATH_MAX_BYTES => Ok(Listen::Unix(path.into())),
-                _ => Err(format!(
-                    "the path of a Unix socket has at most {} bytes",
-                    limits::UNIX_PATH_MAX_BYTES
-                )),
-            };
-        }
-        if !text.contains(':') {
-            return Err(FORMS.to_owned());
-        }
-        host_and_port(text)
-    }
-}
-
-/// Reads `host:port` or `[ipv6]:port`.
-fn host_and_port(text: &str) -> Result<Listen, String> {
-    let (host, port) = text.rsplit_once(':').ok_or("a port is missing")?;
-    if host.contains(':') && !host.starts_with('[') {
-        return Err("an IPv6 address with a port stands in brackets, as in [::1]:8080".to_owned());
-    }
-    let port = port
-        .parse()
-        .map_err(|_| format!("{port:?} is not a port (0 to 65535)"))?;
-    let host = parse_host(host)?;
-    Ok(Listen::Tcp { host, port })
-}
-
-impl FromStr for Limit {
-    type Err = String;
-
-    /// Reads a whole number and its unit: `7d`, `50GB`. A MB is a million bytes.
-    fn from_str(text: &str) -> Result<Limit, String> {
-        const FORMS: &str =
-            "it must be a whole number followed by s, m, h, d, MB or GB, as in 7d or 50GB";
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let of = |units: &[(&str, u64)]| {
-            let named = units.iter().find(|(name, _)| *name == unit);
-            named.map(|(_, factor)| *factor)
-        };
-        let (age, size) = (of(&Limit::AGES), of(&Limit::SIZES));
-        let Some(factor) = age.or(size).filter(|_| !number.is_empty()) else {
-            return Err(FORMS.to_owned());
-        };
-        let value = number
-            .parse()
-            .ok()
-            .and_then(|number: u64| number.checked_mul(factor))
-            .filter(|value| *value <= limits::RETAIN_MAX)
-            .ok_or("it is too much")?;
-        match value {
-            0 => Err("it must be at least 1".to_owned()),
-            _ if age.is_some() => Ok(Limit::Age(value as i64)),
-            _ => Ok(Limit::Size(value)),
-        }
-    }
-}
-
-impl FromStr for RejectedLimit {
-    type Err = String;
-
-    /// Reads a whole number, or one with its unit: `10000`, `7d`, `1GB`.
-    fn from_str(text: &str) -> Result<RejectedLimit, String> {
-        const FORMS: &str = "it must be a whole number, also followed by s, m, h, d, MB or GB, as in 10000, 7d or 1GB";
-        if text.is_empty() || !text.starts_with(|first: char| first.is_ascii_digit()) {
-            return Err(FORMS.to_owned());
-        }
-        if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let number = text.parse().ok();
-            let number = number.filter(|number| *number <= limits::RETAIN_MAX);
-            return Ok(RejectedLimit::Count(number.ok_or("it is too much")?));
-        }
-        text.parse().map(RejectedLimit::Within)
-    }
-}
-
 /// A whole number from `least` to `most`.
 fn whole(least: u64, most: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(least..=most)
-}
-
-/// A host name, an IPv4 address, or an IPv6 address with or without brackets, which are taken off; an
-/// IPv6 address may have a zone (RFC 4007 §11), as in `fe80::1%eth0`.
-pub fn parse_host(text: &str) -> Result<String, String> {
-    let bare = text
-        .strip_prefix('[')
-        .map_or(Some(text), |rest| rest.strip_suffix(']'));
-    let bracketed = text.starts_with('[');
-    let host = bare.ok_or("a bracket is not closed")?;
-    if host.is_empty() {
-        return Err("a host is missing".to_owned());
-    }
-    if bracketed || host.contains(':') {
-        let address = host
-            .split_once('%')
-            .map_or(host, |(address, _zone)| address);
-        address
-            .parse::<Ipv6Addr>()
-            .map_err(|_| format!("{host:?} is not an IPv6 address"))?;
-    } else if !host
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
-    {
-        return Err(format!("{host:?} is not a host name or IP address"));
-    }
-    Ok(host.to_owned())
 }
 
 /// Refuses the names to which SQLite, or a shell's user, gives a meaning other than that of a file.
