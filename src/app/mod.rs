@@ -165,6 +165,19 @@ impl App {
         })
     }
 
+    /// [`authorize`](Self::authorize) for a request that is complete. One with a body has passed the precheck.
+    fn authorize_complete(
+        &self,
+        request: &Request,
+        route: Option<&Route>,
+    ) -> Result<(), Box<Refusal>> {
+        self.authorize(request, route)?;
+        match request.has_body() {
+            true => Ok(()),
+            false => self.check_host(request),
+        }
+    }
+
     /// Whether a stream that this request asked for may go on with the tokens as they are now.
     pub fn may_go_on(&self, request: &Request, route: Option<&Route>) -> bool {
         self.authorize(request, route).is_ok()
@@ -179,15 +192,9 @@ impl App {
         body: Vec<u8>,
         now: Now,
     ) -> Reply {
-        if let Err(refusal) = self.authorize(request, route) {
+        if let Err(refusal) = self.authorize_complete(request, route) {
             self.cancel_upload(ticket);
             return Reply::Now(refusal.shaped(route::error_shape(request, route)));
-        }
-        // One with a body has passed the precheck.
-        if !request.has_body() {
-            if let Err(refusal) = self.check_host(request) {
-                return Reply::Now(refusal.shaped(route::error_shape(request, route)));
-            }
         }
         if let Some(Route::Ingest(route)) = route {
             return self.ingest(ticket, request, route, body, now);

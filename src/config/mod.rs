@@ -266,10 +266,7 @@ impl ServeArgs {
         }
         let is_host_default =
             self.host.is_none() && (self.listen.is_empty() || self.port.is_some());
-        let default_host = match &self.auth_tokens_file {
-            Some(_) => "0.0.0.0",
-            None => "127.0.0.1",
-        };
+        let default_host = default_host(self.auth_tokens_file.is_some());
         let listen = addresses(self.host, self.port, self.listen, default_host);
         if listen.len() > limits::LISTENERS_MAX {
             let sentence = format!(
@@ -318,6 +315,14 @@ impl ServeArgs {
             },
             settings,
         })
+    }
+}
+
+/// Others than this machine's programs can connect by default only where tokens say who may do what.
+fn default_host(has_tokens: bool) -> &'static str {
+    match has_tokens {
+        true => "0.0.0.0",
+        false => "127.0.0.1",
     }
 }
 
