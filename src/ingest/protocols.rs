@@ -69,3 +69,19 @@ impl fmt::Debug for IngestRoute {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the paths of the document take is tried over sockets, in `tests/server/openapi.rs`.
+    #[test]
+    fn each_protocol_is_described() {
+        let document = include_str!("../web/openapi.json");
+        let document: serde_json::Value = serde_json::from_str(document).expect("it is JSON");
+        for adapter in ADAPTERS {
+            let path = adapter.pattern();
+            assert!(document["paths"].get(path).is_some(), "{path}");
+        }
+    }
+}

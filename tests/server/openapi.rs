@@ -41,6 +41,8 @@ fn filled(path: &str) -> String {
         .replace("{name}", "mailer")
         .replace("{topic}", "user.login")
         .replace("{event_id}", "evt-12345")
+        .replace("{index}", "web")
+        .replace("{id}", "doc-1")
 }
 
 /// What a `$ref` stands for, or the value itself.
@@ -141,7 +143,7 @@ fn examples_of_bodies_are_taken_and_answers_have_the_form_that_is_described() {
     for Operation { path, method, of } in all {
         let target = filled(path);
         let mut tries: Vec<(String, Vec<u8>)> = Vec::new();
-        for (media_type, content) in of["requestBody"]["content"]
+        for (media_type, content) in resolved(&document, &of["requestBody"])["content"]
             .as_object()
             .into_iter()
             .flatten()
@@ -160,11 +162,13 @@ fn examples_of_bodies_are_taken_and_answers_have_the_form_that_is_described() {
             tries.push(("Accept: */*".into(), Vec::new()));
         }
         for (field, body) in tries {
-            let answer = client.request(&method, &target, &[&field], &body);
+            // Some shippers' protocols want a token, whatever it is where the server has none.
+            let fields = [&*field, "Authorization: Bearer any"];
+            let answer = client.request(&method, &target, &fields, &body);
             let code = answer.status.to_string();
             let described = resolved(&document, &of["responses"][&code]);
             assert!(
-                matches!(answer.status, 200 | 204),
+                matches!(answer.status, 200..=202 | 204),
                 "{method} {target}: {answer:?}"
             );
             assert!(
@@ -178,7 +182,7 @@ fn examples_of_bodies_are_taken_and_answers_have_the_form_that_is_described() {
             let schema = &described["content"][media_type]["schema"];
             assert!(schema.is_object(), "{method} {path}: {media_type}");
             if media_type == "application/json" {
-                conforms(&document, schema, &answer.expect(200), path);
+                conforms(&document, schema, &answer.expect(answer.status), path);
             }
         }
     }
