@@ -24,6 +24,8 @@ pub(super) struct Health {
     state: State,
     /// Since when publications have waited for damaged pages, in `mono_ms`.
     repairing_since: Option<u64>,
+    /// Since when the store has not been able to commit, in `mono_ms`.
+    failed_since: Option<u64>,
 }
 
 /// Times are in `mono_ms`.
@@ -50,6 +52,14 @@ impl Health {
             State::Retrying { fault, .. } => fault.as_deref(),
             State::Failed { reason, .. } => Some(reason),
         }
+    }
+
+    /// How many seconds a client is asked to wait before it sends a refused request again: as long as the store has not
+    /// been able to commit. Clients that give up after five tries, as some SDKs do, so wait for half a minute in all.
+    pub(super) fn retry_after(&self, now: Now) -> u64 {
+        let since = self.failed_since.unwrap_or(now.mono_ms);
+        let seconds = now.mono_ms.saturating_sub(since) / 1_000;
+        seconds.clamp(1, limits::RETRY_AFTER_MAX_S)
     }
 
     /// Whether publications wait to be tried again.
@@ -140,6 +150,7 @@ impl Health {
         if self.fault().is_none() {
             log::error!("the store cannot commit: {error}");
         }
+        self.failed_since.get_or_insert(now.mono_ms);
         let probe_at = match self.state {
             State::Failed { probe_at, .. } => probe_at,
             State::Healthy | State::Retrying { .. } => now.mono_ms + limits::RETRY_MS,
@@ -165,6 +176,7 @@ impl Health {
         if self.fault().is_some() {
             log::info!("the store commits again");
         }
+        self.failed_since = None;
         self.state = State::Healthy;
     }
 }
@@ -217,6 +229,19 @@ mod tests {
         assert!(health.is_probe_due(at(10 + PAUSE)));
         health.probe_failed(&broken(), at(2_000));
         assert_eq!(health.deadline(), Some(2_000 + limits::RETRY_MS));
+    }
+
+    #[test]
+    fn clients_are_asked_to_wait_for_as_long_as_the_store_has_failed() {
+        let mut health = Health::default();
+        health.failed(&broken(), at(5_000));
+        let waits = [5_000, 6_999, 7_000, 9_500, 600_000].map(|ms| health.retry_after(at(ms)));
+        assert_eq!(waits, [1, 1, 2, 4, limits::RETRY_AFTER_MAX_S]);
+        health.probe_failed(&broken(), at(9_500));
+        assert_eq!(health.retry_after(at(9_500)), 4);
+        health.recovered(false);
+        health.failed(&broken(), at(700_000));
+        assert_eq!(health.retry_after(at(700_000)), 1);
     }
 
     #[test]

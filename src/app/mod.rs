@@ -399,7 +399,7 @@ impl App {
                 "The database's file was replaced, so the events may be lost; send them again.";
             self.live.restart(self.store.last_seq());
         }
-        let refusal = Refusal::unavailable(sentence);
+        let refusal = Refusal::unavailable_for(self.health.retry_after(now), sentence);
         if is_replaced {
             self.refuse_uploads(&refusal);
         }

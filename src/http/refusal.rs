@@ -32,7 +32,12 @@ impl Refusal {
 
     /// 503: the same request may succeed later.
     pub fn unavailable(sentence: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(503, sentence).header("Retry-After", "1")
+        Self::unavailable_for(1, sentence)
+    }
+
+    /// The same, but not within so many seconds.
+    pub fn unavailable_for(seconds: u64, sentence: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(503, sentence).header("Retry-After", seconds.to_string())
     }
 
     /// The same refusal with one more field.

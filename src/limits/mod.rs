@@ -305,6 +305,8 @@ pub const FOLDER_TIME_US: i64 = 3_000_000;
 pub const OTHER_NAME_TRIES: usize = 20;
 /// Milliseconds between two tries of a store that failed.
 pub const RETRY_MS: u64 = 1_000;
+/// The longest wait that a client is asked for by a store that has failed, in seconds.
+pub const RETRY_AFTER_MAX_S: u64 = 8;
 /// Milliseconds between two summaries of duplicates.
 pub const SUMMARY_MS: u64 = 1_000;
 /// Buffers of each kind that are kept for reuse.

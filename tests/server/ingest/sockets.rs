@@ -25,7 +25,12 @@ pub fn start(setup: Setup, flag: &str, addresses: &[&str]) -> Server {
 
 /// Where it takes the protocol with this transport: the first such address that its log names.
 pub fn address(server: &Server, transport: &str) -> SocketAddr {
-    let prefix = format!(" on {transport}:");
+    address_of(server, "", transport)
+}
+
+/// The same of one of several protocols.
+pub fn address_of(server: &Server, protocol: &str, transport: &str) -> SocketAddr {
+    let prefix = format!("{protocol} on {transport}:");
     let lines = server.log().lines_with(&prefix);
     let (_, address) = lines[0].split_once(&prefix).unwrap();
     address.parse().unwrap()

@@ -31,7 +31,7 @@ for n in range(int(os.environ["RECORDS"])):
         time.sleep(0.1)
 "#;
 
-fn client(proxy: &Proxy) -> Option<Command> {
+pub fn client(proxy: &Proxy) -> Option<Command> {
     let mut command = python(SCRIPT)?;
     command
         .env("SERVER", proxy.address())

@@ -23,7 +23,7 @@ with ApiClient(configuration) as client:
         LogsApi(client).submit_log(HTTPLog([item]))
 "#;
 
-fn client(proxy: &Proxy, records: usize) -> Option<Command> {
+pub fn client(proxy: &Proxy, records: usize) -> Option<Command> {
     let mut command = python(SCRIPT)?;
     command
         .env("SERVER", proxy.address())

@@ -59,16 +59,16 @@ def actions():
     Some(command)
 }
 
-fn bulk(proxy: &Proxy) -> Option<Command> {
+pub fn bulk(proxy: &Proxy) -> Option<Command> {
     in_python(BULK, proxy)
 }
 
-fn streaming(proxy: &Proxy) -> Option<Command> {
+pub fn streaming(proxy: &Proxy) -> Option<Command> {
     in_python(STREAMING, proxy)
 }
 
 /// `helpers.bulk` of the client for Node.js.
-fn javascript(proxy: &Proxy) -> Option<Command> {
+pub fn javascript(proxy: &Proxy) -> Option<Command> {
     let script = r#"
 const { Client } = require('@elastic/elasticsearch');
 const client = new Client({ node: `http://${process.env.SERVER}/elasticsearch` });
@@ -109,7 +109,7 @@ fn text(address: &Address) -> String {
 }
 
 /// The transport of winston, which gives its records no identity.
-fn winston(server: &Address) -> Option<Command> {
+pub fn winston(server: &Address) -> Option<Command> {
     let script = r#"
 const winston = require('winston');
 const { ElasticsearchTransport } = require('winston-elasticsearch');
@@ -131,7 +131,7 @@ setInterval(() => {}, 1000);
 }
 
 /// rsyslog reads a file and sends its lines. `%uuid%` is made once for each message and kept for its retries.
-fn rsyslog(proxy: &Proxy, directory: &TemporaryDirectory) -> Option<Command> {
+pub fn rsyslog(proxy: &Proxy, directory: &TemporaryDirectory) -> Option<Command> {
     let modules = debian_root().join("usr/lib/x86_64-linux-gnu/rsyslog");
     let module = modules.join("omelasticsearch.so");
     let mut command = debian("usr/sbin/rsyslogd")?;
@@ -154,7 +154,7 @@ template(name="id" type="string" string="%uuid%")
 ruleset(name="elasticsearch") {{
   action(type="omelasticsearch" server="http://{server}/elasticsearch" searchIndex="web" searchType=""
     template="document" bulkmode="on" writeoperation="create" dynbulkid="on" bulkid="id"
-    action.resumeRetryCount="-1" action.resumeInterval="1"
+    action.resumeRetryCount="-1" action.resumeInterval="1" errorFile="{directory}/errors"
     queue.type="LinkedList" queue.dequeueBatchSize="10")
 }}
 input(type="imfile" File="{directory}/lines" Tag="app" ruleset="elasticsearch")
@@ -176,7 +176,7 @@ input(type="imfile" File="{directory}/lines" Tag="app" ruleset="elasticsearch")
 }
 
 /// syslog-ng reads a file and sends its lines. `$UNIQID` is made once for each message and kept for its retries.
-fn syslog_ng(proxy: &Proxy, directory: &TemporaryDirectory) -> Option<Command> {
+pub fn syslog_ng(proxy: &Proxy, directory: &TemporaryDirectory) -> Option<Command> {
     let root = debian_root();
     let modules = root.join("usr/lib/syslog-ng/3.38");
     let mut command = debian("usr/sbin/syslog-ng")?;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::{python, run, RECORDS};
 use crate::harness::{Address, Server, Setup};
-use crate::ingest::sockets::{self, address, events, members};
+use crate::ingest::sockets::{self, address, address_of, events, members};
 
 const SCRIPT: &str = r#"
 import graypy, logging, os
@@ -33,10 +33,10 @@ fn start() -> Server {
     )
 }
 
-fn client(server: &Server, kind: &str) -> Option<Command> {
+pub fn client(server: &Server, kind: &str) -> Option<Command> {
     let port = match (kind, server.address()) {
         ("http", Address::Tcp(address)) => address.port(),
-        _ => address(server, kind).port(),
+        _ => address_of(server, "gelf", kind).port(),
     };
     let mut command = python(SCRIPT)?;
     command.env("KIND", kind).env("PORT", port.to_string());

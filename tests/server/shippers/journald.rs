@@ -223,3 +223,23 @@ fn a_server_that_is_killed_and_comes_back_gets_each_entry_once() {
     });
     expect_entries(&server, 0..ENTRIES + 300);
 }
+
+#[test]
+fn nothing_is_lost_while_the_server_is_full_for_ten_seconds() {
+    let Some((program, remote)) = programs() else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let journal = server.setup().directory().join("test.journal");
+    write_journal(&remote, &journal, 0..100);
+    let other = crate::ingest::sockets::lock(&server);
+    thread::scope(|scope| {
+        // As its service starts it again.
+        scope.spawn(|| (0..2_000).any(|_| upload(&program, &server, &journal)));
+        wait_until("503", || server.get("/health").status == 503);
+        thread::sleep(Duration::from_secs(10));
+        assert!(stored(&server).is_empty());
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+    expect_entries(&server, 0..100);
+}

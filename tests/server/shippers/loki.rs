@@ -59,6 +59,19 @@ fn with(command: Option<Command>, proxy: &Proxy) -> Option<Command> {
     Some(command)
 }
 
+pub fn handler(proxy: &Proxy) -> Option<Command> {
+    with(python(PYTHON), proxy)
+}
+
+pub fn pino(proxy: &Proxy) -> Option<Command> {
+    with(node(PINO), proxy)
+}
+
+/// It ends when its standard input does.
+pub fn winston(proxy: &Proxy) -> Option<Command> {
+    with(node(WINSTON), proxy)
+}
+
 /// The lines of all events, which are of the one stream.
 fn lines(server: &Server) -> Vec<String> {
     let events = stored(server).into_iter().map(|event| {
@@ -86,7 +99,7 @@ fn expected() -> BTreeSet<String> {
 fn the_python_handler_s_records_arrive_whole() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(&server);
-    let Some(client) = with(python(PYTHON), &proxy) else {
+    let Some(client) = handler(&proxy) else {
         return;
     };
     run(client);
@@ -101,7 +114,7 @@ fn the_python_handler_s_records_arrive_whole() {
 fn pino_s_records_arrive_whole() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(&server);
-    let Some(client) = with(node(PINO), &proxy) else {
+    let Some(client) = pino(&proxy) else {
         return;
     };
     let client = thread::spawn(move || run(client));
@@ -118,7 +131,7 @@ fn pino_s_records_arrive_whole() {
 fn winston_s_records_are_stored_once_whatever_becomes_of_the_answers() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(&server);
-    let Some(mut client) = with(node(WINSTON), &proxy) else {
+    let Some(mut client) = winston(&proxy) else {
         return;
     };
     proxy.cut_answers(1);

@@ -6,6 +6,7 @@ mod datadog;
 mod deploy;
 mod elasticsearch;
 mod forward;
+mod full;
 mod gelf;
 mod journald;
 mod loki;

@@ -60,15 +60,18 @@ fn encoding(name: &str) -> Option<Command> {
     Some(command)
 }
 
-/// The clients that are installed, set to send to this proxy.
+/// One of the clients, set to send to this proxy; none where it is not installed.
+pub fn client(number: usize, proxy: &Proxy) -> Option<Command> {
+    let mut command = CLIENTS[number]()?;
+    command.env("SERVER", proxy.address());
+    command.env("RECORDS", RECORDS.to_string());
+    command.stdin(Stdio::null());
+    Some(command)
+}
+
+/// Those that are installed.
 fn clients(proxy: &Proxy) -> impl Iterator<Item = Command> + '_ {
-    CLIENTS.iter().filter_map(|client| {
-        let mut command = client()?;
-        command.env("SERVER", proxy.address());
-        command.env("RECORDS", RECORDS.to_string());
-        command.stdin(Stdio::null());
-        Some(command)
-    })
+    (0..CLIENTS.len()).filter_map(|number| client(number, proxy))
 }
 
 /// Each record is there once, and whole.

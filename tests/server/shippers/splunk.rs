@@ -6,8 +6,6 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use super::{node, python, run, Proxy, RECORDS};
 use crate::harness::{Server, Setup};
 use crate::ingest::stored;
@@ -72,6 +70,16 @@ impl Client {
             .env("RECORDS", RECORDS.to_string());
         Some(command)
     }
+}
+
+/// splunk-logging, whose events have an id.
+pub fn logging(proxy: &Proxy) -> Option<Command> {
+    CLIENTS[0].command(proxy, CLIENTS[0].query)
+}
+
+/// splunk-handler, without an identity.
+pub fn handler(proxy: &Proxy) -> Option<Command> {
+    CLIENTS[1].command(proxy, "")
 }
 
 /// The numbers of the lines that are stored, in order.
@@ -192,24 +200,4 @@ fn nothing_is_lost_while_the_server_is_away() {
             scope.spawn(|| waits_for_the_server(client));
         }
     });
-}
-
-/// The client for Python tries again after 503; the one for Node.js gives up what was refused.
-#[test]
-fn nothing_is_lost_while_the_server_is_full() {
-    let server = Server::start(&[]);
-    let proxy = Proxy::start(&server);
-    let Some(command) = CLIENTS[1].command(&proxy, "") else {
-        return;
-    };
-    let other = Connection::open(server.setup().database_path()).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    thread::scope(|scope| {
-        let running = scope.spawn(|| run(command));
-        wait_until("503", || server.get("/health").status == 503);
-        thread::sleep(AWAY);
-        other.execute_batch("ROLLBACK").unwrap();
-        running.join().unwrap();
-    });
-    assert_whole(&server);
 }

@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use super::{debian, debian_root, RECORDS};
-use crate::harness::{Server, Setup};
+use crate::harness::{Server, Setup, TemporaryDirectory};
 use crate::ingest::sockets::{
-    self, address, events, lock, members, unix_path, wait_until_unhealthy,
+    self, address, address_of, events, lock, members, unix_path, wait_until_unhealthy,
 };
 use crate::wait::wait_until;
 
@@ -60,7 +60,7 @@ pub fn expect_lines(events: &[Value], topic: &str) {
 
 /// Runs `logger` once with all lines on its standard input.
 fn logger(mut command: Command, arguments: &[&str]) {
-    let folder = crate::harness::TemporaryDirectory::new();
+    let folder = TemporaryDirectory::new();
     let input = folder.join("lines");
     fs::write(&input, lines(0)).unwrap();
     let file = fs::File::open(input).unwrap();
@@ -119,6 +119,10 @@ fn logger_sends_in_all_its_ways() {
 
 /// rsyslog, which reads `in.log` in the folder and forwards it by this action.
 fn rsyslog(folder: &Path, action: &str) -> Option<Running> {
+    Some(Running::start(&mut rsyslog_command(folder, action)?))
+}
+
+fn rsyslog_command(folder: &Path, action: &str) -> Option<Command> {
     let mut command = debian("usr/sbin/rsyslogd")?;
     let path = folder.display();
     let config = format!(
@@ -135,7 +139,7 @@ action({action} action.resumeRetryCount="-1" action.resumeInterval="1" queue.typ
     if modules.exists() {
         command.arg("-M").arg(modules);
     }
-    Some(Running::start(&mut command))
+    Some(command)
 }
 
 fn forward(server: &Server, transport: &str, more: &str) -> String {
@@ -208,6 +212,10 @@ fn append(folder: &Path, text: &str) {
 
 /// syslog-ng, which keeps its state in the folder.
 pub fn syslog_ng(folder: &Path, config: &str) -> Option<Running> {
+    Some(Running::start(&mut syslog_ng_command(folder, config)?))
+}
+
+fn syslog_ng_command(folder: &Path, config: &str) -> Option<Command> {
     let mut command = debian("usr/sbin/syslog-ng")?;
     fs::write(folder.join("ng.conf"), config).unwrap();
     command
@@ -220,7 +228,38 @@ pub fn syslog_ng(folder: &Path, config: &str) -> Option<Running> {
     if modules.exists() {
         command.arg("--module-path").arg(modules);
     }
-    Some(Running::start(&mut command))
+    Some(command)
+}
+
+/// rsyslog with all lines, which it sends octet-counted over TCP.
+pub fn omfwd(server: &Server, folder: &TemporaryDirectory) -> Option<Command> {
+    fs::write(folder.join("in.log"), lines(0)).unwrap();
+    let port = address_of(server, "syslog", "tcp").port();
+    let action = format!(
+        r#"type="omfwd" target="127.0.0.1" port="{port}" protocol="tcp" tcp_framing="octet-counted"
+        template="RSYSLOG_SyslogProtocol23Format""#
+    );
+    rsyslog_command(folder.path(), &action)
+}
+
+/// syslog-ng with all lines, which it sends over TCP.
+pub fn driver(server: &Server, folder: &TemporaryDirectory) -> Option<Command> {
+    fs::write(folder.join("in.log"), lines(0)).unwrap();
+    let port = address_of(server, "syslog", "tcp").port();
+    let config = to_syslog_ng("syslog", "tcp", port, folder.path());
+    syslog_ng_command(folder.path(), &config)
+}
+
+/// Sends the lines of `in.log` in a folder.
+fn to_syslog_ng(driver: &str, transport: &str, port: u16, folder: &Path) -> String {
+    let path = folder.display();
+    format!(
+        r#"@version: 3.38
+source s {{ file("{path}/in.log" follow-freq(1) flags(no-parse) program-override("app")); }};
+destination d {{ {driver}("127.0.0.1" port({port}) transport("{transport}")); }};
+log {{ source(s); destination(d); }};
+"#
+    )
 }
 
 #[test]
@@ -235,14 +274,7 @@ fn syslog_ng_forwards_in_all_its_ways() {
         let directory = server.setup().directory().path().to_owned();
         let port = address(&server, transport).port();
         fs::write(directory.join("in.log"), lines(0)).unwrap();
-        let path = directory.display();
-        let config = format!(
-            r#"@version: 3.38
-source s {{ file("{path}/in.log" follow-freq(1) flags(no-parse) program-override("app")); }};
-destination d {{ {driver}("127.0.0.1" port({port}) transport("{transport}")); }};
-log {{ source(s); destination(d); }};
-"#
-        );
+        let config = to_syslog_ng(driver, transport, port, &directory);
         let Some(_shipper) = syslog_ng(&directory, &config) else {
             return;
         };
