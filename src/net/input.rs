@@ -217,9 +217,24 @@ impl<S: Socket> Input<S> {
         if self.records.is_full() {
             self.send_records(key, app, now);
         }
-        let before = self.dropped;
-        self.dropped = dropped.unwrap_or(before);
-        (ReadOutcome::Progress, self.dropped.wrapping_sub(before))
+        (ReadOutcome::Progress, self.note_dropped(dropped))
+    }
+
+    /// Asks the kernel how many datagrams it has dropped: those after the last that was received, too. Says how many
+    /// more they are.
+    pub(super) fn ask_dropped(&mut self) -> u32 {
+        let dropped = self.socket.dropped();
+        self.note_dropped(dropped)
+    }
+
+    fn note_dropped(&mut self, dropped: Option<u32>) -> u32 {
+        let more = dropped.map_or(0, |dropped| dropped.wrapping_sub(self.dropped));
+        // A datagram that had waited says less than the kernel did.
+        if more > u32::MAX / 2 {
+            return 0;
+        }
+        self.dropped = self.dropped.wrapping_add(more);
+        more
     }
 
     fn decode(&mut self, bytes: &[u8], key: usize, app: &mut App, now: Now) {

@@ -43,6 +43,8 @@ pub(super) struct DroppedLog {
     /// Since they were last logged.
     pub(super) count: u64,
     pub(super) logged_at: Option<u64>,
+    /// When the kernel is asked, after datagrams have come.
+    pub(super) asked_at: Option<u64>,
 }
 
 impl<S: Socket> Inputs<S> {

@@ -116,6 +116,12 @@ pub trait Socket {
     /// Takes the next datagram. Only for sockets that receive datagrams.
     fn receive(&mut self, into: &mut [u8]) -> io::Result<Datagram>;
 
+    /// How many datagrams the kernel has dropped since the socket was made, where it can be asked. The count may be
+    /// ahead of the one that comes with a datagram, which is as old as the datagram.
+    fn dropped(&self) -> Option<u32> {
+        None
+    }
+
     /// Gives what there is room for.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 

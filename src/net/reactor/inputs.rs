@@ -69,6 +69,14 @@ impl<P: Platform> Reactor<P> {
             inputs.slab[key].expire(key, app, now);
             inputs.account(key);
         }
+        if inputs.dropped.asked_at.is_some_and(|at| at <= now.mono_ms) {
+            inputs.dropped.asked_at = None;
+            for key in &inputs.datagrams {
+                let dropped = inputs.slab[*key].ask_dropped();
+                inputs.dropped.count += u64::from(dropped);
+                app.metrics().datagrams_dropped(dropped.into());
+            }
+        }
     }
 
     /// The phase *serve*: reads each socket that is ready, within its budget.
@@ -154,6 +162,8 @@ impl<P: Platform> Reactor<P> {
             inputs.dropped.count += u64::from(dropped);
             app.metrics().datagrams_dropped(dropped.into());
             if outcome == ReadOutcome::Drained {
+                let at = now.mono_ms + limits::DROPPED_ASKED_MS;
+                inputs.dropped.asked_at.get_or_insert(at);
                 return;
             }
         }
@@ -249,7 +259,9 @@ impl<P: Platform> Reactor<P> {
 
     /// Logs, now and then, that the kernel has dropped datagrams.
     fn log_dropped(&mut self) {
-        let DroppedLog { count, logged_at } = &mut self.inputs.dropped;
+        let DroppedLog {
+            count, logged_at, ..
+        } = &mut self.inputs.dropped;
         let is_due = logged_at.is_none_or(|at| at + limits::DROPPED_TOLD_MS <= self.now.mono_ms);
         if *count > 0 && (is_due || self.lifecycle != Lifecycle::Serving) {
             log::warn!("the kernel has dropped {count} datagrams: they came faster than they could be stored");

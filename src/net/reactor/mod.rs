@@ -266,6 +266,7 @@ impl<P: Platform> Reactor<P> {
             self.app.deadline(self.now),
             self.streams.deadline(),
             self.inputs.next_deadline().map(|(at, _)| at),
+            self.inputs.dropped.asked_at,
             accept.filter(|_| self.has_room()),
             drain_ends,
         ];

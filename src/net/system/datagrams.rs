@@ -1,9 +1,11 @@
 //! Sockets that receive datagrams: UDP and Unix.
 
-use std::io::{self, IoSliceMut};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, IoSliceMut, Read};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::os::unix;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use mio::event::Source;
@@ -87,12 +89,35 @@ impl DatagramSocket {
         })
     }
 
+    /// How many datagrams the kernel has dropped since the socket was made. It is read from a table of the kernel's, so
+    /// it is known also where no datagram has come since.
+    pub(crate) fn dropped(&self) -> Option<u32> {
+        let Bound::Udp(socket) = &self.socket else {
+            return None;
+        };
+        let inode = fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd())).ok()?;
+        let table = match socket.local_addr().ok()? {
+            SocketAddr::V4(_) => "/proc/self/net/udp",
+            SocketAddr::V6(_) => "/proc/self/net/udp6",
+        };
+        let table = File::open(table).ok()?.take(limits::DATAGRAM_TABLE_BYTES);
+        dropped_of(BufReader::new(table), inode.ino())
+    }
+
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.socket {
             Bound::Udp(socket) => socket.register(registry, token, Interest::READABLE),
             Bound::Unix(socket, _) => socket.register(registry, token, Interest::READABLE),
         }
     }
+}
+
+/// What such a table says of the socket with this inode: the tenth column is the inode, the last the count.
+fn dropped_of(table: impl BufRead, inode: u64) -> Option<u32> {
+    let inode = inode.to_string();
+    let mut lines = table.lines().map_while(Result::ok);
+    let line = lines.find(|line| line.split_ascii_whitespace().nth(9) == Some(&inode))?;
+    line.split_ascii_whitespace().last()?.parse().ok()
 }
 
 impl Drop for DatagramSocket {
@@ -136,4 +161,20 @@ fn bind_unix(path: &Path) -> io::Result<UnixDatagram> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::DGRAM.nonblocking(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     Ok(UnixDatagram::from_std(socket.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_the_kernel_says_how_many_were_dropped() {
+        let table = "\
+            sl local_address rem_address st tx:rx tr:tm->when retrnsmt uid timeout inode ref pointer drops\n \
+            5141: 0100007F:CD0F 00000000:0000 07 0:7FF800 00:0 0 0 0 5137404 2 00000000c5424904 21360   \n \
+            5142: 0100007F:CD10 00000000:0000 07 0:0 00:0 0 0 0 5137405 2 00000000c5424905 0\n";
+        for (inode, dropped) in [(5_137_404, Some(21_360)), (5_137_405, Some(0)), (7, None)] {
+            assert_eq!(dropped_of(table.as_bytes(), inode), dropped);
+        }
+    }
 }

@@ -225,6 +225,13 @@ impl Socket for ClientSocket {
         }
     }
 
+    fn dropped(&self) -> Option<u32> {
+        match self {
+            ClientSocket::Datagrams(socket) => socket.dropped(),
+            ClientSocket::Tcp(..) | ClientSocket::Unix(_) => None,
+        }
+    }
+
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             ClientSocket::Tcp(stream, _) => stream.read(into),
