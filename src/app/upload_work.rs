@@ -160,7 +160,9 @@ impl Upload {
                 let refusal = content::undecodable_refusal(self.coding, error, usize::MAX);
                 let response = refusal.shaped(self.shape);
                 let reason = refusal.sentence.into_owned();
-                self.refuse(BadBody { response, reason });
+                // Of what does not decode the bytes are kept as they came.
+                self.records.reject(reason, self.decoding.piece());
+                self.end = End::Refused(response);
             }
         }
         true

@@ -93,7 +93,11 @@ struct Logs {
 }
 
 fn bad_body(reason: String) -> BadBody {
-    let response = errors(&Refusal::new(400, reason.clone()));
+    refused(400, reason)
+}
+
+fn refused(status: u16, reason: String) -> BadBody {
+    let response = errors(&Refusal::new(status, reason.clone()));
     BadBody { response, reason }
 }
 
@@ -136,7 +140,11 @@ impl Intake for Logs {
                         Self::record(records, text.trim_ascii());
                         return Ok(ReadStatus::Done);
                     }
-                    Some(b'[') => json::elements(text).offset(),
+                    Some(b'[') => {
+                        let size = records.check_size(json::elements(text).count(), 0);
+                        size.map_err(|reason| refused(413, reason))?;
+                        json::elements(text).offset()
+                    }
                     _ => {
                         return Err(bad_body(
                             "the body must be an array or an object".to_owned(),

@@ -35,23 +35,8 @@ impl Hashes {
 
     /// Appends the identity of a record by its content: `h-` and 32 digits, `.2` after them for the second equal
     /// record of the request, `.3` for the third.
-    pub(crate) fn write(
-        &mut self,
-        topic: &[u8],
-        [timestamp, source, payload]: [&[u8]; 3],
-        out: &mut Vec<u8>,
-    ) {
-        let mut hasher = Sha256::new();
-        hasher.update(timestamp);
-        hasher.update(b"\n");
-        hasher.update(source);
-        hasher.update(b"\n");
-        hasher.update(payload);
-        let digest = hasher.finalize();
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&digest[..16]);
-        out.extend_from_slice(b"h-");
-        write_hex(&hash, out);
+    pub(crate) fn write(&mut self, topic: &[u8], parts: [&[u8]; 3], out: &mut Vec<u8>) {
+        let hash = write_hash(parts, out);
         let topic = self.counts.hasher().hash_one(topic);
         let count = self.counts.entry((hash, topic)).or_insert(0);
         *count += 1;
@@ -60,6 +45,22 @@ impl Hashes {
             crate::http::write_number(out, *count);
         }
     }
+}
+
+/// Appends `h-` and 32 digits of the hash of a timestamp, a source and a payload, and gives its bytes.
+pub(crate) fn write_hash([timestamp, source, payload]: [&[u8]; 3], out: &mut Vec<u8>) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    hasher.update(timestamp);
+    hasher.update(b"\n");
+    hasher.update(source);
+    hasher.update(b"\n");
+    hasher.update(payload);
+    let digest = hasher.finalize();
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&digest[..16]);
+    out.extend_from_slice(b"h-");
+    write_hex(&hash, out);
+    hash
 }
 
 fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {

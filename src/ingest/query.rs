@@ -14,6 +14,8 @@ pub(crate) enum MadeIdentity {
     Auto,
     /// A hash of the record: equal ones in two requests are one event.
     Hash,
+    /// The same, and equal ones in one request are one event too. No query asks for it.
+    HashOnce,
 }
 
 /// Where an identity is looked for that the protocol does not carry.
@@ -158,7 +160,7 @@ impl IdentityRule {
             if let Some(made) = rule.made {
                 let name = match made {
                     MadeIdentity::Auto => "auto",
-                    MadeIdentity::Hash => "hash",
+                    MadeIdentity::Hash | MadeIdentity::HashOnce => "hash",
                 };
                 return Err(format!(
                     "has members after {name}, which always gives an id"

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::identity::{write_given, Hashes};
+use super::identity::{write_given, write_hash, Hashes};
 use super::query::{IngestQuery, MadeIdentity};
 use super::record::Record;
 use super::text::write_name;
@@ -15,7 +15,9 @@ use crate::event::{
     compact, EventSpans, Filled, IdentityCounts, Peer, Protocol, Publication, RejectedRecord, Span,
     TooDeep,
 };
-use crate::limits::{BODY_CEILING_BYTES, RING_MAX_BYTES};
+use crate::limits::{
+    BODY_CEILING_BYTES, EVENT_LEAST_BYTES, REPEATED_FACTOR, REPEATED_FREE_BYTES, RING_MAX_BYTES,
+};
 use crate::uuid::Uuids;
 
 /// What a protocol says of all its records.
@@ -157,6 +159,28 @@ impl Records {
     pub(crate) fn is_full(&self) -> bool {
         self.publication.events.len() >= self.origin.max_events
             || self.publication.body.len() + self.rejected_bytes >= RING_MAX_BYTES
+    }
+
+    /// Looks at what a request would bring in all: so many records, and so many bytes of what it says once for several
+    /// of them. A small body could otherwise become any number of bytes on disk.
+    ///
+    /// # Errors
+    /// Why it is refused, as 413.
+    pub(crate) fn check_size(&self, records: usize, repeated: usize) -> Result<(), String> {
+        let source = self.origin.query.source.as_ref().map_or(0, String::len);
+        let needed = records
+            .saturating_mul(EVENT_LEAST_BYTES + source)
+            .saturating_add(repeated);
+        let body = self.origin.max_body_bytes;
+        let allowed = body.saturating_mul(REPEATED_FACTOR) + REPEATED_FREE_BYTES;
+        if needed <= allowed {
+            return Ok(());
+        }
+        let what =
+            "as events, with what the request says once for all of them, its records would take";
+        Err(format!(
+            "{what} {needed} bytes, and may take {allowed}: send them in several requests"
+        ))
     }
 
     /// Events and rejected records of the publication so far.
@@ -355,18 +379,24 @@ impl Records {
     ) -> Span {
         let start = self.publication.body.len();
         let is_found = self.write_found(record, parts[2]);
-        match self.made() {
+        let made = self.made();
+        match made {
             _ if is_found => {}
             // The time of receipt would make each try another record.
-            MadeIdentity::Hash if !is_receipt => {
+            MadeIdentity::Hash | MadeIdentity::HashOnce if !is_receipt => {
                 let body = &self.publication.body;
                 let parts = parts.map(|part| part.of(body));
                 self.made_id.clear();
-                self.hashes.write(topic.of(body), parts, &mut self.made_id);
+                match made {
+                    MadeIdentity::Hash => {
+                        self.hashes.write(topic.of(body), parts, &mut self.made_id);
+                    }
+                    _ => drop(write_hash(parts, &mut self.made_id)),
+                }
                 self.publication.body.extend_from_slice(&self.made_id);
                 self.identities.hash += 1;
             }
-            MadeIdentity::Hash | MadeIdentity::Auto => {
+            MadeIdentity::Hash | MadeIdentity::HashOnce | MadeIdentity::Auto => {
                 let milliseconds = self.origin.received_at / 1_000;
                 self.uuids.write(milliseconds, &mut self.publication.body);
                 self.identities.auto += 1;

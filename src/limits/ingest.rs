@@ -5,6 +5,14 @@
 /// Bytes that are kept of a record, or a body, that could not become events.
 pub const REJECTED_RECORD_BYTES: usize = 64 * 1024;
 
+/// What a request says once may stand in each of its events: an OTLP resource, the labels of a stream, a source in the
+/// query. All its events take at most so many times the limit of a body, and further bytes. A resource of 20 KB and
+/// 10,000 records below it are within them.
+pub const REPEATED_FACTOR: usize = 16;
+pub const REPEATED_FREE_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes that the smallest event takes: an id and a time.
+pub const EVENT_LEAST_BYTES: usize = 64;
+
 /// Bytes of answer that a bulk request may have for each of its own, and further ones. Only tiny documents with a long
 /// index in the path would need more.
 pub const BULK_ANSWER_FACTOR: usize = 20;
@@ -43,6 +51,10 @@ pub const SPARE_RECORDS: usize = 4;
 pub const SPARE_RECORDS_BYTES: usize = 4 * 1024 * 1024;
 /// Milliseconds for which such sockets are still read after a signal to stop, as long as something has arrived.
 pub const LAST_READS_MS: u64 = 1_000;
+/// Milliseconds after a socket has been read to its end in which the kernel is asked how many datagrams it has dropped,
+/// and the bytes of its table that are looked at.
+pub const DROPPED_ASKED_MS: u64 = 1_000;
+pub const DATAGRAM_TABLE_BYTES: u64 = 4 * 1024 * 1024;
 /// Milliseconds between two lines of the log about datagrams that the kernel has dropped.
 pub const DROPPED_TOLD_MS: u64 = 10_000;
 
@@ -52,6 +64,11 @@ pub const DROPPED_TOLD_MS: u64 = 10_000;
 pub const SYSLOG_MESSAGE_BYTES: usize = 64 * 1024;
 /// Digits of a count of octets (RFC 6587 §3.4.1).
 pub const SYSLOG_COUNT_DIGITS: usize = 7;
+
+// Fluentd forward.
+
+/// Bytes of a chunk's id. Fluentd's has 24.
+pub const FORWARD_CHUNK_BYTES: usize = 4 * 1024;
 
 // GELF.
 

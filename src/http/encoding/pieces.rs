@@ -88,16 +88,24 @@ impl PieceDecoding {
         }
     }
 
+    /// The piece that it holds, as it came.
+    pub(crate) fn piece(&self) -> &[u8] {
+        self.held()
+    }
+
     /// Bytes of the piece that it holds.
     pub fn held_bytes(&self) -> usize {
-        match &self.decoder {
+        self.held().capacity()
+    }
+
+    fn held(&self) -> &Vec<u8> {
+        let portions = match &self.decoder {
             Decoder::Identity(body) => body,
             Decoder::Gzip(decoder) => decoder.get_ref(),
             Decoder::Deflate(inflate) => &inflate.body,
             Decoder::Zstd(decoder) => decoder.get_ref(),
-        }
-        .body
-        .capacity()
+        };
+        &portions.body
     }
 }
 

@@ -62,7 +62,7 @@ impl Bulk {
     }
 
     /// Looks at all actions. An index that they do not name has this many bytes.
-    fn check(body: &[u8], index_bytes: usize) -> Result<(), BadBody> {
+    fn check(body: &[u8], index_bytes: usize, records: &Records) -> Result<(), BadBody> {
         let mut entries = Entries::of(body);
         let mut actions = 0_usize;
         while entries.read().map_err(|why| bad_body(400, why))?.is_some() {
@@ -78,7 +78,8 @@ impl Bulk {
             let reason = "its answer would be too long: send the actions in several requests";
             return Err(bad_body(413, reason));
         }
-        Ok(())
+        let is_small = records.check_size(actions, 0);
+        is_small.map_err(|reason| bad_body(413, reason))
     }
 
     fn take(&mut self, entry: Entry, records: &mut Records) {
@@ -130,7 +131,7 @@ impl Intake for Bulk {
     fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody> {
         if self.next.is_none() {
             let index = records.topic_of(self.index.as_deref());
-            Self::check(body, index.len())?;
+            Self::check(body, index.len(), records)?;
             self.took.received_at = records.origin().received_at;
         }
         let mut entries = Entries::at(body, self.next.unwrap_or_default());

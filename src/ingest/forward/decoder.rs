@@ -14,6 +14,9 @@ use crate::ingest::records::{Records, TOO_DEEP};
 use crate::ingest::socket_decoder::{SocketDecoder, Unreadable};
 use crate::limits::{DECODED_SHORT_BYTES, SOCKET_EVENTS_PER_TURN};
 
+/// What closes a connection.
+const BROKEN: &str = "it is no message of the forward protocol, or larger than a body may be";
+
 /// The decoder of a connection.
 pub(crate) struct Forward {
     /// Bytes that have come; a message that is worked at stands at their beginning.
@@ -269,7 +272,13 @@ impl SocketDecoder for Forward {
                 Some(WorkEntries::Compressed(_)) => SOCKET_EVENTS_PER_TURN,
                 _ => 1,
             };
-            self.has_more = self.step(records).map_err(|Broken| Unreadable)?;
+            self.has_more = match self.step(records) {
+                Ok(has_more) => has_more,
+                Err(Broken) => {
+                    records.reject(BROKEN.to_owned(), &self.held);
+                    return Err(Unreadable);
+                }
+            };
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::msgpack::{Broken, Reader, Token};
 use crate::http::encoding::Coding;
+use crate::limits::FORWARD_CHUNK_BYTES;
 
 /// What a message is. Ranges are those of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +91,13 @@ fn option<'a>(reader: &mut Reader<'a>) -> Result<(Option<&'a [u8]>, Option<Codin
         };
         let mut value = Reader::new(reader.object()?);
         match (key, value.token()?) {
-            (b"chunk", Token::Text(id) | Token::Binary(id)) if !id.is_empty() => chunk = Some(id),
+            (b"chunk", Token::Text(id) | Token::Binary(id)) if !id.is_empty() => {
+                // Each entry's identity is made of it.
+                if id.len() > FORWARD_CHUNK_BYTES {
+                    return Err(Broken);
+                }
+                chunk = Some(id);
+            }
             (b"compressed", Token::Text(name)) => {
                 coding = match name {
                     b"gzip" => Some(Coding::Gzip),

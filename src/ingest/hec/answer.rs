@@ -61,6 +61,12 @@ pub(super) fn invalid(reason: &str, event: Option<u64>) -> Response {
     Verdict(&sentence, INVALID_FORMAT.1).bad(event)
 }
 
+/// The answer to a body that would become more than one request may bring.
+pub(super) fn too_large(reason: String) -> BadBody {
+    let response = Verdict(&reason, TOO_LARGE).response(413);
+    BadBody { response, reason }
+}
+
 /// The shape of refusals where the request has a token.
 pub(super) fn refused(refusal: &Refusal) -> Response {
     let verdict = match refusal.status {

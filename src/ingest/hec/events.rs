@@ -1,6 +1,6 @@
 //! Requests that bring events: JSON objects, each of which is a record.
 
-use super::answer::{Summary, EVENT_BLANK, EVENT_REQUIRED, INVALID_FORMAT, NO_DATA};
+use super::answer::{too_large, Summary, EVENT_BLANK, EVENT_REQUIRED, INVALID_FORMAT, NO_DATA};
 use super::values::{Position, Values};
 use crate::http::Response;
 use crate::ingest::adapter::{BadBody, Intake, ReadStatus, Results};
@@ -25,10 +25,13 @@ impl Events {
     }
 }
 
-fn check(body: &[u8]) -> Result<Position, BadBody> {
+fn check(body: &[u8], records: &Records) -> Result<Position, BadBody> {
     match Values::check(body) {
         Ok(0) => Err(NO_DATA.bad_body("it has no event".to_owned(), None)),
-        Ok(_) => Ok(Position::default()),
+        Ok(count) => {
+            records.check_size(count, 0).map_err(too_large)?;
+            Ok(Position::default())
+        }
         Err(malformed) => {
             let number = malformed.number;
             let reason = format!("event {number} cannot be read: {}", malformed.reason);
@@ -66,7 +69,7 @@ impl Intake for Events {
     fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody> {
         let position = match self.position {
             Some(position) => position,
-            None => check(body)?,
+            None => check(body, records)?,
         };
         let mut values = Values::at(body, position);
         while !records.is_full() {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::answer::{Summary, NO_DATA};
+use super::answer::{too_large, Summary, NO_DATA};
 use super::head::asked;
 use crate::http::{Request, Response};
 use crate::ingest::adapter::{BadBody, Intake, ReadStatus, Results};
@@ -71,6 +71,10 @@ impl Intake for Lines {
     fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody> {
         if self.at == 0 && body.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             return Err(NO_DATA.bad_body("it has no line".to_owned(), None));
+        }
+        if self.at == 0 {
+            let lines = memchr::memchr_iter(b'\n', body).count() + 1;
+            records.check_size(lines, 0).map_err(too_large)?;
         }
         while !records.is_full() {
             match self.next(body) {

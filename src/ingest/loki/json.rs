@@ -38,6 +38,18 @@ pub(super) fn begin(text: &str) -> Result<Cursor, &'static str> {
     })
 }
 
+/// How many entries a request has, and how many bytes they take of their streams' labels.
+pub(super) fn measure(text: &str, cursor: &Cursor) -> (usize, usize) {
+    let (mut count, mut repeated) = (0, 0_usize);
+    for stream in Elements::at(text, cursor.streams.unwrap_or(text.len())) {
+        let entries = member(stream, "values").map_or(0, |values| elements(values).count());
+        let labels = member(stream, "stream").map_or(0, str::len);
+        count += entries;
+        repeated = repeated.saturating_add(entries.saturating_mul(labels));
+    }
+    (count, repeated)
+}
+
 /// Reads values of a request until the records are full. `text` is the one that [`begin`] took.
 pub(super) fn read(text: &str, cursor: &mut Cursor, records: &mut Records) -> ReadStatus {
     loop {

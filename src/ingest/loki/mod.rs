@@ -87,7 +87,7 @@ impl Adapter for Loki {
     }
 
     fn default_identity(&self) -> MadeIdentity {
-        MadeIdentity::Hash
+        MadeIdentity::HashOnce
     }
 }
 
@@ -113,8 +113,9 @@ enum Cursor {
 
 impl Push {
     /// Checks the whole body and finds its beginning.
-    fn begin(&mut self, body: &[u8], max_body_bytes: usize) -> Result<Cursor, BadBody> {
-        match self.format {
+    fn begin(&mut self, body: &[u8], records: &Records) -> Result<Cursor, BadBody> {
+        let max_body_bytes = records.origin().max_body_bytes;
+        let ((count, repeated), cursor) = match self.format {
             Format::Protobuf => {
                 let broken =
                     |_| bad_body(400, "the body is not in Snappy's block format".to_owned());
@@ -127,10 +128,10 @@ impl Push {
                 self.decoded = snap::raw::Decoder::new()
                     .decompress_vec(body)
                     .map_err(broken)?;
-                protobuf::check(&self.decoded).map_err(|why| {
+                let size = protobuf::check(&self.decoded).map_err(|why| {
                     bad_body(400, format!("the body is not a PushRequest: {}", why.0))
                 })?;
-                Ok(Cursor::Protobuf(protobuf::Cursor::default()))
+                (size, Cursor::Protobuf(protobuf::Cursor::default()))
             }
             Format::Json => {
                 if std::str::from_utf8(body).is_err() {
@@ -140,9 +141,12 @@ impl Push {
                 check(text)
                     .map_err(|error| bad_body(400, format!("the body is not JSON: {error}")))?;
                 let cursor = json::begin(text).map_err(|why| bad_body(400, why.to_owned()))?;
-                Ok(Cursor::Json(cursor))
+                (json::measure(text, &cursor), Cursor::Json(cursor))
             }
-        }
+        };
+        let size = records.check_size(count, repeated);
+        size.map_err(|reason| bad_body(413, reason))?;
+        Ok(cursor)
     }
 }
 
@@ -156,7 +160,7 @@ impl Intake for Push {
     fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody> {
         let mut cursor = match self.cursor.take() {
             Some(cursor) => cursor,
-            None => self.begin(body, records.origin().max_body_bytes)?,
+            None => self.begin(body, records)?,
         };
         let status = match &mut cursor {
             Cursor::Json(cursor) => json::read(text_of(&self.decoded, body), cursor, records),

@@ -24,28 +24,33 @@ const REQUEST_STREAM: u32 = 1;
 const STREAM_LABELS: u32 = 1;
 const STREAM_ENTRY: u32 = 2;
 
-/// Whether all of a request can be read.
+/// Looks at all of a request: how many entries it has, and how many bytes they take of their streams' labels.
 ///
 /// # Errors
-/// Why not.
-pub(super) fn check(request: &[u8]) -> Result<(), Malformed> {
+/// It cannot be read.
+pub(super) fn check(request: &[u8]) -> Result<(usize, usize), Malformed> {
+    let (mut count, mut repeated) = (0, 0_usize);
     let mut streams = Fields::of(request);
     while let Some((number, value)) = streams.next()? {
         if number != REQUEST_STREAM {
             continue;
         }
+        let (mut entries, mut labels) = (0_usize, 0);
         let mut fields = Fields::of(value.bytes()?);
         while let Some((number, value)) = fields.next()? {
             match number {
-                STREAM_LABELS => drop(value.bytes()?),
+                STREAM_LABELS => labels = value.bytes()?.len(),
                 STREAM_ENTRY => {
                     Entry::read(value.bytes()?)?;
+                    entries += 1;
                 }
                 _ => {}
             }
         }
+        count += entries;
+        repeated = repeated.saturating_add(entries.saturating_mul(labels));
     }
-    Ok(())
+    Ok((count, repeated))
 }
 
 /// An entry of a stream.
@@ -139,7 +144,15 @@ fn stream_of(message: &[u8]) -> Result<Result<Stream, String>, Malformed> {
     }
     let text = String::from_utf8_lossy(text);
     let labels = labels::parse(&text).map(|labels| Stream::new(&labels));
-    Ok(labels.ok_or_else(|| format!("the labels {text} cannot be read")))
+    Ok(labels.ok_or_else(|| unreadable(&text)))
+}
+
+/// Each entry of a stream has this reason, so it is short however long the labels are.
+fn unreadable(labels: &str) -> String {
+    match labels.char_indices().nth(200) {
+        None => format!("the labels {labels} cannot be read"),
+        Some((end, _)) => format!("the labels {}… cannot be read", &labels[..end]),
+    }
 }
 
 /// Reads entries of a request that [`check`] has let pass until the records are full.

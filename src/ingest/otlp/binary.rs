@@ -38,6 +38,10 @@ impl walk::Walk for Walk {
         self.advance(body).map_err(|malformed| malformed.0)
     }
 
+    fn repeated_bytes(&self) -> usize {
+        self.context.repeated_bytes()
+    }
+
     fn add(&mut self, record: &[u8], records: &mut Records) -> Result<(), Bad> {
         let context = &self.context;
         if context.is_too_deep() {
@@ -45,7 +49,7 @@ impl walk::Walk for Walk {
         }
         let log = LogRecord::read(record)?;
         let identity = log
-            .write(&context.tail, records.payload())
+            .write(context.tail(), records.payload())
             .map(|identity| identity.map(Cow::Borrowed));
         context.add(log.plain.time(), identity, records)
     }
@@ -220,7 +224,7 @@ impl<'a> LogRecord<'a> {
     }
 
     /// Appends the payload, and gives the record's identity.
-    fn write(&self, tail: &[u8], out: &mut Vec<u8>) -> Result<Option<&'a [u8]>, Bad> {
+    fn write(&self, tail: [&[u8]; 2], out: &mut Vec<u8>) -> Result<Option<&'a [u8]>, Bad> {
         out.push(b'{');
         self.plain.write_head(out);
         if self.body != Any::Nothing {
@@ -246,7 +250,9 @@ impl<'a> LogRecord<'a> {
             out.push(b',');
         }
         self.plain.write_tail(out);
-        out.extend_from_slice(tail);
+        for part in tail {
+            out.extend_from_slice(part);
+        }
         close(out);
         Ok(identity)
     }

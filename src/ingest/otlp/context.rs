@@ -7,6 +7,7 @@ use super::walk::Bad;
 use crate::ingest::record::Record;
 use crate::ingest::records::Records;
 use crate::ingest::time::Time;
+use crate::limits::NAME_MAX_BYTES;
 
 /// The resource and the scope of the records that are read now.
 #[derive(Debug, Default)]
@@ -17,8 +18,9 @@ pub(super) struct Context {
     instance: Option<String>,
     /// The resource's member of a payload, with the comma after it; empty where it says nothing.
     resource: Vec<u8>,
-    /// The members that the payloads of a scope end with: the scope's and the resource's.
-    pub(super) tail: Vec<u8>,
+    /// The scope's, which stands before it. The two are joined in each payload, because a body may have millions of
+    /// empty scopes below one large resource.
+    scope: Vec<u8>,
     is_resource_deep: bool,
     is_scope_deep: bool,
 }
@@ -46,6 +48,17 @@ impl Context {
             identity: identity.as_deref().map(String::from_utf8_lossy),
         });
         Ok(())
+    }
+
+    /// What the payloads of its records end with, in two parts.
+    pub(super) fn tail(&self) -> [&[u8]; 2] {
+        [&self.scope, &self.resource]
+    }
+
+    /// Bytes that each of its records takes of it.
+    pub(super) fn repeated_bytes(&self) -> usize {
+        let source = self.source().map_or(0, str::len).min(NAME_MAX_BYTES);
+        self.scope.len() + self.resource.len() + source
     }
 
     /// What its records have as source.
@@ -96,15 +109,14 @@ impl Context {
     /// Begins another scope of the same resource. Its members are written into what this gives.
     pub(super) fn begin_scope(&mut self) -> &mut Vec<u8> {
         self.is_scope_deep = false;
-        self.tail.clear();
-        self.tail.extend_from_slice(b"\"scope\":{");
-        &mut self.tail
+        self.scope.clear();
+        self.scope.extend_from_slice(b"\"scope\":{");
+        &mut self.scope
     }
 
     pub(super) fn end_scope(&mut self) {
-        close(&mut self.tail);
-        end_member(&mut self.tail, b"\"scope\":".len(), 0);
-        self.tail.extend_from_slice(&self.resource);
+        close(&mut self.scope);
+        end_member(&mut self.scope, b"\"scope\":".len(), 0);
     }
 }
 

@@ -25,23 +25,38 @@ impl<W: Walk> Logs<W> {
     }
 
     /// Walks through the whole body, without looking into its records.
-    fn check(body: &[u8]) -> Result<(), String> {
+    fn check(&self, body: &[u8], records: &Records) -> Result<(), BadBody> {
+        let (count, repeated) = Self::measure(body).map_err(|why| {
+            let reason = format!("the body is not an ExportLogsServiceRequest: {why}");
+            self.bad_body(400, reason)
+        })?;
+        let is_small = records.check_size(count, repeated);
+        is_small.map_err(|reason| self.bad_body(413, reason))
+    }
+
+    /// How many records there are, and how many bytes they take of their resources and scopes.
+    fn measure(body: &[u8]) -> Result<(usize, usize), String> {
         W::check(body)?;
         let mut walk = W::default();
-        while walk.next(body)?.is_some() {}
-        Ok(())
+        let (mut count, mut repeated) = (0, 0_usize);
+        while walk.next(body)?.is_some() {
+            count += 1;
+            repeated = repeated.saturating_add(walk.repeated_bytes());
+        }
+        Ok((count, repeated))
+    }
+
+    fn bad_body(&self, status: u16, reason: String) -> BadBody {
+        let refusal = Refusal::new(status, reason.clone());
+        let response = refusal.shaped(self.encoding.error_shape());
+        BadBody { response, reason }
     }
 }
 
 impl<W: Walk> Intake for Logs<W> {
     fn read(&mut self, body: &[u8], records: &mut Records) -> Result<ReadStatus, BadBody> {
         if !self.is_checked {
-            Self::check(body).map_err(|why| {
-                let reason = format!("the body is not an ExportLogsServiceRequest: {why}");
-                let refusal = Refusal::new(400, reason.clone());
-                let response = refusal.shaped(self.encoding.error_shape());
-                BadBody { response, reason }
-            })?;
+            self.check(body, records)?;
             self.is_checked = true;
         }
         while !records.is_full() {

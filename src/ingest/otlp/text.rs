@@ -59,13 +59,17 @@ impl walk::Walk for Walk {
         })
     }
 
+    fn repeated_bytes(&self) -> usize {
+        self.context.repeated_bytes()
+    }
+
     fn add(&mut self, record: &[u8], records: &mut Records) -> Result<(), Bad> {
         let context = &self.context;
         if context.is_too_deep() {
             return Err(Bad::TooDeep);
         }
         let log = LogRecord::read(record)?;
-        let identity = log.write(&context.tail, records.payload());
+        let identity = log.write(context.tail(), records.payload());
         context.add(log.plain.time(), identity, records)
     }
 }
@@ -284,7 +288,7 @@ impl<'a> LogRecord<'a> {
     }
 
     /// Appends the payload, and gives the record's identity.
-    fn write(&self, tail: &[u8], out: &mut Vec<u8>) -> Result<Option<Cow<'a, [u8]>>, Bad> {
+    fn write(&self, tail: [&[u8]; 2], out: &mut Vec<u8>) -> Result<Option<Cow<'a, [u8]>>, Bad> {
         out.push(b'{');
         self.plain.write_head(out);
         if let Some(mut body) = self.body.clone() {
@@ -298,7 +302,9 @@ impl<'a> LogRecord<'a> {
             identity = write_attributes(&mut attributes, ATTRIBUTES_DEPTH, out)?;
         }
         self.plain.write_tail(out);
-        out.extend_from_slice(tail);
+        for part in tail {
+            out.extend_from_slice(part);
+        }
         close(out);
         Ok(identity)
     }

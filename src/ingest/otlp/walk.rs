@@ -29,6 +29,9 @@ pub(super) trait Walk: Default {
     /// The body is not a message. A body that was walked through once does not fail a second time.
     fn next<'b>(&mut self, body: &'b [u8]) -> Result<Option<&'b [u8]>, &'static str>;
 
+    /// Bytes that the event of the record that was found last takes of its resource and its scope.
+    fn repeated_bytes(&self) -> usize;
+
     /// Adds the record that was found last to the others.
     ///
     /// # Errors

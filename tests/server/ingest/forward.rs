@@ -198,6 +198,30 @@ fn what_is_broken_closes_the_connection_and_nothing_of_it_is_stored() {
         assert!(rest.is_empty(), "{rest:?}");
     }
     assert_eq!(events(&server, 1).len(), 1);
+    // It leaves a trace all the same.
+    let kept = server.json("/rejected?limit=1000");
+    assert_eq!(kept["count"], 7, "{kept}");
+    for record in kept["rejected"].as_array().unwrap() {
+        assert_eq!(record["protocol"], "forward");
+        let reason = record["reason"].as_str().unwrap();
+        assert!(reason.contains("no message"), "{reason}");
+    }
+}
+
+#[test]
+fn a_chunk_has_a_bound() {
+    let server = start();
+    for (length, is_taken) in [(4_096, true), (4_097, false)] {
+        let chunk = "c".repeat(length);
+        let mut stream = tcp(&server);
+        let sent = pack(&json!(["app", 1, {"n": length}, {"chunk": chunk}]));
+        stream.write_all(&sent).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert_eq!(!answer.is_empty(), is_taken, "{length}");
+    }
+    assert_eq!(events(&server, 1)[0]["payload"]["n"], 4_096);
 }
 
 #[test]

@@ -219,6 +219,21 @@ fn a_broken_body_leaves_the_entries_before_it() {
 }
 
 #[test]
+fn of_a_body_that_does_not_decode_the_bytes_are_kept_as_they_came() {
+    let server = Server::start(&[]);
+    let headers = [TYPE, "Content-Encoding: gzip"];
+    let response = server
+        .client()
+        .request("POST", "/upload", &headers, b"no gzip");
+    assert_eq!(response.status, 400, "{}", response.text());
+    let kept = server.json("/rejected")["rejected"][0].clone();
+    assert_eq!(
+        (&kept["record"], &kept["bytes"]),
+        (&json!("no gzip"), &json!(7))
+    );
+}
+
+#[test]
 fn a_large_entry_is_rejected_and_its_neighbours_are_stored() {
     let server = Server::start(&["--max-body-bytes", "100000"]);
     let mut client = server.client();

@@ -1,5 +1,6 @@
 //! What shippers send, over raw sockets: what is common to all protocols here, and a module for each of them.
 
+mod bounds;
 mod cloudevents;
 mod common;
 mod datadog;

@@ -177,3 +177,28 @@ fn requests_are_answered_beside_a_flood() {
         flood.join().unwrap();
     }
 }
+
+/// Also those after the last that was received: nothing comes that would tell of them.
+#[test]
+fn datagrams_that_the_kernel_drops_are_counted() {
+    let server = start();
+    let socket = udp(&server);
+    let message = format!("<14>app: {}", "x".repeat(1_000));
+    let sent = 20_000;
+    server.signal(Signal::STOP);
+    for _ in 0..sent {
+        socket.send(message.as_bytes()).unwrap();
+    }
+    server.signal(Signal::CONT);
+    let count = |page: &str, name: &str| -> u64 {
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().parse().unwrap()
+    };
+    wait_until("each datagram to be stored or counted", || {
+        let page = server.get("/metrics").text();
+        let dropped = count(&page, "log_aggregator_datagrams_dropped_total ");
+        let received = count(&page, "log_aggregator_received_total ");
+        dropped > 0 && dropped + received == sent
+    });
+    server.log().wait_for(1, "the kernel has dropped ");
+}
