@@ -1,5 +1,5 @@
-//! What is made of the command line besides `--help`: completions for shells and the manual. Both must name
-//! all that there is.
+//! What is made of the command line besides `--help`: completions for shells and the manual, which must name all that
+//! there is, and what is said of words that are nearly right.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -107,6 +107,29 @@ fn the_manual_has_a_page_for_every_command_with_all_its_settings() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+#[test]
+fn synopses_have_the_names_of_values() {
+    let synopsis = |command: &str| {
+        let page = said(&["man", command]).replace("\\-", "-");
+        let (_, rest) = page.split_once(".SH SYNOPSIS\n").unwrap();
+        let synopsis = rest.lines().next().unwrap();
+        synopsis
+            .replace("\\fB", "")
+            .replace("\\fI", "")
+            .replace("\\fR", "")
+    };
+    let publish = synopsis("publish");
+    assert!(publish.starts_with("logagg publish [--"), "{publish}");
+    for part in ["[--topic TOPIC]", "[--ids KIND]", "[--now]", "[FILE...]"] {
+        assert!(publish.contains(part), "{part}: {publish}");
+    }
+    let get = synopsis("get");
+    assert!(get.ends_with(" TOPIC EVENT_ID"), "{get}");
+    assert!(synopsis("restore").contains(" --from FILE"));
+    assert!(synopsis("subscriptions").ends_with(" COMMAND"));
+    assert!(synopsis("subscriptions-ack").contains(" NAME SEQ"));
+}
+
 /// The commands of a command have pages and completions too.
 #[test]
 fn the_commands_of_a_command_are_known() {
@@ -134,4 +157,41 @@ fn a_page_of_nothing_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said, "logagg: there is no command \"nothing\"\n");
+}
+
+/// The exit code and what is said on standard error.
+fn refusal(variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_logagg"));
+    let program = program.env_clear().envs(variables.iter().copied());
+    let output = program
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said)
+}
+
+#[test]
+fn what_is_nearly_right_is_named() {
+    for (arguments, meant) in [
+        (&["srve"][..], "serve"),
+        (&["subscriptions", "lst"], "list"),
+        (&["serve", "--prot", "1"], "--port"),
+        (&["serve", "--log-duplicate=off"], "--log-duplicates"),
+        (&["subscriptions", "list", "--servr", "x"], "--server"),
+        (&["serve", "--durability", "ful"], "full"),
+        (&["bench", "--order", "Randm"], "random"),
+    ] {
+        let (code, said) = refusal(&[], arguments);
+        assert_eq!(code, Some(2), "{said}");
+        let question = format!("Did you mean '{meant}'?\n");
+        assert!(said.ends_with(&question), "{arguments:?}: {said}");
+    }
+    let (_, said) = refusal(&[("DURABILITY", "nromal")], &["serve"]);
+    assert!(said.contains("Did you mean 'normal'?"), "{said}");
+    for arguments in [&["nothing"][..], &["serve", "--nothing"], &["--help"]] {
+        let (_, said) = refusal(&[], arguments);
+        assert!(!said.contains("Did you mean"), "{arguments:?}: {said}");
+    }
 }

@@ -7,6 +7,10 @@ use crate::client;
 use crate::store::OpenError;
 use crate::text::escaped;
 
+/// The exit code for standard output that was closed before all was written, where 1 has a meaning of its own: 128
+/// plus the number of SIGPIPE, as a shell reports it of other programs.
+pub(crate) const READER_GONE: u8 = 141;
+
 /// Why a command could not do what it was asked to: one sentence.
 #[derive(Debug)]
 pub(crate) enum Failure {

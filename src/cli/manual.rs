@@ -5,7 +5,7 @@ use std::io;
 use std::iter;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Arg, ArgAction, Args};
 use clap_mangen::Man;
 
 use super::failure::Failure;
@@ -87,11 +87,71 @@ fn page(command: &clap::Command) -> Vec<u8> {
     let man = Man::new(command.clone())
         .title(full_name(command))
         .manual("logagg");
-    man.render(&mut page).expect("a buffer takes everything");
+    render(&man, command, &mut page).expect("a buffer takes everything");
     if full_name(command) == "logagg" {
         page.extend_from_slice(EXIT_STATUS.as_bytes());
     }
     page
+}
+
+/// The sections, the synopsis with the names of values.
+fn render(man: &Man, command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    page.extend_from_slice(synopsis(command).as_bytes());
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(page)?;
+    }
+    Ok(())
+}
+
+/// The section that shows how the command is written (man-pages(7)), as roff.
+fn synopsis(command: &clap::Command) -> String {
+    let name = command.get_bin_name().unwrap_or(command.get_name());
+    let mut text = format!(".SH SYNOPSIS\n\\fB{name}\\fR");
+    let options = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set());
+    let (positional, options): (Vec<&Arg>, Vec<&Arg>) =
+        options.partition(|argument| argument.is_positional());
+    for argument in options.into_iter().chain(positional) {
+        let flag = match (argument.get_long(), argument.get_short()) {
+            (Some(long), _) => format!("\\fB--{long}\\fR"),
+            (None, Some(short)) => format!("\\fB-{short}\\fR"),
+            (None, None) => String::new(),
+        };
+        let value = match argument.get_action().takes_values() {
+            true => value_name(argument),
+            false => String::new(),
+        };
+        let space = if flag.is_empty() || value.is_empty() {
+            ""
+        } else {
+            " "
+        };
+        let written = format!("{flag}{space}{value}");
+        match argument.is_required_set() {
+            true => text += &format!(" {written}"),
+            false => text += &format!(" [{written}]"),
+        }
+    }
+    if command.has_subcommands() {
+        text += " \\fICOMMAND\\fR";
+    }
+    text.replace('-', "\\-") + "\n"
+}
+
+/// The name of what an argument takes, with dots where it may be several.
+fn value_name(argument: &Arg) -> String {
+    let name = match argument.get_value_names() {
+        Some([name, ..]) => name.to_string(),
+        _ => argument.get_id().as_str().to_uppercase(),
+    };
+    let is_list = argument.is_positional() && matches!(argument.get_action(), ArgAction::Append);
+    let dots = if is_list { "..." } else { "" };
+    format!("\\fI{name}\\fR{dots}")
 }
 
 /// The name with that of the program, as in `logagg-serve`.

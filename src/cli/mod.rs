@@ -10,6 +10,7 @@ mod origin;
 mod progress;
 mod server;
 pub mod signals;
+mod similar;
 mod terminal;
 
 use std::env;
@@ -87,6 +88,8 @@ pub struct UsageError {
     flag: Option<String>,
     /// The environment variable that the wrong value came from.
     variable: Option<String>,
+    /// What is like the wrong command, flag or value, and exists.
+    similar: Option<String>,
 }
 
 /// Does what the arguments ask, the program's name first, and returns the exit code: 0 for done, 1 for what
@@ -170,6 +173,7 @@ impl UsageError {
             .as_ref()
             .and_then(|flag| origin::variable_of(flag, options, arguments));
         UsageError {
+            similar: similar::of(&error, &command, arguments),
             error,
             flag,
             variable,
@@ -190,6 +194,9 @@ impl UsageError {
             }
             _ => self.error.print(),
         };
+        if let Some(similar) = &self.similar {
+            let _ = writeln!(std::io::stderr(), "Did you mean '{similar}'?");
+        }
         if let Some(variable) = &self.variable {
             let _ = writeln!(
                 std::io::stderr(),

@@ -41,6 +41,14 @@ pub(super) fn print(text: &[u8]) -> Result<(), Failure> {
     written.map_err(cannot_write)
 }
 
+/// Writes an answer of the server to standard output, and ends it with one line end.
+///
+/// # Errors
+/// Not all of it could be written.
+pub(super) fn print_answer(body: &[u8]) -> Result<(), Failure> {
+    print(&[body.trim_ascii_end(), b"\n"].concat())
+}
+
 /// What it means that standard output cannot be written.
 pub(super) fn cannot_write(error: io::Error) -> Failure {
     match error.kind() {

@@ -79,6 +79,8 @@ pub const SIMULATED_MAX_EVENTS: u64 = 100_000_000;
 pub const SIMULATED_MAX_CONNECTIONS: u64 = 256;
 /// Connections of a load that is measured.
 pub const LOAD_MAX_CONNECTIONS: u64 = 10_000;
+/// Requests a second of a load that has a rate.
+pub const LOAD_MAX_RATE: u64 = 1_000_000;
 /// Topics that the events of a load are spread over.
 pub const LOAD_MAX_TOPICS: u64 = 1_000_000;
 /// Bytes of the payload of each event of a load that is measured.

@@ -123,3 +123,52 @@ fn what_cannot_be_measured_is_said() {
     let output = run_at(&nobody, &huge, b"").expect(2);
     assert!(output.stderr.contains("are sent at a time"), "{output:?}");
 }
+
+/// Requests are due at a steady rate, whether the server is as fast or not.
+#[test]
+fn a_rate_is_kept_and_latencies_count_from_when_a_request_was_due() {
+    let server = quiet();
+    let arguments = [
+        "bench",
+        "--json",
+        "--connections=2",
+        "--duration=1s",
+        "--rate=50",
+    ];
+    let output = run(&server, &arguments, b"").expect(0);
+    let found: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(found["rate"], 50);
+    let sent = found["requests_sent"].as_u64().unwrap();
+    let unsent = found["requests_unsent"].as_u64().unwrap();
+    assert!(sent <= 51, "{found}");
+    assert!((49..=51).contains(&(sent + unsent)), "{found}");
+
+    // One that stands still for a while: what was due then waited, and its latency says so.
+    let server = quiet();
+    let arguments = [
+        "bench",
+        "--json",
+        "--connections=1",
+        "--duration=3s",
+        "--rate=100",
+    ];
+    let running = Running::start(&server, &arguments);
+    wait_until("events", || {
+        server.json("/stats")["received"].as_u64() > Some(5)
+    });
+    server.signal(Signal::STOP);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    server.signal(Signal::CONT);
+    let output = running.finish().expect(0);
+    let found: Value = serde_json::from_str(&output.stdout).unwrap();
+    // Of the requests measured, those that were due in half a second are more than a tenth.
+    let late = found["latency_us"]["p90"].as_f64().unwrap();
+    let longest = found["latency_us"]["max"].as_f64().unwrap();
+    assert!(longest >= 400_000.0 && late > 10_000.0, "{found}");
+    let output = run(&server, &["bench", "--duration=50ms", "--rate=10"], b"").expect(0);
+    assert!(
+        output.stdout.contains("rate       10 requests/s wanted, "),
+        "{output:?}"
+    );
+    run(&server, &["bench", "--rate=0"], b"").expect(2);
+}

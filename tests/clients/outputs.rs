@@ -123,3 +123,20 @@ fn an_export_that_is_cut_off_says_how_far_it_came() {
         "{output:?}"
     );
 }
+
+/// For these 1 means that nothing was found, so a reader that goes is another code.
+#[test]
+fn a_search_that_nobody_reads_has_not_found_nothing() {
+    let server = Server::start(&[]);
+    publish(&server, 3);
+    for arguments in [
+        &["search"][..],
+        &["search", "--count"],
+        &["search", "--fields"],
+        &["get", "t", "1"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        run_into(&server, arguments, writer).expect(141);
+    }
+}

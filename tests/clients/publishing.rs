@@ -309,3 +309,68 @@ fn tokens_come_from_the_environment_or_a_file() {
     let output = run_at(&url(server.address()), &arguments, input.as_bytes()).expect(0);
     assert_eq!(output.sum("duplicates"), 1);
 }
+
+#[test]
+fn one_event_comes_from_the_command_line() {
+    let server = Server::start(&[]);
+    let message = "{\"n\":1,\n \"exact\":0.10}";
+    let arguments = ["publish", "-t", "order.paid", "-s", "shop", "-m", message];
+    let first = run(&server, &arguments, b"").expect(0);
+    let second = run(&server, &arguments, b"").expect(0);
+    assert_ne!(first.stdout, second.stdout, "each has an id of its own");
+    assert_eq!(first.stderr, "");
+    let id = first.stdout.trim_end();
+    assert_eq!((id.len(), id.as_bytes()[14]), (36, b'4'), "{id}");
+    let event = server.json(&format!("/events/order.paid/{id}"));
+    assert_eq!(event["source"], "shop");
+    let page = server.get(&format!("/events/order.paid/{id}"));
+    let text = String::from_utf8(page.body).unwrap();
+    assert!(text.contains("\"exact\":0.10}"), "{text}");
+
+    // With an id of one's own it is stored once.
+    let own = ["--event-id", "evt-7"];
+    for (message, said) in [("{}", ""), ("{\"other\":1}", "stored with another content")] {
+        let arguments = ["publish", "-t", "t", "-s", "s", "-m", message];
+        let output = run(&server, &[&arguments[..], &own].concat(), b"").expect(0);
+        assert_eq!(output.stdout, "evt-7\n");
+        assert!(output.stderr.contains(said), "{output:?}");
+        assert_eq!(output.stderr.is_empty(), said.is_empty(), "{output:?}");
+    }
+    assert_eq!(server.json("/stats")["unique_processed"], 3);
+}
+
+#[test]
+fn one_event_that_cannot_be_published_is_refused() {
+    let server = Server::start(&[]);
+    for (arguments, code, said) in [
+        (
+            &["-t", "t", "-s", "s", "-m", "hello"][..],
+            2,
+            "--message is not a JSON object",
+        ),
+        (
+            &["-t", "t", "-s", "s", "-m", "[1]"],
+            2,
+            "--message is not a JSON object",
+        ),
+        (
+            &["-t", "t", "-s", "s", "-m", "{\"a\":1}{}"],
+            2,
+            "--message is not a JSON object",
+        ),
+        (&["-t", "t", "-m", "{}"], 2, "--source"),
+        (&["-s", "s", "-m", "{}"], 2, "--topic"),
+        (
+            &["-t", "t", "-s", "s", "-m", "{}", "file"],
+            2,
+            "cannot be used with",
+        ),
+        (&["-t", "t", "-s", "s", "--event-id", "1"], 2, "--message"),
+        (&["-t", "a\tb", "-s", "s", "-m", "{}"], 1, "topic"),
+    ] {
+        let output = run(&server, &[&["publish"], arguments].concat(), b"").expect(code);
+        assert!(output.stderr.contains(said), "{arguments:?}: {output:?}");
+        assert_eq!(output.stdout, "", "{arguments:?}");
+    }
+    assert_eq!(server.json("/stats")["received"], 0);
+}

@@ -104,3 +104,49 @@ fn names_are_escaped() {
         "{output:?}"
     );
 }
+
+#[test]
+fn topics_can_be_chosen_and_sorted() {
+    let server = Server::start(&[]);
+    for (topic, id) in [
+        ("order.a", "1"),
+        ("order.b", "1"),
+        ("order.b", "2"),
+        ("user", "1"),
+        ("order.a", "2"),
+        ("order.b", "3"),
+        ("order.c", "1"),
+    ] {
+        server.publish(&event(topic, id)).expect(200);
+    }
+    for (arguments, expected) in [
+        (&["order."][..], &["order.a", "order.b", "order.c"][..]),
+        (&["order.*"], &["order.a", "order.b", "order.c"]),
+        (&["user"], &["user"]),
+        (&["nothing"], &[]),
+        (
+            &["--sort", "events"],
+            &["order.b", "order.a", "order.c", "user"],
+        ),
+        (
+            &["--sort", "newest", "o"],
+            &["order.c", "order.b", "order.a"],
+        ),
+        (
+            &["--sort", "name"],
+            &["order.a", "order.b", "order.c", "user"],
+        ),
+    ] {
+        let arguments = [&["topics"], arguments].concat();
+        let table = run(&server, &arguments, b"").expect(0);
+        let rows = table.stdout.lines().skip(1);
+        let names: Vec<&str> = rows.filter_map(|row| row.split(' ').next_back()).collect();
+        assert_eq!(names, expected, "{arguments:?}");
+        let json = run(&server, &[&arguments[..], &["--json"]].concat(), b"").expect(0);
+        let json: Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!(json["count"], expected.len());
+        let topics = json["topics"].as_array().unwrap();
+        let names: Vec<&Value> = topics.iter().map(|topic| &topic["topic"]).collect();
+        assert_eq!(names, expected, "{arguments:?}");
+    }
+}

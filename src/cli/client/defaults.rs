@@ -19,12 +19,12 @@ use crate::uuid;
 #[derive(Debug, Default, Args)]
 pub(super) struct Defaults {
     /// Topic of the events that have none
-    #[arg(long)]
-    topic: Option<String>,
+    #[arg(short, long)]
+    pub(super) topic: Option<String>,
 
     /// Source of the events that have none
-    #[arg(long)]
-    source: Option<String>,
+    #[arg(short, long)]
+    pub(super) source: Option<String>,
 
     /// Give the events that have no event_id one
     #[arg(long, value_name = "KIND")]

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::connect::client_of;
 use super::show::indented;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, READER_GONE};
 use crate::cli::terminal::print;
 use crate::client::{percent_encoded, ClientArgs, Error, GiveUp};
 use crate::text::escaped;
@@ -51,12 +51,16 @@ pub(crate) fn run(arguments: GetArgs) -> Result<(), Failure> {
             }
             error => Failure::NotAsked(error.to_string()),
         })?;
-    let text = String::from_utf8_lossy(&body);
+    let text = String::from_utf8_lossy(body.trim_ascii_end());
     let is_terminal = stdout().is_terminal();
     let text = match arguments.json {
-        true if is_terminal => escaped(text.trim_ascii_end()).into_owned(),
-        true => text.trim_ascii_end().to_owned(),
+        true if is_terminal => escaped(&text).into_owned(),
+        true => text.into_owned(),
         false => indented(&text, is_terminal),
     };
-    print(&[text.as_bytes(), b"\n"].concat())
+    match print(&[text.as_bytes(), b"\n"].concat()) {
+        // 1 would say that there is no such event.
+        Err(Failure::ReaderGone) => Err(Failure::Ended(READER_GONE)),
+        printed => printed,
+    }
 }

@@ -8,6 +8,7 @@ mod filters;
 pub(super) mod get;
 pub(super) mod import;
 mod input;
+mod one_event;
 mod pages;
 pub(super) mod publish;
 pub(super) mod search;

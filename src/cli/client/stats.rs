@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::connect::client_of;
 use crate::cli::failure::Failure;
-use crate::cli::terminal::{cannot_write, grouped, print, table, width};
+use crate::cli::terminal::{cannot_write, grouped, print, print_answer, table, width};
 use crate::client::{Backoff, Client, ClientArgs, Error, GiveUp, RetryDecision, ServerStats};
 use crate::text::escaped;
 
@@ -68,9 +68,8 @@ pub(crate) fn run(arguments: StatsArgs) -> Result<(), Failure> {
     }
     let text = match arguments.json {
         true => {
-            let mut body = client.persist(|| client.get("/stats"))?;
-            body.push(b'\n');
-            body
+            let body = client.persist(|| client.get("/stats"))?;
+            return print_answer(&body);
         }
         false => {
             let stats: ServerStats = client.persist(|| client.json("/stats"))?;

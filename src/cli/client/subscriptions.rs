@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::connect::client_of;
 use crate::cli::failure::Failure;
-use crate::cli::terminal::{print, table};
+use crate::cli::terminal::{print, print_answer, table};
 use crate::client::{percent_encoded, Client, ClientArgs, Error, GiveUp, Head};
 use crate::text::escaped;
 
@@ -166,7 +166,7 @@ pub(crate) fn run(arguments: SubscriptionsArgs) -> Result<(), Failure> {
 fn list(client: &Client, as_json: bool) -> Result<(), Failure> {
     if as_json {
         let body = client.persist(|| client.get("/subscriptions"))?;
-        return print(&[&body[..], b"\n"].concat());
+        return print_answer(&body);
     }
     let all: All = client.persist(|| client.json("/subscriptions"))?;
     let mut rows = vec![["AFTER SEQ", "LAG", "UPDATED", "HOLD", "NAME"].map(str::to_owned)];

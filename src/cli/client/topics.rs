@@ -1,20 +1,29 @@
 //! `topics`: which topics a server has.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::connect::client_of;
 use crate::cli::failure::Failure;
-use crate::cli::terminal::{print, table};
+use crate::cli::terminal::{print, print_answer, table};
 use crate::client::{ClientArgs, GiveUp};
 use crate::text::escaped;
 
 /// List the topics of a server, and how many events each has
 #[derive(Debug, Args)]
 pub struct TopicsArgs {
-    /// Print the server's answer as it is
+    /// Only topics whose names begin so; a * at its end changes nothing
+    prefix: Option<String>,
+
+    /// Which topics come first
+    #[arg(long, value_name = "ORDER", default_value = "name")]
+    sort: Order,
+
+    /// Print the topics as JSON
     #[arg(long)]
     json: bool,
 
@@ -22,9 +31,19 @@ pub struct TopicsArgs {
     client: ClientArgs,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// In the order of their names
+    Name,
+    /// Those with the most events first
+    Events,
+    /// Those with the newest event first
+    Newest,
+}
+
 #[derive(Deserialize)]
-struct Topics {
-    topics: Vec<Topic>,
+struct Topics<T> {
+    topics: Vec<T>,
 }
 
 #[derive(Deserialize)]
@@ -38,13 +57,18 @@ struct Topic {
 /// Asks once, or as often as the arguments say, and prints a line for each topic.
 pub(crate) fn run(arguments: TopicsArgs) -> Result<(), Failure> {
     let client = client_of(&arguments.client, GiveUp::After(Duration::ZERO))?;
+    let body = client.persist(|| client.get("/topics"))?;
+    let texts: Topics<&RawValue> = client.read_json(&body)?;
+    let topics: Topics<Topic> = client.read_json(&body)?;
+    let topics = texts.topics.into_iter().zip(topics.topics).collect();
+    let topics = chosen(topics, &arguments);
     if arguments.json {
-        let body = client.persist(|| client.get("/topics"))?;
-        return print(&[&body[..], b"\n"].concat());
+        let texts: Vec<&str> = topics.iter().map(|(text, _)| text.get()).collect();
+        let (count, texts) = (texts.len(), texts.join(","));
+        return print_answer(format!("{{\"count\":{count},\"topics\":[{texts}]}}").as_bytes());
     }
-    let topics: Topics = client.persist(|| client.json("/topics"))?;
     let mut rows = vec![["EVENTS", "LAST SEQ", "LAST RECEIVED", "TOPIC"].map(str::to_owned)];
-    rows.extend(topics.topics.iter().map(|topic| {
+    rows.extend(topics.iter().map(|(_, topic)| {
         [
             topic.events.to_string(),
             topic.last_seq.to_string(),
@@ -53,4 +77,21 @@ pub(crate) fn run(arguments: TopicsArgs) -> Result<(), Failure> {
         ]
     }));
     print(table(&rows).as_bytes())
+}
+
+/// The topics that are asked for, in their order, each with its text.
+fn chosen<'a>(
+    mut topics: Vec<(&'a RawValue, Topic)>,
+    arguments: &TopicsArgs,
+) -> Vec<(&'a RawValue, Topic)> {
+    let prefix = arguments.prefix.as_deref().unwrap_or_default();
+    let prefix = prefix.strip_suffix('*').unwrap_or(prefix);
+    topics.retain(|(_, topic)| topic.topic.starts_with(prefix));
+    match arguments.sort {
+        // As the server sends them.
+        Order::Name => {}
+        Order::Events => topics.sort_by_key(|(_, topic)| Reverse(topic.events)),
+        Order::Newest => topics.sort_by_key(|(_, topic)| Reverse(topic.last_seq)),
+    }
+    topics
 }

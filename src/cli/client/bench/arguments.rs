@@ -10,9 +10,10 @@ use crate::limits;
 
 /// Load test: send as many events as the server takes, and measure it
 ///
-/// One thread keeps many connections busy, each with one request at a time. Latencies are measured here, so
-/// a load generator on the server's own machine takes processor time from it. The exit code is 1 if a request
-/// failed, or if the answers do not count each event once. The events stay on the server.
+/// One thread keeps many connections busy, each with one request at a time; with --rate it sends at a steady rate,
+/// whether the server is as fast or not. Latencies are measured here, so a load generator on the server's own machine
+/// takes processor time from it. The exit code is 1 if a request failed, or if the answers do not count each event
+/// once. The events stay on the server.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Connections at the same time
@@ -23,6 +24,13 @@ pub struct BenchArgs {
     /// How long to send
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     pub(super) duration: Duration,
+
+    /// Requests a second of all connections together, instead of as many as are answered
+    ///
+    /// The latency of a request counts from the time at which it was due, also where no connection was free then.
+    #[arg(long, value_name = "REQUESTS")]
+    #[arg(value_parser = within(1..=limits::LOAD_MAX_RATE))]
+    pub(super) rate: Option<usize>,
 
     /// Events in one request
     #[arg(long, value_name = "EVENTS", default_value = "1")]

@@ -87,7 +87,9 @@ fn send(
         connections: arguments.connections,
         warm_up: Duration::ZERO,
         stop: Stop::After(arguments.duration),
-        pace: None,
+        pace: arguments
+            .rate
+            .map(|rate| Duration::from_secs_f64(1.0 / rate as f64)),
         checks: Checks::StatusAndCounts,
     };
     let failed = |error: std::io::Error| {

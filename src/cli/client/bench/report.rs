@@ -49,6 +49,12 @@ impl<'a> Report<'a> {
         statuses
     }
 
+    /// With a rate: how many requests were due and have not been sent.
+    fn unsent(&self) -> Option<u64> {
+        let due = self.arguments.rate? as f64 * self.result.elapsed.as_secs_f64();
+        Some((due as u64).saturating_sub(self.result.requests_sent))
+    }
+
     fn rate(&self, count: u64) -> f64 {
         let seconds = self.result.elapsed.as_secs_f64();
         count as f64 / seconds.max(0.001)
@@ -78,6 +84,13 @@ impl<'a> Report<'a> {
         for (name, count) in [("requests", result.requests), ("events", result.events)] {
             let rate = grouped(self.rate(count) as u64);
             line(name, format!("{}, {rate}/s", grouped(count)));
+        }
+        if let (Some(rate), Some(unsent)) = (arguments.rate, self.unsent()) {
+            let (rate, unsent) = (grouped(rate as u64), grouped(unsent));
+            line(
+                "rate",
+                format!("{rate} requests/s wanted, {unsent} requests not sent in time"),
+            );
         }
         line("accepted", grouped(result.accepted));
         line("duplicates", grouped(result.duplicates));
@@ -139,6 +152,8 @@ impl<'a> Report<'a> {
             "connections": arguments.connections,
             "batch": arguments.batch,
             "payload_bytes": arguments.payload,
+            "rate": arguments.rate,
+            "requests_unsent": self.unsent(),
             "topics": arguments.topics,
             "order": arguments.order.name(),
             "duplicates_share": f64::from(arguments.duplicates.0) / 1e3,

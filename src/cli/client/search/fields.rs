@@ -6,7 +6,7 @@ use super::arguments::{Limit, SearchArgs};
 use crate::cli::client::filters::Query;
 use crate::cli::client::show::{level_colour, Ink};
 use crate::cli::failure::Failure;
-use crate::cli::terminal::{grouped, print};
+use crate::cli::terminal::{grouped, print, print_answer};
 use crate::client::{percent_encoded, Client};
 use crate::text::escaped;
 
@@ -60,8 +60,8 @@ pub(super) fn run(
         .read_json(&body)
         .map_err(|error| query.failure(error))?;
     if arguments.json {
-        let text = String::from_utf8_lossy(&body);
-        print(&[escaped(&text).as_bytes(), b"\n"].concat())?;
+        let text = String::from_utf8_lossy(body.trim_ascii_end());
+        print_answer(escaped(&text).as_bytes())?;
     } else {
         let mut ink = Ink::new(arguments.color.is_wanted(), &[]);
         fields.show(&mut ink);

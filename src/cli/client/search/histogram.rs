@@ -7,7 +7,7 @@ use crate::cli::client::filters::Query;
 use crate::cli::client::pages::ScanProgress;
 use crate::cli::client::show::{level_colour, Ink};
 use crate::cli::failure::Failure;
-use crate::cli::terminal::{grouped, print, width};
+use crate::cli::terminal::{grouped, print, print_answer, width};
 use crate::client::{percent_encoded, Client, Error};
 use crate::clock::rfc3339;
 use crate::search::Instant;
@@ -87,7 +87,7 @@ pub(super) fn run(
 fn show(sum: &Histogram, arguments: &SearchArgs) -> Result<(), Failure> {
     if arguments.json {
         let text = serde_json::to_string(sum).expect("numbers and strings are JSON");
-        return print(&[escaped(&text).as_bytes(), b"\n"].concat());
+        return print_answer(escaped(&text).as_bytes());
     }
     let mut ink = Ink::new(arguments.color.is_wanted(), &[]);
     sum.picture(&mut ink);

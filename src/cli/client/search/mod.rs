@@ -18,7 +18,7 @@ use super::connect::client_of;
 use super::filters::Query;
 use super::pages::{collect_newest, Pages};
 use super::show::Printer;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, READER_GONE};
 use crate::client::{Client, GiveUp};
 use crate::limits::PAGE_MAX_EVENTS;
 
@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: SearchArgs) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         // 1 would say that nothing was found.
         Err(Failure::Failed(sentence)) => Err(Failure::NotAsked(sentence)),
+        Err(Failure::ReaderGone) => Err(Failure::Ended(READER_GONE)),
         Err(failure) => Err(failure),
     }
 }
