@@ -16,7 +16,7 @@ const TOPIC_MAX_BYTES: usize = concat!(
 )
 .len();
 
-const END: &[u8] = b"]}";
+const END: &[u8] = b"]}\n";
 
 /// The most bytes that the list of all topics takes now.
 pub(crate) fn max_len(store: &Store) -> usize {
@@ -25,7 +25,7 @@ pub(crate) fn max_len(store: &Store) -> usize {
     begin_text(topics.len()).len() + names + topics.len() * TOPIC_MAX_BYTES + END.len()
 }
 
-/// The whole list of all topics.
+/// The whole list of all topics, without a line end.
 pub(crate) fn list(store: &Store) -> Vec<u8> {
     let topics = store.topics();
     let mut out = begin_text(topics.len()).into_bytes();
@@ -35,7 +35,7 @@ pub(crate) fn list(store: &Store) -> Vec<u8> {
         }
         write_topic(&mut out, topics.get(id));
     }
-    out.extend_from_slice(END);
+    out.extend_from_slice(b"]}");
     out
 }
 

@@ -216,7 +216,8 @@ pub(crate) fn root() -> Response {
         r#""topics":"GET /topics","rejected":"GET /rejected","subscribe":"GET /subscribe","#,
         r#""subscriptions":"GET /subscriptions","#,
         r#""stats":"GET /stats","health":"GET /health","metrics":"GET /metrics","#,
-        r#""openapi":"GET /openapi.json","docs":"GET /docs","redoc":"GET /redoc"}}"#
+        r#""openapi":"GET /openapi.json","docs":"GET /docs","redoc":"GET /redoc"}}"#,
+        "\n"
     );
     Response::new(200, "application/json", BODY.as_bytes())
 }

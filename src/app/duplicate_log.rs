@@ -6,7 +6,7 @@ use log::Level::Warn;
 use crate::clock::Now;
 use crate::event::{Publication, Span};
 use crate::limits;
-use crate::logging::{self, CONFLICTS, DUPLICATE_COUNTS};
+use crate::logging::{self, CONFLICTS, DUPLICATES, DUPLICATE_COUNTS};
 use crate::store::Outcome;
 
 #[derive(Debug, Default)]
@@ -15,11 +15,22 @@ pub(super) struct DuplicateLog {
     count: u64,
     /// When the next summary is due, in `mono_ms`.
     summary_at: u64,
+    /// Lines of single duplicates since `lines_since`.
+    lines: u32,
+    /// In `mono_ms`.
+    lines_since: u64,
+    /// Whether the log has said how to have fewer lines.
+    has_hinted: bool,
 }
 
 impl DuplicateLog {
-    /// A publication was committed with these outcomes.
-    pub(super) fn committed(&mut self, publication: &Publication, outcomes: &[Outcome]) {
+    /// A publication was committed with these outcomes, at this time in `mono_ms`.
+    pub(super) fn committed(
+        &mut self,
+        publication: &Publication,
+        outcomes: &[Outcome],
+        mono_ms: u64,
+    ) {
         let is_duplicate = |outcome: &Outcome| !matches!(outcome, Outcome::Accepted(_));
         let count = outcomes.iter().filter(|o| is_duplicate(o)).count();
         if count == 0 {
@@ -40,6 +51,7 @@ impl DuplicateLog {
             let (topic, event_id, source) =
                 (text(event.topic), text(event.event_id), text(event.source));
             logging::duplicate(topic, event_id, source);
+            self.count_line(mono_ms);
             if let Outcome::Conflict(seq) = outcome {
                 log::warn!(
                     target: CONFLICTS,
@@ -48,6 +60,25 @@ impl DuplicateLog {
                      topic={topic}, event_id={event_id}, seq={seq}"
                 );
             }
+        }
+    }
+
+    /// Counts a line of a single duplicate. Where many come within a second, the log says once how to have fewer.
+    fn count_line(&mut self, mono_ms: u64) {
+        if self.has_hinted || !log::log_enabled!(target: DUPLICATES, Warn) {
+            return;
+        }
+        if mono_ms >= self.lines_since + limits::DUPLICATE_HINT_MS {
+            self.lines_since = mono_ms;
+            self.lines = 0;
+        }
+        self.lines += 1;
+        if self.lines == limits::DUPLICATE_HINT_LINES {
+            self.has_hinted = true;
+            log::info!(
+                "each duplicate has a line of its own; --log-duplicates summary (LOG_DUPLICATES) writes their number \
+                 once a second"
+            );
         }
     }
 

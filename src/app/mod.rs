@@ -381,7 +381,7 @@ impl App {
                 self.schedule.committed();
                 self.counters.committed(events, begun);
                 self.recovered();
-                self.answer_committed(now.unix_us);
+                self.answer_committed(now);
                 self.answer_changes(changed);
             }
             Err(StoreError::Locked) if self.health.locked(now) => {}
@@ -432,13 +432,15 @@ impl App {
         self.finish(slot.ticket.ticket, slot.publication, response);
     }
 
-    fn answer_committed(&mut self, processed_at: i64) {
+    fn answer_committed(&mut self, now: Now) {
+        let processed_at = now.unix_us;
         let outcomes = self.queue.take_outcomes();
         let mut rest = &outcomes[..];
         while let Some(slot) = self.queue.pop() {
             let (own, others) = rest.split_at(slot.publication.events.len());
             rest = others;
-            self.duplicates.committed(&slot.publication, own);
+            self.duplicates
+                .committed(&slot.publication, own, now.mono_ms);
             self.live.keep(&slot.publication, own, processed_at);
             let Slot {
                 ticket: Waiting { ticket, work },

@@ -40,8 +40,17 @@ impl Response {
         }
     }
 
-    /// An answer whose body is JSON text.
-    pub fn json(status: u16, body: Vec<u8>) -> Self {
+    /// An answer of this interface whose body is JSON text. A line end is added to it, so that a shell's prompt begins
+    /// a line.
+    pub fn json(status: u16, mut body: Vec<u8>) -> Self {
+        if !body.is_empty() {
+            body.push(b'\n');
+        }
+        Response::bare_json(status, body)
+    }
+
+    /// An answer whose body is JSON text and nothing more, as shippers know it.
+    pub(crate) fn bare_json(status: u16, body: Vec<u8>) -> Self {
         Response::new(status, "application/json", body)
     }
 

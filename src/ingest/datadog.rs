@@ -53,7 +53,7 @@ impl Adapter for Datadog {
     ) -> Option<Response> {
         let is_read = matches!(request.method, Method::Get | Method::Head);
         (endpoint.number == VALIDATE && is_read)
-            .then(|| Response::json(200, b"{\"valid\":true}".to_vec()))
+            .then(|| Response::bare_json(200, b"{\"valid\":true}".to_vec()))
     }
 
     fn begin(
@@ -81,7 +81,7 @@ fn errors(refusal: &Refusal) -> Response {
     let body = serde_json::json!({
         "errors": [{"status": status.to_string(), "title": title, "detail": sentence}]
     });
-    Response::json(*status, body.to_string().into_bytes())
+    Response::bare_json(*status, body.to_string().into_bytes())
 }
 
 /// A request.
@@ -171,7 +171,7 @@ impl Intake for Logs {
     fn answer(&mut self) -> Response {
         match self.tally.refusal() {
             Some(reason) => errors(&Refusal::new(400, reason.to_owned())),
-            None => Response::json(202, b"{}".to_vec()),
+            None => Response::bare_json(202, b"{}".to_vec()),
         }
     }
 }

@@ -309,6 +309,9 @@ pub const RETRY_MS: u64 = 1_000;
 pub const RETRY_AFTER_MAX_S: u64 = 8;
 /// Milliseconds between two summaries of duplicates.
 pub const SUMMARY_MS: u64 = 1_000;
+/// Lines of single duplicates within [`DUPLICATE_HINT_MS`] after which the log says, once, how to have fewer.
+pub const DUPLICATE_HINT_LINES: u32 = 100;
+pub const DUPLICATE_HINT_MS: u64 = 1_000;
 /// Buffers of each kind that are kept for reuse.
 pub const SPARE_BUFFERS: usize = 1_024;
 

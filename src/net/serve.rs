@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -98,6 +98,7 @@ pub fn serve(
     let reach = Reach::of(&listeners, settings.with_ipv6_loopback);
     let datagrams = bind_sockets(&settings.sockets, &mut listeners)?;
     let sockets = socket_addresses(&listeners, &datagrams);
+    let created = Created::look(&settings.store.path);
     let store = Store::open(&settings.store).map_err(|e| ServeError::Failed(e.to_string()))?;
     let events = store.counters().unique_processed;
     let mut app = App::new(store, settings.app, read_clocks(started));
@@ -131,6 +132,7 @@ pub fn serve(
         reactor.set_allowed_hosts(settings.allowed_hosts);
     }
     reach.log(has_tokens);
+    created.log(&settings.store.path);
     log_sockets(&sockets, has_tokens);
     let app = reactor
         .run()
@@ -293,6 +295,31 @@ fn log_retention(retention: Retention) {
         } => log::warn!("--retain-keys does nothing without --retain-events: keys are kept as long as their events"),
         Retention { events, keys, .. } => {
             log::info!("retention: events {}, keys {}", text(events), text(keys));
+        }
+    }
+}
+
+/// What a first start makes.
+struct Created {
+    database: bool,
+    folder: bool,
+}
+
+impl Created {
+    /// Looks what is there, before the database is opened.
+    fn look(database: &Path) -> Created {
+        let folder = database.parent().unwrap_or(Path::new(""));
+        Created {
+            database: !database.exists(),
+            folder: !folder.as_os_str().is_empty() && !folder.exists(),
+        }
+    }
+
+    fn log(&self, database: &Path) {
+        if self.database {
+            let folder = if self.folder { " and its folder" } else { "" };
+            let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
+            log::info!("created the database {}{folder}", path.display());
         }
     }
 }

@@ -267,3 +267,35 @@ fn a_log_that_nobody_reads_never_stops_the_server() {
         BATCHES * EVENTS + 1
     );
 }
+
+#[test]
+fn many_lines_of_duplicates_are_followed_once_by_a_hint() {
+    let hint = "--log-duplicates summary (LOG_DUPLICATES)";
+    let server = Server::start(&[]);
+    let events: Vec<Value> = (0..1_000).map(|n| event("t", &n.to_string())).collect();
+    let events = json!(events);
+    server.publish(&events).expect(200);
+    server.publish(&event("t", "0")).expect(200);
+    assert_eq!(server.log().wait_for(1, DUPLICATE).len(), 1);
+    for _ in 0..2 {
+        server.publish(&events).expect(200);
+    }
+    let log = server.stop();
+    assert_eq!(log.lines_with(DUPLICATE).len(), 2_001);
+    assert_eq!(log.lines_with(hint).len(), 1);
+    assert!(log.lines_with(hint)[0].contains(" INFO "));
+    // After a hundred lines, wherever a publication ends.
+    let text = log.text();
+    let before = text.split(hint).next().unwrap();
+    let lines = before.matches(DUPLICATE).count();
+    assert!((100..=101).contains(&lines), "{lines}");
+
+    // Those who do not see the lines need no hint.
+    for what in ["summary", "off"] {
+        let server = Server::start(&["--log-duplicates", what]);
+        for _ in 0..2 {
+            server.publish(&events).expect(200);
+        }
+        assert!(server.stop().lines_with(hint).is_empty(), "{what}");
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::{json, Value};
 
-use crate::harness::{event, events_of, seqs_of, Server};
+use crate::harness::{event, events_of, seqs_of, Response, Server};
 
 fn encoded(name: &str) -> String {
     name.bytes().map(|byte| format!("%{byte:02x}")).collect()
@@ -299,4 +299,53 @@ fn what_cannot_be_read_is_503_and_never_a_404_or_a_shorter_page() {
         .unwrap();
     check(200);
     assert_eq!(server.json("/events/t/5")["payload"], json!({}));
+}
+
+/// In a terminal the prompt begins a line after what `curl` has printed.
+#[test]
+fn answers_end_with_one_line_end() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let is_ended = |answer: &Response, what: &str| {
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(
+            text.ends_with("}\n") && !text.ends_with("\n\n"),
+            "{what}: {text}"
+        );
+        serde_json::from_str::<Value>(&text).expect("it is JSON");
+    };
+    for (body, status) in [(event("t", "1").to_string(), 200), ("{}".to_owned(), 422)] {
+        let answer = client.publish(body);
+        assert_eq!(answer.status, status);
+        is_ended(&answer, "publish");
+    }
+    let targets = [
+        "/",
+        "/events",
+        "/events?q=x",
+        "/events/t/1",
+        "/events/t/2",
+        "/topics",
+        "/stats",
+        "/health",
+        "/histogram",
+        "/fields",
+        "/subscriptions",
+        "/rejected",
+        "/nothing",
+        "/openapi.json",
+    ];
+    for target in targets {
+        is_ended(&client.get(target), target);
+    }
+    // A list that is so long that it is sent in parts.
+    for part in 0..3 {
+        let events: Vec<Value> = (0..500)
+            .map(|n| event(&format!("topic {part} {n} {}", "x".repeat(200)), "1"))
+            .collect();
+        client.publish(json!(events).to_string()).expect(200);
+    }
+    let answer = client.get("/topics");
+    assert!(answer.body.len() > 256 * 1024, "{}", answer.body.len());
+    is_ended(&answer, "a long list of topics");
 }

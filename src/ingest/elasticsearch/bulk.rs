@@ -156,7 +156,7 @@ impl Intake for Bulk {
 
     fn answer(&mut self) -> Response {
         let took = self.took.milliseconds();
-        product(Response::json(200, self.items.bulk_answer(took)))
+        product(Response::bare_json(200, self.items.bulk_answer(took)))
     }
 }
 
@@ -192,6 +192,6 @@ impl Intake for Single {
 
     fn answer(&mut self) -> Response {
         let (status, item) = self.items.single_answer();
-        product(Response::json(status, item))
+        product(Response::bare_json(status, item))
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn shape(refusal: &Refusal) -> Response {
         &mut body,
         format_args!("}},\"status\":{}}}", refusal.status),
     );
-    product(Response::json(refusal.status, body))
+    product(Response::bare_json(refusal.status, body))
 }
 
 /// The members of an error: `"type":…,"reason":…`.

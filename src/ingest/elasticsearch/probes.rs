@@ -12,7 +12,7 @@ const VERSION: &str = "8.17.0";
 const CLUSTER: &str = "logagg";
 
 fn answer(status: u16, body: &serde_json::Value) -> Response {
-    product(Response::json(status, body.to_string().into_bytes()))
+    product(Response::bare_json(status, body.to_string().into_bytes()))
 }
 
 pub(super) fn info(state: ServerState) -> Response {

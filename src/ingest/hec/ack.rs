@@ -72,6 +72,6 @@ impl Intake for Acks {
     fn committed(&mut self, _results: &Results) {}
 
     fn answer(&mut self) -> Response {
-        Response::json(200, std::mem::take(&mut self.answer))
+        Response::bare_json(200, std::mem::take(&mut self.answer))
     }
 }

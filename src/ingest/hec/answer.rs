@@ -41,7 +41,7 @@ impl Verdict<'_> {
             write_number(&mut body, number);
         }
         body.push(b'}');
-        Response::json(status, body)
+        Response::bare_json(status, body)
     }
 
     /// The answer to a body that cannot be read, at this event if it is one, counted from 0.

@@ -72,7 +72,7 @@ fn json_status(refusal: &Refusal) -> Response {
     let mut body = format!("{{\"code\":{},\"message\":", rpc_code(refusal.status)).into_bytes();
     write_string(&mut body, &refusal.sentence);
     body.push(b'}');
-    Response::json(refusal.status, body)
+    Response::bare_json(refusal.status, body)
 }
 
 /// The answer after all records have been read and committed.
