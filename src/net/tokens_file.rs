@@ -4,10 +4,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{getegid, getgroups, Gid};
 use zeroize::Zeroizing;
 
 use crate::limits::TOKENS_FILE_MAX_BYTES;
@@ -16,11 +17,12 @@ use crate::tokens::Tokens;
 /// What a mode lets the group and all others do.
 const READABLE: u32 = 0o044;
 const WRITABLE: u32 = 0o022;
+const GROUP_READABLE: u32 = 0o040;
 
 /// A tokens file that was read; nothing about it has been logged yet.
 pub(super) struct Loaded {
     tokens: Tokens,
-    /// The bits of its mode that let others than its owner read or write it.
+    /// The bits of its mode that let others than its owner and this server read it, or others than its owner write it.
     open_to_others: u32,
 }
 
@@ -36,7 +38,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, String> {
     })
 }
 
-/// The text of an ordinary file, and the bits of its mode that let others than its owner read or write it.
+/// The text of an ordinary file, and the bits of its mode for [`Loaded::open_to_others`].
 fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
     // Opening a pipe blocks until it has a writer, unless it is non-blocking, and the whole server would hang.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -53,7 +55,24 @@ fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
         let sentence = format!("it has more than {TOKENS_FILE_MAX_BYTES} bytes");
         return Err(io::Error::other(sentence));
     }
-    Ok((text, metadata.permissions().mode() & (READABLE | WRITABLE)))
+    let mode = metadata.permissions().mode() & (READABLE | WRITABLE);
+    let may_read = may_read(path, metadata.gid());
+    Ok((text, mode & !may_read))
+}
+
+/// The bits with which a mode lets others read what is for this server: those of its own group, as where the file
+/// belongs to root, and all where systemd made the file for this service (systemd.exec(5)).
+fn may_read(path: &Path, group: u32) -> u32 {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|name| !name.is_empty());
+    if credentials.is_some_and(|folder| path.starts_with(folder)) {
+        return READABLE;
+    }
+    let others = getgroups().unwrap_or_default();
+    let is_own = |gid: &Gid| gid.as_raw() == group;
+    match is_own(&getegid()) || others.iter().any(is_own) {
+        true => GROUP_READABLE,
+        false => 0,
+    }
 }
 
 impl Loaded {
@@ -65,7 +84,9 @@ impl Loaded {
             log::warn!("the tokens file {path} has no tokens: no client may publish or read");
         }
         if self.open_to_others & READABLE != 0 {
-            log::warn!("the tokens file {path} can be read by others than its owner");
+            log::warn!(
+                "the tokens file {path} can be read by others than its owner and this server"
+            );
         }
         if self.open_to_others & WRITABLE != 0 {
             log::warn!(

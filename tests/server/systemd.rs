@@ -361,7 +361,7 @@ fn across_restarts_nobody_is_refused() {
 fn units() -> (TemporaryDirectory, Vec<PathBuf>) {
     let directory = TemporaryDirectory::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-    let units = ["log-aggregator.service", "log-aggregator.socket"].map(|name| {
+    let units = ["logagg.service", "logagg.socket"].map(|name| {
         let text = fs::read_to_string(folder.join(name)).unwrap();
         let text = text.replace(
             "ExecStart=logagg",
@@ -386,7 +386,7 @@ fn systemd_takes_the_units() {
                 assert!(output.status.success(), "{arguments:?}: {said}");
                 // A line about one of these units is a complaint, even where the exit code is 0.
                 assert!(
-                    arguments[0] != "verify" || !said.contains("log-aggregator."),
+                    arguments[0] != "verify" || !said.contains("logagg."),
                     "{said}"
                 );
             }

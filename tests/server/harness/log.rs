@@ -28,7 +28,7 @@ pub struct Log(Arc<Shared>);
 
 impl Log {
     /// Reads `pipe` to its end in a thread.
-    pub(super) fn read(mut pipe: ChildStderr) -> Log {
+    pub fn read(mut pipe: ChildStderr) -> Log {
         let log = Log::default();
         let shared = log.0.clone();
         thread::spawn(move || {

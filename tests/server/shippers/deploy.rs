@@ -58,7 +58,7 @@ fn syslog_ng_keeps_what_the_server_has_not_stored() {
     let config = fs::read_to_string(project().join("deploy/syslog-ng.conf")).unwrap();
     let config = replaced(
         &config,
-        "http://log-aggregator:8080",
+        "http://logagg:8080",
         &format!("http://{}", proxy.address()),
     );
     let config = replaced(&config, "/var/lib/syslog-ng", &folder.display().to_string());
