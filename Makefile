@@ -3,16 +3,45 @@
 CARGO ?= cargo
 # Of each target of `fuzz`.
 SECONDS ?= 60
+# Where `make install` puts things.
+PREFIX ?= /usr/local
+DESTDIR ?=
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: build run test shippers torture reliability check deny deb bench bench-subscribers bench-peers \
+.PHONY: build run install uninstall package test shippers torture reliability check deny deb bench bench-subscribers bench-peers \
 	bench-scale bench-stalls load clean bench-overload bench-builds bench-ingest bench-search fuzz
 
 build:
 	$(CARGO) build --release
 
-# The server on port 8080, its database in data/. It takes HOST, PORT and the other variables of `serve`.
-run:
-	$(CARGO) run --release -- serve
+# The server on port 8080, for this machine alone, its database in data/. It takes HOST, PORT and the other variables of
+# `serve`.
+run: build
+	@printf '%s\n' '' 'The page is http://localhost:$(or $(PORT),8080)/. A first event, from a second terminal:' '' \
+		"    curl localhost:$(or $(PORT),8080)/publish -H 'Content-Type: application/json' -d \\" \
+		"      '{\"topic\":\"hello\",\"event_id\":\"1\",\"timestamp\":\"$$(date -u +%Y-%m-%dT%H:%M:%SZ)\",\"source\":\"me\"}'" ''
+	@$(TARGET)/release/logagg serve
+
+# The program, its manual and the completions of shells, by default in /usr/local, or as in
+# make install PREFIX=$$HOME/.local
+install: package
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 $(TARGET)/release/logagg $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 target/package/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 target/package/completions/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/logagg
+	install -m 644 target/package/completions/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_logagg
+	install -m 644 target/package/completions/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/logagg.fish
+	@case ":$$PATH:" in *:$(PREFIX)/bin:*) ;; \
+		*) echo 'logagg is not found before $(PREFIX)/bin is on the PATH: export PATH="$(PREFIX)/bin:$$PATH"';; esac
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/logagg $(DESTDIR)$(PREFIX)/share/man/man1/logagg.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man1/logagg-*.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/logagg \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_logagg \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/logagg.fish
 
 test:
 	bash .ci/times $(CARGO) test --workspace
@@ -44,14 +73,19 @@ check:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --test tidy
 
-# A package for Debian in target/debian/: the program, its manual, completions and units. Needs cargo-deb.
-deb: build
-	target/release/logagg man --folder target/package/man
+# What is installed beside the program.
+package: build
+	rm -rf target/package
+	$(TARGET)/release/logagg man --folder target/package/man
 	mkdir -p target/package/completions
 	for shell in bash zsh fish; do \
-		target/release/logagg completions $$shell > target/package/completions/$$shell || exit 1; \
+		$(TARGET)/release/logagg completions $$shell > target/package/completions/$$shell || exit 1; \
 	done
-	$(CARGO) deb --no-build
+
+# A package for Debian in target/debian/: the program, its manual, completions and units. Needs cargo-deb, which strips
+# nothing here: the program has no symbols.
+deb: package
+	$(CARGO) deb --no-build --no-strip
 
 # Licences, duplicate versions and sources of the dependencies by the rules of deny.toml, and their known
 # vulnerabilities if that database can be fetched. Needs cargo-deny.

@@ -39,7 +39,7 @@ else
     echo "No server answers on port $port; starting one."
     (cd "$here/.." && ${CARGO:-cargo} build --release)
     "$here/../target/release/logagg" serve --host "$host" --port "$port" \
-        --database "$work/load.db" 2>"$work/log" &
+        --database "$work/load.db" --log-duplicates summary 2>"$work/log" &
     server=$!
     for _ in $(seq 100); do
         if get /health >"$work/health"; then

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::kind::Kind;
 use crate::results;
 
-/// Measures the log aggregator against nginx and against SQLite alone, in one run
+/// Measures logagg against nginx and against SQLite alone, in one run
 #[derive(Debug, Parser)]
 #[command(name = "logagg-bench", args_conflicts_with_subcommands = true)]
 pub struct Args {
