@@ -7,7 +7,7 @@ FROM rust:${RUST_VERSION}-alpine AS build
 RUN apk add --no-cache gcc musl-dev
 WORKDIR /build
 
-# The dependencies are a layer of their own, built anew only when they change.
+# The dependencies are a layer of their own, built again only when they change.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY .cargo .cargo
 COPY bench/Cargo.toml bench/

@@ -18,8 +18,7 @@ build:
 # `serve`.
 run: build
 	@printf '%s\n' '' 'The page is http://localhost:$(or $(PORT),8080)/. A first event, from a second terminal:' '' \
-		"    curl localhost:$(or $(PORT),8080)/publish -H 'Content-Type: application/json' -d \\" \
-		"      '{\"topic\":\"hello\",\"event_id\":\"1\",\"timestamp\":\"$$(date -u +%Y-%m-%dT%H:%M:%SZ)\",\"source\":\"me\"}'" ''
+		"    $(TARGET)/release/logagg publish --server localhost:$(or $(PORT),8080) -t hello -s me -m '{\"n\":1}'" ''
 	@$(TARGET)/release/logagg serve
 
 # The program, its manual and the completions of shells, by default in /usr/local, or as in

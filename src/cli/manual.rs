@@ -14,11 +14,10 @@ use super::terminal::print;
 /// What the program's own page says besides its help, as roff (groff_man(7)).
 const EXIT_STATUS: &str = "\
 .SH EXIT STATUS
-0 where all was done, 1 where not, 2 where an argument, a variable or a setting is wrong, and for the commands
-that are clients 128 and the number of the signal that ended them. Not all was done where the reader of standard
-output has gone before all was written to it, as in \\fBlogagg export | head\\fR; only a \\fBtail\\fR that follows ends
-with 0 then. \\fBsearch\\fR and \\fBget\\fR end with 1 where nothing was found, and with 3 where the server could
-not be asked.
+0 for success, 1 for failure, 2 for a wrong argument, variable or setting, and for clients 128 plus the number of the
+signal that ended them. It is 1 if the reader of standard output closes it early, as in \\fBlogagg export | head\\fR;
+only a \\fBtail\\fR that follows ends with 0 then. For \\fBsearch\\fR and \\fBget\\fR, 1 means that nothing was
+found, 3 that the server could not be asked, and 141 that the reader closed standard output early.
 ";
 
 /// Print the manual page of the program, or of a command

@@ -18,11 +18,11 @@ use crate::uuid;
 /// What events get that lack it
 #[derive(Debug, Default, Args)]
 pub(super) struct Defaults {
-    /// Topic of the events that have none
+    /// Topic of the event of --message, or of the events that have none
     #[arg(short, long)]
     pub(super) topic: Option<String>,
 
-    /// Source of the events that have none
+    /// Source of the event of --message, or of the events that have none
     #[arg(short, long)]
     pub(super) source: Option<String>,
 

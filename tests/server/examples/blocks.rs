@@ -1,10 +1,10 @@
 //! The blocks of code in a page, and the folder and server that they run with.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::harness::{Address, Server, Setup};
 
@@ -53,8 +53,8 @@ pub fn blocks(page: &str) -> Vec<Block> {
 pub struct Stage {
     pub server: Server,
     folder: PathBuf,
-    /// Where a second server of an example listens.
-    second_port: u16,
+    /// Where a second server of an example listens, an address of this stage alone: all of 127/8 is loopback.
+    second_host: String,
 }
 
 /// Programs that an example starts and a test does not: with what they print.
@@ -92,11 +92,13 @@ impl Stage {
         }
         symlink(project().join("deploy"), folder.join("deploy")).unwrap();
         let server = setup.database(folder.join("data/dedup.db")).start();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        static NUMBER: AtomicU8 = AtomicU8::new(1);
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let stage = Stage {
             server,
             folder,
-            second_port: free.local_addr().unwrap().port(),
+            second_host: format!("127.{}.{low}.{number}", high | 0x80),
         };
         for (name, printed) in STAND_INS {
             stage.script(
@@ -138,7 +140,11 @@ impl Stage {
                 "http://127.0.0.1:8080 ",
                 &format!("http://127.0.0.1:{} ", self.port()),
             )
-            .replace("8081", &self.second_port.to_string())
+            .replace("localhost:8081", &format!("{}:8081", self.second_host))
+            .replace(
+                "--port 8081",
+                &format!("--host {} --port 8081", self.second_host),
+            )
             .replace("/etc/", &format!("{folder}/etc/"))
             .replace("/var/log/", &format!("{folder}/log/"))
             .replace("--duration 10s", "--duration 200ms")

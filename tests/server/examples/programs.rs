@@ -38,8 +38,21 @@ fn the_program_in_python_runs() {
     run("python", "quickstart.py", &["python3"]);
 }
 
+/// Node.js of before 18 has no `fetch`.
 #[test]
 fn the_program_in_javascript_runs() {
+    let version = std::process::Command::new("node").arg("--version").output();
+    let version = version.map_or(String::new(), |output| {
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    });
+    let major = version.trim_start_matches('v').split('.').next();
+    if major.and_then(|major| major.parse().ok()) < Some(18_u32) {
+        skipped(
+            "the examples in javascript",
+            "there is no Node.js of version 18 or later",
+        );
+        return;
+    }
     run("javascript", "quickstart.mjs", &["node"]);
 }
 
