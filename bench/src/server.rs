@@ -14,7 +14,7 @@ use crate::load::response;
 use crate::process::{self, Process};
 
 /// How long the server may take before it answers.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+pub const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running server with a database of its own.
 pub struct Server {

@@ -1,23 +1,31 @@
-//! Tabs of the dashboard as clients: each asks every second what the page asks while events come faster
-//! than it follows them.
+//! Tabs of the dashboard as clients: each asks what the page asks while events come faster than it follows them. Then
+//! it shows the newest of each second, the health and the counts beside them, and now and then how long commits take,
+//! which values there are, and the histogram.
 
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::server::get;
+use crate::server::READY_WITHIN;
 
-/// What a tab asks in a round.
-const ASKED: [&str; 5] = [
+/// What a tab asks in each round.
+const ASKED: [&str; 3] = [
     "/health",
     "/stats",
-    "/metrics",
-    "/topics",
-    "/events?limit=100",
+    "/events?since=1h&time=received&limit=50",
 ];
+/// What it asks in one of this many rounds.
+const SELDOM: (u32, &str) = (5, "/metrics");
+/// What it asks at intervals of [`FRESH_AFTER`], or of [`FRESH_SHARE`] times as long as the answers took.
+const FRESH: [&str; 2] = [
+    "/fields?since=1h&time=received",
+    "/histogram?since=1h&time=received&buckets=120",
+];
+const FRESH_AFTER: Duration = Duration::from_secs(3);
+const FRESH_SHARE: u32 = 20;
 /// From one round to the next.
 const ROUND: Duration = Duration::from_secs(1);
 const NAP: Duration = Duration::from_millis(5);
@@ -56,19 +64,46 @@ impl Tabs {
 
 fn look(address: SocketAddr, first: Duration, is_over: &AtomicBool) -> io::Result<u64> {
     let mut next = Instant::now() + first;
+    let mut fresh_at = next;
     let mut answers = 0;
-    while !is_over.load(Ordering::Relaxed) {
-        if Instant::now() < next {
+    for round in 0_u32.. {
+        while Instant::now() < next {
             thread::sleep(NAP);
-            continue;
-        }
-        for path in ASKED {
-            if !get(address, path)?.starts_with(b"HTTP/1.1 200 ") {
-                return Err(io::Error::other(format!("{path} is not answered with 200")));
+            if is_over.load(Ordering::Relaxed) {
+                return Ok(answers);
             }
-            answers += 1;
+        }
+        answers += ask(address, &ASKED)?;
+        if round % SELDOM.0 == 0 {
+            answers += ask(address, &[SELDOM.1])?;
+        }
+        let begun = Instant::now();
+        if begun >= fresh_at {
+            answers += ask(address, &FRESH)?;
+            let took = begun.elapsed();
+            fresh_at = Instant::now() + FRESH_AFTER.max(took * FRESH_SHARE);
         }
         next += ROUND;
     }
     Ok(answers)
+}
+
+/// Asks for these, and says how many they were.
+fn ask(address: SocketAddr, paths: &[&str]) -> io::Result<u64> {
+    for path in paths {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(READY_WITHIN))?;
+        // As browsers do.
+        let fields = "Accept-Encoding: gzip, deflate, br, zstd\r\nConnection: close";
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n\r\n"
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        if !answer.starts_with(b"HTTP/1.1 200 ") {
+            return Err(io::Error::other(format!("{path} is not answered with 200")));
+        }
+    }
+    Ok(paths.len() as u64)
 }
