@@ -82,12 +82,13 @@ impl Findings for Counted {
             body.extend_from_slice(if place == 0 { b"" } else { b"," });
             write_field(&mut body, field, self.limit);
         }
-        let (matched, is_complete) = (self.fields.matched(), !reached.has_more);
-        write_to(
-            &mut body,
-            format_args!("],\"matched\":{matched},\"complete\":{is_complete}"),
-        );
-        Ok(reached.answer(body, store))
+        let matched = self.fields.matched();
+        write_to(&mut body, format_args!("],\"matched\":{matched}"));
+        let complete = match reached.has_more {
+            true => ",\"complete\":false",
+            false => ",\"complete\":true",
+        };
+        Ok(reached.answer_with(complete, body, store))
     }
 }
 

@@ -84,7 +84,7 @@ impl HistogramQuery {
     fn buckets(&self) -> Result<Buckets, Details> {
         let buckets = Buckets::new(self.since, self.until, self.division).ok_or_else(|| {
             let max = limits::BUCKETS_MAX;
-            let msg = format!("interval is so short that the range has more than {max}");
+            let msg = format!("interval is so short that the range has more than {max} buckets");
             Details::query("interval", msg)
         })?;
         let is_shown = |instant: Instant| instant.to_rfc3339().is_some();

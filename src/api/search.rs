@@ -54,21 +54,20 @@ pub(crate) struct Reached {
 
 impl Reached {
     /// The answer whose members `body` has.
-    pub(super) fn answer(&self, mut body: Vec<u8>, store: &Store) -> Response {
-        self.write(&mut body);
-        body.push(b'}');
-        Response::json(200, body).header(DATABASE_FIELD, &store.identity().database_id)
+    pub(super) fn answer(&self, body: Vec<u8>, store: &Store) -> Response {
+        self.answer_with("", body, store)
     }
 
-    /// Appends the members that say so.
-    fn write(&self, body: &mut Vec<u8>) {
+    /// The same with `more` members, each after a comma, before the last one.
+    pub(super) fn answer_with(&self, more: &str, mut body: Vec<u8>, store: &Store) -> Response {
         write_to(
-            body,
+            &mut body,
             format_args!(
-                ",\"scanned\":{},\"through\":{},\"elapsed_ms\":{}",
+                ",\"scanned\":{},\"through\":{}{more},\"elapsed_ms\":{}}}",
                 self.scanned, self.through, self.elapsed_ms
             ),
         );
+        Response::json(200, body).header(DATABASE_FIELD, &store.identity().database_id)
     }
 }
 

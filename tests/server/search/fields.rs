@@ -262,3 +262,31 @@ fn random_lists_are_those_of_the_model() {
         }
     }
 }
+
+#[test]
+fn the_members_of_answers_stand_in_their_order() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    publish(&mut client, &[json!({"level": "info"})]);
+    for (target, names) in [
+        (
+            "/fields?by=level&q=info",
+            "fields field count distinct values value count rest matched scanned through complete elapsed_ms",
+        ),
+        (
+            "/histogram?interval=30m&by=level",
+            "since until start interval matched counts series rest count counts next scanned through elapsed_ms",
+        ),
+        (
+            "/events?q=nothing",
+            "topic count events next scanned through elapsed_ms",
+        ),
+    ] {
+        let text = client.get(target).text();
+        let mut rest = &text[..];
+        for name in names.split(' ') {
+            let at = rest.find(&format!("\"{name}\":"));
+            rest = &rest[at.unwrap_or_else(|| panic!("{name} in {rest} of {text}"))..][1..];
+        }
+    }
+}
