@@ -51,7 +51,9 @@ pub(crate) struct Figures {
     pub commits: u64,
     /// The time of all commits.
     pub commit_us: u64,
-    /// The time of the slowest commit of the interval.
+    /// The times within which 50 and 99 of 100 commits of the interval were done, and that of the slowest.
+    pub commit_p50_us: u64,
+    pub commit_p99_us: u64,
     pub commit_slowest_us: u64,
 }
 
@@ -67,9 +69,18 @@ impl Figures {
             rejected: between(self.rejected, earlier.rejected),
             commits: between(self.commits, earlier.commits),
             commit_us: between(self.commit_us, earlier.commit_us),
-            commit_slowest_us: self.commit_slowest_us,
+            ..*self
         }
     }
+}
+
+/// The commits of an hour.
+#[derive(Serialize)]
+pub(crate) struct Commits {
+    pub count: u64,
+    pub p50_us: u64,
+    pub p99_us: u64,
+    pub slowest_us: u64,
 }
 
 /// What came in the last hour, by interval, the oldest first; fewer intervals after a start.
@@ -82,13 +93,18 @@ pub struct LastHour {
     rejected: Vec<u64>,
     commits: Vec<u64>,
     commit_us: Vec<u64>,
+    commit_p50_us: Vec<u64>,
+    commit_p99_us: Vec<u64>,
     commit_slowest_us: Vec<u64>,
+    /// All of them, and those after the last interval.
+    all_commits: Commits,
 }
 
 impl LastHour {
     pub(crate) fn of<'f>(
         interval_seconds: u64,
         intervals: impl Iterator<Item = &'f Figures> + Clone,
+        all_commits: Commits,
     ) -> LastHour {
         let list = |figure: fn(&Figures) -> u64| intervals.clone().map(figure).collect();
         LastHour {
@@ -99,7 +115,10 @@ impl LastHour {
             rejected: list(|one| one.rejected),
             commits: list(|one| one.commits),
             commit_us: list(|one| one.commit_us),
+            commit_p50_us: list(|one| one.commit_p50_us),
+            commit_p99_us: list(|one| one.commit_p99_us),
             commit_slowest_us: list(|one| one.commit_slowest_us),
+            all_commits,
         }
     }
 }

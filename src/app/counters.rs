@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::commit_times::CommitTimes;
 use crate::clock::Now;
 use crate::event::{IdentityCounts, Protocol};
 use crate::metrics::Metrics;
@@ -20,9 +21,9 @@ pub(super) struct Counters {
     pub(super) seqs_scanned: u64,
     /// Of these, those that summaries have ruled out.
     pub(super) seqs_skipped: u64,
-    /// The time of all commits, in microseconds, and of the slowest since it was last taken.
+    /// The time of all commits, in microseconds, and the times of those since they were last taken.
     pub(super) commit_us: u64,
-    pub(super) commit_slowest_us: u64,
+    pub(super) commit_times: CommitTimes,
     /// Open connections.
     pub(super) connections: usize,
     pub(super) metrics: Metrics,
@@ -41,7 +42,7 @@ impl Counters {
             seqs_scanned: 0,
             seqs_skipped: 0,
             commit_us: 0,
-            commit_slowest_us: 0,
+            commit_times: CommitTimes::default(),
             connections: 0,
             metrics: Metrics::default(),
             clock: None,
@@ -78,7 +79,7 @@ impl Counters {
             .map(|(now, begun)| now.saturating_duration_since(begun));
         let us = took.map_or(0, |took| took.as_micros() as u64);
         self.commit_us += us;
-        self.commit_slowest_us = self.commit_slowest_us.max(us);
+        self.commit_times.note(us);
         self.metrics.committed(events, took);
     }
 }

@@ -4,17 +4,25 @@
 
 use std::collections::VecDeque;
 
-use crate::api::watch::{Figures, LastHour};
+use super::commit_times::CommitTimes;
+use crate::api::watch::{Commits, Figures, LastHour};
 use crate::clock::Now;
 
 const INTERVAL_MS: u64 = 10_000;
 const INTERVALS: usize = 360;
+/// The times of commits are kept by the minute, which takes 48 kB for an hour.
+const INTERVALS_A_MINUTE: u64 = 6;
+const MINUTES: u64 = 60;
 
 pub(super) struct Recent {
     /// What came in each interval, the oldest first.
     intervals: VecDeque<Figures>,
     /// The counts where the last of them ended.
     before: Figures,
+    /// The times of the commits of a minute, with its number; those without a commit are left out.
+    minutes: VecDeque<(u64, CommitTimes)>,
+    /// How many intervals have ended.
+    ended: u64,
     /// When the current one ends, on the monotonic clock.
     ends_ms: u64,
 }
@@ -24,6 +32,8 @@ impl Recent {
         Self {
             intervals: VecDeque::new(),
             before: Figures::default(),
+            minutes: VecDeque::new(),
+            ended: 0,
             ends_ms: now.mono_ms + INTERVAL_MS,
         }
     }
@@ -33,14 +43,40 @@ impl Recent {
         now.mono_ms >= self.ends_ms
     }
 
-    /// All intervals that were noted.
-    pub(super) fn figures(&self) -> LastHour {
-        LastHour::of(INTERVAL_MS / 1_000, self.intervals.iter())
+    /// All intervals that were noted, and the commits since.
+    pub(super) fn figures(&self, current: &CommitTimes) -> LastHour {
+        let mut all = current.clone();
+        for (_, times) in &self.minutes {
+            all.add(times);
+        }
+        let commits = Commits {
+            count: all.count(),
+            p50_us: all.percentile_us(50),
+            p99_us: all.percentile_us(99),
+            slowest_us: all.slowest_us(),
+        };
+        LastHour::of(INTERVAL_MS / 1_000, self.intervals.iter(), commits)
+    }
+
+    fn keep_times(&mut self, times: &CommitTimes, passed: u64) {
+        let minute = self.ended / INTERVALS_A_MINUTE;
+        self.ended += passed;
+        match self.minutes.back_mut() {
+            _ if times.count() == 0 => {}
+            Some((last, all)) if *last == minute => all.add(times),
+            _ => self.minutes.push_back((minute, times.clone())),
+        }
+        let now = self.ended / INTERVALS_A_MINUTE;
+        let is_old = |(minute, _): &(u64, CommitTimes)| minute + MINUTES <= now;
+        while self.minutes.front().is_some_and(is_old) {
+            self.minutes.pop_front();
+        }
     }
 
     /// Notes the intervals that have passed, all that came as of the first of them. Only if one is over.
-    pub(super) fn pass(&mut self, now_ms: u64, counts: Figures) {
+    pub(super) fn pass(&mut self, now_ms: u64, counts: Figures, times: &CommitTimes) {
         let passed = (now_ms - self.ends_ms) / INTERVAL_MS + 1;
+        self.keep_times(times, passed);
         self.ends_ms += passed * INTERVAL_MS;
         let came = counts.since(&self.before);
         self.before = counts;
@@ -63,16 +99,48 @@ mod tests {
             accepted,
             ..Figures::default()
         };
-        recent.pass(INTERVAL_MS, at(5));
-        recent.pass(3 * INTERVAL_MS + 1, at(12));
+        let none = CommitTimes::default();
+        recent.pass(INTERVAL_MS, at(5), &none);
+        recent.pass(3 * INTERVAL_MS + 1, at(12), &none);
         let accepted = |recent: &Recent| -> Vec<u64> {
             recent.intervals.iter().map(|one| one.accepted).collect()
         };
         assert_eq!(accepted(&recent), [5, 7, 0]);
         assert_eq!(recent.ends_ms, 4 * INTERVAL_MS);
-        recent.pass(u64::MAX / 2, at(13));
+        recent.pass(u64::MAX / 2, at(13), &none);
         assert_eq!(accepted(&recent), [0; INTERVALS]);
-        recent.pass(recent.ends_ms, at(20));
+        recent.pass(recent.ends_ms, at(20), &none);
         assert_eq!(accepted(&recent).last(), Some(&7));
+    }
+
+    #[test]
+    fn the_times_of_commits_are_those_of_an_hour() {
+        let mut recent = Recent::new(Now::default());
+        let commits = |recent: &Recent, current: &CommitTimes| {
+            let hour = serde_json::to_value(recent.figures(current)).unwrap();
+            ["count", "p50_us", "slowest_us"]
+                .map(|name| hour["all_commits"][name].as_u64().unwrap())
+        };
+        let times = |us| {
+            let mut times = CommitTimes::default();
+            times.note(us);
+            times
+        };
+        for n in 0..1_000 {
+            let us = if n < 10 { 1_000 } else { 5 };
+            recent.pass(recent.ends_ms, Figures::default(), &times(us));
+            assert!(recent.minutes.len() <= MINUTES as usize);
+        }
+        let [count, median, slowest] = commits(&recent, &times(7));
+        // One is of the interval that has not ended, and some of the minute that has not.
+        assert!((355..=361).contains(&count), "{count}");
+        assert_eq!((median, slowest), (5, 7));
+        let none = CommitTimes::default();
+        recent.pass(
+            recent.ends_ms + 400 * INTERVAL_MS,
+            Figures::default(),
+            &none,
+        );
+        assert_eq!(commits(&recent, &none), [0, 0, 0]);
     }
 }

@@ -7,6 +7,7 @@
 
 mod buffers;
 mod commit_queue;
+mod commit_times;
 mod counters;
 mod decode;
 mod decode_queue;

@@ -28,7 +28,8 @@ impl App {
             Err(details) => return unprocessable(&details),
         };
         self.note_last_hour(now);
-        let last_hour = with_hour.then(|| self.recent.figures());
+        let current = &self.counters.commit_times;
+        let last_hour = with_hour.then(|| self.recent.figures(current));
         let mut stats: watch::Stats<'_> = self.statistics(now);
         stats.last_hour = last_hour;
         let topics = self.store.topics();
@@ -45,6 +46,7 @@ impl App {
             return;
         }
         let stored = self.store.counters();
+        let times = std::mem::take(&mut self.counters.commit_times);
         let counts = Figures {
             accepted: stored.unique_processed,
             duplicates: stored.duplicate_dropped,
@@ -52,9 +54,11 @@ impl App {
             rejected: self.counters.rejected,
             commits: self.counters.batches,
             commit_us: self.counters.commit_us,
-            commit_slowest_us: std::mem::take(&mut self.counters.commit_slowest_us),
+            commit_p50_us: times.percentile_us(50),
+            commit_p99_us: times.percentile_us(99),
+            commit_slowest_us: times.slowest_us(),
         };
-        self.recent.pass(now.mono_ms, counts);
+        self.recent.pass(now.mono_ms, counts, &times);
     }
 
     pub(super) fn page_of_metrics(&mut self, request: &Request, now: Now) -> Response {

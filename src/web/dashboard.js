@@ -20,6 +20,8 @@ const TOPICS_A_SECOND = 500;
 const METRICS_SELDOM = 5;
 /** The server records the last hour at this interval, in seconds. */
 const HOUR_SELDOM = 10;
+/** A round that takes more milliseconds is not waited for: a link may be slow, or the server hang. */
+const ROUND_WITHIN = 10000;
 
 let isStarted = false;
 
@@ -72,7 +74,8 @@ async function run() {
   let [turn, lastTab] = [0, tab];
   for (;;) {
     try {
-      await look(turn);
+      // What hangs is left alone: the next round finds out whether the server answers.
+      await Promise.race([look(turn), sleep(ROUND_WITHIN, new AbortController().signal)]);
     } catch {
       byId("health").className = "pill bad";
       setText("health", "no answer");

@@ -3,6 +3,8 @@ import { plot, plotHour } from "./plot.js";
 import { byId, bytes, count, duration, rate, setText } from "./text.js";
 
 const MINUTE = 60000;
+/** A server whose health takes longer does not answer. */
+const HEALTH_WITHIN = 5000;
 
 /** Events accepted in the last second. */
 export let acceptedNow = 0;
@@ -21,7 +23,7 @@ export function setStale(is) {
 }
 
 export async function showHealth() {
-  const answer = await fetch("/health", { cache: "no-store" });
+  const answer = await fetch("/health", { cache: "no-store", signal: AbortSignal.timeout(HEALTH_WITHIN) });
   const health = await answer.json();
   byId("health").className = `pill ${answer.ok ? "good" : "bad"}`;
   setText("health", answer.ok ? "healthy" : `unhealthy: ${health.reason}`);
@@ -61,11 +63,14 @@ export function showHour(hour) {
     accepted: count / seconds,
     duplicates: hour.duplicates[at] / seconds,
     conflicts: hour.conflicts[at] / seconds,
-    mean: hour.commits[at] > 0 ? hour.commit_us[at] / hour.commits[at] / 1000 : NaN,
-    slowest: hour.commits[at] > 0 ? hour.commit_slowest_us[at] / 1000 : NaN,
+    median: hour.commits[at] > 0 ? hour.commit_p50_us[at] / 1000 : NaN,
+    slowest: hour.commits[at] > 0 ? hour.commit_p99_us[at] / 1000 : NaN,
   }));
   plotHour("hour-rates", rounds, ["accepted", "duplicates", "conflicts"], 10, count);
-  plotHour("hour-commit", rounds, ["mean", "slowest"], 1, short);
+  plotHour("hour-commit", rounds, ["median", "slowest"], 1, short);
+  const { count: commits, ...times } = hour.all_commits;
+  const [median, p99, most] = [times.p50_us, times.p99_us, times.slowest_us].map(us => duration(us / 1e6).join(" "));
+  setText("hour-commits", commits > 0 ? `${count(commits)} commits: median ${median}, p99 ${p99}, max ${most}` : "");
 }
 
 const short = value => String(Number(value.toPrecision(2)));

@@ -68,8 +68,8 @@ function draw(id, { rounds, span, start }, names, least, label) {
         const area = `M${run[0][0]} ${bottom}L${line}L${run.at(-1)[0]} ${bottom}Z`;
         parts.push(svg("path", { class: `area ${name}`, d: area }));
       }
-      // A run of one is a point, which has a length of nothing and round ends.
-      parts.push(svg("path", { class: name, d: `M${line}${run.length === 1 ? "h0" : ""}` }));
+      if (run.length > 1) parts.push(svg("path", { class: name, d: `M${line}` }));
+      else parts.push(svg("circle", { class: name, cx: run[0][0], cy: run[0][1], r: 2 }));
     }
   });
   target.setAttribute("viewBox", `0 0 ${width} ${height}`);

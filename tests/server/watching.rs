@@ -219,14 +219,25 @@ fn the_last_hour_is_kept_in_intervals() {
             .filter_map(Value::as_u64)
             .sum()
     };
-    assert_eq!(hour()["interval_seconds"], 10);
+    let first = hour();
+    assert_eq!(first["interval_seconds"], 10);
+    // A page that was just opened shows them at once.
+    let commits = &first["all_commits"];
+    let times = ["p50_us", "p99_us", "slowest_us"].map(|name| commits[name].as_u64().unwrap());
+    assert!(commits["count"].as_u64() >= Some(1) && times[0] > 0 && times.is_sorted());
     crate::wait::wait_until("the interval has ended", || sum(&hour(), "accepted") == 2);
     let hour = hour();
     assert_eq!((sum(&hour, "duplicates"), sum(&hour, "conflicts")), (1, 0));
     assert!(sum(&hour, "commits") >= 1);
     assert!(sum(&hour, "commit_us") >= sum(&hour, "commit_slowest_us"));
+    assert!(sum(&hour, "commit_slowest_us") >= sum(&hour, "commit_p99_us"));
+    assert!(sum(&hour, "commit_p99_us") >= sum(&hour, "commit_p50_us"));
+    assert_eq!(
+        hour["all_commits"]["slowest_us"].as_u64(),
+        times.last().copied()
+    );
     let lengths =
-        ["accepted", "rejected", "commit_us"].map(|name| hour[name].as_array().unwrap().len());
+        ["accepted", "rejected", "commit_p99_us"].map(|name| hour[name].as_array().unwrap().len());
     assert!(
         lengths.iter().all(|length| (1..=360).contains(length)),
         "{lengths:?}"

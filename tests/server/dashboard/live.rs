@@ -1,5 +1,6 @@
 //! The figures, the plots and the topics, which follow what the server does.
 
+use rustix::process::Signal;
 use serde_json::{json, Value};
 
 use crate::chromium::{url, Chromium};
@@ -48,7 +49,7 @@ fn figures_plots_and_topics_follow_the_server() {
     };
     page.wait_for(&rises("plot-rates", "accepted"));
     page.wait_for(&rises("plot-rates", "duplicates"));
-    page.wait_for("document.querySelector('#plot-commit path.slowest')");
+    page.wait_for("document.querySelector('#plot-commit .slowest')");
 
     table.click("[data-order=topic]");
     table.wait_for(&format!("{ROWS} === 'a.few|20 b.many|300'"));
@@ -89,5 +90,23 @@ fn the_page_goes_on_when_the_server_has_been_away() {
     publish(&server, "t", "after", 1);
     page.wait_for_text("#events", "after0");
     page.wait_for_value("document.querySelectorAll('#events .entry').length", 2);
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+/// It takes connections, as the kernel does for it, and does nothing more.
+#[test]
+fn a_server_that_hangs_does_not_look_healthy() {
+    let Some(browser) = Chromium::start("the dashboard of a server that hangs") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let page = browser.open(&server);
+    page.wait_for_text("#health", "healthy");
+    server.signal(Signal::STOP);
+    page.wait_for_text("#health", "no answer");
+    page.wait_for("getComputedStyle(document.querySelector('.head-figures')).opacity < 1");
+    server.signal(Signal::CONT);
+    page.wait_for_text("#health", "healthy");
+    page.wait_for("getComputedStyle(document.querySelector('.head-figures')).opacity === '1'");
     assert_eq!(page.noticed(), Vec::<String>::new());
 }
