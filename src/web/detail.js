@@ -7,7 +7,7 @@ import { marksOf, placesIn } from "./row.js";
 import * as rows from "./rows.js";
 import { EVENT_OPENED } from "./rows.js";
 import { curlOf, eventPath, linkOf } from "./save.js";
-import { appendMarked, button, byId, copy, element, setText, visible, whole } from "./text.js";
+import { appendMarked, button, byId, copy, element, setText, visible, visibleLines, whole } from "./text.js";
 import { instantOf, partsOf, span } from "./times.js";
 
 const SHOWN_VALUES = 300;
@@ -66,10 +66,10 @@ function valueRow({ names, json }, marked, level) {
   const signs = path !== null && isValue && !isCut ? filters(path, text) : [];
   const kind = shown === level ? `level ${classOf(text)}` : isString(json) ? "" : "digits";
   return row(shown, kind, value => {
-    appendMarked(value, text, isValue ? placesIn(text, marked, shown) : []);
+    appendMarked(value, text, isValue ? placesIn(text, marked, shown) : [], visibleLines);
     if (!isCut) return;
     const all = button("plain", `… show all, ${whole.format(json.length)} characters`);
-    all.addEventListener("click", () => value.replaceChildren(visible(textOf(json))));
+    all.addEventListener("click", () => value.replaceChildren(visibleLines(textOf(json))));
     value.append(all);
   }, signs);
 }

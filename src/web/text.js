@@ -26,9 +26,18 @@ export function setText(target, text) {
 /** Control characters, and those that turn the direction of text, so that nothing can look like something else. */
 const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
+const SHORT_ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+const escape = found => SHORT_ESCAPES[found] ?? `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
 /** The text with what cannot be seen written as JSON's escapes. */
 export function visible(text) {
-  return text.replace(INVISIBLE, found => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(INVISIBLE, escape);
+}
+
+/** The same of a text that is shown with its lines. */
+export function visibleLines(text) {
+  return text.replace(/\r\n/g, "\n").replace(INVISIBLE, found => ("\n\t".includes(found) ? found : escape(found)));
 }
 
 export const whole = new Intl.NumberFormat("en");
@@ -98,14 +107,14 @@ export function button(className, text, name) {
   return made;
 }
 
-/** Appends a text, with `mark` around the places that are given as pairs of offsets. */
-export function appendMarked(target, text, places) {
+/** Appends a text, with `mark` around the places that are given as pairs of offsets. `show` writes what cannot be seen. */
+export function appendMarked(target, text, places, show = visible) {
   let from = 0;
   for (const [start, end] of places) {
-    target.append(visible(text.slice(from, start)), element("mark", "", visible(text.slice(start, end))));
+    target.append(show(text.slice(from, start)), element("mark", "", show(text.slice(start, end))));
     from = end;
   }
-  target.append(visible(text.slice(from)));
+  target.append(show(text.slice(from)));
 }
 
 /** Puts a text into the clipboard and says so on the button for a moment. */

@@ -6,6 +6,7 @@ mod layout;
 mod live;
 mod publishing;
 mod rejected;
+mod same_events;
 mod searching;
 mod tail;
 mod token;

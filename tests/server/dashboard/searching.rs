@@ -353,3 +353,73 @@ fn ten_thousand_topics_are_listed_in_part_and_all_are_found() {
     page.wait_for_text("#events", "t.09999");
     assert_eq!(page.noticed(), Vec::<String>::new());
 }
+
+/// Stored two days ago, so the last hour, which is what is shown at first, has nothing.
+#[test]
+fn where_nothing_came_lately_all_time_is_searched() {
+    let Some(browser) = Chromium::start("all time in the dashboard") else {
+        return;
+    };
+    let server = filled();
+    let setup = server.setup().clone();
+    server.stop();
+    let db = rusqlite::Connection::open(setup.database_path()).unwrap();
+    let earlier = "UPDATE events SET processed_at = processed_at - 172800000000";
+    db.execute(earlier, []).unwrap();
+    drop(db);
+    let server = setup.start();
+    // Nothing was asked for: the page shows all by itself.
+    let page = browser.open(&server);
+    wait_for_count(&page, 40);
+    page.wait_for_text("#range-text", "All time");
+    wait_for_address(&page, "?_all=1");
+    // Something was asked for within a time: the page proposes it.
+    let page = browser.open_at(&server, "/?q=declined&since=1h&time=received");
+    page.wait_for_text("#empty-text", "No event matches.");
+    page.wait_for("!document.querySelector('#empty').hidden");
+    page.click("#empty-all");
+    wait_for_count(&page, 5);
+    page.wait_for_text("#range-text", "All time");
+    page.wait_for("document.querySelector('#empty').hidden");
+    wait_for_address(&page, "?q=declined");
+    // There is no more to propose.
+    search(&page, "nowhere");
+    page.wait_for_text("#empty-text", "No event matches.");
+    page.wait_for("!document.querySelector('#empty').hidden");
+    page.wait_for("document.querySelector('#empty-all').hidden");
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+#[test]
+fn the_server_tab_shows_the_last_hour_at_once() {
+    let Some(browser) = Chromium::start("the last hour in the dashboard") else {
+        return;
+    };
+    let server = filled();
+    let page = browser.open_at(&server, "/?_tab=server");
+    let text = "document.querySelector('#hour-commits').textContent";
+    let form = "/^[0-9]+ commits: median [0-9.]+ .?s, p99 [0-9.]+ .?s, max [0-9.]+ .?s$/";
+    page.wait_for(&format!("{form}.test({text})"));
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
+/// A stack trace, with something in it that cannot be seen.
+#[test]
+fn a_text_of_several_lines_is_shown_with_them() {
+    let Some(browser) = Chromium::start("lines in the dashboard") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let trace = "first\r\n\tsecond\n\u{0}third";
+    let event = logged(0, json!({"trace": trace}));
+    server.publish(&event).expect(200);
+    let page = browser.open(&server);
+    wait_for_count(&page, 1);
+    page.wait_for_text("#events", r#"trace="first\r\n\tsecond\n\u0000third""#);
+    page.click("#events .entry");
+    let shown = json!("first\n\tsecond\n\\u0000third");
+    page.wait_for(&format!(
+        "[...document.querySelectorAll('#event-members td')].some(one => one.textContent === {shown})"
+    ));
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
