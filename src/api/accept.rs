@@ -76,7 +76,7 @@ fn matching(
 }
 
 /// A weight: 0 to 1 with at most three decimals (RFC 9110 §12.4.2).
-fn thousandths(text: &str) -> Option<u16> {
+pub(super) fn thousandths(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     if !matches!(whole, "0" | "1")
         || decimals.len() > 3

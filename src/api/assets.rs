@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 
+use super::compression::{takes_gzip, GZIP};
 use crate::http::{Request, Response};
 
 /// A file that is compiled in.
@@ -48,13 +49,7 @@ impl File {
 
     /// Answers a request for the file, in gzip where that is taken.
     pub(crate) fn answer(&'static self, request: &Request) -> Response {
-        let takes_gzip = request.headers("accept-encoding").any(|field| {
-            let codings = std::str::from_utf8(field).unwrap_or_default().split(',');
-            codings.map(str::trim).any(|coding| {
-                let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-                name.trim().eq_ignore_ascii_case("gzip") && weight.trim() != "q=0"
-            })
-        });
+        let takes_gzip = takes_gzip(request);
         let content = if takes_gzip {
             self.gzipped
         } else {
@@ -66,7 +61,7 @@ impl File {
             .header("Referrer-Policy", "no-referrer")
             .header("Vary", "Accept, Accept-Encoding");
         if takes_gzip {
-            answer.header("Content-Encoding", "gzip")
+            answer.header(GZIP.0, GZIP.1)
         } else {
             answer
         }

@@ -4,6 +4,7 @@
 pub(crate) mod accept;
 pub(crate) mod access;
 pub(crate) mod assets;
+pub(crate) mod compression;
 pub(crate) mod content;
 pub(crate) mod dashboard;
 pub mod detail;

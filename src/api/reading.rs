@@ -1,5 +1,6 @@
-//! Requests that are answered in several slices of reading.
+//! Requests that are answered in several slices of reading, or of compressing what has been read.
 
+use super::compression::Compression;
 use super::detail::{unprocessable, Details};
 use super::page::{EventsQuery, PageRequest};
 use super::route::Route;
@@ -8,12 +9,14 @@ use super::{fields, histogram};
 use crate::http::{Request, Response};
 use crate::store::Store;
 
-/// A request that takes several slices of reading.
+/// A request that takes several slices.
 #[derive(Debug)]
 pub enum Reading {
     /// A page without other filters than topics.
     Page(Box<PageRequest>),
     Search(Box<Search>),
+    /// An answer that is compressed.
+    Compression(Box<Compression>),
 }
 
 impl Reading {
@@ -32,6 +35,20 @@ impl Reading {
             _ => Self::events(store, request),
         };
         reading.map_err(|details| Box::new(unprocessable(&details)))
+    }
+
+    /// Whether its answer has been found.
+    pub fn is_found(&self) -> bool {
+        matches!(self, Reading::Compression(_))
+    }
+
+    /// Bytes that it holds of its answer.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            // What is searched for is small until it has been found.
+            Reading::Page(_) | Reading::Search(_) => 0,
+            Reading::Compression(compression) => compression.held_bytes(),
+        }
     }
 
     fn searching(search: Search) -> Self {

@@ -50,6 +50,8 @@ pub struct TopicList {
     after: Option<String>,
     has_topics: bool,
     is_over: bool,
+    /// It is over, and has all of them.
+    is_whole: bool,
 }
 
 impl TopicList {
@@ -64,12 +66,18 @@ impl TopicList {
             after: None,
             has_topics: false,
             is_over: false,
+            is_whole: false,
         }
     }
 
     /// Whether nothing more will be written.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// Whether all has been written.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Appends the next topics until `out` is `full` bytes long or [`FEED_ROWS_MAX`] have been looked at. The list
@@ -84,7 +92,7 @@ impl TopicList {
         for _ in 0..FEED_ROWS_MAX {
             let Some(id) = ids.next() else {
                 out.extend_from_slice(END);
-                self.is_over = true;
+                (self.is_over, self.is_whole) = (true, true);
                 return;
             };
             let topic = topics.get(id);

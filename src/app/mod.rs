@@ -8,6 +8,7 @@
 mod buffers;
 mod commit_queue;
 mod commit_times;
+mod compression;
 mod counters;
 mod decode;
 mod decode_queue;
@@ -49,7 +50,7 @@ use crate::api::route::{self, AnswerSize, Route};
 use crate::api::{access, content, dashboard, pages, publish, read, rejected, watch};
 use crate::clock::{Now, Stamp};
 use crate::event::{Protocol, Publication};
-use crate::http::encoding::Coding;
+use crate::http::encoding::{Coding, Compressor};
 use crate::http::{Refusal, Request, Response};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -89,6 +90,8 @@ pub struct App {
     draining: bool,
     live: LiveEvents,
     reading: ReadBudget,
+    /// What answers are compressed with, once one has been.
+    compressor: Option<Compressor>,
     schedule: IdleSchedule,
     counters: Counters,
     recent: Recent,
@@ -112,6 +115,7 @@ impl App {
             draining: false,
             live: LiveEvents::default(),
             reading: ReadBudget::new(options.read_units),
+            compressor: None,
             schedule: IdleSchedule::new(now),
             counters: Counters::new(now),
             recent: Recent::new(now),
@@ -238,7 +242,7 @@ impl App {
                 Err(error) => Err(error),
             },
             Route::Event { topic, event_id } => read::event(&self.store, topic, event_id),
-            Route::Topics => return self.topics(),
+            Route::Topics => return self.topics(request),
             Route::Rejected => rejected::page(&self.store, request.query()),
             Route::Stats => Ok(self.stats(request.query(), now)),
             Route::Subscriptions => Ok(self.subscriptions()),
@@ -253,7 +257,7 @@ impl App {
             Route::Ingest(_) => unreachable!("other protocols have been taken in"),
         };
         self.charge(0);
-        Reply::Now(response.unwrap_or_else(|error| unreadable(&error)))
+        self.encode(request, response.unwrap_or_else(|error| unreadable(&error)))
     }
 
     /// What the size of the answer depends on.

@@ -42,12 +42,13 @@ impl App {
         let mut page = match Reading::begin(&self.store, route, request) {
             Ok(Reading::Page(page)) => page,
             Ok(Reading::Search(search)) => return Ok(self.begin_search(request, search)),
+            Ok(other) => return Ok(Reply::Reading(other)),
             Err(refusal) => return Ok(Reply::Now(*refusal)),
         };
         let response = page.read_on(&self.store, self.reading.step());
         self.charge(0);
         Ok(match response? {
-            Some(response) => Reply::Now(response),
+            Some(response) => self.encode(request, response),
             None => Reply::Reading(Reading::Page(page)),
         })
     }
@@ -58,6 +59,7 @@ impl App {
         let result = readable.and_then(|()| match reading {
             Reading::Page(page) => page.read_on(&self.store, self.reading.step()),
             Reading::Search(search) => self.search_on(search, now),
+            Reading::Compression(compression) => Ok(self.compress(compression)),
         });
         self.charge(0);
         result.unwrap_or_else(|error| Some(unreadable(&error)))

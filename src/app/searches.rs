@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::reply::Reply;
 use super::stream::Subscriber;
 use super::App;
+use crate::api::compression::VARY;
 use crate::api::read::{self, DATABASE_FIELD};
 use crate::api::reading::Reading;
 use crate::api::search::Search;
@@ -21,7 +22,8 @@ impl App {
         self.charge(limits::LOOK_UP_UNITS);
         if request.method == Method::Head {
             let id = &self.store.identity().database_id;
-            let mut head = Response::json(200, Vec::new()).header(DATABASE_FIELD, id);
+            let head = Response::json(200, Vec::new()).header(DATABASE_FIELD, id);
+            let mut head = head.header(VARY.0, VARY.1);
             head.is_unmeasured = true;
             return Reply::Now(head);
         }

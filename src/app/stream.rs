@@ -5,6 +5,7 @@ use crate::api::subscribe::Format;
 use crate::api::topics::TopicList;
 use crate::clock::Now;
 use crate::event::NameFilter;
+use crate::http::encoding::GzipBody;
 use crate::http::Response;
 use crate::search::Filters;
 
@@ -48,7 +49,8 @@ impl Subscriber {
 #[derive(Debug)]
 pub enum StreamSource {
     Events(Subscriber),
-    Topics(TopicList),
+    /// A list, and its content coding if it has one.
+    Topics(TopicList, Option<GzipBody>),
 }
 
 impl StreamSource {
@@ -66,8 +68,8 @@ impl StreamSource {
             StreamSource::Events(subscriber) => {
                 out.extend_from_slice(subscriber.format.heartbeat());
             }
-            // Its length has been sent.
-            StreamSource::Topics(_) => {}
+            // It has no silence but by its reader.
+            StreamSource::Topics(..) => {}
         }
     }
 
@@ -78,7 +80,7 @@ impl StreamSource {
                 let progress = subscriber.progress.as_ref()?;
                 progress.due(subscriber.after)
             }
-            StreamSource::Topics(_) => None,
+            StreamSource::Topics(..) => None,
         }
     }
 

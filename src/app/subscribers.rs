@@ -6,12 +6,14 @@ use super::progress::Progress;
 use super::reply::Reply;
 use super::stream::{FeedStatus, StreamAnswer, StreamSource, Subscriber};
 use super::App;
+use crate::api::compression::{takes_gzip, GZIP, VARY};
 use crate::api::subscribe::{Format, Start, SubscribeParams};
 use crate::api::topics::{self, TopicList};
 use crate::api::{detail, read, subscriptions};
 use crate::clock::Now;
-use crate::http::{Request, Response};
-use crate::limits::{ANSWER_SMALL_BYTES, LINE_UNITS, STREAM_SLICE_BYTES};
+use crate::http::encoding::GzipBody;
+use crate::http::{Request, Response, Version};
+use crate::limits::{ANSWER_SMALL_BYTES, COMPRESSED_PIECE_BYTES, LINE_UNITS, STREAM_SLICE_BYTES};
 use crate::store::{StoreError, SubscriberQuery};
 
 impl App {
@@ -75,19 +77,30 @@ impl App {
 
     /// Answers `GET /topics`: a short list at once, and a long one as a stream, of which a client holds no more than
     /// a slice. So it is small for the memory that clients share, whatever there is.
-    pub(super) fn topics(&mut self) -> Reply {
+    pub(super) fn topics(&mut self, request: &Request) -> Reply {
         let length = topics::max_len(&self.store);
         if length <= ANSWER_SMALL_BYTES {
             self.charge(self.store.topics().len() as u64 * LINE_UNITS);
-            return Reply::Now(Response::json(200, topics::list(&self.store)));
+            return self.encode(request, Response::json(200, topics::list(&self.store)));
         }
         let mut first = Vec::new();
         let list = TopicList::begin(&self.store, &mut first);
+        let mut head = Response::json(200, Vec::new()).header(VARY.0, VARY.1);
+        let (mut length, mut gzip) = (Some(length), None);
+        // How long it becomes is not known, which HTTP/1.0 could tell only by closing.
+        if takes_gzip(request) && request.version == Version::Http11 {
+            head = head.header(GZIP.0, GZIP.1);
+            let compressor = self.compressor.get_or_insert_default();
+            let body = gzip.insert(GzipBody::default());
+            let text = std::mem::take(&mut first);
+            body.write(&text, compressor, &mut first);
+            length = None;
+        }
         Reply::Stream(Box::new(StreamAnswer {
-            head: Response::json(200, Vec::new()),
-            length: Some(length),
+            head,
+            length,
             first,
-            source: StreamSource::Topics(list),
+            source: StreamSource::Topics(list, gzip),
             status: FeedStatus::MoreStored,
         }))
     }
@@ -108,7 +121,7 @@ impl App {
                 }
                 status
             }
-            StreamSource::Topics(list) => self.feed_topics(list, max_bytes, out),
+            StreamSource::Topics(list, gzip) => self.feed_topics(list, gzip, max_bytes, out),
         };
         // Streams have their own part of a turn.
         self.store.take_work();
@@ -116,13 +129,28 @@ impl App {
     }
 
     fn feed_topics(
-        &self,
+        &mut self,
         list: &mut TopicList,
+        gzip: &mut Option<GzipBody>,
         max_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Result<FeedStatus, StoreError> {
         self.store.readable()?;
-        list.write(&self.store, out.len() + max_bytes, out);
+        if let Some(body) = gzip {
+            let mut part = Vec::new();
+            list.write(
+                &self.store,
+                max_bytes.min(COMPRESSED_PIECE_BYTES),
+                &mut part,
+            );
+            body.write(&part, self.compressor.get_or_insert_default(), out);
+        } else {
+            list.write(&self.store, out.len() + max_bytes, out);
+        }
+        // One that was cut short is left without its end, so that its reader notices.
+        if let Some(body) = gzip.take_if(|_| list.is_whole()) {
+            body.end(out);
+        }
         Ok(if list.is_over() {
             FeedStatus::Ended
         } else {
@@ -190,7 +218,7 @@ impl App {
     pub fn is_near(&self, source: &StreamSource) -> bool {
         match source {
             StreamSource::Events(subscriber) => self.live.covers(subscriber.after),
-            StreamSource::Topics(_) => true,
+            StreamSource::Topics(..) => true,
         }
     }
 

@@ -3,12 +3,13 @@
 //! are in the order of the layers.
 
 mod clients;
+mod compression;
 mod ingest;
 mod rejected;
 mod search;
 mod summaries;
 
-pub use self::{clients::*, ingest::*, rejected::*, search::*, summaries::*};
+pub use self::{clients::*, compression::*, ingest::*, rejected::*, search::*, summaries::*};
 
 // Events and the bodies that bring them.
 

@@ -9,6 +9,7 @@ use super::read_queue::PendingRead;
 use super::request_log::{InFlightRequest, Peer, RequestLog};
 use super::stream_queue::ActiveStream;
 use crate::api::endpoint::Endpoint;
+use crate::api::reading::Reading;
 use crate::api::route::Route;
 use crate::app::Ticket;
 use crate::clock::{earlier, Now};
@@ -166,6 +167,12 @@ impl<S: Socket> Connection<S> {
     pub(super) fn respond(&mut self, response: &Response, log: &mut RequestLog, now: Now) {
         self.was_answered(response.status, Some(response.body.len()), log);
         self.conn.respond(response, now);
+    }
+
+    /// Bytes of answers that it holds.
+    pub(super) fn to_send(&self) -> usize {
+        let page = self.read.as_ref().and_then(|read| read.page.as_ref());
+        self.conn.to_send() + page.map_or(0, Reading::held_bytes)
     }
 
     /// Reports to the log that its request, or what should have become one, has been answered. `length` is that of the

@@ -10,6 +10,7 @@ mod backup;
 mod bodies;
 mod checking;
 mod chromium;
+mod compression;
 mod confined;
 mod damage;
 mod dashboard;

@@ -1,13 +1,15 @@
-//! Content codings of request bodies (RFC 9110 §8.4): decodes a body with one coding, in pieces of bounded work and in
-//! bounded memory. A body is there whole ([`Decoding`]), or arrives in pieces itself ([`PieceDecoding`]). What happens
-//! to a body that cannot be decoded is not decided here.
+//! Content codings (RFC 9110 §8.4). Decodes a request's body with one coding, in pieces of bounded work and in bounded
+//! memory. A body is there whole ([`Decoding`]), or arrives in pieces itself ([`PieceDecoding`]). What happens to a
+//! body that cannot be decoded is not decided here. Answers become gzip ([`GzipBody`]).
 
 mod decoder;
+mod encoder;
 mod pieces;
 #[cfg(test)]
 mod tests;
 
 pub use decoder::{Coding, DecodeError};
+pub(crate) use encoder::{Compressor, GzipBody};
 pub use pieces::{Decoded, PieceDecoding};
 
 use std::io::{self, Read};

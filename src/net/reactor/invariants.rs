@@ -80,7 +80,7 @@ impl<S: Socket> Connection<S> {
         let conn = &self.conn;
         conn.check_invariants();
         assert!(!self.closing, "closing is the last phase that meets it");
-        let held = (conn.received() + self.body_in_app, conn.to_send());
+        let held = (conn.received() + self.body_in_app, self.to_send());
         let usage = (self.usage.received, self.usage.to_send);
         assert_eq!(usage, held, "what it holds");
         let has_to_read = self.readable && conn.wants_read();

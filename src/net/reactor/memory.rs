@@ -11,7 +11,7 @@ impl<P: Platform> Reactor<P> {
     /// What a client holds may have changed.
     pub(super) fn account(&mut self, key: usize) {
         let client = &mut self.clients[key];
-        let to_send = client.conn.to_send();
+        let to_send = client.to_send();
         if to_send == 0 && client.stream.is_none() {
             client.answer_memory = AnswerMemory::Small;
         }
@@ -57,8 +57,11 @@ impl<P: Platform> Reactor<P> {
         let place = self.clients[key].place;
         let may = match answer {
             Reply::Now(response) => return self.make_room(key, response.held_bytes()),
-            // What is searched for is small until it has been found.
-            Reply::AfterCommit | Reply::Reading(_) => true,
+            Reply::AfterCommit => true,
+            Reply::Reading(reading) => match reading.held_bytes() {
+                0 => true,
+                bytes => return self.make_room(key, bytes),
+            },
             Reply::Stream(stream) => self.memory.may_stream(stream.first.len(), place),
         };
         if !may {

@@ -228,7 +228,8 @@ impl<P: Platform> Reactor<P> {
         client.readable |= readiness.readable;
         client.read_closed |= readiness.read_closed;
         let streams = client.stream.is_some();
-        let works = client.read.as_ref().is_some_and(|read| read.page.is_some());
+        let page = client.read.as_ref().and_then(|read| read.page.as_ref());
+        let (works, searches) = (page.is_some(), page.is_some_and(|page| !page.is_found()));
         if readiness.writable && !client.writable {
             client.writable = true;
             self.want_flush(key);
@@ -237,7 +238,7 @@ impl<P: Platform> Reactor<P> {
             self.want_service(key);
         }
         // Neither is read meanwhile, so nothing else would notice.
-        if (streams && readiness.gone) || (works && (readiness.gone || readiness.read_closed)) {
+        if ((streams || works) && readiness.gone) || (searches && readiness.read_closed) {
             self.want_close(key);
         } else if streams && readiness.read_closed {
             self.peer_has_finished(key);

@@ -4,7 +4,7 @@
 use super::{Connection, Platform, Reactor};
 use crate::api::reading::Reading;
 use crate::api::route::Effort;
-use crate::app::Ticket;
+use crate::app::{Reply, Ticket};
 use crate::http::Response;
 use crate::limits;
 use crate::net::connection::key_of;
@@ -44,6 +44,8 @@ impl<P: Platform> Reactor<P> {
             let found = match page {
                 Reading::Page(_) => None,
                 Reading::Search(_) => self.app.read_on(&mut page, self.now),
+                // It has been found, and is sent as it is.
+                Reading::Compression(compression) => Some(compression.into_plain()),
             };
             return match found {
                 Some(response) => {
@@ -107,10 +109,19 @@ impl<P: Platform> Reactor<P> {
 
     fn read_on(&mut self, key: usize, ticket: Ticket, mut page: Reading) {
         match self.app.read_on(&mut page, self.now) {
+            // What is compressed has its room.
+            Some(response) if page.is_found() => {
+                self.answer_read(key, &response);
+            }
             Some(response) if self.make_room(key, response.held_bytes()) => {
-                self.reads.working -= 1;
-                let client = &mut self.clients[key];
-                client.respond(&response, &mut self.request_log, self.now);
+                match self.app.encode(&self.clients[key].conn.request(), response) {
+                    Reply::Reading(compression) => {
+                        self.keep_page(key, compression);
+                        self.reads.push_at_work(ticket);
+                    }
+                    Reply::Now(response) => self.answer_read(key, &response),
+                    Reply::AfterCommit | Reply::Stream(_) => unreachable!("it has been found"),
+                }
             }
             // The client keeps the seqs that have been found, and its answer is made again when there is room.
             Some(_) => self.keep_page(key, page),
@@ -119,6 +130,11 @@ impl<P: Platform> Reactor<P> {
                 self.reads.push_at_work(ticket);
             }
         }
+    }
+
+    fn answer_read(&mut self, key: usize, response: &Response) {
+        self.reads.working -= 1;
+        self.clients[key].respond(response, &mut self.request_log, self.now);
     }
 
     fn keep_page(&mut self, key: usize, page: Reading) {
