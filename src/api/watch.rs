@@ -260,7 +260,7 @@ mod tests {
             (answer.status, text)
         };
         let healthy = "{\"status\":\"healthy\",\"consumer_running\":true,\"queue_size\":0,\
-                       \"timestamp\":\"2026-01-02T03:04:05.678901Z\"}";
+                       \"timestamp\":\"2026-01-02T03:04:05.678901Z\"}\n";
         assert_eq!(text(None, 0), (200, healthy.to_owned()));
 
         let reason = "the file \"a\\b\" is\u{1}gone";

@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn an_error_is_json_whatever_the_sentence_holds() {
         let answer = Response::error(404, "no \"path\"\n");
-        assert_eq!(&*answer.body, br#"{"detail":"no \"path\"\n"}"#);
+        assert_eq!(&*answer.body, b"{\"detail\":\"no \\\"path\\\"\\n\"}\n");
     }
 
     #[test]
