@@ -42,10 +42,16 @@ pub(crate) struct ServerState<'a> {
 
 /// A protocol over HTTP.
 pub(crate) trait Adapter: Sync {
-    fn protocol(&self) -> Protocol;
+    /// The protocol, and its paths as one pattern, for the metrics of requests: `/v1/logs`.
+    fn about(&self) -> (Protocol, &'static str);
 
-    /// The adapter's paths as one pattern, for the metrics of requests: `/v1/logs`.
-    fn pattern(&self) -> &'static str;
+    fn protocol(&self) -> Protocol {
+        self.about().0
+    }
+
+    fn pattern(&self) -> &'static str {
+        self.about().1
+    }
 
     /// What a path asks for, if it is one of this protocol's. `segments` are what stands between the slashes,
     /// percent-decoded: of `/v1/logs` they are `v1` and `logs`.
@@ -57,7 +63,9 @@ pub(crate) trait Adapter: Sync {
     }
 
     /// The methods that a path takes, besides `OPTIONS`. Another is 405.
-    fn methods(&self, endpoint: &Endpoint) -> &'static [Method];
+    fn methods(&self, _endpoint: &Endpoint) -> &'static [Method] {
+        &[Method::Post]
+    }
 
     /// Whether a request is answered without a token where tokens are configured.
     fn is_open(&self, _endpoint: &Endpoint, _method: Method) -> bool {

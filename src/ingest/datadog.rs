@@ -14,12 +14,8 @@ const LOGS: u8 = 0;
 const VALIDATE: u8 = 1;
 
 impl Adapter for Datadog {
-    fn protocol(&self) -> Protocol {
-        Protocol::Datadog
-    }
-
-    fn pattern(&self) -> &'static str {
-        "/api/v2/logs"
+    fn about(&self) -> (Protocol, &'static str) {
+        (Protocol::Datadog, "/api/v2/logs")
     }
 
     fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {

@@ -82,12 +82,8 @@ fn of_index(index: &str, rest: &[&str]) -> Endpoint {
 }
 
 impl Adapter for Elasticsearch {
-    fn protocol(&self) -> Protocol {
-        Protocol::Elasticsearch
-    }
-
-    fn pattern(&self) -> &'static str {
-        "/elasticsearch/_bulk"
+    fn about(&self) -> (Protocol, &'static str) {
+        (Protocol::Elasticsearch, "/elasticsearch/_bulk")
     }
 
     fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {

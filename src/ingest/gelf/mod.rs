@@ -9,7 +9,7 @@ use super::records::Records;
 use crate::api::content;
 use crate::event::Protocol;
 use crate::http::encoding::Coding;
-use crate::http::{plain_shape, ErrorShape, Method, Refusal, Request, Response};
+use crate::http::{plain_shape, ErrorShape, Refusal, Request, Response};
 
 pub(crate) use decoder::Gelf;
 
@@ -19,20 +19,12 @@ pub(super) struct GelfHttp;
 const GRAYPY_CODING: &[u8] = b"gzip,deflate";
 
 impl Adapter for GelfHttp {
-    fn protocol(&self) -> Protocol {
-        Protocol::Gelf
-    }
-
-    fn pattern(&self) -> &'static str {
-        "/gelf"
+    fn about(&self) -> (Protocol, &'static str) {
+        (Protocol::Gelf, "/gelf")
     }
 
     fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {
         matches!(segments, ["gelf"]).then(|| Endpoint::plain(0))
-    }
-
-    fn methods(&self, _endpoint: &Endpoint) -> &'static [Method] {
-        &[Method::Post]
     }
 
     fn error_shape(&self, _endpoint: &Endpoint, _request: &Request) -> ErrorShape {

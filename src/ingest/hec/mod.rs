@@ -27,12 +27,8 @@ const HEALTH: u8 = 3;
 const UNKNOWN: u8 = 4;
 
 impl Adapter for Hec {
-    fn protocol(&self) -> Protocol {
-        Protocol::Hec
-    }
-
-    fn pattern(&self) -> &'static str {
-        "/services/collector"
+    fn about(&self) -> (Protocol, &'static str) {
+        (Protocol::Hec, "/services/collector")
     }
 
     fn default_topic(&self) -> &'static str {

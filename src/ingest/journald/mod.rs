@@ -13,7 +13,7 @@ use super::record::Record;
 use super::records::Records;
 use super::time::{Time, Unit};
 use crate::event::Protocol;
-use crate::http::{ErrorShape, Method, Refusal, Request, Response};
+use crate::http::{ErrorShape, Refusal, Request, Response};
 use reader::{fields, Found, ReadError, Reader};
 
 pub(super) struct Journald;
@@ -23,20 +23,12 @@ const TOO_LARGE: &str =
     "the entry is larger than the limit of a body, or has more than 16384 fields";
 
 impl Adapter for Journald {
-    fn protocol(&self) -> Protocol {
-        Protocol::Journald
-    }
-
-    fn pattern(&self) -> &'static str {
-        "/upload"
+    fn about(&self) -> (Protocol, &'static str) {
+        (Protocol::Journald, "/upload")
     }
 
     fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {
         (segments == ["upload"]).then(|| Endpoint::plain(0))
-    }
-
-    fn methods(&self, _endpoint: &Endpoint) -> &'static [Method] {
-        &[Method::Post]
     }
 
     fn error_shape(&self, _endpoint: &Endpoint, _request: &Request) -> ErrorShape {

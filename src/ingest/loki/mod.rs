@@ -11,7 +11,7 @@ use super::records::Records;
 use crate::api::content;
 use crate::event::Protocol;
 use crate::http::encoding::Coding;
-use crate::http::{plain_shape, ErrorShape, Method, Refusal, Request, Response};
+use crate::http::{plain_shape, ErrorShape, Refusal, Request, Response};
 
 pub(super) struct Loki;
 
@@ -37,20 +37,12 @@ fn format(request: &Request) -> Option<Format> {
 }
 
 impl Adapter for Loki {
-    fn protocol(&self) -> Protocol {
-        Protocol::Loki
-    }
-
-    fn pattern(&self) -> &'static str {
-        "/loki/api/v1/push"
+    fn about(&self) -> (Protocol, &'static str) {
+        (Protocol::Loki, "/loki/api/v1/push")
     }
 
     fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {
         matches!(segments, ["loki", "api", "v1", "push"]).then(|| Endpoint::plain(0))
-    }
-
-    fn methods(&self, _endpoint: &Endpoint) -> &'static [Method] {
-        &[Method::Post]
     }
 
     fn error_shape(&self, _endpoint: &Endpoint, _request: &Request) -> ErrorShape {

@@ -28,12 +28,8 @@ const LOGS: u8 = 0;
 const OTHER_SIGNALS: u8 = 1;
 
 impl Adapter for Otlp {
-    fn protocol(&self) -> Protocol {
-        Protocol::Otlp
-    }
-
-    fn pattern(&self) -> &'static str {
-        "/v1/logs"
+    fn about(&self) -> (Protocol, &'static str) {
+        (Protocol::Otlp, "/v1/logs")
     }
 
     fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {
@@ -42,10 +38,6 @@ impl Adapter for Otlp {
             ["v1", "traces" | "metrics"] => Some(Endpoint::plain(OTHER_SIGNALS)),
             _ => None,
         }
-    }
-
-    fn methods(&self, _endpoint: &Endpoint) -> &'static [Method] {
-        &[Method::Post]
     }
 
     fn error_shape(&self, _endpoint: &Endpoint, request: &Request) -> ErrorShape {
