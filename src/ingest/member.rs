@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::json;
+use crate::limits::MEMBER_NAMES_MAX;
 
 /// A path to a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,9 @@ impl MemberPath {
             return Err("names no member");
         }
         let Some(pointer) = text.strip_prefix('/') else {
+            if text.matches('.').count() >= MEMBER_NAMES_MAX {
+                return Err("has a path of more than 16 names");
+            }
             return Ok(Self::Dotted(text.to_owned()));
         };
         let names = pointer.split('/').map(|name| {
@@ -102,5 +106,8 @@ mod tests {
         assert!(MemberPath::parse("").is_err());
         assert!(MemberPath::parse("/a~2").is_err());
         assert!(MemberPath::parse("/a~").is_err());
+        let names = vec!["a"; MEMBER_NAMES_MAX].join(".");
+        assert!(MemberPath::parse(&names).is_ok());
+        assert!(MemberPath::parse(&format!("{names}.a")).is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::member::MemberPath;
 use crate::api::query::percent_decode;
 use crate::event::{name_error, Protocol};
+use crate::limits::IDENTITY_MEMBERS_MAX;
 
 /// How an identity is made where a record has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +170,9 @@ impl IdentityRule {
             match part {
                 "auto" => rule.made = Some(MadeIdentity::Auto),
                 "hash" => rule.made = Some(MadeIdentity::Hash),
+                _ if rule.members.len() == IDENTITY_MEMBERS_MAX => {
+                    return Err(format!("names more than {IDENTITY_MEMBERS_MAX} members"));
+                }
                 _ => rule.members.push(MemberPath::parse(part)?),
             }
         }
@@ -182,6 +186,14 @@ mod tests {
 
     fn parse(query: &str) -> Result<IngestQuery, String> {
         IngestQuery::parse(Some(query)).map_err(|bad| bad.sentence)
+    }
+
+    #[test]
+    fn the_members_of_an_identity_are_bounded() {
+        let members = |count| format!("event_id={}auto", "a,".repeat(count));
+        assert!(parse(&members(IDENTITY_MEMBERS_MAX)).is_ok());
+        let error = parse(&members(IDENTITY_MEMBERS_MAX + 1)).unwrap_err();
+        assert_eq!(error, "event_id names more than 8 members");
     }
 
     #[test]

@@ -5,6 +5,10 @@
 /// Bytes that are kept of a record, or a body, that could not become events.
 pub const REJECTED_RECORD_BYTES: usize = 64 * 1024;
 
+/// Members of a record that a query may name for its identity, and names with dots between them in one. A record is
+/// gone through for each of them.
+pub const IDENTITY_MEMBERS_MAX: usize = 8;
+pub const MEMBER_NAMES_MAX: usize = 16;
 /// What a request says once may stand in each of its events: an OTLP resource, the labels of a stream, a source in the
 /// query. All its events take at most so many times the limit of a body, and further bytes. A resource of 20 KB and
 /// 10,000 records below it are within them.

@@ -20,20 +20,12 @@ use binary::BinaryHead;
 pub(super) struct CloudEvents;
 
 impl Adapter for CloudEvents {
-    fn protocol(&self) -> Protocol {
-        Protocol::CloudEvents
-    }
-
-    fn pattern(&self) -> &'static str {
-        "/cloudevents"
+    fn about(&self) -> (Protocol, &'static str) {
+        (Protocol::CloudEvents, "/cloudevents")
     }
 
     fn endpoint(&self, segments: &[&str]) -> Option<Endpoint> {
         (segments == ["cloudevents"]).then(|| Endpoint::plain(0))
-    }
-
-    fn methods(&self, _endpoint: &Endpoint) -> &'static [Method] {
-        &[Method::Post]
     }
 
     fn error_shape(&self, _endpoint: &Endpoint, _request: &Request) -> ErrorShape {
@@ -150,6 +142,11 @@ fn bad_body(details: &Details) -> BadBody {
     }
 }
 
+fn too_large(reason: String) -> BadBody {
+    let response = detail_shape(&Refusal::new(413, reason.clone()));
+    BadBody { response, reason }
+}
+
 fn not_json(error: &dyn std::fmt::Display) -> BadBody {
     bad_body(&Details::body(format!("body is not JSON: {error}")))
 }
@@ -237,7 +234,12 @@ impl Intake for Events {
             Mode::Batch(next) => {
                 let next = match next {
                     Some(next) => next,
-                    None => Self::check_batch(text)?,
+                    None => {
+                        let first = Self::check_batch(text)?;
+                        let size = records.check_size(json::elements(text).count(), 0);
+                        size.map_err(too_large)?;
+                        first
+                    }
                 };
                 Ok(self.batch(text, next, records))
             }

@@ -88,6 +88,15 @@ fn a_source_in_the_query_is_counted_too() {
         .client()
         .request("POST", &target, &headers, lines.as_bytes());
     assert_eq!(refused.expect(413)["code"], 27);
+    let good = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#;
+    let batch = format!("[{good}{}]", ",5".repeat(300_000));
+    let refused = server.client().request(
+        "POST",
+        &format!("/cloudevents?{query}"),
+        &["Content-Type: application/cloudevents-batch+json"],
+        batch.as_bytes(),
+    );
+    assert!(refused.sentence(413).contains("several requests"));
     assert_eq!(stored(&server).len(), 0);
 }
 
