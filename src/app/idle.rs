@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::App;
-use crate::clock::Now;
+use crate::clock::{earlier, Now};
 use crate::limits;
 use crate::store::{CopyResult, IdleError, StoreError};
 
@@ -18,6 +18,7 @@ fn in_summaries(error: StoreError) -> IdleError {
 impl App {
     /// One slice of the work that waits for an idle moment; says whether there is more.
     pub fn idle_work(&mut self, now: Now) -> bool {
+        self.schedule.summaries_at = None;
         if now.mono_ms < self.schedule.resume_at {
             return false;
         }
@@ -46,7 +47,8 @@ impl App {
         if !quiet {
             // What a commit has brought may have made something else too much.
             let has_more = self.store.idle_work(false)? || self.store.retains();
-            return Ok(self.summarize_beside_commits(now)? || has_more);
+            self.summarize_beside_commits(now)?;
+            return Ok(has_more);
         }
         let in_retention = |error| IdleError {
             task: "retention",
@@ -63,16 +65,12 @@ impl App {
         if !retains_first && self.store.retain(retain_at).map_err(in_retention)? {
             return Ok(true);
         }
-        if self
-            .store
-            .summarize(now.mono_ms, &mut { limits::SUMMARY_SLICE_NS as i64 })
-            .map_err(in_summaries)?
-        {
+        if self.summarize_in_quiet(now)? {
             return Ok(true);
         }
         let scrubbed = self.store.scrub(now.mono_ms);
         scrubbed.map_err(|error| IdleError {
-            task: "the check of the key index's pages",
+            task: "the check of pages that nobody has read",
             error,
         })
     }
@@ -88,16 +86,31 @@ impl App {
     }
 
     /// Makes summaries for as long as the turns with commits have left for that.
-    fn summarize_beside_commits(&mut self, now: Now) -> Result<bool, IdleError> {
+    fn summarize_beside_commits(&mut self, now: Now) -> Result<(), IdleError> {
         let saved = &mut self.schedule.for_summaries_ns;
         let mut nothing = 0;
         let budget = match *saved >= limits::SUMMARY_SLICE_MIN_NS as i64 {
             true => saved,
             false => &mut nothing,
         };
-        self.store
-            .summarize(now.mono_ms, budget)
-            .map_err(in_summaries)
+        let has_more = self.store.summarize(now.mono_ms, budget);
+        if has_more.map_err(in_summaries)? {
+            self.schedule.put_summaries_off();
+        }
+        Ok(())
+    }
+
+    /// Makes summaries in a quiet turn, the longer a slice the longer nothing has been committed. Says whether the next
+    /// quiet turn goes on with it.
+    fn summarize_in_quiet(&mut self, now: Now) -> Result<bool, IdleError> {
+        let mut budget = self.schedule.quiet_summaries_ns(now);
+        let has_slice = budget > 0;
+        let has_more = self.store.summarize(now.mono_ms, &mut budget);
+        let has_more = has_more.map_err(in_summaries)?;
+        if has_more && !has_slice {
+            self.schedule.put_summaries_off();
+        }
+        Ok(has_more && has_slice)
     }
 
     /// What time it is for retention, in microseconds since the epoch.
@@ -149,7 +162,7 @@ impl App {
         });
         let scrub = self.store.scrub_due_ms();
         let scrub = scrub.map(|due| due.max(self.schedule.resume_at));
-        let summaries = self.store.summaries_due_ms();
+        let summaries = earlier(self.store.summaries_due_ms(), self.schedule.summaries_at);
         let summaries = summaries.map(|due| due.max(self.schedule.resume_at));
         let hold = self.store.hold_warning_due_ms();
         let hold = hold.map(|due| due.max(self.schedule.resume_at));

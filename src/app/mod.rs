@@ -383,7 +383,7 @@ impl App {
         let changed = self.queue.commit(&mut self.store, now.unix_us, retain_at);
         match changed {
             Ok(changed) => {
-                self.schedule.committed();
+                self.schedule.committed(now);
                 self.counters.committed(events, begun);
                 self.recovered();
                 self.answer_committed(now);

@@ -14,8 +14,12 @@ pub(super) struct IdleSchedule {
     pub(super) files_check_at: u64,
     /// Events have been committed since the last idle work.
     has_committed: bool,
+    /// The time of the last turn that has committed events; none before the first.
+    last_commit_at: Option<u64>,
     /// Nanoseconds that turns with commits have left for summaries.
     pub(super) for_summaries_ns: i64,
+    /// Summaries wait for this time, because events have just been committed.
+    pub(super) summaries_at: Option<u64>,
     /// The last quiet turn did retention before all else.
     retains_first: bool,
 }
@@ -27,14 +31,35 @@ impl IdleSchedule {
             resume_at: 0,
             files_check_at: 0,
             has_committed: false,
+            last_commit_at: None,
             for_summaries_ns: 0,
+            summaries_at: None,
             retains_first: false,
         }
     }
 
     /// Events have been committed in this turn.
-    pub(super) fn committed(&mut self) {
+    pub(super) fn committed(&mut self, now: Now) {
         self.has_committed = true;
+        self.last_commit_at = Some(now.mono_ms);
+    }
+
+    /// Nanoseconds that summaries may take in a quiet turn: a part of the time since the last commit. A publisher that
+    /// waits for each answer sends its next request about as long after the last one, and waits for the slice that it
+    /// meets.
+    pub(super) fn quiet_summaries_ns(&self, now: Now) -> i64 {
+        let Some(last) = self.last_commit_at else {
+            return limits::SUMMARY_SLICE_NS as i64;
+        };
+        let quiet_ms = now.mono_ms.saturating_sub(last);
+        let part = quiet_ms.saturating_mul(1_000_000) / limits::SUMMARY_TURN_SHARE;
+        part.min(limits::SUMMARY_SLICE_NS) as i64
+    }
+
+    /// Summaries go on when a quiet turn has a slice for them.
+    pub(super) fn put_summaries_off(&mut self) {
+        let last = self.last_commit_at.unwrap_or(0);
+        self.summaries_at = Some(last + limits::SUMMARY_QUIET_MS);
     }
 
     /// Whether nothing was committed since the last call.

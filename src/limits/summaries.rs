@@ -18,6 +18,9 @@ pub const SUMMARY_PAGE_BYTES: usize = 4_032;
 pub const SUMMARY_PAGES_PER_SEQ: u64 = 64;
 /// Intervals that hold the times of a block's events.
 pub const SUMMARY_INTERVALS: usize = 8;
+/// Bytes of the list of seconds that a block's events happened in; a longer one is left out. Sparse events take one
+/// byte each, others less.
+pub const SUMMARY_SECONDS_BYTES: usize = 4 * SUMMARY_PAGE_BYTES;
 /// Topics, and sources, of a block that are listed; beyond that the words decide.
 pub const SUMMARY_NAMES: usize = 64;
 /// Words of a text that are looked for in a filter. Each costs a page at the most.
@@ -27,14 +30,19 @@ pub const SUMMARY_ZEROS_ASKED: usize = 64;
 /// Milliseconds after which the newest events get a summary although their block is not full.
 pub const SUMMARY_WAIT_MS: u64 = 60_000;
 /// Nanoseconds of a slice of making summaries in a quiet turn, as they are estimated: for an event, for a byte of its
-/// text, for a word of a filter, and for a row that is written.
+/// text, for a word of a filter, for a time that is sorted, and for a row that is written.
 pub const SUMMARY_SLICE_NS: u64 = 2_000_000;
 pub const SUMMARY_EVENT_NS: u64 = 600;
 pub const SUMMARY_BYTE_NS: u64 = 5;
 pub const SUMMARY_WORD_NS: u64 = 20;
+pub const SUMMARY_TIME_NS: u64 = 50;
 pub const SUMMARY_ROW_NS: u64 = 10_000;
-/// The part of a turn with commits that making summaries takes.
+/// The part of a turn with commits that making summaries takes; and the part of the time since the last commit that a
+/// slice in a quiet turn may take.
 pub const SUMMARY_TURN_SHARE: u64 = 20;
+/// Milliseconds after a commit in which quiet turns make no summaries: a publisher may be about to send its next
+/// request.
+pub const SUMMARY_QUIET_MS: u64 = 1;
 /// The least of such time that is used; less is kept for later turns.
 pub const SUMMARY_SLICE_MIN_NS: u64 = 50_000;
 /// Rows of `search_blocks` that are read or dropped in a slice.
@@ -48,6 +56,7 @@ pub const SUMMARY_RUNS: usize = 64;
 const _: () = assert!(SUMMARY_PAGE_BYTES.is_multiple_of(64));
 const _: () = assert!(
     (SUMMARY_WORDS_MAX * SUMMARY_BITS_PER_WORD) as u64
-        <= 8 * SUMMARY_PAGE_BYTES as u64 * (SUMMARY_PAGES_PER_SEQ - 1)
+        <= 8 * SUMMARY_PAGE_BYTES as u64 * (SUMMARY_PAGES_PER_SEQ - 1 - 4)
 );
+const _: () = assert!(SUMMARY_SECONDS_BYTES <= 4 * SUMMARY_PAGE_BYTES);
 const _: () = assert!(SUMMARY_PAYLOAD_BYTES <= SUMMARY_BLOCK_BYTES);

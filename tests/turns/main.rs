@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod summaries;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +31,28 @@ fn processor_time() -> Duration {
 /// A folder that goes when the test is over.
 struct Folder(PathBuf);
 
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("logagg-{name}-{}", std::process::id());
+        let folder = Folder(std::env::temp_dir().join(name));
+        std::fs::create_dir_all(&folder.0).unwrap();
+        folder
+    }
+
+    fn options(&self) -> OpenOptions {
+        OpenOptions {
+            path: self.0.join("events.db"),
+            durability: Durability::Normal,
+            dedup: Some(Dedup::Constraint),
+            filter_memory_bytes: 1 << 20,
+            fingerprint_bits: 128,
+            triggers: false,
+            retention: Retention::default(),
+            search_index: SearchIndex::default(),
+        }
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
@@ -37,16 +61,7 @@ impl Drop for Folder {
 
 /// A database with a million topics of one event each, none of which has been counted.
 fn database(folder: &Folder) -> Store {
-    let options = OpenOptions {
-        path: folder.0.join("events.db"),
-        durability: Durability::Normal,
-        dedup: Some(Dedup::Constraint),
-        filter_memory_bytes: 1 << 20,
-        fingerprint_bits: 128,
-        triggers: false,
-        retention: Retention::default(),
-        search_index: SearchIndex::default(),
-    };
+    let options = folder.options();
     let store = Store::open(&options).expect("a new database");
     store.close().expect("nothing is in the way of closing");
     let db = Connection::open(&options.path).unwrap();
@@ -77,6 +92,25 @@ struct Desk {
 }
 
 impl Desk {
+    fn new(store: Store) -> Self {
+        let now = Now {
+            mono_ms: 1_000,
+            unix_us: 1_767_323_046_000_000,
+        };
+        let options = Options {
+            ring_capacity: 10_000,
+            max_body_bytes: 1 << 20,
+            read_units: READ_UNITS_PER_SLICE,
+        };
+        Self {
+            app: App::new(store, options, now),
+            conn: Conn::new(1 << 20, now),
+            now,
+            longest: Duration::ZERO,
+            turns: 0,
+        }
+    }
+
     /// A turn that takes at least one step, and as many as the loop would take.
     fn turn<T>(&mut self, mut step: impl FnMut(&mut Self, usize) -> Option<T>) -> Option<T> {
         let begun = processor_time();
@@ -174,9 +208,9 @@ impl Desk {
         self.conn.sent(sent, self.now);
     }
 
-    fn publish(&mut self, topic: &str) {
+    fn publish(&mut self, topic: &str, id: &str) {
         let body = format!(
-            r#"{{"topic":"{topic}","event_id":"new","timestamp":"2026-01-02","source":"s"}}"#
+            r#"{{"topic":"{topic}","event_id":"{id}","timestamp":"2026-01-02","source":"s"}}"#
         );
         let length = body.len();
         let head = "POST /publish HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n";
@@ -197,25 +231,8 @@ impl Desk {
 
 #[test]
 fn with_a_million_topics_each_turn_is_short() {
-    let name = format!("logagg-turns-{}", std::process::id());
-    let folder = Folder(std::env::temp_dir().join(name));
-    std::fs::create_dir_all(&folder.0).unwrap();
-    let now = Now {
-        mono_ms: 1_000,
-        unix_us: 1_767_323_046_000_000,
-    };
-    let options = Options {
-        ring_capacity: 10_000,
-        max_body_bytes: 1 << 20,
-        read_units: READ_UNITS_PER_SLICE,
-    };
-    let mut desk = Desk {
-        app: App::new(database(&folder), options, now),
-        conn: Conn::new(1 << 20, now),
-        now,
-        longest: Duration::ZERO,
-        turns: 0,
-    };
+    let folder = Folder::new("turns");
+    let mut desk = Desk::new(database(&folder));
 
     let seqs = |page: &serde_json::Value| -> Vec<u64> {
         let events = page["events"].as_array().expect("a page has events");
@@ -283,7 +300,7 @@ fn with_a_million_topics_each_turn_is_short() {
 
     // A new topic costs the next statistics nothing.
     for topic in ["a", "t.0500000x", "z"] {
-        desk.publish(topic);
+        desk.publish(topic, "new");
         let (stats, _) = desk.ask("/stats");
         assert_eq!(stats["topics"][0], "a");
         desk.check("a new topic");
