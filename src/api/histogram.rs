@@ -11,7 +11,7 @@ use super::search::{Findings, Reached, Search};
 use crate::http::{write_number, Request, Response};
 use crate::limits;
 use crate::search::{Buckets, Candidate, Division, Field, Histogram, Instant, Series};
-use crate::store::{Bound, Interval, Store, StoreError, Visit};
+use crate::store::{Bound, Counted, Interval, Store, StoreError, Visit};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -36,12 +36,12 @@ pub(super) fn begin(store: &Store, request: &Request) -> Result<Search, Details>
     let before = query.before.unwrap_or(u64::MAX);
     let walk = store.begin_walk(Bound::Before(before), u64::MAX);
     let filters = Rc::new(query.params.filters.clone());
-    let counted = Counted {
+    let found = Found {
         histogram: Histogram::new(buckets, query.field.clone()),
         query,
     };
     let arrived = request.arrived;
-    Ok(Search::new(walk, filters, Box::new(counted), arrived))
+    Ok(Search::new(walk, filters, Box::new(found), arrived))
 }
 
 impl HistogramQuery {
@@ -138,14 +138,14 @@ fn parse_division(text: Option<&str>, written: &mut String) -> Result<Division, 
     }
 }
 
-/// What has been counted.
+/// What has been found.
 #[derive(Debug)]
-struct Counted {
+struct Found {
     query: HistogramQuery,
     histogram: Histogram,
 }
 
-impl Findings for Counted {
+impl Findings for Found {
     fn visit(&mut self, _: u64, event: &Candidate) -> Visit {
         let filters = &self.query.params.filters;
         if filters.matches(event) {
@@ -154,12 +154,18 @@ impl Findings for Counted {
         Visit::GoOn
     }
 
-    fn count(&mut self, times: &[Interval]) -> bool {
+    fn count(&mut self, times: &[Interval]) -> Counted {
+        if self.query.field.is_some() {
+            return Counted::NeedsEvents;
+        }
         let range = self.query.params.filters.range();
         let events = times
             .iter()
             .map(|time| (time.first, time.last, u64::from(time.events)));
-        self.histogram.add_ranges(range, events)
+        match self.histogram.add_ranges(range, events) {
+            true => Counted::All,
+            false => Counted::NeedsFiner,
+        }
     }
 
     fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError> {

@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::http::Response;
 use crate::limits;
 use crate::search::{Candidate, Filters};
-use crate::store::{Interval, Slice, Stop, Store, StoreError, Visit, Visitor, Walk};
+use crate::store::{Counted, Interval, Slice, Stop, Store, StoreError, Visit, Visitor, Walk};
 
 /// What a search makes of the events that it goes through.
 pub(crate) trait Findings: fmt::Debug {
@@ -18,8 +18,8 @@ pub(crate) trait Findings: fmt::Debug {
     fn visit(&mut self, seq: u64, event: &Candidate) -> Visit;
 
     /// Counts events of which only the times are known, as a visitor of a walk does.
-    fn count(&mut self, _times: &[Interval]) -> bool {
-        false
+    fn count(&mut self, _times: &[Interval]) -> Counted {
+        Counted::NeedsEvents
     }
 
     /// Makes the answer. May be called again, if there was no memory for the first one.
@@ -34,7 +34,7 @@ impl Visitor for Shown<'_> {
         self.0.visit(seq, event)
     }
 
-    fn count(&mut self, times: &[Interval]) -> bool {
+    fn count(&mut self, times: &[Interval]) -> Counted {
         self.0.count(times)
     }
 }

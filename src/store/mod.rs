@@ -78,6 +78,7 @@ pub use rejected::RejectedRow;
 pub use schema::create_tables;
 pub use state::Store;
 pub use subscriptions::{Position, SubscriptionOp, SubscriptionResult};
+pub use summaries::look_up::Counted;
 pub use summaries::times::Interval;
 pub use topics::topic::{Topic, TopicId};
 pub use topics::Topics;

@@ -22,7 +22,7 @@ pub(super) fn of_numbers(numbers: &[u64]) -> u32 {
 
 /// What a page belongs to, as a number that its checksum begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PageOwner(u32);
+pub(crate) struct PageOwner(u32);
 
 impl PageOwner {
     /// The owner that these numbers describe. Two owners that may hold the same page in turn must differ in one

@@ -5,6 +5,7 @@ use super::error::StoreError;
 use super::index::{DamagedPage, KeyIndex};
 use super::row_repair::repair_removed_keys;
 use super::state::Store;
+use crate::clock::earlier;
 use crate::event::Publication;
 use crate::limits;
 
@@ -70,18 +71,20 @@ impl Store {
         })
     }
 
-    /// Reads some pages of the key index that perhaps nobody else reads, if that is due at `now_ms` of the monotonic
-    /// clock. Says whether it has found damage.
+    /// Reads some pages of the key index and of the summaries that perhaps nobody else reads, if that is due at
+    /// `now_ms` of the monotonic clock. Says whether it has found damage.
     pub fn scrub(&mut self, now_ms: u64) -> Result<bool, StoreError> {
         if let Some(keys) = &mut self.parts.index {
             keys.scrub(&self.db, now_ms)?;
         }
-        Ok(self.needs_repair())
+        let has_damage = self.parts.summaries.scrub(&self.db, now_ms)?;
+        Ok(has_damage || self.needs_repair())
     }
 
     /// When [`Store::scrub`] has something to do next.
     pub fn scrub_due_ms(&self) -> Option<u64> {
-        self.parts.index.as_ref().map(KeyIndex::scrub_due_ms)
+        let of_keys = self.parts.index.as_ref().map(KeyIndex::scrub_due_ms);
+        earlier(of_keys, self.parts.summaries.scrub_due_ms())
     }
 
     /// One slice of comparing the keys of removed events with their checksums. Says whether there is more. With the

@@ -19,7 +19,7 @@ use crate::store::events::scan::BatchSize;
 use crate::store::range::Bound;
 use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
-use crate::store::summaries::look_up::Verdict;
+use crate::store::summaries::look_up::{Counted, Verdict};
 use crate::store::summaries::question::Question;
 use crate::store::summaries::times::Interval;
 use crate::store::topics::topic::TopicId;
@@ -37,9 +37,9 @@ pub trait Visitor {
     fn visit(&mut self, seq: u64, event: &Candidate) -> Visit;
 
     /// Counts events of which only the times are known, where that is enough: all of them pass every filter but that of
-    /// times. False if it has to see them.
-    fn count(&mut self, _times: &[Interval]) -> bool {
-        false
+    /// times.
+    fn count(&mut self, _times: &[Interval]) -> Counted {
+        Counted::NeedsEvents
     }
 }
 
@@ -249,9 +249,11 @@ impl Store {
                 Verdict::NotInHere => true,
                 Verdict::Perhaps => false,
                 // A part of a block is not what its times are of.
-                Verdict::Times(times) => {
+                Verdict::AllButTimes(about) => {
                     let is_whole = (next, end) == (begin_of_block, end_of_block);
-                    is_whole && visitor.count(&times)
+                    let (kind, mut count) =
+                        (filters.range().kind, |times: &_| visitor.count(times));
+                    is_whole && self.count_block((&about.0, about.1), kind, &mut count)?
                 }
             };
             if !is_decided {

@@ -4,6 +4,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::filter::pages_of;
+use super::seconds::decode as decode_seconds;
 use super::times::{decode, encode, Interval};
 use crate::limits::{
     SUMMARY_BLOCK_EVENTS, SUMMARY_NAMES, SUMMARY_PAGES_PER_SEQ, SUMMARY_PAGE_BYTES,
@@ -28,6 +29,9 @@ pub(crate) struct Block {
     pub processed_at: (i64, i64),
     /// Intervals that hold all event times.
     pub times: Vec<Interval>,
+    /// Bytes of the list of seconds that the events happened in, on pages after those of the filter; 0 if there is
+    /// none.
+    pub seconds_bytes: u32,
     /// The topics, ascending; none if they are too many.
     pub topics: Option<Vec<TopicId>>,
     /// The hashes of the sources, ascending; none if they are too many.
@@ -67,14 +71,20 @@ pub(crate) fn is_of_one_slot(block: &Block) -> bool {
 }
 
 /// The id of the first page that the filter of a block has.
-fn first_page(first_seq: u64) -> i64 {
+pub(super) fn first_page(first_seq: u64) -> i64 {
     clamp(first_seq.saturating_mul(SUMMARY_PAGES_PER_SEQ))
 }
 
+/// The first seq of the block that a page of this id belongs to, at least 1.
+pub(super) fn seq_of_page(id: i64) -> u64 {
+    (id.max(0).cast_unsigned() / SUMMARY_PAGES_PER_SEQ).max(1)
+}
+
 impl Block {
-    /// Pages of its filter.
+    /// All its pages.
     pub(crate) fn pages(&self) -> u32 {
-        pages_of(self.filter_lines)
+        let of_seconds = self.seconds_bytes.div_ceil(SUMMARY_PAGE_BYTES as u32);
+        pages_of(self.filter_lines) + of_seconds
     }
 
     /// The id of one of them.
@@ -103,13 +113,15 @@ impl Block {
 
     fn of(columns: &Columns) -> Option<Self> {
         let [first_seq, last_seq, events, filter_lines, from, to] = columns.numbers;
+        let (times, seconds_bytes) = decode(columns.times)?;
         Some(Self {
             first_seq: u64::try_from(first_seq).ok()?,
             last_seq: u64::try_from(last_seq).ok()?,
             events: u32::try_from(events).ok()?,
             filter_lines: u32::try_from(filter_lines).ok()?,
             processed_at: (from, to),
-            times: decode(columns.times)?,
+            times,
+            seconds_bytes,
             topics: numbers(columns.topics, TopicId::from_be_bytes),
             sources: numbers(columns.sources, u64::from_be_bytes),
         })
@@ -117,7 +129,7 @@ impl Block {
 
     /// Writes the row inside the open transaction, and says what its pages belong to.
     pub(crate) fn write(&self, db: &Connection) -> rusqlite::Result<PageOwner> {
-        let times = encode(&self.times);
+        let times = encode(&self.times, self.seconds_bytes);
         let topics = self.topics.as_ref().map(|topics| {
             let bytes = topics.iter().flat_map(|topic| topic.to_be_bytes());
             bytes.collect::<Vec<u8>>()
@@ -191,18 +203,48 @@ pub(crate) fn with_page<T>(
     Err(damaged(format!("page {id} of search_pages is damaged")))
 }
 
-/// Writes the pages of a block's filter inside the open transaction.
+/// The seconds that a block's events happened in, and how many in each, as intervals; none where there is no list of
+/// them.
+///
+/// # Errors
+/// Damage, where a page is missing or wrong.
+pub(crate) fn read_seconds(
+    db: &Connection,
+    (block, owner): (&Block, PageOwner),
+) -> rusqlite::Result<Option<Vec<Interval>>> {
+    let mut bytes = Vec::with_capacity(block.seconds_bytes as usize);
+    for page in pages_of(block.filter_lines)..block.pages() {
+        with_page(db, (block, owner), page, |page| {
+            bytes.extend_from_slice(page)
+        })?;
+    }
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let has_all = |seconds: &Vec<Interval>| {
+        let events: u64 = seconds.iter().map(|second| u64::from(second.events)).sum();
+        events == u64::from(block.events)
+    };
+    match decode_seconds(&bytes).filter(has_all) {
+        Some(seconds) => Ok(Some(seconds)),
+        None => Err(damaged("a list of seconds in search_pages is damaged")),
+    }
+}
+
+/// Writes the pages of a block, those of its filter and those of its seconds, inside the open transaction.
 pub(super) fn write_pages(
     db: &Connection,
     first_seq: u64,
     owner: PageOwner,
-    filter: &[u8],
+    (filter, seconds): (&[u8], &[u8]),
 ) -> rusqlite::Result<()> {
     let mut insert = db.prepare_cached("INSERT INTO search_pages(id, content) VALUES (?1, ?2)")?;
     let mut page = Vec::with_capacity(SUMMARY_PAGE_BYTES + 4);
-    for (id, lines) in (first_page(first_seq)..).zip(filter.chunks(SUMMARY_PAGE_BYTES)) {
+    let contents = [filter, seconds].into_iter();
+    let contents = contents.flat_map(|content| content.chunks(SUMMARY_PAGE_BYTES));
+    for (id, content) in (first_page(first_seq)..).zip(contents) {
         page.clear();
-        page.extend_from_slice(lines);
+        page.extend_from_slice(content);
         owner.seal(id, &mut page);
         insert.execute((id, &page[..]))?;
     }
@@ -212,9 +254,14 @@ pub(super) fn write_pages(
 /// Deletes the blocks that begin with these seqs inside the open transaction, and their pages; and pages that no
 /// block has.
 pub(super) fn delete_blocks(db: &Connection, first: u64, last: u64) -> rusqlite::Result<()> {
+    // Below the first seq there may only be what is damaged.
+    let (first, page) = match first {
+        0 | 1 => (i64::MIN, i64::MIN),
+        first => (clamp(first), first_page(first)),
+    };
     db.prepare_cached("DELETE FROM search_blocks WHERE first_seq >= ?1 AND first_seq <= ?2")?
-        .execute((clamp(first), clamp(last)))?;
+        .execute((first, clamp(last)))?;
     db.prepare_cached("DELETE FROM search_pages WHERE id >= ?1 AND id < ?2")?
-        .execute((first_page(first), first_page(last.saturating_add(1))))?;
+        .execute((page, first_page(last.saturating_add(1))))?;
     Ok(())
 }

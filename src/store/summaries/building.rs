@@ -3,13 +3,14 @@
 use rusqlite::{Connection, Row};
 
 use super::block::Block;
-use super::filter::{lines_of, make};
-use super::times::intervals_of;
+use super::filter::{add, empty, lines_of};
+use super::seconds;
+use super::times::{are_of_one_second, intervals_of};
 use super::word_set::WordSet;
 use super::words::{hash_text, payload_words, words_of};
 use crate::limits::{
     SUMMARY_BLOCK_BYTES, SUMMARY_BYTE_NS, SUMMARY_EVENT_NS, SUMMARY_NAMES, SUMMARY_PAYLOAD_BYTES,
-    SUMMARY_WORDS_MAX, SUMMARY_WORD_NS,
+    SUMMARY_TIME_NS, SUMMARY_WORDS_MAX, SUMMARY_WORD_NS,
 };
 use crate::search::Instant;
 use crate::store::rows::{clamp, unsigned};
@@ -32,6 +33,16 @@ pub(super) struct Building {
     /// The last seq that gets a summary.
     until: u64,
     content: Content,
+    /// The block, once all its events have been taken in.
+    filling: Option<Filling>,
+}
+
+/// A block whose filter is being filled.
+#[derive(Debug)]
+struct Filling {
+    made: Made,
+    /// The next place of the set of words.
+    next: usize,
 }
 
 /// What the events of a block come to so far.
@@ -158,20 +169,32 @@ impl Content {
         Ok(())
     }
 
-    /// The block of these events.
-    fn block(&mut self, first_seq: u64, last_seq: u64) -> Block {
+    /// The block of these events, with its seconds. Its filter has no words yet.
+    fn made(&mut self, first_seq: u64, last_seq: u64) -> Made {
         let has_words = !self.lacks_words && !self.words.has_overflown();
         // A filter of no words has a line, so that it is told from none.
         let lines = lines_of(self.words.len().max(1)) as u32;
-        Block {
+        let times = intervals_of(&mut self.times);
+        let mut seconds = Vec::new();
+        // Else the intervals say as much.
+        if !are_of_one_second(&times) {
+            seconds = seconds::encode(&self.times);
+        }
+        let block = Block {
             first_seq,
             last_seq,
             events: self.events,
             filter_lines: if has_words { lines } else { 0 },
             processed_at: self.processed_at.unwrap_or_default(),
-            times: intervals_of(&mut self.times),
+            times,
+            seconds_bytes: seconds.len() as u32,
             topics: self.topics.all(),
             sources: self.sources.all(),
+        };
+        Made {
+            filter: empty(block.filter_lines),
+            block,
+            seconds,
         }
     }
 }
@@ -181,6 +204,26 @@ impl Content {
 pub(super) struct Made {
     pub(super) block: Block,
     pub(super) filter: Vec<u8>,
+    pub(super) seconds: Vec<u8>,
+}
+
+impl Filling {
+    /// Adds words to the filter for about so many nanoseconds, which are taken off. Says whether it has all.
+    fn step(&mut self, words: &WordSet, budget: &mut i64) -> bool {
+        let lines = self.made.block.filter_lines;
+        let slots = words.slots().get(self.next..).filter(|_| lines > 0);
+        for hash in slots.unwrap_or_default() {
+            if *budget <= 0 {
+                return false;
+            }
+            self.next += 1;
+            if *hash != 0 {
+                add(&mut self.made.filter, lines, *hash);
+                *budget -= SUMMARY_WORD_NS as i64;
+            }
+        }
+        true
+    }
 }
 
 impl Building {
@@ -191,6 +234,7 @@ impl Building {
             taken: first.saturating_sub(1),
             until,
             content: Content::default(),
+            filling: None,
         }
     }
 
@@ -201,16 +245,23 @@ impl Building {
         topics: &Topics,
         budget: &mut i64,
     ) -> rusqlite::Result<Option<Made>> {
+        if let Some(filling) = &mut self.filling {
+            let is_done = filling.step(&self.content.words, budget);
+            let done = self.filling.take_if(|_| is_done);
+            return Ok(done.map(|filling| filling.made));
+        }
         let mut statement = db.prepare_cached(EVENTS)?;
         let longest = clamp(SUMMARY_PAYLOAD_BYTES);
         let mut rows = statement.query((clamp(self.taken), clamp(self.until), longest))?;
         while *budget > 0 {
             let Some(row) = rows.next()? else {
-                return Ok(Some(self.complete(self.until, budget)));
+                self.fill(self.until, budget);
+                break;
             };
             let event = Incoming::of(row)?;
             if self.content.is_full_before(&event) {
-                return Ok(Some(self.complete(self.taken, budget)));
+                self.fill(self.taken, budget);
+                break;
             }
             self.content.take(&event, topics)?;
             self.taken = unsigned(row, 0)?;
@@ -220,12 +271,11 @@ impl Building {
         Ok(None)
     }
 
-    fn complete(&mut self, last_seq: u64, budget: &mut i64) -> Made {
-        let block = self.content.block(self.first, last_seq);
-        let mut filter = Vec::new();
-        make(self.content.words.iter(), block.filter_lines, &mut filter);
-        *budget -= (SUMMARY_WORD_NS * self.content.words.len() as u64) as i64;
-        Made { block, filter }
+    /// Begins to fill the filter of the block that ends with this seq.
+    fn fill(&mut self, last_seq: u64, budget: &mut i64) {
+        let made = self.content.made(self.first, last_seq);
+        *budget -= (SUMMARY_TIME_NS * u64::from(self.content.events)) as i64;
+        self.filling = Some(Filling { made, next: 0 });
     }
 
     /// Goes on with the next block after one that is written; none if all have been made.

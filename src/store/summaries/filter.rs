@@ -38,15 +38,16 @@ fn bits_of(hash: u64) -> impl Iterator<Item = usize> {
     (0..BITS_SET).map(move |at| (bits >> (9 * at)) as usize % (8 * LINE_BYTES))
 }
 
-/// Writes the filter of these words, all its lines.
-pub(super) fn make(words: impl Iterator<Item = u64>, lines: u32, filter: &mut Vec<u8>) {
-    filter.clear();
-    filter.resize(lines as usize * LINE_BYTES, 0);
-    for hash in words.take_while(|_| lines > 0) {
-        let line = &mut filter[line_of(hash, lines) * LINE_BYTES..][..LINE_BYTES];
-        for bit in bits_of(hash) {
-            line[bit / 8] |= 1 << (bit % 8);
-        }
+/// A filter of so many lines that has no words.
+pub(super) fn empty(lines: u32) -> Vec<u8> {
+    vec![0; lines as usize * LINE_BYTES]
+}
+
+/// Adds a word to a filter, which has lines.
+pub(super) fn add(filter: &mut [u8], lines: u32, hash: u64) {
+    let line = &mut filter[line_of(hash, lines) * LINE_BYTES..][..LINE_BYTES];
+    for bit in bits_of(hash) {
+        line[bit / 8] |= 1 << (bit % 8);
     }
 }
 
@@ -66,8 +67,8 @@ mod tests {
         let hash = |number: u32| hash_text(&number.to_be_bytes());
         for count in [1, 5, 1_000, 20_000] {
             let lines = lines_of(count as usize) as u32;
-            let mut filter = Vec::new();
-            make((0..count).map(hash), lines, &mut filter);
+            let mut filter = empty(lines);
+            (0..count).for_each(|number| add(&mut filter, lines, hash(number)));
             let pages: Vec<&[u8]> = filter.chunks(SUMMARY_PAGE_BYTES).collect();
             assert_eq!(pages.len(), pages_of(lines) as usize);
             let has = |hash| {

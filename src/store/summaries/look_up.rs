@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::block::{is_of_one_slot, slot_of, with_page, Block, BLOCK_COLUMNS};
+use super::block::{is_of_one_slot, read_seconds, slot_of, with_page, Block, BLOCK_COLUMNS};
 use super::filter::{may_contain, place_of};
 use super::question::{Question, Words};
 use super::times::Interval;
@@ -21,8 +21,18 @@ pub(crate) enum Verdict {
     NotInHere,
     /// The rows decide.
     Perhaps,
-    /// All of them match every filter but that of times, and these are their times and numbers.
-    Times(Vec<Interval>),
+    /// All of them match every filter but that of times: [`Store::count_block`].
+    AllButTimes(Box<(Block, PageOwner)>),
+}
+
+/// What a search has made of the times of events that it need not see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    All,
+    /// None of them: the times must be known better.
+    NeedsFiner,
+    /// None of them: it has to see the events.
+    NeedsEvents,
 }
 
 /// A verdict, and which seqs it is of.
@@ -112,6 +122,34 @@ impl Store {
         })
     }
 
+    /// Has the events of a block counted: by its intervals, or else by seconds. Says whether they are.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub(crate) fn count_block(
+        &self,
+        (block, owner): (&Block, PageOwner),
+        kind: TimeKind,
+        count: &mut dyn FnMut(&[Interval]) -> Counted,
+    ) -> Result<bool, StoreError> {
+        match count(&times_of(block, kind)) {
+            Counted::All => return Ok(true),
+            Counted::NeedsFiner if kind == TimeKind::Event => {}
+            _ => return Ok(false),
+        }
+        self.work.add(LOOK_UP_UNITS);
+        self.work.add_bytes(block.seconds_bytes as usize);
+        match read_seconds(&self.db, (block, owner)) {
+            Ok(Some(seconds)) => Ok(count(&seconds) == Counted::All),
+            Ok(None) => Ok(false),
+            Err(error) if is_corrupt(&error) => {
+                self.parts.summaries.note_damage(block.first_seq, &error);
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn verdict_of(
         &self,
         block: &Block,
@@ -145,7 +183,7 @@ impl Store {
         let is_whole = block.first_seq > self.horizon();
         let all_match = topics == Some(true) && question.is_of_topics_and_times;
         Ok(match all_match && is_whole {
-            true => Verdict::Times(times),
+            true => Verdict::AllButTimes(Box::new((block.clone(), owner))),
             false => Verdict::Perhaps,
         })
     }

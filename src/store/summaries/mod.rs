@@ -10,6 +10,8 @@ mod covered;
 pub(crate) mod filter;
 pub(crate) mod look_up;
 pub(crate) mod question;
+mod scrub;
+pub(crate) mod seconds;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;

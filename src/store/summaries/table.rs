@@ -11,6 +11,8 @@ use rusqlite::{Connection, OptionalExtension};
 use super::block::{delete_blocks, slot_of, write_pages, Block, BLOCK_COLUMNS};
 use super::building::{Building, Made};
 use super::covered::Covered;
+use super::filter::pages_of;
+use super::scrub::Scrub;
 use crate::limits::{
     SUMMARY_BLOCKS_DROPPED_AT_ONCE, SUMMARY_BLOCK_EVENTS, SUMMARY_ROWS_READ_AT_ONCE,
     SUMMARY_ROW_NS, SUMMARY_WAIT_MS,
@@ -106,6 +108,7 @@ pub(crate) struct Summaries {
     damaged: Cell<Option<u64>>,
     /// The tables, or the events, cannot be read: nothing is made any more.
     is_stopped: Cell<bool>,
+    scrub: Scrub,
 }
 
 impl Summaries {
@@ -121,6 +124,7 @@ impl Summaries {
             open: None,
             damaged: Cell::new(None),
             is_stopped: Cell::new(false),
+            scrub: Scrub::default(),
         };
         let read = oldest(db).and_then(|oldest| Ok((oldest, has_rows(db)?)));
         match read {
@@ -188,6 +192,28 @@ impl Summaries {
         self.tail.filter(|_| is_at_work).map(|tail| tail.due_ms)
     }
 
+    /// When [`Summaries::scrub`] has something to do next.
+    pub(crate) fn scrub_due_ms(&self) -> Option<u64> {
+        let is_at_work = self.is_wanted() && !self.is_stopped.get();
+        (is_at_work && self.damaged.get().is_none()).then(|| self.scrub.due_ms())
+    }
+
+    /// Reads some summaries, if that is due. Says whether one is damaged, and is to be made again.
+    pub(crate) fn scrub(&mut self, db: &Connection, now_ms: u64) -> rusqlite::Result<bool> {
+        if self.scrub_due_ms().is_none() {
+            return Ok(false);
+        }
+        match self.scrub.step(db, now_ms) {
+            Ok(None) => Ok(false),
+            Ok(Some((seq, error))) => {
+                self.note_damage(seq, &error);
+                Ok(true)
+            }
+            Err(error) if self.stop_if_corrupt(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Notes since when the newest events wait, and says up to which seq summaries are made now.
     fn wanted(&mut self, at: Extent) -> u64 {
         let full = at.last_seq / SUMMARY_BLOCK_EVENTS * SUMMARY_BLOCK_EVENTS;
@@ -218,7 +244,7 @@ impl Summaries {
             });
         }
         if let Some(seq) = self.damaged.get() {
-            let slot = slot_of(seq);
+            let slot = slot_of(seq.max(1));
             return Some(Step::Write(Write::Discard { slot }));
         }
         if self.oldest.is_some_and(|oldest| oldest <= at.horizon) {
@@ -292,7 +318,8 @@ impl Summaries {
         while let Some(row) = rows.next()? {
             *budget -= SUMMARY_ROW_NS as i64 / 8;
             let Some((block, _)) = Block::read(row)? else {
-                let seq = unsigned(row, 0)?;
+                let seq: i64 = row.get(0)?;
+                let seq = seq.max(0).cast_unsigned();
                 self.note_damage(seq, &crate::store::error::damaged("a row of search_blocks"));
                 break;
             };
@@ -331,10 +358,11 @@ impl Summaries {
     ) -> rusqlite::Result<()> {
         let change = match write {
             Write::Block => match &self.stage {
-                Stage::Made(_, Made { block, filter }) => {
+                Stage::Made(_, made) => {
+                    let block = &made.block;
                     delete_blocks(db, block.first_seq, block.last_seq)?;
                     let owner = block.write(db)?;
-                    write_pages(db, block.first_seq, owner, filter)?;
+                    write_pages(db, block.first_seq, owner, (&made.filter, &made.seconds))?;
                     *budget -= (SUMMARY_ROW_NS * u64::from(1 + block.pages())) as i64;
                     Change::Written
                 }
@@ -396,7 +424,8 @@ impl Part for Summaries {
 }
 
 fn bytes_of(block: &Block) -> u64 {
-    BLOCK_ROW_BYTES + PAGE_ROW_BYTES * u64::from(block.pages())
+    let of_filter = PAGE_ROW_BYTES * u64::from(pages_of(block.filter_lines));
+    BLOCK_ROW_BYTES + of_filter + u64::from(block.seconds_bytes)
 }
 
 /// The last seq of the oldest block.
@@ -412,19 +441,18 @@ fn has_rows(db: &Connection) -> rusqlite::Result<bool> {
 
 /// Deletes the oldest blocks, as far as their events have been removed, inside the open transaction.
 fn drop_up_to(db: &Connection, horizon: u64) -> rusqlite::Result<Change> {
-    let sql = "SELECT last_seq, filter_lines FROM search_blocks ORDER BY first_seq LIMIT ?1";
+    let sql = format!("SELECT {BLOCK_COLUMNS} FROM search_blocks ORDER BY first_seq LIMIT ?1");
     let (mut last, mut bytes) = (0, 0);
     {
-        let mut statement = db.prepare_cached(sql)?;
+        let mut statement = db.prepare_cached(&sql)?;
         let mut rows = statement.query([SUMMARY_BLOCKS_DROPPED_AT_ONCE as i64])?;
         while let Some(row) = rows.next()? {
-            let last_of_block = unsigned(row, 0)?;
+            let last_of_block = unsigned(row, 1)?;
             if last_of_block > horizon {
                 break;
             }
             last = last_of_block;
-            let lines = u32::try_from(unsigned(row, 1)?).unwrap_or(0);
-            bytes += BLOCK_ROW_BYTES + PAGE_ROW_BYTES * u64::from(super::filter::pages_of(lines));
+            bytes += Block::read(row)?.map_or(0, |(block, _)| bytes_of(&block));
         }
     }
     delete_blocks(db, 0, last)?;

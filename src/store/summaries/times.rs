@@ -1,7 +1,7 @@
 //! The times of a block's events: up to eight intervals that hold all of them, cut at the largest gaps. The least and
 //! the greatest alone say little where a few events come late.
 
-use crate::limits::SUMMARY_INTERVALS;
+use crate::limits::{SUMMARY_INTERVALS, SUMMARY_SECONDS_BYTES};
 use crate::search::Instant;
 
 /// The first and the last time of some events, and how many these are.
@@ -13,6 +13,7 @@ pub struct Interval {
 }
 
 const INTERVAL_BYTES: usize = 28;
+const LENGTH_BYTES: usize = 4;
 
 /// Nanoseconds since the epoch.
 fn nanos(instant: Instant) -> i128 {
@@ -51,9 +52,16 @@ pub(super) fn intervals_of(times: &mut [Instant]) -> Vec<Interval> {
     ends.into_iter().filter_map(interval).collect()
 }
 
-/// Intervals as the column `times` has them.
-pub(super) fn encode(intervals: &[Interval]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(intervals.len() * INTERVAL_BYTES);
+/// Whether all times of each interval are of the same second.
+pub(super) fn are_of_one_second(intervals: &[Interval]) -> bool {
+    intervals
+        .iter()
+        .all(|interval| interval.first.seconds == interval.last.seconds)
+}
+
+/// The column `times`: the intervals, and after them how long the list of seconds is, if there is one.
+pub(super) fn encode(intervals: &[Interval], seconds_bytes: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(intervals.len() * INTERVAL_BYTES + LENGTH_BYTES);
     for Interval {
         first,
         last,
@@ -66,13 +74,21 @@ pub(super) fn encode(intervals: &[Interval]) -> Vec<u8> {
         }
         bytes.extend_from_slice(&events.to_be_bytes());
     }
+    if seconds_bytes > 0 {
+        bytes.extend_from_slice(&seconds_bytes.to_be_bytes());
+    }
     bytes
 }
 
-/// The intervals of a column; none if it is not one of ours.
-pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Interval>> {
-    let is_whole = bytes.len().is_multiple_of(INTERVAL_BYTES);
-    if !is_whole || bytes.len() > SUMMARY_INTERVALS * INTERVAL_BYTES {
+/// What [`encode`] has written; none if it is not one of ours.
+pub(super) fn decode(bytes: &[u8]) -> Option<(Vec<Interval>, u32)> {
+    let (bytes, length) = bytes.split_at(bytes.len() / INTERVAL_BYTES * INTERVAL_BYTES);
+    let seconds_bytes = match length {
+        [] => 0,
+        length => u32::from_be_bytes(length.try_into().ok()?),
+    };
+    let is_long = seconds_bytes as usize > SUMMARY_SECONDS_BYTES;
+    if is_long || bytes.len() > SUMMARY_INTERVALS * INTERVAL_BYTES {
         return None;
     }
     let interval = |bytes: &[u8]| {
@@ -84,7 +100,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Interval>> {
             events: u32::from_be_bytes(*rest.first_chunk()?),
         })
     };
-    bytes.chunks(INTERVAL_BYTES).map(interval).collect()
+    let intervals: Option<_> = bytes.chunks(INTERVAL_BYTES).map(interval).collect();
+    Some((intervals?, seconds_bytes))
 }
 
 fn split_instant(bytes: &[u8]) -> Option<(Instant, &[u8])> {
@@ -147,7 +164,11 @@ mod tests {
             }
             let sum: u32 = intervals.iter().map(|interval| interval.events).sum();
             prop_assert_eq!(sum as usize, times.len());
-            prop_assert_eq!(decode(&encode(&intervals)), Some(intervals));
+            for length in [0, 1, SUMMARY_SECONDS_BYTES as u32] {
+                let bytes = encode(&intervals, length);
+                prop_assert_eq!(decode(&bytes), Some((intervals.clone(), length)));
+            }
+            prop_assert_eq!(decode(&encode(&intervals, u32::MAX)), None);
         }
     }
 }

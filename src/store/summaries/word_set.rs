@@ -57,9 +57,9 @@ impl WordSet {
         self.has_overflown
     }
 
-    /// The words, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
-        self.slots.iter().copied().filter(|hash| *hash != 0)
+    /// The words, in no order, with zeros between them.
+    pub(super) fn slots(&self) -> &[u64] {
+        &self.slots
     }
 }
 
@@ -96,7 +96,8 @@ mod tests {
             for _ in 0..2 {
                 (0..count as u64).for_each(|number| set.insert(hash(number)));
             }
-            assert_eq!((set.len(), set.iter().count()), (count, count));
+            let in_slots = set.slots().iter().filter(|hash| **hash != 0).count();
+            assert_eq!((set.len(), in_slots), (count, count));
         }
         // At its bound it takes none, also none that it has.
         set.insert(hash(u64::MAX));
@@ -105,6 +106,6 @@ mod tests {
         set.clear();
         assert!(!set.has_overflown());
         set.insert(7);
-        assert_eq!(set.iter().collect::<Vec<_>>(), [7]);
+        assert!(set.slots().contains(&7));
     }
 }

@@ -12,11 +12,18 @@ use serde_json::Value;
 use super::model::{self, Event, Query};
 use super::random;
 use crate::harness::{Client, Server, Setup};
+use crate::wait::wait_until;
 
 /// A random value.
 fn any<T>(runner: &mut TestRunner, strategy: impl Strategy<Value = T>) -> T {
     let tree = strategy.new_tree(runner);
     tree.expect("a value can be made").current()
+}
+
+/// Microseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap().as_micros() as i64
 }
 
 fn encoded(members: &[(String, String)]) -> String {
@@ -85,11 +92,7 @@ impl Published {
                 break members;
             }
         };
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_micros();
-        let query = Query::parse(&members, now as i64);
+        let query = Query::parse(&members, now());
         (members, query)
     }
 
@@ -97,7 +100,11 @@ impl Published {
     fn legal_query(&mut self) -> (Vec<(String, String)>, Query) {
         loop {
             if let (members, Some(query)) = self.query() {
-                if members.iter().any(|(name, _)| name != "topic") {
+                // Neither which time is meant, nor what all events have, is a filter.
+                let is_filter = |(name, value): &(String, String)| {
+                    !matches!(&**name, "topic" | "time") && value != "*"
+                };
+                if members.iter().any(is_filter) {
                     return (members, query);
                 }
             }
@@ -235,6 +242,63 @@ fn random_searches_find_what_the_model_finds_beside_publishers() {
         );
     }
     assert!(refused < 50, "{refused} of 60 queries are not legal");
+}
+
+/// How many events a histogram has counted, and how many seqs it has gone through.
+fn counted(client: &mut Client, target: String) -> (u64, u64) {
+    let (mut matched, mut scanned, mut next) = (0, 0, Some(target));
+    while let Some(target) = next {
+        let answer = client.get(&target).expect(200);
+        let of_answer = answer["matched"].as_u64().expect("a number");
+        let counts = answer["counts"].as_array().expect("a list");
+        let sum: Option<u64> = counts.iter().map(Value::as_u64).sum();
+        assert_eq!(sum, Some(of_answer), "{target}");
+        matched += of_answer;
+        scanned += answer["scanned"].as_u64().expect("a number");
+        next = answer["next"].as_str().map(str::to_owned);
+    }
+    (matched, scanned)
+}
+
+#[test]
+fn random_searches_of_blocks_with_summaries_find_what_the_model_finds() {
+    const BLOCK: u64 = 4_096;
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let mut published = Published::new();
+    while published.last() < BLOCK + 100 {
+        published.publish(&mut client, 700);
+    }
+    let through = |server: &Server| server.json("/stats")["search_index_through"].as_u64();
+    wait_until("a block has a summary", || through(&server) == Some(BLOCK));
+    let last = published.last();
+    for round in 0..20 {
+        let (members, query) = published.legal_query();
+        let text = encoded(&members);
+        let order = ["", "&after=0", "&after=50", "&before=4000"][round % 4];
+        let from = if order == "&after=50" { 51 } else { 1 };
+        let to = if order == "&before=4000" { 3_999 } else { last };
+        let target = format!("/events?{text}limit=1000{order}");
+        let (found, scanned, _) = walk(server.client(), target, |_| ());
+        assert_eq!(found, published.matching(&query, from, to), "{members:?}");
+        assert_eq!(scanned, to + 1 - from, "{members:?}");
+        // A histogram needs a range.
+        let mut members = members;
+        for (name, value) in [("since", "1900-01-01"), ("until", "9000-01-01")] {
+            if !members.iter().any(|member| member.0 == name) {
+                members.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let text = encoded(&members);
+        let query = Query::parse(&members, now()).expect("it was legal");
+        // Ranges of nothing, and of times that no answer can show, are refused.
+        if client.get(&format!("/histogram?{text}")).status == 422 {
+            continue;
+        }
+        let found = counted(&mut client, format!("/histogram?{text}buckets=500"));
+        let expected = published.matching(&query, 1, last).len() as u64;
+        assert_eq!(found, (expected, last), "{members:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Searches: pages and streams with filters, how far each answer came, and who waits for whom.
 
+mod damaged;
 mod fields;
 mod histogram;
 mod judged;

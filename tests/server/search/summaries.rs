@@ -1,16 +1,14 @@
 //! Summaries: answers are the same with them and without, also after a kill, and events are passed over.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use serde_json::{json, Value};
 
 use super::{metric, walk};
 use crate::harness::{event, Client, Server, Setup};
+use crate::wait::wait_until;
 
 /// Events of a block.
-const BLOCK: u64 = 4_096;
-const EVENTS: u64 = 3 * BLOCK + 70;
+pub(super) const BLOCK: u64 = 4_096;
+pub(super) const EVENTS: u64 = 3 * BLOCK + 70;
 
 /// An event whose words and time are those of its block.
 fn number(n: u64) -> Value {
@@ -24,7 +22,7 @@ fn number(n: u64) -> Value {
     event
 }
 
-fn publish(client: &mut Client, numbers: std::ops::Range<u64>) {
+pub(super) fn publish(client: &mut Client, numbers: std::ops::Range<u64>) {
     for first in numbers.clone().step_by(1_000) {
         let events: Value = (first..numbers.end.min(first + 1_000))
             .map(number)
@@ -33,10 +31,10 @@ fn publish(client: &mut Client, numbers: std::ops::Range<u64>) {
     }
 }
 
-fn wait_for_summaries(server: &Server) {
-    while server.json("/stats")["search_index_through"] != 3 * BLOCK {
-        sleep(Duration::from_millis(10));
-    }
+pub(super) fn wait_for_summaries(server: &Server) {
+    wait_until("the full slots have summaries", || {
+        server.json("/stats")["search_index_through"] == 3 * BLOCK
+    });
 }
 
 /// Searches of each kind, and how many events match; the first ones are for what few blocks have.
@@ -94,7 +92,7 @@ fn answers_are_the_same_with_summaries_and_without() {
 }
 
 /// Histograms, and whether the rows of two blocks or more need not be read for them.
-const HISTOGRAMS: [(&str, bool); 8] = [
+const HISTOGRAMS: [(&str, bool); 9] = [
     ("since=2025-12-31&until=2026-02-01", true),
     ("since=2026-01-02&until=2026-01-03&interval=1h", true),
     (
@@ -111,6 +109,10 @@ const HISTOGRAMS: [(&str, bool); 8] = [
     ),
     (
         "since=2026-01-01T00:10:00Z&until=2026-01-02T00:20:00Z&interval=10m",
+        true,
+    ),
+    (
+        "since=2026-01-01T00:10:00.5Z&until=2026-01-02T00:20:00.5Z&interval=10m",
         false,
     ),
     ("since=2026-01-01&until=2026-01-09&q=*ra1*", false),

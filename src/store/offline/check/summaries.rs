@@ -7,8 +7,11 @@ use crate::limits::{CHECKED_EVENTS_SHARE, SUMMARY_PAYLOAD_BYTES};
 use crate::search::Instant;
 use crate::store::page_checksum::PageOwner;
 use crate::store::rows::{clamp, unsigned};
-use crate::store::summaries::block::{is_of_one_slot, with_page, Block, BLOCK_COLUMNS};
+use crate::store::summaries::block::{
+    is_of_one_slot, read_seconds, with_page, Block, BLOCK_COLUMNS,
+};
 use crate::store::summaries::filter::{may_contain, place_of};
+use crate::store::summaries::times::Interval;
 use crate::store::summaries::words::{hash_text, payload_words, words_of};
 
 /// The first and the last event of a range, and a share of the others.
@@ -37,7 +40,9 @@ pub(super) fn compare(run: &mut Run, last_seq: u64) -> rusqlite::Result<()> {
         before = block.last_seq;
         pages += count_pages(run, &block, owner)?;
         compare_count(run, &block)?;
-        compare_sample(run, &block, owner)?;
+        // Damaged pages are named already.
+        let seconds = unless_damaged(read_seconds(run.db, (&block, owner)))?.flatten();
+        compare_sample(run, (&block, owner), seconds.as_deref())?;
         done += u64::from(block.events);
         run.progress("comparing summaries", done);
     }
@@ -110,13 +115,17 @@ fn compare_count(run: &mut Run, block: &Block) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn compare_sample(run: &mut Run, block: &Block, owner: PageOwner) -> rusqlite::Result<()> {
+fn compare_sample(
+    run: &mut Run,
+    (block, owner): (&Block, PageOwner),
+    seconds: Option<&[Interval]>,
+) -> rusqlite::Result<()> {
     let mut statement = run.db.prepare_cached(SAMPLE)?;
     let range = (clamp(block.first_seq), clamp(block.last_seq));
     let mut rows = statement.query((range.0, range.1, CHECKED_EVENTS_SHARE as i64))?;
     while let Some(row) = rows.next()? {
         let seq = unsigned(row, 0)?;
-        let lacks = match what_it_lacks(row, block)? {
+        let lacks = match what_it_lacks(row, block, seconds)? {
             None => lacks_a_word(run, row, (block, owner))?.then_some("words"),
             lacks => lacks,
         };
@@ -134,21 +143,27 @@ fn compare_sample(run: &mut Run, block: &Block, owner: PageOwner) -> rusqlite::R
 }
 
 /// What of an event is not in the row of its block.
-fn what_it_lacks(row: &Row, block: &Block) -> rusqlite::Result<Option<&'static str>> {
+fn what_it_lacks(
+    row: &Row,
+    block: &Block,
+    seconds: Option<&[Interval]>,
+) -> rusqlite::Result<Option<&'static str>> {
     let topic = row.get(1)?;
     let time = Instant::of_stored(row.get_ref(4)?.as_bytes()?);
     let source = hash_text(row.get_ref(5)?.as_bytes()?);
     let processed_at: i64 = row.get(7)?;
     let has = |list: &Option<Vec<u64>>, hash| list.as_ref().is_none_or(|all| all.contains(&hash));
     let (from, to) = block.processed_at;
-    let is_in = |(first, last): (Instant, Instant)| (first..=last).contains(&time);
+    let has_time = |all: &[Interval]| all.iter().any(|i| (i.first..=i.last).contains(&time));
     let topics = block.topics.as_ref();
     Ok(if topics.is_some_and(|topics| !topics.contains(&topic)) {
         Some("topic")
     } else if !has(&block.sources, source) {
         Some("source")
-    } else if !block.times.iter().any(|i| is_in((i.first, i.last))) {
+    } else if !has_time(&block.times) {
         Some("timestamp")
+    } else if seconds.is_some_and(|seconds| !has_time(seconds)) {
+        Some("second")
     } else if !(from..=to).contains(&processed_at) {
         Some("processed_at")
     } else {

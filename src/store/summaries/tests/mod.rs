@@ -282,7 +282,7 @@ fn times_are_told_where_all_else_matches() {
     publish(&mut store, &numbered(0..2 * BLOCK), 5_000_000);
     work(&mut store, 0);
     let times = |pairs: &[(&str, &str)]| match ask(&store, 5, &filters(pairs)).verdict {
-        Verdict::Times(times) => times.iter().map(|time| time.events).sum(),
+        Verdict::AllButTimes(about) => about.0.events,
         Verdict::Perhaps => 0,
         Verdict::NotInHere => u32::MAX,
     };
@@ -344,7 +344,10 @@ fn what_is_removed_goes_with_its_last_event() {
     // What is left of a block is right, but not to be counted.
     let verdict = |seq, pairs: &[_]| ask(&store, seq, &filters(pairs)).verdict;
     assert_eq!(verdict(2 * BLOCK, &[]), Verdict::Perhaps);
-    assert!(matches!(verdict(2 * BLOCK + 1, &[]), Verdict::Times(_)));
+    assert!(matches!(
+        verdict(2 * BLOCK + 1, &[]),
+        Verdict::AllButTimes(_)
+    ));
     assert_eq!(
         verdict(2 * BLOCK, &[("source", "web-0")]),
         Verdict::NotInHere
