@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: build run install uninstall package test shippers torture reliability check deny deb bench bench-subscribers bench-peers \
+.PHONY: build run install uninstall package test shippers torture torture-fleet reliability check deny deb bench bench-subscribers bench-peers \
 	bench-scale bench-stalls load clean bench-overload bench-builds bench-ingest bench-search fuzz
 
 build:
@@ -43,7 +43,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/logagg.fish
 
 test:
-	bash .ci/times $(CARGO) test --workspace
+	bash .ci/times $(CARGO) test --workspace --features logagg/fleet
 
 # Installs the clients with which the tests talk to the server, into target/shippers.
 shippers:
@@ -53,6 +53,10 @@ shippers:
 torture:
 	TORTURE_ROUNDS=200 POWER_CUTS=1000 $(CARGO) test --test server -- \
 		--include-ignored --nocapture durability power trouble
+
+# The long form of the test in which everything of a fleet fails, as a seed says: FLEET_SEED repeats one.
+torture-fleet:
+	FLEET_ROUNDS=200 $(CARGO) test --features fleet --test fleet -- --nocapture torture
 
 # All tests in their long forms; their figures go into docs/RELIABILITY.md. If a test fails the line that is added
 # leaves the page as it is.
@@ -70,6 +74,7 @@ check:
 	$(CARGO) fmt --all -- --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features logagg/fleet -- -D warnings
 	$(CARGO) test --test tidy
 
 # What is installed beside the program.

@@ -6,7 +6,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0: the domain | [`event`], [`search`], [`clock`], [`limits`], [`text`], [`uuid`] |
-//! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`], [`tokens`] |
+//! | 1: the parts | [`ring`], [`http`], [`store`], [`logging`], [`tokens`], `postgres` |
 //! | 2: the service | [`ingest`], [`api`], [`metrics`], [`app`] |
 //! | 3: the shell | [`net`] |
 //! | on top | [`config`], [`client`], [`cli`] |
@@ -30,6 +30,8 @@ pub mod limits;
 pub mod logging;
 pub(crate) mod metrics;
 pub mod net;
+#[cfg(feature = "fleet")]
+pub(crate) mod postgres;
 pub(crate) mod ring;
 pub mod search;
 pub mod store;

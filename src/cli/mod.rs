@@ -23,6 +23,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use client::bench::{self, arguments::BenchArgs};
 use client::export::{self, ExportArgs};
+#[cfg(feature = "fleet")]
+use client::forward::{self, arguments::ForwardArgs};
 use client::get::{self, GetArgs};
 use client::import::{self, ImportArgs};
 use client::publish::{self, PublishArgs};
@@ -30,6 +32,8 @@ use client::search::{self, arguments::SearchArgs};
 use client::ship::{self, arguments::ShipArgs};
 use client::simulate::{self, arguments::SimulateArgs};
 use client::stats::{self, StatsArgs};
+#[cfg(feature = "fleet")]
+use client::store::{self, StoreArgs};
 use client::subscriptions::{self, SubscriptionsArgs};
 use client::tail::{self, TailArgs};
 use client::topics::{self, TopicsArgs};
@@ -74,6 +78,10 @@ pub enum Command {
     Export(ExportArgs),
     Import(ImportArgs),
     Ship(ShipArgs),
+    #[cfg(feature = "fleet")]
+    Forward(ForwardArgs),
+    #[cfg(feature = "fleet")]
+    Store(StoreArgs),
     Simulate(SimulateArgs),
     Bench(BenchArgs),
     Completions(CompletionsArgs),
@@ -121,6 +129,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited)
         Command::Export(arguments) => export::run(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Ship(arguments) => ship::run(arguments),
+        #[cfg(feature = "fleet")]
+        Command::Forward(arguments) => forward::run(&arguments),
+        #[cfg(feature = "fleet")]
+        Command::Store(arguments) => store::run(arguments),
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Completions(arguments) => completions::run(command_line(), arguments),

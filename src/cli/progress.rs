@@ -62,6 +62,15 @@ impl TransferProgress {
         }
     }
 
+    /// Shows how far it is on the way to a total that was not known at the start.
+    #[cfg(feature = "fleet")]
+    pub(super) fn show_of(&self, position: u64, total: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(total);
+            bar.set_position(position);
+        }
+    }
+
     /// Writes a line to standard error, above the bar.
     pub(super) fn report(&self, line: &str) {
         // Where nobody can read it, the transfer goes on all the same.

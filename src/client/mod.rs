@@ -34,6 +34,8 @@
 
 mod answers;
 mod backoff;
+#[cfg(feature = "fleet")]
+pub(crate) mod engine;
 mod error;
 mod history;
 mod http;

@@ -92,3 +92,41 @@ pub const LOAD_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 
 const _: () = assert!(SHIP_RECORD_BYTES < SHIP_LINE_MAX_BYTES);
 const _: () = assert!(SHIP_TAIL_BYTES < SHIP_READ_BYTES && SHIP_READ_BYTES <= SHIP_LINE_MAX_BYTES);
+
+// Of what speaks to an engine.
+
+/// The longest message that is taken from an engine. No answer that is asked for is near it.
+#[cfg(feature = "fleet")]
+pub const ENGINE_MESSAGE_MAX_BYTES: i32 = 64 * 1024 * 1024;
+/// Milliseconds for connecting to an engine, and of silence on a connection after which it is given up.
+#[cfg(feature = "fleet")]
+pub const ENGINE_SILENCE_MS: u64 = 20_000;
+/// Events of a batch that is forwarded, by default, and bytes after which it ends early.
+#[cfg(feature = "fleet")]
+pub const FORWARD_BATCH_EVENTS: u32 = 5_000;
+#[cfg(feature = "fleet")]
+pub const FORWARD_BATCH_EVENTS_MAX: u32 = 100_000;
+#[cfg(feature = "fleet")]
+pub const FORWARD_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Milliseconds between two looks for new events, and between two acknowledgements.
+#[cfg(feature = "fleet")]
+pub const FORWARD_POLL_MS: u64 = 100;
+#[cfg(feature = "fleet")]
+pub const FORWARD_ACKNOWLEDGE_MS: u64 = 900;
+/// Milliseconds between two looks at the position while nothing comes, or another forwarder is at work.
+#[cfg(feature = "fleet")]
+pub const FORWARD_LOOK_MS: u64 = 2_000;
+/// Milliseconds for which a position stands still before a standby takes over.
+#[cfg(feature = "fleet")]
+pub const FORWARD_TAKE_OVER_MS: u64 = 10_000;
+/// Events of one partition of the store, and how many partitions are made with it.
+#[cfg(feature = "fleet")]
+pub const STORE_PARTITION_EVENTS: u64 = 50_000_000;
+#[cfg(feature = "fleet")]
+pub const STORE_PARTITIONS: u64 = 20;
+/// Partitions that are there beyond the one that is written to.
+#[cfg(feature = "fleet")]
+pub const STORE_PARTITIONS_AHEAD: u64 = 3;
+/// Keys that are deleted with one statement.
+#[cfg(feature = "fleet")]
+pub const STORE_KEYS_AT_ONCE: u64 = 10_000;

@@ -11,7 +11,9 @@ const LAYERS: [Layer; 7] = [
         knows_its_own: true,
     },
     Layer {
-        modules: &["ring", "http", "store", "logging", "tokens", "hub"],
+        modules: &[
+            "ring", "http", "store", "logging", "tokens", "hub", "postgres",
+        ],
         knows_its_own: false,
     },
     Layer {
@@ -97,7 +99,7 @@ const STORE_LAYERS: [&[&str]; 4] = [
 ];
 
 /// Where a crate may be named, as the start of a path.
-const CRATE_ROOMS: [(&str, &[&str]); 5] = [
+const CRATE_ROOMS: [(&str, &[&str]); 6] = [
     (
         "mio",
         &["src/net/", "src/net.rs", "src/client/load/", "bench/"],
@@ -106,6 +108,7 @@ const CRATE_ROOMS: [(&str, &[&str]); 5] = [
     ("httparse", &["src/http/head.rs"]),
     ("rusqlite", &["src/store/", "src/store.rs", "bench/"]),
     ("ureq", &["src/client/"]),
+    ("postgres_protocol", &["src/postgres/"]),
 ];
 
 fn layer_of(module: &str) -> Option<usize> {

@@ -3,8 +3,12 @@
 pub(super) mod bench;
 mod connect;
 mod defaults;
+#[cfg(feature = "fleet")]
+mod engine;
 pub(super) mod export;
 mod filters;
+#[cfg(feature = "fleet")]
+pub(super) mod forward;
 pub(super) mod get;
 pub(super) mod import;
 mod input;
@@ -16,6 +20,8 @@ pub mod ship;
 mod show;
 pub(super) mod simulate;
 pub(super) mod stats;
+#[cfg(feature = "fleet")]
+pub(super) mod store;
 pub(super) mod subscriptions;
 pub(super) mod tail;
 pub(super) mod topics;

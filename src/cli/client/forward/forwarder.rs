@@ -1,0 +1,448 @@
+//! The loop of a forwarder: reads a node, writes to the store, and begins again from the store's position whenever
+//! anything failed. It believes no memory of its own about where it is.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::arguments::ForwardArgs;
+use super::batch::{Batch, Gap};
+use super::node::{self, ReadEnd, Reader};
+use super::status::Status;
+use super::store::{self, Counts, Position, Writer, Written};
+use crate::cli::failure::Failure;
+use crate::cli::progress::TransferProgress;
+use crate::client::engine::{prepare, Engine, EngineError};
+use crate::client::{Backoff, Client, Error, GiveUp, Interrupt, RetryDecision, Stop};
+use crate::limits::{
+    FORWARD_ACKNOWLEDGE_MS, FORWARD_LOOK_MS, FORWARD_POLL_MS, FORWARD_TAKE_OVER_MS,
+};
+use crate::postgres::url::EngineUrl;
+
+/// Why a session ended early.
+enum Trouble {
+    Stopped(Stop),
+    Node(Error),
+    Engine(EngineError),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        match error {
+            Error::Stopped(stop) => Trouble::Stopped(stop),
+            error => Trouble::Node(error),
+        }
+    }
+}
+
+impl From<EngineError> for Trouble {
+    fn from(error: EngineError) -> Trouble {
+        match error {
+            EngineError::Stopped(stop) => Trouble::Stopped(stop),
+            error => Trouble::Engine(error),
+        }
+    }
+}
+
+impl From<Stop> for Trouble {
+    fn from(stop: Stop) -> Trouble {
+        Trouble::Stopped(stop)
+    }
+}
+
+/// How a session ended that nothing is wrong with.
+enum End {
+    /// All is there that `--once` is to bring.
+    Done,
+    /// The position is to be read again.
+    LookAgain,
+}
+
+/// Another forwarder of the node is at work.
+struct Standby {
+    position: Position,
+    /// Since when the position has stood still while the node had more.
+    since: Instant,
+}
+
+pub(super) struct Forwarder<'a> {
+    url: EngineUrl,
+    client: &'a Client,
+    interrupt: Arc<Interrupt>,
+    status: &'a Status,
+    progress: &'a TransferProgress,
+    max_events: usize,
+    /// Whether it is to end, and the node's greatest seq when it began.
+    once: bool,
+    target: Option<u64>,
+    engine: Option<Engine>,
+    /// It has been connected before: a database that is missing now is being restored.
+    was_connected: bool,
+    writer: Writer,
+    standby: Option<Standby>,
+    of_node: Backoff,
+    of_engine: Backoff,
+    /// What the node knows to be forwarded, and when it was told.
+    acknowledged: u64,
+    acknowledged_at: Instant,
+}
+
+impl<'a> Forwarder<'a> {
+    pub(super) fn new(
+        arguments: &ForwardArgs,
+        url: EngineUrl,
+        client: &'a Client,
+        interrupt: Arc<Interrupt>,
+        status: &'a Status,
+        progress: &'a TransferProgress,
+    ) -> Forwarder<'a> {
+        Forwarder {
+            url,
+            client,
+            interrupt,
+            status,
+            progress,
+            max_events: arguments.batch_events as usize,
+            once: arguments.once,
+            target: None,
+            engine: None,
+            was_connected: false,
+            writer: Writer::default(),
+            standby: None,
+            of_node: Backoff::new(GiveUp::Never),
+            of_engine: Backoff::new(GiveUp::Never),
+            acknowledged: 0,
+            acknowledged_at: Instant::now(),
+        }
+    }
+
+    /// Forwards until it is done, stopped, or cannot go on.
+    pub(super) fn run(mut self) -> Result<(), Failure> {
+        loop {
+            match self.session() {
+                Ok(End::LookAgain) => {}
+                Ok(End::Done) => {
+                    if let Some(engine) = self.engine.take() {
+                        engine.close();
+                    }
+                    return Ok(());
+                }
+                Err(Trouble::Stopped(stop)) => return Err(stop.into()),
+                Err(Trouble::Node(error)) => self.node_failed(error)?,
+                Err(Trouble::Engine(error)) => self.engine_failed(&error)?,
+            }
+        }
+    }
+
+    fn node_failed(&mut self, error: Error) -> Result<(), Failure> {
+        self.status.errors.fetch_add(1, Relaxed);
+        self.status.has_node.store(false, Relaxed);
+        let pause = pause_after(&mut self.of_node, error, self.client)?;
+        self.interrupt.sleep(pause).map_err(Failure::from)
+    }
+
+    fn engine_failed(&mut self, error: &EngineError) -> Result<(), Failure> {
+        // Whatever has failed, the connection may be within a transaction.
+        self.engine = None;
+        self.status.errors.fetch_add(1, Relaxed);
+        self.status.has_engine.store(false, Relaxed);
+        let sentence = format!("the store at {}: {error}", self.url);
+        let is_final = match error {
+            EngineError::Unfit(_) => true,
+            EngineError::Refused(error) => {
+                error.is_about_credentials()
+                    || error.is_about_rights()
+                    || error.is_without_database() && !self.was_connected
+            }
+            EngineError::Lost(_) | EngineError::Stopped(_) => false,
+        };
+        if is_final {
+            return Err(Failure::Failed(sentence));
+        }
+        let pause = pause_after(&mut self.of_engine, Error::Lost(sentence), self.client)?;
+        self.interrupt.sleep(pause).map_err(Failure::from)
+    }
+
+    /// From a look at the position on, as long as nothing fails.
+    fn session(&mut self) -> Result<End, Trouble> {
+        let stats = node::stats(self.client)?;
+        self.see_node(stats.last_seq);
+        let id = stats.database_id;
+        let position = self.position(&id)?;
+        if self.is_done(&position) {
+            return Ok(End::Done);
+        }
+        if self.standby.is_some() {
+            return self.stand_by(&id);
+        }
+        self.status.is_active.store(true, Relaxed);
+        node::hold(self.client, &subscription(&position), position.upto)?;
+        self.acknowledged = position.upto;
+        self.forward(&id, position)
+    }
+
+    /// The node has answered.
+    fn see_node(&mut self, last_seq: u64) {
+        self.status.last_seq.store(last_seq, Relaxed);
+        self.status.has_node.store(true, Relaxed);
+        if self.once && self.target.is_none() {
+            self.target = Some(last_seq);
+        }
+    }
+
+    /// Where the node stands in the store; begins a life for one that is new, or has gone back.
+    fn position(&mut self, id: &str) -> Result<Position, Trouble> {
+        let found = store::position(self.connected()?, id)?;
+        let life = match &found {
+            None => Some(1),
+            // Asked after the position, for another forwarder may have moved that.
+            Some(position) => {
+                let stats = node::stats(self.client)?;
+                let has_gone_back = stats.database_id == id && position.upto > stats.last_seq;
+                has_gone_back.then_some(position.life + 1)
+            }
+        };
+        let found = match life {
+            None => found,
+            Some(life) => {
+                self.begin_life(id, life)?;
+                store::position(self.connected()?, id)?
+            }
+        };
+        let Some(position) = found else {
+            return Err(EngineError::Lost("it has forgotten a node".to_owned()).into());
+        };
+        self.status.has_engine.store(true, Relaxed);
+        self.status.position.store(position.upto, Relaxed);
+        Ok(position)
+    }
+
+    fn begin_life(&mut self, id: &str, life: i32) -> Result<(), Trouble> {
+        let name = self.client.address().to_string();
+        store::register(self.connected()?, id, life, &name)?;
+        if life > 1 {
+            self.client.report(
+                "WARN: the node's database has gone back to an older state: all of it is read again",
+            );
+        }
+        Ok(())
+    }
+
+    fn connected(&mut self) -> Result<&mut Engine, Trouble> {
+        if self.engine.is_none() {
+            let mut engine = Engine::connect(&self.url, &self.interrupt)?;
+            prepare(&mut engine)?;
+            self.was_connected = true;
+            self.engine = Some(engine);
+        }
+        let engine = self.engine.as_mut();
+        engine.ok_or_else(|| EngineError::Lost("there is no connection".to_owned()).into())
+    }
+
+    /// What has failed works again; that it answers is not enough.
+    fn node_works(&mut self) {
+        self.status.has_node.store(true, Relaxed);
+        self.client.recovered(&mut self.of_node);
+    }
+
+    fn engine_works(&mut self) {
+        self.status.has_engine.store(true, Relaxed);
+        if let (_, true) = self.of_engine.succeeded() {
+            self.client.report("the store answers again");
+        }
+    }
+
+    fn is_done(&self, position: &Position) -> bool {
+        self.target.is_some_and(|target| position.upto >= target)
+    }
+
+    /// Reads and writes batches from a position on.
+    fn forward(&mut self, id: &str, mut position: Position) -> Result<End, Trouble> {
+        let mut reader = None;
+        let mut looked_at = Instant::now();
+        loop {
+            self.interrupt.check()?;
+            let client = self.client;
+            let open = reader
+                .get_or_insert_with(|| Reader::open(client, id, position.upto, position.mark));
+            let mut batch = Batch::new(position.upto);
+            let end = open.read(&mut batch, self.max_events)?;
+            if end == ReadEnd::OtherHistory {
+                // Another database is another node, and begins at its own position.
+                if node::stats(self.client)?.database_id == id {
+                    self.begin_life(id, position.life + 1)?;
+                }
+                return Ok(End::LookAgain);
+            }
+            self.node_works();
+            if !batch.is_empty() {
+                match self.write(id, &mut position, &batch)? {
+                    Written::Stored(_) => looked_at = Instant::now(),
+                    Written::Moved | Written::Raced => return self.yield_or_look(id, &position),
+                }
+            }
+            self.acknowledge(&position, false)?;
+            if self.is_done(&position) {
+                self.acknowledge(&position, true)?;
+                return Ok(End::Done);
+            }
+            if end == ReadEnd::Full {
+                continue;
+            }
+            reader = None;
+            if looked_at.elapsed() >= Duration::from_millis(FORWARD_LOOK_MS) {
+                looked_at = Instant::now();
+                // A pooler, or a restored schema, puts another past behind a connection that lives.
+                if store::position(self.connected()?, id)?.as_ref() != Some(&position) {
+                    return self.yield_or_look(id, &position);
+                }
+                self.engine_works();
+                let stats = node::stats(self.client)?;
+                self.see_node(stats.last_seq);
+            }
+            self.interrupt
+                .sleep(Duration::from_millis(FORWARD_POLL_MS))?;
+        }
+    }
+
+    /// Writes a batch, and moves the position where that succeeds.
+    fn write(
+        &mut self,
+        id: &str,
+        position: &mut Position,
+        batch: &Batch,
+    ) -> Result<Written, Trouble> {
+        self.connected()?;
+        let (Some(engine), writer) = (self.engine.as_mut(), &mut self.writer) else {
+            return Ok(Written::Moved);
+        };
+        let written = writer.write(engine, id, position, batch)?;
+        if let Written::Stored(counts) = written {
+            position.upto = batch.upto;
+            position.mark = batch.mark();
+            self.committed(counts, batch);
+        }
+        Ok(written)
+    }
+
+    fn committed(&mut self, counts: Counts, batch: &Batch) {
+        let status = self.status;
+        status.stored.fetch_add(counts.stored, Relaxed);
+        status.duplicates.fetch_add(counts.duplicates, Relaxed);
+        status.conflicts.fetch_add(counts.conflicts, Relaxed);
+        status.position.store(batch.upto, Relaxed);
+        status.last_seq.fetch_max(batch.upto, Relaxed);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now_ms = now.map_or(0, |now| now.as_millis() as u64);
+        status.committed_at_ms.store(now_ms, Relaxed);
+        for gap in &batch.gaps {
+            let Gap { from, to } = gap;
+            status.gap_events.fetch_add(gap.events(), Relaxed);
+            self.client.report(&format!(
+                "WARN: the node had removed the events {from} to {to} before they were forwarded; they are lost"
+            ));
+        }
+        self.engine_works();
+        if let Some(target) = self.target {
+            self.progress.show_of(batch.upto.min(target), target);
+        }
+    }
+
+    /// Tells the node what is forwarded, once a second or at the end.
+    fn acknowledge(&mut self, position: &Position, now: bool) -> Result<(), Trouble> {
+        let is_due =
+            self.acknowledged_at.elapsed() >= Duration::from_millis(FORWARD_ACKNOWLEDGE_MS);
+        if position.upto == self.acknowledged || !(is_due || now) {
+            return Ok(());
+        }
+        self.acknowledged_at = Instant::now();
+        let name = subscription(position);
+        match node::acknowledge(self.client, &name, position.upto) {
+            // Somebody has deleted the subscription.
+            Err(error) if error.status() == Some(404) => {
+                node::hold(self.client, &name, position.upto)?;
+            }
+            // The node has gone back, which the next read finds.
+            Err(error) if error.status() == Some(422) => return Ok(()),
+            done => done?,
+        }
+        self.acknowledged = position.upto;
+        Ok(())
+    }
+
+    /// The position is not where this forwarder has left it.
+    fn yield_or_look(&mut self, id: &str, expected: &Position) -> Result<End, Trouble> {
+        let found = store::position(self.connected()?, id)?;
+        // One that has gone back is that of an older state of the store.
+        let other = found.filter(|found| {
+            let same = found.store_id == expected.store_id && found.node == expected.node;
+            same && found.upto > expected.upto || found.life > expected.life
+        });
+        if let Some(position) = other {
+            self.client
+                .report("another forwarder of this node is at work: this one is a standby");
+            self.standby = Some(Standby {
+                position,
+                since: Instant::now(),
+            });
+        }
+        Ok(End::LookAgain)
+    }
+
+    /// Waits until the other forwarder stands still.
+    fn stand_by(&mut self, id: &str) -> Result<End, Trouble> {
+        self.status.is_active.store(false, Relaxed);
+        loop {
+            self.interrupt
+                .sleep(Duration::from_millis(FORWARD_LOOK_MS))?;
+            let stats = node::stats(self.client)?;
+            self.see_node(stats.last_seq);
+            self.node_works();
+            let Some(found) = store::position(self.connected()?, id)? else {
+                self.standby = None;
+                return Ok(End::LookAgain);
+            };
+            self.engine_works();
+            self.status.position.store(found.upto, Relaxed);
+            if stats.database_id != id || self.is_done(&found) {
+                return Ok(End::LookAgain);
+            }
+            let Some(standby) = &mut self.standby else {
+                return Ok(End::LookAgain);
+            };
+            let has_more = stats.last_seq > found.upto;
+            if found != standby.position || !has_more {
+                *standby = Standby {
+                    position: found,
+                    since: Instant::now(),
+                };
+            } else if standby.since.elapsed() >= Duration::from_millis(FORWARD_TAKE_OVER_MS) {
+                self.client
+                    .report("the other forwarder stands still: this one takes over");
+                self.standby = None;
+                return Ok(End::LookAgain);
+            }
+        }
+    }
+}
+
+/// The name of the node's subscription for a store.
+fn subscription(position: &Position) -> String {
+    let id: String = position.store_id.chars().take(8).collect();
+    format!("forward-{id}")
+}
+
+/// How long to pause after a failure.
+fn pause_after(backoff: &mut Backoff, error: Error, client: &Client) -> Result<Duration, Failure> {
+    let sentence = error.to_string();
+    let now = Instant::now();
+    match backoff.failed(error, now) {
+        RetryDecision::Fail(error) => Err(error.into()),
+        RetryDecision::Pause(pause) => {
+            if backoff.must_tell(now) {
+                client.report(&format!("{sentence}; trying again"));
+            }
+            Ok(pause)
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The protocol of PostgreSQL without I/O, and the tables that a fleet of servers shares.
+//!
+//! It owns the form of a connection string, the state of one connection as bytes in and bytes out, and the text of the
+//! tables. It must never open a socket or wait: whoever drives it does that.
+
+mod error;
+mod param;
+mod row;
+pub(crate) mod schema;
+pub(crate) mod url;
+mod wire;
+
+pub(crate) use error::ServerError;
+pub(crate) use param::Param;
+pub(crate) use row::Row;
+pub(crate) use wire::{Notice, Reply, Wire};

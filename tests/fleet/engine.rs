@@ -1,0 +1,359 @@
+//! PostgreSQL as an ordinary user in a temporary folder, on a loopback address of its own.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use rustix::process::{kill_process, Pid, Signal};
+
+use crate::harness::TemporaryDirectory;
+use crate::wait::wait_until;
+
+/// Whoever may start PostgreSQL if this is run by root, which may not.
+const NOBODY: u32 = 65534;
+const PORT: u16 = 15432;
+
+/// The folder of its programs; none where it is not installed.
+fn programs() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+            .ok()?
+            .flatten()
+            .filter_map(|entry| {
+                let version = entry.file_name().to_str()?.parse().ok()?;
+                Some((version, entry.path().join("bin")))
+            })
+            .filter(|(_, folder)| folder.join("initdb").exists())
+            .collect();
+        found.sort();
+        found.pop().map(|(_, folder)| folder)
+    };
+    FOLDER.get_or_init(find).as_deref()
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A program of the engine, as the user that may run it.
+fn command(program: &str) -> Command {
+    let path = programs().unwrap().join(program);
+    let mut command = match is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            let user = NOBODY.to_string();
+            command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]);
+            command.arg(path);
+            command
+        }
+        false => Command::new(path),
+    };
+    command
+        .env_clear()
+        .env("LC_ALL", "C")
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir("/");
+    command
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn give_away(path: &Path) {
+    if is_root() {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+/// A folder that the engine's user may write to.
+fn folder() -> TemporaryDirectory {
+    let folder = TemporaryDirectory::new_in(std::env::temp_dir());
+    give_away(folder.path());
+    folder
+}
+
+/// An engine that runs.
+pub struct Engine {
+    folder: Arc<TemporaryDirectory>,
+    data: PathBuf,
+    address: SocketAddr,
+    /// Nobody drops it.
+    is_shared: bool,
+    child: Child,
+}
+
+impl Engine {
+    /// Starts one of its own; none, and it is said, where PostgreSQL is not installed.
+    pub fn start() -> Option<Engine> {
+        Engine::start_as(false)
+    }
+
+    fn start_as(is_shared: bool) -> Option<Engine> {
+        if programs().is_none() {
+            let _ = writeln!(
+                io::stderr(),
+                "SKIPPED the tests of a fleet: PostgreSQL is not installed"
+            );
+            return None;
+        }
+        let folder = folder();
+        let data = folder.join("data");
+        run(command("initdb").arg("-D").arg(&data).args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "--no-sync",
+        ]));
+        let access = "local all all trust\nhost all guarded,keeper,nobody all scram-sha-256\nhost all all all trust\n\
+                      host replication all all trust\n";
+        fs::write(data.join("pg_hba.conf"), access).unwrap();
+        Some(Engine::run(
+            Arc::new(folder),
+            data,
+            new_address(),
+            is_shared,
+        ))
+    }
+
+    fn run(
+        folder: Arc<TemporaryDirectory>,
+        data: PathBuf,
+        address: SocketAddr,
+        is_shared: bool,
+    ) -> Engine {
+        let child = spawn(&folder, &data, address, is_shared);
+        let engine = Engine {
+            folder,
+            data,
+            address,
+            is_shared,
+            child,
+        };
+        wait_until("the engine to answer", || {
+            engine.try_sql("postgres", "SELECT 1").is_ok()
+        });
+        engine
+    }
+
+    /// A copy that follows it, at an address of its own.
+    pub fn standby(&self, name: &str) -> Engine {
+        let data = self.folder.join(name);
+        let address = new_address();
+        let connection = format!(
+            "host={} port={} user=postgres application_name={name}",
+            self.address.ip(),
+            self.address.port()
+        );
+        run(command("pg_basebackup").arg("-D").arg(&data).args([
+            "-R",
+            "-c",
+            "fast",
+            "-X",
+            "stream",
+            "--no-sync",
+            "-d",
+            &connection,
+        ]));
+        Engine::run(self.folder.clone(), data, address, false)
+    }
+
+    /// From now on it takes writes.
+    pub fn promote(&self) {
+        self.sql("postgres", "SELECT pg_promote(true, 60)");
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A new database; the connection string of it.
+    pub fn database(&self, name: &str) -> String {
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        self.url(name)
+    }
+
+    pub fn url(&self, database: &str) -> String {
+        url_at(&[self.address], database)
+    }
+
+    /// Runs statements; the rows as `psql -At` prints them.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        self.try_sql(database, sql)
+            .unwrap_or_else(|said| panic!("{sql}: {said}"))
+    }
+
+    pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
+        let mut psql = self.psql(database);
+        let mut child = psql
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let sql = sql.to_owned();
+        let writer = std::thread::spawn(move || input.write_all(sql.as_bytes()));
+        let output = child.wait_with_output().unwrap();
+        let _ = writer.join().unwrap();
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout)
+                .unwrap()
+                .trim_end()
+                .to_owned()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    fn psql(&self, database: &str) -> Command {
+        let mut psql = command("psql");
+        psql.args([
+            "-X",
+            "-q",
+            "-At",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "postgres",
+            "-d",
+            database,
+        ]);
+        psql.args([
+            "-h",
+            &self.address.ip().to_string(),
+            "-p",
+            &self.address.port().to_string(),
+        ]);
+        psql.env("PGCONNECT_TIMEOUT", "5");
+        psql
+    }
+
+    /// The store of a database as the statements that make it again.
+    pub fn dump(&self, database: &str) -> String {
+        let mut dump = command("pg_dump");
+        dump.args(["-U", "postgres", "-n", "logagg", "-d", database]);
+        dump.args([
+            "-h",
+            &self.address.ip().to_string(),
+            "-p",
+            &self.address.port().to_string(),
+        ]);
+        run(&mut dump)
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().parse().unwrap();
+        let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
+    }
+
+    /// Ends it without a word, as a crash does.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again where it was.
+    pub fn restart(&mut self) {
+        // What has lost its parent ends a moment later, and is in the way until then.
+        wait_until("the engine to come back", || {
+            if self.child.try_wait().unwrap().is_some() {
+                self.child = spawn(&self.folder, &self.data, self.address, self.is_shared);
+            }
+            self.try_sql("postgres", "SELECT 1").is_ok()
+        });
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Its end is that of the pipe which its shell reads.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// The connection string of hosts.
+pub fn url_at(addresses: &[SocketAddr], database: &str) -> String {
+    let hosts: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    format!("postgres://postgres@{}/{database}", hosts.join(","))
+}
+
+/// An address of this test run alone, which an engine or a server can have again. All of 127/8 is loopback.
+pub fn new_address() -> SocketAddr {
+    static NUMBER: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let ip = Ipv4Addr::new(127, high | 0x80, low, number);
+    SocketAddr::new(IpAddr::V4(ip), PORT)
+}
+
+/// A shell around it ends it when this process is gone, however that ends.
+fn spawn(folder: &TemporaryDirectory, data: &Path, address: SocketAddr, is_shared: bool) -> Child {
+    let engine = {
+        let mut engine = command("postgres");
+        engine.arg("-D").arg(data);
+        let own = [
+            format!("listen_addresses={}", address.ip()),
+            format!("port={}", address.port()),
+            // Two in one folder would be in each other's way.
+            "unix_socket_directories=".to_owned(),
+            "max_connections=40".to_owned(),
+            "shared_buffers=16MB".to_owned(),
+            "hot_standby=on".to_owned(),
+            "fsync=off".to_owned(),
+        ];
+        for setting in own {
+            engine.arg("-c").arg(setting);
+        }
+        engine
+    };
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))
+        .unwrap();
+    // A child in the background of a shell reads no input.
+    let script = "\"$0\" \"$@\" </dev/null & engine=$!; \
+                  (read -r _; kill -QUIT $engine 2>/dev/null) <&3 & reader=$!; \
+                  wait $engine; kill $reader 2>/dev/null; [ -z \"$GARBAGE\" ] || rm -rf \"$GARBAGE\"";
+    let script = format!("exec 3<&0; {script}");
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .arg("-c")
+        .arg(script)
+        .arg(engine.get_program())
+        .args(engine.get_args());
+    shell
+        .env_clear()
+        .env("LC_ALL", "C")
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir("/");
+    if is_shared {
+        shell.env("GARBAGE", folder.path());
+    }
+    shell
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(log);
+    shell.spawn().unwrap()
+}
+
+/// An engine that many tests share, each with a database of its own.
+pub fn shared() -> Option<&'static Engine> {
+    static SHARED: OnceLock<Option<Engine>> = OnceLock::new();
+    // A value that lives until the end is never dropped, so its shell removes its folder.
+    SHARED.get_or_init(|| Engine::start_as(true)).as_ref()
+}

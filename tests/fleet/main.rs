@@ -1,0 +1,27 @@
+//! A fleet: servers, forwarders and a real PostgreSQL. Without one these tests say that they were skipped.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod engine;
+mod failing;
+mod failover;
+mod forwarder;
+mod forwarding;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests of the server need the rest"
+)]
+#[path = "../server/harness/mod.rs"]
+mod harness;
+mod model;
+mod proxy;
+#[allow(dead_code, reason = "the tests of the server need the rest")]
+#[path = "../server/random.rs"]
+mod random;
+mod settings;
+mod tables;
+mod torture;
+#[allow(dead_code, reason = "the tests of the server need the rest")]
+#[path = "../server/wait.rs"]
+mod wait;
