@@ -20,7 +20,8 @@ pub(crate) enum Dialect {
 
 const HEAD: &str = r#"CREATE SCHEMA logagg;
 CREATE TABLE logagg.meta (
-  one smallint PRIMARY KEY CHECK (one = 1), version int NOT NULL, store_id uuid NOT NULL, created_at timestamptz NOT NULL);
+  one smallint PRIMARY KEY CHECK (one = 1), version int NOT NULL, store_id uuid NOT NULL,
+  created_at timestamptz NOT NULL);
 CREATE TABLE logagg.head (
   one smallint PRIMARY KEY CHECK (one = 1));
 CREATE TABLE logagg.nodes (
@@ -47,7 +48,8 @@ const EVENTS: &str = r#"CREATE TABLE logagg.events (
 
 const REST: &str = r#"CREATE INDEX events_topic ON logagg.events (topic_id, seq);
 CREATE TABLE logagg.gaps (
-  node int NOT NULL, from_seq bigint NOT NULL, to_seq bigint NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (node, from_seq));
+  node int NOT NULL, from_seq bigint NOT NULL, to_seq bigint NOT NULL, at timestamptz NOT NULL,
+  PRIMARY KEY (node, from_seq));
 CREATE TABLE logagg.subscriptions (
   name text COLLATE "C" PRIMARY KEY, after bigint NOT NULL, updated_at timestamptz NOT NULL);
 CREATE VIEW logagg.event_log AS
@@ -105,6 +107,11 @@ pub(crate) fn statements(dialect: Dialect) -> String {
         &mut sql,
         format_args!("INSERT INTO logagg.meta VALUES (1, {VERSION}, gen_random_uuid(), now());\n"),
     );
+    adapted(sql, dialect)
+}
+
+/// The statements in the form of an engine.
+fn adapted(sql: String, dialect: Dialect) -> String {
     match dialect {
         Dialect::Postgres => sql,
         Dialect::Citus => sql + CITUS,

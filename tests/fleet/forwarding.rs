@@ -39,7 +39,8 @@ fn two_nodes_are_one_history_with_each_event_once() {
     check(engine, "two_nodes", &nodes);
     let counts = engine.sql(
         "two_nodes",
-        "SELECT sum(events), sum(stored), sum(duplicates), sum(conflicts) FROM logagg.batches GROUP BY node ORDER BY node",
+        "SELECT sum(events), sum(stored), sum(duplicates), sum(conflicts) FROM logagg.batches \
+         GROUP BY node ORDER BY node",
     );
     assert_eq!(counts, "1000|1000|0|0\n800|300|500|200");
     // Payloads that a column of JSON would refuse or alter.

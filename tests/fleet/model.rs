@@ -100,8 +100,9 @@ fn check_records(engine: &Engine, database: &str, events: usize) {
     let sums = "SELECT coalesce(sum(stored), 0), coalesce(sum(events - stored - duplicates), 0), \
                 count(*) FILTER (WHERE conflicts > duplicates), (SELECT count(*) FROM logagg.keys) FROM logagg.batches";
     assert_eq!(engine.sql(database, sums), format!("{events}|0|0|{events}"));
-    let broken = "SELECT * FROM (SELECT node, after, lag(upto, 1, 0::bigint) OVER (PARTITION BY node ORDER BY after) AS before \
-                  FROM logagg.batches WHERE node IS NOT NULL) x WHERE after <> before";
+    let broken = "SELECT * FROM (SELECT node, after, lag(upto, 1, 0::bigint) \
+                  OVER (PARTITION BY node ORDER BY after) AS before FROM logagg.batches \
+                  WHERE node IS NOT NULL) x WHERE after <> before";
     assert_eq!(engine.sql(database, broken), "", "the chains have no holes");
     let wrong = "SELECT e.seq FROM logagg.events e JOIN logagg.keys k USING (event_id, topic_id) \
                  JOIN logagg.batches b ON b.id = k.batch WHERE e.seq <> b.first_seq + k.idx";

@@ -13,7 +13,7 @@ use serde_json::{json, Value};
 
 use crate::engine::{new_address, url_at, Engine};
 use crate::forwarder::Forwarder;
-use crate::harness::{Address, Server, Setup};
+use crate::harness::{event, Address, Server, Setup};
 use crate::model::{check, events_of_node, events_of_store};
 use crate::proxy::Proxy;
 use crate::random::Random;
@@ -70,8 +70,9 @@ fn keep_publishing(
                 let (topic, id) = (format!("topic {}", number % 5), format!("event {number}"));
                 keys.push((topic.clone(), id.clone()));
                 // Some keys come with other contents.
-                let payload = json!({"number": number, "variant": random.below(20) / 19});
-                json!({"topic": topic, "event_id": id, "timestamp": "2026-01-02T03:04:05Z", "source": "s", "payload": payload})
+                let mut event = event(&topic, &id);
+                event["payload"] = json!({"number": number, "variant": random.below(20) / 19});
+                event
             })
             .collect();
         let body = Value::from(events).to_string();
@@ -179,7 +180,7 @@ impl Fleet {
                     stats["database_id"].as_str().unwrap()
                 );
                 last = self.engine.try_sql("fleet", &sql).unwrap_or_default();
-                last == stats["last_seq"].to_string()
+                last.parse::<u64>().ok() == stats["last_seq"].as_u64()
             });
         }
     }

@@ -8,9 +8,9 @@ use crate::limits::{FORWARD_BATCH_EVENTS, FORWARD_BATCH_EVENTS_MAX};
 
 /// Forward a server's events into a store that a fleet shares, each once
 ///
-/// The store is the schema logagg in a database of PostgreSQL, or of what speaks its protocol; it is created where it is
-/// missing. Resumes by itself after the last event that is there, whatever was killed or lost, and retries whatever can
-/// pass. A second forwarder of the same server is a standby.
+/// The store is the schema logagg in a database of PostgreSQL, or of what speaks its protocol; it is created where
+/// it is missing. Resumes by itself after the last event that is there, whatever was killed or lost, and retries
+/// whatever can pass. A second forwarder of the same server is a standby.
 #[derive(Debug, Args)]
 pub struct ForwardArgs {
     #[command(flatten)]

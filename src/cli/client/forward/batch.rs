@@ -157,7 +157,8 @@ impl Batch {
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"seq":7,"topic":"t","event_id":"e","timestamp":"2026-01-02T03:04:05Z","source":"s","payload":{"a":1e400,"a":"\ud800"},"processed_at":"2026-01-02T03:04:05.000001Z"}"#;
+    const LINE: &str = r#"{"seq":7,"topic":"t","event_id":"e","timestamp":"2026-01-02T03:04:05Z","source":"s",
+        "payload":{"a":1e400,"a":"\ud800"},"processed_at":"2026-01-02T03:04:05.000001Z"}"#;
 
     #[test]
     fn a_payload_is_kept_as_it_is_and_the_hashes_tell_events_apart() {

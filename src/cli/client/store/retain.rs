@@ -15,8 +15,9 @@ use crate::postgres::schema::partition_bounds;
 
 /// Remove old events and keys from a store
 ///
-/// Drops the partitions of events whose newest event is older than the age, and makes partitions ahead for what is to
-/// come. Keys stay, so an event that comes again is still a duplicate, unless --keys is given. Run it from time to time.
+/// Drops the partitions of events whose newest event is older than the age, and makes partitions ahead for what is
+/// to come. Keys stay, so an event that comes again is still a duplicate, unless --keys is given. Run it from time to
+/// time.
 #[derive(Debug, Args)]
 pub(super) struct RetainArgs {
     #[command(flatten)]
@@ -62,6 +63,10 @@ pub(super) fn run(arguments: &RetainArgs) -> Result<(), Failure> {
         Err(error) => Err(Failure::Failed(format!("the store at {url}: {error}"))),
     }
 }
+
+/// Begins a transaction beside which nobody appends.
+const LOCK_HEAD: &str =
+    "BEGIN; SET LOCAL lock_timeout = '15s'; SELECT one FROM logagg.head FOR UPDATE";
 
 /// A partition of the table of events; the one for all other seqs has no number.
 struct Partition {
@@ -112,9 +117,7 @@ fn drop_partitions(engine: &mut Engine, age: Duration) -> Result<u64, EngineErro
             continue;
         }
         // Nobody appends while it is looked at once more. What reads the table is waited for.
-        engine.query(
-            "BEGIN; SET LOCAL lock_timeout = '15s'; SELECT one FROM logagg.head FOR UPDATE",
-        )?;
+        engine.query(LOCK_HEAD)?;
         if !is_old(engine)? {
             engine.query("ROLLBACK")?;
             continue;
@@ -123,7 +126,10 @@ fn drop_partitions(engine: &mut Engine, age: Duration) -> Result<u64, EngineErro
         let sql = match number {
             None => format!("DELETE FROM logagg.{name}"),
             Some(number) => {
-                let gone = format!("ALTER TABLE logagg.events DETACH PARTITION logagg.{name}; DROP TABLE logagg.{name}");
+                let gone = format!(
+                    "ALTER TABLE logagg.events DETACH PARTITION logagg.{name}; \
+                     DROP TABLE logagg.{name}"
+                );
                 // What is still written to it goes on there.
                 match next < partition_bounds(number).1 {
                     true => format!("{gone}; {}", attached(number)),
@@ -190,7 +196,8 @@ fn delete_keys(engine: &mut Engine, age: Duration) -> Result<u64, EngineError> {
     let mut deleted = 0;
     loop {
         let sql = format!(
-            "WITH old AS (SELECT event_id, topic_id FROM logagg.keys WHERE batch <= {last} LIMIT {STORE_KEYS_AT_ONCE}), \
+            "WITH old AS (SELECT event_id, topic_id FROM logagg.keys WHERE batch <= {last} \
+             LIMIT {STORE_KEYS_AT_ONCE}), \
              gone AS (DELETE FROM logagg.keys k USING old \
              WHERE k.event_id = old.event_id AND k.topic_id = old.topic_id RETURNING 1) SELECT count(*) FROM gone"
         );
