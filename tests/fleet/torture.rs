@@ -88,6 +88,15 @@ fn keep_publishing(
     }
 }
 
+/// Ends the publishers when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 struct Fleet {
     engine: Engine,
     proxy: Proxy,
@@ -217,6 +226,8 @@ fn whatever_fails_each_answered_event_is_in_the_store_once() {
         .collect();
     let (answered, is_over) = (Answered::default(), AtomicBool::new(false));
     thread::scope(|scope| {
+        // Also where something panics, or the publishers would go on for ever.
+        let over = Over(&is_over);
         for number in 0..PUBLISHERS {
             let random = Random::new(seed ^ (number + 1));
             let (addresses, answered, is_over) = (&addresses, &answered, &is_over);
@@ -226,7 +237,7 @@ fn whatever_fails_each_answered_event_is_in_the_store_once() {
             thread::sleep(Duration::from_millis(random.below(700)));
             fleet.fail(&mut random);
         }
-        is_over.store(true, Ordering::SeqCst);
+        drop(over);
     });
     fleet.settle();
     let nodes: Vec<_> = fleet.nodes.iter().flatten().map(events_of_node).collect();
