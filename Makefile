@@ -23,15 +23,16 @@ run: build
 
 # The program, its manual and the completions of shells, by default in /usr/local, or as in
 # make install PREFIX=$$HOME/.local
-install: package
+# Without cargo on the PATH, as under sudo, it installs what has been built.
+install: $(if $(shell command -v $(firstword $(CARGO))),build)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(TARGET)/release/logagg $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 target/package/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -m 644 target/package/completions/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/logagg
-	install -m 644 target/package/completions/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_logagg
-	install -m 644 target/package/completions/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/logagg.fish
+	$(TARGET)/release/logagg man --folder $(DESTDIR)$(PREFIX)/share/man/man1
+	$(TARGET)/release/logagg completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/logagg
+	$(TARGET)/release/logagg completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_logagg
+	$(TARGET)/release/logagg completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/logagg.fish
 	@case ":$$PATH:" in *:$(PREFIX)/bin:*) ;; \
 		*) echo 'logagg is not found before $(PREFIX)/bin is on the PATH: export PATH="$(PREFIX)/bin:$$PATH"';; esac
 
@@ -90,6 +91,7 @@ package: build
 # nothing here: the program has no symbols.
 deb: package
 	$(CARGO) deb --no-build --no-strip
+	@if command -v lintian >/dev/null; then lintian --fail-on error $(TARGET)/debian/logagg_*.deb; fi
 
 # Licences, duplicate versions and sources of the dependencies by the rules of deny.toml, and their known
 # vulnerabilities if that database can be fetched. Needs cargo-deny.
