@@ -43,6 +43,8 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_logagg \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/logagg.fish
 
+# Most tests wait, for disks, timers and programs that they start, more than they compute.
+test: export RUST_TEST_THREADS ?= $(shell echo $$(($$(nproc) + 4)))
 test:
 	bash .ci/times $(CARGO) test --workspace --features logagg/fleet
 

@@ -1,10 +1,15 @@
 //! What a server writes to standard error, read by a thread so that it never waits for its reader.
 
+use std::fs::File;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::process::ChildStderr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
+
+use rustix::event::{poll, PollFd, PollFlags};
+use rustix::io::ioctl_fionread;
 
 use super::TIMEOUT;
 
@@ -14,8 +19,9 @@ struct State {
     ended: bool,
 }
 
-#[derive(Default)]
 struct Shared {
+    /// Read by the thread alone, which holds the state meanwhile: what is not in one is in the other.
+    pipe: File,
     state: Mutex<State>,
     changed: Condvar,
     /// Held while nobody is to read the pipe.
@@ -23,20 +29,27 @@ struct Shared {
 }
 
 /// The log of one server; it stays readable when the server is gone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Log(Arc<Shared>);
 
 impl Log {
     /// Reads `pipe` to its end in a thread.
-    pub fn read(mut pipe: ChildStderr) -> Log {
-        let log = Log::default();
-        let shared = log.0.clone();
+    pub fn read(pipe: ChildStderr) -> Log {
+        let shared = Arc::new(Shared {
+            pipe: OwnedFd::from(pipe).into(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            gate: Mutex::default(),
+        });
+        let log = Log(shared.clone());
         thread::spawn(move || {
             let mut piece = [0; 65_536];
             loop {
+                // Also if it fails: then so does the read.
+                let _ = poll(&mut [PollFd::new(&shared.pipe, PollFlags::IN)], None);
                 drop(lock(&shared.gate));
-                let count = pipe.read(&mut piece).unwrap_or(0);
                 let mut state = lock(&shared.state);
+                let count = (&shared.pipe).read(&mut piece).unwrap_or(0);
                 state.text.extend_from_slice(&piece[..count]);
                 state.ended = count == 0;
                 let ended = state.ended;
@@ -50,9 +63,17 @@ impl Log {
         log
     }
 
-    /// All that has been written so far.
+    /// All that has been written so far, what the thread has not read yet included.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&lock(&self.0.state).text).into_owned()
+        let is_unread = |state: &mut State| {
+            !state.ended && ioctl_fionread(&self.0.pipe).is_ok_and(|bytes| bytes > 0)
+        };
+        let (state, _) = self
+            .0
+            .changed
+            .wait_timeout_while(lock(&self.0.state), TIMEOUT, is_unread)
+            .unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&state.text).into_owned()
     }
 
     /// The whole lines that hold `part`, so far.
@@ -76,7 +97,7 @@ impl Log {
         self.wait("the end of the server", |state| state.ended);
     }
 
-    /// Nobody reads the pipe until the guard goes, but for one piece that a read may be waiting for.
+    /// Nobody reads the pipe until the guard goes, but for one piece that is being read.
     pub fn leave_unread(&self) -> MutexGuard<'_, ()> {
         lock(&self.0.gate)
     }

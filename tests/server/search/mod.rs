@@ -57,12 +57,20 @@ fn publish(client: &mut Client, numbers: std::ops::RangeInclusive<u64>) {
 
 /// The value of a metric.
 fn metric(client: &mut Client, name: &str) -> u64 {
+    let [value] = metrics(client, [name]);
+    value.unwrap_or_else(|| panic!("{name} has a sample"))
+}
+
+/// Samples of one moment; those that there are.
+fn metrics<const N: usize>(client: &mut Client, names: [&str; N]) -> [Option<u64>; N] {
     let page = client.get("/metrics");
     let text = String::from_utf8(page.body).expect("samples are ASCII");
-    let name = format!("log_aggregator_{name} ");
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(&name));
-    let value = lines.next().unwrap_or_else(|| panic!("{name} in {text}"));
-    value.parse().expect("it is a whole number")
+    names.map(|name| {
+        let name = format!("log_aggregator_{name} ");
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(&name));
+        let value = lines.next()?.parse();
+        Some(value.expect("it is a whole number"))
+    })
 }
 
 /// A server with this many events of one topic from `s`, put into its file; it has no summaries, so that each search

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{python, run, Proxy, RECORDS};
 use crate::harness::Server;
 use crate::ingest::stored;
+use crate::wait::wait_until;
 
 /// Sends each event until it is answered with a success.
 const SCRIPT: &str = r#"
@@ -82,9 +83,7 @@ fn a_server_that_is_killed_and_away_for_ten_seconds_loses_nothing() {
         return;
     };
     let mut client = client.spawn().expect("the client can be started");
-    while server.json("/stats")["received"] == 0 {
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("a record", || server.json("/stats")["received"] != 0);
     proxy.leave();
     let setup = server.setup().clone();
     server.kill();

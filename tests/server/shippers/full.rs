@@ -187,6 +187,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What has been refused once is not sent again.
 fn loses(client: &Client, place: &Place, running: &mut Running, other: &Connection) {
+    // Some end when their input does.
+    drop(running.0.stdin.take());
     let mut is_over = || match client.fate {
         Fate::WrittenOff => std::fs::read_to_string(place.directory.join("errors"))
             .is_ok_and(|errors| errors.contains("record ")),

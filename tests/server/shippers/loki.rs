@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use super::{node, python, run, Proxy, RECORDS};
 use crate::harness::Server;
@@ -30,7 +29,8 @@ const transport = pino.transport({target: require.resolve('pino-loki'), options:
     labels: {service_name: 'web', host: 'host-1'}, replaceTimestamp: false, silenceErrors: true}});
 const logger = pino(transport);
 for (let n = 0; n < Number(process.env.RECORDS); n++) logger.info({n}, `line ${n}`);
-setTimeout(() => transport.end(), 1500);
+process.stdin.resume();
+process.stdin.on('end', () => transport.end());
 "#;
 
 /// A winston logger; it keeps what could not be sent and sends it again, here after a second in place of a minute.
@@ -114,12 +114,13 @@ fn the_python_handler_s_records_arrive_whole() {
 fn pino_s_records_arrive_whole() {
     let server = Server::start(&[]);
     let proxy = Proxy::start(&server);
-    let Some(client) = pino(&proxy) else {
+    let Some(mut client) = pino(&proxy) else {
         return;
     };
-    let client = thread::spawn(move || run(client));
+    let mut client = client.stdin(Stdio::piped()).spawn().unwrap();
     wait_until("all records", || stored(&server).len() == RECORDS);
-    client.join().unwrap();
+    drop(client.stdin.take());
+    assert!(client.wait().unwrap().success());
     let lines = lines(&server);
     assert_eq!(
         (lines.len(), lines.into_iter().collect()),
