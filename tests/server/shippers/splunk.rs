@@ -41,6 +41,9 @@ logger.addHandler(handler)
 for n in range(int(os.environ["RECORDS"])):
     logger.info("line %d", n)
     time.sleep(0.005)
+# When Python ends, the handler may give up what it is still sending.
+while handler.queue or handler.processing_payload:
+    time.sleep(0.01)
 "#;
 
 /// A client, and the query that gives its records an identity.
