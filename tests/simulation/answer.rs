@@ -1,6 +1,10 @@
 //! What the server says, taken apart as it is written: whole answers, in the order of the requests, and
 //! nothing else.
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+
 use crate::request::Wanted;
 use crate::world::World;
 
@@ -43,6 +47,16 @@ impl World {
         while let Some(answer) = self.next_answer(id) {
             self.judge(id, &answer);
         }
+    }
+
+    /// The body of an answer in gzip.
+    fn decoded(&mut self, answer: &Answer) -> Vec<u8> {
+        assert_eq!(answer.field("Content-Encoding"), Some("gzip"));
+        self.trace.mark("an answer in gzip");
+        let mut plain = Vec::new();
+        let mut decoder = GzDecoder::new(&answer.body[..]);
+        decoder.read_to_end(&mut plain).expect("it is gzip");
+        plain
     }
 
     fn next_answer(&mut self, id: usize) -> Option<Answer> {
@@ -125,6 +139,9 @@ impl World {
                 link.unasked_body = length;
             }
             answer.body = link.said.drain(..end).skip(head_end).collect();
+            if answer.field("Content-Encoding").is_some() && !is_bare {
+                answer.body = self.decoded(&answer);
+            }
             for name in ["Date", "Server"] {
                 assert!(answer.field(name).is_some(), "no {name} in {}", answer.head);
             }

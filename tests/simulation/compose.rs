@@ -169,7 +169,11 @@ impl Composer {
             _ => ("/health".to_owned(), Wanted::Health),
         };
         let method = if random.chance(8) { "HEAD" } else { "GET" };
-        without_body(random, Head::new(method, target), wanted)
+        let mut head = Head::new(method, target);
+        if random.chance(3) {
+            head.field("Accept-Encoding: gzip");
+        }
+        without_body(random, head, wanted)
     }
 }
 

@@ -35,7 +35,7 @@ use trace::Tally;
 const SEEDS: u64 = 256;
 
 /// What must have happened in a plain run, or the simulation has gone blind.
-const MARKS: [&str; 28] = [
+const MARKS: [&str; 29] = [
     "100 continue",
     "408 for a body",
     "408 for a head",
@@ -57,6 +57,7 @@ const MARKS: [&str; 28] = [
     "a request cut short",
     "a reset",
     "a start on what was stopped",
+    "an answer in gzip",
     "an answer that the client never took",
     "an id alone",
     "an idle connection",
