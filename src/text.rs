@@ -1,7 +1,7 @@
 //! Text from elsewhere, made safe to show in the log and on a terminal: nothing in it can move the cursor,
 //! colour the screen, forge a line, reorder what is shown or hide what it says.
 //!
-//! Owns which characters those are, and the one form in which they are written.
+//! Owns which characters those are, and the one form in which they are written; and how far two words are apart.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -79,6 +79,27 @@ pub(crate) fn is_special(character: char) -> bool {
                 | '\u{e0000}'..='\u{e00ff}'
                 | '\u{e01f0}'..='\u{e0fff}'
         )
+}
+
+/// How many characters have to be added, removed, replaced or swapped with their neighbour to make one
+/// word of the other (the restricted Damerau-Levenshtein distance).
+pub(crate) fn changes(from: &[char], to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for i in 0..from.len() {
+        let mut row = vec![i + 1];
+        for j in 0..to.len() {
+            let replaced = last[j] + usize::from(from[i] != to[j]);
+            let mut fewest = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && from[i] == to[j - 1] && from[i - 1] == to[j] {
+                fewest = fewest.min(before[j - 1] + 1);
+            }
+            row.push(fewest);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[to.len()]
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::detail::{Detail, Details};
 use crate::limits;
+use crate::text::changes;
 
 /// Decodes `%XX`, and with `form` a `+` as a space, as browsers and HTTP libraries encode queries.
 /// `None` where an escape is broken or the result is not UTF-8.
@@ -79,27 +80,6 @@ fn guess<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let distances = known.iter().map(|known| (changes(&name, known), *known));
     let (changes, nearest) = distances.min_by_key(|(changes, _)| *changes)?;
     (changes <= GUESS_MAX_CHANGES).then_some(nearest)
-}
-
-/// How many characters have to be added, removed, replaced or swapped with their neighbour to make one
-/// name of the other (the restricted Damerau-Levenshtein distance).
-fn changes(from: &[char], to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=to.len()).collect();
-    for i in 0..from.len() {
-        let mut row = vec![i + 1];
-        for j in 0..to.len() {
-            let replaced = last[j] + usize::from(from[i] != to[j]);
-            let mut fewest = replaced.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && from[i] == to[j - 1] && from[i - 1] == to[j] {
-                fewest = fewest.min(before[j - 1] + 1);
-            }
-            row.push(fewest);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[to.len()]
 }
 
 /// The values of the query member `name`, decoded, in order; a broken value is an error.

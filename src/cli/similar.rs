@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::Command;
 
+use crate::text::changes;
+
 /// Longer words are not compared.
 const WORD_MAX_CHARACTERS: usize = 64;
 
@@ -63,33 +65,9 @@ fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
         return None;
     }
     let most = (word.len() / 3).max(1);
-    let distances = candidates.map(|candidate| {
-        let characters: Vec<char> = candidate.chars().collect();
-        (changes(&word, &characters), candidate)
-    });
+    let distances = candidates.map(|candidate| (changes(&word, candidate), candidate));
     let (distance, candidate) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= most).then(|| candidate.to_owned())
-}
-
-/// How many characters must be added, removed or replaced, or neighbours exchanged, to make one word of the other.
-fn changes(from: &[char], to: &[char]) -> usize {
-    let mut before_last = Vec::new();
-    let mut last: Vec<usize> = (0..=to.len()).collect();
-    for (row, a) in from.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, b) in to.iter().enumerate() {
-            let replaced = last[column] + usize::from(a != b);
-            let mut least = replaced.min(last[column + 1] + 1).min(current[column] + 1);
-            let are_exchanged =
-                row > 0 && column > 0 && from[row - 1] == *b && to[column - 1] == *a;
-            if are_exchanged {
-                least = least.min(before_last[column - 1] + 1);
-            }
-            current.push(least);
-        }
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last[to.len()]
 }
 
 #[cfg(test)]
