@@ -55,7 +55,8 @@ impl Desk {
                 self.publish_one(turns);
             }
             self.now.mono_ms += quiet_ms;
-            self.app.idle_work(self.now);
+            self.turn(|desk, _| Some(desk.app.idle_work(desk.now)));
+            self.check("a slice of summaries");
         }
         panic!("summaries are made up to {} only", self.through());
     }

@@ -1,6 +1,7 @@
 //! `make bench-search`: searches with summaries beside going through the events, FTS5 and `grep`, on the same events in
 //! one run; and what summaries cost publishers, the disk, and quiet turns.
 
+mod beside;
 mod client;
 mod corpus;
 mod others;
@@ -43,6 +44,7 @@ pub fn run(args: &SearchArgs) -> io::Result<bool> {
     let mut lines = Vec::new();
     let words = fill(&setup, &binary, args.events, &mut lines)?;
     let is_right = search(&setup, &words, args.events, &mut lines)?;
+    search_beside(&words, args.events, &mut lines)?;
     words.stop()?;
     search_others(&setup, args.events, &mut lines)?;
     let table = format!(
@@ -231,6 +233,33 @@ fn search(setup: &Setup, server: &Server, events: u64, lines: &mut Vec<Line>) ->
     );
     is_right &= !answer.is_empty();
     Ok(is_right)
+}
+
+/// Publishers and `/health` beside searches, and the memory that all of this has taken.
+fn search_beside(server: &Server, events: u64, lines: &mut Vec<Line>) -> io::Result<()> {
+    let (few, many) = (beside::FEW, beside::MANY);
+    let [mut alone, mut with] = beside::publish(server.address, events)?;
+    let ratio = |a: Duration, b: Duration| format!("{:.2}", a.as_secs_f64() / b.as_secs_f64());
+    let millis = |took: Duration| format!("{:.2} ms", took.as_secs_f64() * 1e3);
+    let rows = [
+        ("rate", with.sum(), ratio(alone.sum(), with.sum())),
+        ("p99", with.p99(), ratio(with.p99(), alone.p99())),
+    ];
+    for (what, took, ratio) in rows {
+        let what = format!("publishing beside {few} searches, of that without: {what}");
+        add_figure(lines, &what, millis(took), ratio);
+    }
+    let what = format!("/health beside {many} searches: p99");
+    let mut health = beside::health(server.address)?;
+    add_figure(lines, &what, millis(health.p99()), String::new());
+    let mib = process::peak_kib(server.id())? as f64 / 1024.0;
+    add_figure(
+        lines,
+        "memory, at most",
+        format!("{mib:.1} MiB"),
+        String::new(),
+    );
+    Ok(())
 }
 
 fn search_others(setup: &Setup, events: u64, lines: &mut Vec<Line>) -> io::Result<()> {
