@@ -9,7 +9,8 @@ DESTDIR ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: build run install uninstall package test shippers torture torture-fleet reliability check deny deb bench bench-subscribers bench-peers \
-	bench-scale bench-stalls load clean bench-overload bench-builds bench-ingest bench-search fuzz
+	bench-scale bench-stalls load clean bench-overload bench-builds bench-ingest bench-search \
+	bench-fleet fuzz
 
 build:
 	$(CARGO) build --release
@@ -138,6 +139,12 @@ bench-stalls:
 # Publishes while thousands of clients idle, trickle, do not read, or send bombs; takes some three minutes.
 bench-overload:
 	$(CARGO) run --release -p logagg-bench -- overload $(ARGS)
+
+# A forwarder beside a plain loop of the same batches on the same PostgreSQL, what it costs its node, and how late events
+# are in the store; takes some two minutes.
+bench-fleet:
+	$(CARGO) build --release --features fleet
+	LOGAGG=$(TARGET)/release/logagg python3 bench/fleet.py
 
 # The same loads on this build and on another binary, as in make bench-builds BEFORE=/usr/bin/logagg: has a change
 # made the server slower?

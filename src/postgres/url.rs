@@ -6,14 +6,6 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-/// How a connection is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SslMode {
-    Disable,
-    Require,
-    VerifyFull,
-}
-
 /// One host of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
@@ -126,15 +118,15 @@ fn host(text: &str) -> Result<Host, String> {
     }
 }
 
-/// Refuses what this build cannot do about the protection of a connection.
+/// Refuses what this build cannot do about the protection of a connection. A build that speaks TLS elsewhere does not
+/// take its absence to another machine for granted.
 fn check_ssl(query: &str, hosts: &[Host]) -> Result<(), String> {
-    let mut mode = None;
+    let is_remote = !hosts.iter().all(Host::is_local);
+    let mut is_wanted = cfg!(feature = "tls") && is_remote;
     for member in query.split('&').filter(|member| !member.is_empty()) {
-        let (name, value) = member.split_once('=').unwrap_or((member, ""));
-        match (name, value) {
-            ("sslmode", "disable") => mode = Some(SslMode::Disable),
-            ("sslmode", "require") => mode = Some(SslMode::Require),
-            ("sslmode", "verify-full") => mode = Some(SslMode::VerifyFull),
+        match member.split_once('=').unwrap_or((member, "")) {
+            ("sslmode", "disable") => is_wanted = false,
+            ("sslmode", "require" | "verify-full") => is_wanted = true,
             ("sslmode", _) => {
                 return Err("sslmode is disable, require or verify-full".to_owned());
             }
@@ -142,16 +134,12 @@ fn check_ssl(query: &str, hosts: &[Host]) -> Result<(), String> {
             _ => return Err("an engine's members are sslmode and sslrootcert".to_owned()),
         }
     }
-    match mode {
-        Some(SslMode::Require | SslMode::VerifyFull) => {
-            Err("this build does not speak TLS to an engine; only sslmode=disable works".to_owned())
-        }
-        None if !hosts.iter().all(Host::is_local) => Err(
-            "a connection to another machine would be TLS with verify-full, which this build does not speak to an \
-             engine; sslmode=disable sends everything in the clear"
+    match is_wanted {
+        true => Err(
+            "this build does not speak TLS to an engine; sslmode=disable sends all in the clear"
                 .to_owned(),
         ),
-        _ => Ok(()),
+        false => Ok(()),
     }
 }
 
@@ -225,11 +213,13 @@ mod tests {
             "postgres://u:s3cret@localhost/d?sslmode=maybe",
             "postgres://u:s3cret@localhost/d?sslmode=require",
             "postgres://u:s3cret@localhost/d?x=1",
-            "postgres://u:s3cret@db.example/d",
+            "postgres://u:s3cret@db.example/d?sslmode=verify-full",
             "postgres://u:s3cret%@localhost/d",
         ] {
             let error = text.parse::<EngineUrl>().unwrap_err();
             assert!(!error.contains("s3cret"), "{error}");
         }
+        let remote = "postgres://u:s3cret@db.example/d".parse::<EngineUrl>();
+        assert_eq!(remote.is_err(), cfg!(feature = "tls"));
     }
 }

@@ -22,7 +22,7 @@ fn what_cannot_pass_is_said_and_the_password_never() {
         "mysql://u:s3cret@h/d",
         "postgres://u:s3cret@h",
         "postgres://u:s3cret@localhost/d?sslmode=require",
-        "postgres://u:s3cret@db.example.com/d",
+        "postgres://u:s3cret@db.example.com/d?sslmode=verify-full",
     ] {
         fails(wrong, 2, "--to");
     }
