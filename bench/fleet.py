@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Measures a forwarder: beside a plain loop of the same batches on the same engine, what it costs its node, and how late
-events are in the store at half of the node's load. Needs PostgreSQL, and a release build with the feature fleet:
+"""Measures a forwarder: beside a plain loop of the same batches on the same engine, what it costs its node, and how
+late events are in the store at half of its rate. Needs PostgreSQL, and a release build with the feature fleet:
 make bench-fleet. Others on the machine change the rates; trust the ratios."""
 
 import glob
@@ -26,7 +26,7 @@ def engine(folder):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(USER + [PROGRAMS + "/initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
                            "--no-locale"], check=True, **quiet)
-    started = subprocess.Popen(["taskset", "-c", "1"] + USER + [PROGRAMS + "/postgres", "-D", data, "-c", "listen_addresses=127.0.0.1", "-c",
+    started = subprocess.Popen(USER + [PROGRAMS + "/postgres", "-D", data, "-c", "listen_addresses=127.0.0.1", "-c",
                                        f"port={PORT}", "-c", "unix_socket_directories="], **quiet)
     until(lambda: subprocess.run(psql("postgres", "-c", "SELECT 1"), **quiet).returncode == 0)
     return started
@@ -89,7 +89,7 @@ def plain_loop():
 
 def forwarder(database, *flags):
     to = f"postgres://postgres@127.0.0.1:{PORT}/{database}"
-    return subprocess.Popen(["taskset", "-c", "1", BINARY, "forward", "--server", f"http://127.0.0.1:{NODE}", "--to", to, *flags],
+    return subprocess.Popen([BINARY, "forward", "--server", f"http://127.0.0.1:{NODE}", "--to", to, *flags],
                             stderr=subprocess.DEVNULL)
 
 
@@ -102,17 +102,23 @@ def publishing_rate():
     return (ask("/stats")["last_seq"] - before) / (time.monotonic() - begun)
 
 
-def cost():
-    """What the node's publishers lose while it is forwarded, in turns."""
-    shares = []
-    for turn in range(3):
-        alone = publishing_rate()
-        beside = forwarder("fleet", "--batch-events", str(BATCH))
-        time.sleep(1)
-        shares.append(publishing_rate() / alone)
-        beside.terminate()
-        beside.wait()
-    print(f"node           {sorted(shares)[1]:10.2f} of its publishing rate while it is forwarded")
+def cost(engine, node):
+    """What the node's publishers lose while it is forwarded, in turns. Engine and forwarder have another core."""
+    for core, process in [("0", node), ("1", engine)]:
+        subprocess.run(["taskset", "-acp", core, str(process.pid)], check=True, stdout=subprocess.DEVNULL)
+    publishing_rate()
+    rates = {False: [], True: []}
+    for is_beside in [False, True, True, False, False, True]:
+        beside = forwarder("fleet", "--batch-events", str(BATCH)) if is_beside else None
+        if beside:
+            subprocess.run(["taskset", "-acp", "1", str(beside.pid)], check=True, stdout=subprocess.DEVNULL)
+            time.sleep(1)
+        rates[is_beside].append(publishing_rate())
+        if beside:
+            beside.terminate()
+            beside.wait()
+    alone, beside = (sorted(rates[is_beside])[1] for is_beside in [False, True])
+    print(f"node           {beside:10,.0f} events/s while it is forwarded, {beside / alone:.2f} of its rate alone")
 
 
 def main():
@@ -122,7 +128,7 @@ def main():
     try:
         for name in ["plain", "fleet"]:
             sql("postgres", f"CREATE DATABASE {name}")
-        started.append(subprocess.Popen(["taskset", "-c", "0", BINARY, "serve", "--database", folder + "/node.db", "--port", str(NODE),
+        started.append(subprocess.Popen([BINARY, "serve", "--database", folder + "/node.db", "--port", str(NODE),
                                          "--log-duplicates", "off"], stderr=subprocess.DEVNULL))
         time.sleep(1)
         for first in range(0, EVENTS, 1_000):
@@ -134,7 +140,7 @@ def main():
         print(f"plain loop     {plain:10,.0f} events/s")
         print(f"forwarder      {rate:10,.0f} events/s, {rate / plain:.2f} of it")
         lags(rate)
-        cost()
+        cost(*started)
     finally:
         for process in reversed(started):
             process.terminate()
