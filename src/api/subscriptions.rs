@@ -103,27 +103,37 @@ fn fault(name: &'static str, rule: String) -> Details {
 
 /// Answers `GET /subscriptions`.
 pub(crate) fn list(store: &Store) -> Response {
-    let all = store.subscriptions();
-    let mut body = Vec::with_capacity(40 + 100 * all.len());
+    let count = store.subscription_count();
+    let mut body = Vec::with_capacity(40 + 100 * count);
     write_to(
         &mut body,
-        format_args!("{{\"count\":{},\"subscriptions\":[", all.len()),
+        format_args!("{{\"count\":{count},\"subscriptions\":["),
     );
-    for (at, (name, position)) in all.enumerate() {
+    for (at, (name, position)) in store.subscriptions().enumerate() {
         if at > 0 {
             body.push(b',');
         }
         write_one(&mut body, store, name, position);
     }
-    body.extend_from_slice(b"]}");
+    body.push(b']');
+    for (at, name) in store.damaged_subscriptions().enumerate() {
+        let before: &[u8] = if at == 0 { b",\"damaged\":[" } else { b"," };
+        body.extend_from_slice(before);
+        write_string(&mut body, name);
+    }
+    if store.damaged_subscriptions().next().is_some() {
+        body.push(b']');
+    }
+    body.push(b'}');
     Response::json(200, body)
 }
 
 /// Answers `GET /subscriptions/{name}`.
 pub(crate) fn one(store: &Store, name: &str) -> Response {
-    store
-        .subscription(name)
-        .map_or_else(unknown, |position| standing(store, name, position))
+    match store.subscription(name) {
+        Some(position) => standing(store, name, position),
+        None => without_position(store, name),
+    }
 }
 
 /// The answer to a change once it is committed.
@@ -140,7 +150,7 @@ pub(crate) fn changed(
     match changed {
         SubscriptionResult::Stands(position) => standing(store, name, position),
         SubscriptionResult::Removed => Response::empty(204),
-        SubscriptionResult::Unknown => unknown(),
+        SubscriptionResult::Unknown | SubscriptionResult::Damaged => without_position(store, name),
         SubscriptionResult::BeyondHead(head) => {
             let why = format!("{member} is {seq}, but the greatest seq of an event is {head}");
             unprocessable(&fault(member, why))
@@ -151,8 +161,14 @@ pub(crate) fn changed(
     }
 }
 
-/// The answer where no subscription has the name.
-pub(crate) fn unknown() -> Response {
+/// The answer where no subscription has the name, or where its row is damaged.
+pub(crate) fn without_position(store: &Store, name: &str) -> Response {
+    if store.is_subscription_damaged(name) {
+        return Response::error(
+            503,
+            "The position of this subscription is damaged; PUT /subscriptions/{name} sets it again.",
+        );
+    }
     Response::error(
         404,
         "No subscription has this name; PUT /subscriptions/{name} creates one.",

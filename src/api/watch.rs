@@ -191,13 +191,14 @@ pub(crate) fn stats(stats: &Stats) -> Response {
     json(200, stats)
 }
 
-/// Answers `GET /health`. `reason` says why the service is unhealthy; none means that it is healthy. Damaged pages
-/// make it not unhealthy: nothing is answered from one. `timestamp` is the time of the answer. Written by hand, since
-/// monitors may ask often.
+/// Answers `GET /health`. `reason` says why the service is unhealthy; none means that it is healthy. Damaged pages and
+/// subscriptions make it not unhealthy: nothing is answered from one. `timestamp` is the time of the answer. Written by
+/// hand, since monitors may ask often.
 pub(crate) fn health(
     reason: Option<&str>,
     queue_size: usize,
     damage: &[DamagedPage],
+    subscriptions: &[&str],
     timestamp: &[u8; 27],
 ) -> Response {
     let (status, state): (_, &[u8]) = match reason {
@@ -220,6 +221,17 @@ pub(crate) fn health(
         body.extend_from_slice(br#","damage":"#);
         serde_json::to_writer(&mut body, &damage)
             .expect("plain data always serialises into memory");
+    }
+    for (at, name) in subscriptions.iter().enumerate() {
+        let before: &[u8] = match at {
+            0 => br#","damaged_subscriptions":["#,
+            _ => b",",
+        };
+        body.extend_from_slice(before);
+        write_string(&mut body, name);
+    }
+    if !subscriptions.is_empty() {
+        body.push(b']');
     }
     body.push(b'}');
     Response::json(status, body)
@@ -255,7 +267,7 @@ mod tests {
     #[test]
     fn health_is_one_json_object_in_every_state() {
         let text = |reason, queue_size| {
-            let answer = health(reason, queue_size, &[], b"2026-01-02T03:04:05.678901Z");
+            let answer = health(reason, queue_size, &[], &[], b"2026-01-02T03:04:05.678901Z");
             let text = String::from_utf8(answer.body.into_owned()).unwrap();
             (answer.status, text)
         };
@@ -275,6 +287,12 @@ mod tests {
             "reason": reason,
         });
         assert_eq!(read, expected);
+
+        let names = ["a\"b", "c"];
+        let answer = health(None, 0, &[], &names, b"2026-01-02T03:04:05.678901Z");
+        let read: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(read["damaged_subscriptions"], serde_json::json!(names));
+        assert_eq!(answer.status, 200);
     }
 
     #[test]

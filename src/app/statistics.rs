@@ -17,8 +17,11 @@ impl App {
             self.health.fault()
         };
         let damage = self.store.first_damaged_pages(limits::DAMAGED_PAGES_NAMED);
+        let subscriptions = self.store.damaged_subscriptions();
+        let subscriptions: Vec<_> = subscriptions.take(limits::DAMAGED_PAGES_NAMED).collect();
         let timestamp = self.health_stamp.at(now.unix_us);
-        watch::health(reason, self.queue.ring().len(), &damage, timestamp)
+        let waiting = self.queue.ring().len();
+        watch::health(reason, waiting, &damage, &subscriptions, timestamp)
             .header(read::DATABASE_FIELD, &self.store.identity().database_id)
     }
 

@@ -27,7 +27,8 @@ impl App {
         let mut stored = None;
         if let Some(name) = &params.subscription {
             let Some(position) = self.store.subscription(name) else {
-                return Ok(Reply::Now(subscriptions::unknown()));
+                let response = subscriptions::without_position(&self.store, name);
+                return Ok(Reply::Now(response));
             };
             stored = Some(position.after);
         }

@@ -37,7 +37,7 @@ impl App {
 
     /// Answers `GET /subscriptions`.
     pub(super) fn subscriptions(&mut self) -> Response {
-        let count = self.store.subscriptions().len() as u64;
+        let count = self.store.subscription_count() as u64;
         self.charge(count * limits::LINE_UNITS);
         subscriptions::list(&self.store)
     }

@@ -8,9 +8,11 @@
 
 use std::path::Path;
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::error::damaged;
+use super::meta;
 use super::rows::unsigned;
 use crate::uuid;
 
@@ -47,11 +49,13 @@ pub(super) fn renew(path: &Path) -> rusqlite::Result<()> {
     // The index of the write-ahead log then needs no file of its own; closing copies the log and removes it.
     db.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
     let transaction = db.transaction()?;
-    transaction.execute_batch(
-        "DELETE FROM meta WHERE name IN ('restored_from', 'restored_seq');
-         INSERT INTO meta SELECT 'restored_from', value FROM meta WHERE name = 'database_id';
-         INSERT INTO meta SELECT 'restored_seq', last_seq FROM counters, meta WHERE name = 'restored_from';",
-    )?;
+    if let Some(former) = recorded(&transaction)? {
+        let sql = "SELECT last_seq FROM counters";
+        let last_seq: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
+        let id = Value::Text(former.database_id);
+        meta::set(&transaction, "restored_from", id)?;
+        meta::set(&transaction, "restored_seq", Value::Integer(last_seq))?;
+    }
     record(&transaction)?;
     transaction.commit()?;
     db.close().map_err(|(_, error)| error)
@@ -119,6 +123,5 @@ fn record(db: &Connection) -> rusqlite::Result<()> {
         let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
         rusqlite::Error::SqliteFailure(code, Some(format!("no random bytes: {error}")))
     })?;
-    let sql = "INSERT OR REPLACE INTO meta VALUES ('database_id', ?1)";
-    db.execute(sql, [id]).map(|_| ())
+    meta::set(db, "database_id", Value::Text(id))
 }

@@ -4,7 +4,9 @@
 //! its own and cannot fall behind; quiet turns do the rest. A checkpoint always waits until the answers of its
 //! turn are out.
 
-use super::connection::set_wal_limit;
+use std::time::Duration;
+
+use super::connection::{checkpoint_on_close, set_wal_limit};
 use super::error::StoreError;
 use super::head::last_seq;
 use super::index::KeyIndex;
@@ -252,16 +254,57 @@ impl Store {
         self.check_files(now_us)
     }
 
+    /// Copies the write-ahead log and empties it, also where other programs have the database open: closing the last
+    /// connection does that, and only the last. A log that takes longer than a stop may is left as it is.
+    fn empty_wal(&mut self) -> Result<(), StoreError> {
+        let left = position(&self.db)?.left();
+        if left > limits::CLOSE_COPIED_FRAMES {
+            log::warn!(
+                "the write-ahead log is left long, which takes the next start longer: {left} pages of it have not \
+                 been copied"
+            );
+            return Ok(checkpoint_on_close(&self.db, false)?);
+        }
+        for _ in 0..limits::CLOSE_COPY_TRIES {
+            let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let done = self.db.query_row(pragma, [], |row| {
+                Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?))
+            });
+            match done {
+                Ok((false, _)) => {
+                    self.files.record_head(&self.db);
+                    break;
+                }
+                // Another process copies it, perhaps one of ours that is about to end.
+                Ok((true, -1)) => {
+                    std::thread::sleep(Duration::from_millis(limits::CLOSE_COPY_PAUSE_MS));
+                }
+                // A reader holds it back.
+                Ok((true, _)) => break,
+                Err(error) => {
+                    self.note_io_error(&error, true);
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Brings the table of topics up to date and closes the file; SQLite then empties its log.
     pub fn close(mut self) -> Result<(), StoreError> {
         if let Err(error) = self.require_files_to_close() {
             self.close_replaced()?;
             return Err(error);
         }
+        if self.needs_offload() {
+            // The other process has been ended, perhaps before it could say what went wrong.
+            self.offloaded(CopyResult::Failed);
+        }
         self.reopen_if_closed()?;
         self.require_synced_database()?;
         let greatest = self.last_seq();
         self.transaction(|db, parts| parts.topics.write_all(db, greatest))?;
+        self.empty_wal()?;
         let last_seq = last_seq(&self.db)?;
         let Store { db, mut files, .. } = self;
         db.close()?;

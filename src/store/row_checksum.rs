@@ -56,9 +56,69 @@ fn correct<const N: usize>(numbers: [u64; N], stored: i32) -> RowState<N> {
     RowState::Damaged
 }
 
+/// The checksum of a row that has text, as bytes.
+pub(super) fn checksum_of_bytes(bytes: &[u8]) -> i32 {
+    crc32fast::hash(bytes).cast_signed()
+}
+
+/// What the bytes of a row are. [`BytesState::Corrected`] has put them right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BytesState {
+    Right,
+    Corrected,
+    Damaged,
+}
+
+/// Compares the bytes of a row with its checksum, which it must have.
+pub(super) fn judge_bytes(bytes: &mut [u8], stored: ValueRef<'_>) -> BytesState {
+    let ValueRef::Integer(stored) = stored else {
+        return BytesState::Damaged;
+    };
+    let Ok(stored) = i32::try_from(stored) else {
+        return BytesState::Damaged;
+    };
+    match (stored ^ checksum_of_bytes(bytes)).count_ones() {
+        0 => return BytesState::Right,
+        // The checksum itself has the flipped bit.
+        1 => return BytesState::Corrected,
+        _ => {}
+    }
+    for bit in 0..8 * bytes.len() {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        if checksum_of_bytes(bytes) == stored {
+            return BytesState::Corrected;
+        }
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    BytesState::Damaged
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_flipped_bit_in_text_is_put_right() {
+        let right = b"0123456789abcdef a subscription".to_vec();
+        let sum = checksum_of_bytes(&right);
+        for bit in 0..8 * right.len() {
+            let mut flipped = right.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let state = judge_bytes(&mut flipped, ValueRef::Integer(sum.into()));
+            assert_eq!((state, &flipped), (BytesState::Corrected, &right));
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            flipped[3] ^= 6;
+            let twice = flipped.clone();
+            let state = judge_bytes(&mut flipped, ValueRef::Integer(sum.into()));
+            assert!(state == BytesState::Damaged || flipped == right, "{bit}");
+            assert!(state != BytesState::Damaged || flipped == twice);
+        }
+        let mut bytes = right.clone();
+        let mut judged = |stored| judge_bytes(&mut bytes, stored);
+        assert_eq!(judged(ValueRef::Integer(sum.into())), BytesState::Right);
+        assert_eq!(judged(ValueRef::Null), BytesState::Damaged);
+        assert_eq!(judged(ValueRef::Integer(1 << 40)), BytesState::Damaged);
+    }
 
     #[test]
     fn one_flipped_bit_is_put_right_and_two_are_not_believed() {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::error::damaged;
 use super::row_checksum::{checksum, judge, RowState};
 use super::rows::{key_numbers, numbers_key};
+use super::subscription_row;
 
 /// The rows that have checksums: their numbers, and the checksum of these.
 pub(super) const COUNTERS: &str =
@@ -39,6 +40,7 @@ pub(super) fn key_row(row: &Row) -> rusqlite::Result<([u64; 4], RowState<4>)> {
 /// Puts right what is wrong in the rows of the small tables, inside the open transaction. `removed_keys` only where
 /// `has_index`: without it the table can be long, and quiet turns do it.
 pub(super) fn repair_rows(db: &Connection, has_index: bool) -> rusqlite::Result<()> {
+    subscription_row::repair(db)?;
     repair_horizons(db)?;
     repair_counters(db)?;
     repair_mark(db)?;

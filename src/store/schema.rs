@@ -1,16 +1,19 @@
 //! The tables, as docs/internals/store.md documents them for anyone who opens the file with `sqlite3`.
 
+use rusqlite::types::Value;
 use rusqlite::Connection;
 
 use super::error::explain;
 use super::identity;
+use super::meta;
 use super::options::Dedup;
+use super::subscription_row;
 use crate::limits;
 
 /// `PRAGMA application_id` of our files: "LogA".
 pub(super) const APPLICATION_ID: i32 = 0x4c6f_6741;
 /// `PRAGMA user_version`: the version of the tables. A greater one was written by a newer program.
-pub(super) const SCHEMA_VERSION: i32 = 7;
+pub(super) const SCHEMA_VERSION: i32 = 8;
 /// The oldest version that this program reads. No release has written an older one.
 pub(super) const SCHEMA_VERSION_MIN: i32 = 3;
 
@@ -141,6 +144,12 @@ ALTER TABLE removed_keys ADD COLUMN checksum INTEGER;
 /// Whether a subscription holds events; since version 7.
 const HOLD: &str = "ALTER TABLE subscriptions ADD COLUMN hold INTEGER NOT NULL DEFAULT 0;";
 
+/// The checksums of the rows of the other small tables, which all have one; since version 8.
+const NAME_CHECKSUMS: &str = "
+ALTER TABLE subscriptions ADD COLUMN checksum INTEGER;
+ALTER TABLE meta ADD COLUMN checksum INTEGER;
+";
+
 /// What tells a search which blocks of events need not be looked at; since version 6. Made again where they had to be
 /// taken away.
 const SEARCH: &str = "
@@ -172,6 +181,7 @@ pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     db.execute_batch(TOPIC_CHECKSUM)?;
     create_subscriptions(db)?;
     db.execute_batch(HOLD)?;
+    db.execute_batch(NAME_CHECKSUMS)?;
     create_retention(db)?;
     db.execute_batch(ROW_CHECKSUMS)?;
     db.execute_batch(REJECTED)?;
@@ -184,11 +194,8 @@ pub fn create_tables(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
 
 fn create_retention(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(RETENTION)?;
-    db.execute(
-        "INSERT OR IGNORE INTO meta VALUES ('fingerprint_key', randomblob(16))",
-        [],
-    )
-    .map(|_| ())
+    let key = db.query_row("SELECT randomblob(16)", [], |row| row.get(0))?;
+    meta::set(db, "fingerprint_key", Value::Blob(key))
 }
 
 /// Gives tables of an older version what they lack. Must run inside a transaction. The version is
@@ -206,6 +213,14 @@ pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
     }
     if version(db)? < 7 {
         db.execute_batch(HOLD)?;
+    }
+    if version(db)? < 8 {
+        db.execute_batch(NAME_CHECKSUMS)?;
+        meta::seal(db)?;
+        subscription_row::seal(db)?;
+    } else {
+        // First, because it says what the other tables are.
+        meta::repair(db)?;
     }
     db.execute_batch(REJECTED)?;
     db.execute_batch(SEARCH)?;
@@ -275,11 +290,7 @@ pub(super) fn has_index_parts(db: &Connection) -> rusqlite::Result<bool> {
 
 /// Records a duplicate check as the database's.
 pub(super) fn record_check(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
-    db.execute(
-        "INSERT OR REPLACE INTO meta VALUES ('dedup', ?1)",
-        [dedup.name()],
-    )
-    .map(|_| ())
+    meta::set(db, "dedup", Value::Text(dedup.name().to_owned()))
 }
 
 /// The duplicate check that the database has.

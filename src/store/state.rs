@@ -10,7 +10,7 @@ use super::identity::Identity;
 use super::index::{IndexMemory, KeyIndex};
 use super::options::OpenOptions;
 use super::parts::Parts;
-use super::subscriptions::Position;
+use super::subscription_row::Position;
 use super::topics::Topics;
 use super::transaction::{self, Transaction};
 use super::wal::Wal;
@@ -105,9 +105,24 @@ impl Store {
         self.files.disk_available_bytes()
     }
 
-    /// The named subscriptions in the order of their names' bytes.
-    pub fn subscriptions(&self) -> impl ExactSizeIterator<Item = (&str, Position)> {
+    /// The named subscriptions that have a position, in the order of their names' bytes.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (&str, Position)> {
         self.parts.subscriptions.all()
+    }
+
+    /// How many there are of them.
+    pub fn subscription_count(&self) -> usize {
+        self.parts.subscriptions.len()
+    }
+
+    /// The names of the subscriptions whose rows are damaged, in the order of their bytes.
+    pub fn damaged_subscriptions(&self) -> impl Iterator<Item = &str> {
+        self.parts.subscriptions.damaged()
+    }
+
+    /// Whether the row of a subscription is damaged, so that it has no position.
+    pub fn is_subscription_damaged(&self, name: &str) -> bool {
+        self.parts.subscriptions.is_damaged(name)
     }
 
     /// Where a subscription stands, if there is one of this name.

@@ -1,25 +1,17 @@
 //! Named subscriptions: how far a consumer has got. All of them are in memory, and each change is in the
 //! table as well before anybody hears of it: it is committed with the events of its turn.
+//!
+//! One whose row is damaged has a name and no position, until somebody puts it or deletes it.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 
 use rusqlite::Connection;
 
 use super::error::{damaged, expect_changed};
-use super::rows::unsigned;
+use super::row_checksum::BytesState;
+use super::subscription_row::{self, Position};
 use super::transaction::Part;
 use crate::limits::SUBSCRIPTIONS_MAX;
-
-/// Where a named subscription stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// The seq of the last event that its consumer is done with; 0 for none.
-    pub after: u64,
-    /// Microseconds since the epoch.
-    pub updated_at: i64,
-    /// Retention removes no event after it.
-    pub holds: bool,
-}
 
 /// A change that somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,57 +40,91 @@ pub enum SubscriptionResult {
     Removed,
     /// There is none of this name.
     Unknown,
+    /// Its row is damaged, so it has no position.
+    Damaged,
     /// The seq is greater than any that is in use; this one is the greatest.
     BeyondHead(u64),
     /// There are [`SUBSCRIPTIONS_MAX`] already.
     TooMany,
 }
 
+/// What is known of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    At(Position),
+    /// The row is damaged. One that held events holds all that there are.
+    Damaged {
+        holds: bool,
+    },
+}
+
+impl Known {
+    fn position(self) -> Option<Position> {
+        match self {
+            Known::At(position) => Some(position),
+            Known::Damaged { .. } => None,
+        }
+    }
+
+    fn holds(self) -> bool {
+        match self {
+            Known::At(Position { holds, .. }) | Known::Damaged { holds } => holds,
+        }
+    }
+
+    /// The seq after which it holds events.
+    fn held_after(self) -> Option<u64> {
+        let after = self.position().map_or(0, |position| position.after);
+        self.holds().then_some(after)
+    }
+}
+
 /// All named subscriptions.
 #[derive(Default)]
 pub(super) struct Subscriptions {
     /// By name, in the order of the bytes.
-    positions: BTreeMap<String, Position>,
+    known: BTreeMap<String, Known>,
+    /// How many of them are damaged.
+    damaged: usize,
     /// Where those stand that hold events, and how many at each place.
     holds: BTreeMap<u64, usize>,
     /// What the open transaction has changed, as it was before, in order.
-    undo: Vec<(String, Option<Position>)>,
+    undo: Vec<(String, Option<Known>)>,
 }
 
 impl Subscriptions {
     /// Reads the table of a database whose greatest seq is `last_seq`.
     pub(super) fn load(db: &Connection, last_seq: u64) -> rusqlite::Result<Self> {
-        let mut statement =
-            db.prepare("SELECT after, updated_at, name, hold FROM subscriptions")?;
-        let mut rows = statement.query([])?;
         let mut subscriptions = Self::default();
-        while let Some(row) = rows.next()? {
-            let position = Position {
-                after: unsigned(row, 0)?,
-                updated_at: row.get(1)?,
-                holds: row.get::<_, i64>(3)? != 0,
+        for row in subscription_row::read_all(db)? {
+            let known = match row.state {
+                BytesState::Damaged => Known::Damaged {
+                    holds: row.position.holds,
+                },
+                BytesState::Right | BytesState::Corrected => Known::At(row.position),
             };
-            let name: String = row.get(2)?;
-            if position.after > last_seq {
+            let is_ahead = |position: Position| position.after > last_seq;
+            if known.position().is_some_and(is_ahead) {
                 return Err(damaged(format!(
-                    "the subscription {name:?} is ahead of the events"
+                    "the subscription {:?} is ahead of the events",
+                    row.shown()
                 )));
             }
-            subscriptions.set(&name, Some(position));
+            subscriptions.set(&row.shown(), Some(known));
         }
         Ok(subscriptions)
     }
 
-    /// Changes what memory holds of one.
-    fn set(&mut self, name: &str, position: Option<Position>) {
-        let before = match position {
-            Some(position) => self.positions.insert(name.to_owned(), position),
-            None => self.positions.remove(name),
+    /// Changes what memory holds of one. Says what that was before.
+    fn set(&mut self, name: &str, known: Option<Known>) -> Option<Known> {
+        let before = match known {
+            Some(known) => self.known.insert(name.to_owned(), known),
+            None => self.known.remove(name),
         };
-        if let Some(Position {
-            after, holds: true, ..
-        }) = before
-        {
+        let is_damaged = |known: &Known| known.position().is_none();
+        self.damaged += usize::from(known.as_ref().is_some_and(is_damaged));
+        self.damaged -= usize::from(before.as_ref().is_some_and(is_damaged));
+        if let Some(after) = before.and_then(Known::held_after) {
             if let Entry::Occupied(mut held) = self.holds.entry(after) {
                 *held.get_mut() -= 1;
                 if *held.get() == 0 {
@@ -106,12 +132,10 @@ impl Subscriptions {
                 }
             }
         }
-        if let Some(Position {
-            after, holds: true, ..
-        }) = position
-        {
+        if let Some(after) = known.and_then(Known::held_after) {
             *self.holds.entry(after).or_default() += 1;
         }
+        before
     }
 
     /// The seq after which retention removes nothing; none where no subscription holds events.
@@ -121,20 +145,41 @@ impl Subscriptions {
 
     /// The first subscription that holds events after this seq.
     pub(super) fn holder(&self, after: u64) -> Option<&str> {
-        let mut all = self.all();
-        let held = all.find(|(_, position)| position.holds && position.after == after);
-        held.map(|(name, _)| name)
+        let mut all = self.known.iter();
+        let held = all.find(|(_, known)| known.held_after() == Some(after));
+        held.map(|(name, _)| name.as_str())
     }
 
-    /// All of them in the order of their names' bytes.
-    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = (&str, Position)> {
-        let named = self.positions.iter();
-        named.map(|(name, position)| (name.as_str(), *position))
+    /// All that have a position, in the order of their names' bytes.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, Position)> {
+        let named = self.known.iter();
+        named.filter_map(|(name, known)| Some((name.as_str(), known.position()?)))
+    }
+
+    /// How many have a position.
+    pub(super) fn len(&self) -> usize {
+        self.known.len() - self.damaged
+    }
+
+    /// The names of those whose rows are damaged, in the order of their bytes.
+    pub(super) fn damaged(&self) -> impl Iterator<Item = &str> {
+        // Mostly there is none, and `/health` asks often.
+        let all = (self.damaged > 0).then_some(&self.known);
+        let damaged = all
+            .into_iter()
+            .flatten()
+            .filter(|(_, known)| known.position().is_none());
+        damaged.map(|(name, _)| name.as_str())
     }
 
     /// Where a subscription stands, if there is one of this name.
     pub(super) fn get(&self, name: &str) -> Option<Position> {
-        self.positions.get(name).copied()
+        self.known.get(name)?.position()
+    }
+
+    /// Whether the row of a subscription is damaged.
+    pub(super) fn is_damaged(&self, name: &str) -> bool {
+        matches!(self.known.get(name), Some(Known::Damaged { .. }))
     }
 
     /// Makes the changes in the open transaction, in order, where `last_seq` is the greatest seq that it
@@ -149,11 +194,11 @@ impl Subscriptions {
         let mut done = Vec::with_capacity(changes.len());
         for change in changes {
             let (name, changed) = self.decide(change, last_seq, now_us);
-            let before = self.get(name);
             match changed {
-                SubscriptionResult::Stands(position) if before != Some(position) => {
-                    write_position(db, name, position)?;
-                    self.set(name, Some(position));
+                SubscriptionResult::Stands(position) if self.get(name) != Some(position) => {
+                    let written = subscription_row::write(db, name, position)?;
+                    expect_changed(written, 1, "subscriptions")?;
+                    let before = self.set(name, Some(Known::At(position)));
                     self.undo.push((name.to_owned(), before));
                 }
                 SubscriptionResult::Removed => {
@@ -161,7 +206,7 @@ impl Subscriptions {
                         .prepare_cached("DELETE FROM subscriptions WHERE name = ?1")?
                         .execute([name])?;
                     expect_changed(removed, 1, "subscriptions")?;
-                    self.set(name, None);
+                    let before = self.set(name, None);
                     self.undo.push((name.to_owned(), before));
                 }
                 _ => {}
@@ -186,12 +231,14 @@ impl Subscriptions {
         };
         match change {
             SubscriptionOp::Put { name, after, hold } => {
-                let before = self.positions.get(name);
-                let holds = hold.unwrap_or(before.is_some_and(|position| position.holds));
-                let changed = match after.or(before.map(|position| position.after)) {
+                let before = self.known.get(name).copied();
+                let holds = hold.unwrap_or(before.is_some_and(Known::holds));
+                let stored = before.and_then(Known::position);
+                let changed = match after.or(stored.map(|position| position.after)) {
+                    None if before.is_some() => SubscriptionResult::Damaged,
                     None => SubscriptionResult::Unknown,
                     Some(after) if after > last_seq => SubscriptionResult::BeyondHead(last_seq),
-                    Some(_) if before.is_none() && self.positions.len() >= SUBSCRIPTIONS_MAX => {
+                    Some(_) if before.is_none() && self.known.len() >= SUBSCRIPTIONS_MAX => {
                         SubscriptionResult::TooMany
                     }
                     Some(after) => stands(after, holds),
@@ -199,16 +246,19 @@ impl Subscriptions {
                 (name, changed)
             }
             SubscriptionOp::Acknowledge { name, seq } => {
-                let changed = match self.positions.get(name) {
+                let changed = match self.known.get(name) {
                     None => SubscriptionResult::Unknown,
+                    Some(Known::Damaged { .. }) => SubscriptionResult::Damaged,
                     Some(_) if *seq > last_seq => SubscriptionResult::BeyondHead(last_seq),
-                    Some(position) if *seq > position.after => stands(*seq, position.holds),
-                    Some(position) => SubscriptionResult::Stands(*position),
+                    Some(Known::At(position)) if *seq > position.after => {
+                        stands(*seq, position.holds)
+                    }
+                    Some(Known::At(position)) => SubscriptionResult::Stands(*position),
                 };
                 (name, changed)
             }
             SubscriptionOp::Remove { name } => {
-                let known = self.positions.contains_key(name);
+                let known = self.known.contains_key(name);
                 let changed = if known {
                     SubscriptionResult::Removed
                 } else {
@@ -230,17 +280,4 @@ impl Part for Subscriptions {
             self.set(&name, before);
         }
     }
-}
-
-fn write_position(db: &Connection, name: &str, position: Position) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "INSERT OR REPLACE INTO subscriptions(name, after, updated_at, hold) VALUES (?1, ?2, ?3, ?4)",
-    )?
-    .execute((
-        name,
-        position.after as i64,
-        position.updated_at,
-        position.holds,
-    ))
-    .and_then(|changed| expect_changed(changed, 1, "subscriptions"))
 }

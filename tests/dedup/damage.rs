@@ -60,6 +60,32 @@ fn one_segment(folder: &Folder) -> std::path::PathBuf {
     path
 }
 
+/// Under another key of the fingerprints, each event that a segment has would be new.
+#[test]
+fn a_flipped_bit_in_the_key_of_the_fingerprints_stores_nothing_again() {
+    let folder = Folder::new();
+    let path = one_segment(&folder);
+    let db = Connection::open(&path).unwrap();
+    let read = "SELECT value FROM meta WHERE name = 'fingerprint_key'";
+    let mut key: Vec<u8> = db.query_row(read, [], |row| row.get(0)).unwrap();
+    key[7] ^= 0x20;
+    let write = "UPDATE meta SET value = ?1 WHERE name = 'fingerprint_key'";
+    assert_eq!(db.execute(write, [key]).unwrap(), 1);
+    drop(db);
+    let mut store = open(&path, Dedup::Index);
+    for n in [
+        1,
+        77,
+        MEMTABLE_ENTRIES as u64,
+        MEMTABLE_ENTRIES as u64 + 100,
+    ] {
+        let outcomes = commit(&mut store, &[template_event(n)]);
+        assert_eq!(outcomes, [Outcome::Duplicate(n)]);
+    }
+    store.close().unwrap();
+    is_clean(&path);
+}
+
 #[test]
 fn a_key_that_is_stored_twice_is_reported_when_its_copies_meet() {
     let marks = [

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use logagg::limits::SEGMENT_LEVELS;
-use logagg::store::{Dedup, Outcome, Store};
+use logagg::store::{Dedup, Outcome, Store, SubscriptionOp};
 
 use crate::audit::audit;
 use crate::harness::{
@@ -26,7 +26,7 @@ fn events(ids: std::ops::Range<u64>) -> Vec<Event> {
     ids.map(event).collect()
 }
 
-/// Takes from a closed database what versions 5 to 7 have added.
+/// Takes from a closed database what versions 5 to 8 have added.
 fn make_version_4(path: &Path) {
     let db = Connection::open(path).unwrap();
     for (table, column) in [
@@ -36,6 +36,8 @@ fn make_version_4(path: &Path) {
         ("removed_times", "checksum"),
         ("removed_keys", "checksum"),
         ("subscriptions", "hold"),
+        ("subscriptions", "checksum"),
+        ("meta", "checksum"),
     ] {
         let sql = format!("ALTER TABLE {table} DROP COLUMN {column}");
         db.execute(&sql, []).unwrap();
@@ -45,7 +47,7 @@ fn make_version_4(path: &Path) {
     db.pragma_update(None, "user_version", 4).unwrap();
 }
 
-/// Takes from a closed database what versions 4 to 7 have added.
+/// Takes from a closed database what versions 4 to 8 have added.
 fn make_version_3(path: &Path) {
     make_version_4(path);
     let db = Connection::open(path).unwrap();
@@ -117,7 +119,7 @@ fn segments_without_checksums_get_them_in_quiet_turns() {
         store.close().unwrap();
         is_clean(&options.path);
         audit(&options.path, 128);
-        assert_eq!(number(&options.path, "PRAGMA user_version"), 7);
+        assert_eq!(number(&options.path, "PRAGMA user_version"), 8);
     }
 }
 
@@ -270,6 +272,16 @@ fn a_database_of_version_4_opens_as_before() {
         let options = options(&folder.file("db"), dedup);
         let mut store = Store::open(&options).unwrap();
         commit(&mut store, &events(0..500));
+        let (name, mut answered) = ("mailer".to_owned(), Vec::new());
+        let put = SubscriptionOp::Put {
+            name,
+            after: Some(77),
+            hold: None,
+        };
+        store
+            .commit_all([].iter(), &[put], 1, 1, &mut answered)
+            .unwrap();
+        let identity = store.identity().clone();
         store.close().unwrap();
         make_version_4(&options.path);
         is_clean(&options.path);
@@ -278,8 +290,13 @@ fn a_database_of_version_4_opens_as_before() {
             commit(&mut store, &events(499..501)),
             [Outcome::Duplicate(500), Outcome::Accepted(501)]
         );
+        assert_eq!(store.subscription("mailer").unwrap().after, 77);
+        assert_eq!(store.identity(), &identity);
         store.close().unwrap();
         is_clean(&options.path);
+        let named = "SELECT (SELECT count(*) FROM subscriptions WHERE checksum IS NULL) + \
+                     (SELECT count(*) FROM meta WHERE checksum IS NULL)";
+        assert_eq!(number(&options.path, named), 0);
         let unsealed =
             "SELECT count(*) FROM counters WHERE checksum IS NULL OR mark_checksum IS NULL";
         assert_eq!(number(&options.path, unsealed), 0);

@@ -27,9 +27,10 @@ use Start::{MayServe, Refuses};
 /// SQL that damages a database with events of seq 1 to 21, three topics and the subscription `s`.
 const DAMAGES: &[(Start, &str)] = &[
     // Named subscriptions.
-    (Refuses, "UPDATE subscriptions SET after = 1000"),
-    (Refuses, "UPDATE subscriptions SET after = -1"),
-    (Refuses, "UPDATE subscriptions SET name = CAST(x'ff' AS TEXT)"),
+    (MayServe, "UPDATE subscriptions SET after = 1000"),
+    (MayServe, "UPDATE subscriptions SET after = -1"),
+    (MayServe, "UPDATE subscriptions SET checksum = NULL"),
+    (MayServe, "UPDATE subscriptions SET name = CAST(x'ff' AS TEXT)"),
     (MayServe, "UPDATE subscriptions SET name = ''"),
     (MayServe, "UPDATE subscriptions SET name = char(10)"),
     // Rows of events, after the last segment as everywhere.

@@ -182,6 +182,27 @@ fn a_database_keeps_its_id_until_it_is_restored() {
     assert_eq!(database_id(&copied), id);
 }
 
+/// Gives the rows of `meta` the checksums that belong to what they hold.
+fn give_checksums(db: &Connection) {
+    use rusqlite::types::Value;
+    let mut statement = db.prepare("SELECT name, value FROM meta").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    let rows: Vec<(String, Value)> = rows.unwrap().map(Result::unwrap).collect();
+    for (name, value) in rows {
+        let (tag, bytes) = match value {
+            Value::Null => (b'n', Vec::new()),
+            Value::Integer(number) => (b'i', number.to_be_bytes().to_vec()),
+            Value::Real(number) => (b'r', number.to_be_bytes().to_vec()),
+            Value::Text(text) => (b't', text.into_bytes()),
+            Value::Blob(blob) => (b'b', blob),
+        };
+        let all = [name.as_bytes(), &[0, tag], &bytes].concat();
+        let checksum = crc32fast::hash(&all).cast_signed();
+        let sql = "UPDATE meta SET checksum = ?2 WHERE name = ?1";
+        db.execute(sql, (name, checksum)).unwrap();
+    }
+}
+
 #[test]
 fn a_database_without_an_id_gets_one_and_one_that_is_none_is_refused() {
     let setup = Setup::new();
@@ -192,6 +213,7 @@ fn a_database_without_an_id_gets_one_and_one_that_is_none_is_refused() {
     let change = |sql: &str| {
         let db = Connection::open(path).unwrap();
         db.execute(sql, []).unwrap();
+        give_checksums(&db);
     };
     change("DELETE FROM meta WHERE name = 'database_id'");
     run(&["check"], &[path]);
@@ -225,14 +247,14 @@ fn a_database_without_an_id_gets_one_and_one_that_is_none_is_refused() {
     // Of what it was restored from, likewise.
     for row in ["('restored_from', 'x')", "('restored_from', '{id}')"] {
         change(&format!(
-            "INSERT INTO meta VALUES {}",
+            "INSERT INTO meta(name, value) VALUES {}",
             row.replace("{id}", &id)
         ));
         assert_eq!(setup.fail().0, 1);
         change("DELETE FROM meta WHERE name = 'restored_from'");
     }
     change(&format!(
-        "INSERT INTO meta VALUES ('restored_from', '{id}'), ('restored_seq', 4)"
+        "INSERT INTO meta(name, value) VALUES ('restored_from', '{id}'), ('restored_seq', 4)"
     ));
     assert!(setup.fail().1.contains("restored_seq is 4"));
     let mut check = Command::new(env!("CARGO_BIN_EXE_logagg"));

@@ -155,6 +155,35 @@ fn a_server_may_be_killed_while_it_is_copied() {
     });
 }
 
+/// The stop ends the processes that copy it, does that itself, and leaves a short one, also where another program has
+/// the database open.
+#[test]
+fn a_stop_while_it_is_copied_leaves_it_short() {
+    let (server, events) = with_a_long_log();
+    let setup = server.setup().clone();
+    let idle = Connection::open(setup.database_path()).unwrap();
+    idle.query_row("SELECT count(*) FROM topics", [], |_| Ok(()))
+        .unwrap();
+    let (pacer, copier) = helpers(&server);
+    // From the first time that it has been stopped on, it ends with the one that paces it.
+    wait_until("the process that copies to be stopped", || {
+        has_ended(copier) || is_in_state(copier, "T").unwrap_or(true)
+    });
+    for helper in [pacer, copier] {
+        let _ = kill_process(helper, Signal::STOP);
+    }
+    let log = server.stop();
+    assert!(!log.text().contains("WARN  "), "{}", log.text());
+    wait_until("the processes that copied to end", || {
+        has_ended(pacer) && has_ended(copier)
+    });
+    let left = fs::metadata(setup.database_path().with_extension("db-wal"));
+    assert_eq!(left.map_or(0, |about| about.len()), 0);
+    drop(idle);
+    let server = setup.start();
+    expect_a_short_log(&server, events);
+}
+
 #[test]
 fn it_can_be_copied_by_hand() {
     let server = Server::start(&[]);

@@ -19,6 +19,17 @@ pub(super) struct CheckpointProcess {
     at: Option<u64>,
 }
 
+/// Ends the process: the server stops, and copies the rest itself.
+impl Drop for CheckpointProcess {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Where it has ended already there is nothing to do.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 impl CheckpointProcess {
     /// Starts a process if the application wants one, and reports one that has ended.
     pub(super) fn turn(&mut self, app: &mut App, now: Now) {

@@ -1,6 +1,7 @@
 //! `GET /subscribe` and named subscriptions: everything, once, in order, from any point, at any speed.
 
 mod browser;
+mod damaged;
 mod ending;
 mod live;
 mod positions;

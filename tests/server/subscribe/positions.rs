@@ -7,7 +7,7 @@ use crate::harness::{Client, Response, Server, Stream};
 
 const JSON: &[&str] = &["Content-Type: application/json"];
 
-fn put(client: &mut Client, name: &str, after: u64) -> Response {
+pub fn put(client: &mut Client, name: &str, after: u64) -> Response {
     let body = json!({ "after": after }).to_string();
     client.request(
         "PUT",
@@ -17,13 +17,13 @@ fn put(client: &mut Client, name: &str, after: u64) -> Response {
     )
 }
 
-fn acknowledge(client: &mut Client, name: &str, seq: u64) -> Response {
+pub fn acknowledge(client: &mut Client, name: &str, seq: u64) -> Response {
     let body = json!({ "seq": seq }).to_string();
     let target = format!("/subscriptions/{name}/ack");
     client.request("POST", &target, JSON, body.as_bytes())
 }
 
-fn after(subscription: &Value) -> u64 {
+pub fn after(subscription: &Value) -> u64 {
     subscription["after"].as_u64().expect("a seq")
 }
 

@@ -2,8 +2,10 @@
 
 use super::run::Run;
 use super::tables::Schema;
-use crate::store::row_checksum::RowState;
+use crate::store::meta::each_row;
+use crate::store::row_checksum::{BytesState, RowState};
 use crate::store::row_repair::{key_row, numbers, COUNTERS, HORIZONS, MARK, REMOVED_KEYS, TIMES};
+use crate::store::subscription_row;
 
 /// Compares the rows that have checksums with them.
 pub(super) fn compare(run: &mut Run, schema: &Schema) -> rusqlite::Result<()> {
@@ -47,7 +49,41 @@ pub(super) fn compare(run: &mut Run, schema: &Schema) -> rusqlite::Result<()> {
             }
         }
     }
+    if run.version >= 8 {
+        compare_named(run, schema)?;
+    }
     Ok(())
+}
+
+/// The same for the rows that have names.
+fn compare_named(run: &mut Run, schema: &Schema) -> rusqlite::Result<()> {
+    if schema.is_right("subscriptions") {
+        for row in subscription_row::read_all(run.db)? {
+            let what = format!("the row {:?}", row.shown());
+            is_named_right(run, "subscriptions", &what, row.state);
+        }
+    }
+    if schema.is_right("meta") {
+        let mut states = Vec::new();
+        each_row(run.db, |state, name, _| {
+            states.push((state, name));
+            Ok(())
+        })?;
+        for (state, name) in states {
+            let what = format!("the row {:?}", String::from_utf8_lossy(&name));
+            is_named_right(run, "meta", &what, state);
+        }
+    }
+    Ok(())
+}
+
+fn is_named_right(run: &mut Run, table: &'static str, what: &str, state: BytesState) {
+    let state = match state {
+        BytesState::Right => RowState::Right,
+        BytesState::Corrected => RowState::Corrected([]),
+        BytesState::Damaged => RowState::Damaged,
+    };
+    is_right(run, table, what, state);
 }
 
 fn is_right<const N: usize>(run: &mut Run, table: &'static str, what: &str, state: RowState<N>) {

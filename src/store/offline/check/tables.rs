@@ -53,7 +53,7 @@ pub(super) fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schem
         let small = ["counters", "retention", "removed_times", "removed_keys"];
         run.version < 4 && ["segments", "topics"].contains(&name)
             || run.version < 5 && small.contains(&name)
-            || run.version < 7 && name == "subscriptions"
+            || run.version < 8 && ["meta", "subscriptions"].contains(&name)
     };
     let mut damaged = Vec::new();
     let mut has_rejected = true;
