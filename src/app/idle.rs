@@ -19,6 +19,10 @@ impl App {
     /// One slice of the work that waits for an idle moment; says whether there is more.
     pub fn idle_work(&mut self, now: Now) -> bool {
         self.schedule.summaries_at = None;
+        if self.store.is_reloading() {
+            // Probes read on, one in each turn.
+            return true;
+        }
         if now.mono_ms < self.schedule.resume_at {
             return false;
         }

@@ -371,7 +371,7 @@ impl App {
 
     /// What is due by the clock: probing a store that failed, the summary of duplicates.
     pub fn tick(&mut self, now: Now) {
-        if self.health.is_probe_due(now) {
+        if self.health.is_probe_due(now) || self.store.is_reloading() {
             match self.store.probe(now.unix_us) {
                 Ok(()) => self.recovered(),
                 Err(error) => self.health.probe_failed(&error, now),

@@ -163,6 +163,10 @@ pub const READ_WAIT_MAX_MS: u64 = 10_000;
 pub const READ_BYTES_PER_UNIT: u64 = 256;
 /// Units that an event takes besides its payload. That of its topic alone takes one.
 pub const EVENT_UNITS: u64 = 8;
+/// Units of a short row that is read into memory when the database is opened again.
+pub const LOAD_ROW_UNITS: u64 = 4;
+/// Topics for which room is made before they are read.
+pub const TOPICS_RESERVED_MAX: usize = 1 << 20;
 /// Units of a look into an index, or into one segment of the key index.
 pub const LOOK_UP_UNITS: u64 = 16;
 /// Units of a page of statistics, names of topics on it in one more, and units of a line in a list.

@@ -6,7 +6,7 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::counters::Outcome;
-use super::error::StoreError;
+use super::error::{while_reading, StoreError};
 use super::events::insert::{taken, EventInserter, Text};
 use super::index::fingerprint::EventParts;
 use super::index::record::KeyRecord;
@@ -98,11 +98,18 @@ impl Parts {
             current: None,
         };
         while chunk.take(&mut waiting) {
-            chunk.intern_topics(db, self)?;
-            chunk.probe_index(db, self)?;
-            chunk.insert(&mut writer, self, outcomes)?;
+            chunk
+                .intern_topics(db, self)
+                .map_err(|error| while_reading(error, "the table topics or of its index"))?;
+            chunk
+                .probe_index(db, self)
+                .map_err(|error| while_reading(error, "the key index"))?;
+            chunk
+                .insert(&mut writer, self, outcomes)
+                .map_err(|error| while_reading(error, EVENTS))?;
         }
-        writer.rows.flush()
+        let flushed = writer.rows.flush();
+        flushed.map_err(|error| while_reading(error, EVENTS))
     }
 
     /// Writes what follows from the batch.
@@ -137,6 +144,9 @@ impl Parts {
         Ok(changed)
     }
 }
+
+/// What is read and written for the events themselves, as an error names it.
+const EVENTS: &str = "the table events or of an index on it";
 
 /// An event that is to be stored.
 #[derive(Clone, Copy)]

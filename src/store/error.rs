@@ -34,6 +34,7 @@ impl From<rusqlite::Error> for StoreError {
                 StoreError::Locked
             }
             _ if is_damaged_page(&error) => StoreError::Repairing,
+            _ if has_unreadable_page(&error) => StoreError::Failed(unreadable("the database")),
             _ => StoreError::Failed(error.to_string()),
         }
     }
@@ -97,6 +98,26 @@ pub(super) fn expect_changed(changed: usize, expected: usize, table: &str) -> ru
     Err(damaged(format!(
         "{changed} rows of {table} were written, not {expected}: another program has changed the database"
     )))
+}
+
+/// Whether SQLite itself says that it cannot read a page, in its own words.
+pub(super) fn has_unreadable_page(error: &rusqlite::Error) -> bool {
+    let is_corrupt = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt);
+    is_corrupt && !is_damaged_page(error) && error.to_string().contains("disk image is malformed")
+}
+
+/// The same error, which names what SQLite was reading.
+pub(super) fn while_reading(error: rusqlite::Error, what: &str) -> rusqlite::Error {
+    match has_unreadable_page(&error) {
+        true => damaged(unreadable(what)),
+        false => error,
+    }
+}
+
+fn unreadable(what: &str) -> String {
+    format!(
+        "a page of {what} is damaged, and SQLite cannot read it: stop the server, and see what logagg check says"
+    )
 }
 
 /// Whether an error says that a page of a segment is damaged, which is made again.

@@ -9,9 +9,10 @@ use super::identity::{self, Identity};
 use super::lock::Lock;
 use super::options::OpenOptions;
 use super::parts::Parts;
+use super::parts_load::PartsLoad;
 use super::state::Store;
 use super::wal::Wal;
-use super::work::Work;
+use super::work::{LoadBudget, Work};
 
 /// What memory holds of a database, complete.
 pub(super) struct Loaded {
@@ -21,14 +22,22 @@ pub(super) struct Loaded {
 
 impl Loaded {
     /// Reads a database whose tables are there and whose log is on the disk.
-    pub(super) fn read(
+    fn read(db: &mut Connection, options: &OpenOptions, path: &Path) -> rusqlite::Result<Self> {
+        let mut load = PartsLoad::begin(db, options)?;
+        load.step(db, options, &mut LoadBudget::unlimited())?;
+        Self::finish(load, db, options, path)
+    }
+
+    /// What has been read becomes what memory holds of the database.
+    pub(super) fn finish(
+        load: PartsLoad,
         db: &mut Connection,
         options: &OpenOptions,
         path: &Path,
     ) -> rusqlite::Result<Self> {
         let loaded = Self {
             identity: identity::read(db)?,
-            parts: Parts::load(db, options)?,
+            parts: load.finish(db, options)?,
         };
         db.count_wal_frames()?;
         let watched = db.watch_syncs(path);
@@ -58,6 +67,7 @@ impl Store {
             options,
             work: Work::default(),
             hold_warning_at: 0,
+            reload: None,
             files: Files::new(path, opened, lock),
         })
     }

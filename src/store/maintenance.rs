@@ -300,7 +300,15 @@ impl Store {
             // The other process has been ended, perhaps before it could say what went wrong.
             self.offloaded(CopyResult::Failed);
         }
-        self.reopen_if_closed()?;
+        self.reopen_if_closed()
+            .or_else(|error| match self.is_reloading() {
+                // The next start reads it, and nothing is lost by that.
+                true => Ok(()),
+                false => Err(error),
+            })?;
+        if self.is_reloading() {
+            return Ok(());
+        }
         self.require_synced_database()?;
         let greatest = self.last_seq();
         self.transaction(|db, parts| parts.topics.write_all(db, greatest))?;

@@ -38,6 +38,7 @@ mod open;
 mod options;
 mod page_checksum;
 mod parts;
+mod parts_load;
 mod paths;
 mod range;
 mod rejected;

@@ -18,7 +18,7 @@ use super::options::{Dedup, Durability, OpenOptions};
 use super::paths::{beside, make_folder};
 use super::row_repair::repair_rows;
 use super::schema::{create_tables, recorded_check, upgrade};
-use super::soundness::{is_index_unreadable, unsound_table, REBUILD};
+use super::soundness::{is_index_taken_away, is_index_unreadable, unsound_table, REBUILD};
 use super::state::Store;
 use super::transaction;
 use super::wal::recovery::recover_wal;
@@ -168,6 +168,9 @@ fn is_index_alone_unreadable(db: &Sqlite) -> bool {
 /// Looks for damage as far as a start may take: a small database is read whole.
 fn check_content(db: &Sqlite, path: &Path) -> Result<(), String> {
     let size = fs::metadata(path).map_or(0, |m| m.len());
+    if is_index_taken_away(db).map_err(|e| explain(&e))? {
+        return Err(REBUILD.into());
+    }
     if size > limits::CHECKED_AT_START_BYTES {
         return Ok(());
     }

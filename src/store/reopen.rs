@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use super::connection::{checkpoint_on_close, Connection};
 use super::error::StoreError;
+use super::files::OpenedFiles;
 use super::load::Loaded;
-use super::state::Store;
+use super::parts_load::PartsLoad;
+use super::state::{Reload, Store};
 use super::wal::file::rewrite_log;
 use super::wal::position::position;
 use super::wal::recovery::{may_have_lost_pages, Closed};
+use super::work::LoadBudget;
+use crate::limits;
 
 impl Store {
     /// Notes what an error of a transaction or of a checkpoint may have left.
@@ -70,9 +74,12 @@ impl Store {
 
     /// Opens the database again, so that SQLite builds its index of the log from the log itself and
     /// forgets how much of it has been copied. What memory holds of the database stays as it is, unread,
-    /// until all of the new state is there.
+    /// until all of the new state is there. Where that has to be read, one call reads one slice of it.
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.verify_before_reopening()?;
+        if self.reload.is_some() {
+            return self.reload_slice();
+        }
         let closed = self.close_connection()?;
         let (durability, triggers) = (self.options.durability, self.options.triggers);
         let path = self.files.path();
@@ -81,26 +88,59 @@ impl Store {
         if self.wal.may_have_holes() && !rewrite_log(&db, path, closed.synced)? {
             return Err(held("the disk has lost the end of the write-ahead log"));
         }
+        let opened = self.files.take_down(&self.options.path);
+        let opened = opened.map_err(StoreError::Failed)?;
         if closed.frames == Some(position(&db)?.frames) {
             // The log is the one that it was, so nothing that was read from the database has changed.
             db.count_wal_frames()?;
             db.watch_syncs(path)
                 .map_err(|error| StoreError::Failed(error.to_string()))?;
-            let opened = self.files.take_down(&self.options.path);
-            self.files.reopened(opened.map_err(StoreError::Failed)?);
-        } else {
-            let opened = self.files.take_down(&self.options.path);
-            let opened = opened.map_err(StoreError::Failed)?;
-            let Loaded { identity, parts } = Loaded::read(&mut db, &self.options, path)?;
-            // Seqs that were shown to a reader are not given again, also where the disk has lost their
-            // events.
-            let (last_seq, last_rejected) = (self.last_seq(), self.last_rejected_seq());
-            (self.identity, self.parts) = (identity, parts);
-            self.parts.counters.never_give_again(last_seq);
-            self.parts.rejected.never_give_again(last_rejected);
-            self.files.reopened(opened);
-            self.wal.plan_again();
+            return self.reopened(db, opened);
         }
+        let load = PartsLoad::begin(&db, &self.options)?;
+        self.reload = Some(Box::new(Reload { db, opened, load }));
+        self.reload_slice()
+    }
+
+    /// Whether the database is being read again, and goes on being read with the next [`Store::probe`].
+    pub fn is_reloading(&self) -> bool {
+        self.reload.is_some()
+    }
+
+    /// Reads one slice of a database that was opened again. An error says that there is more.
+    fn reload_slice(&mut self) -> Result<(), StoreError> {
+        let Some(mut reload) = self.reload.take() else {
+            return Ok(());
+        };
+        let mut budget = LoadBudget::of(limits::READ_UNITS_PER_SLICE);
+        let (db, load) = (&reload.db, &mut reload.load);
+        let is_over = load.step(db, &self.options, &mut budget)?;
+        self.work.add(budget.spent());
+        if !is_over {
+            self.reload = Some(reload);
+            let why = "it is being read again after an I/O error";
+            return Err(StoreError::Failed(why.into()));
+        }
+        let Reload {
+            mut db,
+            opened,
+            load,
+        } = *reload;
+        let path = self.files.path();
+        let Loaded { identity, parts } = Loaded::finish(load, &mut db, &self.options, path)?;
+        // Seqs that were shown to a reader are not given again, also where the disk has lost their
+        // events.
+        let (last_seq, last_rejected) = (self.last_seq(), self.last_rejected_seq());
+        (self.identity, self.parts) = (identity, parts);
+        self.parts.counters.never_give_again(last_seq);
+        self.parts.rejected.never_give_again(last_rejected);
+        self.wal.plan_again();
+        self.reopened(db, opened)
+    }
+
+    /// The database is open again, and memory holds what it says.
+    fn reopened(&mut self, db: Connection, opened: OpenedFiles) -> Result<(), StoreError> {
+        self.files.reopened(opened);
         self.db = db;
         log::info!("the database has been opened again");
         self.wal.connection_opened();
@@ -202,9 +242,9 @@ mod tests {
             .map(|()| outcomes[0])
     }
 
-    #[test]
-    fn what_the_disk_has_lost_is_forgotten_and_nothing_else() {
-        let folder = std::env::temp_dir().join(format!("logagg-reopen-{}", std::process::id()));
+    /// A store in a folder of its own, and what it is opened with.
+    fn store(name: &str) -> (Store, OpenOptions) {
+        let folder = std::env::temp_dir().join(format!("logagg-{name}-{}", std::process::id()));
         let options = OpenOptions {
             path: folder.join("events.db"),
             durability: Durability::Full,
@@ -215,7 +255,87 @@ mod tests {
             retention: Retention::default(),
             search_index: SearchIndex::default(),
         };
-        let mut store = Store::open(&options).expect("the folder can be made");
+        let store = Store::open(&options).expect("the folder can be made");
+        (store, options)
+    }
+
+    /// Closes a store and removes its folder.
+    fn remove(store: Store, options: &OpenOptions) {
+        store.close().expect("it can be closed");
+        let folder = options.path.parent().expect("the file is in one");
+        std::fs::remove_dir_all(folder).expect("the folder is ours");
+    }
+
+    /// Overwrites a frame of the log, as if the kernel had dropped it, and lets the store know that a sync failed.
+    fn lose_frame(store: &mut Store, frame: u64) {
+        let log = File::options()
+            .write(true)
+            .open(beside(store.files.path(), "-wal"));
+        log.expect("the log is there")
+            .write_all_at(&[0; 4_096], 32 + frame * (24 + 4_096))
+            .expect("it can be written");
+        store.wal.sync_failed();
+    }
+
+    /// Reading everything again is divided over turns, in none of which much is read, and nothing is answered from
+    /// the half of it.
+    #[test]
+    fn a_database_is_read_again_in_slices() {
+        const TOPICS: u64 = 3_000;
+        let (mut store, options) = store("slices");
+        let all: Vec<_> = (0..TOPICS).map(|n| publication(&format!("t{n}"))).collect();
+        let mut outcomes = Vec::new();
+        store.commit(all.iter(), 1, &mut outcomes).expect("stored");
+        // Closing writes the counts and their checksums.
+        store.close().expect("it can be closed");
+        let mut store = Store::open(&options).expect("it was closed");
+        let other = rusqlite::Connection::open(store.files.path()).expect("it is there");
+        let damage = "UPDATE topics SET events = 77 WHERE id = 5";
+        assert_eq!(other.execute(damage, []).expect("a row"), 1);
+        drop(other);
+        assert_eq!(
+            commit(&mut store, "new").expect("stored"),
+            Outcome::Accepted(TOPICS + 1)
+        );
+        let synced = position(&store.db).expect("a position").frames;
+        assert_eq!(
+            commit(&mut store, "t7").expect("counted"),
+            Outcome::Duplicate(8)
+        );
+        lose_frame(&mut store, synced);
+        assert!(commit(&mut store, "b").is_err());
+        let (mut slices, mut most) = (0, 0);
+        while store.is_reloading() {
+            assert!(store.readable().is_err());
+            store.take_work();
+            let probed = store.probe(2);
+            assert_eq!(probed.is_ok(), !store.is_reloading());
+            most = most.max(store.take_work());
+            slices += 1;
+        }
+        let bound = limits::READ_UNITS_PER_SLICE + limits::EVENT_UNITS + limits::LOOK_UP_UNITS;
+        assert!(
+            most <= bound && slices > 10,
+            "{most} units in one of {slices}"
+        );
+        assert!(store.readable().is_ok() && store.wal.is_certain());
+        assert_eq!(store.counters().duplicate_dropped, 0);
+        assert_eq!(store.topics().len() as u64, TOPICS + 1);
+        assert!(store.topics().names().is_sorted());
+        let topics = || (1..=TOPICS as u32).map(|id| store.topics().get(id));
+        assert!(topics().all(|topic| topic.events == 1));
+        for (name, outcome) in [
+            ("t7", Outcome::Duplicate(8)),
+            ("b", Outcome::Accepted(TOPICS + 2)),
+        ] {
+            assert_eq!(commit(&mut store, name).expect("answered"), outcome);
+        }
+        remove(store, &options);
+    }
+
+    #[test]
+    fn what_the_disk_has_lost_is_forgotten_and_nothing_else() {
+        let (mut store, options) = store("reopen");
         assert_eq!(
             commit(&mut store, "a").expect("stored"),
             Outcome::Accepted(1)
@@ -232,18 +352,11 @@ mod tests {
         );
 
         // The kernel has dropped what was not synced.
-        let log = File::options()
-            .write(true)
-            .open(beside(store.files.path(), "-wal"));
-        let lost = 32 + synced * (24 + 4_096);
-        let log = log.expect("the log is there");
-        log.write_all_at(&[0; 4_096], lost)
-            .expect("it can be written");
+        lose_frame(&mut store, synced);
         assert!(
             !rewrite_log(&store.db, store.files.path(), store.db.synced_frames())
                 .expect("it can be read")
         );
-        store.wal.sync_failed();
         assert_eq!(
             commit(&mut store, "b").expect("stored"),
             Outcome::Accepted(2)
@@ -255,7 +368,6 @@ mod tests {
             Outcome::Duplicate(1)
         );
         assert_eq!(store.topics().len(), 2);
-        store.close().expect("it can be closed");
-        std::fs::remove_dir_all(folder).expect("the folder is ours");
+        remove(store, &options);
     }
 }

@@ -3,7 +3,8 @@
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::schema::{has_index_parts, SEARCH_TABLES};
+use super::options::Dedup;
+use super::schema::{has_index_parts, recorded_check, SEARCH_TABLES};
 use crate::limits::SEGMENT_LEVELS;
 
 /// How a key index that cannot be read is made again.
@@ -43,6 +44,12 @@ pub(super) fn is_index_unreadable(db: &Connection) -> rusqlite::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Whether `convert` has taken the key index away, and was ended before it had made it again.
+pub(super) fn is_index_taken_away(db: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'segments' OR name GLOB 'segment_pages_*'";
+    Ok(!db.prepare(sql)?.exists([])? && recorded_check(db)? == Dedup::Index)
 }
 
 /// A table that is not of the key index and that SQLite cannot read, if there is one.

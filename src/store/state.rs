@@ -5,16 +5,24 @@ use std::path::Path;
 use super::connection::{Connection, Synchronous};
 use super::counters::Counters;
 use super::error::StoreError;
-use super::files::Files;
+use super::files::{Files, OpenedFiles};
 use super::identity::Identity;
 use super::index::{IndexMemory, KeyIndex};
 use super::options::OpenOptions;
 use super::parts::Parts;
+use super::parts_load::PartsLoad;
 use super::subscription_row::Position;
 use super::topics::Topics;
 use super::transaction::{self, Transaction};
 use super::wal::Wal;
 use super::work::Work;
+
+/// A database that has been opened again and is being read.
+pub(super) struct Reload {
+    pub(super) db: Connection,
+    pub(super) opened: OpenedFiles,
+    pub(super) load: PartsLoad,
+}
 
 /// The open database.
 pub struct Store {
@@ -30,7 +38,9 @@ pub struct Store {
     pub(super) work: Work,
     /// When it is warned of a subscription that holds events, at the earliest, in `mono_ms`.
     pub(super) hold_warning_at: u64,
-    /// Last, because the lock must be dropped after the connection.
+    /// The database that is being read again, while there is no connection.
+    pub(super) reload: Option<Box<Reload>>,
+    /// Last, because the lock must be dropped after the connections.
     pub(super) files: Files,
 }
 

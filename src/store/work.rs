@@ -30,3 +30,39 @@ impl Work {
         self.0.take()
     }
 }
+
+/// What a slice of reading the tables into memory may still read, in units.
+#[derive(Debug)]
+pub(crate) struct LoadBudget {
+    left: u64,
+    spent: u64,
+}
+
+impl LoadBudget {
+    pub(crate) fn of(units: u64) -> Self {
+        Self {
+            left: units,
+            spent: 0,
+        }
+    }
+
+    /// For a start, before which nobody is served.
+    pub(crate) fn unlimited() -> Self {
+        Self::of(u64::MAX)
+    }
+
+    /// Notes what has been read.
+    pub(crate) fn take(&mut self, units: u64) {
+        self.left = self.left.saturating_sub(units);
+        self.spent += units;
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Units that have been read.
+    pub(crate) fn spent(&self) -> u64 {
+        self.spent
+    }
+}

@@ -2,10 +2,12 @@
 //! index again, and that loses nothing but what was on a page that cannot be read and nowhere else.
 
 use std::fs;
+use std::time::Instant;
 
 use logagg::limits::MEMTABLE_ENTRIES;
 use logagg::store::{Dedup, Outcome, Store};
 
+use crate::conversions::kill_conversion;
 use crate::databases::{options, publication, Database, SMALL};
 use crate::retention::of_removed_events;
 
@@ -126,4 +128,96 @@ fn a_damaged_table_of_events_is_not_made_again() {
     );
     let tables = "SELECT count(*) FROM sqlite_schema WHERE name GLOB 'segment*'";
     assert_eq!(database.number(tables), 8);
+}
+
+/// Flips a bit in the kind of the first leaf of an index of SQLite's: SQLite cannot read the page.
+fn break_index(database: &Database, name: &str) {
+    let root = format!("SELECT rootpage FROM sqlite_schema WHERE name = '{name}'");
+    let mut page = database.number(&root) as usize;
+    let mut file = fs::read(&database.path).unwrap();
+    // An interior page of an index (SQLite file format §1.6).
+    while file[(page - 1) * PAGE] == 2 {
+        let content = &file[(page - 1) * PAGE..page * PAGE];
+        let cell = usize::from(u16::from_be_bytes([content[12], content[13]]));
+        page = u32::from_be_bytes(content[cell..cell + 4].try_into().unwrap()) as usize;
+    }
+    assert_eq!(file[(page - 1) * PAGE], 10);
+    file[(page - 1) * PAGE] ^= 2;
+    fs::write(&database.path, file).unwrap();
+}
+
+/// SQLite says only on which page it begins.
+#[test]
+fn the_check_names_an_index_that_sqlite_cannot_read() {
+    for (dedup, name) in [
+        (Dedup::Index, "sqlite_autoindex_topics_1"),
+        (Dedup::Constraint, "events_key"),
+        (Dedup::Constraint, "events_by_topic"),
+    ] {
+        let database = Database::tiny(dedup);
+        break_index(&database, name);
+        let said = database.check(&[]);
+        assert_eq!(said.code, 1);
+        let named = format!("problem: sqlite: index {name} of the table ");
+        assert!(said.output.contains(&named), "{}", said.output);
+    }
+}
+
+/// Wherever it is ended, nothing is lost: the start names the command, or knows each event, and the command goes on.
+#[test]
+fn making_the_index_again_may_be_killed_at_any_moment() {
+    let original = Database::small(Dedup::Index);
+    let content = original.content();
+    let (root, _) = root_and_leaf(&original, "segments");
+    flip(&original, root);
+    let copy = || {
+        let copy = Database::new();
+        fs::copy(&original.path, &copy.path).unwrap();
+        copy
+    };
+    let timed = copy();
+    let begun = Instant::now();
+    assert_eq!(timed.convert("index").code, 0);
+    let whole = begun.elapsed();
+    let numbers = [0, 77, 50_000, SMALL - 1];
+    let known = numbers.map(|n| Outcome::Duplicate(n + 1));
+    for part in 1..6 {
+        let database = copy();
+        // Ended twice, at two places.
+        for moment in [whole * part / 6, whole * (6 - part) / 6] {
+            kill_conversion(&database, "index", moment);
+        }
+        let opened = copy_of(&database);
+        match Store::open(&options(&opened.path, None)) {
+            Ok(store) => {
+                store.close().unwrap();
+                assert_eq!(outcomes(&opened, &numbers), known, "part {part}");
+            }
+            Err(error) => {
+                let command = "logagg convert --dedup index DATABASE";
+                assert!(error.to_string().contains(command), "{error}");
+            }
+        }
+        let said = database.convert("index");
+        assert_eq!(said.code, 0, "{}", said.error);
+        assert_eq!(database.content(), content);
+        database.is_clean();
+        assert_eq!(outcomes(&database, &numbers), known, "part {part}");
+    }
+}
+
+/// A copy of a database that nobody has open, with its log.
+fn copy_of(database: &Database) -> Database {
+    let copy = Database::new();
+    for end in ["", "-wal"] {
+        let path = |database: &Database| {
+            let mut path = database.path.clone().into_os_string();
+            path.push(end);
+            path
+        };
+        if fs::exists(path(database)).unwrap() {
+            fs::copy(path(database), path(&copy)).unwrap();
+        }
+    }
+    copy
 }

@@ -58,6 +58,7 @@ mod tokens;
 #[cfg(not(target_feature = "crt-static"))]
 mod trouble;
 mod turns;
+mod unreadable;
 mod wait;
 mod wal;
 mod watching;

@@ -71,6 +71,7 @@ const STORE_LAYERS: [&[&str]; 4] = [
         "lengths",
         "meta",
         "parts",
+        "parts_load",
         "range",
         "rejected",
         "retention",

@@ -19,6 +19,7 @@ mod expiry;
 pub(crate) mod filter;
 pub(crate) mod fingerprint;
 pub(crate) mod layout;
+pub(super) mod load;
 mod lookup;
 mod memtable;
 mod memtables;
@@ -50,7 +51,6 @@ use fingerprint::{EventParts, Fingerprinter};
 use lookup::CandidateSegments;
 pub(super) use lookup::KeyLookup;
 use memtables::Memtables;
-use obsolete::ObsoletePages;
 use record::{Fingerprint, KeyRecord, REMOVED_TOPIC};
 use repair::{Remade, Repairs, Scope};
 use scrub::Scrub;
@@ -81,7 +81,7 @@ pub struct IndexMemory {
 }
 
 /// The index as memory knows it.
-pub(super) struct KeyIndex {
+pub(crate) struct KeyIndex {
     fingerprinter: Fingerprinter,
     segments: Segments,
     memtables: Memtables,
@@ -101,33 +101,6 @@ pub(super) struct KeyIndex {
 }
 
 impl KeyIndex {
-    /// Reads what memory has to know of the segments. The events after [`KeyIndex::mark`] are to be
-    /// handed to [`KeyIndex::restore`].
-    pub(super) fn load(
-        db: &Connection,
-        fingerprinter: Fingerprinter,
-        filter_memory_max: usize,
-        horizons: Horizons,
-    ) -> rusqlite::Result<Self> {
-        let damage = Damage::default();
-        let segments = Segments::load(db, filter_memory_max, horizons, &damage)?;
-        let (obsolete, next_page) = ObsoletePages::find(db, segments.all())?;
-        Ok(Self {
-            fingerprinter,
-            segments,
-            memtables: Memtables::new(),
-            compaction: Compaction::new(obsolete, next_page),
-            horizons,
-            committed_horizons: horizons,
-            damage,
-            repairs: Repairs::default(),
-            upgrades: Upgrades::default(),
-            scrub: Scrub::default(),
-            remade: None,
-            has_sealed: false,
-        })
-    }
-
     /// Adds a stored event from after the mark, at start. A seq that is not greater than the one before
     /// is an error: the file is damaged.
     pub(super) fn restore(&mut self, event: &EventParts, seq: u64) -> rusqlite::Result<()> {
@@ -146,6 +119,11 @@ impl KeyIndex {
         }
         self.memtables.restore(record, topic);
         Ok(())
+    }
+
+    /// The greatest seq of those that the memtables have; 0 where they are empty.
+    pub(super) fn last_restored(&self) -> u64 {
+        self.memtables.last_seq()
     }
 
     /// The last seq that the segments cover; 0 when there are none.

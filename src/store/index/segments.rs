@@ -5,10 +5,13 @@ use rusqlite::Connection;
 use super::damage::Damage;
 use super::layout::{Description, FILTER_BITS};
 use super::segment::{time_of, Segment};
-use crate::limits::{MEMTABLE_ENTRIES, MERGE_WIDTH, SEGMENT_LEVELS};
+use crate::limits::{
+    LOOK_UP_UNITS, MEMTABLE_ENTRIES, MERGE_WIDTH, READ_BYTES_PER_UNIT, SEGMENT_LEVELS,
+};
 use crate::store::error::damaged;
 use crate::store::retention::horizons::Horizons;
 use crate::store::rows::unsigned;
+use crate::store::work::LoadBudget;
 
 /// All segments, by seq, ascending.
 pub(super) struct Segments {
@@ -20,47 +23,6 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    /// Reads what memory has to know of them.
-    pub(super) fn load(
-        db: &Connection,
-        filter_memory_max: usize,
-        horizons: Horizons,
-        damage: &Damage,
-    ) -> rusqlite::Result<Self> {
-        let described = descriptions(db)?;
-        check(&described, horizons)?;
-        let list = described
-            .into_iter()
-            .map(|about| Segment::load(db, about, false, damage));
-        let mut segments = Self {
-            list: list.collect::<rusqlite::Result<_>>()?,
-            filter_memory_max,
-            dropped: 0,
-        };
-        segments.load_filters(db, damage)?;
-        for segment in &mut segments.list {
-            segment.newest_at = time_of(db, segment.about.last_seq)?;
-        }
-        Ok(segments)
-    }
-
-    /// Takes the filters into memory, those of small segments first: they are asked as often as those
-    /// of large ones and cost less.
-    fn load_filters(&mut self, db: &Connection, damage: &Damage) -> rusqlite::Result<()> {
-        let mut by_size: Vec<usize> = (0..self.list.len()).collect();
-        by_size.sort_by_key(|at| self.list[*at].about.entries);
-        let mut bytes = 0;
-        for at in by_size {
-            let about = self.list[at].about;
-            bytes += about.filter_bytes();
-            if bytes > self.filter_memory_max {
-                break;
-            }
-            self.list[at] = Segment::load(db, about, true, damage)?;
-        }
-        Ok(())
-    }
-
     /// All of them, also those that the open transaction has dropped.
     pub(super) fn all(&self) -> &[Segment] {
         &self.list
@@ -140,6 +102,70 @@ impl Segments {
             total -= largest.filter_bytes();
             largest.filter = None;
         }
+    }
+}
+
+/// Segments that are being read, one after the other.
+pub(super) struct SegmentsLoad {
+    described: Vec<Description>,
+    segments: Segments,
+    /// The places of the segments whose filters are read into memory, ascending: those of small ones, which are asked
+    /// as often as those of large ones and cost less.
+    filters: Vec<usize>,
+}
+
+impl SegmentsLoad {
+    pub(super) fn begin(
+        db: &Connection,
+        filter_memory_max: usize,
+        horizons: Horizons,
+    ) -> rusqlite::Result<Self> {
+        let described = descriptions(db)?;
+        check(&described, horizons)?;
+        let mut by_size: Vec<usize> = (0..described.len()).collect();
+        by_size.sort_by_key(|at| described[*at].entries);
+        let mut bytes = 0;
+        let fits = |at: &usize| {
+            bytes += described[*at].filter_bytes();
+            bytes <= filter_memory_max
+        };
+        let mut filters: Vec<usize> = by_size.into_iter().take_while(fits).collect();
+        filters.sort_unstable();
+        Ok(Self {
+            segments: Segments {
+                list: Vec::with_capacity(described.len()),
+                filter_memory_max,
+                dropped: 0,
+            },
+            described,
+            filters,
+        })
+    }
+
+    /// Reads what memory has to know of further segments. Says whether these were the last.
+    pub(super) fn step(
+        &mut self,
+        db: &Connection,
+        damage: &Damage,
+        budget: &mut LoadBudget,
+    ) -> rusqlite::Result<bool> {
+        let list = &mut self.segments.list;
+        while let Some(about) = self.described.get(list.len()) {
+            if budget.is_spent() {
+                return Ok(false);
+            }
+            let has_filter = self.filters.binary_search(&list.len()).is_ok();
+            let mut segment = Segment::load(db, *about, has_filter, damage)?;
+            segment.newest_at = time_of(db, about.last_seq)?;
+            budget.take(LOOK_UP_UNITS + segment.memory_bytes() as u64 / READ_BYTES_PER_UNIT);
+            list.push(segment);
+        }
+        Ok(true)
+    }
+
+    /// The segments, once all have been read.
+    pub(super) fn finish(self) -> Segments {
+        self.segments
     }
 }
 

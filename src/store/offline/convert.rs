@@ -28,8 +28,7 @@ use crate::store::options::{Dedup, Durability};
 use crate::store::retention::horizons::Horizons;
 use crate::store::row_checksum::checksum;
 use crate::store::row_repair::repair_rows;
-use crate::store::rows::{event_parts, EVENTS_AFTER};
-use crate::store::rows::{key_numbers, removed_keys_after};
+use crate::store::rows::{event_parts, key_numbers, removed_keys_after, unsigned, EVENTS_AFTER};
 use crate::store::schema::fingerprint_key;
 use crate::store::schema::{
     create_parts, drop_parts, has_index_parts, record_check, recorded_check, upgrade, version,
@@ -149,14 +148,27 @@ fn again(
         return Ok(Converted::Already);
     }
     if has_index_parts && !is_index_unreadable(db)? {
-        return Ok(Converted::Already);
-    }
-    if has_index_parts {
-        take_away(db, progress)?;
+        if !is_unfinished(db)? {
+            return Ok(Converted::Already);
+        }
+    } else {
+        if has_index_parts {
+            take_away(db, progress)?;
+        } else {
+            // They were taken away by a conversion that was ended; their pages may still be in the file.
+            db.execute_batch("VACUUM")?;
+        }
         in_transaction(db, |db| upgrade(db))?;
     }
     to_index(db, progress)?;
     Ok(Converted::Rebuilt)
+}
+
+/// Whether far more events have no segment than a server leaves: a conversion was ended while it made them again.
+fn is_unfinished(db: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT last_seq - (SELECT ifnull(max(last_seq), 0) FROM segments) FROM counters";
+    let left = db.query_row(sql, [], |row| unsigned(row, 0))?;
+    Ok(left > 2 * MEMTABLE_ENTRIES as u64)
 }
 
 fn to_constraint(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Result<(), Failure> {

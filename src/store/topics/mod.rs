@@ -5,7 +5,7 @@
 //! with a seq up to `last_seq`, the topic has `events`. So a row that is out of date is still true, and
 //! counting the events after the mark brings it up to date at start.
 
-mod load;
+pub(super) mod load;
 mod order;
 mod stale;
 pub(super) mod topic;
@@ -224,6 +224,14 @@ impl Topics {
             last_processed_at,
         });
         id
+    }
+
+    /// Makes room for this number of topics, so that adding one of them never moves all others.
+    fn reserve(&mut self, topics: usize) {
+        let (list, hasher) = (&self.list, &self.hasher);
+        let hash = |id: &TopicId| hasher.hash_one(&list[*id as usize - 1].name);
+        self.by_name.reserve(topics, hash);
+        self.list.reserve(topics);
     }
 
     /// The order of the names' bytes, as all ids that there are.

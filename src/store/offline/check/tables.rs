@@ -1,5 +1,7 @@
 //! The small tables and the definitions of all of them.
 
+use rusqlite::{Connection, OptionalExtension};
+
 use super::rules::name_problem;
 use super::run::{Progress, Run};
 use crate::limits::CHECK_LINES_PER_PART;
@@ -21,10 +23,23 @@ pub(super) fn integrity(run: &mut Run) -> rusqlite::Result<()> {
     while let Some(row) = rows.next()? {
         let line = row.get_ref(0)?.as_str()?;
         if line != "ok" {
-            run.problems.add("sqlite", line);
+            let what = named_tree(run.db, line)?.unwrap_or_default();
+            run.problems.add("sqlite", format_args!("{what}{line}"));
         }
     }
     Ok(())
+}
+
+/// What the tree is that SQLite finds damaged: it says only on which page that begins, as in `Tree 5 page 12: ...`.
+fn named_tree(db: &Connection, line: &str) -> rusqlite::Result<Option<String>> {
+    let root = line.split_once("Tree ").map(|(_, rest)| rest);
+    let root = root.and_then(|rest| rest.split(' ').next()?.parse::<i64>().ok());
+    let Some(root) = root else {
+        return Ok(None);
+    };
+    let sql = "SELECT type || ' ' || name || iif(type = 'index', ' of the table ' || tbl_name, '') || ': ' \
+               FROM sqlite_schema WHERE rootpage = ?1";
+    db.query_row(sql, [root], |row| row.get(0)).optional()
 }
 
 /// What the definitions of the tables and indexes say.
