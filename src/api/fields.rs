@@ -9,7 +9,7 @@ use super::query;
 use super::search::{Findings, Reached, Search};
 use crate::http::{Request, Response};
 use crate::limits;
-use crate::search::{Candidate, Field, FieldCounts, Fields, Filters};
+use crate::search::{Candidate, Effort, Field, FieldCounts, Fields, Filters};
 use crate::store::{Bound, Store, StoreError, Visit};
 
 /// Begins to answer a request.
@@ -71,9 +71,11 @@ struct Counted {
 }
 
 impl Findings for Counted {
-    fn visit(&mut self, _: u64, event: &Candidate) -> Visit {
-        self.fields.add(event, &self.filters);
-        Visit::GoOn
+    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit {
+        match self.fields.add((seq, event), &self.filters, effort) {
+            true => Visit::GoOn,
+            false => Visit::Unfinished,
+        }
     }
 
     fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError> {

@@ -10,7 +10,9 @@ use super::query;
 use super::search::{Findings, Reached, Search};
 use crate::http::{write_number, Request, Response};
 use crate::limits;
-use crate::search::{Buckets, Candidate, Division, Field, Histogram, Instant, Series};
+use crate::search::{
+    Buckets, Candidate, Division, Effort, Field, Histogram, Instant, Matcher, Series, Verdict,
+};
 use crate::store::{Bound, Counted, Interval, Store, StoreError, Visit};
 
 /// What is asked for.
@@ -39,6 +41,8 @@ pub(super) fn begin(store: &Store, request: &Request) -> Result<Search, Details>
     let found = Found {
         histogram: Histogram::new(buckets, query.field.clone()),
         query,
+        matcher: Matcher::default(),
+        matching: None,
     };
     let arrived = request.arrived;
     Ok(Search::new(walk, filters, Box::new(found), arrived))
@@ -143,15 +147,27 @@ fn parse_division(text: Option<&str>, written: &mut String) -> Result<Division, 
 struct Found {
     query: HistogramQuery,
     histogram: Histogram,
+    matcher: Matcher,
+    /// The last event that matches.
+    matching: Option<u64>,
 }
 
 impl Findings for Found {
-    fn visit(&mut self, _: u64, event: &Candidate) -> Visit {
+    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit {
         let filters = &self.query.params.filters;
-        if filters.matches(event) {
-            self.histogram.add(event, filters.range().time_of(event));
+        if self.matching != Some(seq) {
+            self.matching = None;
+            match self.matcher.judge(filters, (seq, event), &[], effort) {
+                None => return Visit::Unfinished,
+                Some(Verdict::Matches) => self.matching = Some(seq),
+                Some(_) => return Visit::GoOn,
+            }
         }
-        Visit::GoOn
+        let instant = filters.range().time_of(event);
+        match self.histogram.add((seq, event), instant, effort) {
+            true => Visit::GoOn,
+            false => Visit::Unfinished,
+        }
     }
 
     fn count(&mut self, times: &[Interval]) -> Counted {

@@ -11,7 +11,7 @@ use super::window::Window;
 use crate::clock::{Now, Stamp};
 use crate::http::{Request, Response};
 use crate::limits;
-use crate::search::Candidate;
+use crate::search::{Candidate, Effort, Matcher, Verdict};
 use crate::store::{PageQuery, PageSearch, Store, StoreError, StoredEvent, Visit};
 
 /// What `GET /events` asks for.
@@ -48,6 +48,7 @@ impl EventsQuery {
             query: self,
             seqs: Vec::new(),
             bytes: 0,
+            matcher: Matcher::default(),
         };
         Search::new(walk, filters, Box::new(found), arrived)
     }
@@ -60,22 +61,22 @@ impl EventsQuery {
         address
     }
 
-    /// Writes the answer up to its `next`, which is that of the page after `last`, if there is one.
-    fn write(&self, events: &[u8], count: usize, last: Option<u64>) -> Vec<u8> {
-        let mut body = Vec::with_capacity(events.len() + 256);
-        body.extend_from_slice(b"{\"topic\":");
+    /// Makes of the events of a page its answer up to its `next`, which is that of the page after `last`, if there is
+    /// one. The events may be long, so they stay where they are.
+    fn complete(&self, mut events: Vec<u8>, count: usize, last: Option<u64>) -> Vec<u8> {
+        let mut head = b"{\"topic\":".to_vec();
         match &self.params.topics[..] {
-            [one] => write_string(&mut body, one),
-            _ => body.extend_from_slice(b"null"),
+            [one] => write_string(&mut head, one),
+            _ => head.extend_from_slice(b"null"),
         }
-        write_to(&mut body, format_args!(",\"count\":{count},\"events\":["));
-        body.extend_from_slice(events);
-        body.extend_from_slice(b"],\"next\":");
+        write_to(&mut head, format_args!(",\"count\":{count},\"events\":["));
+        events.splice(0..0, head);
+        events.extend_from_slice(b"],\"next\":");
         match last {
-            Some(last) => write_string(&mut body, &self.next(last)),
-            None => body.extend_from_slice(b"null"),
+            Some(last) => write_string(&mut events, &self.next(last)),
+            None => events.extend_from_slice(b"null"),
         }
-        body
+        events
     }
 }
 
@@ -86,12 +87,16 @@ struct FoundEvents {
     seqs: Vec<u64>,
     /// Bytes of their payloads.
     bytes: usize,
+    matcher: Matcher,
 }
 
 impl Findings for FoundEvents {
-    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit {
-        if !self.query.params.filters.matches(event) {
-            return Visit::GoOn;
+    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit {
+        let filters = &self.query.params.filters;
+        match self.matcher.judge(filters, (seq, event), &[], effort) {
+            None => return Visit::Unfinished,
+            Some(Verdict::Matches) => {}
+            Some(_) => return Visit::GoOn,
         }
         self.seqs.push(seq);
         self.bytes += event.payload.len();
@@ -110,7 +115,7 @@ impl Findings for FoundEvents {
             count += 1;
         })?;
         let last = reached.has_more.then_some(reached.through);
-        let body = self.query.write(&list, count, last);
+        let body = self.query.complete(list, count, last);
         Ok(reached.answer(body, store))
     }
 }
@@ -144,7 +149,7 @@ impl PageRequest {
         let page = store.read_page(&self.search, |event| {
             add_event(&mut list, &event, &mut stamp);
         })?;
-        let body = self.query.write(&list, page.count, page.more_behind);
+        let body = self.query.complete(list, page.count, page.more_behind);
         Ok(Some(answer(body, store)))
     }
 }

@@ -9,13 +9,13 @@ use super::read::DATABASE_FIELD;
 use crate::clock::Now;
 use crate::http::Response;
 use crate::limits;
-use crate::search::{Candidate, Filters};
+use crate::search::{Candidate, Effort, Filters};
 use crate::store::{Counted, Interval, Slice, Stop, Store, StoreError, Visit, Visitor, Walk};
 
 /// What a search makes of the events that it goes through.
 pub(crate) trait Findings: fmt::Debug {
-    /// Looks at an event; it need not match.
-    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit;
+    /// Looks at an event for a step; it need not match.
+    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit;
 
     /// Counts events of which only the times are known, as a visitor of a walk does.
     fn count(&mut self, _times: &[Interval]) -> Counted {
@@ -30,8 +30,8 @@ pub(crate) trait Findings: fmt::Debug {
 struct Shown<'f>(&'f mut dyn Findings);
 
 impl Visitor for Shown<'_> {
-    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit {
-        self.0.visit(seq, event)
+    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit {
+        self.0.visit(seq, event, effort)
     }
 
     fn count(&mut self, times: &[Interval]) -> Counted {
@@ -124,8 +124,8 @@ impl Search {
         now: Now,
     ) -> Result<Option<Response>, StoreError> {
         let began = *self.began.get_or_insert(now.mono_ms);
-        // The first slice gets on by a seq at least, so each page of a walk does.
-        self.is_over |= now.mono_ms >= began + limits::SEARCH_MS;
+        // Each page of a walk gets on by a seq at least, however long that takes.
+        self.is_over |= now.mono_ms >= began + limits::SEARCH_MS && self.walk.scanned() > 0;
         if !self.is_over {
             let mut visitor = Shown(&mut *self.findings);
             let stop = store.walk(&mut self.walk, &self.filters, slice, &mut visitor)?;

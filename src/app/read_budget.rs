@@ -11,8 +11,9 @@ pub(super) struct ReadBudget {
     slice: u64,
     /// Units that may still be spent at once.
     left: u64,
-    /// Units that have been spent in this turn.
+    /// Units that have been spent in this turn: by requests, and by streams.
     spent: u64,
+    streamed: u64,
     /// The part of a slice that a stream with filters has.
     stream_share: f32,
 }
@@ -29,6 +30,7 @@ impl ReadBudget {
             slice,
             left: slice,
             spent: 0,
+            streamed: 0,
             stream_share: 1.0,
         }
     }
@@ -37,6 +39,7 @@ impl ReadBudget {
     pub(super) fn begin_turn(&mut self, slices: u64) {
         self.left = slices * self.slice;
         self.spent = 0;
+        self.streamed = 0;
     }
 
     /// Begins a slice, or the `share` of one. False where the turn has read enough.
@@ -80,6 +83,16 @@ impl ReadBudget {
     pub(super) fn spend(&mut self, units: u64) {
         self.left = self.left.saturating_sub(units);
         self.spent += units;
+    }
+
+    /// Streams have spent these. They have their own part of a turn, which is measured.
+    pub(super) fn spend_on_stream(&mut self, units: u64) {
+        self.streamed += units;
+    }
+
+    /// Units that this turn has spent, on streams too.
+    pub(super) fn in_turn(&self) -> u64 {
+        self.spent + self.streamed
     }
 
     /// Panics where a turn has read more than it may. `step_max` is what a step may be longer than a slice,

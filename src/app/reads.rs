@@ -31,6 +31,11 @@ impl App {
         self.reading.begin_streams(share);
     }
 
+    /// Units that requests and streams have read in this turn.
+    pub fn units_in_turn(&self) -> u64 {
+        self.reading.in_turn()
+    }
+
     /// How much work a request is that has to wait until there is time for it; `None` if it need not wait.
     pub fn has_to_wait(&self, route: Option<&Route>) -> Option<Effort> {
         let may_wait = self.reading.is_spent() && !self.draining;

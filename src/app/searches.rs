@@ -13,7 +13,7 @@ use crate::api::search::Search;
 use crate::clock::Now;
 use crate::http::{Method, Request, Response};
 use crate::limits;
-use crate::search::Candidate;
+use crate::search::{Candidate, Effort, Verdict};
 use crate::store::{Bound, Slice, StoreError, StoredEvent, Visit};
 
 impl App {
@@ -61,7 +61,7 @@ impl App {
         full: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
-        let Some(filters) = &subscriber.filters else {
+        let Some(search) = &mut subscriber.search else {
             return Ok(());
         };
         let watch = Stopwatch::start(self.counters.clock);
@@ -74,14 +74,18 @@ impl App {
         };
         let from = Bound::After(subscriber.after);
         let mut walk = self.store.begin_walk(from, end - subscriber.after);
+        walk.go_on_with(search.unfinished);
+        let (filters, matcher) = (&search.filters, &mut search.matcher);
         let (format, stamp, sent) = (
             subscriber.format,
             &mut self.live.stamp,
             &mut subscriber.sent,
         );
-        let mut visit = |seq: u64, event: &Candidate| {
-            if !filters.matches(event) {
-                return Visit::GoOn;
+        let mut visit = |seq: u64, event: &Candidate, effort: &mut Effort| {
+            match matcher.judge(filters, (seq, event), &[], effort) {
+                None => return Visit::Unfinished,
+                Some(Verdict::Matches) => {}
+                Some(_) => return Visit::GoOn,
             }
             format.write_event(out, seq, |out| {
                 read::write_event(out, &StoredEvent::new(seq, event), stamp);
@@ -94,6 +98,7 @@ impl App {
             }
         };
         self.store.walk(&mut walk, filters, &slice, &mut visit)?;
+        search.unfinished = walk.unfinished();
         subscriber.after = walk.through();
         self.counters.seqs_scanned += walk.scanned();
         self.counters.seqs_skipped += walk.skipped();

@@ -7,7 +7,7 @@ use crate::clock::Now;
 use crate::event::NameFilter;
 use crate::http::encoding::GzipBody;
 use crate::http::Response;
-use crate::search::Filters;
+use crate::search::{Filters, Matcher};
 
 /// A reader of a stream of events.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Subscriber {
     /// The filter for topics as they stand in JSON text, where that differs.
     pub(super) escaped: Option<NameFilter>,
     /// All filters, where there are others than topics. Then each event is read from the store.
-    pub(super) filters: Option<Box<Filters>>,
+    pub(super) search: Option<Box<StreamSearch>>,
     pub(super) format: Format,
     /// Every wanted event up to this seq has been sent.
     pub(super) after: u64,
@@ -28,6 +28,25 @@ pub struct Subscriber {
     pub(super) follow: bool,
     /// What its reader knows of how far it has come, if it is told.
     pub(super) progress: Option<Progress>,
+}
+
+/// The filters of a stream, and how far its next event has been compared with them.
+#[derive(Debug)]
+pub(super) struct StreamSearch {
+    pub(super) filters: Filters,
+    pub(super) matcher: Matcher,
+    /// The event that was being looked at when the last slice was over.
+    pub(super) unfinished: Option<u64>,
+}
+
+impl StreamSearch {
+    pub(super) fn new(filters: Filters) -> Self {
+        Self {
+            filters,
+            matcher: Matcher::default(),
+            unfinished: None,
+        }
+    }
 }
 
 impl Subscriber {
@@ -95,7 +114,7 @@ impl StreamSource {
 
     /// Whether it goes through events that it does not send.
     pub fn is_search(&self) -> bool {
-        matches!(self, StreamSource::Events(subscriber) if subscriber.filters.is_some())
+        matches!(self, StreamSource::Events(subscriber) if subscriber.search.is_some())
     }
 
     /// From now on it ends with the event of this seq at the latest. A list of topics ends by itself.

@@ -4,7 +4,7 @@
 
 use super::progress::Progress;
 use super::reply::Reply;
-use super::stream::{FeedStatus, StreamAnswer, StreamSource, Subscriber};
+use super::stream::{FeedStatus, StreamAnswer, StreamSearch, StreamSource, Subscriber};
 use super::App;
 use crate::api::compression::{takes_gzip, GZIP, VARY};
 use crate::api::subscribe::{Format, Start, SubscribeParams};
@@ -47,7 +47,7 @@ impl App {
         let mut subscriber = Subscriber {
             topics: params.filter(),
             escaped: params.escaped_filter(),
-            filters: filters.cloned().map(Box::new),
+            search: filters.cloned().map(|own| Box::new(StreamSearch::new(own))),
             format: params.format,
             after,
             sent: 0,
@@ -58,7 +58,7 @@ impl App {
         let mut first = Vec::new();
         let mut status = FeedStatus::MoreStored;
         // With filters, this may be work without an end.
-        if subscriber.filters.is_none() {
+        if subscriber.search.is_none() {
             let slice = self.feed_slice(&mut subscriber, STREAM_SLICE_BYTES, &mut first);
             self.charge(0);
             status = slice?;
@@ -124,8 +124,7 @@ impl App {
             }
             StreamSource::Topics(list, gzip) => self.feed_topics(list, gzip, max_bytes, out),
         };
-        // Streams have their own part of a turn.
-        self.store.take_work();
+        self.reading.spend_on_stream(self.store.take_work());
         status
     }
 
@@ -177,7 +176,7 @@ impl App {
             }
         }
         // What is in memory is sent from there, also where it has just been removed from the store.
-        let is_near = subscriber.filters.is_none()
+        let is_near = subscriber.search.is_none()
             && self.live.subscribers() > 0
             && self.live.covers(subscriber.after);
         if !is_near {
@@ -186,14 +185,14 @@ impl App {
         if subscriber.after < end {
             if is_near {
                 self.live.feed(subscriber, end, full, out);
-            } else if subscriber.filters.is_some() {
+            } else if subscriber.search.is_some() {
                 self.feed_searched(subscriber, end, full, out)?;
             } else {
                 self.feed_stored(subscriber, end, full, out)?;
             }
         }
         Ok(if subscriber.after < end {
-            if subscriber.filters.is_none() && self.live.covers(subscriber.after) {
+            if subscriber.search.is_none() && self.live.covers(subscriber.after) {
                 FeedStatus::MoreRecent
             } else {
                 FeedStatus::MoreStored

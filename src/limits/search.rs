@@ -16,6 +16,14 @@ pub const AGE_MAX_DIGITS: usize = 9;
 
 /// Bytes of payload that a search matches in a unit ([`READ_UNITS_PER_SLICE`](super::READ_UNITS_PER_SLICE)).
 pub const SEARCH_BYTES_PER_UNIT: u64 = 128;
+/// Bytes of an event that a search looks at in a step, which takes some 30 µs. A slice is broken off only between
+/// steps.
+pub const SEARCH_STEP_BYTES: u32 = 16 * 1024;
+/// Where a slice had to read its event again it goes on for one of this many parts of what it has.
+pub const SEARCH_RELOADED_PART: u64 = 4;
+/// Slices of searches after which an event that takes several slices is no longer held in memory, if none of these has
+/// asked for it.
+pub const HELD_EVENT_UNUSED_MAX: u32 = 1_000;
 /// Rows that a search reads at a time, and bytes of them.
 pub const SEARCH_BATCH_ROWS: usize = 256;
 pub const SEARCH_BATCH_BYTES: usize = 64 * 1024;

@@ -1,25 +1,31 @@
-//! Conditions on members of the payload: the values of `where`.
+//! Conditions on members of the payload, and whether a value fulfils them. A long value may take several steps.
 
 use std::cmp::Ordering;
-use std::ops::ControlFlow;
 
-use super::number::Number;
-use super::path::{parse_string, Found, Path};
+use memchr::memmem::Finder;
+
+use super::effort::Effort;
+use super::number::{Number, NumberScan};
+use super::path::{Found, Path};
 use super::reader::Scalar;
-use super::term::{parse_terms, Term};
+use super::term::{next_window, Term, WindowMark, WINDOW_BYTES};
 use super::text::Text;
-use crate::limits::WHERE_MAX_BYTES;
+
+/// Bytes of a text that is looked at at once. One that is longer may take several steps.
+pub(super) const LONG_TEXT_BYTES: usize = 1024;
+/// What a condition costs besides the bytes that it looks at.
+const CONDITION_EFFORT: usize = 2;
 
 /// All conditions on one path.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PathFilter {
-    path: Path,
     conditions: Vec<Condition>,
     /// The conditions of which one has to be fulfilled (`=`), those that all have to be, and those that must not be, as
     /// bits by their places.
     any_of: u32,
     all_of: u32,
     none_of: u32,
+    needed: Option<Needed>,
 }
 
 /// What a member, or one of its values, has to be.
@@ -51,6 +57,10 @@ pub struct Sides {
 }
 
 impl Sides {
+    pub(super) fn new(is_less: bool, or_equal: bool) -> Self {
+        Self { is_less, or_equal }
+    }
+
     fn hold(self, order: Ordering) -> bool {
         match order {
             Ordering::Less => self.is_less,
@@ -70,16 +80,6 @@ pub(super) enum Role {
 }
 
 impl PathFilter {
-    pub(super) fn new(path: Path) -> Self {
-        Self {
-            path,
-            conditions: Vec::new(),
-            any_of: 0,
-            all_of: 0,
-            none_of: 0,
-        }
-    }
-
     /// Adds a condition; there are at most 32.
     pub(super) fn add(&mut self, role: Role, condition: Condition) {
         let bit = 1 << self.conditions.len();
@@ -89,10 +89,6 @@ impl PathFilter {
             Role::None => &mut self.none_of,
         } |= bit;
         self.conditions.push(condition);
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The conditions of which one has to be fulfilled; none if there are none.
@@ -110,45 +106,173 @@ impl PathFilter {
         places.filter_map(move |(place, condition)| (bits >> place & 1 != 0).then_some(condition))
     }
 
-    /// Whether they hold for a payload.
-    pub(super) fn matches(&self, payload: &[u8]) -> bool {
-        let mut fulfilled = 0_u32;
-        let _ = self.path.visit(payload, &mut |found| {
-            for (place, condition) in self.conditions.iter().enumerate() {
-                if fulfilled >> place & 1 == 0 && condition.is_fulfilled_by(found) {
-                    fulfilled |= 1 << place;
+    /// Adds the conditions to those that are `fulfilled` which a member or value fulfils. False where the step is over
+    /// before that is known.
+    pub(super) fn compare(
+        &self,
+        found: Found,
+        fulfilled: &mut u32,
+        scan: &mut ValueScan,
+        effort: &mut Effort,
+    ) -> bool {
+        for (place, condition) in self.conditions.iter().enumerate().skip(scan.place) {
+            if *fulfilled >> place & 1 != 0 {
+                continue;
+            }
+            effort.spend(CONDITION_EFFORT);
+            match condition.is_fulfilled_by(found, scan, effort) {
+                None => {
+                    scan.place = place;
+                    return false;
                 }
+                Some(true) => *fulfilled |= 1 << place,
+                Some(false) => {}
             }
-            match self.verdict_is_final(fulfilled) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
-        self.hold(fulfilled)
+        }
+        scan.end();
+        true
     }
 
-    fn hold(&self, fulfilled: u32) -> bool {
+    /// Whether the conditions hold where the payload has nothing further that fulfils one.
+    pub(super) fn hold(&self, fulfilled: u32) -> bool {
         (self.any_of == 0 || fulfilled & self.any_of != 0)
             && fulfilled & self.all_of == self.all_of
             && fulfilled & self.none_of == 0
     }
 
     /// Whether further values make no difference.
-    fn verdict_is_final(&self, fulfilled: u32) -> bool {
+    pub(super) fn is_final(&self, fulfilled: u32) -> bool {
         fulfilled & self.none_of != 0 || self.none_of == 0 && self.hold(fulfilled)
+    }
+
+    /// All conditions have been added. A payload without escapes must have the text of the one that asks for a text, or
+    /// the last name of the path, if there has to be a member.
+    pub(super) fn complete(&mut self, path: &Path) {
+        let mut any_of = self.any_of();
+        let text = match (any_of.next(), any_of.next()) {
+            (Some(Condition::StringEquals(text)), None) => Some(&**text),
+            (Some(Condition::Equals(text)), None) if !may_be_number(text.as_bytes()) => {
+                Some(&**text)
+            }
+            _ => (self.any_of | self.all_of != 0).then(|| path.last_name()),
+        };
+        let needed = text.map(|text| Needed(Finder::new(text.as_bytes()).into_owned()));
+        drop(any_of);
+        self.needed = needed;
+    }
+
+    /// Whether a payload without escapes cannot fulfil the conditions.
+    pub(super) fn lacks_needed_text(&self, payload: &[u8]) -> bool {
+        let needed = self.needed.as_ref();
+        needed.is_some_and(|needed| needed.0.find(payload).is_none())
+    }
+}
+
+/// A text that is looked for before anything else.
+#[derive(Clone, Debug)]
+struct Needed(Finder<'static>);
+
+impl PartialEq for Needed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.needle() == other.0.needle()
+    }
+}
+
+/// How far a long value has been compared with the conditions on its path.
+#[derive(Debug, Default)]
+pub(super) struct ValueScan {
+    /// The next condition.
+    place: usize,
+    /// How far its term has been looked for.
+    window: WindowMark,
+    number: Option<NumberRead>,
+}
+
+/// A value that is read as a number.
+#[derive(Debug)]
+enum NumberRead {
+    Partly(NumberScan),
+    Wholly(NumberScan),
+    IsNone,
+}
+
+impl ValueScan {
+    /// The value, or what came before it, is over.
+    pub(super) fn end(&mut self) {
+        self.place = 0;
+        self.window = WindowMark::default();
+        self.number = None;
+    }
+
+    /// Whether a term is in a text. `None` where the step is over before that is known.
+    fn has_term(&mut self, term: &Term, text: Text, effort: &mut Effort) -> Option<bool> {
+        if text.raw_len() <= LONG_TEXT_BYTES {
+            effort.spend(text.raw_len() / 8);
+            return Some(term.is_in(text));
+        }
+        let mut folded = [0; WINDOW_BYTES];
+        loop {
+            if effort.is_over() {
+                return None;
+            }
+            effort.spend(WINDOW_BYTES / 4);
+            let window = next_window(text, &mut self.window, term.text().len(), &mut folded);
+            let is_in = term.is_in_window(&window, effort);
+            if is_in || window.is_last() {
+                self.window = WindowMark::default();
+                return Some(is_in);
+            }
+        }
+    }
+
+    /// What a text is as a number, if it is one. `None` where the step is over before that is known.
+    fn number<'t>(&mut self, text: Text<'t>, effort: &mut Effort) -> Option<Option<Number<'t>>> {
+        let mut scan = match self.number.take() {
+            None => NumberScan::default(),
+            Some(NumberRead::Partly(scan)) => scan,
+            Some(NumberRead::Wholly(scan)) => {
+                let number = scan.number(text);
+                self.number = Some(NumberRead::Wholly(scan));
+                return Some(Some(number));
+            }
+            Some(NumberRead::IsNone) => {
+                self.number = Some(NumberRead::IsNone);
+                return Some(None);
+            }
+        };
+        let read = scan.read(text, effort);
+        let (read, number) = match read {
+            None => (NumberRead::Partly(scan), None),
+            Some(true) => (NumberRead::Wholly(scan), Some(Some(scan.number(text)))),
+            Some(false) => (NumberRead::IsNone, Some(None)),
+        };
+        self.number = Some(read);
+        number
     }
 }
 
 impl Condition {
-    fn is_fulfilled_by(&self, found: Found) -> bool {
+    /// Whether a member or value fulfils it. `None` where the step is over before that is known.
+    fn is_fulfilled_by(
+        &self,
+        found: Found,
+        scan: &mut ValueScan,
+        effort: &mut Effort,
+    ) -> Option<bool> {
         let scalar = match (found, self) {
-            (Found::Member, _) => return matches!(self, Condition::Exists),
+            (Found::Member, _) => return Some(matches!(self, Condition::Exists)),
             (Found::Value(scalar), _) => scalar,
         };
-        match (self, scalar) {
+        Some(match (self, scalar) {
             (Condition::Exists, _) => false,
             (Condition::Equals(text), Scalar::Number(digits)) => {
-                equals_number(digits, text.as_bytes())
+                let text = text.as_bytes();
+                if digits == text || !may_be_number(text) {
+                    return Some(digits == text);
+                }
+                let own = scan.number(scalar.text(), effort)?;
+                let pair = own.zip(number_of(text));
+                pair.is_some_and(|(own, number)| own.compare(&number).is_eq())
             }
             (Condition::Equals(text), scalar) => scalar.text().equals(text.as_bytes()),
             (Condition::StringEquals(text), Scalar::String(own)) => own.equals(text.as_bytes()),
@@ -160,20 +284,17 @@ impl Condition {
                 digits.starts_with(prefix.as_bytes())
             }
             (Condition::Contains(_), Scalar::Word(_)) => false,
-            (Condition::Contains(term), scalar) => term.is_in(scalar.text()),
+            (Condition::Contains(term), scalar) => scan.has_term(term, scalar.text(), effort)?,
             (Condition::NumberIs(sides, text), Scalar::String(_) | Scalar::Number(_)) => {
-                let own = Number::parse(scalar.text());
-                let number = number_of(text.as_bytes());
-                match own.zip(number) {
-                    Some((own, number)) => sides.hold(own.compare(&number)),
-                    None => false,
-                }
+                let own = scan.number(scalar.text(), effort)?;
+                let pair = own.zip(number_of(text.as_bytes()));
+                pair.is_some_and(|(own, number)| sides.hold(own.compare(&number)))
             }
             (Condition::StringIs(sides, text), Scalar::String(own)) => {
                 sides.hold(own.compare(text.as_bytes()))
             }
             _ => false,
-        }
+        })
     }
 }
 
@@ -181,120 +302,33 @@ fn number_of(text: &[u8]) -> Option<Number<'_>> {
     Number::parse(Text::plain(text))
 }
 
-fn equals_number(digits: &[u8], text: &[u8]) -> bool {
-    digits == text
-        || text
-            .first()
-            .is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
-            && number_of(text)
-                .zip(number_of(digits))
-                .is_some_and(|(a, b)| a.compare(&b) == Ordering::Equal)
-}
-
-const MISPLACED_NOT: &str = "may have a ! only in front of a path alone, or in != and !~";
-
-/// Reads a value of `where`: a path, how the condition counts, and the condition.
-///
-/// # Errors
-/// What is wrong, as the end of a sentence.
-pub(super) fn parse_condition(text: &str) -> Result<(Path, Role, Condition), &'static str> {
-    if text.is_empty() {
-        return Err("must not be empty");
-    }
-    if text.len() > WHERE_MAX_BYTES {
-        return Err("must be at most 512 bytes long");
-    }
-    let is_operator = text.starts_with("!=") || text.starts_with("!~");
-    let denied = text.strip_prefix('!').filter(|_| !is_operator);
-    let (path, rest) = Path::parse(denied.unwrap_or(text))?;
-    if rest.is_empty() {
-        let role = if denied.is_some() {
-            Role::None
-        } else {
-            Role::All
-        };
-        return Ok((path, role, Condition::Exists));
-    }
-    // Where there is an operator, a `!` in front belongs to the path.
-    if denied.is_some() {
-        return Err(MISPLACED_NOT);
-    }
-    let operators = ["!=", "!~", "<=", ">=", "=", "~", "<", ">"];
-    let operator = operators
-        .into_iter()
-        .find(|operator| rest.starts_with(operator));
-    let value = |operator: &str| &rest[operator.len()..];
-    let (role, condition) = match operator {
-        Some(operator @ "=") => (Role::Any, parse_equals(value(operator))?),
-        Some(operator @ "!=") => (Role::None, parse_equals(value(operator))?),
-        Some(operator @ "~") => (Role::All, parse_contains(value(operator))?),
-        Some(operator @ "!~") => (Role::None, parse_contains(value(operator))?),
-        Some(operator) => {
-            let sides = Sides {
-                is_less: operator.starts_with('<'),
-                or_equal: operator.ends_with('='),
-            };
-            (Role::All, parse_order(sides, value(operator))?)
-        }
-        None if rest.starts_with('!') => return Err(MISPLACED_NOT),
-        None => return Err("may have quotes only around a whole name of its path"),
-    };
-    Ok((path, role, condition))
-}
-
-fn parse_equals(value: &str) -> Result<Condition, &'static str> {
-    if value.starts_with('"') {
-        let (text, after) = parse_string(value)?;
-        return match after {
-            "" => Ok(Condition::StringEquals(text)),
-            "*" => Ok(Condition::StringStartsWith(text)),
-            _ => Err("may have only a * after a text in quotes"),
-        };
-    }
-    Ok(match value.strip_suffix('*') {
-        Some(prefix) => Condition::StartsWith(prefix.into()),
-        None => Condition::Equals(value.into()),
-    })
-}
-
-fn parse_contains(value: &str) -> Result<Condition, &'static str> {
-    let mut terms = Vec::new();
-    parse_terms(value, &mut terms)?;
-    match <[Term; 1]>::try_from(terms) {
-        Ok([term]) if term.is_negated() => {
-            Err("may have no - in front of a term; write !~, or the term in quotes")
-        }
-        Ok([term]) => Ok(Condition::Contains(Box::new(term))),
-        Err(_) => Err("must have one term after ~; one with spaces stands in quotes"),
-    }
-}
-
-fn parse_order(sides: Sides, value: &str) -> Result<Condition, &'static str> {
-    if value.is_empty() {
-        return Err("must have a value after <, <=, > and >=");
-    }
-    if value.starts_with('"') {
-        let (text, after) = parse_string(value)?;
-        return match after {
-            "" => Ok(Condition::StringIs(sides, text)),
-            _ => Err("may have nothing after a text in quotes that is compared"),
-        };
-    }
-    Ok(match number_of(value.as_bytes()) {
-        Some(_) => Condition::NumberIs(sides, value.into()),
-        None => Condition::StringIs(sides, value.into()),
-    })
+/// Whether a text begins as a number does.
+fn may_be_number(text: &[u8]) -> bool {
+    let first = text.first();
+    first.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::parse_condition::parse_condition;
+    use super::super::{Candidate, Filters, Instant};
+    use crate::limits::WHERE_MAX_BYTES;
 
-    fn matches(wheres: &str, payload: &str) -> bool {
-        let (path, role, condition) = parse_condition(wheres).unwrap();
-        let mut filter = PathFilter::new(path);
-        filter.add(role, condition);
-        filter.matches(payload.as_bytes())
+    fn matches(condition: &str, payload: &str) -> bool {
+        all_match(&[condition], payload)
+    }
+
+    fn all_match(conditions: &[&str], payload: &str) -> bool {
+        let pairs = conditions.iter().map(|condition| ("where", *condition));
+        let filters = Filters::parse(pairs, Instant::from_unix_us(0)).unwrap();
+        filters.matches(&Candidate {
+            topic: b"t",
+            event_id: b"e",
+            source: b"s",
+            timestamp: b"2026-01-02",
+            payload: payload.as_bytes(),
+            processed_at: 0,
+        })
     }
 
     /// A condition, payloads that fulfil it, and others.
@@ -428,22 +462,15 @@ mod tests {
 
     #[test]
     fn conditions_on_a_path_are_taken_together() {
-        let filter = |conditions: &[&str]| {
-            let mut filter = PathFilter::new(Path::parse("a").unwrap().0);
-            for condition in conditions {
-                let (_, role, condition) = parse_condition(condition).unwrap();
-                filter.add(role, condition);
-            }
-            filter
-        };
-        let either = filter(&["a=x", "a=y", "a!=z"]);
-        assert!(either.matches(br#"{"a":"x"}"#) && either.matches(br#"{"a":["q","y"]}"#));
-        assert!(!either.matches(br#"{"a":"q"}"#) && !either.matches(br#"{"a":["x","z"]}"#));
-        let between = filter(&["a>100", "a<500"]);
-        assert!(between.matches(br#"{"a":200}"#) && !between.matches(br#"{"a":500}"#));
+        let hold = |conditions: &[&str], payload: &str| all_match(conditions, payload);
+        let either = ["a=x", "a=y", "a!=z"];
+        assert!(hold(&either, r#"{"a":"x"}"#) && hold(&either, r#"{"a":["q","y"]}"#));
+        assert!(!hold(&either, r#"{"a":"q"}"#) && !hold(&either, r#"{"a":["x","z"]}"#));
+        let between = ["a>100", "a<500"];
+        assert!(hold(&between, r#"{"a":200}"#) && !hold(&between, r#"{"a":500}"#));
         // Of several values each condition may be fulfilled by another.
-        assert!(between.matches(br#"{"a":[1,600]}"#));
-        assert!(!filter(&["a=x", "!b", "a"]).matches(br#"{"b":1}"#));
+        assert!(hold(&between, r#"{"a":[1,600]}"#));
+        assert!(!hold(&["a=x", "!b", "a"], r#"{"b":1}"#));
     }
 
     #[test]

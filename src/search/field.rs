@@ -1,9 +1,7 @@
 //! What events are counted by: their topic, their source, or the values of a path; and those values as text.
 
-use std::ops::ControlFlow;
-
 use super::candidate::Candidate;
-use super::path::{Found, Path};
+use super::path::Path;
 use super::text::Text;
 use crate::limits::{NAME_MAX_BYTES, VALUE_MAX_BYTES, WHERE_MAX_BYTES};
 
@@ -34,36 +32,20 @@ impl Field {
         }
     }
 
-    /// The first value of an event; `None` if it has none.
-    pub(super) fn first_value(&self, event: &Candidate) -> Option<Value> {
-        let mut first = None;
-        let _ = self.visit(event, &mut |value| {
-            first = Some(value);
-            ControlFlow::Break(())
-        });
-        first
-    }
-
-    /// Hands each value of an event to `take`.
-    pub(super) fn each_value(&self, event: &Candidate, take: &mut dyn FnMut(&Value)) {
-        let _ = self.visit(event, &mut |value| {
-            take(&value);
-            ControlFlow::Continue(())
-        });
-    }
-
-    fn visit(
-        &self,
-        event: &Candidate,
-        take: &mut dyn FnMut(Value) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    /// The value of an event where that is a name; `None` of a path, which the payload has to be walked for.
+    pub(super) fn name(&self, event: &Candidate) -> Option<Value> {
         match self {
-            Field::Topic => take(Value::of_name(event.topic)),
-            Field::Source => take(Value::of_name(event.source)),
-            Field::Path(path) => path.visit(event.payload, &mut |found| match found {
-                Found::Value(scalar) => take(Value::of(scalar.text())),
-                Found::Member => ControlFlow::Continue(()),
-            }),
+            Field::Topic => Some(Value::of_name(event.topic)),
+            Field::Source => Some(Value::of_name(event.source)),
+            Field::Path(_) => None,
+        }
+    }
+
+    /// The path, if it is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Field::Topic | Field::Source => None,
+            Field::Path(path) => Some(path),
         }
     }
 }
@@ -73,6 +55,9 @@ const VALUE_BYTES: usize = if NAME_MAX_BYTES > VALUE_MAX_BYTES {
 } else {
     VALUE_MAX_BYTES
 };
+
+/// What it costs to take a value.
+pub(super) const VALUE_EFFORT: usize = 64;
 
 /// A value as text: a name whole, of others the first [`VALUE_MAX_BYTES`] to a whole character.
 pub(super) struct Value {

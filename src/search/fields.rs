@@ -2,12 +2,15 @@
 //! match.
 
 use super::candidate::Candidate;
-use super::field::{kept_text, Field, Value};
+use super::effort::Effort;
+use super::field::{kept_text, Field, Value, VALUE_EFFORT};
 use super::filters::{Filters, Part, Verdict};
-use super::reader::{Reader, Token};
+use super::found_fields::FoundFields;
+use super::matcher::Matcher;
+use super::path::{Found, Path};
 use super::tally::{Shared, Tally};
-use super::text::Text;
-use crate::limits::{FIELDS_FOUND_MAX, FIELD_VALUES_BYTES, PATH_STEPS_MAX, WHERE_MAX_BYTES};
+use super::walk::{PathWalk, Taken};
+use crate::limits::FIELD_VALUES_BYTES;
 
 /// Counts of values by fields.
 #[derive(Debug)]
@@ -19,14 +22,38 @@ pub struct Fields {
     parts: Vec<Part>,
     shared: Shared,
     matched: u64,
+    /// The paths of the fields that were asked for, and the places of these fields.
+    paths: Vec<Path>,
+    places: Vec<usize>,
+    matcher: Matcher,
+    walk: PathWalk,
+    /// The event of which a part has been counted.
+    counted: Option<Counted>,
 }
 
 #[derive(Debug)]
 struct Asked {
     name: Box<str>,
     field: Field,
+    /// The place of its path among the paths, if it is one.
+    path: usize,
     part: Option<Part>,
     tally: Tally,
+}
+
+/// An event that matches, and what of it is being counted.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    seq: u64,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The fields that were asked for.
+    Asked,
+    /// Those that are found.
+    Found,
 }
 
 /// The counts of one field.
@@ -61,7 +88,7 @@ impl Fields {
     /// Counts the values of these fields, by their names in the query, each without its own filter. Where there are
     /// none: of the topic, the source, and the paths that are found.
     pub fn new(fields: Vec<(Box<str>, Field)>, filters: &Filters) -> Self {
-        let found = fields.is_empty().then(FoundFields::default);
+        let found = fields.is_empty().then(FoundFields::new);
         let (fields, parts) = match &found {
             Some(_) => (
                 vec![
@@ -81,11 +108,26 @@ impl Fields {
         let asked = fields.into_iter().map(|(name, field)| Asked {
             part: filters.part_of(&field),
             tally: Tally::default(),
+            path: 0,
             name,
             field,
         });
+        let mut asked: Vec<Asked> = asked.collect();
+        let (mut paths, mut places) = (Vec::new(), Vec::new());
+        for (place, asked) in asked.iter_mut().enumerate() {
+            if let Some(path) = asked.field.path() {
+                asked.path = paths.len();
+                paths.push(path.clone());
+                places.push(place);
+            }
+        }
         Self {
-            asked: asked.collect(),
+            asked,
+            paths,
+            places,
+            walk: PathWalk::new(),
+            matcher: Matcher::default(),
+            counted: None,
             found,
             parts,
             shared: Shared::new(FIELD_VALUES_BYTES),
@@ -98,29 +140,75 @@ impl Fields {
         &self.parts
     }
 
-    /// Counts an event, if it matches.
-    pub fn add(&mut self, event: &Candidate, filters: &Filters) {
-        let without = match filters.judge(event, &self.parts) {
-            Verdict::Fails => return,
-            Verdict::Matches => None,
-            Verdict::MatchesWithout(part) => Some(part),
+    /// Counts the event with this seq, if it matches. False where the step is over first: then the same event is to be
+    /// counted again, or another one if that has been removed meanwhile.
+    pub fn add(
+        &mut self,
+        (seq, event): (u64, &Candidate),
+        filters: &Filters,
+        effort: &mut Effort,
+    ) -> bool {
+        let counted = self.counted.take();
+        let stage = match counted.filter(|counted| counted.seq == seq) {
+            Some(counted) => counted.stage,
+            None => {
+                let parts = &self.parts;
+                let verdict = self.matcher.judge(filters, (seq, event), parts, effort);
+                match verdict {
+                    None => return false,
+                    Some(Verdict::Fails) => return true,
+                    Some(Verdict::Matches) => self.begin_counting(event, None),
+                    Some(Verdict::MatchesWithout(part)) => self.begin_counting(event, Some(part)),
+                }
+            }
         };
+        self.counted = self
+            .count(event, stage, effort)
+            .map(|stage| Counted { seq, stage });
+        self.counted.is_none()
+    }
+
+    /// Counts the names of an event that matches, perhaps without a part of the filters.
+    fn begin_counting(&mut self, event: &Candidate, without: Option<Part>) -> Stage {
         self.matched += u64::from(without.is_none());
         self.shared.begin_event();
-        let shared = &mut self.shared;
+        let mut wanted = 0;
         for (place, asked) in self.asked.iter_mut().enumerate() {
-            if without.is_none() || asked.part == without {
-                let tally = &mut asked.tally;
-                let mut take = |value: &Value| tally.add(shared, place, value.as_bytes());
-                asked.field.each_value(event, &mut take);
+            if without.is_some() && asked.part != without {
+                continue;
+            }
+            match (asked.field.name(event), asked.path) {
+                (Some(name), _) => asked.tally.add(&mut self.shared, place, name.as_bytes()),
+                (None, path) => wanted |= 1 << path,
             }
         }
-        if let (Some(found), Some(mut reader)) = (&mut self.found, Reader::of_object(event.payload))
-        {
-            found.next = 0;
-            found.path.clear();
-            found.members(&mut reader, 0, shared);
+        self.walk.begin(event.payload, wanted);
+        Stage::Asked
+    }
+
+    /// Goes on to count the values of an event. Says where it has come, if the step is over first.
+    fn count(&mut self, event: &Candidate, stage: Stage, effort: &mut Effort) -> Option<Stage> {
+        let (payload, shared) = (event.payload, &mut self.shared);
+        if stage == Stage::Asked {
+            let (asked, places) = (&mut self.asked, &self.places);
+            let mut take = |path: usize, found: Found, effort: &mut Effort| {
+                if let Found::Value(scalar) = found {
+                    effort.spend(VALUE_EFFORT);
+                    let (place, value) = (places[path], Value::of(scalar.text()));
+                    asked[place].tally.add(shared, place, value.as_bytes());
+                }
+                Taken::GoOn
+            };
+            if !self.walk.go_on(payload, &self.paths, effort, &mut take) {
+                return Some(Stage::Asked);
+            }
+            if let Some(found) = &mut self.found {
+                found.begin(payload);
+            }
         }
+        let found = self.found.as_mut()?;
+        let is_over = found.go_on(payload, &mut self.shared, effort);
+        (!is_over).then_some(Stage::Found)
     }
 
     /// Events that all filters leave.
@@ -136,7 +224,7 @@ impl Fields {
             field: &asked.name,
             tally: &asked.tally,
         });
-        let found = self.found.iter().flat_map(|found| &found.fields);
+        let found = self.found.iter().flat_map(|found| found.fields());
         let mut found: Vec<FieldCounts> = found
             .map(|(name, tally)| FieldCounts { field: name, tally })
             .collect();
@@ -146,103 +234,4 @@ impl Fields {
         });
         asked.chain(found).collect()
     }
-}
-
-/// The paths that lead to values in the events that match.
-#[derive(Debug, Default)]
-struct FoundFields {
-    fields: Vec<(Box<str>, Tally)>,
-    /// The path at hand.
-    path: String,
-    /// Where the next one is likely to be: events of a kind have their members in the same order.
-    next: usize,
-}
-
-impl FoundFields {
-    /// The members of an object, which `steps` steps lead to. The stack is bounded by the nesting of payloads.
-    fn members(&mut self, reader: &mut Reader, steps: usize, shared: &mut Shared) {
-        let len = self.path.len();
-        while let Some(name) = reader.name() {
-            if steps < PATH_STEPS_MAX && self.push_step(name) {
-                self.value(reader, steps + 1, shared);
-            } else {
-                reader.skip();
-            }
-            self.path.truncate(len);
-        }
-    }
-
-    fn value(&mut self, reader: &mut Reader, steps: usize, shared: &mut Shared) {
-        match reader.value() {
-            Some(Token::Object) => self.members(reader, steps, shared),
-            Some(Token::Array) => {
-                while reader.element() {
-                    self.value(reader, steps, shared);
-                }
-            }
-            Some(Token::Scalar(scalar)) => {
-                if let Some(place) = self.place() {
-                    let value = Value::of(scalar.text());
-                    let tally = &mut self.fields[place].1;
-                    // Topic and source come before these.
-                    tally.add(shared, 2 + place, value.as_bytes());
-                }
-            }
-            None => {}
-        }
-    }
-
-    /// The place of the field to which the path leads; `None` if there are too many.
-    fn place(&mut self) -> Option<usize> {
-        let is_likely = self.fields.get(self.next);
-        let place = match is_likely.is_some_and(|(name, _)| **name == *self.path) {
-            true => self.next,
-            false => {
-                let mut names = self.fields.iter().map(|(name, _)| name);
-                match names.position(|name| **name == *self.path) {
-                    Some(place) => place,
-                    None if self.fields.len() == FIELDS_FOUND_MAX => return None,
-                    None => {
-                        self.fields
-                            .push((self.path.as_str().into(), Tally::default()));
-                        self.fields.len() - 1
-                    }
-                }
-            }
-        };
-        self.next = place + 1;
-        Some(place)
-    }
-
-    /// Appends a step as it is written in a query. False if no query can name it.
-    fn push_step(&mut self, name: Text) -> bool {
-        let mut decoded = [0; WHERE_MAX_BYTES + 1];
-        let len = name.decode().read(&mut decoded);
-        let Ok(name) = std::str::from_utf8(&decoded[..len]) else {
-            return false;
-        };
-        if !self.path.is_empty() {
-            self.path.push('.');
-        }
-        let is_special = |c| matches!(c, '.' | '"' | '=' | '!' | '~' | '<' | '>');
-        if name.is_empty() || name.contains(is_special) {
-            push_quoted(name, &mut self.path);
-        } else {
-            self.path.push_str(name);
-        }
-        self.path.len() <= WHERE_MAX_BYTES
-    }
-}
-
-/// Appends a name as a JSON string.
-fn push_quoted(name: &str, out: &mut String) {
-    out.push('"');
-    for character in name.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            '\0'..='\x1f' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
-            _ => out.push(character),
-        }
-    }
-    out.push('"');
 }

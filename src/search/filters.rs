@@ -1,11 +1,11 @@
 //! All filters of a request.
 
-use super::candidate::Candidate;
-use super::condition::{parse_condition, PathFilter};
+use super::condition::PathFilter;
 use super::error::FilterError;
 use super::field::Field;
-use super::haystack::Haystack;
 use super::instant::{parse_moment, Instant};
+use super::parse_condition::parse_condition;
+use super::path::Path;
 use super::range::{TimeKind, TimeRange};
 use super::term::{parse_terms, Term};
 use crate::event::{name_error, NameFilter};
@@ -36,8 +36,9 @@ pub struct Filters {
     event_ids: NameFilter,
     range: TimeRange,
     terms: Vec<Term>,
-    /// One for each path that has conditions.
-    paths: Vec<PathFilter>,
+    /// The paths that have conditions, and these.
+    paths: Vec<Path>,
+    conditions: Vec<PathFilter>,
     /// Whether no filter but `topic` was given, whatever it may mean.
     is_topics_only: bool,
 }
@@ -61,6 +62,7 @@ impl Filters {
             let of_member = pairs.clone().filter(move |(member, _)| *member == wanted);
             of_member.map(|(_, value)| value)
         };
+        let (paths, conditions) = path_filters(values("where"))?;
         let filters = Self {
             topics: names("topic", values("topic"), usize::MAX)?,
             sources: names("source", values("source"), NAME_FILTERS_MAX)?,
@@ -71,49 +73,13 @@ impl Filters {
                 until: moment("until", single("until", values("until"))?, now)?,
             },
             terms: terms(values("q"))?,
-            paths: path_filters(values("where"))?,
+            paths,
+            conditions,
             is_topics_only: Self::MEMBERS[1..]
                 .iter()
                 .all(|member| values(member).next().is_none()),
         };
         Ok(filters)
-    }
-
-    /// Whether an event matches.
-    pub fn matches(&self, event: &Candidate) -> bool {
-        self.topics.matches(event.topic)
-            && self.sources.matches(event.source)
-            && self.has_others(event)
-            && self.paths.iter().all(|path| path.matches(event.payload))
-    }
-
-    /// Whether an event matches, and if not, whether it does with one of these parts left out.
-    pub fn judge(&self, event: &Candidate, parts: &[Part]) -> Verdict {
-        let mut failed = None;
-        let own = [
-            (Part::Topic, self.topics.matches(event.topic)),
-            (Part::Source, self.sources.matches(event.source)),
-        ];
-        let of_paths = self.paths.iter().enumerate();
-        let of_paths = of_paths.map(|(at, path)| (Part::Path(at), path.matches(event.payload)));
-        // The conditions on paths are looked at one by one, after what is cheaper.
-        if own.iter().filter(|(_, holds)| !holds).count() == 2 || !self.has_others(event) {
-            return Verdict::Fails;
-        }
-        for (part, holds) in own.into_iter().chain(of_paths) {
-            if !holds && (failed.is_some() || !parts.contains(&part)) {
-                return Verdict::Fails;
-            }
-            if !holds {
-                failed = Some(part);
-            }
-        }
-        failed.map_or(Verdict::Matches, Verdict::MatchesWithout)
-    }
-
-    /// What holds whatever is left out.
-    fn has_others(&self, event: &Candidate) -> bool {
-        self.event_ids.matches(event.event_id) && self.range.matches(event) && self.has_terms(event)
     }
 
     /// The filter on a field; `None` if there is none.
@@ -123,7 +89,7 @@ impl Filters {
             Field::Source => Some(Part::Source),
             Field::Path(path) => {
                 let mut paths = self.paths.iter();
-                Some(Part::Path(paths.position(|filter| filter.path() == path)?))
+                Some(Part::Path(paths.position(|own| own == path)?))
             }
         }
     }
@@ -137,16 +103,13 @@ impl Filters {
         if parts.contains(&Part::Source) {
             filters.sources = NameFilter::new(&[]);
         }
-        let mut at = 0;
-        filters.paths.retain(|_| {
-            at += 1;
-            !parts.contains(&Part::Path(at - 1))
-        });
+        for place in (0..filters.paths.len()).rev() {
+            if parts.contains(&Part::Path(place)) {
+                filters.paths.remove(place);
+                filters.conditions.remove(place);
+            }
+        }
         filters
-    }
-
-    fn has_terms(&self, event: &Candidate) -> bool {
-        self.terms.is_empty() || Haystack::new(event).holds(&self.terms)
     }
 
     /// The topics that match.
@@ -174,9 +137,14 @@ impl Filters {
         &self.terms
     }
 
-    /// The conditions of `where`, by their paths.
-    pub fn path_filters(&self) -> &[PathFilter] {
+    /// The paths that have conditions.
+    pub(super) fn paths(&self) -> &[Path] {
         &self.paths
+    }
+
+    /// The conditions of `where`, for each path.
+    pub fn path_filters(&self) -> &[PathFilter] {
+        &self.conditions
     }
 
     /// Whether no filter but `topic` was given, not even one that all events pass.
@@ -196,6 +164,7 @@ impl Default for Filters {
             range: TimeRange::default(),
             terms: Vec::new(),
             paths: Vec::new(),
+            conditions: Vec::new(),
             is_topics_only: true,
         }
     }
@@ -256,7 +225,11 @@ fn terms<'a>(values: impl Iterator<Item = &'a str>) -> Result<Vec<Term>, FilterE
     Ok(terms)
 }
 
-fn path_filters<'a>(values: impl Iterator<Item = &'a str>) -> Result<Vec<PathFilter>, FilterError> {
+/// Paths, and the conditions on each.
+fn path_filters<'a>(
+    values: impl Iterator<Item = &'a str>,
+) -> Result<(Vec<Path>, Vec<PathFilter>), FilterError> {
+    let mut paths: Vec<Path> = Vec::new();
     let mut filters: Vec<PathFilter> = Vec::new();
     for (at, value) in values.enumerate() {
         if at == WHERE_MAX {
@@ -264,17 +237,18 @@ fn path_filters<'a>(values: impl Iterator<Item = &'a str>) -> Result<Vec<PathFil
         }
         let (path, role, condition) = parse_condition(value)
             .map_err(|complaint| FilterError::new("where", format!("where {complaint}")))?;
-        let known = filters.iter_mut().find(|filter| *filter.path() == path);
-        match known {
-            Some(filter) => filter.add(role, condition),
-            None => {
-                let mut filter = PathFilter::new(path);
-                filter.add(role, condition);
-                filters.push(filter);
-            }
-        }
+        let known = paths.iter().position(|known| *known == path);
+        let place = known.unwrap_or_else(|| {
+            paths.push(path);
+            filters.push(PathFilter::default());
+            paths.len() - 1
+        });
+        filters[place].add(role, condition);
     }
-    Ok(filters)
+    for (path, filter) in paths.iter().zip(&mut filters) {
+        filter.complete(path);
+    }
+    Ok((paths, filters))
 }
 
 fn time_kind(value: Option<&str>) -> Result<TimeKind, FilterError> {

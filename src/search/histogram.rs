@@ -2,9 +2,12 @@
 
 use super::buckets::Buckets;
 use super::candidate::Candidate;
-use super::field::{kept_text, Field};
+use super::effort::Effort;
+use super::field::{kept_text, Field, Value, VALUE_EFFORT};
 use super::instant::Instant;
+use super::path::{Found, Path};
 use super::range::TimeRange;
+use super::walk::{PathWalk, Taken};
 use crate::limits::SERIES_MAX;
 
 /// Counts of events by buckets of time.
@@ -17,6 +20,9 @@ pub struct Histogram {
     series: Vec<Series>,
     /// Events without a value, and with one that has no series.
     rest: Series,
+    /// The event whose value is being looked for, and how far its payload has been walked.
+    walked: Option<u64>,
+    walk: PathWalk,
 }
 
 /// The counts of one value.
@@ -70,23 +76,48 @@ impl Histogram {
             series: Vec::new(),
             buckets,
             field,
+            walked: None,
+            walk: PathWalk::new(),
         }
     }
 
-    /// Counts an event, which happened at this moment.
-    pub fn add(&mut self, event: &Candidate, instant: Instant) {
+    /// Counts the event with this seq, which happened at this moment. False where the step is over before its value
+    /// is known: then it is to be counted again.
+    pub fn add(
+        &mut self,
+        (seq, event): (u64, &Candidate),
+        instant: Instant,
+        effort: &mut Effort,
+    ) -> bool {
         let Some(place) = self.buckets.place_of(instant) else {
-            return;
+            return true;
+        };
+        let Some(field) = &self.field else {
+            self.all.add(place);
+            return true;
+        };
+        let value = match field {
+            Field::Topic | Field::Source => field.name(event),
+            Field::Path(path) => {
+                if self.walked != Some(seq) {
+                    self.walked = Some(seq);
+                    self.walk.begin(event.payload, 1);
+                }
+                let walk = &mut self.walk;
+                let Some(value) = Self::first_value(walk, event.payload, path, effort) else {
+                    return false;
+                };
+                self.walked = None;
+                value
+            }
         };
         self.all.add(place);
-        if let Some(field) = &self.field {
-            let value = field.first_value(event);
-            let series = match &value {
-                Some(value) => self.series_of(value.as_bytes()),
-                None => &mut self.rest,
-            };
-            series.add(place);
-        }
+        let series = match &value {
+            Some(value) => self.series_of(value.as_bytes()),
+            None => &mut self.rest,
+        };
+        series.add(place);
+        true
     }
 
     /// Counts events of which only the first and the last time, and their number, are known, where all of them are out
@@ -121,6 +152,27 @@ impl Histogram {
             self.all.add_many(place, count);
         }
         true
+    }
+
+    /// Goes on to look for the first value of a path; `None` where the step is over first.
+    fn first_value(
+        walk: &mut PathWalk,
+        payload: &[u8],
+        path: &Path,
+        effort: &mut Effort,
+    ) -> Option<Option<Value>> {
+        let mut first = None;
+        let mut take = |_: usize, found: Found, effort: &mut Effort| match found {
+            Found::Member => Taken::GoOn,
+            Found::Value(scalar) => {
+                effort.spend(VALUE_EFFORT);
+                first = Some(Value::of(scalar.text()));
+                Taken::Over
+            }
+        };
+        let paths = std::slice::from_ref(path);
+        let is_over = walk.go_on(payload, paths, effort, &mut take);
+        is_over.then_some(first)
     }
 
     fn series_of(&mut self, value: &[u8]) -> &mut Series {

@@ -3,11 +3,16 @@
 
 use std::cmp::Ordering;
 
-use super::text::{Decoder, Text};
+use super::effort::Effort;
+use super::text::{Decoder, Mark, Text};
 
 /// Exponents are bounded by this. Sums with the lengths of texts stay far below an overflow, and only numbers whose
 /// exponents are beyond ±999,999,999 can be compared wrongly.
 const EXPONENT_MAX: i64 = 1 << 50;
+/// Bytes that are read before it is asked whether the step is over.
+const READ_AT_ONCE: usize = 512;
+/// What a byte that is read costs.
+const BYTE_EFFORT: usize = 2;
 
 /// A number of which the digits are read as they are needed.
 #[derive(Clone, Debug)]
@@ -19,69 +24,44 @@ pub(super) struct Number<'a> {
     digits: Digits<'a>,
 }
 
-/// The digits of a number up to its exponent.
+/// The digits of a number from the first to the last that is not zero.
 #[derive(Clone, Debug, Default)]
 struct Digits<'a> {
+    /// The first one, until it is taken.
     first: Option<u8>,
-    /// What comes after it; `None` at the end.
+    /// What comes after it.
     rest: Option<Decoder<'a>>,
+    left: i64,
 }
 
 impl Iterator for Digits<'_> {
     type Item = u8;
 
     fn next(&mut self) -> Option<u8> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
         if self.first.is_some() {
             return self.first.take();
         }
         let rest = self.rest.as_mut()?;
-        let next = match rest.next() {
+        match rest.next() {
             Some(b'.') => rest.next(),
             next => next,
-        };
-        let digit = next.filter(u8::is_ascii_digit);
-        if digit.is_none() {
-            self.rest = None;
         }
-        digit
     }
 }
 
 impl<'a> Number<'a> {
     /// Reads a text that is wholly a number by the grammar of JSON; `None` for any other.
     pub(super) fn parse(text: Text<'a>) -> Option<Self> {
-        let mut parser = Parser::new(text);
-        let is_negative = parser.next == Some(b'-');
-        if is_negative {
-            parser.advance();
-        }
-        let starts_with_zero = parser.next == Some(b'0');
-        let whole = parser.digits();
-        if whole == 0 || starts_with_zero && whole > 1 {
-            return None;
-        }
-        if parser.next == Some(b'.') {
-            parser.advance();
-            if parser.digits() == 0 {
-                return None;
-            }
-        }
-        let exponent = match parser.next {
-            None => 0,
-            Some(b'e' | b'E') => parser.exponent()?,
-            Some(_) => return None,
-        };
-        let first = parser.first;
-        Some(Self {
-            is_negative,
-            magnitude: first
-                .as_ref()
-                .map(|(_, before)| whole - 1 - before + exponent),
-            digits: first.map_or_else(Digits::default, |(digits, _)| digits),
-        })
+        let mut scan = NumberScan::default();
+        let is_number = scan.read(text, &mut Effort::unbounded());
+        (is_number == Some(true)).then(|| scan.number(text))
     }
 
-    /// Whether it is less than, equal to, or greater than another one.
+    /// Whether it is less than, equal to, or greater than another one. Takes no longer than the shorter one has digits.
     pub(super) fn compare(&self, other: &Number) -> Ordering {
         let sign = |number: &Number| match (number.magnitude, number.is_negative) {
             (None, _) => 0,
@@ -89,7 +69,8 @@ impl<'a> Number<'a> {
             (Some(_), false) => 1,
         };
         let by_size = || match self.magnitude.cmp(&other.magnitude) {
-            Ordering::Equal => compare_digits(self.digits.clone(), other.digits.clone()),
+            // Neither ends with zeros, so of two that begin in the same way the longer one is greater.
+            Ordering::Equal => self.digits.clone().cmp(other.digits.clone()),
             different => different,
         };
         match (sign(self), sign(other)) {
@@ -100,77 +81,143 @@ impl<'a> Number<'a> {
     }
 }
 
-/// Reads a number from its first byte to its last.
-struct Parser<'a> {
-    /// Stands after `next`.
-    rest: Decoder<'a>,
-    next: Option<u8>,
-    /// Digits that have been taken.
-    count: i64,
-    /// The first digit that is not zero, and how many are before it.
-    first: Option<(Digits<'a>, i64)>,
+/// What the next byte of a number may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Start,
+    AfterSign,
+    /// After a zero with which the number begins.
+    AfterZero,
+    Whole,
+    AfterPoint,
+    Fraction,
+    AfterE,
+    AfterExponentSign,
+    Exponent,
 }
 
-impl<'a> Parser<'a> {
-    fn new(text: Text<'a>) -> Self {
-        let mut rest = text.decode();
-        Self {
-            next: rest.next(),
-            rest,
-            count: 0,
-            first: None,
-        }
-    }
+/// How far a text has been read as a number.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct NumberScan {
+    mark: Mark,
+    place: Place,
+    is_negative: bool,
+    /// Digits before the exponent, those of them before the point, and those up to the last that is not zero.
+    digits: i64,
+    whole: i64,
+    last: i64,
+    first: Option<First>,
+    exponent: i64,
+    is_exponent_negative: bool,
+}
 
-    fn advance(&mut self) {
-        self.next = self.rest.next();
-    }
+/// The first digit that is not zero.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    digit: u8,
+    /// Digits before it.
+    before: i64,
+    /// What comes after it.
+    after: Mark,
+}
 
-    /// Takes digits; returns how many there were.
-    fn digits(&mut self) -> i64 {
-        let before = self.count;
-        while let Some(digit @ b'0'..=b'9') = self.next {
-            if digit != b'0' && self.first.is_none() {
-                let digits = Digits {
-                    first: Some(digit),
-                    rest: Some(self.rest.clone()),
+impl NumberScan {
+    /// Goes on to read the text. Says whether it is a number, or `None` where the step is over before that is known.
+    pub(super) fn read(&mut self, text: Text, effort: &mut Effort) -> Option<bool> {
+        let mut decoder = text.decode_from(self.mark);
+        loop {
+            for read in 0..READ_AT_ONCE {
+                let is_over = match decoder.next() {
+                    None => Some(self.may_end()),
+                    Some(byte) => (!self.take(byte, &decoder, text)).then_some(false),
                 };
-                self.first = Some((digits, self.count));
+                if is_over.is_some() {
+                    effort.spend(read * BYTE_EFFORT);
+                    return is_over;
+                }
             }
-            self.count += 1;
-            self.advance();
+            effort.spend(READ_AT_ONCE * BYTE_EFFORT);
+            if effort.is_over() {
+                self.mark = decoder.mark(text);
+                return None;
+            }
         }
-        self.count - before
     }
 
-    /// Takes an exponent from its `e` to the end of the text.
-    fn exponent(&mut self) -> Option<i64> {
-        self.advance();
-        let is_negative = self.next == Some(b'-');
-        if matches!(self.next, Some(b'-' | b'+')) {
-            self.advance();
-        }
-        let mut exponent = 0_i64;
-        let mut has_digits = false;
-        while let Some(digit @ b'0'..=b'9') = self.next {
-            exponent = (exponent * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX);
-            has_digits = true;
-            self.advance();
-        }
-        let is_whole = has_digits && self.next.is_none();
-        is_whole.then_some(if is_negative { -exponent } else { exponent })
+    /// Takes a byte, after which the decoder stands. False if it cannot stand there.
+    fn take(&mut self, byte: u8, decoder: &Decoder, text: Text) -> bool {
+        self.place = match (self.place, byte) {
+            (Place::Start, b'-') => {
+                self.is_negative = true;
+                Place::AfterSign
+            }
+            (Place::Start | Place::AfterSign, b'0') => {
+                self.add_digit(byte, decoder, text);
+                self.whole += 1;
+                Place::AfterZero
+            }
+            (Place::Start | Place::AfterSign | Place::Whole, b'0'..=b'9') => {
+                self.add_digit(byte, decoder, text);
+                self.whole += 1;
+                Place::Whole
+            }
+            (Place::AfterZero | Place::Whole, b'.') => Place::AfterPoint,
+            (Place::AfterPoint | Place::Fraction, b'0'..=b'9') => {
+                self.add_digit(byte, decoder, text);
+                Place::Fraction
+            }
+            (Place::AfterZero | Place::Whole | Place::Fraction, b'e' | b'E') => Place::AfterE,
+            (Place::AfterE, b'-' | b'+') => {
+                self.is_exponent_negative = byte == b'-';
+                Place::AfterExponentSign
+            }
+            (Place::AfterE | Place::AfterExponentSign | Place::Exponent, b'0'..=b'9') => {
+                let exponent = self.exponent * 10 + i64::from(byte - b'0');
+                self.exponent = exponent.min(EXPONENT_MAX);
+                Place::Exponent
+            }
+            _ => return false,
+        };
+        true
     }
-}
 
-/// Compares digits of the same power of ten; those that are missing are zeros.
-fn compare_digits(mut own: Digits, mut others: Digits) -> Ordering {
-    loop {
-        match (own.next(), others.next()) {
-            (None, None) => return Ordering::Equal,
-            (a, b) => match a.unwrap_or(b'0').cmp(&b.unwrap_or(b'0')) {
-                Ordering::Equal => {}
-                different => return different,
-            },
+    fn add_digit(&mut self, digit: u8, decoder: &Decoder, text: Text) {
+        self.digits += 1;
+        if digit == b'0' {
+            return;
+        }
+        self.last = self.digits;
+        self.first.get_or_insert_with(|| First {
+            digit,
+            before: self.digits - 1,
+            after: decoder.mark(text),
+        });
+    }
+
+    /// Whether a number may end here.
+    fn may_end(&self) -> bool {
+        let places = [Place::AfterZero, Place::Whole, Place::Fraction];
+        places.contains(&self.place) || self.place == Place::Exponent
+    }
+
+    /// The number that has been read.
+    pub(super) fn number<'a>(&self, text: Text<'a>) -> Number<'a> {
+        let exponent = match self.is_exponent_negative {
+            true => -self.exponent,
+            false => self.exponent,
+        };
+        let digits = self.first.map(|first| Digits {
+            first: Some(first.digit),
+            rest: Some(text.decode_from(first.after)),
+            left: self.last - first.before,
+        });
+        Number {
+            is_negative: self.is_negative,
+            magnitude: self
+                .first
+                .map(|first| self.whole - 1 - first.before + exponent),
+            digits: digits.unwrap_or_default(),
         }
     }
 }
@@ -246,7 +293,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn long_numbers_are_compared_exactly() {
+        let zeros = "0".repeat(3_000);
+        let one = format!("1{zeros}1");
+        for (a, order, b) in [
+            (one.clone(), Ordering::Greater, format!("1{zeros}0")),
+            (one.clone(), Ordering::Equal, format!("0.1{zeros}1e3002")),
+            (one.clone(), Ordering::Less, format!("1{zeros}1.{zeros}1")),
+            (format!("1{zeros}"), Ordering::Equal, "1e3000".to_owned()),
+            (format!("0.{zeros}1"), Ordering::Equal, "1e-3001".to_owned()),
+        ] {
+            assert_eq!(compare(&a, &b), order);
+            assert_eq!(compare(&b, &a), order.reverse());
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_number_is_the_same_when_it_is_read_in_steps(
+            text in "-?[0-9]{0,3}(0{0,1500}[1-9]?){1,2}(\\.[0-9]{1,1500})?([eE][-+]?[0-9]{1,3})?x?",
+        ) {
+            let text = Text::plain(text.as_bytes());
+            let mut scan = NumberScan::default();
+            let is_number = loop {
+                if let Some(is_number) = scan.read(text, &mut Effort::of(1)) {
+                    break is_number;
+                }
+            };
+            let whole = Number::parse(text);
+            prop_assert_eq!(is_number, whole.is_some());
+            if let Some(whole) = whole {
+                prop_assert_eq!(whole.compare(&scan.number(text)), Ordering::Equal);
+            }
+        }
+
         #[test]
         fn comparison_agrees_with_scaled_integers(
             (a, a_exponent) in (-1_000_000_i64..1_000_000, -8..8_i32),

@@ -1,10 +1,7 @@
 //! A path into a payload: which of its members it leads to.
 
-use std::ops::ControlFlow;
-
-use super::reader::{Reader, Scalar, Token};
-use super::text::Text;
-use crate::limits::{PATH_STEPS_MAX, WHERE_MAX_BYTES};
+use super::reader::Scalar;
+use crate::limits::PATH_STEPS_MAX;
 
 /// Steps from the payload inwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +24,6 @@ pub enum Found<'a> {
     /// A value of the member before, or an element in the place of an array.
     Value(Scalar<'a>),
 }
-
-/// Takes what a path leads to, until it breaks off.
-pub(super) type Take<'t> = dyn FnMut(Found) -> ControlFlow<()> + 't;
 
 impl Path {
     /// Reads a path to its end or to the first character that cannot be in one; returns what is left.
@@ -67,57 +61,23 @@ impl Path {
         }
     }
 
-    /// Hands all that it leads to in a payload to `take`, in the order of the payload's text.
-    pub fn visit(&self, payload: &[u8], take: &mut Take) -> ControlFlow<()> {
-        match Reader::of_object(payload) {
-            Some(mut reader) => self.members(&mut reader, 0, take),
-            None => ControlFlow::Continue(()),
-        }
+    /// How many steps there are.
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
     }
 
-    /// The members of an object to which the first `from` steps led. The stack is bounded by the nesting of payloads.
-    fn members(&self, reader: &mut Reader, from: usize, take: &mut Take) -> ControlFlow<()> {
-        while let Some(name) = reader.name() {
-            match self.step_over(from, name) {
-                None => reader.skip(),
-                Some(to) if to == self.steps.len() => {
-                    take(Found::Member)?;
-                    values(reader, take)?;
-                }
-                Some(to) => self.inside(reader, to, take)?,
-            }
-        }
-        ControlFlow::Continue(())
+    /// The name that its last step has, or the end of that name.
+    pub(super) fn last_name(&self) -> &str {
+        self.steps.last().map_or("", |step| &step.name)
     }
 
-    /// Goes on in a value, and in each of its elements.
-    fn inside(&self, reader: &mut Reader, from: usize, take: &mut Take) -> ControlFlow<()> {
-        match reader.value() {
-            Some(Token::Object) => self.members(reader, from, take)?,
-            Some(Token::Array) => {
-                while reader.element() {
-                    self.inside(reader, from, take)?;
-                }
-            }
-            _ => {}
+    /// How many steps have been made when `name` is the next one after `from`, or several with the dots between them.
+    pub(super) fn step_over(&self, from: usize, name: &[u8]) -> Option<usize> {
+        // Most names are others, and most of these begin otherwise.
+        let first = self.steps.get(from)?.name.as_bytes().first();
+        if first != name.first() {
+            return None;
         }
-        ControlFlow::Continue(())
-    }
-
-    /// How many steps have been made when `name` is the next one, or several with the dots between them.
-    fn step_over(&self, from: usize, name: Text) -> Option<usize> {
-        match name.as_plain() {
-            Some(raw) => self.step_over_plain(from, raw),
-            None => {
-                // A name that fills this is longer than all steps together.
-                let mut decoded = [0; WHERE_MAX_BYTES + 1];
-                let len = name.decode().read(&mut decoded);
-                self.step_over_plain(from, &decoded[..len])
-            }
-        }
-    }
-
-    fn step_over_plain(&self, from: usize, name: &[u8]) -> Option<usize> {
         let mut rest = name;
         for (at, step) in self.steps.iter().enumerate().skip(from) {
             rest = rest.strip_prefix(step.name.as_bytes())?;
@@ -135,21 +95,6 @@ impl Path {
 }
 
 const _: () = assert!(PATH_STEPS_MAX == 16, "a sentence names the number");
-
-/// The values of a member: its own, or those of the elements in the place of an array.
-fn values(reader: &mut Reader, take: &mut Take) -> ControlFlow<()> {
-    match reader.value() {
-        Some(Token::Scalar(scalar)) => take(Found::Value(scalar))?,
-        Some(Token::Array) => {
-            while reader.element() {
-                values(reader, take)?;
-            }
-        }
-        Some(Token::Object) => reader.leave(),
-        None => {}
-    }
-    ControlFlow::Continue(())
-}
 
 /// A string of JSON at the beginning of `text`, which starts with its quote; and what comes after it.
 ///

@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
 
 /// Where the next quote or backslash stands. The first bytes are looked at one by one: most strings are short, and
 /// escapes often close to each other.
-fn next_special(text: &[u8]) -> Option<usize> {
+pub(super) fn next_special(text: &[u8]) -> Option<usize> {
     let near = &text[..text.len().min(NEAR_BYTES)];
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');
     match near.iter().position(is_special) {

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
-use super::text::Text;
+use super::effort::Effort;
+use super::text::{Mark, Text};
 use crate::limits::{TERMS_MAX, TERM_MAX_BYTES};
 
 /// Bytes of text that are folded at a time. Two of the longest terms fit.
@@ -15,9 +16,14 @@ const SHORT_WINDOW_BYTES: usize = 64;
 
 const _: () = assert!(2 * (TERM_MAX_BYTES + 2) <= WINDOW_BYTES);
 
+/// Stands between texts that are searched together. It is in no text and no term, and in no word.
+pub(super) const SEPARATOR: u8 = 0xff;
+/// What it costs to look at a place where a term stands.
+const PLACE_EFFORT: usize = 6;
+
 /// Whether a byte belongs to a word character: an ASCII letter or digit, `_`, and every character beyond ASCII.
 pub fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80 && byte != SEPARATOR
 }
 
 /// One term of a query. It is found where its characters stand, ASCII letters without case, if no word goes on at an
@@ -99,13 +105,37 @@ impl Term {
         (self.is_open[0] || !is_word(before)) && (self.is_open[1] || !is_word(after))
     }
 
+    /// The next place where it can be found, after one where it stands and a word goes on: not within that word.
+    fn place_after(&self, text: &[u8], at: usize) -> usize {
+        let word_end = |from: usize| {
+            let rest = text.get(from..).unwrap_or_default();
+            let len = rest.iter().position(|byte| !is_word_byte(*byte));
+            from + len.unwrap_or(rest.len())
+        };
+        let mut next = at + 1;
+        let is_in_word = at > 0 && is_word_byte(text[at - 1]);
+        if !self.is_open[0] && is_in_word {
+            next = word_end(at) + 1;
+        } else if !self.is_open[1] {
+            next = next.max(word_end(at + self.text().len()) - self.text().len());
+        }
+        next
+    }
+
     /// Whether it is found in a text.
     pub(super) fn is_in(&self, text: Text) -> bool {
         match text.as_plain() {
             Some(raw) => self.scan(raw, &mut |_| Place::Here),
-            None => each_window(text, self.text().len(), &mut |window| {
-                self.is_in_window(window)
-            }),
+            None => {
+                let (mut mark, mut folded) = (WindowMark::default(), [0; WINDOW_BYTES]);
+                loop {
+                    let window = next_window(text, &mut mark, self.text().len(), &mut folded);
+                    let is_in = self.is_in_window(&window, &mut Effort::unbounded());
+                    if is_in || window.is_last {
+                        return is_in;
+                    }
+                }
+            }
         }
     }
 
@@ -143,7 +173,8 @@ impl Term {
             let mut at = 0;
             while let Some(found) = self.position(window, at) {
                 at = match self.is_bounded(text, from + found) {
-                    false => found + 1,
+                    // What is after the window has not been folded.
+                    false => self.place_after(window, found).max(found + 1),
                     true => match judge(from + found) {
                         Place::Here => return true,
                         Place::NotBefore(next) => (next - from).max(found + 1),
@@ -161,7 +192,7 @@ impl Term {
     }
 
     /// Whether it is found in a part of a text.
-    pub(super) fn is_in_window(&self, window: &Window) -> bool {
+    pub(super) fn is_in_window(&self, window: &Window, effort: &mut Effort) -> bool {
         let mut at = window.first;
         while let Some(found) = self.position(window.folded, at) {
             // What comes after the last byte decides whether a word goes on.
@@ -171,28 +202,20 @@ impl Term {
             if self.is_bounded(window.folded, found) {
                 return true;
             }
-            at = found + 1;
+            at = self.place_after(window.folded, found);
+            effort.spend(PLACE_EFFORT + (at - found) / 2);
         }
         false
     }
 
-    /// Whether strings with escapes of one letter may have it: all that such escapes do not stand for is there.
-    pub(super) fn may_be_in_escaped(&self, raw: &[u8]) -> bool {
-        let run = self.unescaped.needle();
-        let mut folded = [0; WINDOW_BYTES];
-        let mut from = 0;
-        while !run.is_empty() && raw.len().saturating_sub(from) >= run.len() {
-            let window = fold(&raw[from..], &mut folded);
-            if self.unescaped.find(window).is_some() {
-                return true;
-            }
-            from += window.len() + 1 - run.len();
-        }
-        run.is_empty()
+    /// Whether a payload may have it of which this is a part, letters in lower case: the longest run of its characters
+    /// stands there that no escape of one letter stands for.
+    pub(super) fn may_be_in(&self, folded: &[u8]) -> bool {
+        self.unescaped.find(folded).is_some()
     }
 }
 
-/// A part of a string with escapes, resolved, its letters in lower case.
+/// A part of a text, its escapes resolved, its letters in lower case.
 pub(super) struct Window<'w> {
     folded: &'w [u8],
     /// The first place that has not been decided in the window before.
@@ -200,30 +223,55 @@ pub(super) struct Window<'w> {
     is_last: bool,
 }
 
-/// Hands a string with escapes to `take`, a window at a time, until that is true; says whether it was. What terms of
-/// at most `len` bytes could not decide in one window is in the next one again.
-pub(super) fn each_window(text: Text, len: usize, take: &mut dyn FnMut(&Window) -> bool) -> bool {
-    let mut decoder = text.decode();
-    let mut folded = [0; WINDOW_BYTES];
-    // Bytes that have been read before: the byte before the first place that is not decided, and what follows it.
-    let mut kept = 0;
-    loop {
-        let end = kept + decoder.read(&mut folded[kept..]);
-        folded[kept..end].make_ascii_lowercase();
-        let is_last = end < WINDOW_BYTES;
-        let window = Window {
-            folded: &folded[..end],
-            first: usize::from(kept > 0),
-            is_last,
-        };
-        if take(&window) {
-            return true;
+impl<'w> Window<'w> {
+    /// The only one of texts that are whole.
+    pub(super) fn whole(folded: &'w [u8]) -> Self {
+        Self {
+            folded,
+            first: 0,
+            is_last: true,
         }
-        if is_last {
-            return false;
-        }
-        kept = len + 1;
-        folded.copy_within(end - kept..end, 0);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.folded.len()
+    }
+
+    /// Whether nothing of the text comes after it.
+    pub(super) fn is_last(&self) -> bool {
+        self.is_last
+    }
+}
+
+/// Where the next window of a text begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct WindowMark {
+    mark: Mark,
+    is_later: bool,
+}
+
+/// The next part of a text, for terms of at most `len` bytes. What could not be decided in one is in the next one
+/// again, and the byte before it.
+pub(super) fn next_window<'w>(
+    text: Text,
+    next: &mut WindowMark,
+    len: usize,
+    folded: &'w mut [u8; WINDOW_BYTES],
+) -> Window<'w> {
+    let mut decoder = text.decode_from(next.mark);
+    let (new, again) = folded.split_at_mut(WINDOW_BYTES - len - 1);
+    let mut end = decoder.read(new);
+    let first = usize::from(next.is_later);
+    *next = WindowMark {
+        mark: decoder.mark(text),
+        is_later: true,
+    };
+    end += decoder.read(again);
+    folded[..end].make_ascii_lowercase();
+    Window {
+        folded: &folded[..end],
+        first,
+        is_last: end < WINDOW_BYTES,
     }
 }
 

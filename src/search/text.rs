@@ -37,6 +37,22 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// The same from where a decoder of this text stood.
+    pub(super) fn decode_from(self, mark: Mark) -> Decoder<'a> {
+        Decoder {
+            rest: self.raw.get(mark.at..).unwrap_or_default(),
+            is_escaped: self.is_escaped,
+            character: mark.character,
+            pending: mark.pending,
+            pending_from: mark.pending_from,
+        }
+    }
+
+    /// Bytes of it as it stands.
+    pub(super) fn raw_len(self) -> usize {
+        self.raw.len()
+    }
+
     pub(super) fn equals(self, other: &[u8]) -> bool {
         match self.as_plain() {
             Some(raw) => raw == other,
@@ -60,6 +76,15 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Where a decoder stands, without its text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    at: usize,
+    character: [u8; 4],
+    pending_from: u8,
+    pending: u8,
+}
+
 /// Resolves escapes as it goes. One that is broken is left as it stands.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
@@ -72,6 +97,16 @@ pub struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
+    /// Where it stands in its text.
+    pub(super) fn mark(&self, text: Text) -> Mark {
+        Mark {
+            at: text.raw.len() - self.rest.len(),
+            character: self.character,
+            pending_from: self.pending_from,
+            pending: self.pending,
+        }
+    }
+
     /// Fills as much of `out` as there is; returns how much that was. It is less than `out` only at the end.
     pub fn read(&mut self, out: &mut [u8]) -> usize {
         let mut filled = 0;

@@ -4,7 +4,7 @@
 //!
 //! Knows nothing of what the tables hold, but for whose they are.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -16,6 +16,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::OpenFlags;
 
 use super::error::explain;
+use super::events::held_event::HeldEvent;
 use super::events::scan::BatchScan;
 use super::lengths::{LengthCheck, Lengths};
 use super::options::Durability;
@@ -34,6 +35,7 @@ pub(super) struct Connection {
     synchronous: Synchronous,
     /// The function `take_row` of this connection.
     batch_scan: BatchScan,
+    held_event: RefCell<HeldEvent>,
     /// How much of the write-ahead log the last commits have brought to the disk.
     synced: Cell<SyncedFrames>,
     /// Declared after `db`, so that they are closed after it.
@@ -106,6 +108,7 @@ impl Connection {
             wal_frames,
             synchronous: durability.into(),
             batch_scan: BatchScan::attach(&db)?,
+            held_event: RefCell::default(),
             synced: Cell::default(),
             witnesses: None,
             db,
@@ -236,6 +239,11 @@ impl Connection {
     }
 
     /// Reads rows of `events` in batches.
+    /// The event that a walk looks at in several slices.
+    pub(super) fn held_event(&self) -> &RefCell<HeldEvent> {
+        &self.held_event
+    }
+
     pub(super) fn batch_scan(&self) -> &BatchScan {
         &self.batch_scan
     }

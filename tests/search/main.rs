@@ -5,7 +5,10 @@
 mod model;
 mod random;
 
-use logagg::search::{Candidate, Field, Filters, Instant, Part, Verdict};
+use logagg::search::{
+    Buckets, Candidate, Division, Effort, Field, Fields, Filters, Histogram, Instant, Matcher,
+    Part, Verdict,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -70,6 +73,94 @@ proptest! {
             }
             prop_assert!(verdict == Verdict::Fails || relaxed.matches(&candidate(event)));
         }
+    }
+}
+
+/// What a matcher says of an event that it is shown in steps of these sizes, one after the other.
+fn judged_in_steps(
+    matcher: &mut Matcher,
+    filters: &Filters,
+    (seq, event): (u64, &Event),
+    parts: &[Part],
+    steps: &mut dyn Iterator<Item = u32>,
+) -> Verdict {
+    loop {
+        let mut effort = Effort::of(steps.next().unwrap());
+        let verdict = matcher.judge(filters, (seq, &candidate(event)), parts, &mut effort);
+        if let Some(verdict) = verdict {
+            return verdict;
+        }
+        assert!(effort.is_over(), "a step ended early");
+    }
+}
+
+fn step_sizes() -> impl Strategy<Value = Vec<u32>> {
+    let size = prop_oneof![4 => 1..20_u32, 2 => 20..1_000_u32, 1 => 1_000..20_000_u32];
+    proptest::collection::vec(size, 1..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn the_size_of_the_steps_makes_no_difference(
+        members in queries(), events in events(), by in random::paths(), sizes in step_sizes(),
+    ) {
+        let Some(filters) = filters(&members) else {
+            return Ok(());
+        };
+        let parts: Vec<Part> = ["topic", "source", &by]
+            .into_iter()
+            .filter_map(|by| filters.part_of(&Field::parse(by).ok()?))
+            .collect();
+        let mut matcher = Matcher::default();
+        let mut steps = sizes.iter().copied().cycle();
+        for (seq, event) in (1..).zip(&events) {
+            // One that has been removed before it was decided leaves nothing behind.
+            let _ = matcher.judge(&filters, (99, &candidate(&events[0])), &parts, &mut Effort::of(5));
+            let verdict = judged_in_steps(&mut matcher, &filters, (seq, event), &parts, &mut steps);
+            prop_assert_eq!(verdict, filters.judge(&candidate(event), &parts), "{:?}", event);
+        }
+    }
+
+    #[test]
+    fn counts_are_the_same_whatever_the_size_of_the_steps(
+        members in queries(), events in events(), by in random::paths(), sizes in step_sizes(),
+    ) {
+        let (Some(filters), Ok(field)) = (filters(&members), Field::parse(&by)) else {
+            return Ok(());
+        };
+        let year_us = 365 * 86_400_000_000;
+        let [since, until] = [NOW - year_us, NOW + year_us].map(Instant::from_unix_us);
+        let buckets = Buckets::new(since, until, Division::Buckets(10)).unwrap();
+        let asked = || vec![("topic".into(), Field::Topic), (by.as_str().into(), field.clone())];
+        let mut steps = sizes.iter().copied().cycle();
+        let mut counted = [true, false].map(|in_steps| {
+            let mut size = || match in_steps {
+                true => Effort::of(steps.next().unwrap()),
+                false => Effort::unbounded(),
+            };
+            let mut histogram = Histogram::new(buckets, Some(field.clone()));
+            let mut lists = [Fields::new(asked(), &filters), Fields::new(Vec::new(), &filters)];
+            for (seq, event) in (1..).zip(&events) {
+                let shown = (seq, &candidate(event));
+                while !histogram.add(shown, filters.range().time_of(shown.1), &mut size()) {}
+                for list in &mut lists {
+                    while !list.add(shown, &filters, &mut size()) {}
+                }
+            }
+            let series = histogram.series().map(|(series, rest)| {
+                let all: Vec<_> = series.iter().map(|one| (one.value().to_owned(), one.counts().to_vec())).collect();
+                (all, rest.counts().to_vec())
+            });
+            let lists = lists.map(|list| {
+                let fields = list.fields();
+                let fields = fields.iter().map(|one| format!("{} {} {:?}", one.field, one.count(), one.greatest(100)));
+                (list.matched(), fields.collect::<Vec<_>>())
+            });
+            Some((histogram.all().counts().to_vec(), series, lists))
+        });
+        prop_assert_eq!(counted[0].take(), counted[1].take());
     }
 }
 

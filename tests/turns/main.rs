@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod large;
 mod summaries;
 
 use std::path::PathBuf;
@@ -91,6 +92,9 @@ struct Desk {
     turns: u64,
 }
 
+/// The largest body that it takes.
+const BODY_MAX: usize = 8 << 20;
+
 impl Desk {
     fn new(store: Store) -> Self {
         let now = Now {
@@ -99,12 +103,12 @@ impl Desk {
         };
         let options = Options {
             ring_capacity: 10_000,
-            max_body_bytes: 1 << 20,
+            max_body_bytes: BODY_MAX,
             read_units: READ_UNITS_PER_SLICE,
         };
         Self {
             app: App::new(store, options, now),
-            conn: Conn::new(1 << 20, now),
+            conn: Conn::new(BODY_MAX, now),
             now,
             longest: Duration::ZERO,
             turns: 0,
@@ -209,8 +213,12 @@ impl Desk {
     }
 
     fn publish(&mut self, topic: &str, id: &str) {
+        self.publish_with(topic, id, "{}");
+    }
+
+    fn publish_with(&mut self, topic: &str, id: &str, payload: &str) {
         let body = format!(
-            r#"{{"topic":"{topic}","event_id":"{id}","timestamp":"2026-01-02","source":"s"}}"#
+            r#"{{"topic":"{topic}","event_id":"{id}","timestamp":"2026-01-02","source":"s","payload":{payload}}}"#
         );
         let length = body.len();
         let head = "POST /publish HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n";

@@ -1,5 +1,6 @@
 //! The table of events: inserting, and every way of reading.
 
+pub(super) mod held_event;
 pub(super) mod insert;
 pub(super) mod merge;
 pub(super) mod page;

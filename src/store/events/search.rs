@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use crate::limits::{
     EVENT_UNITS, SEARCH_BATCH_BYTES, SEARCH_BATCH_ROWS, SEARCH_BYTES_PER_UNIT, SEARCH_CLOCK_UNITS,
-    SEARCH_TOPICS_SHARE,
+    SEARCH_RELOADED_PART, SEARCH_STEP_BYTES, SEARCH_TOPICS_SHARE,
 };
-use crate::search::{Candidate, Filters};
+use crate::search::{Candidate, Effort, Filters};
 use crate::store::error::{no_event, StoreError};
 use crate::store::events::merge::TopicMerge;
 use crate::store::events::row::{stored_event, StoredEvent};
-use crate::store::events::scan::BatchSize;
+use crate::store::events::scan::{BatchSize, TakenRow};
 use crate::store::range::Bound;
 use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
@@ -29,12 +29,15 @@ use crate::store::topics::topic::TopicId;
 pub enum Visit {
     GoOn,
     Enough,
+    /// Its step was over before the event was decided: it is shown again.
+    Unfinished,
 }
 
 /// What a walk shows events to.
 pub trait Visitor {
-    /// Looks at an event that has this seq.
-    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit;
+    /// Looks at the event with this seq for a step. One that was unfinished is shown again before all others, unless it
+    /// has been removed meanwhile.
+    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit;
 
     /// Counts events of which only the times are known, where that is enough: all of them pass every filter but that of
     /// times.
@@ -43,16 +46,16 @@ pub trait Visitor {
     }
 }
 
-impl<F: FnMut(u64, &Candidate) -> Visit> Visitor for F {
-    fn visit(&mut self, seq: u64, event: &Candidate) -> Visit {
-        self(seq, event)
+impl<F: FnMut(u64, &Candidate, &mut Effort) -> Visit> Visitor for F {
+    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit {
+        self(seq, event, effort)
     }
 }
 
 /// How long a walk may go on before others get their turn.
 #[derive(Clone, Copy)]
 pub struct Slice<'s> {
-    /// Units of work; one event may take more.
+    /// Units of work; to read a large event may take more.
     pub units: u64,
     pub time: Duration,
     /// How much of the time is over.
@@ -81,6 +84,8 @@ pub struct Walk {
     scanned: u64,
     /// Of these, those whose rows were not read because summaries rule them out.
     skipped: u64,
+    /// The event that was being looked at when the last slice was over.
+    unfinished: Option<u64>,
 }
 
 impl Walk {
@@ -101,6 +106,16 @@ impl Walk {
     /// How many of these seqs summaries have ruled out.
     pub fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    /// The event that was being looked at when the last slice was over.
+    pub fn unfinished(&self) -> Option<u64> {
+        self.unfinished
+    }
+
+    /// Goes on with this event, which another walk to the same place has not finished.
+    pub fn go_on_with(&mut self, unfinished: Option<u64>) {
+        self.unfinished = unfinished;
     }
 
     /// The next seq that has not been decided.
@@ -138,6 +153,7 @@ impl Store {
             left: seqs_max,
             scanned: 0,
             skipped: 0,
+            unfinished: None,
         }
     }
 
@@ -169,6 +185,10 @@ impl Store {
         slice: &Slice,
         visitor: &mut dyn Visitor,
     ) -> Result<Stop, StoreError> {
+        let mut pace = Pace::new(self, slice);
+        if let Some(stop) = self.finish_event(walk, &mut pace, visitor)? {
+            return Ok(stop);
+        }
         let last = self.last_of(walk);
         let is_over = match walk.from {
             Bound::After(seq) => seq >= last,
@@ -177,7 +197,6 @@ impl Store {
         if is_over || walk.left == 0 {
             return Ok(Stop::End);
         }
-        let mut pace = Pace::new(self, slice);
         let stop = match self.rare_topics(filters) {
             Some(ids) => self.walk_topics(walk, (&ids, last), &mut pace, visitor)?,
             None => self.walk_blocks(walk, (filters, last), &mut pace, visitor)?,
@@ -215,6 +234,7 @@ impl Store {
             let row = rows.next()?.ok_or_else(|| no_event(seq))?;
             let event = stored_event(&self.parts.topics, row)?;
             self.work.add(EVENT_UNITS);
+            self.work.add_bytes(event.payload.len());
             if let Some(stop) = self.show(walk, &event, pace, visitor) {
                 return Ok(stop);
             }
@@ -286,22 +306,21 @@ impl Store {
         };
         loop {
             let range = (walk.from, last);
-            let (batch, is_end) = self.db.batch_scan().read(&self.db, range, max)?;
+            let (mut batch, is_end) = self.db.batch_scan().read(&self.db, range, max)?;
+            let mut stop = None;
             for row in batch.rows() {
-                let [event_id, timestamp, source, payload] = row.texts;
-                let event = StoredEvent {
-                    seq: row.seq as u64,
-                    topic: self.parts.topics.stored(row.topic)?.name.as_bytes(),
-                    event_id,
-                    timestamp,
-                    source,
-                    payload,
-                    processed_at: row.processed_at,
-                };
                 self.work.add(1);
-                if let Some(stop) = self.show(walk, &event, pace, visitor) {
-                    return Ok(stop);
+                self.work.add_bytes(row.texts[3].len());
+                stop = self.show(walk, &self.event_of(&row)?, pace, visitor);
+                if stop.is_some() {
+                    break;
                 }
+            }
+            if walk.unfinished.is_some() {
+                self.db.held_event().borrow_mut().hold(&mut batch);
+            }
+            if let Some(stop) = stop {
+                return Ok(stop);
             }
             if is_end {
                 return Ok(Stop::End);
@@ -333,7 +352,48 @@ impl Store {
         Ok(())
     }
 
-    /// Shows an event to the visitor. Says why the walk stops here, if it does.
+    /// Goes on with the event that was unfinished when the last slice was over, if it has not been removed. Says why
+    /// the walk stops here, if it does.
+    fn finish_event(
+        &self,
+        walk: &mut Walk,
+        pace: &mut Pace,
+        visitor: &mut dyn Visitor,
+    ) -> Result<Option<Stop>, StoreError> {
+        let mut held = self.db.held_event().borrow_mut();
+        let unfinished = walk.unfinished.take();
+        let Some(seq) = unfinished.filter(|seq| *seq > self.horizon()) else {
+            held.was_not_used();
+            return Ok(None);
+        };
+        if held.row(seq).is_none() {
+            let range = (Bound::After(seq - 1), seq);
+            let one = BatchSize { rows: 1, bytes: 1 };
+            let (mut batch, _) = self.db.batch_scan().read(&self.db, range, one)?;
+            self.work.add_bytes(batch.size());
+            held.hold(&mut batch);
+            // Whoever has to read it again gets on with it all the same.
+            pace.begin_again(self.work.done());
+        }
+        let row = held.row(seq).ok_or_else(|| no_event(seq))?;
+        Ok(self.show(walk, &self.event_of(&row)?, pace, visitor))
+    }
+
+    /// The event of a row.
+    fn event_of<'r>(&'r self, row: &TakenRow<'r>) -> rusqlite::Result<StoredEvent<'r>> {
+        let [event_id, timestamp, source, payload] = row.texts;
+        Ok(StoredEvent {
+            seq: row.seq as u64,
+            topic: self.parts.topics.stored(row.topic)?.name.as_bytes(),
+            event_id,
+            timestamp,
+            source,
+            payload,
+            processed_at: row.processed_at,
+        })
+    }
+
+    /// Shows an event to the visitor, step by step.
     fn show(
         &self,
         walk: &mut Walk,
@@ -341,9 +401,6 @@ impl Store {
         pace: &mut Pace,
         visitor: &mut dyn Visitor,
     ) -> Option<Stop> {
-        self.work
-            .add(event.payload.len() as u64 / SEARCH_BYTES_PER_UNIT);
-        walk.pass(event.seq, self.horizon());
         let candidate = Candidate {
             topic: event.topic,
             event_id: event.event_id,
@@ -352,9 +409,23 @@ impl Store {
             payload: event.payload,
             processed_at: event.processed_at,
         };
-        match visitor.visit(event.seq, &candidate) {
-            Visit::Enough => Some(Stop::Enough),
-            Visit::GoOn => pace.is_over(self.work.done()).then_some(Stop::Slice),
+        loop {
+            let mut effort = Effort::of(SEARCH_STEP_BYTES);
+            let visit = visitor.visit(event.seq, &candidate, &mut effort);
+            self.work.add(effort.spent() / SEARCH_BYTES_PER_UNIT);
+            match visit {
+                Visit::Unfinished => self.work.add(1),
+                Visit::GoOn | Visit::Enough => walk.pass(event.seq, self.horizon()),
+            }
+            match visit {
+                Visit::Enough => return Some(Stop::Enough),
+                _ if pace.is_over(self.work.done()) => {
+                    walk.unfinished = (visit == Visit::Unfinished).then_some(event.seq);
+                    return Some(Stop::Slice);
+                }
+                Visit::GoOn => return None,
+                Visit::Unfinished => {}
+            }
         }
     }
 }
@@ -362,6 +433,9 @@ impl Store {
 /// Whether a slice is over: its units are spent, or its time is.
 struct Pace<'s> {
     slice: &'s Slice<'s>,
+    /// How much of the time was over when it began.
+    began: Duration,
+    time: Duration,
     ends_at: u64,
     /// When the clock is looked at again, in units.
     look_at: u64,
@@ -372,6 +446,8 @@ impl<'s> Pace<'s> {
         let done = store.work.done();
         Self {
             slice,
+            began: Duration::ZERO,
+            time: slice.time,
             ends_at: done + slice.units,
             look_at: done + SEARCH_CLOCK_UNITS,
         }
@@ -382,6 +458,14 @@ impl<'s> Pace<'s> {
             return done >= self.ends_at;
         }
         self.look_at = done + SEARCH_CLOCK_UNITS;
-        done >= self.ends_at || (self.slice.spent)() >= self.slice.time
+        done >= self.ends_at || (self.slice.spent)() >= self.began + self.time
+    }
+
+    /// What is left of the slice begins only now: what was done before does not count.
+    fn begin_again(&mut self, done: u64) {
+        self.began = (self.slice.spent)();
+        self.ends_at = done + self.slice.units / SEARCH_RELOADED_PART;
+        self.time = self.slice.time / SEARCH_RELOADED_PART as u32;
+        self.look_at = done + SEARCH_CLOCK_UNITS;
     }
 }
