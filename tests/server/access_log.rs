@@ -45,7 +45,7 @@ fn by_default_requests_are_not_logged() {
         !text.contains("127.0.0.1:") || !text.contains("/health"),
         "{text}"
     );
-    assert_eq!(text.lines().count(), 4, "{text}");
+    assert_eq!(text.lines().count(), 5, "{text}");
 }
 
 #[test]

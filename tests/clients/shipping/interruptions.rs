@@ -13,7 +13,7 @@ use crate::wait::wait_until;
 fn a_server_that_is_down_costs_no_memory() {
     const BYTES: usize = 40 * 1024 * 1024;
     let scene = Scene::new();
-    let line = "x".repeat(1_000) + "\n";
+    let line = "x".repeat(10_000) + "\n";
     append(&scene.log(), line.repeat(BYTES / line.len()));
     let shipper = scene.follow(&[]);
     shipper.wait_for_word("trying again");
