@@ -126,7 +126,7 @@ fn each_turn_is_short_with_events_of_megabytes() {
         .replace("55555555555555555555", "4555555555555555555_");
     for (number, (other, bytes)) in [
         ("x", 100),
-        (&*lines, LARGE),
+        (&*lines, 1 << 20),
         ("value", LARGE),
         (&digits, 150_000),
         ("value", 100),

@@ -180,3 +180,30 @@ fn reading_needs_the_scope_read() {
     assert_eq!(ask("secret-of-publisher"), 403);
     assert_eq!(ask("secret-of-reader"), 200);
 }
+
+#[test]
+fn head_is_answered_without_work_on_each_route() {
+    let server = filled(20);
+    let mut client = server.client();
+    for target in [
+        "/events?q=none",
+        "/histogram?q=none",
+        "/fields?q=none&by=topic",
+    ] {
+        client.send_request("HEAD", target, &[], b"");
+        let head = client.response_to("HEAD");
+        assert_eq!(head.status, 200, "{target}");
+        assert_eq!(
+            head.header("content-type"),
+            Some("application/json"),
+            "{target}"
+        );
+        assert_eq!(head.header("content-length"), None, "{target}");
+        assert!(head.header("log-aggregator-database").is_some(), "{target}");
+        // What is wrong with a query is found all the same.
+        client.send_request("HEAD", &format!("{target}&sorce=x"), &[], b"");
+        assert_eq!(client.response_to("HEAD").status, 422, "{target}");
+    }
+    assert_eq!(metric(&mut client, "searches_total"), 0);
+    assert_eq!(metric(&mut client, "search_seqs_scanned_total"), 0);
+}
