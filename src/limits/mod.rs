@@ -113,9 +113,7 @@ pub const CHECKPOINT_MAX_FRAMES: u64 = 2 * CHECKPOINT_FRAMES as u64;
 /// Frames that are copied at once where that process could not keep up with what is committed, 48 MiB, some
 /// tenths of a second.
 pub const CHECKPOINT_LAST_FRAMES: u64 = 12 * CHECKPOINT_FRAMES as u64;
-/// Frames that are copied at a stop, 128 MiB, a few seconds: whoever stops a server kills it after ten.
-pub const CLOSE_COPIED_FRAMES: u64 = 32 * CHECKPOINT_FRAMES as u64;
-/// How often that is tried while another process copies, and the pause between two tries.
+/// How often a stop tries to copy the log while another process does, and the pause between two tries.
 pub const CLOSE_COPY_TRIES: u32 = 100;
 pub const CLOSE_COPY_PAUSE_MS: u64 = 10;
 /// Rounds in which a process that copies the write-ahead log copies also what has been added meanwhile.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::connection::{checkpoint_on_close, set_wal_limit};
+use super::connection::set_wal_limit;
 use super::error::StoreError;
 use super::head::last_seq;
 use super::index::KeyIndex;
@@ -255,16 +255,9 @@ impl Store {
     }
 
     /// Copies the write-ahead log and empties it, also where other programs have the database open: closing the last
-    /// connection does that, and only the last. A log that takes longer than a stop may is left as it is.
+    /// connection does that, and only the last. However long the log is: who copies the file of a stopped server
+    /// takes all events with it. Killed meanwhile, the server loses nothing, as the log is still there.
     fn empty_wal(&mut self) -> Result<(), StoreError> {
-        let left = position(&self.db)?.left();
-        if left > limits::CLOSE_COPIED_FRAMES {
-            log::warn!(
-                "the write-ahead log is left long, which takes the next start longer: {left} pages of it have not \
-                 been copied"
-            );
-            return Ok(checkpoint_on_close(&self.db, false)?);
-        }
         for _ in 0..limits::CLOSE_COPY_TRIES {
             let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
             let done = self.db.query_row(pragma, [], |row| {
