@@ -334,7 +334,9 @@ impl TextSearch {
                 let text = saved.of(payload).text();
                 if !search_long(text, &mut mark, longest, found, effort) {
                     self.long = Some((saved, mark));
-                    return false;
+                    // The texts before it are not read again.
+                    batch.search(found, effort);
+                    return found.is_decided();
                 }
             }
             if found.is_decided() {

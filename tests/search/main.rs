@@ -164,6 +164,28 @@ proptest! {
     }
 }
 
+/// A text is searched together with others, and a long one by itself, for which a step may be too short.
+#[test]
+fn a_short_text_is_found_if_a_step_ends_within_a_long_one() {
+    let event = Event {
+        topic: "a".to_owned(),
+        event_id: "a".to_owned(),
+        source: "a".to_owned(),
+        timestamp: "2026-01-02T03:04:05Z".to_owned(),
+        payload: format!(r#"{{"a":"{{","b":"{}"}}"#, "x ".repeat(1_000)),
+        processed_at: NOW,
+    };
+    for (term, verdict) in [("{", Verdict::Matches), ("-{", Verdict::Fails)] {
+        let filters = filters(&[("q".to_owned(), term.to_owned())]).unwrap();
+        let mut matcher = Matcher::default();
+        for size in 1..3_000 {
+            let steps = &mut [size].into_iter().cycle();
+            let found = judged_in_steps(&mut matcher, &filters, (1, &event), &[], steps);
+            assert_eq!(found, verdict, "{term} in steps of {size}");
+        }
+    }
+}
+
 /// Tests of random queries show nothing where these are never legal, or never find anything.
 #[test]
 fn random_queries_and_events_meet() {
