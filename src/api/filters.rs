@@ -12,7 +12,8 @@ pub struct FilterParams {
     pub filters: Filters,
     /// The values of `topic`, decoded.
     pub topics: Vec<String>,
-    /// All filters as they go into an address, each followed by `&`; ages are the times that they were.
+    /// All filters as they go into an address, each followed by `&`; ages are the times that they were,
+    /// if these have a year of four digits.
     written: String,
 }
 
@@ -50,17 +51,17 @@ impl FilterParams {
         let mut written = String::new();
         for (member, value) in pairs {
             // What was relative stays the time that it was.
-            let value = match (member, moment_is_relative(&value)) {
-                ("since", true) => filters.range().since.and_then(Instant::to_rfc3339),
-                ("until", true) => filters.range().until.and_then(Instant::to_rfc3339),
-                _ => Some(value),
+            let moment = match (member, moment_is_relative(&value)) {
+                ("since", true) => filters.range().since,
+                ("until", true) => filters.range().until,
+                _ => None,
             };
-            if let Some(value) = value {
-                written.push_str(member);
-                written.push('=');
-                query::percent_encode(&value, &mut written);
-                written.push('&');
-            }
+            // An age before the year 0 bounds nothing, and stays as it is: a walk is a search on each page.
+            let value = moment.and_then(Instant::to_rfc3339).unwrap_or(value);
+            written.push_str(member);
+            written.push('=');
+            query::percent_encode(&value, &mut written);
+            written.push('&');
         }
         Ok(Self {
             topics,
@@ -100,4 +101,22 @@ pub(super) fn check_next(next: &str) -> Result<(), Details> {
 
 fn details(error: FilterError) -> Details {
     Details::query(error.member, error.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else the next page would be that of another request.
+    #[test]
+    fn an_age_before_the_year_0_stays_in_an_address() {
+        for member in ["since", "until"] {
+            let query = format!("{member}=999999999w");
+            let asked = FilterParams::parse(Some(&query), 0).expect("it is legal");
+            let mut next = String::new();
+            asked.write_query(&mut next);
+            assert_eq!(next, format!("{query}&"));
+            assert!(asked.filters.range().is_all() && !asked.filters.is_topics_only());
+        }
+    }
 }

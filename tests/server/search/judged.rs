@@ -170,7 +170,8 @@ fn walk(
     loop {
         let page = page(&mut client, &target);
         found.extend(page.events.iter().map(|event| event.seq));
-        scanned += page.scanned.expect("it is a page of a search");
+        let of_page = page.scanned;
+        scanned += of_page.unwrap_or_else(|| panic!("{target} is no search"));
         let Some(next) = page.next else {
             if !first.contains("after=") {
                 found.reverse();
