@@ -35,7 +35,7 @@ impl Refusal {
         Self::unavailable_for(1, sentence)
     }
 
-    /// The same, but not within so many seconds.
+    /// The same, with the seconds to wait before a retry.
     pub fn unavailable_for(seconds: u64, sentence: impl Into<Cow<'static, str>>) -> Self {
         Self::new(503, sentence).header("Retry-After", seconds.to_string())
     }

@@ -161,8 +161,8 @@ impl Records {
             || self.publication.body.len() + self.rejected_bytes >= RING_MAX_BYTES
     }
 
-    /// Looks at what a request would bring in all: so many records, and so many bytes of what it says once for several
-    /// of them. A small body could otherwise become any number of bytes on disk.
+    /// Looks at what a request would bring in all: its records, and the bytes that it says once for several of them. A
+    /// small body could otherwise become any number of bytes on disk.
     ///
     /// # Errors
     /// Why it is refused, as 413.

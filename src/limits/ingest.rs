@@ -10,8 +10,8 @@ pub const REJECTED_RECORD_BYTES: usize = 64 * 1024;
 pub const IDENTITY_MEMBERS_MAX: usize = 8;
 pub const MEMBER_NAMES_MAX: usize = 16;
 /// What a request says once may stand in each of its events: an OTLP resource, the labels of a stream, a source in the
-/// query. All its events take at most so many times the limit of a body, and further bytes. A resource of 20 KB and
-/// 10,000 records below it are within them.
+/// query. All its events take at most this factor times the limit of a body, and these bytes more. A resource of
+/// 20 KB and 10,000 records below it are within that.
 pub const REPEATED_FACTOR: usize = 16;
 pub const REPEATED_FREE_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes that the smallest event takes: an id and a time.

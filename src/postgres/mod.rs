@@ -1,7 +1,7 @@
 //! The protocol of PostgreSQL without I/O, and the tables that a fleet of servers shares.
 //!
 //! It owns the form of a connection string, the state of one connection as bytes in and bytes out, and the text of the
-//! tables. It must never open a socket or wait: whoever drives it does that.
+//! tables. It must never open a socket or wait: its caller does that.
 
 mod error;
 mod param;

@@ -14,7 +14,7 @@ use rustix::process::{kill_process, Pid, Signal};
 use crate::harness::TemporaryDirectory;
 use crate::wait::wait_until;
 
-/// Whoever may start PostgreSQL if this is run by root, which may not.
+/// The user that starts PostgreSQL if this is run by root, which may not.
 const NOBODY: u32 = 65534;
 const PORT: u16 = 15432;
 

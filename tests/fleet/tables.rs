@@ -1,4 +1,4 @@
-//! The tables of a store: made by hand or by whoever comes first, and what `store retain` removes.
+//! The tables of a store: made by hand or by the first program that connects, and what `store retain` removes.
 
 use serde_json::{json, Value};
 

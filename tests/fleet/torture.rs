@@ -21,7 +21,7 @@ use crate::wait::wait_within;
 
 const NODES: usize = 2;
 const PUBLISHERS: u64 = 3;
-/// Keys are of so many, so that nodes and publishers meet.
+/// The number of different keys: few, so that nodes and publishers meet.
 const KEYS: u64 = 4_000;
 
 /// The keys of all events that were answered.

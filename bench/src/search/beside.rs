@@ -19,7 +19,7 @@ const BATCH: u64 = 1_000;
 pub const FEW: usize = 4;
 pub const MANY: usize = 64;
 
-/// Does `work` beside so many searches.
+/// Does `work` beside `searches` searches.
 fn beside<T>(address: SocketAddr, searches: usize, work: impl FnOnce() -> T) -> io::Result<T> {
     let is_over = AtomicBool::new(false);
     scope(|scope| {

@@ -372,7 +372,7 @@ impl Store {
             let (mut batch, _) = self.db.batch_scan().read(&self.db, range, one)?;
             self.work.add_bytes(batch.size());
             held.hold(&mut batch);
-            // Whoever has to read it again gets on with it all the same.
+            // A walk that had to read it again gets on with it all the same.
             pace.begin_again(self.work.done());
         }
         let row = held.row(seq).ok_or_else(|| no_event(seq))?;

@@ -208,7 +208,7 @@ pub(super) struct Made {
 }
 
 impl Filling {
-    /// Adds words to the filter for about so many nanoseconds, which are taken off. Says whether it has all.
+    /// Adds words to the filter for about `budget` nanoseconds, which are taken off. Says whether it has all.
     fn step(&mut self, words: &WordSet, budget: &mut i64) -> bool {
         let lines = self.made.block.filter_lines;
         let slots = words.slots().get(self.next..).filter(|_| lines > 0);

@@ -38,7 +38,7 @@ fn bits_of(hash: u64) -> impl Iterator<Item = usize> {
     (0..BITS_SET).map(move |at| (bits >> (9 * at)) as usize % (8 * LINE_BYTES))
 }
 
-/// A filter of so many lines that has no words.
+/// A filter of `lines` lines that has no words.
 pub(super) fn empty(lines: u32) -> Vec<u8> {
     vec![0; lines as usize * LINE_BYTES]
 }

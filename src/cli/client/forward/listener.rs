@@ -45,7 +45,7 @@ pub(super) fn listen(
             return;
         };
         for socket in listener.incoming().flatten() {
-            // Whoever does not get an answer asks again.
+            // A client that gets no answer asks again.
             let _ = answer(socket, &client, &status);
         }
     };
