@@ -31,6 +31,9 @@ const LOCKED_BYTE: libc::off_t = 0x4000_0400;
 const IN_USE: &str = "it is in use by another logagg";
 
 /// A lock that is held until this value is dropped, which must be after SQLite's connection.
+///
+/// It is unlocked, and not only closed: a process that another thread forks has copies of the descriptors until
+/// it executes its program, and a lock is held while any copy is open.
 pub(super) struct Lock {
     /// None if there was no database to lock.
     database: Option<File>,
@@ -71,6 +74,16 @@ impl Lock {
     /// The database; none if there was none yet.
     pub(super) fn database(&self) -> Option<&File> {
         self.database.as_ref()
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // An error would leave what closing leaves.
+        if let Some(file) = &self.database {
+            let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&locked_byte(libc::F_UNLCK)));
+        }
+        let _ = self.name.unlock();
     }
 }
 
@@ -152,7 +165,14 @@ fn is_open_under_another_name(path: &Path) -> bool {
     }
     // Somebody has locked the file, and here is nobody who has locked this name of it.
     match File::open(beside(path, ".lock")) {
-        Ok(name) => name.try_lock_shared().is_ok(),
+        Ok(name) => {
+            let is_free = name.try_lock_shared().is_ok();
+            if is_free {
+                // See `Lock`. An error would leave what closing leaves.
+                let _ = name.unlock();
+            }
+            is_free
+        }
         Err(error) => error.kind() == ErrorKind::NotFound,
     }
 }
@@ -163,4 +183,28 @@ pub(super) fn file_at(path: &Path) -> Result<PathBuf, String> {
     require_ordinary(&path)?;
     refuse_other_name(&path)?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that another thread has forked keeps its copies of the descriptors for a moment.
+    #[test]
+    fn a_copy_of_the_descriptors_does_not_keep_the_lock() {
+        let path = std::env::temp_dir().join(format!("logagg-lock-{}.db", std::process::id()));
+        fs::write(&path, b"x").expect("a file in the temporary folder");
+        let lock = Lock::take(&path).expect("nobody has it");
+        let name = lock.name.try_clone().expect("a descriptor");
+        let database = lock.database.as_ref().map(File::try_clone);
+        let database = database.expect("the file is there");
+        assert!(Lock::take(&path).is_err());
+        drop(lock);
+        let again = Lock::take(&path).expect("it has been unlocked");
+        assert!(Lock::take(&path).is_err());
+        drop((again, name, database));
+        for path in [&path, &beside(&path, ".lock")] {
+            fs::remove_file(path).expect("it is ours");
+        }
+    }
 }
