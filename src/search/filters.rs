@@ -1,13 +1,14 @@
 //! All filters of a request.
 
-use super::condition::PathFilter;
 use super::error::FilterError;
 use super::field::Field;
 use super::instant::{parse_moment, Instant};
 use super::parse_condition::parse_condition;
+use super::parse_terms::parse_terms;
 use super::path::Path;
+use super::path_filter::PathFilter;
 use super::range::{TimeKind, TimeRange};
-use super::term::{parse_terms, Term};
+use super::term::Term;
 use crate::event::{name_error, NameFilter};
 use crate::limits::{NAME_FILTERS_MAX, Q_MAX, WHERE_MAX};
 

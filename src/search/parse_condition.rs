@@ -1,9 +1,11 @@
 //! The text of a condition: the values of `where`.
 
-use super::condition::{Condition, Role, Sides};
+use super::condition::{Condition, Sides};
 use super::number::Number;
+use super::parse_terms::parse_terms;
 use super::path::{parse_string, Path};
-use super::term::{parse_terms, Term};
+use super::path_filter::Role;
+use super::term::Term;
 use super::text::Text;
 use crate::limits::WHERE_MAX_BYTES;
 
