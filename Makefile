@@ -47,7 +47,7 @@ uninstall:
 # Most tests wait, for disks, timers and programs that they start, more than they compute.
 test: export RUST_TEST_THREADS ?= $(shell echo $$(($$(nproc) + 4)))
 test:
-	bash .ci/times $(CARGO) test --workspace --features logagg/fleet
+	bash .ci/times $(CARGO) test --workspace --features logagg/fleet --no-fail-fast
 
 # Installs the clients with which the tests talk to the server, into target/shippers.
 shippers:
