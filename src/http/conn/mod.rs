@@ -42,11 +42,14 @@
 mod admit;
 mod answer;
 mod errors;
+mod state;
 mod view;
 
-use errors::{BODY_STOPPED, BODY_TOO_SLOW, CUT_SHORT, HEAD_TOO_SLOW};
+pub use state::Step;
 
-use super::body::Decoder;
+use errors::{BODY_STOPPED, BODY_TOO_SLOW, CUT_SHORT, HEAD_TOO_SLOW};
+use state::{Receiving, Sending};
+
 use super::head::{Expectation, Framing, Head, Scan};
 use super::input::{empty, Input};
 use super::output::Output;
@@ -58,59 +61,6 @@ use super::response::{write_head, End, Response};
 use crate::clock::Now;
 use crate::event::Peer;
 use crate::limits::{BODY_PROGRESS_BYTES, BUFFER_KEEP_BYTES, LINGER_MS};
-
-/// What [`Conn::next`] has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing to do until bytes arrive, answers leave, or the present request is answered.
-    Idle,
-    /// A head is complete, and it declares a body or expects something unknown. The caller looks at
-    /// [`Conn::request`] and then calls [`Conn::admit`], or [`Conn::respond`] to turn it away.
-    Head,
-    /// A request is complete with its body. The caller uses [`Conn::request`] and
-    /// [`Conn::take_body`], and answers it, now or later.
-    Request,
-    /// The connection has itself refused what came, with this status, and will close.
-    Refused(u16),
-}
-
-enum Receiving {
-    /// Waiting for a head, or in the middle of one.
-    Head,
-    /// A head is complete, and the caller has not said whether it wants the body.
-    Declared,
-    Body(Decoder),
-    /// A body that the caller takes in pieces.
-    Pieces {
-        decoder: Decoder,
-        /// The caller has one and is not done with it.
-        is_taken: bool,
-    },
-    /// A whole request waits for its answer.
-    Complete {
-        /// [`Conn::next`] has reported it.
-        reported: bool,
-    },
-    /// The request has been answered; this much of its body is still to be passed by.
-    Discarding {
-        remaining: usize,
-    },
-    /// Nothing is read for its meaning any more.
-    Closed,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sending {
-    Open,
-    /// A stream whose end is found like this; a length is what is still to come of it.
-    Streaming(End),
-    Closing,
-    /// Until that time on the monotonic clock.
-    Lingering {
-        until: u64,
-    },
-    Done,
-}
 
 /// One connection.
 pub struct Conn {

@@ -24,6 +24,7 @@
 //! 11. *close* is the one place that closes, last, so that no phase before it meets a dead key.
 //! 12. *idle* work and the log come when no answer of this turn is left to send.
 
+mod accept;
 mod budget;
 mod expiry;
 mod inputs;
@@ -33,6 +34,7 @@ mod lifecycle;
 mod memory;
 mod reads;
 mod requests;
+mod schedule;
 mod shutdown;
 mod subscribers;
 mod tokens;
@@ -48,13 +50,12 @@ use super::connection::{key_of, Connection, ReadOutcome};
 use super::deadlines::Deadlines;
 use super::inputs::Inputs;
 use super::memory::{SharedMemory, Usage};
-use super::platform::{Accepted, Platform, PollEvent, Readiness, Sleep, Socket};
+use super::platform::{Platform, PollEvent, Readiness, Sleep};
 use super::read_queue::ReadQueue;
 use super::request_log::RequestLog;
 use super::stream_queue::StreamQueue;
 use crate::app::{App, Completion, Ticket};
 use crate::clock::Now;
-use crate::http::Conn;
 use crate::limits;
 use crate::tokens::Tokens;
 use lifecycle::Lifecycle;
@@ -277,50 +278,6 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    fn accept(&mut self) {
-        while self.has_room() {
-            let Some(Accepted { socket, protocol }) = self.platform.accept(self.now) else {
-                break;
-            };
-            match protocol {
-                None => self.admit(socket),
-                Some(protocol) => self.admit_input(socket, protocol),
-            }
-        }
-        if !self.has_room() {
-            self.platform.log_full(self.connections(), self.now);
-        }
-        if self.lifecycle != Lifecycle::Serving {
-            // Connections from before the signal have been accepted; from now on none is.
-            self.platform.stop_accepting();
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.connections() < self.options.max_connections
-    }
-
-    /// Connections of all kinds.
-    fn connections(&self) -> usize {
-        self.clients.len() + self.inputs.connections
-    }
-
-    fn admit(&mut self, mut stream: P::Socket) {
-        let entry = self.clients.vacant_entry();
-        let key = entry.key();
-        if let Err(e) = self.platform.register(&mut stream, key) {
-            log::warn!("a connection cannot be added to the poll: {e}");
-            return;
-        }
-        self.generation = self.generation.wrapping_add(1);
-        let mut conn = Conn::new(self.options.max_body_bytes, self.now);
-        conn.set_peer(stream.peer().into());
-        let peer = self.request_log.peer(&stream);
-        entry.insert(Connection::new(stream, conn, self.generation, peer));
-        self.want_service(key);
-        self.app.set_connections(self.connections());
-    }
-
     fn serve_ready(&mut self) {
         let ready = std::mem::take(&mut self.ready);
         for key in &ready {
@@ -502,60 +459,5 @@ impl<P: Platform> Reactor<P> {
     fn report_answered(&mut self, now: Instant) {
         let dropped = self.platform.log_lines_dropped();
         self.request_log.report(now, dropped, self.app.metrics());
-    }
-
-    /// To be called after every change of a client's connection.
-    fn after_change(&mut self, key: usize) {
-        self.account(key);
-        let client = &self.clients[key];
-        if !client.conn.output().is_empty() || client.conn.wants_shutdown() || client.conn.is_done()
-        {
-            self.want_flush(key);
-        }
-        self.schedule(key);
-    }
-
-    /// After a write: closes a client that is done, or sets its timer.
-    fn after_write(&mut self, key: usize) {
-        if self.clients[key].conn.is_done() {
-            self.want_close(key);
-        } else {
-            self.schedule(key);
-        }
-    }
-
-    fn schedule(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        let Some(at) = client.deadline(limits::PAUSE_MAX_MS) else {
-            return;
-        };
-        if client.scheduled.is_none_or(|scheduled| at < scheduled) {
-            client.scheduled = Some(at);
-            self.deadlines.push(at, client.ticket(key));
-        }
-    }
-
-    fn want_service(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        if !client.on_ready_list {
-            client.on_ready_list = true;
-            self.ready.push(key);
-        }
-    }
-
-    fn want_flush(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        if !client.on_flush_list {
-            client.on_flush_list = true;
-            self.flush.push(key);
-        }
-    }
-
-    fn want_close(&mut self, key: usize) {
-        let client = &mut self.clients[key];
-        if !client.closing {
-            client.closing = true;
-            self.closing.push(key);
-        }
     }
 }

@@ -10,26 +10,27 @@
 //! finds stand in for them, so that the segment keeps its size, and the log says how many keys these are.
 
 mod collect;
+mod needs;
+mod remade;
+mod write;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::build::fill_filter_page;
 use super::damage::Damage;
-use super::filter::place_of;
 use super::fingerprint::Fingerprinter;
 use super::layout::Description;
-use super::merge::Source;
-use super::pages::Pages;
-use super::record::{Fingerprint, KeyRecord, Known, Part, Posting, Record, REMOVED_TOPIC};
-use super::segment::{unless_damaged_page, Segment};
+use super::record::{KeyRecord, Known, Part, Posting, Record, REMOVED_TOPIC};
 use super::segments::Segments;
-use crate::limits::{
-    REPAIR_BYTES_PER_SLICE, REPAIR_PAGES_PER_SLICE, REPAIR_ROWS_PER_SLICE, SEGMENT_PAGE_BYTES,
-};
+use crate::limits::{REPAIR_BYTES_PER_SLICE, REPAIR_PAGES_PER_SLICE, REPAIR_ROWS_PER_SLICE};
 use crate::store::retention::horizons::Horizons;
 use crate::store::rows::event_parts;
 use crate::store::rows::removed_keys_after;
 use collect::{Collected, Collector};
+use needs::repairable;
+pub(super) use needs::{needs_damaged_page, removable_up_to};
+pub(super) use remade::{take_over, Remade};
+pub(super) use write::{filter_page, write_fences};
+use write::{remake_filter_of, remake_page, replace_runs};
 
 /// Pages that are being made again, of one segment.
 struct Repair {
@@ -49,17 +50,6 @@ enum MadeFrom {
     Postings(Collector<Posting>),
     /// Filters and fences, from the other pages of the segment: the ids of theirs.
     Pages(Vec<i64>),
-}
-
-/// What a transaction has made again.
-#[derive(Default)]
-pub(crate) struct Remade {
-    about: Option<Description>,
-    ids: Vec<i64>,
-    key_fences: Option<Vec<u64>>,
-    posting_fences: Option<Vec<Posting>>,
-    /// Pages of the filter, counted from its first.
-    filter: Vec<(usize, Vec<u8>)>,
 }
 
 /// What repairs are made for and from.
@@ -135,56 +125,6 @@ impl Repairs {
     }
 }
 
-/// The transaction that has made these pages again was committed.
-pub(super) fn take_over(remade: Remade, segments: &mut Segments, damage: &Damage) {
-    let Some(about) = remade.about else { return };
-    if let Some(segment) = segments.find_mut(&about) {
-        if let Some(fences) = remade.key_fences {
-            segment.key_fences = fences;
-        }
-        if let Some(fences) = remade.posting_fences {
-            segment.posting_fences = fences;
-        }
-        if let Some(filter) = &mut segment.filter {
-            for (number, page) in &remade.filter {
-                filter.set_page(*number, page);
-            }
-        }
-    }
-    damage.repaired(about.level, remade.ids.into_iter());
-}
-
-/// Whether the look-up of this key would need a damaged page.
-pub(super) fn needs_damaged_page(
-    segments: &Segments,
-    damage: &Damage,
-    fingerprint: Fingerprint,
-) -> bool {
-    damage.count() > 0
-        && segments.all().iter().any(|segment| {
-            let ids = segment.pages_of(fingerprint);
-            !damage.among(segment.about.level, ids).is_empty()
-        })
-}
-
-/// The last seq whose event may be removed: those after it are still needed to make pages of keys again.
-pub(super) fn removable_up_to(segments: &Segments, damage: &Damage) -> u64 {
-    if damage.count() == 0 {
-        return u64::MAX;
-    }
-    let needs_events = |segment: &&Segment| !repairable(damage, segment, Part::Keys).is_empty();
-    let first = segments.all().iter().find(needs_events);
-    first.map_or(u64::MAX, |segment| segment.about.first_seq - 1)
-}
-
-/// Damaged pages of a part of a segment that can be made again.
-fn repairable(damage: &Damage, segment: &Segment, part: Part) -> Vec<i64> {
-    let ids = segment.layout.pages_of(part);
-    let among = damage.among(segment.about.level, ids);
-    let open = among.iter().filter(|page| !page.is_lost);
-    open.map(|page| page.id).collect()
-}
-
 /// The runs that a collector has, and their ids for `remade`; none if it cannot tell their records.
 fn finish<R: Record>(
     scope: Scope,
@@ -220,62 +160,6 @@ fn report_lost(about: &Description, runs: &[Collected<KeyRecord>], horizons: Hor
              only the damaged page had them: such an event is stored again if it comes again"
         );
     }
-}
-
-/// Makes a page of a filter or of fences again.
-fn remake_page(
-    db: &Connection,
-    segment: &Segment,
-    id: i64,
-    damage: &Damage,
-    remade: &mut Remade,
-) -> rusqlite::Result<()> {
-    let layout = &segment.layout;
-    let part = layout.part_of(id);
-    let number = (id - layout.pages_of(part).start) as usize;
-    let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
-    match part {
-        Part::Filter => {
-            let made = filter_page(db, &segment.pages, &segment.key_fences, number);
-            let Some(made) = unless_damaged_page(made)? else {
-                return wait_for_keys(db, segment, id, number, damage);
-            };
-            page.extend_from_slice(&made);
-            remade.filter.push((number, made));
-        }
-        Part::KeyFences => write_fences::<KeyRecord>(&segment.key_fences, number, &mut page),
-        Part::PostingFences => {
-            write_fences::<Posting>(&segment.posting_fences, number, &mut page);
-        }
-        Part::Keys | Part::Postings => return Ok(()),
-    }
-    segment.pages.replace(db, id, &mut page)?;
-    remade.ids.push(id);
-    Ok(())
-}
-
-/// A page of the filter cannot be made now, because keys have turned out to be damaged. They are made again first,
-/// where they can be.
-fn wait_for_keys(
-    db: &Connection,
-    segment: &Segment,
-    id: i64,
-    number: usize,
-    damage: &Damage,
-) -> rusqlite::Result<()> {
-    let level = segment.about.level;
-    if !repairable(damage, segment, Part::Keys).is_empty() {
-        return Ok(());
-    }
-    if damage.is_full() {
-        // They could not be noted. The read after this does it.
-        damage.make_room(level, id);
-        let noted = filter_page(db, &segment.pages, &segment.key_fences, number);
-        unless_damaged_page(noted)?;
-    } else {
-        damage.give_up(level, [id].into_iter(), "the keys are damaged");
-    }
-    Ok(())
 }
 
 impl Repair {
@@ -400,104 +284,4 @@ fn take_event(
         Ok(event.payload.len())
     });
     Ok(found.optional()?.unwrap_or(0))
-}
-
-/// Puts the pages of these runs in the place of the damaged ones, and those of their fences. Says what the fences
-/// of the segment are then.
-fn replace_runs<R: Record>(
-    db: &Connection,
-    segment: &Segment,
-    fences: &[R::Fence],
-    runs: &[Collected<R>],
-) -> rusqlite::Result<Vec<R::Fence>> {
-    let (pages, layout) = (&segment.pages, &segment.layout);
-    let first = layout.pages_of(R::PART).start;
-    let per_page = SEGMENT_PAGE_BYTES / R::FENCE_BYTES;
-    let mut fences = fences.to_vec();
-    let mut changed = Vec::new();
-    let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
-    for run in runs {
-        for (id, records) in run.ids.clone().zip(run.records.chunks(R::PER_PAGE)) {
-            page.clear();
-            records.iter().for_each(|record| record.write(&mut page));
-            pages.replace(db, id, &mut page)?;
-            let at = (id - first) as usize;
-            if fences[at] != records[0].fence() {
-                fences[at] = records[0].fence();
-                changed.push(at / per_page);
-            }
-        }
-    }
-    let lost: usize = runs.iter().map(|run| run.lost).sum();
-    if lost > 0 {
-        let sql = "UPDATE segments SET lost_records = lost_records + ?1 WHERE first_seq = ?2";
-        let first_seq = segment.about.first_seq as i64;
-        db.prepare_cached(sql)?.execute((lost as i64, first_seq))?;
-    }
-    changed.dedup();
-    for number in changed {
-        page.clear();
-        write_fences::<R>(&fences, number, &mut page);
-        let id = layout.pages_of(R::FENCES).start + number as i64;
-        pages.replace(db, id, &mut page)?;
-    }
-    Ok(fences)
-}
-
-/// Puts the fences of one page of them on it.
-pub(super) fn write_fences<R: Record>(fences: &[R::Fence], number: usize, page: &mut Vec<u8>) {
-    let per_page = SEGMENT_PAGE_BYTES / R::FENCE_BYTES;
-    let on_page = fences.iter().skip(number * per_page).take(per_page);
-    on_page.for_each(|fence| R::write_fence(*fence, page));
-}
-
-/// Makes the pages of the filter again that keys of a run fall to.
-fn remake_filter_of(
-    db: &Connection,
-    segment: &Segment,
-    fences: &[u64],
-    run: &Collected<KeyRecord>,
-    remade: &mut Remade,
-) -> rusqlite::Result<()> {
-    let blocks = segment.about.filter_blocks();
-    let page_of = |key: Option<&KeyRecord>| key.map(|key| place_of(key.fingerprint, blocks).0);
-    let (Some(first), Some(last)) = (page_of(run.records.first()), page_of(run.records.last()))
-    else {
-        return Ok(());
-    };
-    for number in first..=last {
-        // Where another page of keys is damaged, the filter goes on to say yes to keys that are lost.
-        let made = unless_damaged_page(filter_page(db, &segment.pages, fences, number))?;
-        if let Some(made) = made {
-            let id = segment.layout.filter_at() + number as i64;
-            segment.pages.replace(db, id, &mut made.clone())?;
-            remade.filter.push((number, made));
-            remade.ids.push(id);
-        }
-    }
-    Ok(())
-}
-
-/// Makes a page of a segment's filter from its keys.
-pub(super) fn filter_page(
-    db: &Connection,
-    pages: &Pages,
-    fences: &[u64],
-    number: usize,
-) -> rusqlite::Result<Vec<u8>> {
-    let blocks = pages.about.filter_blocks();
-    let page_of = |fingerprint| place_of(fingerprint, blocks).0;
-    let before = fences.partition_point(|fence| page_of(u128::from(*fence) << 64) < number);
-    let keys = pages.layout.pages_of(Part::Keys);
-    let first = keys.start + before.saturating_sub(1) as i64;
-    let mut keys = Source::<KeyRecord>::of_pages(pages, first..keys.end);
-    while let Some(key) = keys.peek(db)? {
-        if page_of(key.fingerprint) >= number {
-            break;
-        }
-        keys.skip();
-    }
-    let mut page = Vec::with_capacity(SEGMENT_PAGE_BYTES);
-    fill_filter_page(db, &mut keys, blocks, number, &mut page)?;
-    Ok(page)
 }
