@@ -12,6 +12,7 @@ mod dry_run;
 mod logs;
 mod payload;
 mod text;
+mod text_values;
 mod walk;
 
 use super::adapter::{Adapter, Endpoint, Intake, ServerState};

@@ -1,6 +1,6 @@
 //! `forward`: brings the events of a server into a store that a fleet shares, each once.
 
-pub(in crate::cli) mod arguments;
+pub(crate) mod arguments;
 mod batch;
 mod forwarder;
 mod listener;

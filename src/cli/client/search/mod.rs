@@ -1,6 +1,6 @@
 //! `search`: the events that match, how many there are by time, or which values they have.
 
-pub(in crate::cli) mod arguments;
+pub(crate) mod arguments;
 mod fields;
 mod histogram;
 mod words;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-pub(in crate::cli) use words::with_negations;
+pub(crate) use words::with_negations;
 
 use arguments::{Limit, SearchArgs};
 

@@ -42,7 +42,7 @@ pub(super) fn negated(word: &str) -> String {
 }
 
 /// The arguments of a search with each `-word` as `--not=word`. One letter after the hyphen is an option.
-pub(in crate::cli) fn with_negations(command: &Command, arguments: &[OsString]) -> Vec<OsString> {
+pub(crate) fn with_negations(command: &Command, arguments: &[OsString]) -> Vec<OsString> {
     let takes_value = |long: &str| {
         let mut options = command.get_arguments();
         let option = options.find(|option| option.get_long() == Some(long));

@@ -8,7 +8,7 @@ use crate::text::{is_special, Escape};
 const INDENTED_MAX: usize = 130;
 
 /// `json` indented by two spaces a level. With `is_escaped` nothing in it can drive a terminal.
-pub(in crate::cli::client) fn indented(json: &str, is_escaped: bool) -> String {
+pub(crate) fn indented(json: &str, is_escaped: bool) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let mut depth = 0_usize;
     let mut rest = json;

@@ -14,14 +14,14 @@ pub(super) const DIM: u8 = 2;
 pub(super) const BOLD: u8 = 1;
 
 /// A line that is being written.
-pub(in crate::cli::client) struct Ink<'t> {
+pub(crate) struct Ink<'t> {
     pub out: String,
     is_coloured: bool,
     terms: &'t [Term],
 }
 
 impl<'t> Ink<'t> {
-    pub(in crate::cli::client) fn new(is_coloured: bool, terms: &'t [Term]) -> Ink<'t> {
+    pub(crate) fn new(is_coloured: bool, terms: &'t [Term]) -> Ink<'t> {
         Ink {
             out: String::new(),
             is_coloured,
@@ -30,7 +30,7 @@ impl<'t> Ink<'t> {
     }
 
     /// From here on in a colour; 0 is none.
-    pub(in crate::cli::client) fn colour(&mut self, colour: u8) {
+    pub(crate) fn colour(&mut self, colour: u8) {
         if self.is_coloured {
             write!(self.out, "\x1b[{colour}m").expect("a String takes every write");
         }
@@ -97,7 +97,7 @@ impl<'t> Ink<'t> {
 }
 
 /// The colour of a level by its name; 0 for one that stands out in no way.
-pub(in crate::cli::client) fn level_colour(level: &str) -> u8 {
+pub(crate) fn level_colour(level: &str) -> u8 {
     const COLOURS: [(u8, &[&str]); 3] = [
         (
             31,
