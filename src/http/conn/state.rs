@@ -3,16 +3,16 @@
 use crate::http::body::Decoder;
 use crate::http::response::End;
 
-/// What [`Conn::next`](super::Conn::next) has come to.
+/// What `Conn::next` has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Nothing to do until bytes arrive, answers leave, or the present request is answered.
     Idle,
     /// A head is complete, and it declares a body or expects something unknown. The caller looks at
-    /// [`Conn::request`](super::Conn::request) and then calls [`Conn::admit`](super::Conn::admit), or [`Conn::respond`](super::Conn::respond) to turn it away.
+    /// `Conn::request` and then calls `Conn::admit`, or `Conn::respond` to turn it away.
     Head,
-    /// A request is complete with its body. The caller uses [`Conn::request`](super::Conn::request) and
-    /// [`Conn::take_body`](super::Conn::take_body), and answers it, now or later.
+    /// A request is complete with its body. The caller uses `Conn::request` and
+    /// `Conn::take_body`, and answers it, now or later.
     Request,
     /// The connection has itself refused what came, with this status, and will close.
     Refused(u16),
@@ -32,7 +32,7 @@ pub(super) enum Receiving {
     },
     /// A whole request waits for its answer.
     Complete {
-        /// [`Conn::next`](super::Conn::next) has reported it.
+        /// `Conn::next` has reported it.
         reported: bool,
     },
     /// The request has been answered; this much of its body is still to be passed by.
