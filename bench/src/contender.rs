@@ -26,6 +26,8 @@ pub enum Contender {
     Syslog { target: Target, process: u32 },
     /// A loop on the measured core.
     Loop { table: Box<Table>, cores: Cores },
+    /// Both for each event, one after the other.
+    Serial(Box<[Contender; 2]>),
 }
 
 pub struct Remote {
@@ -95,6 +97,17 @@ impl Contender {
                 rounds
                     .rates
                     .push(cores.on_measured(|| table.measure(duration))??);
+            }
+            Contender::Serial(parts) => {
+                let mut seconds = 0.0;
+                for part in parts.iter_mut() {
+                    let mut of_part = Rounds::default();
+                    part.round(duration / 2, &mut of_part)?;
+                    seconds += 1.0 / of_part.rate();
+                    rounds.errors += of_part.errors;
+                    rounds.first_error = rounds.first_error.take().or(of_part.first_error);
+                }
+                rounds.rates.push(1.0 / seconds);
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ mod cleanup;
 mod contender;
 mod cores;
 mod counting;
+mod disk;
 mod inprocess;
 mod kind;
 mod load;

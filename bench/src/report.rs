@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::allocations::Allocations;
 use crate::contender::Rounds;
+use crate::disk::DiskBytes;
 
 /// Everything that one invocation measured.
 #[derive(Debug, Default, Serialize)]
@@ -23,6 +24,8 @@ pub struct Report {
     pub server: Option<AtRest>,
     /// Of the server, driven in this process.
     pub allocations: Vec<Allocations>,
+    /// Of the server, with the processes that it starts.
+    pub disk: Vec<DiskBytes>,
     pub scenarios: Vec<Row>,
 }
 
@@ -153,16 +156,10 @@ impl Report {
             text.push_str(&aligned(&self.lines(), &[0, 11]));
         }
         if !self.allocations.is_empty() {
-            let titles = ["allocations of the server", "a request", "an event"];
-            let mut lines = vec![titles.map(String::from).to_vec()];
-            lines.extend(self.allocations.iter().map(|row| {
-                vec![
-                    row.traffic.into(),
-                    format!("{:.2}", row.per_request),
-                    format!("{:.4}", row.per_event),
-                ]
-            }));
-            let _ = writeln!(text, "\n{}", aligned(&lines, &[0]));
+            let _ = writeln!(text, "\n{}", aligned(&self.allocation_lines(), &[0]));
+        }
+        if !self.disk.is_empty() {
+            let _ = writeln!(text, "\n{}", aligned(&self.disk_lines(), &[0]));
         }
         for note in &self.notes {
             let _ = writeln!(text, "note: {note}");
@@ -171,6 +168,45 @@ impl Report {
             let _ = writeln!(text, "! {scenario}: {errors} errors, the first: {first}");
         }
         text
+    }
+
+    fn allocation_lines(&self) -> Vec<Vec<String>> {
+        let titles = ["allocations of the server", "a request", "an event"];
+        let mut lines = vec![titles.map(String::from).to_vec()];
+        lines.extend(self.allocations.iter().map(|row| {
+            vec![
+                row.traffic.into(),
+                format!("{:.2}", row.per_request),
+                format!("{:.4}", row.per_event),
+            ]
+        }));
+        lines
+    }
+
+    fn disk_lines(&self) -> Vec<Vec<String>> {
+        let titles = [
+            "bytes for an event",
+            "written",
+            "target",
+            "",
+            "in the database",
+        ];
+        let mut lines = vec![titles.map(String::from).to_vec()];
+        lines.extend(self.disk.iter().map(|row| {
+            let verdict = if row.written <= row.target {
+                "met"
+            } else {
+                "MISSED"
+            };
+            vec![
+                row.traffic.into(),
+                grouped(row.written),
+                format!("<= {}", grouped(row.target)),
+                verdict.into(),
+                grouped(row.database),
+            ]
+        }));
+        lines
     }
 
     fn errors(&self) -> impl Iterator<Item = (&str, u64, &str)> {

@@ -11,6 +11,7 @@ use crate::allocations;
 use crate::args::SuiteArgs;
 use crate::contender::{Contender, Remote, Rounds};
 use crate::cores::Cores;
+use crate::disk;
 use crate::inprocess::{Loop, Table};
 use crate::kind::Kind;
 use crate::load::protocol::Protocol;
@@ -70,6 +71,10 @@ pub fn run(args: &SuiteArgs) -> io::Result<bool> {
         report.allocations = suite
             .cores
             .on_measured(|| allocations::count(directory))??;
+    }
+    if let (Source::Binary(binary), true) = (&suite.source, is_wanted("disk")) {
+        eprintln!("disk ...");
+        report.disk = disk::count(binary, &suite.directory, &suite.cores)?;
     }
     for scenario in SCENARIOS.iter().filter(|scenario| is_wanted(scenario.name)) {
         eprintln!("{} ...", scenario.name);
@@ -237,19 +242,17 @@ impl Suite {
         for (number, baseline) in scenario.baselines.iter().enumerate() {
             let name = format!("{}-{number}", scenario.name);
             let contender = match baseline.against {
-                Against::Nginx => match (&self.nginx, &scenario.subject) {
-                    (Some(nginx), Subject::Server { kind, .. }) => {
-                        Contender::Remote(Box::new(Remote {
-                            address: nginx.address,
-                            process: Some(nginx.id()),
-                            connections,
-                            traffic: kind.traffic(nginx.address, Protocol::Http, None),
-                            checks: Checks::Status,
-                        }))
-                    }
-                    _ => continue,
+                Against::Nginx => match self.nginx(&scenario.subject, connections) {
+                    Some(nginx) => nginx,
+                    None => continue,
                 },
                 Against::Loop(what) => self.in_process(what, &name)?,
+                Against::NginxThenLoop(what) => match self.nginx(&scenario.subject, connections) {
+                    Some(nginx) => {
+                        Contender::Serial(Box::new([nginx, self.in_process(what, &name)?]))
+                    }
+                    None => continue,
+                },
                 Against::SameServer(kind) => self.under_load(tested, kind, connections),
                 Against::OtherServer(kind) => {
                     let started = self.start_server(&name)?;
@@ -261,6 +264,20 @@ impl Suite {
             baselines.push((baseline, contender, Rounds::default()));
         }
         Ok((baselines, other))
+    }
+
+    /// nginx under the requests of a scenario, where there is nginx.
+    fn nginx(&self, subject: &Subject, connections: usize) -> Option<Contender> {
+        let (Some(nginx), Subject::Server { kind, .. }) = (&self.nginx, subject) else {
+            return None;
+        };
+        Some(Contender::Remote(Box::new(Remote {
+            address: nginx.address,
+            process: Some(nginx.id()),
+            connections,
+            traffic: kind.traffic(nginx.address, Protocol::Http, None),
+            checks: Checks::Status,
+        })))
     }
 
     fn start_server(&self, name: &str) -> io::Result<Tested> {
@@ -327,6 +344,7 @@ fn name_of(against: &Against) -> String {
     match against {
         Against::Nginx => "nginx, constant answer".into(),
         Against::Loop(what) => what.name(),
+        Against::NginxThenLoop(what) => format!("nginx, then {}", what.name()),
         Against::SameServer(kind) => format!("same server, {kind:?}"),
         Against::OtherServer(kind) => format!("server, {kind:?}"),
     }

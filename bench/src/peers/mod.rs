@@ -42,14 +42,14 @@ const LOADS: [Load; 4] = [
         kind: Kind::SingleRandom,
         connections: 64,
         events_before: 0,
-        target: 1.4,
+        target: 2.0,
     },
     Load {
         name: "batch-random",
         kind: Kind::BatchRandom,
         connections: 4,
         events_before: 0,
-        target: 2.5,
+        target: 3.0,
     },
     Load {
         name: "same-again",
