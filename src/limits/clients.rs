@@ -108,9 +108,13 @@ pub const FORWARD_BATCH_EVENTS: u32 = 5_000;
 pub const FORWARD_BATCH_EVENTS_MAX: u32 = 100_000;
 #[cfg(feature = "fleet")]
 pub const FORWARD_BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Milliseconds between two looks for new events, and between two acknowledgements.
+/// Milliseconds between two looks for new events: after some have come, and at most, when none have come for long. An
+/// event is in the store 2 s after its commit at the latest, so the second one is well below that.
 #[cfg(feature = "fleet")]
 pub const FORWARD_POLL_MS: u64 = 100;
+#[cfg(feature = "fleet")]
+pub const FORWARD_POLL_MAX_MS: u64 = 1_000;
+/// Milliseconds between two acknowledgements.
 #[cfg(feature = "fleet")]
 pub const FORWARD_ACKNOWLEDGE_MS: u64 = 900;
 /// Milliseconds between two looks at the position while nothing comes, or another forwarder is at work.

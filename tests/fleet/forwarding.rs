@@ -291,3 +291,38 @@ fn a_signal_ends_it_whatever_it_waits_for() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&once), Signal::TERM).unwrap();
     assert_ne!(once.wait().unwrap().code(), Some(0));
 }
+
+/// Of the looks for new events and those at the position, which come every two seconds.
+#[test]
+fn an_idle_node_is_asked_about_once_a_second() {
+    let Some(engine) = shared() else {
+        return;
+    };
+    let to = engine.database("idle");
+    let server = Setup::new().listen([new_address().to_string()]).start();
+    publish(&server, 0..5, "a");
+    let forwarder = Forwarder::start(server.address(), &to);
+    forwarder.wait_for_position(5);
+    let mut client = server.client();
+    let mut asked = |route: &str| {
+        let page = client.get("/metrics").text();
+        let start = format!(
+            "log_aggregator_http_request_duration_seconds_count{{route=\"{route}\",status=\"2xx\"}} "
+        );
+        let count = page.lines().find_map(|line| line.strip_prefix(&start));
+        count.map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    let mut wait_for_looks = |looks: u64| {
+        let from = asked("/stats");
+        wait_until("looks at the position", || asked("/stats") >= from + looks);
+        (asked("/stats"), asked("/subscribe"))
+    };
+    // The pauses grow with the first ones.
+    let (looks, reads) = wait_for_looks(1);
+    let (more_looks, more_reads) = wait_for_looks(2);
+    let (looks, reads) = (more_looks - looks, more_reads - reads);
+    assert!(reads <= 4 * looks, "{reads} reads in {looks} looks");
+    publish(&server, 5..6, "a");
+    forwarder.wait_for_position(6);
+    assert_eq!(forwarder.stop(), 0);
+}

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::ahead::ReadAhead;
 use super::arguments::ForwardArgs;
 use super::batch::{Batch, Gap};
-use super::node::{self, ReadEnd, Reader};
+use super::node::{self, ReadEnd};
 use super::status::Status;
 use super::store::{self, Counts, Position, Writer, Written};
 use crate::cli::failure::Failure;
@@ -15,7 +16,8 @@ use crate::cli::progress::TransferProgress;
 use crate::client::engine::{prepare, Engine, EngineError};
 use crate::client::{Backoff, Client, Error, GiveUp, Interrupt, RetryDecision, Stop};
 use crate::limits::{
-    FORWARD_ACKNOWLEDGE_MS, FORWARD_LOOK_MS, FORWARD_POLL_MS, FORWARD_TAKE_OVER_MS,
+    FORWARD_ACKNOWLEDGE_MS, FORWARD_LOOK_MS, FORWARD_POLL_MAX_MS, FORWARD_POLL_MS,
+    FORWARD_TAKE_OVER_MS,
 };
 use crate::postgres::url::EngineUrl;
 
@@ -71,7 +73,7 @@ pub(super) struct Forwarder<'a> {
     interrupt: Arc<Interrupt>,
     status: &'a Status,
     progress: &'a TransferProgress,
-    max_events: usize,
+    ahead: ReadAhead,
     /// Whether it is to end, and the node's greatest seq when it began.
     once: bool,
     target: Option<u64>,
@@ -92,6 +94,7 @@ impl<'a> Forwarder<'a> {
         arguments: &ForwardArgs,
         url: EngineUrl,
         client: &'a Client,
+        ahead: ReadAhead,
         interrupt: Arc<Interrupt>,
         status: &'a Status,
         progress: &'a TransferProgress,
@@ -102,7 +105,7 @@ impl<'a> Forwarder<'a> {
             interrupt,
             status,
             progress,
-            max_events: arguments.batch_events as usize,
+            ahead,
             once: arguments.once,
             target: None,
             engine: None,
@@ -258,15 +261,13 @@ impl<'a> Forwarder<'a> {
 
     /// Reads and writes batches from a position on.
     fn forward(&mut self, id: &str, mut position: Position) -> Result<End, Trouble> {
-        let mut reader = None;
+        let mut batches = None;
+        let mut pause = FORWARD_POLL_MS;
         let mut looked_at = Instant::now();
         loop {
             self.interrupt.check()?;
-            let client = self.client;
-            let open = reader
-                .get_or_insert_with(|| Reader::open(client, id, position.upto, position.mark));
-            let mut batch = Batch::new(position.upto);
-            let end = open.read(&mut batch, self.max_events)?;
+            let read = || self.ahead.read(id, position.upto, position.mark);
+            let (batch, end) = batches.get_or_insert_with(read).next()?;
             if end == ReadEnd::OtherHistory {
                 // Another database is another node, and begins at its own position.
                 if node::stats(self.client)?.database_id == id {
@@ -289,7 +290,7 @@ impl<'a> Forwarder<'a> {
             if end == ReadEnd::Full {
                 continue;
             }
-            reader = None;
+            batches = None;
             if looked_at.elapsed() >= Duration::from_millis(FORWARD_LOOK_MS) {
                 looked_at = Instant::now();
                 // A pooler, or a restored schema, puts another past behind a connection that lives.
@@ -300,8 +301,11 @@ impl<'a> Forwarder<'a> {
                 let stats = node::stats(self.client)?;
                 self.see_node(stats.last_seq);
             }
-            self.interrupt
-                .sleep(Duration::from_millis(FORWARD_POLL_MS))?;
+            pause = match batch.is_empty() {
+                true => (2 * pause).min(FORWARD_POLL_MAX_MS),
+                false => FORWARD_POLL_MS,
+            };
+            self.interrupt.sleep(Duration::from_millis(pause))?;
         }
     }
 

@@ -1,5 +1,6 @@
 //! `forward`: brings the events of a server into a store that a fleet shares, each once.
 
+mod ahead;
 pub(crate) mod arguments;
 mod batch;
 mod forwarder;
@@ -11,6 +12,7 @@ mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::ahead::ReadAhead;
 use self::arguments::ForwardArgs;
 use self::forwarder::Forwarder;
 use self::status::Status;
@@ -41,10 +43,12 @@ pub(crate) fn run(arguments: &ForwardArgs) -> Result<(), Failure> {
     if let Some(address) = &arguments.listen {
         listener::listen(address, &of_client, &interrupt, &status, &client)?;
     }
+    let ahead = ReadAhead::start(&of_client, &interrupt, arguments.batch_events as usize)?;
     let forwarder = Forwarder::new(
         arguments,
         engine,
         &client,
+        ahead,
         interrupt.clone(),
         &status,
         &progress,
