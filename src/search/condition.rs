@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::effort::Effort;
 use super::number::{Number, NumberScan};
 use super::path::Found;
-use super::reader::Scalar;
+use super::scalar::Scalar;
 use super::term::{next_window, Term, WindowMark, WINDOW_BYTES};
 use super::text::Text;
 

@@ -15,7 +15,7 @@ use crate::limits::FIELD_VALUES_BYTES;
 /// Counts of values by fields.
 #[derive(Debug)]
 pub struct Fields {
-    asked: Vec<Asked>,
+    asked: Vec<RequestedField>,
     /// The paths that were found, in the order in which they were met; `None` where fields were asked for.
     found: Option<FoundFields>,
     /// The filters of the fields that were asked for.
@@ -32,7 +32,7 @@ pub struct Fields {
 }
 
 #[derive(Debug)]
-struct Asked {
+struct RequestedField {
     name: Box<str>,
     field: Field,
     /// The place of its path among the paths, if it is one.
@@ -51,7 +51,7 @@ struct Counted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The fields that were asked for.
-    Asked,
+    Requested,
     /// Those that are found.
     Found,
 }
@@ -105,14 +105,14 @@ impl Fields {
                 (fields, parts)
             }
         };
-        let asked = fields.into_iter().map(|(name, field)| Asked {
+        let asked = fields.into_iter().map(|(name, field)| RequestedField {
             part: filters.part_of(&field),
             tally: Tally::default(),
             path: 0,
             name,
             field,
         });
-        let mut asked: Vec<Asked> = asked.collect();
+        let mut asked: Vec<RequestedField> = asked.collect();
         let (mut paths, mut places) = (Vec::new(), Vec::new());
         for (place, asked) in asked.iter_mut().enumerate() {
             if let Some(path) = asked.field.path() {
@@ -183,13 +183,13 @@ impl Fields {
             }
         }
         self.walk.begin(event.payload, wanted);
-        Stage::Asked
+        Stage::Requested
     }
 
     /// Goes on to count the values of an event. Says where it has come, if the step is over first.
     fn count(&mut self, event: &Candidate, stage: Stage, effort: &mut Effort) -> Option<Stage> {
         let (payload, shared) = (event.payload, &mut self.shared);
-        if stage == Stage::Asked {
+        if stage == Stage::Requested {
             let (asked, places) = (&mut self.asked, &self.places);
             let mut take = |path: usize, found: Found, effort: &mut Effort| {
                 if let Found::Value(scalar) = found {
@@ -200,7 +200,7 @@ impl Fields {
                 Taken::GoOn
             };
             if !self.walk.go_on(payload, &self.paths, effort, &mut take) {
-                return Some(Stage::Asked);
+                return Some(Stage::Requested);
             }
             if let Some(found) = &mut self.found {
                 found.begin(payload);

@@ -1,6 +1,6 @@
 //! A path into a payload: which of its members it leads to.
 
-use super::reader::Scalar;
+use super::scalar::Scalar;
 use crate::limits::PATH_STEPS_MAX;
 
 /// Steps from the payload inwards.

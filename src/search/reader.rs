@@ -1,36 +1,14 @@
-//! Goes through the tokens of a payload without taking memory. What is no JSON without white space between its tokens
-//! is gone through somehow: it ends, and nothing panics.
+//! Goes through a payload value by value, without steps: for a client that shows it.
 
+use super::effort::Effort;
+use super::scalar::Scalar;
 use super::text::Text;
-use crate::limits::PAYLOAD_MAX_DEPTH;
-
-/// Bytes of a string that are looked at one by one.
-const NEAR_BYTES: usize = 16;
-
-/// A value that holds no others.
-#[derive(Clone, Copy, Debug)]
-pub enum Scalar<'a> {
-    String(Text<'a>),
-    /// Its digits as they were sent.
-    Number(&'a [u8]),
-    /// `true`, `false` or `null`.
-    Word(&'a [u8]),
-}
-
-impl<'a> Scalar<'a> {
-    /// The value as text: of a string what it means, else as it stands.
-    pub fn text(self) -> Text<'a> {
-        match self {
-            Scalar::String(text) => text,
-            Scalar::Number(raw) | Scalar::Word(raw) => Text::plain(raw),
-        }
-    }
-}
+use super::tokens::{Next, Tokens};
 
 /// What a value is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Token<'a> {
-    /// The reader stands after its opening bracket.
+    /// The reader is after its opening bracket.
     Object,
     Array,
     Scalar(Scalar<'a>),
@@ -39,170 +17,128 @@ pub(crate) enum Token<'a> {
 /// A place in the text of a payload.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
-    rest: &'a [u8],
-    /// Objects and arrays that have been opened.
-    depth: usize,
+    payload: &'a [u8],
+    tokens: Tokens,
+    /// The element of an array that has been found to be there.
+    element: Option<Next<'a>>,
 }
 
 impl<'a> Reader<'a> {
-    /// Stands at the beginning of a payload, after the bracket of its object. `None` if it has none.
-    pub(crate) fn of_object(payload: &'a [u8]) -> Option<Self> {
-        let rest = payload.strip_prefix(b"{")?;
-        Some(Self { rest, depth: 1 })
+    /// At the beginning of a payload, after the bracket of its object. It ends at once if it has none.
+    pub(crate) fn of_object(payload: &'a [u8]) -> Self {
+        Self {
+            payload,
+            tokens: Tokens::of_object(payload),
+            element: None,
+        }
     }
 
-    /// The name of the next member; the reader stands at its value then. `None` at the end of the object, whose
-    /// bracket is taken.
+    fn next(&mut self) -> Next<'a> {
+        self.tokens.next(self.payload, &mut Effort::unbounded())
+    }
+
+    /// The name of the next member, whose value comes next. `None` at the end of the object, whose bracket is taken.
     pub(crate) fn name(&mut self) -> Option<Text<'a>> {
-        self.separator();
-        match self.rest {
-            [b'"', after @ ..] => {
-                self.rest = after;
-                let name = self.string();
-                self.rest = self.rest.strip_prefix(b":").unwrap_or_default();
-                Some(name)
-            }
-            _ => self.close(),
+        match self.next() {
+            Next::Name(name) => Some(name),
+            _ => None,
         }
     }
 
-    /// Whether there is another element in the array; the reader stands at it then. At the end the bracket is taken.
-    pub(crate) fn element(&mut self) -> bool {
-        self.separator();
-        match self.rest {
-            [] | [b']' | b'}', ..] => {
-                self.close();
-                false
-            }
-            _ => true,
-        }
+    /// Whether there is another element in the array, which comes next. At the end the bracket is taken.
+    pub(crate) fn has_element(&mut self) -> bool {
+        let next = self.next();
+        let is_there = !matches!(next, Next::Close | Next::End);
+        self.element = is_there.then_some(next);
+        is_there
     }
 
-    fn separator(&mut self) {
-        self.rest = self.rest.strip_prefix(b",").unwrap_or(self.rest);
-    }
-
-    /// Takes the closing bracket, or all that is left where there is none.
-    fn close(&mut self) -> Option<Text<'a>> {
-        self.depth -= 1;
-        self.rest = match self.rest {
-            [b']' | b'}', after @ ..] => after,
-            _ => &[],
-        };
-        None
-    }
-
-    /// The value at which the reader stands; it goes into an object or array. `None` where there is none. One that is
-    /// nested deeper than a payload may be is passed over.
+    /// The value that comes next; it goes into an object or array. `None` where there is none. One that is nested
+    /// deeper than a payload may be is passed over.
     pub(crate) fn value(&mut self) -> Option<Token<'a>> {
-        let (&first, after) = self.rest.split_first()?;
-        match first {
-            b'{' | b'[' if self.depth == PAYLOAD_MAX_DEPTH => {
-                self.skip();
-                None
-            }
-            b'{' | b'[' => {
-                self.rest = after;
-                self.depth += 1;
-                Some(match first {
-                    b'{' => Token::Object,
-                    _ => Token::Array,
-                })
-            }
-            b'"' => {
-                self.rest = after;
-                Some(Token::Scalar(Scalar::String(self.string())))
-            }
-            _ => {
-                let raw = self.bare();
-                Some(Token::Scalar(match first {
-                    b'-' | b'0'..=b'9' => Scalar::Number(raw),
-                    _ => Scalar::Word(raw),
-                }))
-            }
+        let next = self.element.take().unwrap_or_else(|| self.next());
+        match next {
+            Next::Scalar(scalar) => Some(Token::Scalar(scalar)),
+            Next::Open if self.tokens.is_in_array() => Some(Token::Array),
+            Next::Open => Some(Token::Object),
+            Next::Name(_) | Next::Close | Next::Unfinished | Next::End => None,
         }
     }
 
-    /// Passes over the value at which the reader stands.
+    /// Passes over the value of the member whose name has been taken.
     pub(crate) fn skip(&mut self) {
-        match self.rest {
-            [b'{' | b'[', after @ ..] => {
-                self.rest = after;
-                self.skip_nested(1);
-            }
-            [b'"', after @ ..] => {
-                self.rest = after;
-                self.string();
-            }
-            _ => {
-                self.bare();
-            }
-        }
+        self.tokens.pass_over();
     }
 
     /// Passes over the rest of the object or array that has been opened last.
     pub(crate) fn leave(&mut self) {
-        self.depth -= 1;
-        self.skip_nested(1);
-    }
-
-    /// Goes on to where that many more brackets have been closed than opened.
-    fn skip_nested(&mut self, mut open: usize) {
-        while let Some((&byte, after)) = self.rest.split_first() {
-            self.rest = after;
-            match byte {
-                b'"' => {
-                    self.string();
-                }
-                b'{' | b'[' => open += 1,
-                b'}' | b']' => {
-                    open -= 1;
-                    if open == 0 {
-                        break;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// A number or word: all up to the next separator or bracket, at least one byte.
-    fn bare(&mut self) -> &'a [u8] {
-        let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']');
-        let len = self.rest.iter().position(is_end);
-        let len = len.unwrap_or(self.rest.len()).max(1).min(self.rest.len());
-        let (raw, after) = self.rest.split_at(len);
-        self.rest = after;
-        raw
-    }
-
-    /// The string whose opening quote has been taken, to its closing quote.
-    fn string(&mut self) -> Text<'a> {
-        let whole = self.rest;
-        let mut is_escaped = false;
-        let mut at = 0;
-        while let Some(found) = next_special(&whole[at..]) {
-            at += found;
-            if whole[at] == b'"' {
-                self.rest = &whole[at + 1..];
-                return Text::new(&whole[..at], is_escaped);
-            }
-            is_escaped = true;
-            // The byte after a backslash is never the end of the string.
-            at = (at + 2).min(whole.len());
-        }
-        self.rest = &[];
-        Text::new(whole, is_escaped)
+        self.tokens.leave();
     }
 }
 
-/// Where the next quote or backslash stands. The first bytes are looked at one by one: most strings are short, and
-/// escapes often close to each other.
-pub(super) fn next_special(text: &[u8]) -> Option<usize> {
-    let near = &text[..text.len().min(NEAR_BYTES)];
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');
-    match near.iter().position(is_special) {
-        Some(found) => Some(found),
-        None => Some(near.len() + memchr::memchr2(b'"', b'\\', &text[near.len()..])?),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes what the reader finds, a letter a token.
+    fn walk(reader: &mut Reader, token: Option<Token>, out: &mut String) {
+        match token {
+            Some(Token::Object) => {
+                out.push('{');
+                while reader.name().is_some() {
+                    out.push('n');
+                    let value = reader.value();
+                    walk(reader, value, out);
+                }
+                out.push('}');
+            }
+            Some(Token::Array) => {
+                out.push('[');
+                while reader.has_element() {
+                    let value = reader.value();
+                    walk(reader, value, out);
+                }
+                out.push(']');
+            }
+            Some(Token::Scalar(_)) => out.push('s'),
+            None => out.push('-'),
+        }
+    }
+
+    fn shape(payload: &str) -> String {
+        let mut out = String::new();
+        let mut reader = Reader::of_object(payload.as_bytes());
+        walk(&mut reader, Some(Token::Object), &mut out);
+        out
+    }
+
+    #[test]
+    fn all_values_are_found_in_order() {
+        let payload = r#"{"a":1,"b":[],"c":[[2,"x\"]"],{"d":{}}],"e":null}"#;
+        assert_eq!(shape(payload), "{nsn[]n[[ss]{n{}}]ns}");
+        let deep = format!("{{\"a\":{}1{},\"b\":2}}", "[".repeat(500), "]".repeat(500));
+        let levels = crate::limits::PAYLOAD_MAX_DEPTH - 1;
+        let found = format!("{{n{}-{}ns}}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(shape(&deep), found);
+    }
+
+    #[test]
+    fn a_payload_that_is_cut_off_ends() {
+        let payload = r#"{"a":1,"b":[],"c":[[2,"x\"]"],{"d":{}}],"e":null}"#;
+        for end in 0..payload.len() {
+            shape(&payload[..end]);
+            shape(&payload[end..]);
+        }
+    }
+
+    #[test]
+    fn what_is_skipped_or_left_is_passed_over() {
+        let mut reader = Reader::of_object(br#"{"a":{"x":[1]},"b":[1,[2]],"c":3}"#);
+        assert!(reader.name().is_some());
+        reader.skip();
+        assert!(reader.name().is_some() && matches!(reader.value(), Some(Token::Array)));
+        reader.leave();
+        assert!(reader.name().is_some() && matches!(reader.value(), Some(Token::Scalar(_))));
+        assert!(reader.name().is_none());
     }
 }

@@ -5,7 +5,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::candidate::Candidate;
 use super::effort::Effort;
-use super::reader::Scalar;
+use super::scalar::Scalar;
 use super::strings::Strings;
 use super::term::{fold, next_window, Place, Term, Window, WindowMark, SEPARATOR, WINDOW_BYTES};
 use super::text::Text;

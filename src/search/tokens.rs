@@ -5,7 +5,7 @@
 use memchr::memchr3;
 
 use super::effort::Effort;
-use super::reader::{next_special, Scalar};
+use super::scalar::{next_special, Scalar};
 use super::text::Text;
 use crate::limits::PAYLOAD_MAX_DEPTH;
 

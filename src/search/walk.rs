@@ -2,7 +2,7 @@
 
 use super::effort::Effort;
 use super::path::{Found, Path};
-use super::reader::Scalar;
+use super::scalar::Scalar;
 use super::text::Text;
 use super::tokens::{Next, SavedScalar, Tokens};
 use crate::limits::{FIELDS_ASKED_MAX, WHERE_MAX, WHERE_MAX_BYTES};

@@ -171,7 +171,11 @@ impl Lines {
                 options.read(true).custom_flags(flags).open(path)?
             }
         };
-        Ok(Lines {
+        Ok(Lines::of(source))
+    }
+
+    fn of(source: File) -> Lines {
+        Lines {
             source,
             line: 0,
             received: Vec::new(),
@@ -179,7 +183,7 @@ impl Lines {
             searched: 0,
             is_at_end: false,
             skips: false,
-        })
+        }
     }
 
     fn take(&mut self, max_bytes: usize) -> Taken {
@@ -272,15 +276,7 @@ mod tests {
     /// A pipe that is written to in pieces, as lines.
     fn lines(pieces: &[&[u8]], max_bytes: usize) -> Vec<(u64, Option<String>)> {
         let (source, mut sink) = io::pipe().unwrap();
-        let mut lines = Lines {
-            source: File::from(std::os::fd::OwnedFd::from(source)),
-            line: 0,
-            received: Vec::new(),
-            read: 0,
-            searched: 0,
-            is_at_end: false,
-            skips: false,
-        };
+        let mut lines = Lines::of(File::from(std::os::fd::OwnedFd::from(source)));
         let mut found = Vec::new();
         let mut drain = |lines: &mut Lines| loop {
             match lines.take(max_bytes) {

@@ -14,7 +14,7 @@ use crate::client::{Client, ClientArgs, GiveUp, Interrupt};
 use crate::limits::HEAD_MAX_BYTES;
 
 /// How long a client, or the node that is asked for it, may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Listens, and says where.
 pub(super) fn listen(
@@ -37,7 +37,7 @@ pub(super) fn listen(
         ));
     }
     let mut of_client = of_client.clone();
-    of_client.timeout = PATIENCE;
+    of_client.timeout = TIMEOUT;
     let (interrupt, status) = (interrupt.clone(), status.clone());
     let serve = move || {
         let client = Client::new(&of_client, GiveUp::After(Duration::ZERO), interrupt);
@@ -57,7 +57,7 @@ pub(super) fn listen(
 }
 
 fn answer(mut socket: TcpStream, client: &Client, status: &Status) -> io::Result<()> {
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(TIMEOUT))?;
     let head = read_head(&mut socket)?;
     let mut words = head.split_ascii_whitespace();
     let (method, target) = (words.next(), words.next().unwrap_or_default());
@@ -103,7 +103,7 @@ fn ask_node(client: &Client, status: &Status) {
 }
 
 fn read_head(socket: &mut TcpStream) -> io::Result<String> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     let mut head = Vec::new();
     let mut piece = [0; 1024];
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {

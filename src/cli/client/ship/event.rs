@@ -160,14 +160,18 @@ fn payload(line: &Line, text: &str, is_escaped: bool) -> String {
 mod tests {
     use super::*;
 
-    fn event(text: &[u8]) -> (Value, bool) {
-        let line = Line {
+    fn whole(text: &[u8]) -> Line<'_> {
+        Line {
             text,
             length: text.len() + 1,
             part: 0,
             has_more: false,
             has_end: true,
-        };
+        }
+    }
+
+    fn event(text: &[u8]) -> (Value, bool) {
+        let line = whole(text);
         let template = Template::new("a \"topic\"", "s");
         let event = template.event("id-1", &line, "2026-05-06T07:08:09Z");
         let value: Value = serde_json::from_str(&event.json).expect("an event is JSON");
@@ -180,26 +184,14 @@ mod tests {
     #[test]
     fn an_object_is_the_payload_as_it_is() {
         for text in [r#"{"a":1e400,"b":[0.10]}"#, " {\"a\":{}}\t", "{}"] {
-            let line = Line {
-                text: text.as_bytes(),
-                length: 0,
-                part: 0,
-                has_more: false,
-                has_end: true,
-            };
+            let line = whole(text.as_bytes());
             let event = Template::new("t", "s").event("1", &line, "2026-05-06");
             let end = format!("\"payload\":{}}}", text.trim());
             assert!(event.json.ends_with(&end), "{}", event.json);
         }
         let deep = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
         let is_payload = |text: &str| {
-            let line = Line {
-                text: text.as_bytes(),
-                length: 0,
-                part: 0,
-                has_more: false,
-                has_end: true,
-            };
+            let line = whole(text.as_bytes());
             object(&line, "2026-05-06").is_some()
         };
         assert!(is_payload(&deep(PAYLOAD_MAX_DEPTH)));

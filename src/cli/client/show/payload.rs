@@ -17,15 +17,14 @@ pub(super) fn write(ink: &mut Ink, payload: &[u8]) {
         text(ink, value);
         ink.colour(0);
     }
-    if let Some(mut reader) = Reader::of_object(payload) {
-        let skipped = level.map(|(place, ..)| place);
-        object(ink, &mut reader, &mut String::new(), skipped);
-    }
+    let mut reader = Reader::of_object(payload);
+    let skipped = level.map(|(place, ..)| place);
+    object(ink, &mut reader, &mut String::new(), skipped);
 }
 
 /// The place of the member that holds the level, its name and its value.
 fn level_of(payload: &[u8]) -> Option<(usize, &'static str, String)> {
-    let mut reader = Reader::of_object(payload)?;
+    let mut reader = Reader::of_object(payload);
     let mut found: Option<(usize, usize, String)> = None;
     let mut place = 0;
     while let Some(name) = reader.name() {
@@ -128,7 +127,7 @@ fn push_name(path: &mut String, name: &str) {
 /// The rest of an array, as JSON.
 fn array(ink: &mut Ink, reader: &mut Reader) {
     let mut separator = '[';
-    while reader.element() {
+    while reader.has_element() {
         ink.out.push(separator);
         separator = ',';
         json(ink, reader);
