@@ -13,6 +13,7 @@ use std::time::Duration;
 use log::{Level, LevelFilter, Log, MetadataBuilder, Record};
 use logagg::limits::{LOG_BUFFER_BYTES, LOG_WRITE_BYTES};
 use logagg::logging::{self, Format, LogDuplicates, LogSettings, Logger};
+use rustix::fs::{mknodat, FileType, Mode, CWD};
 
 /// 2026-01-02T03:04:05.678901Z
 const NOW_US: i64 = 1_767_323_045_678_901;
@@ -245,11 +246,8 @@ fn a_descriptor_that_cannot_be_written_costs_lines_and_nothing_else() {
 fn lines_arrive_again_once_a_named_pipe_has_a_reader_again() {
     // Opened for reading too, a FIFO without a reader fails nobody's open.
     let path = std::env::temp_dir().join(format!("logagg-{}-fifo", std::process::id()));
-    assert!(std::process::Command::new("mkfifo")
-        .arg(&path)
-        .status()
-        .unwrap()
-        .success());
+    // By no program: one that is started keeps the pipes of other tests open for a moment.
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let first = OpenOptions::new()
         .read(true)
         .write(true)

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{json, Value};
 
 use crate::fake::{chunk, line, stats, Fake, Reply, STREAM};
-use crate::harness::{event, Server, Setup, TemporaryDirectory};
-use crate::program::{command, fixed_address, run, run_at, Running};
+use crate::harness::{event, fixed_address, Server, Setup, TemporaryDirectory};
+use crate::program::{command, run, run_at, Running};
 
 fn publish(server: &Server, ids: Range<u32>) {
     let events: Vec<Value> = ids.map(|id| event("t", &id.to_string())).collect();

@@ -5,8 +5,8 @@ use std::fs;
 use rustix::process::Signal;
 use serde_json::{json, Value};
 
-use crate::harness::{Server, Setup};
-use crate::program::{command, fixed_address, run, run_at, url, Running};
+use crate::harness::{fixed_address, Server, Setup};
+use crate::program::{command, run, run_at, url, Output, Running};
 use crate::wait::wait_until;
 
 /// A server that does not log its duplicates.
@@ -14,21 +14,29 @@ fn quiet() -> Server {
     Server::start(&["--log-duplicates", "off"])
 }
 
+/// Runs `bench` until answers have come, and ends it by a signal.
+fn measure(server: &Server, arguments: &[&str]) -> Output {
+    let running = Running::start(server, &[&["bench", "--duration=1h"], arguments].concat());
+    wait_until("requests", || {
+        server.json("/stats")["received"].as_u64() > Some(1_000)
+    });
+    running.signal(Signal::INT);
+    running.wait().expect(130)
+}
+
 #[test]
 fn its_sums_are_those_of_the_server() {
     let server = quiet();
     let arguments = [
-        "bench",
         "--json",
         "--connections=8",
-        "--duration=300ms",
         "--batch=10",
         "--duplicates=30%",
         "--topics=3",
         "--payload=64",
         "--order=ordered",
     ];
-    let output = run(&server, &arguments, b"").expect(0);
+    let output = measure(&server, &arguments);
     let found: Value = serde_json::from_str(&output.stdout).unwrap();
     let stats = server.json("/stats");
     assert_eq!(found["accepted"], stats["unique_processed"]);
@@ -62,8 +70,7 @@ fn its_sums_are_those_of_the_server() {
 #[test]
 fn people_get_lines_and_bars() {
     let server = quiet();
-    let arguments = ["bench", "--connections", "2", "--duration", "100ms"];
-    let output = run(&server, &arguments, b"").expect(0);
+    let output = measure(&server, &["--connections", "2"]);
     for name in [
         "requests",
         "accepted",
@@ -79,13 +86,7 @@ fn people_get_lines_and_bars() {
 #[test]
 fn a_signal_ends_it_with_what_was_measured() {
     let server = quiet();
-    let arguments = ["bench", "--json", "--duration", "1h", "--connections", "3"];
-    let running = Running::start(&server, &arguments);
-    wait_until("events", || {
-        server.json("/stats")["received"].as_u64() > Some(100)
-    });
-    running.signal(Signal::INT);
-    let output = running.wait().expect(130);
+    let output = measure(&server, &["--json", "--connections", "3"]);
     let found: Value = serde_json::from_str(&output.stdout).unwrap();
     // What was under way has been waited for.
     assert_eq!(found["accepted"], server.json("/stats")["unique_processed"]);

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{json, Value};
 
-use crate::harness::{event, Server, TemporaryDirectory};
+use crate::harness::{event, unread_pipe, Server, TemporaryDirectory};
 use crate::program::{command, run, url, Output, Running};
 
 fn publish(server: &Server, count: u32) {
@@ -75,9 +75,7 @@ fn what_nobody_reads_is_not_done() {
         &["completions", "bash"],
         &["bench", "--duration", "10ms"],
     ] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let output = run_into(&server, arguments, writer).expect(1);
+        let output = run_into(&server, arguments, unread_pipe()).expect(1);
         let sentence = "logagg: standard output was closed before all was written\n";
         assert!(
             output.stderr.ends_with(sentence),
@@ -92,13 +90,9 @@ fn what_nobody_reads_is_not_done() {
     }
     // What does its work all the same says so by its exit code, whoever reads the sums.
     let database = server.setup().database_path().to_str().unwrap();
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    run_into(&server, &["check", database], writer).expect(0);
+    run_into(&server, &["check", database], unread_pipe()).expect(0);
     // Nothing but its reader ends a tail that follows.
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let output = run_into(&server, &["tail"], writer).expect(0);
+    let output = run_into(&server, &["tail"], unread_pipe()).expect(0);
     assert_eq!(output.stderr, "");
 }
 
@@ -135,8 +129,6 @@ fn a_search_that_nobody_reads_has_not_found_nothing() {
         &["search", "--fields"],
         &["get", "t", "1"],
     ] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        run_into(&server, arguments, writer).expect(141);
+        run_into(&server, arguments, unread_pipe()).expect(141);
     }
 }

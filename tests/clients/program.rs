@@ -1,9 +1,7 @@
 //! The built program as a client: with what it is started, and what it says.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -47,18 +45,6 @@ pub fn url(address: &Address) -> String {
         Address::Tcp(address) => format!("http://{address}"),
         Address::Unix(path) => format!("unix:{}", path.display()),
     }
-}
-
-/// An address of this test run alone, which a server can have again after a restart. All of 127/8 is
-/// loopback.
-pub fn fixed_address() -> SocketAddr {
-    static NUMBER: AtomicU8 = AtomicU8::new(1);
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    SocketAddr::new(
-        IpAddr::V4(Ipv4Addr::new(127, high | 0x40, low, number)),
-        18_431,
-    )
 }
 
 /// A command with its arguments, without those of the test's own environment.

@@ -6,8 +6,8 @@ use std::thread;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Server, Setup};
-use crate::program::{fixed_address, Running};
+use crate::harness::{fixed_address, Server, Setup};
+use crate::program::Running;
 use crate::publishing::lines;
 use crate::random::number_from;
 use crate::wait::wait_until;

@@ -5,8 +5,8 @@ use std::process::Stdio;
 use rustix::process::Signal;
 
 use crate::fake::{chunk, line, stats, Fake, Reply, STREAM};
-use crate::harness::{Server, TemporaryDirectory};
-use crate::program::{command, fixed_address, Running};
+use crate::harness::{fixed_address, Server, TemporaryDirectory};
+use crate::program::{command, Running};
 use crate::publishing::lines;
 use crate::wait::wait_until;
 

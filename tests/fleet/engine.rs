@@ -2,21 +2,19 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rustix::process::{kill_process, Pid, Signal};
 
-use crate::harness::TemporaryDirectory;
+use crate::harness::{fixed_address, TemporaryDirectory};
 use crate::wait::wait_until;
 
 /// The user that starts PostgreSQL if this is run by root, which may not.
 const NOBODY: u32 = 65534;
-const PORT: u16 = 15432;
 
 /// The folder of its programs; none where it is not installed.
 fn programs() -> Option<&'static Path> {
@@ -123,7 +121,7 @@ impl Engine {
         Some(Engine::run(
             Arc::new(folder),
             data,
-            new_address(),
+            fixed_address(),
             is_shared,
         ))
     }
@@ -151,7 +149,7 @@ impl Engine {
     /// A copy that follows it, at an address of its own.
     pub fn standby(&self, name: &str) -> Engine {
         let data = self.folder.join(name);
-        let address = new_address();
+        let address = fixed_address();
         let connection = format!(
             "host={} port={} user=postgres application_name={name}",
             self.address.ip(),
@@ -236,7 +234,7 @@ impl Engine {
             "-p",
             &self.address.port().to_string(),
         ]);
-        psql.env("PGCONNECT_TIMEOUT", "5");
+        psql.env("PGCONNECT_TIMEOUT", "30");
         psql
     }
 
@@ -289,15 +287,6 @@ impl Drop for Engine {
 pub fn url_at(addresses: &[SocketAddr], database: &str) -> String {
     let hosts: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
     format!("postgres://postgres@{}/{database}", hosts.join(","))
-}
-
-/// An address of this test run alone, which an engine or a server can have again. All of 127/8 is loopback.
-pub fn new_address() -> SocketAddr {
-    static NUMBER: AtomicU8 = AtomicU8::new(1);
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let ip = Ipv4Addr::new(127, high | 0x80, low, number);
-    SocketAddr::new(IpAddr::V4(ip), PORT)
 }
 
 /// A shell around it ends it when this process is gone, however that ends.

@@ -5,11 +5,10 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::{kill_process, Pid, Signal};
 
-use crate::harness::{Address, Server};
+use crate::harness::{Address, Server, TIMEOUT};
 use crate::wait::wait_until;
 
 /// The URL of a server as `--server` takes it.
@@ -102,9 +101,7 @@ impl Forwarder {
 
     pub fn page(&self, path: &str) -> String {
         let mut socket = TcpStream::connect(&self.address).unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();

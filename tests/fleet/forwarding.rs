@@ -5,11 +5,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{json, Value};
 
-use crate::engine::{new_address, shared};
+use crate::engine::shared;
 use crate::forwarder::{forward_once, run, url_of, Forwarder};
-use crate::harness::{event, Address, Server, Setup};
+use crate::harness::{event, fixed_address, Address, Server, Setup};
 use crate::model::{check, events_of_node};
-use crate::wait::{wait_until, wait_within};
+use crate::wait::wait_until;
 
 /// Events of one topic each, as one request.
 fn publish(server: &Server, numbers: std::ops::Range<u32>, payload: &str) {
@@ -75,7 +75,7 @@ fn a_forwarder_follows_its_node_and_the_node_knows_how_far_it_is() {
         return;
     };
     let to = engine.database("follows");
-    let setup = Setup::new().listen([new_address().to_string()]);
+    let setup = Setup::new().listen([fixed_address().to_string()]);
     let server = setup.start();
     publish(&server, 0..50, "a");
     let forwarder = Forwarder::start(server.address(), &to);
@@ -220,6 +220,9 @@ fn what_the_node_has_removed_is_a_gap_and_what_is_held_is_not_removed() {
     wait_until("the events to be removed", || first_seq(&server) == 11);
     // Of the first ten nobody had held anything.
     let forwarder = Forwarder::start(server.address(), &to);
+    wait_until("the forwarder to hold what comes", || {
+        server.json("/subscriptions")["count"] == 1
+    });
     publish(&server, 10..20, "a");
     forwarder.wait_for_position(20);
     let gaps = "SELECT from_seq, to_seq FROM logagg.gaps";
@@ -272,8 +275,7 @@ fn a_signal_ends_it_whatever_it_waits_for() {
             }
             forwarder.signal(signal);
             let mut code = None;
-            // It promises ten seconds on a machine that has time for it.
-            wait_within(Duration::from_secs(30), "the end", || {
+            wait_until("the end", || {
                 code = forwarder.ended();
                 code.is_some()
             });

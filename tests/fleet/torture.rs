@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
-use crate::engine::{new_address, url_at, Engine};
+use crate::engine::{url_at, Engine};
 use crate::forwarder::Forwarder;
-use crate::harness::{event, Address, Server, Setup};
+use crate::harness::{event, fixed_address, Address, Server, Setup};
 use crate::model::{check, events_of_node, events_of_store};
 use crate::proxy::Proxy;
 use crate::random::Random;
@@ -116,7 +116,7 @@ impl Fleet {
         let to = url_at(&[proxy.address()], "fleet");
         let setup = |_| {
             let setup = Setup::new().flags(["--log-duplicates", "off"]);
-            setup.listen([new_address().to_string()])
+            setup.listen([fixed_address().to_string()])
         };
         let setups: Vec<Setup> = (0..NODES).map(setup).collect();
         let nodes: Vec<Server> = setups.iter().map(Setup::start).collect();

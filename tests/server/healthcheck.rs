@@ -49,10 +49,13 @@ fn other_service(answer: Option<&'static str>) -> (String, thread::JoinHandle<()
         let (mut stream, _) = listener.accept().unwrap();
         let mut head = [0; 1024];
         let count = stream.read(&mut head).unwrap();
-        assert!(head[..count].starts_with(b"GET /health HTTP/1.0\r\nHost: 127.0.0.1:"));
+        let asked = &head[..count];
+        // On a busy machine the asker's time may be over before it has asked.
+        let has_asked = asked.starts_with(b"GET /health HTTP/1.0\r\nHost: 127.0.0.1:");
+        assert!(has_asked || answer.is_none(), "{asked:?}");
         match answer {
             Some(answer) => stream.write_all(answer.as_bytes()).unwrap(),
-            None => assert_eq!(stream.read(&mut head).unwrap_or(0), 0),
+            None => while stream.read(&mut head).is_ok_and(|count| count > 0) {},
         }
     });
     (url, serving)
@@ -151,7 +154,7 @@ fn an_answer_that_came_while_the_check_was_stopped_counts() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut command = Command::new(env!("CARGO_BIN_EXE_logagg"));
-    command.args(["healthcheck", "--timeout", "3000", "--url", &url]);
+    command.args(["healthcheck", "--timeout", "8000", "--url", &url]);
     let mut child = command.env_clear().stdout(Stdio::null()).spawn().unwrap();
     let pid = Pid::from_child(&child);
     let (mut stream, _) = listener.accept().unwrap();
@@ -166,7 +169,7 @@ fn an_answer_that_came_while_the_check_was_stopped_counts() {
     drop(stream);
     // Another check begins now and has the same time.
     let (mute, serving) = other_service(None);
-    assert_eq!(check(&[], &["--timeout", "3000", "--url", &mute]).0, 1);
+    assert_eq!(check(&[], &["--timeout", "8000", "--url", &mute]).0, 1);
     serving.join().unwrap();
     kill_process(pid, Signal::CONT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));

@@ -5,7 +5,7 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::harness::{event, Address, Client, Server};
+use crate::harness::{event, Address, Client, Server, Setup};
 
 const JSON: [&str; 1] = ["Content-Type: application/json"];
 
@@ -200,16 +200,13 @@ fn a_clean_stop_leaves_no_write_ahead_log() {
 /// A restart on the same port does not wait for old connections to be forgotten.
 #[test]
 fn the_port_is_free_again_at_once() {
-    let server = Server::start(&[]);
-    let Address::Tcp(address) = server.address().clone() else {
-        panic!("the server listens on TCP");
-    };
-    let setup = server.setup().clone();
+    let setup = Setup::with_fixed_address();
+    let server = setup.start();
     let mut clients: Vec<Client> = (0..10).map(|_| server.client()).collect();
     for client in &mut clients {
         client.get("/health").expect(200);
     }
     server.stop();
-    let again = setup.listen([address.to_string()]).start();
+    let again = setup.start();
     again.get("/health").expect(200);
 }

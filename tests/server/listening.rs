@@ -3,9 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 
-use crate::harness::{event, Address, Client, Server, Setup};
+use crate::harness::{event, wait_until_refused, Address, Client, Server, Setup};
 use crate::report::skipped;
 
 fn serves(address: &Address, event_id: &str) {
@@ -55,6 +55,7 @@ fn only_a_stale_socket_is_replaced() {
     assert!(text.contains("in use"), "{text}");
     assert!(path.exists());
     drop(other);
+    wait_until_refused(|| UnixStream::connect(&path));
 
     let first = setup.clone().listen([&listen]).start();
     let (code, _) = Setup::new().listen([&listen]).fail();

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::{json, Value};
 
-use crate::harness::{event, seqs_of, Server};
+use crate::harness::{event, seqs_of, Server, TIMEOUT};
 
 /// Takes the write lock as another program would.
 fn lock(server: &Server) -> Connection {
     let other = Connection::open(server.setup().database_path()).unwrap();
-    other.busy_timeout(Duration::from_secs(10)).unwrap();
+    other.busy_timeout(TIMEOUT).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     other
 }
@@ -119,13 +119,14 @@ fn a_short_lock_is_waited_for() {
         // Other clients are answered while this one waits. That the event is not there yet shows that
         // the lock holds it back.
         assert_eq!(server.get(&format!("/events/t/{event_id}")).status, 404);
-        assert_eq!(server.json("/health")["status"], "healthy");
+        let health = server.get("/health");
         thread::sleep(Duration::from_millis(100));
         unlock(other);
         let is_short = taken.elapsed() < Duration::from_millis(500);
         let answer = client.response();
         // On a machine that is so busy that the lock was held longer, it is tried again.
         if is_short {
+            assert_eq!(health.expect(200)["status"], "healthy");
             assert_eq!(answer.expect(200)["accepted"], 1);
             break;
         }
@@ -185,7 +186,7 @@ fn locks_that_come_and_go_cost_no_event_and_no_count() {
     thread::scope(|scope| {
         let locker = scope.spawn(|| {
             let other = Connection::open(database).unwrap();
-            other.busy_timeout(Duration::from_secs(10)).unwrap();
+            other.busy_timeout(TIMEOUT).unwrap();
             let mut locks = 0;
             while !done.load(Ordering::Relaxed) {
                 other.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -1,11 +1,9 @@
 //! Single events, topics, names in paths and queries, and what is refused there.
 
-use std::time::Duration;
-
 use rusqlite::Connection;
 use serde_json::{json, Value};
 
-use crate::harness::{event, events_of, seqs_of, Response, Server};
+use crate::harness::{event, events_of, seqs_of, Response, Server, TIMEOUT};
 
 fn encoded(name: &str) -> String {
     name.bytes().map(|byte| format!("%{byte:02x}")).collect()
@@ -259,7 +257,7 @@ fn what_cannot_be_read_is_503_and_never_a_404_or_a_shorter_page() {
     let events: Vec<_> = (1..=10).map(|n| event("t", &n.to_string())).collect();
     server.publish(&json!(events)).expect(200);
     let other = Connection::open(server.setup().database_path()).unwrap();
-    other.busy_timeout(Duration::from_secs(10)).unwrap();
+    other.busy_timeout(TIMEOUT).unwrap();
     let targets = [
         "/events",
         "/events?topic=t",

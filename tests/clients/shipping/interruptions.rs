@@ -51,28 +51,34 @@ fn a_signal_still_ships_what_is_there() {
     assert_eq!(scene.once(&[]).expect(0).sum("read"), 0);
 }
 
-/// The grace after a signal is one for all that is under way, and not for each wait.
+/// The grace after a signal is one for all that is under way, and not for each wait. With one for each it would never
+/// end in time; a busy machine may make it late, but not each time.
 #[test]
 fn a_signal_ends_it_in_time_while_the_server_does_not_answer() {
     let scene = Scene::new();
     for is_pipe in [false, true] {
-        let fake = Fake::start(|_, asked| match asked.target.starts_with("/publish") {
-            true => Reply::Silence(Vec::new()),
-            false => Reply::json(200, "{}"),
-        });
-        append(&scene.log(), "1\n2\n");
-        let log = scene.log();
-        let argument = if is_pipe { "-" } else { text(&log) };
-        let mut shipper = Running::start_at(&fake.url, &scene.arguments(argument, &[]));
-        shipper.send(b"1\n");
-        wait_until("a publication", || {
-            let asked = fake.asked();
-            asked.iter().any(|asked| asked.method == "POST")
-        });
-        let start = Instant::now();
-        shipper.signal(rustix::process::Signal::TERM);
-        shipper.wait().expect(i32::from(is_pipe));
-        let time = start.elapsed();
-        assert!(time < Duration::from_secs(9), "{time:?}");
+        let is_in_time = (0..4).any(|_| grace(&scene, is_pipe) < Duration::from_secs(9));
+        assert!(is_in_time, "is_pipe={is_pipe}");
     }
+}
+
+/// How long a shipper goes on after a signal, while there is no answer.
+fn grace(scene: &Scene, is_pipe: bool) -> Duration {
+    let fake = Fake::start(|_, asked| match asked.target.starts_with("/publish") {
+        true => Reply::Silence(Vec::new()),
+        false => Reply::json(200, "{}"),
+    });
+    append(&scene.log(), "1\n2\n");
+    let log = scene.log();
+    let argument = if is_pipe { "-" } else { text(&log) };
+    let mut shipper = Running::start_at(&fake.url, &scene.arguments(argument, &[]));
+    shipper.send(b"1\n");
+    wait_until("a publication", || {
+        let asked = fake.asked();
+        asked.iter().any(|asked| asked.method == "POST")
+    });
+    let start = Instant::now();
+    shipper.signal(rustix::process::Signal::TERM);
+    shipper.wait().expect(i32::from(is_pipe));
+    start.elapsed()
 }

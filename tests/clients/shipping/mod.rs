@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Server, Setup, TemporaryDirectory};
-use crate::program::{fixed_address, run_at, Output, Running};
+use crate::harness::{fixed_address, Server, Setup, TemporaryDirectory};
+use crate::program::{run_at, Output, Running};
 use crate::wait::wait_until;
 
 const TOPIC: &str = "app";

@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 use serde_json::{json, Value};
 
-use crate::chromium::{url, Chromium};
-use crate::harness::{event, Server};
+use crate::chromium::Chromium;
+use crate::harness::{event, Server, Setup};
 
 fn publish(server: &Server, topic: &str, prefix: &str, count: usize) {
     let events: Vec<Value> = (0..count)
@@ -71,19 +71,16 @@ fn the_page_goes_on_when_the_server_has_been_away() {
     let Some(browser) = Chromium::start("the dashboard after a restart") else {
         return;
     };
-    let server = Server::start(&[]);
+    let setup = Setup::with_fixed_address();
+    let server = setup.start();
     let page = browser.open(&server);
     publish(&server, "t", "before", 1);
     page.wait_for_text("#events", "before0");
-    let address = url(&server);
-    let authority = address.trim_start_matches("http://").trim_end_matches('/');
-    let setup = server.setup().clone().listen([authority]);
     server.kill();
     page.wait_for_text("#health", "no answer");
     // What is shown is of before, and looks so.
     page.wait_for("getComputedStyle(document.querySelector('.head-figures')).opacity < 1");
     let server = setup.start();
-    assert_eq!(url(&server), address);
     page.wait_for_text("#health", "healthy");
     page.wait_for("document.querySelector('#notice').hidden");
     page.wait_for("getComputedStyle(document.querySelector('.head-figures')).opacity === '1'");

@@ -2,7 +2,7 @@
 
 use serde_json::{json, Value};
 
-use crate::chromium::{url, Chromium, Page};
+use crate::chromium::{Chromium, Page};
 use crate::harness::{event, Server, Setup};
 
 const MARKUP: &str = "<img src=x onerror=alert(1)><script>alert(2)</script>";
@@ -107,17 +107,14 @@ fn rejected_records_are_shown_after_a_restart_too() {
     let Some(browser) = Chromium::start("rejected records after a restart") else {
         return;
     };
-    let setup = Setup::new();
+    let setup = Setup::with_fixed_address();
     let server = setup.start();
     let page = browser.open_at(&server, "/?_tab=shippers");
     reject(&server, &json!(["before"]));
     page.wait_for_text("#rejected", "\"before\"");
-    let address = url(&server);
-    let authority = address.trim_start_matches("http://").trim_end_matches('/');
-    let again = server.setup().clone().listen([authority]);
     server.kill();
     page.wait_for_text("#health", "no answer");
-    let server = again.start();
+    let server = setup.start();
     page.wait_for_text("#health", "healthy");
     reject(&server, &json!(["between", "after"]));
     page.wait_for_text("#rejected", "\"after\"");

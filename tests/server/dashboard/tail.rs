@@ -5,8 +5,8 @@ use std::thread;
 
 use serde_json::{json, Value};
 
-use crate::chromium::{url, Chromium, Page};
-use crate::harness::{event, Server};
+use crate::chromium::{Chromium, Page};
+use crate::harness::{event, Server, Setup};
 
 fn publish(server: &Server, topic: &str, ids: &[&str]) {
     let events: Vec<Value> = ids.iter().map(|id| event(topic, id)).collect();
@@ -254,7 +254,8 @@ fn a_restored_database_is_shown_from_its_beginning() {
     let Some(browser) = Chromium::start("the dashboard after a restore") else {
         return;
     };
-    let server = Server::start(&[]);
+    let setup = Setup::with_fixed_address();
+    let server = setup.start();
     publish(&server, "t", &["a", "b"]);
     let database = server.setup().database_path().to_owned();
     let copy = server.setup().directory().join("copy");
@@ -272,8 +273,6 @@ fn a_restored_database_is_shown_from_its_beginning() {
     publish(&server, "t", &["c", "d"]);
     let page = browser.open(&server);
     wait_for_shown(&page, "d c b a");
-    let authority = url(&server).trim_start_matches("http://").replace('/', "");
-    let setup = server.setup().clone().listen([authority]);
     let mut server = Some(server);
     // With more events than before, with as many, and with fewer.
     for (published, shown) in [

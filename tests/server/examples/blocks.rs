@@ -1,12 +1,12 @@
 //! The blocks of code in a page, and the folder and server that they run with.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::harness::{Address, Server, Setup};
+use crate::harness::{fixed_address, Address, Server, Setup};
 
 /// A block of code.
 pub struct Block {
@@ -53,8 +53,8 @@ pub fn blocks(page: &str) -> Vec<Block> {
 pub struct Stage {
     pub server: Server,
     folder: PathBuf,
-    /// Where a second server of an example listens, an address of this stage alone: all of 127/8 is loopback.
-    second_host: String,
+    /// Where a second server of an example listens.
+    second: SocketAddr,
 }
 
 /// Programs that an example starts and a test does not: with what they print.
@@ -72,7 +72,7 @@ impl Stage {
         let setup = Setup::new();
         let folder = setup.directory().join("work");
         for name in [
-            "bin",
+            "scripts",
             "log/app",
             "etc/default",
             "etc/systemd/system",
@@ -92,13 +92,10 @@ impl Stage {
         }
         symlink(project().join("deploy"), folder.join("deploy")).unwrap();
         let server = setup.database(folder.join("data/dedup.db")).start();
-        static NUMBER: AtomicU8 = AtomicU8::new(1);
-        let [_, _, high, low] = std::process::id().to_be_bytes();
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let stage = Stage {
             server,
             folder,
-            second_host: format!("127.{}.{low}.{number}", high | 0x80),
+            second: fixed_address(),
         };
         for (name, printed) in STAND_INS {
             stage.script(
@@ -109,13 +106,23 @@ impl Stage {
         let program = env!("CARGO_BIN_EXE_logagg");
         stage.script("logagg", &LOGAGG.replace("PROGRAM", program));
         stage.script("curl", CURL);
+        stage.copy_scripts();
         stage
     }
 
     fn script(&self, name: &str, text: &str) {
-        let path = self.folder.join("bin").join(name);
+        let path = self.folder.join("scripts").join(name);
         fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// What runs is a copy, which this process has never had open to write: a program that another test was starting
+    /// would keep it open for a moment, and nobody runs what is open to write ("text file busy").
+    fn copy_scripts(&self) {
+        let mut copy = Command::new("cp");
+        copy.arg("-r").args(["scripts", "bin"]);
+        let status = copy.current_dir(&self.folder).status().unwrap();
+        assert!(status.success());
     }
 
     /// Stores an event that the examples of the commands look for.
@@ -140,10 +147,10 @@ impl Stage {
                 "http://127.0.0.1:8080 ",
                 &format!("http://127.0.0.1:{} ", self.port()),
             )
-            .replace("localhost:8081", &format!("{}:8081", self.second_host))
+            .replace("localhost:8081", &self.second.to_string())
             .replace(
                 "--port 8081",
-                &format!("--host {} --port 8081", self.second_host),
+                &format!("--host {} --port {}", self.second.ip(), self.second.port()),
             )
             .replace("/etc/", &format!("{folder}/etc/"))
             .replace("/var/log/", &format!("{folder}/log/"))

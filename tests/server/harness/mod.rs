@@ -2,8 +2,10 @@
 //! that hangs fails its test with what was waited for and what the server logged.
 
 mod client;
+mod closed;
 mod directory;
 mod events;
+mod fixed;
 mod log;
 mod server;
 mod stream;
@@ -11,8 +13,10 @@ mod stream;
 use std::time::Duration;
 
 pub use client::{Address, Client, Response};
+pub use closed::{unread_pipe, wait_until_refused};
 pub use directory::TemporaryDirectory;
 pub use events::{event, events_of, seqs_of};
+pub use fixed::fixed_address;
 pub use log::Log;
 pub use server::{Server, Setup};
 pub use stream::{Item, Stream};

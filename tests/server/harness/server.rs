@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::process::{kill_process, Pid, Signal};
 use serde_json::Value;
 
-use super::{Address, Client, Log, Response, TemporaryDirectory};
+use super::{fixed_address, Address, Client, Log, Response, TemporaryDirectory};
 
 /// What a server is started with. Clones share one folder, and so one database.
 #[derive(Clone)]
@@ -36,6 +36,11 @@ impl Setup {
             file_limit: None,
             inherited: Vec::new(),
         }
+    }
+
+    /// The same with an address that a server has again after each start.
+    pub fn with_fixed_address() -> Setup {
+        Setup::new().listen([fixed_address().to_string()])
     }
 
     /// Further flags.

@@ -1,8 +1,10 @@
 //! A reader of `/subscribe`, in either of its forms.
 
+use std::time::Instant;
+
 use serde_json::Value;
 
-use super::{Client, Response, Server};
+use super::{Client, Response, Server, TIMEOUT};
 
 /// What comes out of a stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,9 +92,10 @@ impl Stream {
         item.expect("the stream does not end")
     }
 
-    /// The next event, a few heartbeats passed over.
+    /// The next event, heartbeats passed over. It comes before long, however often the stream says that it lives.
     pub fn next_event(&mut self) -> Value {
-        for _ in 0..4 {
+        let until = Instant::now() + TIMEOUT;
+        while Instant::now() < until {
             match self.next() {
                 Item::Event(event) => return event,
                 Item::Heartbeat | Item::Progress(_) | Item::Id(_) => {}

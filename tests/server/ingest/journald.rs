@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{json, Value};
 
 use super::stored;
 use crate::encodings::{gzip, zlib, zstd};
-use crate::harness::{Client, Response, Server, Setup};
+use crate::harness::{Client, Response, Server, Setup, TIMEOUT};
 use crate::wait::wait_until;
 
 const TYPE: &str = "Content-Type: application/vnd.fdo.journal";
@@ -382,7 +381,7 @@ fn a_full_ring_and_a_store_that_is_away_only_slow_it_down() {
     const ENTRIES: usize = 400;
     let server = Server::start(&["--ring-capacity", "7"]);
     let other = Connection::open(server.setup().database_path()).unwrap();
-    other.busy_timeout(Duration::from_secs(10)).unwrap();
+    other.busy_timeout(TIMEOUT).unwrap();
     let mut client = server.client();
     begin(&mut client, "");
     client.send(chunk(&entries(0..ENTRIES / 2)));
@@ -409,7 +408,7 @@ fn a_full_ring_and_a_store_that_is_away_only_slow_it_down() {
 fn a_store_that_stays_away_is_503_in_the_end() {
     let server = Server::start(&[]);
     let other = Connection::open(server.setup().database_path()).unwrap();
-    other.busy_timeout(Duration::from_secs(10)).unwrap();
+    other.busy_timeout(TIMEOUT).unwrap();
     let mut client = server.client();
     begin(&mut client, "");
     client.send(chunk(&entries(0..5)));

@@ -7,7 +7,7 @@ use serde_json::{json, Value};
 
 use super::{post, stored};
 use crate::encodings;
-use crate::harness::{Client, Response, Server, Setup};
+use crate::harness::{Client, Response, Server, Setup, TIMEOUT};
 use crate::wait::{wait_until, wait_within};
 
 const PATH: &str = "/v1/logs";
@@ -331,9 +331,7 @@ fn while_the_store_cannot_commit_it_is_503_and_a_retry_is_stored_once() {
     let server = Server::start(&[]);
     let body = request([record("x", Some("u"))]);
     let other = Connection::open(server.setup().database_path()).unwrap();
-    other
-        .busy_timeout(std::time::Duration::from_secs(10))
-        .unwrap();
+    other.busy_timeout(TIMEOUT).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let response = send(&mut server.client(), PATH, &body);
     assert_eq!((response.status, decoded(&response.body).0), (503, 14));

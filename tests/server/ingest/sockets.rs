@@ -2,13 +2,12 @@
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::Value;
 
 use super::stored as stored_events;
-use crate::harness::{Server, Setup};
+use crate::harness::{Server, Setup, TIMEOUT};
 use crate::wait::wait_until;
 
 /// A server that also takes a protocol at these addresses, of which `FOLDER` stands for the folder of the test.
@@ -73,7 +72,7 @@ pub fn members(events: &[Value], name: &str) -> Vec<String> {
 /// Another program locks the database, as long as this value lives.
 pub fn lock(server: &Server) -> Connection {
     let other = Connection::open(server.setup().database_path()).unwrap();
-    other.busy_timeout(Duration::from_secs(10)).unwrap();
+    other.busy_timeout(TIMEOUT).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     other
 }

@@ -136,20 +136,19 @@ fn keys_are_kept_as_long_as_their_events() {
 #[test]
 fn pages_begin_with_the_oldest_event_that_is_left() {
     for dedup in ["index", "constraint"] {
-        let setup = setup(dedup, &["--retain-events", "1s"]);
-        let server = setup.start();
+        let keeping = setup(dedup, &[]);
+        let removing = keeping.clone().flags(["--retain-events", "1s"]);
+        let server = removing.start();
         for n in 0..20 {
             publish(&server, &numbered(n));
         }
-        wait_until("the first events to be removed", || rows(&setup) == 0);
+        wait_until("the first events to be removed", || rows(&removing) == 0);
+        server.stop();
+        let server = keeping.start();
         for n in 20..40 {
             publish(&server, &numbered(n));
         }
         let all = seqs_of(&server.json("/events?after=0"));
-        if all.len() < 20 {
-            // The machine was so slow that the next ones are gone as well.
-            continue;
-        }
         assert_eq!(all, (21..=40).collect::<Vec<u64>>());
         let of_topic: Vec<u64> = (21..=40).filter(|seq| (seq - 1) % 3 == 1).collect();
         let page = server.json("/events?topic=topic%201&after=3&limit=2");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 
@@ -11,24 +11,13 @@ use serde_json::Value;
 
 use super::syslog::{expect_lines, lines, syslog_ng};
 use super::{Proxy, RECORDS};
-use crate::harness::Setup;
+use crate::harness::{fixed_address, Setup};
 use crate::ingest::sockets::events;
 use crate::report;
 use crate::wait::wait_until;
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A port that is free for both transports.
-fn free_port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 fn replaced(config: &str, old: &str, new: &str) -> String {
@@ -54,7 +43,7 @@ fn syslog_ng_keeps_what_the_server_has_not_stored() {
     let server = Setup::new().start();
     let proxy = Proxy::start(&server);
     let folder = server.setup().directory().path().to_owned();
-    let port = free_port();
+    let address = fixed_address();
     let config = fs::read_to_string(project().join("deploy/syslog-ng.conf")).unwrap();
     let config = replaced(
         &config,
@@ -65,14 +54,14 @@ fn syslog_ng_keeps_what_the_server_has_not_stored() {
     let config = replaced(
         &config,
         "\"0.0.0.0\") port(5514)",
-        &format!("\"127.0.0.1\") port({port})"),
+        &format!("\"{}\") port({})", address.ip(), address.port()),
     );
     let Some(_shipper) = syslog_ng(&folder, &config) else {
         return;
     };
     let mut device = None;
     wait_until("syslog-ng listens", || {
-        device = TcpStream::connect(("127.0.0.1", port)).ok();
+        device = TcpStream::connect(address).ok();
         device.is_some()
     });
     let mut device = device.expect("it has connected");
@@ -99,9 +88,7 @@ fn syslog_ng_keeps_what_the_server_has_not_stored() {
     // Over UDP, too.
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for line in messages(2 * RECORDS).lines() {
-        socket
-            .send_to(line.as_bytes(), ("127.0.0.1", port))
-            .unwrap();
+        socket.send_to(line.as_bytes(), address).unwrap();
     }
     expect_lines(&events(&server, 3 * RECORDS), "app");
     assert_eq!(server.json("/stats")["rejected"], 0);

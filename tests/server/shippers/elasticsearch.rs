@@ -364,7 +364,7 @@ fn clients_wait_for_a_server_that_is_away() {
 
 #[test]
 fn winston_loses_nothing() {
-    let server = Server::start(&[]);
+    let server = Setup::with_fixed_address().start();
     let Some(client) = winston(server.address()) else {
         return;
     };
@@ -376,8 +376,7 @@ fn winston_loses_nothing() {
     // a request whose connection is accepted and closed, so here nothing listens.
     let address = server.address().clone();
     let empty = server.setup().directory().join("other.db");
-    let setup = server.setup().clone().listen([text(&address)]);
-    let setup = setup.database(empty);
+    let setup = server.setup().clone().database(empty);
     server.kill();
     let _running = Running::start(winston(&address).expect("it is installed"));
     thread::sleep(AWAY);

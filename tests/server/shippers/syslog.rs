@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use super::{debian, debian_root, RECORDS};
-use crate::harness::{Server, Setup, TemporaryDirectory};
+use crate::harness::{fixed_address, Server, Setup, TemporaryDirectory};
 use crate::ingest::sockets::{
     self, address, address_of, events, lock, members, unix_path, wait_until_unhealthy,
 };
@@ -143,8 +143,9 @@ action({action} action.resumeRetryCount="-1" action.resumeInterval="1" queue.typ
 }
 
 fn forward(server: &Server, transport: &str, more: &str) -> String {
-    let port = address(server, transport).port();
-    format!(r#"type="omfwd" target="127.0.0.1" port="{port}" protocol="{transport}" {more}"#)
+    let address = address(server, transport);
+    let (target, port) = (address.ip(), address.port());
+    format!(r#"type="omfwd" target="{target}" port="{port}" protocol="{transport}" {more}"#)
 }
 
 #[test]
@@ -173,9 +174,7 @@ fn rsyslog_forwards_in_all_its_ways() {
 #[test]
 fn rsyslog_goes_on_after_the_server_was_away() {
     let setup = Setup::new();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let tcp = format!("tcp:{}", free.local_addr().unwrap());
-    drop(free);
+    let tcp = format!("tcp:{}", fixed_address());
     let server = sockets::start(setup, "--syslog", &[&tcp]);
     let folder = server.setup().directory().path().to_owned();
     fs::write(folder.join("in.log"), lines(0)).unwrap();

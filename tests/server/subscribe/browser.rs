@@ -10,7 +10,7 @@ use std::thread;
 
 use super::publish;
 use crate::chromium::{self, Chromium};
-use crate::harness::{Address, Server, TemporaryDirectory, TIMEOUT};
+use crate::harness::{Address, Server, Setup, TemporaryDirectory, TIMEOUT};
 
 /// Events, and bytes of the stream that the browser gets before its connection breaks.
 const EVENTS: usize = 300;
@@ -148,7 +148,8 @@ fn a_browser_forgets_a_position_of_another_history() {
     let Some(browser) = Chromium::start("a reset in a browser") else {
         return;
     };
-    let server = Server::start(&[]);
+    let setup = Setup::with_fixed_address();
+    let server = setup.start();
     publish(&server, "t", "e", 3);
     let page = browser.open(&server);
     page.evaluate(
@@ -157,10 +158,6 @@ fn a_browser_forgets_a_position_of_another_history() {
          source.onmessage = event => seen.push(event.lastEventId); 0",
     );
     page.wait_for("seen.join(' ') === '3 {\"position\":1000,\"last_seq\":3}'");
-    let address = chromium::url(&server)
-        .replace("http://", "")
-        .replace('/', "");
-    let setup = server.setup().clone().listen([address]);
     server.stop();
     let server = setup.start();
     // What comes while it is away is after the position that it has now.

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use crate::harness::{event, Address, Client, TemporaryDirectory};
+use crate::harness::{event, unread_pipe, Address, Client, TemporaryDirectory};
 use crate::wait::wait_until;
 
 /// A server whose standard error is not read by the harness.
@@ -78,7 +78,5 @@ fn a_log_on_a_full_disk() {
 
 #[test]
 fn a_log_into_a_pipe_that_nobody_has_open() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    Mute::start(writer.into()).goes_on();
+    Mute::start(unread_pipe().into()).goes_on();
 }

@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixDatagram;
 
-use crate::harness::Setup;
+use crate::harness::{wait_until_refused, Setup};
 use crate::ingest::sockets::{self, events, unix_path};
 
 use super::start;
@@ -84,6 +84,7 @@ fn only_a_stale_unix_socket_is_replaced() {
     let (code, text) = with_socket.fail();
     assert_eq!((code, text.contains("in use")), (1, true), "{text}");
     drop(other);
+    wait_until_refused(|| UnixDatagram::unbound()?.connect(&path));
     assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
 
     let server = with_socket.start();
