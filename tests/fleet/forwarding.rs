@@ -301,7 +301,7 @@ fn an_idle_node_is_asked_about_once_a_second() {
         return;
     };
     let to = engine.database("idle");
-    let server = Setup::new().listen([new_address().to_string()]).start();
+    let server = Setup::new().listen([fixed_address().to_string()]).start();
     publish(&server, 0..5, "a");
     let forwarder = Forwarder::start(server.address(), &to);
     forwarder.wait_for_position(5);
