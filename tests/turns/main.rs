@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod large;
+mod reads;
 mod summaries;
 
 use std::path::PathBuf;

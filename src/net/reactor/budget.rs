@@ -1,4 +1,4 @@
-//! How much of a turn is left for work that no publication waits for: streams, reads, and decoding.
+//! How much of a turn is left for live streams and for decoding.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Platform, Reactor};
 use crate::limits;
 
 impl<P: Platform> Reactor<P> {
-    /// How long that work may take in this turn, given whether publications of this turn wait.
+    /// How long live streams or decoding may take in this turn, given whether publications of this turn wait.
     pub(super) fn spare_time(&mut self, has_publishers: bool) -> Duration {
         if has_publishers {
             let least = Duration::from_micros(limits::SPARE_LEAST_US);

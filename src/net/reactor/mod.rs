@@ -32,6 +32,7 @@ mod invariants;
 mod large;
 mod lifecycle;
 mod memory;
+mod publishing;
 mod reads;
 mod requests;
 mod schedule;
@@ -59,6 +60,7 @@ use crate::clock::Now;
 use crate::limits;
 use crate::tokens::Tokens;
 use lifecycle::Lifecycle;
+use publishing::Publishing;
 
 /// What the loop needs to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,7 @@ pub struct Reactor<P: Platform> {
     spare_output: Vec<u8>,
     /// When the poll of this turn ended.
     turn_began: Instant,
+    publishing: Publishing,
     request_log: RequestLog,
 }
 
@@ -138,6 +141,7 @@ impl<P: Platform> Reactor<P> {
             unchecked: Vec::new(),
             spare_output: Vec::new(),
             turn_began: started,
+            publishing: Publishing::default(),
             request_log: RequestLog::new(started),
         }
     }
@@ -178,6 +182,7 @@ impl<P: Platform> Reactor<P> {
         self.serve_large();
         self.gather()?;
         self.decode();
+        self.publishing.in_turn |= self.app.has_waiting() || self.app.is_decoding();
         self.app.drain(self.now);
         self.ask_for_pieces();
         self.deliver();
@@ -313,7 +318,8 @@ impl<P: Platform> Reactor<P> {
     /// Reads a client within its budget and handles the requests that this completes. One whose request is
     /// large is read further only in its turn, which gives it that many reads.
     fn serve(&mut self, key: usize, its_turn: Option<usize>) {
-        let mut budget = its_turn.unwrap_or(limits::READS_PER_TURN);
+        let reads = its_turn.unwrap_or(limits::READS_PER_TURN);
+        let mut budget = reads;
         loop {
             self.handle_requests(key);
             let client = &mut self.clients[key];
@@ -350,6 +356,7 @@ impl<P: Platform> Reactor<P> {
                 }
             }
         }
+        self.publishing.in_turn |= budget < reads && self.clients[key].conn.is_receiving();
         self.hand_over_piece(key);
         self.after_change(key);
     }
@@ -452,6 +459,7 @@ impl<P: Platform> Reactor<P> {
         if held >= Duration::from_millis(limits::IDLE_WORK_LOGGED_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());
         }
+        self.publishing.end_turn(begun);
         self.platform.end_turn(self.now);
     }
 

@@ -41,7 +41,8 @@ impl<P: Platform> Reactor<P> {
 
     /// Serves the streams that have something to send. The time that this may take is a part of what the turn has
     /// taken so far if it has committed events, so that streams slow publishing and never stop it; in a
-    /// turn without a commit it is bounded for the sake of requests that come meanwhile.
+    /// turn without a commit it is bounded for the sake of requests that come meanwhile. What reads the store gets
+    /// less soon after a publication.
     pub(super) fn feed(&mut self) {
         if self.streams.count == 0 {
             // Streams that have ended may still stand in a queue, and the poll would never sleep again.
@@ -58,8 +59,9 @@ impl<P: Platform> Reactor<P> {
         }
         let begun = self.platform.instant();
         let budget = self.spare_time(has_committed);
+        let for_reads = self.publishing.time_for_reads(self.turn_began, begun);
         let quiet = Duration::from_micros(limits::SPARE_QUIET_US);
-        let share = budget.as_secs_f32() / quiet.as_secs_f32();
+        let share = for_reads.as_secs_f32() / quiet.as_secs_f32();
         self.app.begin_streams(share);
         // Streams near the head come first, and leave the others half of the time.
         while let Some(ticket) = self.streams.next(true) {
@@ -72,12 +74,12 @@ impl<P: Platform> Reactor<P> {
         loop {
             let stream = self.streams.next(false);
             if let Some(ticket) = stream {
-                self.feed_one(ticket, !has_committed);
+                self.feed_one(ticket, for_reads == quiet);
             }
             let has_read = self.read_one(share, slices == 0);
             slices += usize::from(has_read);
             let is_done = stream.is_none() && !has_read;
-            if is_done || self.platform.instant() >= begun + budget {
+            if is_done || self.platform.instant() >= begun + for_reads {
                 break;
             }
         }
