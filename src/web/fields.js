@@ -16,6 +16,8 @@ const [extended, unfolded] = [new Set(), new Set()];
 /** What is shown, to be shown again when a list is unfolded. */
 let shown = [];
 let signalNow = null;
+/** How often the lists have been asked for. Only the last answer is shown. */
+let asked = 0;
 
 /** The fields that have a filter: they are counted without it. */
 function filtered() {
@@ -33,6 +35,8 @@ export async function loadFields(signal) {
     return undefined;
   }
   signalNow = signal;
+  asked += 1;
+  const number = asked;
   const own = filtered();
   const { fields, complete, scanned } = await ask(queryOf(search, { limit: SHOWN_VALUES }), signal);
   if (own.length > 0) {
@@ -48,6 +52,7 @@ export async function loadFields(signal) {
   }
   signal.throwIfAborted();
   const level = memberOf(fields.map(({ field }) => field));
+  if (number !== asked) return level;
   const rank = ({ field }) => ["topic", "source", level].indexOf(field) + 1 || 4;
   shown = fields.sort((a, b) => rank(a) - rank(b));
   show(level, complete ? "" : `of the newest ${whole.format(scanned)}`);

@@ -354,6 +354,38 @@ fn ten_thousand_topics_are_listed_in_part_and_all_are_found() {
     assert_eq!(page.noticed(), Vec::<String>::new());
 }
 
+/// Lists are asked for again while the page is live; such an answer may come after that to a click.
+#[test]
+fn a_list_that_was_unfolded_stays_so_when_an_older_answer_comes() {
+    let Some(browser) = Chromium::start("late answers in the dashboard") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let events: Vec<Value> = (0..20).map(|n| event(&format!("t.{n}"), "e")).collect();
+    server.publish(&json!(events)).expect(200);
+    let page = browser.open(&server);
+    page.wait_for_text("#fields", "14 more …");
+    page.evaluate(
+        "window.plain = fetch; window.held = []; window.histograms = 0;
+        window.fetch = async (path, options) => {
+          if (String(path).startsWith('/histogram')) histograms += 1;
+          if (held.length > 0 || !String(path).startsWith('/fields')) return plain(path, options);
+          const answer = await plain(path, options);
+          await new Promise(resolve => held.push(resolve));
+          return answer;
+        };",
+    );
+    page.wait_for("held.length === 1");
+    page.click("#fields .more");
+    let all = "document.querySelectorAll('#fields section:first-child .value').length === 20";
+    page.wait_for(all);
+    // The histogram is asked for when the lists have been shown.
+    page.evaluate("histograms = 0; held[0]()");
+    page.wait_for("histograms > 0");
+    assert_eq!(page.evaluate(all), json!(true));
+    assert_eq!(page.noticed(), Vec::<String>::new());
+}
+
 /// Stored two days ago, so the last hour, which is what is shown at first, has nothing.
 #[test]
 fn where_nothing_came_lately_all_time_is_searched() {
