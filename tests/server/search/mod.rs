@@ -7,6 +7,7 @@ mod judged;
 mod language;
 #[path = "../../search/model/mod.rs"]
 mod model;
+mod older;
 mod pages;
 #[path = "../../search/random.rs"]
 mod random;

@@ -11,7 +11,7 @@ pub(super) const BLOCK: u64 = 4_096;
 pub(super) const EVENTS: u64 = 3 * BLOCK + 70;
 
 /// An event whose words and time are those of its block.
-fn number(n: u64) -> Value {
+pub(super) fn number(n: u64) -> Value {
     let era = n / BLOCK;
     let mut event = event(["t.a", "t.b", "u"][n as usize % 3], &format!("id-{n}"));
     event["source"] = json!(format!("web-{}", n % 5));
