@@ -1,5 +1,5 @@
-//! A database that a server without summaries has written: it is searched at once, and gets its summaries while that goes
-//! on.
+//! A database that a server without summaries has written: it is searched at once, and gets its summaries while that
+//! goes on.
 
 use rusqlite::{params, Connection};
 use serde_json::{json, Value};
