@@ -1,9 +1,12 @@
 # A static binary in an empty image, which runs as a user without rights:
 #   docker build -t logagg .
 #   docker run -p 127.0.0.1:8080:8080 -v logagg-data:/app/data --read-only --cap-drop ALL logagg
+# With the commands of a fleet: docker build -t logagg-fleet --build-arg FEATURES=fleet .
 
 ARG RUST_VERSION=1
 FROM rust:${RUST_VERSION}-alpine AS build
+# Besides the default ones.
+ARG FEATURES=
 RUN apk add --no-cache gcc musl-dev
 WORKDIR /build
 
@@ -14,13 +17,13 @@ COPY bench/Cargo.toml bench/
 RUN mkdir -p src bench/src \
     && echo 'fn main() {}' | tee src/main.rs > bench/src/main.rs \
     && touch src/lib.rs \
-    && cargo build --release --locked --package logagg \
+    && cargo build --release --locked --package logagg --features "$FEATURES" \
     && rm -r src
 
 # The new times tell cargo that these are not the files of the layer above.
 COPY src src
 RUN touch src/main.rs src/lib.rs \
-    && cargo build --release --locked --package logagg
+    && cargo build --release --locked --package logagg --features "$FEATURES"
 
 # What the image promises: the program needs no other file, and is small.
 RUN readelf --program-headers target/release/logagg > headers \

@@ -41,7 +41,10 @@ fn is_root() -> bool {
 
 /// A program of the engine, as the user that may run it.
 fn command(program: &str) -> Command {
-    let path = programs().unwrap().join(program);
+    as_user(&programs().unwrap().join(program))
+}
+
+fn as_user(path: &Path) -> Command {
     let mut command = match is_root() {
         true => {
             let mut command = Command::new("setpriv");
@@ -133,6 +136,16 @@ impl Engine {
         is_shared: bool,
     ) -> Engine {
         let child = spawn(&folder, &data, address, is_shared);
+        Engine::wait_for(folder, data, address, is_shared, child)
+    }
+
+    fn wait_for(
+        folder: Arc<TemporaryDirectory>,
+        data: PathBuf,
+        address: SocketAddr,
+        is_shared: bool,
+        child: Child,
+    ) -> Engine {
         let engine = Engine {
             folder,
             data,
@@ -166,6 +179,55 @@ impl Engine {
             &connection,
         ]));
         Engine::run(self.folder.clone(), data, address, false)
+    }
+
+    /// Runs a script that sets a primary up, as the image of PostgreSQL does: `PGDATA` and psql's variables are those of
+    /// this engine.
+    pub fn run_script(&self, script: &str, variables: &[(&str, &str)]) {
+        let mut shell = script_of(script, &self.data);
+        for (name, value) in variables {
+            shell.env(name, value);
+        }
+        shell.env("PGHOST", self.address.ip().to_string());
+        shell.env("PGPORT", self.address.port().to_string());
+        shell.env("PGUSER", "postgres");
+        run(&mut shell);
+    }
+
+    /// A standby that a script makes and runs, with the arguments of postgres.
+    pub fn standby_of_script(&self, script: &str, variables: &[(&str, &str)]) -> Engine {
+        let data = self.folder.join("standby");
+        fs::create_dir(&data).unwrap();
+        give_away(&data);
+        let address = fixed_address();
+        let mut shell = script_of(script, &data);
+        for (name, value) in variables {
+            shell.env(name, value);
+        }
+        shell.env("PRIMARY_HOST", self.address.ip().to_string());
+        shell.env("PRIMARY_PORT", self.address.port().to_string());
+        settings(&mut shell, address);
+        let child = watched(&self.folder, &shell, false);
+        Engine::wait_for(self.folder.clone(), data, address, false, child)
+    }
+
+    /// The access rules of a new engine, as the lines of its file. `postgres` is let in.
+    pub fn set_access(&self, rules: &str) {
+        let rules = format!("host all postgres all trust\n{rules}");
+        fs::write(self.data.join("pg_hba.conf"), rules).unwrap();
+        self.reload();
+    }
+
+    pub fn reload(&self) {
+        self.sql("postgres", "SELECT pg_reload_conf()");
+    }
+
+    /// A file that the engine's user may read, beside its data.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        fs::write(&path, text).unwrap();
+        give_away(&path);
+        path
     }
 
     /// From now on it takes writes.
@@ -289,26 +351,45 @@ pub fn url_at(addresses: &[SocketAddr], database: &str) -> String {
     format!("postgres://postgres@{}/{database}", hosts.join(","))
 }
 
-/// A shell around it ends it when this process is gone, however that ends.
 fn spawn(folder: &TemporaryDirectory, data: &Path, address: SocketAddr, is_shared: bool) -> Child {
-    let engine = {
-        let mut engine = command("postgres");
-        engine.arg("-D").arg(data);
-        let own = [
-            format!("listen_addresses={}", address.ip()),
-            format!("port={}", address.port()),
-            // Two in one folder would be in each other's way.
-            "unix_socket_directories=".to_owned(),
-            "max_connections=40".to_owned(),
-            "shared_buffers=16MB".to_owned(),
-            "hot_standby=on".to_owned(),
-            "fsync=off".to_owned(),
-        ];
-        for setting in own {
-            engine.arg("-c").arg(setting);
-        }
-        engine
-    };
+    let mut engine = command("postgres");
+    engine.arg("-D").arg(data);
+    settings(&mut engine, address);
+    watched(folder, &engine, is_shared)
+}
+
+/// What is asked of each engine.
+fn settings(engine: &mut Command, address: SocketAddr) {
+    let own = [
+        format!("listen_addresses={}", address.ip()),
+        format!("port={}", address.port()),
+        // Two in one folder would be in each other's way.
+        "unix_socket_directories=".to_owned(),
+        "max_connections=40".to_owned(),
+        "shared_buffers=16MB".to_owned(),
+        "hot_standby=on".to_owned(),
+        "fsync=off".to_owned(),
+    ];
+    for setting in own {
+        engine.arg("-c").arg(setting);
+    }
+}
+
+/// A script of `deploy/`, whose arguments follow, by the engine's user, who finds the engine's programs. The user may
+/// not be able to read the file.
+fn script_of(script: &str, data: &Path) -> Command {
+    let mut shell = as_user(Path::new("/bin/sh"));
+    shell.args(["-c", script, "script"]);
+    shell.env(
+        "PATH",
+        format!("{}:/usr/bin:/bin", programs().unwrap().display()),
+    );
+    shell.env("PGDATA", data);
+    shell
+}
+
+/// A shell around an engine ends it when this process is gone, however that ends.
+fn watched(folder: &TemporaryDirectory, engine: &Command, is_shared: bool) -> Child {
     let log = fs::File::options()
         .create(true)
         .append(true)
@@ -325,11 +406,10 @@ fn spawn(folder: &TemporaryDirectory, data: &Path, address: SocketAddr, is_share
         .arg(script)
         .arg(engine.get_program())
         .args(engine.get_args());
-    shell
-        .env_clear()
-        .env("LC_ALL", "C")
-        .env("PATH", "/usr/bin:/bin")
-        .current_dir("/");
+    shell.env_clear().current_dir("/");
+    for (name, value) in engine.get_envs() {
+        shell.env(name, value.unwrap());
+    }
     if is_shared {
         shell.env("GARBAGE", folder.path());
     }

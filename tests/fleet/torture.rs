@@ -41,7 +41,7 @@ fn seed() -> u64 {
 }
 
 /// Sends a batch; whether it was answered with 200.
-fn publish(address: SocketAddr, body: &str) -> std::io::Result<bool> {
+pub fn publish(address: SocketAddr, body: &str) -> std::io::Result<bool> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(20)))?;
     let length = body.len();

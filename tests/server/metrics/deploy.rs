@@ -42,11 +42,14 @@ fn expressions(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-fn dashboard() -> (Value, Vec<String>) {
-    let dashboard = serde_json::from_str(&read("grafana-dashboard.json")).unwrap();
+/// That of a server, and that of a fleet.
+const DASHBOARDS: [&str; 2] = ["grafana-dashboard.json", "fleet-dashboard.json"];
+
+fn dashboard(file: &str) -> (Value, Vec<String>) {
+    let dashboard = serde_json::from_str(&read(file)).unwrap();
     let mut found = Vec::new();
     expressions(&dashboard, &mut found);
-    assert!(found.len() > 20);
+    assert!(found.len() > 15, "{file}");
     (dashboard, found)
 }
 
@@ -63,7 +66,7 @@ fn the_files_name_only_metrics_that_exist() {
         assert!(unknown.is_empty(), "{file}: {unknown:?}");
     }
     // And everything that is counted can be seen.
-    let shown = names_in(&dashboard().1.join("\n"));
+    let shown = names_in(&dashboard(DASHBOARDS[0]).1.join("\n"));
     let hidden: Vec<_> = exist
         .iter()
         .filter(|name| {
@@ -95,7 +98,12 @@ fn the_files_name_only_metrics_that_exist() {
 
 #[test]
 fn panels_have_ids_and_places_of_their_own() {
-    let (dashboard, _) = dashboard();
+    for file in DASHBOARDS {
+        have_places_of_their_own(&dashboard(file).0);
+    }
+}
+
+fn have_places_of_their_own(dashboard: &Value) {
     let panels = dashboard["panels"].as_array().unwrap();
     let mut ids = BTreeSet::new();
     let mut cells = BTreeSet::new();
@@ -115,17 +123,24 @@ fn panels_have_ids_and_places_of_their_own() {
 #[test]
 fn promtool_takes_the_files() {
     promtool::check(&folder(), &["check", "config", "prometheus.yml"], "");
-    promtool::check(&folder(), &["check", "rules", "alerts.yml"], "");
-    promtool::check(&folder(), &["test", "rules", "alerts.test.yml"], "");
-    // The dashboard's expressions as rules, with what Grafana puts in place of its variables.
-    let rules: Vec<Value> = dashboard()
-        .1
+    for alerts in ["alerts", "fleet-alerts"] {
+        promtool::check(&folder(), &["check", "rules", &format!("{alerts}.yml")], "");
+        promtool::check(
+            &folder(),
+            &["test", "rules", &format!("{alerts}.test.yml")],
+            "",
+        );
+    }
+    // The dashboards' expressions as rules, with what Grafana puts in place of its variables.
+    let rules: Vec<Value> = DASHBOARDS
         .iter()
+        .flat_map(|file| dashboard(file).1)
         .enumerate()
         .map(|(n, expression)| {
             let expression = expression
                 .replace("$__rate_interval", "1m")
-                .replace("$instance", ".*");
+                .replace("$instance", ".*")
+                .replace("$node", ".*");
             serde_json::json!({"record": format!("panel:{n}"), "expr": expression})
         })
         .collect();

@@ -109,6 +109,18 @@ fn compose() -> Option<Value> {
     serde_json::from_slice(&text?.stdout).ok()
 }
 
+/// A text with the values that its variables have where nobody sets them.
+fn filled(text: &str) -> String {
+    let mut parts = text.split("${");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (variable, rest) = part.split_once('}').unwrap();
+        out += variable.split_once(":-").unwrap().1;
+        out += rest;
+    }
+    out
+}
+
 #[test]
 fn compose_names_only_what_is_there() {
     let Some(file) = compose() else {
@@ -116,7 +128,7 @@ fn compose_names_only_what_is_there() {
     };
     let names =
         |member: &str| -> BTreeSet<&String> { file[member].as_object().unwrap().keys().collect() };
-    let (services, volumes, configs) = (names("services"), names("volumes"), names("configs"));
+    let (services, volumes) = (names("services"), names("volumes"));
     let texts = |value: &Value| -> Vec<String> {
         let found = match value {
             Value::Array(elements) => elements
@@ -139,22 +151,24 @@ fn compose_names_only_what_is_there() {
         for volume in texts(&service["volumes"]) {
             let from = volume.split(':').next().unwrap();
             let is_there = match from.strip_prefix("./") {
-                Some(path) => project().join(path).exists(),
+                Some(path) => project().join(filled(path)).exists(),
                 None => volumes.contains(&from.to_owned()),
             };
             assert!(is_there, "{name}: {volume}");
         }
-        for config in service["configs"].as_array().into_iter().flatten() {
+        for secret in texts(&service["secrets"]) {
+            // One that is not a file is copied into the container, which a read-only one does not let happen.
             assert!(
-                configs.contains(&config["source"].as_str().unwrap().to_owned()),
-                "{name}"
+                file["secrets"][&secret]["file"].is_string(),
+                "{name}: {secret}"
             );
         }
+        assert_eq!(service["configs"], Value::Null, "{name}: nor is a config");
         for port in texts(&service["ports"]) {
             assert!(port.starts_with("127.0.0.1:"), "{name}: {port}");
             assert!(ports.insert(port.clone()), "{port} stands there twice");
         }
     }
-    let expected = ["monitoring", "shippers", "test"].map(str::to_owned);
+    let expected = ["edge", "fleet", "monitoring", "shippers", "test"].map(str::to_owned);
     assert_eq!(profiles, BTreeSet::from(expected));
 }
