@@ -149,9 +149,10 @@ fn compose_names_only_what_is_there() {
             assert!(services.contains(&other), "{name} depends on {other}");
         }
         for volume in texts(&service["volumes"]) {
+            let volume = filled(&volume);
             let from = volume.split(':').next().unwrap();
             let is_there = match from.strip_prefix("./") {
-                Some(path) => project().join(filled(path)).exists(),
+                Some(path) => project().join(path).exists(),
                 None => volumes.contains(&from.to_owned()),
             };
             assert!(is_there, "{name}: {volume}");
