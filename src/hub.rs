@@ -1,7 +1,7 @@
 //! The newest events as JSON, made once for all subscribers.
 //!
-//! Owns the copies that spare live subscribers the database. Never the only place where an event is:
-//! a subscriber that has fallen further behind reads from the store.
+//! Owns the copies that spare live subscribers the database. Never the only place where an event is: a subscriber
+//! further back reads from the store.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -15,7 +15,7 @@ struct Kept {
     /// Where its text begins, counted from the first text that was ever kept.
     start: u64,
     len: u32,
-    /// Where in its text the topic stands, between its quotes.
+    /// Where the topic is in its text, between its quotes.
     topic: (u32, u32),
 }
 
@@ -54,8 +54,8 @@ impl Recent {
         after >= self.floor
     }
 
-    /// Keeps a committed event. `write` appends its JSON text and says where in the text the topic
-    /// stands, between its quotes. Seqs must grow.
+    /// Keeps a committed event. `write` appends its JSON text and returns where the topic is in the text, between its
+    /// quotes. Seqs must grow.
     pub(crate) fn push(&mut self, seq: u64, write: impl FnOnce(&mut Vec<u8>) -> Range<usize>) {
         let from = self.bytes.len();
         let topic = write(&mut self.bytes);

@@ -61,7 +61,7 @@ impl Uuids {
     }
 }
 
-/// Sets version and variant in place of the bits that stand there.
+/// Sets the bits of version and variant.
 fn text(bytes: [u8; 16], version: u8) -> String {
     let mut text = String::with_capacity(LENGTH);
     write(bytes, version, |byte| text.push(byte.into()));

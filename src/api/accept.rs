@@ -2,7 +2,7 @@
 
 use crate::http::Request;
 
-/// How welcome a media type is. The greater is the more welcome; the default is not at all.
+/// How much a media type is preferred. The greater the more; the default is not acceptable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Welcome {
     /// The weight, in thousandths.
@@ -11,9 +11,9 @@ pub(crate) struct Welcome {
     pub named: bool,
 }
 
-/// How welcome a media type without parameters is. `suits` looks at the parameters that the request gives to
-/// that type, in lower case and without quotes, and says whether what is served has them. Without an
-/// `Accept` everything is welcome; malformed elements are ignored.
+/// How much a media type without parameters is preferred. `suits` looks at the parameters that the request gives to
+/// that type, in lower case and without quotes, and returns whether what is served has them. Without an `Accept`
+/// everything is acceptable; malformed elements are ignored.
 pub(crate) fn welcome(
     request: &Request,
     media_type: &str,
@@ -39,7 +39,7 @@ pub(crate) fn welcome(
     })
 }
 
-/// How much a media range leaves open.
+/// How specific a media range is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Precision {
     Anything,

@@ -1,13 +1,13 @@
-//! Whether a request may be made at all: what its path needs against what its token is good for. Which
-//! route needs what is said in [`Route::access`].
+//! Whether a request may be made at all: what its path needs against what its token allows. [`Route::access`] says
+//! which route needs what.
 
 use super::route::{Access, Route};
 use crate::http::{Method, Refusal, Request};
 use crate::tokens::{Scope, TokenCheck, Tokens};
 
-/// Refuses a request whose token is none of `tokens`, 401, or lacks the scope that is needed, 403
-/// (RFC 6750 §3.1). Comes before all other checks of a request. A client that has a token at all
-/// learns that a path does not exist or does not take a method.
+/// Refuses a request whose token is unknown, 401, or lacks the scope that is needed, 403 (RFC 6750 §3.1). Comes before
+/// all other checks of a request. A client that has a token at all learns that a path does not exist or does not take a
+/// method.
 pub(crate) fn authorize(
     request: &Request,
     route: Option<&Route>,

@@ -1,5 +1,4 @@
-//! Files that are compiled in for browsers, in gzip, and how one is answered. What they mean is with those who
-//! own them: `dashboard` and `pages`.
+//! Files that are compiled in for browsers, in gzip, and how one is answered. Their owners are `dashboard` and `pages`.
 
 use std::io::Read;
 use std::sync::OnceLock;
@@ -15,7 +14,7 @@ pub(crate) struct File {
     media_type: &'static str,
     /// Its gzip form.
     pub(super) gzipped: &'static [u8],
-    /// The file itself, once somebody has asked for it.
+    /// The file itself, after the first request for it.
     content: OnceLock<Vec<u8>>,
 }
 

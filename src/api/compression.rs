@@ -16,7 +16,7 @@ pub(crate) const VARY: (&str, &str) = ("Vary", "Accept-Encoding");
 /// The field that says that a body is gzip.
 pub(crate) const GZIP: (&str, &str) = ("Content-Encoding", "gzip");
 
-/// Whether the client takes gzip, and likes it no less than a body as it is. Malformed elements are ignored.
+/// Whether the client takes gzip, and does not prefer a body as it is. Malformed elements are ignored.
 pub(crate) fn takes_gzip(request: &Request) -> bool {
     let (mut gzip, mut identity, mut others) = (None, None, None);
     let fields = request.headers("accept-encoding");

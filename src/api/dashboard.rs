@@ -1,5 +1,5 @@
-//! The dashboard: a page for browsers and what it loads, compiled in. It shows no data by itself; its
-//! script asks for them as any client does.
+//! The dashboard: a page for browsers and what it loads, compiled in. It shows no data by itself; its script requests
+//! them as any client does.
 
 use super::assets::{compiled_in, File};
 use crate::http::{Request, Response};

@@ -19,7 +19,7 @@ pub struct FilterParams {
 
 impl FilterParams {
     /// Reads the filters of a query. `now_us` is the server's clock at the arrival of the request, in microseconds
-    /// since 1970. Members that are no filters are passed over; [`check_members`] refuses unknown ones.
+    /// since 1970. Members that are no filters are skipped; [`check_members`] refuses unknown ones.
     ///
     /// # Errors
     /// The faults, for a 422 answer.
@@ -107,7 +107,7 @@ fn details(error: FilterError) -> Details {
 mod tests {
     use super::*;
 
-    /// Else the next page would be that of another request.
+    /// Otherwise the next page would be that of another request.
     #[test]
     fn an_age_before_the_year_0_stays_in_an_address() {
         for member in ["since", "until"] {

@@ -15,7 +15,7 @@ pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Appends what stands between the quotes of a string. `text` is UTF-8.
+/// Appends what is between the quotes of a string. `text` is UTF-8.
 pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     if !has_escapes(text) {
         return out.extend_from_slice(text);
@@ -41,8 +41,8 @@ pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// Whether something in a string is written otherwise than it is. Looks at eight bytes at a time, as one
-/// number; the last eight may overlap those before.
+/// Whether a string needs escapes. Looks at eight bytes at a time, as one number; the last eight may overlap those
+/// before.
 fn has_escapes(text: &[u8]) -> bool {
     match text.last_chunk::<8>() {
         Some(last) => {

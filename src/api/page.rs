@@ -35,7 +35,7 @@ impl EventsQuery {
         Ok(query)
     }
 
-    /// Whether nothing but topics is asked for, which the topics' own orders answer.
+    /// Whether the only filter is topics, which are read in their own order.
     pub(super) fn is_topics_only(&self) -> bool {
         self.params.filters.is_topics_only()
     }
@@ -61,8 +61,8 @@ impl EventsQuery {
         address
     }
 
-    /// Makes of the events of a page its answer up to its `next`, which is that of the page after `last`, if there is
-    /// one. The events may be long, so they stay where they are.
+    /// Makes the answer of a page from its events; `next` is that of the page after `last`, if there is one. The events
+    /// may be long, so they are not copied.
     fn complete(&self, mut events: Vec<u8>, count: usize, last: Option<u64>) -> Vec<u8> {
         let mut head = b"{\"topic\":".to_vec();
         match &self.params.topics[..] {
@@ -139,7 +139,7 @@ impl PageRequest {
     }
 
     /// Goes on with it for about `units` of work; `None` if that was not enough. Reading the events
-    /// that have been found comes on top: a page of them at the most.
+    /// that have been found comes on top: a page of them at most.
     pub fn read_on(&mut self, store: &Store, units: u64) -> Result<Option<Response>, StoreError> {
         store.search_page(&mut self.search, units)?;
         if !self.search.is_over() {

@@ -34,7 +34,7 @@ pub(crate) fn redoc(request: &Request) -> Response {
 mod viewers {
     use super::*;
 
-    /// What the pages may do. Both write styles into themselves; ReDoc searches in a worker of its own making.
+    /// What the pages may do. Both write styles into themselves; ReDoc searches in a worker that it makes itself.
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                           img-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; \
                           form-action 'none'; frame-ancestors 'none'";

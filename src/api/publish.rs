@@ -48,7 +48,7 @@ impl From<Response> for Rejection {
     }
 }
 
-/// What a request asks for besides that its events are stored. `setting` says of its records what the query does not.
+/// What else a request asks for. `setting` says about its records what the query does not.
 pub(crate) fn read_query(
     request: &Request,
     setting: &IngestQuery,

@@ -26,8 +26,8 @@ pub(crate) fn event(store: &Store, topic: &str, event_id: &str) -> Result<Respon
     }
 }
 
-/// Appends one event as JSON. Says where in `out` the topic stands, between its quotes. `stamp` is what
-/// makes the times of events that follow each other cheap.
+/// Appends one event as JSON. Returns where the topic is in `out`, between its quotes. `stamp` makes the times of
+/// consecutive events cheap.
 pub(crate) fn write_event(
     out: &mut Vec<u8>,
     event: &StoredEvent,

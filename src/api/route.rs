@@ -225,8 +225,7 @@ impl Route {
         }
     }
 
-    /// How much has to be read for its answer; `None` if that is not worth counting. A new route has to
-    /// choose.
+    /// How much has to be read for its answer; `None` if that need not be counted. A new route has to choose.
     pub(crate) fn effort(&self) -> Option<Effort> {
         match self {
             Route::Health

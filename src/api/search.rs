@@ -1,5 +1,5 @@
-//! Searches: requests that go through events, in slices and for a second at the most, and are answered with what
-//! they have found by then. What is made of the events is the business of their [`Findings`].
+//! Searches: requests that go through events, in slices and for a second at most, and are answered with what they
+//! have found by then. Their [`Findings`] make the answer from the events.
 
 use std::fmt;
 use std::rc::Rc;
@@ -106,12 +106,12 @@ impl Search {
         self.began.is_some()
     }
 
-    /// How many seqs it has decided so far.
+    /// Seqs decided so far.
     pub(crate) fn scanned(&self) -> u64 {
         self.walk.scanned()
     }
 
-    /// How many of these seqs summaries have ruled out.
+    /// Those of them that summaries have ruled out.
     pub(crate) fn skipped(&self) -> u64 {
         self.walk.skipped()
     }

@@ -64,8 +64,8 @@ impl SubscribeParams {
             let complaint = format!("subscription {}", error.complaint());
             return Err(Details::query("subscription", complaint));
         }
-        // HTML, section 9.2.4: a browser that reconnects says here what it has seen. It goes before
-        // what the address says, which is still that of the first time.
+        // HTML, section 9.2.4: a browser that reconnects says here what it has seen. It takes precedence over the
+        // address, which is still that of the first time.
         let seen = request.header("last-event-id").and_then(seq_of);
         let start = match (seen.or(after), &subscription) {
             (Some(seq), _) => Start::After(seq),
@@ -103,13 +103,13 @@ impl SubscribeParams {
 
 fn seq_of(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    // One beyond all seqs is ahead of the newest, and its reader is told so.
+    // A position beyond all seqs is ahead of the newest, and its reader is told so.
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 impl Format {
-    /// The form that the client likes best (RFC 9110 §12.5.1). Server-Sent Events where it likes both the
-    /// same, or neither: disregarding the field is what the RFC allows in place of 406.
+    /// The form that the client prefers (RFC 9110 §12.5.1). Server-Sent Events where it prefers neither, or accepts
+    /// neither: the RFC allows to ignore the field in place of 406.
     fn negotiate(request: &Request) -> Self {
         let (mut lines, mut event_stream, mut any_text, mut any) = (None, None, None, None);
         let fields = request
@@ -131,7 +131,7 @@ impl Format {
         }
         let (lines, by_range) = (lines.unwrap_or(0), any_text.or(any));
         let like_event_stream = event_stream.or(by_range).unwrap_or(0);
-        // Of two that are liked the same, the one that was named goes before one that a range covers.
+        // Of two with the same weight, the one that is named wins over one that a range covers.
         let lines_named = event_stream.is_none() && lines > 0 && lines == like_event_stream;
         if lines > like_event_stream || lines_named {
             Format::Ndjson
@@ -210,7 +210,7 @@ impl Format {
         }
     }
 
-    /// What breaks a silence, and means nothing: a comment, or an empty line.
+    /// The heartbeat: a comment, or an empty line.
     pub(crate) fn heartbeat(self) -> &'static [u8] {
         match self {
             Format::EventStream => b":\n\n",

@@ -1,4 +1,4 @@
-//! `/subscriptions`: named positions, and what is asked of them.
+//! `/subscriptions`: reading and changing named positions.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ struct Members<'b> {
     hold: Option<&'b RawValue>,
 }
 
-/// What a PUT asks for; what is none stays as it is.
+/// What a PUT asks for; what is `None` stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Put {
     pub after: Option<u64>,

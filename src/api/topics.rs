@@ -50,7 +50,7 @@ pub struct TopicList {
     after: Option<String>,
     has_topics: bool,
     is_over: bool,
-    /// It is over, and has all of them.
+    /// It has ended, and is complete.
     is_whole: bool,
 }
 
@@ -109,7 +109,7 @@ impl TopicList {
         }
     }
 
-    /// Says whether there was space for the topic.
+    /// Returns whether there was space for the topic.
     fn write_padded(&mut self, topic: &Topic, out: &mut Vec<u8>) -> bool {
         let from = out.len();
         if self.has_topics {
@@ -133,7 +133,7 @@ fn begin_text(count: usize) -> String {
     format!("{{\"count\":{count},\"topics\":[")
 }
 
-/// Gives the bytes that the name takes.
+/// Returns the bytes that the name takes.
 fn write_topic(out: &mut Vec<u8>, topic: &Topic) -> usize {
     out.extend_from_slice(b"{\"topic\":\"");
     let from = out.len();

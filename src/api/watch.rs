@@ -41,7 +41,7 @@ pub struct Stats<'a> {
     pub last_hour: Option<LastHour>,
 }
 
-/// What came in an interval of time, or since the start.
+/// Counts of an interval of time, or since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
     pub accepted: u64,
@@ -58,7 +58,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// What came after `earlier`.
+    /// The counts after `earlier`.
     pub(crate) fn since(&self, earlier: &Figures) -> Figures {
         // The counts of the database start over when its file is replaced.
         let between = |later: u64, earlier: u64| later.saturating_sub(earlier);
@@ -192,8 +192,8 @@ pub(crate) fn stats(stats: &Stats) -> Response {
 }
 
 /// Answers `GET /health`. `reason` says why the service is unhealthy; none means that it is healthy. Damaged pages and
-/// subscriptions make it not unhealthy: nothing is answered from one. `timestamp` is the time of the answer. Written by
-/// hand, since monitors may ask often.
+/// subscriptions do not make it unhealthy: nothing is answered from one. `timestamp` is the time of the answer. Written
+/// by hand, since monitors may ask often.
 pub(crate) fn health(
     reason: Option<&str>,
     queue_size: usize,

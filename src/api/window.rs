@@ -36,7 +36,7 @@ impl Window {
         Ok(Self { limit, bound })
     }
 
-    /// How many entries the page has at the most.
+    /// How many entries the page has at most.
     pub(super) fn limit(&self) -> usize {
         self.limit
             .map_or(limits::PAGE_DEFAULT_EVENTS, |n| n as usize)

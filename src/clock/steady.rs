@@ -4,7 +4,7 @@
 
 use super::now::Now;
 
-/// Microseconds that the wall clock may jump ahead and is followed at once.
+/// The longest jump ahead of the wall clock that is followed immediately, in microseconds.
 const STEP_US: i64 = 60_000_000;
 /// Milliseconds after which a clock that is further ahead is believed: a machine that was suspended, or
 /// one whose clock was set, and not one whose time server was wrong for a while.
@@ -41,7 +41,7 @@ impl SteadyClock {
         None
     }
 
-    /// Microseconds since 1970-01-01T00:00:00Z, by the readings up to now.
+    /// Microseconds since 1970-01-01T00:00:00Z, according to the readings so far.
     pub fn at(&self, now: Now) -> i64 {
         mono_us(now).saturating_add(self.offset_us)
     }

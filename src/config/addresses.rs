@@ -7,8 +7,8 @@ use crate::ingest::SocketProtocol;
 use crate::limits;
 use crate::net::{Listen, SocketAddress};
 
-/// Where these settings make a server listen: at least one address, each with the flag that names it. `default_host`
-/// stands in where no host is named.
+/// Where these settings make a server listen: at least one address, each with the flag that names it. `default_host` is
+/// used where no host is named.
 pub fn addresses(
     host: Option<String>,
     port: Option<u16>,

@@ -1,4 +1,4 @@
-//! How values of lower layers stand on the command line.
+//! How values of lower layers are written on the command line.
 
 use std::str::FromStr;
 
@@ -58,7 +58,7 @@ impl FromStr for RejectedLimit {
     }
 }
 
-/// Gives a type of a lower layer the names under which it stands on the command line.
+/// Gives a type of a lower layer the names that it has on the command line.
 macro_rules! named_values {
     ($type:ty, $($name:literal => $value:expr, $help:literal;)+) => {
         impl ValueEnum for $type {

@@ -1,5 +1,5 @@
-//! The text of a payload: white space between its tokens goes, its nesting is bounded, all else
-//! stays as it was sent.
+//! The text of a payload: white space between its tokens is removed, its nesting is bounded, all else stays as it was
+//! sent.
 
 use crate::limits::PAYLOAD_MAX_DEPTH;
 

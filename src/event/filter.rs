@@ -14,7 +14,7 @@ pub struct NameFilter {
     all: bool,
 }
 
-/// Where the text of a pattern lies.
+/// Where the text of a pattern is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     start: u32,
@@ -45,8 +45,8 @@ impl NameFilter {
         Self::written(patterns, |name| name.as_bytes().to_vec())
     }
 
-    /// A filter to be asked about names as `write` writes them. A prefix of a name must be a prefix of the
-    /// written name too, as it is with JSON, which escapes character by character.
+    /// The same filter for names as `write` writes them. A prefix of a name must be a prefix of the written name too,
+    /// as it is with JSON, which escapes character by character.
     pub fn written(patterns: &[String], write: impl Fn(&str) -> Vec<u8>) -> Self {
         let all = patterns.is_empty() || patterns.iter().any(|pattern| pattern == "*");
         if all {
@@ -101,8 +101,8 @@ impl NameFilter {
 
     /// Whether a name is wanted.
     pub fn matches(&self, topic: &[u8]) -> bool {
-        // Between a prefix and a topic that begins with it lie only topics that begin with it too, and of
-        // those the filter has none. So only the last pattern that is not after the topic can match.
+        // Only topics that begin with a prefix sort between it and another such topic, and the filter has none of
+        // those. So only the last pattern that is not after the topic can match.
         let after = self
             .patterns
             .partition_point(|entry| self.pattern(entry).text() <= topic);

@@ -57,7 +57,7 @@ impl Protocol {
     }
 }
 
-/// How many records got their identity from where.
+/// Where the identities of records came from, as counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IdentityCounts {
     /// The protocol carries it.

@@ -4,10 +4,10 @@
 
 /// Whether `text` is a legal timestamp.
 ///
-/// `YYYY-MM-DD`, optionally followed by `T`, `t` or a space and `hh:mm[:ss[.fraction]]` with a
-/// fraction of 1 to 9 digits, optionally followed by `Z`, `z`, `±hh:mm`, `±hhmm` or `±hh`. Years are
-/// 0000 to 9999 in the proleptic Gregorian calendar, hours 00 to 23, seconds 00 to 60 (a leap second
-/// in any minute). An offset stands only after a time.
+/// `YYYY-MM-DD`, optionally followed by `T`, `t` or a space and `hh:mm[:ss[.fraction]]` with a fraction of 1 to 9
+/// digits, optionally followed by `Z`, `z`, `±hh:mm`, `±hhmm` or `±hh`. Years are 0000 to 9999 in the proleptic
+/// Gregorian calendar, hours 00 to 23, seconds 00 to 60 (a leap second in any minute). An offset is legal only after a
+/// time.
 pub fn timestamp_is_valid(text: &[u8]) -> bool {
     let Some((date, rest)) = text.split_first_chunk::<10>() else {
         return false;
@@ -280,7 +280,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(timestamp_is_valid(text.as_bytes()), expected, "{}", text);
-            // What both profiles have: RFC 3339 wants seconds and an offset with a colon.
+            // What both profiles have: RFC 3339 requires seconds and an offset with a colon.
             let in_rfc3339 = has_second && second != 60 && matches!(offset_form, 1 | 4);
             let few_digits = fraction.as_ref().is_none_or(|digits| digits.len() <= 9);
             if in_rfc3339 && few_digits {

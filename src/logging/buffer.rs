@@ -1,7 +1,7 @@
 //! The bounded queue of lines between the program and standard error, and the count of what was lost.
 //!
-//! Owns the bytes and the bookkeeping, and does no I/O. Lines leave in the order in which they came;
-//! where some were lost, a report of how many stands in their place once there is room again.
+//! Owns the bytes and the bookkeeping, and does no I/O. Lines leave in the order in which they came; where some were
+//! lost, a report of how many takes their place once there is room again.
 
 use crate::limits::LOG_BUFFER_BYTES;
 

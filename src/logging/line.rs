@@ -1,8 +1,8 @@
 //! One record to one line, in either format, without its line end.
 //!
 //! Whatever a message or a field holds, the line stays one line and shows all that it holds: what
-//! [`text::is_special`](crate::text::is_special) names is escaped, so no client can forge a record by what they
-//! send, or make one read as another.
+//! [`text::is_special`](crate::text::is_special) names is escaped, so no client can forge a record by what it sends, or
+//! make one look like another.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;

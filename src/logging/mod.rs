@@ -9,8 +9,8 @@
 //! lines only. Its output is not used: it writes each line with a blocking call, knows neither JSON nor
 //! key-values, and panics when standard error is a closed pipe or a full disk.
 //!
-//! A record's message says everything in words, its key-values repeat the same as fields. The text
-//! format prints the message alone, the JSON format both, so nothing stands twice in a line of text.
+//! A record's message says everything in words, its key-values repeat the same as fields. The text format prints the
+//! message alone, the JSON format both, so nothing appears twice in a line of text.
 
 mod buffer;
 mod line;
@@ -56,7 +56,7 @@ struct State {
 }
 
 impl Logger {
-    /// A logger that writes to `out`: standard error, or in tests whatever stands for it.
+    /// A logger that writes to `out`: standard error, or in tests a substitute.
     pub fn new(settings: LogSettings, out: BorrowedFd<'static>) -> Logger {
         let state = State {
             stamp: Stamp::default(),

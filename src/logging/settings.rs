@@ -15,8 +15,8 @@ pub const DUPLICATE_COUNTS: &str = "duplicate-counts";
 /// How a record becomes a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `2026-01-02T03:04:05.678901Z  WARN message`. Control and invisible characters in
-    /// the message are escaped as in JSON (`\n`, `\u0085`); a backslash stands for itself.
+    /// `2026-01-02T03:04:05.678901Z  WARN message`. Control and invisible characters in the message are escaped as in
+    /// JSON (`\n`, `\u0085`); a backslash is not escaped.
     Text,
     /// One JSON object a line: `time`, `level`, `message`, and each key-value as a member of its own.
     Json,

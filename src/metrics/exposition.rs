@@ -71,7 +71,7 @@ impl Exposition {
     }
 
     /// One count of several that labels tell apart, after its [`Exposition::family`]. `name` is without `_total`,
-    /// `labels` as they stand in braces.
+    /// `labels` as they are written in braces.
     pub(super) fn counted(&mut self, name: &str, labels: &str, value: u64) {
         write_to(
             &mut self.out,
@@ -84,7 +84,7 @@ impl Exposition {
         write_to(&mut self.out, format_args!("{name} {value}\n"));
     }
 
-    /// A constant; `name` is without the `_info` that its sample has, `labels` as they stand in braces.
+    /// A constant; `name` is without the `_info` that its sample has, `labels` as they are written in braces.
     pub(super) fn info(&mut self, name: &str, help: &str, labels: &str) {
         self.family(name, Kind::Info, help);
         write_to(&mut self.out, format_args!("{name}_info{{{labels}}} 1\n"));
@@ -108,8 +108,8 @@ impl Exposition {
         );
     }
 
-    /// The samples of one histogram, after its [`Exposition::family`]. `labels` stand as in braces, with
-    /// a comma after the last; a value is divided by `unit` and then shown.
+    /// The samples of one histogram, after its [`Exposition::family`]. `labels` are written as in braces, with a comma
+    /// after the last; a value is divided by `unit` and then shown.
     pub(super) fn histogram<const N: usize>(
         &mut self,
         name: &str,
@@ -118,8 +118,8 @@ impl Exposition {
         histogram: &Histogram<N>,
     ) {
         for (bound, count) in histogram.cumulative() {
-            // OpenMetrics wants a bound with a point in it, and the older format takes it: so a series
-            // has one name, whichever format brought it.
+            // OpenMetrics requires a bound with a decimal point, and the older format allows it: so a series has one
+            // name, whichever format brought it.
             let bound = unit.shown(bound);
             let point = if bound.contains('.') { "" } else { ".0" };
             write_to(

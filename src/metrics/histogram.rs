@@ -1,8 +1,7 @@
-//! Counting how often a value fell between which bounds, without an allocation and without a search
-//! that would cost more than the counting.
+//! Counts values by intervals, without an allocation and without a search that would cost more than the counting.
 
-/// A histogram over `N` ascending upper bounds, which belong to their intervals, and one interval more
-/// for what lies above the last. Values are whole numbers of a unit that the owner knows.
+/// A histogram over `N` ascending upper bounds, which belong to their intervals, and one interval more for what is
+/// above the last. Values are whole numbers of a unit that the owner knows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Histogram<const N: usize> {
     bounds: &'static [u64; N],
@@ -37,7 +36,7 @@ impl<const N: usize> Histogram<N> {
         self.counts.iter().sum::<u64>() + self.above
     }
 
-    /// What the values come to together.
+    /// The sum of the values.
     pub(super) fn sum(&self) -> u64 {
         self.sum
     }

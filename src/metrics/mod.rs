@@ -180,7 +180,7 @@ impl Metrics {
         );
         for endpoint in Endpoint::all() {
             for (class, times) in CLASSES.iter().zip(&self.requests[endpoint.place()]) {
-                // What has not occurred and mostly cannot would be four fifths of the page.
+                // Counts that are 0, most of which cannot occur, would be four fifths of the page.
                 if times.count() > 0 {
                     let labels = format!("route=\"{}\",status=\"{class}\",", endpoint.pattern());
                     page.histogram(name, &labels, Unit::Microseconds, times);
@@ -354,7 +354,7 @@ fn expose_gauges(page: &mut Exposition, facts: &Facts) {
     page.info("log_aggregator_build", "The program's version.", &version);
 }
 
-/// OpenMetrics where the request names it and does not like the other format better.
+/// OpenMetrics where the request names it and does not prefer the other format.
 fn format_for(request: &Request) -> Format {
     let openmetrics = accept::welcome(request, "application/openmetrics-text", |name, value| {
         name != "version" || value == "1.0.0"

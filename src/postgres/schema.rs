@@ -9,7 +9,7 @@ pub(crate) const VERSION: i32 = 1;
 /// Partitions of the table of keys.
 const KEY_PARTITIONS: u32 = 16;
 
-/// An engine that has tables of its own form.
+/// An engine that needs its own form of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Postgres,
@@ -115,7 +115,7 @@ fn adapted(sql: String, dialect: Dialect) -> String {
     match dialect {
         Dialect::Postgres => sql,
         Dialect::Citus => sql + CITUS,
-        // An index begins with a hash there unless it says otherwise; seqs are read in their order.
+        // Its indexes are hashed by default; seqs are read in order.
         Dialect::Yugabyte => sql
             .replace(
                 "PRIMARY KEY (event_id, topic_id)",

@@ -1,6 +1,6 @@
 //! One connection as a state machine: bytes of the engine in, replies out; statements in, bytes for the engine out.
 //!
-//! Statements are unnamed and nothing is kept of a session, so that a pooler may stand in between.
+//! Statements are unnamed and nothing is kept of a session, so that a pooler may be in between.
 
 use bytes::{Bytes, BytesMut};
 use fallible_iterator::FallibleIterator;
@@ -204,7 +204,7 @@ impl Wire {
             }
             Message::AuthenticationSaslFinal(body) => {
                 let mut scram = self.scram.take().ok_or_else(|| broken("SASL"))?;
-                // It does not know the password: it is another one.
+                // It cannot prove that it knows the password: it is another server.
                 scram.finish(body.data()).map_err(broken)?;
             }
             Message::AuthenticationGss

@@ -1,9 +1,9 @@
 //! Who may do what: from the text of a tokens file to its tokens, and from an `Authorization` field to
 //! a verdict (RFC 6750 §2.1).
 //!
-//! Owns the file's grammar and the comparison; reads no file. Of a token only its digest is kept. No
-//! error, no log line and no `Debug` output may hold a token or any other part of a line: in a line
-//! that is wrong, a token may stand anywhere.
+//! Owns the file's grammar and the comparison; reads no file. Of a token only its digest is kept. No error, no log line
+//! and no `Debug` output may hold a token or any other part of a line: in a line that is wrong, a token may be
+//! anywhere.
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use crate::limits;
 
-/// What a token may be good for.
+/// What a token may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Publish,
@@ -44,7 +44,7 @@ impl Scope {
     }
 }
 
-/// What the credentials of a request are good for.
+/// What the credentials of a request allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenCheck {
     Granted,
@@ -56,8 +56,8 @@ pub enum TokenCheck {
     Insufficient(Scope),
 }
 
-/// SHA-256, so that comparing takes as long for a long token as for a short one, and what is kept in
-/// memory is of no use to who reads it.
+/// SHA-256, so that comparing takes as long for a long token as for a short one, and what is kept in memory is useless
+/// to anyone who reads it.
 type Digest = [u8; 32];
 
 struct Entry {
@@ -81,15 +81,15 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Reads the text of a tokens file: lines `NAME SCOPES TOKEN` with white space between. Scopes are
-    /// `publish`, `read`, or both with a comma; a token is 1 to [`limits::TOKEN_MAX_BYTES`] visible
-    /// ASCII characters; names, at most [`limits::TOKEN_NAME_MAX_BYTES`] long, and tokens stand once
-    /// each. A `#` that begins a line or stands after white space begins a comment.
+    /// Reads the text of a tokens file: lines `NAME SCOPES TOKEN` with white space between. Scopes are `publish`,
+    /// `read`, or both with a comma; a token is 1 to [`limits::TOKEN_MAX_BYTES`] visible ASCII characters; names, at
+    /// most [`limits::TOKEN_NAME_MAX_BYTES`] long, and tokens are unique. A `#` at the start of a line or after white
+    /// space begins a comment.
     ///
     /// # Errors
     /// The first line that is anything else.
     pub fn parse(text: &[u8]) -> Result<Tokens, BadLine> {
-        // Some editors put a byte order mark in front.
+        // Some editors begin a file with a byte order mark.
         let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
         let mut entries = Vec::new();
         let mut names = HashMap::new();
@@ -149,7 +149,7 @@ impl Tokens {
                 None => TokenCheck::Missing,
             },
             (Ok(None), Ok(key)) => self.check_token(key.map(<[u8]>::trim_ascii), needed),
-            // Which of several holds is anyone's guess.
+            // Nothing says which of several counts.
             _ => TokenCheck::Unknown,
         }
     }
@@ -192,8 +192,7 @@ fn digest(token: &[u8]) -> Digest {
     Sha256::digest(token).into()
 }
 
-/// The one field, if there is one. The field is no list (RFC 9110 §11.6.2), and which of several holds is
-/// anyone's guess.
+/// The one field, if there is one. The field is no list (RFC 9110 §11.6.2), and nothing says which of several counts.
 fn only<'a>(mut fields: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, TokenCheck> {
     match (fields.next(), fields.next()) {
         (one, None) => Ok(one),
@@ -284,7 +283,7 @@ impl Line<'_> {
     }
 }
 
-/// A line of a tokens file that is wrong. Says where and why, and never what stands there.
+/// A line of a tokens file that is wrong. Names the place and the reason, and never what the line holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadLine {
     /// Counted from 1.
@@ -300,9 +299,9 @@ pub enum Fault {
     Name,
     Scopes,
     Token,
-    /// The name stands on that line already.
+    /// That line has the name already.
     RepeatedName(usize),
-    /// The token stands on that line already.
+    /// That line has the token already.
     RepeatedToken(usize),
     TooMany,
 }

@@ -1,11 +1,10 @@
-//! The body of `POST /publish`: bytes in, events or a list of what is wrong out.
+//! The body of `POST /publish`: bytes in; events, or a list of what is wrong, out.
 //!
-//! One pass over the text takes a body that is plain and right (`quick`). Whatever else comes is read
-//! again from the front by `serde_json`, as far as the grammar goes (`reader`), which finds all that is
-//! wrong and tells where. There every value is taken as [`RawValue`](serde_json::value::RawValue), so neither
-//! a number's range nor the depth of nesting can make valid JSON (RFC 8259) look broken, nothing is built as
-//! a tree, and each text is a slice of the body, so that its offset is known. That offset also tells, as
-//! serde does not, which kind of value comes next.
+//! One skip the text takes a body that is plain and right (`quick`). Anything else is read again from the start by
+//! `serde_json` (`reader`), which finds everything that is wrong and says where. There every value is taken as
+//! [`RawValue`](serde_json::value::RawValue), so neither a number's range nor the depth of nesting makes valid JSON
+//! (RFC 8259) an error, nothing is built as a tree, and each text is a slice of the body, so that its offset is known.
+//! That offset also tells, as serde does not, which kind of value comes next.
 //!
 //! This module counts and refuses; it must never decide what is a duplicate or what is stored.
 

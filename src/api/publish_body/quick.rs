@@ -1,16 +1,15 @@
-//! The short way over a body: the forms that clients send, as long as nothing is wrong with them.
+//! The fast path over a body: the forms that clients send, as long as nothing is wrong with them.
 //!
-//! Whatever is not plain, and above all whatever breaks a rule, makes it give up; then
-//! [`reader`](super::reader) starts over and decides. So it says nothing of faults, and must never take a
-//! body that the reader refuses, or take it for other events. It knows the grammar of RFC 8259; the rules
-//! of events are the [`Sink`]'s.
+//! Anything unusual, and above all anything that breaks a rule, makes it give up; then [`reader`](super::reader) starts
+//! over and decides. So it says nothing of faults, and must never take a body that the reader refuses, or take it for
+//! other events. It knows the grammar of RFC 8259; the rules of events are the [`Sink`]'s.
 
 use super::super::json::escapes;
 use super::members::{Member, Members};
 use super::sink::Sink;
 
-/// Reads `text` and gives its objects, at most `max_events`, to `sink`. False where the reader has to decide; what
-/// the sink has taken means nothing then.
+/// Reads `text` and gives its objects, at most `max_events`, to `sink`. False where the reader has to decide; then what
+/// the sink has taken is discarded.
 pub(super) fn read<'a>(text: &'a str, sink: &mut impl Sink<'a>, max_events: usize) -> bool {
     let mut quick = Quick {
         cursor: Cursor { text, at: 0 },
@@ -20,8 +19,8 @@ pub(super) fn read<'a>(text: &'a str, sink: &mut impl Sink<'a>, max_events: usiz
     quick.body().is_some()
 }
 
-/// Whether `text` is one JSON value with white space around it at most. False also of some that are one: those that
-/// are nested too deep for this way.
+/// Whether `text` is one JSON value with white space around it at most. False also of some that are one: those that are
+/// nested too deep for this path.
 pub(crate) fn is_value(text: &str) -> bool {
     let mut cursor = Cursor { text, at: 0 };
     cursor.value().is_some() && cursor.peek().is_none()
@@ -166,7 +165,7 @@ impl<'a> Cursor<'a> {
                 b'n' => self.literal("null")?,
                 _ => return None,
             }
-            // A value has ended, and perhaps what it is in.
+            // A value has ended, and perhaps its container.
             loop {
                 if depth == 0 {
                     return Some(&self.text[start..self.at]);
@@ -195,7 +194,7 @@ impl<'a> Cursor<'a> {
         self.pass(b':')
     }
 
-    /// Moves past a string; says whether it has no escapes.
+    /// Moves past a string; returns whether it has no escapes.
     fn string(&mut self) -> Option<bool> {
         if self.byte()? != b'"' {
             return None;

@@ -36,7 +36,7 @@ impl Form {
     }
 }
 
-/// What a whole body held beside its legal events.
+/// What a whole body held besides its legal events.
 #[derive(Default)]
 pub(super) struct ReadEvents {
     /// Those that break a rule, ascending.
@@ -66,7 +66,7 @@ enum Stop {
 
 type TextDeserializer<'a> = serde_json::Deserializer<serde_json::de::StrRead<'a>>;
 
-/// Reads `text` and gives its objects to `sink`, which is empty. On error, the number with it is that of the
+/// Reads `text` and returns its objects to `sink`, which is empty. On error, the number with it is that of the
 /// statistic `rejected`.
 pub(super) fn read<'a>(
     text: &'a str,
@@ -129,7 +129,7 @@ fn invalid(
     (BodyError::Invalid(details), rejected)
 }
 
-/// The state of the one pass over a body. `'a` is the text's life.
+/// The state of the one skip a body. `'a` is the text's life.
 struct Reader<'a, 'r, S> {
     text: &'a str,
     /// Offset in `text` after the last value or punctuation that is known to have been read. With
@@ -251,7 +251,7 @@ impl<'a, S: Sink<'a>> Reader<'a, '_, S> {
         u32::try_from(self.count - 1).expect("an event takes at least one byte of the body")
     }
 
-    /// Notes that a value has been read and gives its text.
+    /// Notes that a value has been read and returns its text.
     fn passed(&mut self, value: &'a RawValue) -> &'a str {
         let value = value.get();
         self.cursor = offset_in(self.text, value) + value.len();
@@ -275,7 +275,7 @@ impl<'a, S: Sink<'a>> Reader<'a, '_, S> {
     }
 }
 
-/// One event, or whatever stands in its place.
+/// One event, or any other value in its place.
 struct Element<'s, 'a, 'r, S>(&'s mut Reader<'a, 'r, S>);
 
 impl<'de, S: Sink<'de>> DeserializeSeed<'de> for Element<'_, 'de, '_, S> {

@@ -1,4 +1,4 @@
-//! What becomes of the objects of a body. Both ways over a body give them to a sink.
+//! What becomes of the objects of a body. Both paths over a body give them to a sink.
 
 use super::members::{Fault, Member, Members, Validator};
 use crate::event::EventSpans;
