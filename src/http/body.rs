@@ -76,7 +76,7 @@ impl Decoder {
                 let taken = bytes
                     .len()
                     .min(usize::try_from(*remaining).unwrap_or(usize::MAX));
-                // Room grows with what arrives: a length is only a claim.
+                // The buffer grows with what arrives: a length is only a claim.
                 if body.capacity() - body.len() < taken {
                     let whole = usize::try_from(*remaining).unwrap_or(usize::MAX);
                     let wanted = taken.max(body.len()).max(BODY_RESERVE_BYTES).min(whole);
@@ -91,7 +91,7 @@ impl Decoder {
     }
 }
 
-/// Where in a chunked body the next byte stands.
+/// Where in a chunked body the next byte is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     /// Before the first digit of a size.

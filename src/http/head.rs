@@ -1,6 +1,5 @@
-//! Request heads: where one ends, what it says, and how the body after it is framed (RFC 9112 §2 to
-//! §6). `httparse` finds the parts; what it lets pass and the RFC does not is refused here, each case
-//! with its clause beside it.
+//! Request heads: where one ends, what it says, and how the body after it is framed (RFC 9112 §2 to §6). `httparse`
+//! finds the parts; what it accepts and the RFC does not is refused here, each case with its clause beside it.
 
 use std::mem::MaybeUninit;
 
@@ -101,7 +100,7 @@ impl Scan {
                 return Err(BAD_LINE_END);
             }
             if line.len() == 1 {
-                // RFC 9112 §2.2: one empty line before the request line is passed over by the caller.
+                // RFC 9112 §2.2: one empty line before the request line is skipped by the caller.
                 return if self.lines == 0 {
                     Err(BAD_REQUEST_LINE)
                 } else {
@@ -358,7 +357,7 @@ fn decimal(text: &[u8]) -> Option<u64> {
     (number <= CONTENT_LENGTH_MAX).then_some(number)
 }
 
-/// Tells the faults that `httparse` reports apart.
+/// Tells apart the faults that `httparse` reports.
 fn error_for(error: httparse::Error, head: &[u8]) -> ProtocolError {
     match error {
         // RFC 9110 §15.6.6: 505 for what looks like a version (RFC 9112 §2.3) but is not served.

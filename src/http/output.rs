@@ -4,7 +4,7 @@ use super::input::empty;
 use super::response::{write_chunk_size, CHUNK_SIZE_BYTES};
 use crate::limits::FIXED_MIN_BYTES;
 
-/// Invariant: `0 ≤ sent ≤ bytes.len()`, and both are 0 when none of `bytes` waits.
+/// Invariant: `0 ≤ sent ≤ bytes.len()`, and both are 0 when `bytes` is empty.
 #[derive(Default)]
 pub(super) struct Output {
     bytes: Vec<u8>,

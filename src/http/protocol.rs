@@ -1,4 +1,4 @@
-//! What all parts of this module speak of: methods, versions, and the errors of a peer that breaks the protocol.
+//! What all parts of this module share: methods, versions, and the errors of a peer that breaks the protocol.
 
 /// Request methods that this server distinguishes (RFC 9110 §9.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Method {
         }
     }
 
-    /// The name of a method that is told apart.
+    /// The name of a method that this server distinguishes.
     pub fn name(self) -> &'static str {
         match self {
             Method::Get => "GET",

@@ -60,7 +60,7 @@ pub fn detail_shape(refusal: &Refusal) -> Response {
     Response::error(refusal.status, &refusal.sentence)
 }
 
-/// A line of text, for protocols whose answers nobody reads but a person.
+/// A line of text, for protocols whose answers only people read.
 pub(crate) fn plain_shape(refusal: &Refusal) -> Response {
     let body = format!("{}\n", refusal.sentence).into_bytes();
     Response::new(refusal.status, "text/plain; charset=utf-8", body)

@@ -37,8 +37,8 @@ impl<'a> Request<'a> {
         std::str::from_utf8(&line[..end.unwrap_or_default()]).expect("a method is ASCII")
     }
 
-    /// Path and query as sent; of an absolute-form target what follows the authority. `*` and the
-    /// authority of a CONNECT stand as they are.
+    /// Path and query as sent; of an absolute-form target what follows the authority. `*` and the authority of a
+    /// CONNECT are kept as they are.
     pub fn target(&self) -> &'a str {
         ascii(self.raw_target())
     }
@@ -68,8 +68,8 @@ impl<'a> Request<'a> {
         self.raw_target().get(self.path_end() + 1..).map(ascii)
     }
 
-    /// The first field of that name, in any case, without the white space around its value. A value
-    /// that is not UTF-8 counts as absent: no field that is read as text has a use for one.
+    /// The first field of that name, in any case, without the white space around its value. A value that is not UTF-8
+    /// counts as absent: no field that is read as text needs one.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers(name)
             .next()

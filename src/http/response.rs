@@ -19,7 +19,7 @@ pub struct Response {
     pub body: Cow<'static, [u8]>,
     /// Close the connection after this answer.
     pub close: bool,
-    /// The answer to HEAD where the body of GET was not made, so that nobody knows its length.
+    /// The answer to HEAD where the body of GET was not made, so its length is not known.
     pub is_unmeasured: bool,
 }
 

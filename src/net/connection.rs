@@ -60,13 +60,13 @@ pub(super) struct Connection<S> {
     pub body_in_app: usize,
     /// It is not read, or not answered, because there is no room in the shared memory.
     pub is_paused: bool,
-    /// Since when it has waited for memory without progress, although it may have been tried meanwhile.
+    /// Since when it has waited for memory without progress, retries included.
     pub paused_since: Option<u64>,
     /// Its place among the clients that wait for memory, kept until it makes progress.
     pub place: Option<Place>,
     /// The time of its earliest entry among the deadlines.
     pub scheduled: Option<u64>,
-    /// What it counts for in the shared memory.
+    /// What it uses of the shared memory.
     pub usage: Usage,
     /// Where its answers count until all of them have left.
     pub answer_memory: AnswerMemory,
@@ -187,7 +187,7 @@ impl<S: Socket> Connection<S> {
         self.leave_wait();
     }
 
-    /// It makes progress, whether it was woken or had not to wait for that: memory became free within this turn.
+    /// It makes progress, woken or not: memory became free within this turn.
     fn leave_wait(&mut self) {
         self.is_paused = false;
         self.paused_since = None;
@@ -221,8 +221,8 @@ impl<S: Socket> Connection<S> {
                 .is_some_and(|since| since + pause_ms <= now.mono_ms)
     }
 
-    /// Until when its peer must have sent or taken something. While it waits for memory it is not read, and
-    /// nothing can be said of what it sends.
+    /// When its peer must have sent or taken something. While it waits for memory it is not read, so what it sends is
+    /// not known.
     pub(super) fn peer_deadline(&self) -> Option<u64> {
         if self.is_paused {
             self.conn.send_deadline()

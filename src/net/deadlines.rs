@@ -1,8 +1,8 @@
-//! Timers: owns the times at which clients have to be looked at again.
+//! Timers: owns the times at which clients have to be checked.
 //!
-//! A client's deadline moves with every request, so moving one must cost nothing. A client has at
-//! most a few entries here, and the earliest is never later than its deadline; an entry that comes
-//! too early is answered with the deadline as it then stands, and goes back in.
+//! A client's deadline moves with every request, so moving one must cost nothing. A client has at most a few entries
+//! here, and the earliest is never later than its deadline; an entry that comes too early is put back with the deadline
+//! as it is then.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

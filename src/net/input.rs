@@ -181,7 +181,7 @@ impl<S: Socket> Input<S> {
         ReadOutcome::Progress
     }
 
-    /// Takes the next datagram. Says how many more the kernel has dropped since the last.
+    /// Takes the next datagram. Returns how many more the kernel has dropped since the last.
     pub(super) fn receive(
         &mut self,
         buffer: &mut [u8],
@@ -197,7 +197,7 @@ impl<S: Socket> Input<S> {
                     self.readable = false;
                     return (ReadOutcome::Drained, 0);
                 }
-                // An error that an earlier datagram of somebody else brought about; the socket goes on.
+                // An error caused by an earlier datagram of another sender; the socket goes on.
                 Err(e) => {
                     log::debug!("a datagram could not be received: {e}");
                     return (ReadOutcome::Progress, 0);
@@ -220,7 +220,7 @@ impl<S: Socket> Input<S> {
         (ReadOutcome::Progress, self.note_dropped(dropped))
     }
 
-    /// Asks the kernel how many datagrams it has dropped: those after the last that was received, too. Says how many
+    /// Asks the kernel how many datagrams it has dropped: also those after the last that was received. Returns how many
     /// more they are.
     pub(super) fn ask_dropped(&mut self) -> u32 {
         let dropped = self.socket.dropped();
@@ -229,7 +229,7 @@ impl<S: Socket> Input<S> {
 
     fn note_dropped(&mut self, dropped: Option<u32>) -> u32 {
         let more = dropped.map_or(0, |dropped| dropped.wrapping_sub(self.dropped));
-        // A datagram that had waited says less than the kernel did.
+        // A datagram that has waited holds an older count.
         if more > u32::MAX / 2 {
             return 0;
         }
@@ -250,7 +250,7 @@ impl<S: Socket> Input<S> {
             if self.records.is_full() && !self.send_records(key, app, now) {
                 break;
             }
-            // What it has more is for the next turn.
+            // The rest is for the next turn.
             if self.brought() >= limits::SOCKET_EVENTS_PER_TURN || self.decoder.has_more() {
                 break;
             }
@@ -259,7 +259,7 @@ impl<S: Socket> Input<S> {
     }
 
     /// The store cannot commit: a sender that waits for an acknowledgement gets none, and sees the end of the
-    /// connection. What was read is stored all the same when that is possible; its identities are those of a retry.
+    /// connection. What was read is stored anyway when that is possible; its identities are those of a retry.
     pub(super) fn fail(&mut self) {
         self.has_failed = true;
         self.has_ended = true;
@@ -291,7 +291,7 @@ impl<S: Socket> Input<S> {
         self.has_failed = true;
     }
 
-    /// Nothing more comes: what has begun is a message, too.
+    /// Nothing more comes: an unfinished message is complete.
     pub(super) fn end(&mut self, key: usize, app: &mut App, now: Now) {
         if self.has_ended {
             return;
@@ -302,7 +302,7 @@ impl<S: Socket> Input<S> {
         self.send_records(key, app, now);
     }
 
-    /// When the next message is given up that waits for more datagrams. Not while some may have come.
+    /// When the next message that waits for more datagrams is given up. Not while some may have come.
     pub(super) fn deadline(&self) -> Option<u64> {
         self.decoder.deadline().filter(|_| !self.readable)
     }
@@ -314,7 +314,7 @@ impl<S: Socket> Input<S> {
         self.send_records(key, app, now);
     }
 
-    /// Hands the records so far to the application. Says whether it has taken them.
+    /// Hands the records so far to the application. Returns whether it has taken them.
     pub(super) fn send_records(&mut self, key: usize, app: &mut App, now: Now) -> bool {
         let (taken, answer) = (self.records.take(), self.decoder.take_answer());
         if taken.is_empty() {
@@ -332,7 +332,7 @@ impl<S: Socket> Input<S> {
         self.send(app, now)
     }
 
-    /// Hands the application what it could not take before, in order. Says whether it has taken everything.
+    /// Hands the application what it could not take before, in order. Returns whether it has taken everything.
     pub(super) fn send(&mut self, app: &mut App, now: Now) -> bool {
         self.returned = 0;
         while let Some(publication) = self.unsent.pop_front() {
@@ -358,7 +358,7 @@ impl<S: Socket> Input<S> {
         }
     }
 
-    /// Its oldest publication has been committed, and gives its memory back; or it has not, and comes back.
+    /// Its oldest publication has been committed, and returns its memory back; or it has not, and comes back.
     pub(super) fn has_committed(&mut self, result: SocketResult) -> Option<Publication> {
         self.in_flight -= 1;
         match result {
@@ -380,7 +380,7 @@ impl<S: Socket> Input<S> {
         }
     }
 
-    /// It is served. Says how many events it has brought since the last call.
+    /// It is served. Returns how many events it has brought since the last call.
     pub(super) fn take_brought(&mut self) -> usize {
         std::mem::take(&mut self.brought)
     }
@@ -395,7 +395,7 @@ impl<S: Socket> Input<S> {
         self.records.recycle(spare);
     }
 
-    /// What it did not use of that. Its records must have been sent.
+    /// Takes back what it did not use of that. Its records must have been sent.
     pub(super) fn give_back(&mut self) -> Publication {
         self.records.take().publication
     }

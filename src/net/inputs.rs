@@ -1,4 +1,4 @@
-//! All sockets that do not speak HTTP: owns the list of them, and who waits for what. It reads none of them.
+//! All sockets that do not speak HTTP: owns the list of them, and what each waits for. It reads none of them.
 
 use slab::Slab;
 
@@ -27,7 +27,7 @@ pub(super) struct Inputs<S> {
     /// Have something to write.
     pub(super) flush: Vec<usize>,
     pub(super) completions: Vec<SocketCompletion>,
-    /// What all of them hold, in bytes, and how much that may be before each has to do with little.
+    /// What all of them hold, in bytes, and how much that may be before each is limited to a minimum.
     pub(super) held: usize,
     limit: usize,
     pub(super) dropped: DroppedLog,
@@ -81,7 +81,7 @@ impl<S: Socket> Inputs<S> {
         }
     }
 
-    /// The first of those whose next deadline is over, or is the first.
+    /// The one with the earliest deadline.
     pub(super) fn next_deadline(&self) -> Option<(u64, usize)> {
         let keys = self.datagrams.iter();
         keys.filter_map(|key| Some((self.slab[*key].deadline()?, *key)))
@@ -105,7 +105,7 @@ impl<S: Socket> Inputs<S> {
         }
     }
 
-    /// Whether one can be served at once, given whether the store can commit.
+    /// Whether one can be served now, given whether the store can commit.
     pub(super) fn is_any_queued(&self, takes_records: bool) -> bool {
         !self.ready.is_empty()
             || (takes_records && !self.wait_for_store.is_empty())
@@ -145,7 +145,7 @@ impl<S: Socket> Inputs<S> {
             .all(|(_, input)| input.has_ended && !input.is_busy())
     }
 
-    /// How many have read something that is not committed.
+    /// The number of those that have read something that is not committed.
     pub(super) fn count_busy(&self) -> usize {
         self.slab
             .iter()
@@ -167,7 +167,7 @@ impl<S: Socket> Inputs<S> {
         input.held = held;
     }
 
-    /// How many bytes may be read from a connection at once.
+    /// Bytes that may be read from a connection at a time.
     pub(super) fn room(&self, input: &Input<S>, wanted: usize) -> usize {
         if self.held < self.limit {
             wanted

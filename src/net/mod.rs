@@ -1,7 +1,7 @@
 //! The shell: sockets, readiness, deadlines, signals, and the one loop. The only place that knows a
 //! socket or a clock; it must never look into what it carries.
 //!
-//! The loop knows the operating system only as a [`Platform`], so that it can turn in a simulation too.
+//! The loop knows the operating system only as a [`Platform`], so that it can run in a simulation too.
 
 mod connection;
 mod deadlines;

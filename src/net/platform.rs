@@ -1,5 +1,5 @@
 //! What the loop needs of the operating system, as a trait: readiness, connections, the time, signals, other processes.
-//! So the whole loop can turn without any of them, on sockets and a clock that a test has made up.
+//! So the whole loop can turn without any of them, on sockets and a clock that a test makes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ pub trait Platform {
     /// When there is a connection to be accepted, given that there is room for it.
     fn accept_deadline(&self) -> Option<u64>;
 
-    /// Logs, now and then, that no more than these connections are accepted.
+    /// Logs, from time to time, that no more than these connections are accepted.
     fn log_full(&mut self, connections: usize, now: Now);
 
     /// Closes the listening sockets.
@@ -50,7 +50,7 @@ pub trait Platform {
     /// All phases of a turn are over.
     fn end_turn(&mut self, now: Now);
 
-    /// Ends the program with this code at once.
+    /// Ends the program with this code, immediately.
     fn exit(&mut self, code: i32) -> !;
 }
 
@@ -122,7 +122,7 @@ pub trait Socket {
         None
     }
 
-    /// Gives what there is room for.
+    /// Writes as much as there is room for.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Ends the sending side; the peer sees the end after the last byte.

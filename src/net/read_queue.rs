@@ -2,7 +2,7 @@
 //!
 //! A turn of the loop reads a bounded amount for all requests together. A request that comes when that is spent waits
 //! here; one whose page takes more than a slice continues here, a slice at a time. Small requests, new requests and
-//! pages at work take turns, so that none waits for those that ask for much. Entries are tickets; the caller skips
+//! running pages take turns, so that none waits for those that ask for much. Entries are tickets; the caller skips
 //! those of clients that have gone.
 
 use std::collections::VecDeque;
@@ -98,7 +98,7 @@ impl ReadQueue {
         is_any_waiting || !(self.small.is_empty() && self.new.is_empty() && self.at_work.is_empty())
     }
 
-    /// Whether a client stands in a queue. Looks at all of them, so only for checks.
+    /// Whether a client is in a queue. Scans all of them, so only for checks.
     pub(super) fn holds(&self, ticket: Ticket) -> bool {
         let queues = [&self.small, &self.new, &self.at_work, &self.waiting];
         queues.iter().any(|queue| queue.contains(&ticket))

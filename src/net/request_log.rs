@@ -91,7 +91,7 @@ impl RequestLog {
         since.as_secs() * 1_000_000 + u64::from(since.subsec_micros())
     }
 
-    /// The name of a new connection's peer, where it will be needed.
+    /// The name of a new connection's peer, if it will be needed.
     pub(super) fn peer(&self, stream: &impl Socket) -> Peer {
         Peer(self.logs_access.then(|| stream.peer()).flatten())
     }

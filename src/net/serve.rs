@@ -30,8 +30,8 @@ pub struct Settings {
     pub listen: Vec<(Listen, &'static str)>,
     /// The first of `listen` is the default, 127.0.0.1: `::1` is listened on too, if the machine has it.
     pub with_ipv6_loopback: bool,
-    /// Names that `Host` may have where only this machine's programs can connect and there are no tokens, in small
-    /// letters; none lets any pass.
+    /// Names that `Host` may have where only this machine's programs can connect and there are no tokens, in lower
+    /// case; `None` allows any.
     pub allowed_hosts: Option<Vec<String>>,
     /// Sockets of other protocols, at most [`limits::LISTENERS_MAX`] each.
     pub sockets: Vec<SocketSetting>,
@@ -85,8 +85,8 @@ pub fn serve(
     logger: &'static Logger,
 ) -> Result<(), ServeError> {
     let started = Instant::now();
-    // Until the loop turns, these wait; they must not end a server that is about to start. SIGUSR1 and SIGUSR2
-    // make many servers open their logs again, so they are sent by mistake.
+    // Until the loop runs, these wait; they must not end a server that is about to start. SIGUSR1 and SIGUSR2 make many
+    // servers reopen their logs, so they are sent by mistake.
     let signals = Signals::new([SIGHUP, SIGUSR1, SIGUSR2])
         .map_err(|e| ServeError::Failed(format!("signals cannot be received: {e}")))?;
     let tokens_file = load_tokens(settings.tokens_file.clone())?;
@@ -306,7 +306,7 @@ struct Created {
 }
 
 impl Created {
-    /// Looks what is there, before the database is opened.
+    /// Looks what exists, before the database is opened.
     fn look(database: &Path) -> Created {
         let folder = database.parent().unwrap_or(Path::new(""));
         Created {
@@ -330,7 +330,7 @@ struct Reach {
     addresses: Vec<(String, bool)>,
     /// Programs of this machine can connect over TCP, and no other machine can.
     is_loopback: bool,
-    /// That it is so is a default.
+    /// Because of the default, not of a setting.
     is_default: bool,
 }
 

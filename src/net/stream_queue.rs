@@ -12,7 +12,7 @@ use crate::limits::{HEARTBEAT_MS, STREAM_PAUSE_MS};
 /// A client's stream.
 pub(super) struct ActiveStream {
     pub source: StreamSource,
-    /// It stands in one of the lists of [`StreamQueue`], and its entry there is good.
+    /// It is in one of the lists of [`StreamQueue`], and its entry there is valid.
     pub queued: bool,
     pub status: FeedStatus,
     /// When the silence will have lasted too long, in `mono_ms`.
@@ -60,7 +60,7 @@ pub(super) struct StreamQueue {
 }
 
 impl StreamQueue {
-    /// Queues a stream according to how it stands; one that has everything waits for the next commit.
+    /// Queues a stream according to its state; one that has everything waits for the next commit.
     pub(super) fn queue(&mut self, ticket: Ticket, stream: &mut ActiveStream) {
         if std::mem::replace(&mut stream.queued, true) {
             return;
@@ -72,7 +72,7 @@ impl StreamQueue {
         }
     }
 
-    /// Queues a stream at once, wherever it stands.
+    /// Queues a stream now, wherever it is.
     pub(super) fn requeue_now(&mut self, ticket: Ticket, stream: &mut ActiveStream) {
         stream.queued = true;
         self.recent.push_back(ticket);
@@ -119,7 +119,7 @@ impl StreamQueue {
         !self.recent.is_empty() || !self.stored.is_empty()
     }
 
-    /// Whether a stream stands in a queue. Scans all of them, so only for checks.
+    /// Whether a stream is in a queue. Scans all of them, so only for checks.
     pub(super) fn holds(&self, ticket: Ticket) -> bool {
         let waiting = self.at_head.iter().chain(&self.deferred);
         let mut all = waiting.chain(&self.recent).chain(&self.stored);
@@ -159,7 +159,7 @@ mod tests {
         streams.at_head.push(7);
         streams.wake(1, at(100));
         assert_eq!((streams.next(true), streams.deadline()), (Some(7), None));
-        // Two commits on its heels wait for each other, and for nothing else.
+        // Two commits that follow closely wait for each other, and for nothing else.
         streams.at_head.push(7);
         for head in [2, 3] {
             streams.wake(head, at(101));

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::limits::TOKENS_FILE_MAX_BYTES;
 use crate::tokens::Tokens;
 
-/// What a mode lets the group and all others do.
+/// What a mode allows to the group and to all others.
 const READABLE: u32 = 0o044;
 const WRITABLE: u32 = 0o022;
 const GROUP_READABLE: u32 = 0o040;

@@ -4,8 +4,8 @@
 //!
 //! A connection has two directions, and each is in one state of its own.
 //!
-//! *Receiving* goes round once for each request; there is one request at a time, so answers leave in the order in which
-//! requests came (RFC 9112 §9.3.2), and what was pipelined after it waits unread.
+//! *Receiving* runs through its states once for each request; there is one request at a time, so answers leave in the
+//! order in which requests came (RFC 9112 §9.3.2), and what was pipelined after it waits unread.
 //!
 //! ```text
 //!           no body                                   respond
@@ -23,10 +23,10 @@
 //! until it says that it is done with a piece. So such a body may have any length. The last piece comes with
 //! `Complete`, as the body of other requests does.
 //!
-//! *Sending* is `Open` while answers are collected; `Streaming` while the body of an answer
-//! comes in parts; `Closing` when the last answer stands in the output; `Lingering` when that has
-//! left, the write side is shut down, and the peer's bytes are thrown away so that they cause no reset
-//! which would destroy the answer on its way (RFC 9112 §9.6); then `Done`.
+//! *Sending* is `Open` while answers are collected; `Streaming` while the body of an answer comes in parts; `Closing`
+//! when the last answer is in the output; `Lingering` when that has left, the write side is shut down, and the peer's
+//! bytes are thrown away so that they cause no reset, which would destroy the answer on its way (RFC 9112 §9.6); then
+//! `Done`.
 //!
 //! From any state a refusal, a timeout or an answer with `Connection: close` leads to receiving
 //! `Closed` and sending `Closing`, in one step, in [`Conn::close`]. Nothing is parsed afterwards, so
@@ -147,7 +147,7 @@ impl Conn {
             _ => {}
         }
         match &mut self.receiving {
-            // A body goes where it belongs without a stop in the input.
+            // A body is decoded directly, without being copied to the input.
             Receiving::Body(decoder) | Receiving::Pieces { decoder, .. } => {
                 match decoder.decode(bytes, &mut self.body) {
                     Ok(None) => {}
@@ -170,8 +170,8 @@ impl Conn {
         }
     }
 
-    /// Drives the connection as far as it goes by itself. To be called until it says
-    /// [`Step::Idle`], after each of `receive`, `receive_end`, `admit`, `respond`, `sent`, `expire`.
+    /// Drives the connection as far as it can go without its caller. To be called until it says [`Step::Idle`], after
+    /// each of `receive`, `receive_end`, `admit`, `respond`, `sent`, `expire`.
     pub fn next(&mut self, now: Now) -> Step {
         loop {
             if let Some(status) = self.refused.take() {
@@ -233,7 +233,7 @@ impl Conn {
         }
     }
 
-    /// RFC 9112 §2.2: one empty line before a request line is passed over.
+    /// RFC 9112 §2.2: one empty line before a request line is skipped.
     fn pass_empty_line(&mut self) {
         if !self.empty_line_passed && self.input.unread().starts_with(b"\r\n") {
             self.empty_line_passed = true;
@@ -243,7 +243,7 @@ impl Conn {
         }
     }
 
-    /// Takes the head that stands complete at the front of the input.
+    /// Takes the complete head at the front of the input.
     fn take_head(&mut self, length: usize, now: Now) -> Option<Step> {
         self.scan = Scan::default();
         self.empty_line_passed = false;
@@ -349,7 +349,7 @@ impl Conn {
         }
     }
 
-    /// Ends a stream well; one that is shorter than its head says is broken off.
+    /// Ends a stream properly; one that is shorter than its head says is aborted.
     pub fn end_stream(&mut self, now: Now) {
         match self.sending {
             Sending::Streaming(End::Chunked) => {
@@ -371,8 +371,8 @@ impl Conn {
         }
     }
 
-    /// Answers and closes, whatever is being received: for reasons outside this connection. A stream
-    /// is broken off instead, and nothing happens to a connection that is closing already.
+    /// Answers and closes, in any state of receiving: for reasons outside this connection. A stream is broken off
+    /// instead, and nothing happens to a connection that is closing already.
     pub fn refuse(&mut self, response: &Response, now: Now) {
         match self.sending {
             Sending::Open => {
@@ -476,8 +476,8 @@ impl Conn {
         }
     }
 
-    /// A head had its time. One that is whole, or wrong, has come in time: it waits for the answers before it
-    /// to leave, and not for its client.
+    /// The time for a head is up. One that is whole, or wrong, has come in time: it waits for the answers before it to
+    /// leave, and not for its client.
     fn expire_head(&mut self, now: Now) {
         self.pass_empty_line();
         match self.scan.end(self.input.unread()) {

@@ -158,8 +158,8 @@ impl Conn {
         matches!(self.receiving, Receiving::Complete { reported: false })
     }
 
-    /// Whether something is still to be done: a request to be received or answered, an answer to be
-    /// sent, a close to be brought to its end.
+    /// Whether something is still to be done: a request to be received or answered, an answer to be sent, a close to be
+    /// completed.
     pub fn is_busy(&self) -> bool {
         match self.sending {
             Sending::Done => false,
@@ -170,7 +170,7 @@ impl Conn {
         }
     }
 
-    /// Panics when the two directions are in a pair of states that cannot be.
+    /// Panics when the two directions are in a pair of states that must not occur.
     pub fn check_invariants(&self) {
         self.input.check_invariants();
         self.output.check_invariants();

@@ -8,7 +8,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use crate::limits::ZSTD_WINDOW_LOG_MAX;
 
 /// A byte of input can be as much work as this many bytes of output, if it belongs to a member or a block that holds
-/// next to nothing.
+/// almost nothing.
 pub(super) const WORK_OF_INPUT: usize = 8;
 
 /// The codings that are decoded.
@@ -25,7 +25,7 @@ impl Coding {
     /// What to put into `Accept-Encoding` of a 415 (RFC 9110 §12.5.3).
     pub const ACCEPTED: &'static str = "gzip, deflate, zstd, identity";
 
-    /// The coding that a `Content-Encoding` value names, in any case; a list or another name is none.
+    /// The coding that a `Content-Encoding` value names, in any case; a list or another name is `None`.
     pub fn parse(field_value: &str) -> Option<Coding> {
         const NAMES: [(&str, Coding); 5] = [
             ("identity", Coding::Identity),

@@ -1,6 +1,6 @@
 //! Content codings (RFC 9110 §8.4). Decodes a request's body with one coding, in pieces of bounded work and in bounded
-//! memory. A body is there whole ([`Decoding`]), or arrives in pieces itself ([`PieceDecoding`]). What happens to a
-//! body that cannot be decoded is not decided here. Answers become gzip ([`GzipBody`]).
+//! memory. A body is whole ([`Decoding`]), or arrives in pieces itself ([`PieceDecoding`]). What happens to a body that
+//! cannot be decoded is not decided here. Answers become gzip ([`GzipBody`]).
 
 mod decoder;
 mod encoder;
@@ -16,9 +16,9 @@ use std::io::{self, Read};
 
 use decoder::{Decoder, Portions, WORK_OF_INPUT};
 
-/// Least room that a decoder gets to write into.
+/// The least room that a decoder gets to write into.
 const STEP_BYTES: usize = 8 * 1024;
-/// Most bytes that are decoded between two looks at the budget.
+/// The most bytes that are decoded between two checks of the budget.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// A whole body that is decoded a piece at a time, so that no other request waits long for it. At most one byte beyond
@@ -40,7 +40,7 @@ impl Decoding {
     /// If the body is refused before anything is decoded.
     pub fn new(coding: Coding, body: Vec<u8>, limit: usize) -> Result<Decoding, DecodeError> {
         let coded = body.len();
-        // An empty body is no frame at all; the decoder would take it for none of zero frames.
+        // An empty body is not a frame; the decoder would accept it as zero frames.
         if coding == Coding::Zstd && coded == 0 {
             return Err(DecodeError::Broken);
         }
@@ -92,7 +92,7 @@ impl Decoding {
         self.coded + self.out.capacity()
     }
 
-    /// Drops what has been decoded and gives the body back.
+    /// Drops what has been decoded and returns the body back.
     pub fn into_body(self) -> Vec<u8> {
         match self.decoder {
             Decoder::Identity(body) => body,

@@ -7,10 +7,10 @@
 //!
 //! # Requests
 //!
-//! Where the part of its kind is full, a client is read no further than its own share, which each has, but for one,
-//! the *reserve holder*: it is read until its request is complete, so that one gets done and gives memory back. Then
-//! it is the next one's turn. A small request that grows becomes a large one. Without room for that it stays
-//! half as large as a small one may be: its buffer may double with the next byte.
+//! Where the part of its kind is full, a client is read no further than its own share, which each has, but for one, the
+//! *reserve holder*: it is read until its request is complete, so that one is completed and frees memory. Then it is
+//! the next one's turn. A small request that grows becomes a large one. Without room for that it stays half as large as
+//! a small one may be: its buffer may double with the next byte.
 //!
 //! # Answers
 //!
@@ -20,10 +20,10 @@
 //!
 //! # Order
 //!
-//! In each queue it is first come, first served. A client gets its [`Place`] when it first finds no room, and keeps
-//! it until it gets on: one that is tried and finds no room again stands where it stood, and one that has just come
-//! takes no room while others wait for it. An answer is let in while its part is not full, however long it is, so
-//! small ones do not keep a long one waiting either.
+//! In each queue it is first come, first served. A client gets its [`Place`] when it first finds no room, and keeps it
+//! until it makes progress: one that is tried and finds no room again keeps its place, and a new one takes no room
+//! while others wait for it. An answer is admitted while its part is not full, however long it is, so small ones do not
+//! keep a long one waiting either.
 
 use std::collections::VecDeque;
 
@@ -52,12 +52,12 @@ pub(super) enum AnswerMemory {
     Long,
 }
 
-/// What decides for whom an answer waits.
+/// What decides for which memory an answer waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AnswerKind {
-    /// Small whatever is stored. All of the memory for small answers is for it.
+    /// Small whatever is stored. It may use all of the memory for small answers.
     Fixed,
-    /// Small as it happens. It has half of that memory.
+    /// Small by its length. It may use half of that memory.
     Small,
     Long,
 }
@@ -95,7 +95,7 @@ impl Queue {
         }
     }
 
-    /// Whether no client with an earlier place waits. A client without a place has only just come.
+    /// Whether no client with an earlier place waits. A client without a place is new.
     fn lets(&self, place: Option<Place>) -> bool {
         match self.0.front() {
             Some((first, _)) => place.is_some_and(|place| place <= *first),

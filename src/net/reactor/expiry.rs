@@ -1,8 +1,8 @@
-//! The phase *expire*: gives up clients whose deadline has passed, and never one whose socket was not tried since.
+//! The phase *expire*: gives up clients whose deadline has passed, and never one whose socket has not been tried since.
 //!
-//! A deadline says how long nothing has come or gone, as far as the loop has looked. The process may have been
-//! stopped meanwhile, a turn may have taken long, or the poll may have had more events than one turn takes.
-//! So the socket is tried once more, in the next turn, before its client is given up.
+//! A deadline says how long nothing has been received or sent, as far as the loop knows. The process may have been
+//! stopped meanwhile, a turn may have taken long, or the poll may have had more events than one turn takes. So the
+//! socket is tried once more, in the next turn, before its client is given up.
 
 use super::{Platform, Reactor};
 use crate::http::Response;

@@ -1,7 +1,8 @@
 //! Sockets that do not speak HTTP: they are read, and closed, in the phases in which clients of HTTP are. What they
 //! read in one turn shares its commit.
 //!
-//! Nobody is asked to send again, so such a socket is read only while the store can commit, and continues by itself.
+//! No sender can be asked to send again, so such a socket is read only while the store can commit, and continues by
+//! itself.
 
 use super::{Lifecycle, Platform, Reactor};
 use crate::app::SocketCompletion;
@@ -26,7 +27,7 @@ impl<P: Platform> Reactor<P> {
         self.add_input(socket, protocol, InputKind::Datagrams, is_unix)
     }
 
-    /// Takes a connection in.
+    /// Adds a connection.
     pub(super) fn admit_input(&mut self, socket: P::Socket, protocol: SocketProtocol) {
         let is_unix = socket.peer().is_none();
         match self.add_input(socket, protocol, InputKind::Stream, is_unix) {
@@ -144,7 +145,7 @@ impl<P: Platform> Reactor<P> {
             match input.read(&mut self.read_buffer[..room], key, app, now) {
                 ReadOutcome::Progress => inputs.account(key),
                 ReadOutcome::Drained => return,
-                // What came before it broke was sent all the same.
+                // What came before it broke was sent nevertheless.
                 ReadOutcome::Broken => return input.end(key, app, now),
             }
         }
@@ -257,7 +258,7 @@ impl<P: Platform> Reactor<P> {
         self.log_dropped();
     }
 
-    /// Logs, now and then, that the kernel has dropped datagrams.
+    /// Logs, from time to time, that the kernel has dropped datagrams.
     fn log_dropped(&mut self) {
         let DroppedLog {
             count, logged_at, ..

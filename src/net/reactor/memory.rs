@@ -1,5 +1,5 @@
-//! Memory accounting: keeps the sums of what clients hold up to date, has clients wait that find no room, and serves
-//! them again when there is room. The rules are those of [`SharedMemory`]; none is here.
+//! Memory accounting: keeps the sums of what clients hold up to date, makes clients wait that find no room, and serves
+//! them again when there is room. The rules are those of [`SharedMemory`].
 
 use super::{Platform, Reactor};
 use crate::api::route::AnswerSize;
@@ -111,8 +111,8 @@ impl<P: Platform> Reactor<P> {
         client.pause(place, self.now);
     }
 
-    /// The client's request makes progress: it is answered, or waits for its commit, or is worked out in several turns.
-    /// In that case it keeps its place, since the answer may have to wait again.
+    /// The client's request makes progress: it is answered, or waits for its commit, or takes several turns. In that
+    /// case it keeps its place, since the answer may have to wait again.
     pub(super) fn stop_waiting(&mut self, key: usize, keeps_place: bool) {
         let client = &mut self.clients[key];
         client.paused_since = None;

@@ -1,8 +1,8 @@
 //! The loop: owns the clients and the application, and decides in which order they get their turns. It knows the
-//! operating system only as a [`Platform`], so that it can turn in a simulation too; it never blocks but in the poll,
-//! and never looks into what it carries.
+//! operating system only as a [`Platform`], so that it can run in a simulation too; it blocks only in the poll, and
+//! never looks into what it carries.
 //!
-//! A turn is a fixed order of phases, and each stands where it stands for a reason:
+//! A turn is a fixed order of phases, each in its place for a reason:
 //!
 //! 1. *poll* sleeps until something is ready or due. The clocks are read once, after it.
 //! 2. *accept* comes before serving, so that a new connection's first request, which has often
@@ -21,7 +21,7 @@
 //!    publisher waits for its answer longer because many want to read.
 //! 10. *expire* looks at deadlines, after *serve*, so that bytes which came in time count. No client is given
 //!     up before its socket has been tried once more.
-//! 11. *close* is the one place that closes, last, so that no phase before it meets a dead key.
+//! 11. *close* is the one place that closes, last, so that no phase before it finds a key that is gone.
 //! 12. *idle* work and the log come when no answer of this turn is left to send.
 
 mod accept;
@@ -85,7 +85,7 @@ pub struct Reactor<P: Platform> {
     ready: Vec<usize>,
     /// Clients that have something to write, or something to be closed.
     flush: Vec<usize>,
-    /// Clients that are read on one after the other.
+    /// Clients that are read one after the other.
     large_requests: VecDeque<usize>,
     closing: Vec<usize>,
     /// Sockets that do not speak HTTP.
@@ -130,7 +130,7 @@ impl<P: Platform> Reactor<P> {
             inputs: Inputs::new(options.max_buffered_bytes / limits::INPUT_MEMORY_SHARE),
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
-            // What the last run has left.
+            // What the last run has left over.
             more_idle_work: true,
             read_buffer: vec![0; limits::READ_BUFFER_BYTES].into_boxed_slice(),
             poll_events: Vec::new(),
@@ -164,7 +164,7 @@ impl<P: Platform> Reactor<P> {
         Ok(self.into_app())
     }
 
-    /// Ends all connections at once and gives the application back.
+    /// Ends all connections at once and returns the application back.
     pub fn into_app(self) -> App {
         self.app
     }
@@ -243,7 +243,7 @@ impl<P: Platform> Reactor<P> {
         if readiness.readable {
             self.want_service(key);
         }
-        // Neither is read meanwhile, so nothing else would notice.
+        // Neither is being read, so nothing else would notice.
         if ((streams || works) && readiness.gone) || (searches && readiness.read_closed) {
             self.want_close(key);
         } else if streams && readiness.read_closed {
@@ -411,7 +411,7 @@ impl<P: Platform> Reactor<P> {
             return self.want_close(key);
         }
         client.conn.give_back(&mut self.spare_output);
-        // One event may have been large; what it took is not kept.
+        // One event may have been large; its memory is not kept.
         self.spare_output.shrink_to(limits::STREAM_BUFFER_BYTES);
         let waiting = client.conn.unsent();
         // Where memory is short, the next request waits until all answers have left.
@@ -463,7 +463,7 @@ impl<P: Platform> Reactor<P> {
         self.platform.end_turn(self.now);
     }
 
-    /// Tells of the requests that have been answered up to this time.
+    /// Reports the requests that have been answered up to this time.
     fn report_answered(&mut self, now: Instant) {
         let dropped = self.platform.log_lines_dropped();
         self.request_log.report(now, dropped, self.app.metrics());

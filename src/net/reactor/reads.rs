@@ -34,9 +34,9 @@ impl<P: Platform> Reactor<P> {
         self.reads.push_new(ticket, effort);
     }
 
-    /// A page takes more than the slice that it has had: it goes on in later turns, or waits until there is a
-    /// place for it. A client that has ended its side gets no search, but for what is found at once: as far as the
-    /// server can tell it has gone.
+    /// A page takes more than the slice that it has had: it goes on in later turns, or waits until there is a place for
+    /// it. A client that has ended its side gets only what is found immediately: as far as the server can tell it has
+    /// gone.
     pub(super) fn begin_reading(&mut self, key: usize, mut page: Reading, has_place: bool) {
         let client = &mut self.clients[key];
         let ticket = client.ticket(key);
@@ -153,7 +153,7 @@ impl<P: Platform> Reactor<P> {
         self.wait_to_read(key, Effort::Slice);
     }
 
-    /// A client is closed, or its request is answered otherwise.
+    /// A client is closed, or its request is answered in another way.
     pub(super) fn end_read(&mut self, read: Option<PendingRead>) {
         if read.is_some_and(|read| read.page.is_some()) {
             self.reads.working -= 1;

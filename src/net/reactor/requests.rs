@@ -109,7 +109,7 @@ impl<P: Platform> Reactor<P> {
         }
     }
 
-    /// Reads those clients on of whose bodies the application wants the next piece.
+    /// Reads on the clients of whose bodies the application wants the next piece.
     pub(super) fn ask_for_pieces(&mut self) {
         let mut hungry = std::mem::take(&mut self.hungry);
         self.app.take_hungry(&mut hungry);

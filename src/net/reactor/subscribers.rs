@@ -39,13 +39,12 @@ impl<P: Platform> Reactor<P> {
         self.clients[key].stream = Some(Box::new(stream));
     }
 
-    /// Serves the streams that have something to send. The time that this may take is a part of what the turn has
-    /// taken so far if it has committed events, so that streams slow publishing and never stop it; in a
-    /// turn without a commit it is bounded for the sake of requests that come meanwhile. What reads the store gets
-    /// less soon after a publication.
+    /// Serves the streams that have something to send. The time that this may take is a part of what the turn has taken
+    /// so far if it has committed events, so that streams slow publishing but never stop it; in a turn without a commit
+    /// it is bounded for the requests that come in that time. What reads the store gets less soon after a publication.
     pub(super) fn feed(&mut self) {
         if self.streams.count == 0 {
-            // Streams that have ended may still stand in a queue, and the poll would never sleep again.
+            // Streams that have ended may still be in a queue, and the poll would never sleep again.
             self.streams.clear();
         }
         let head = self.app.head();
@@ -167,7 +166,7 @@ impl<P: Platform> Reactor<P> {
         if let Some(stream) = &mut client.stream {
             stream.source.end_at(self.app.head());
             self.streams.requeue_now(ticket, stream);
-            // It may find nothing for long. Only a write brings out that nobody reads any more.
+            // It may find nothing for long. Only a write shows that nobody reads any more.
             if stream.source.is_search() && client.conn.output().is_empty() {
                 let mut part = Vec::new();
                 stream.source.break_silence(self.now, &mut part);
@@ -195,7 +194,7 @@ impl<P: Platform> Reactor<P> {
             return;
         }
         stream.heartbeat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
-        // While its reader has still something to take, there is no silence.
+        // While its reader still has something to take, there is no silence.
         if client.conn.output().is_empty() {
             let mut part = Vec::new();
             stream.source.break_silence(self.now, &mut part);

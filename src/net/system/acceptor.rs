@@ -80,7 +80,7 @@ impl Acceptor {
                 };
                 match error.kind() {
                     io::ErrorKind::WouldBlock => listening.ready = false,
-                    // The peer has gone again, or a signal came: there may be more connections.
+                    // The peer has gone, or a signal came: there may be more connections.
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
                     _ => {
                         // Out of descriptors or memory. Connections wait in the backlog.

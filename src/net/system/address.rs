@@ -71,7 +71,7 @@ pub(super) fn bind_first<T>(
 }
 
 /// Removes a stale socket file. One on which a server still answers, or a file that is no socket, is an error.
-/// `connect` tries the kind of socket that is about to be made; one of another kind is in use, too.
+/// `connect` tries the kind of socket that is about to be made; one of another kind counts as in use.
 pub(super) fn remove_stale(
     path: &Path,
     connect: impl Fn(&Path) -> io::Result<()>,

@@ -11,11 +11,11 @@ use crate::store::CopyResult;
 /// The running program, even if its file was replaced or removed.
 pub const PROGRAM: &str = "/proc/self/exe";
 
-/// The process, and when to look at it next.
+/// The process, and when to check it next.
 #[derive(Default)]
 pub(super) struct CheckpointProcess {
     child: Option<Child>,
-    /// When to look again, in `mono_ms`.
+    /// When to check again, in `mono_ms`.
     at: Option<u64>,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct CheckpointProcess {
 impl Drop for CheckpointProcess {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // Where it has ended already there is nothing to do.
+            // If it has ended already there is nothing to do.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -77,7 +77,7 @@ impl CheckpointProcess {
         }
     }
 
-    /// When to look at it next, or whether one is wanted again.
+    /// When to check it next, or whether another one is needed.
     pub(super) fn deadline(&self) -> Option<u64> {
         self.at
     }

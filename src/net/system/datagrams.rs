@@ -24,7 +24,7 @@ use crate::net::platform::Datagram;
 /// A bound socket that receives datagrams.
 pub(crate) struct DatagramSocket {
     socket: Bound,
-    /// For what the kernel says besides a datagram.
+    /// For what the kernel reports beside a datagram.
     control: Vec<u8>,
 }
 

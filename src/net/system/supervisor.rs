@@ -1,6 +1,6 @@
 //! Notifications to the service manager: systemd, or another that speaks sd_notify(3). Without one nothing is sent.
 //!
-//! Sends that the server is ready, that it stops, and, if the watchdog is on, at intervals that the loop still turns.
+//! Sends that the server is ready, that it stops, and, if the watchdog is on, at intervals that the loop still runs.
 //! Only the loop may send the last: the watchdog must notice a loop that hangs.
 
 use std::env;
