@@ -104,7 +104,7 @@ impl CommitQueue {
         self.changes.push(change);
     }
 
-    /// Commits all of it in one transaction; it stays here until it is taken out. Says what became of the changes.
+    /// Commits all of it in one transaction; it stays here until it is taken out. Returns the results of the changes.
     pub(super) fn commit(
         &mut self,
         store: &mut Store,
@@ -133,7 +133,7 @@ impl CommitQueue {
         tickets.into_iter().zip(std::mem::take(&mut self.changes))
     }
 
-    /// Takes the outcomes of the last commit out, to be given back for their memory.
+    /// Takes out the outcomes of the last commit, to be given back for their memory.
     pub(super) fn take_outcomes(&mut self) -> Vec<Outcome> {
         std::mem::take(&mut self.outcomes)
     }

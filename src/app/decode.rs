@@ -11,7 +11,7 @@ use crate::http::Refusal;
 use crate::limits::DECODED_FREE_BYTES;
 
 impl App {
-    /// Tries to decode the next body that has arrived. Gives how many bytes came out if they are at least as many as
+    /// Tries to decode the next body that has arrived. Returns how many bytes came out if they are at least as many as
     /// went in, as with any honest body; 0 if it was refused or takes longer; `None` if no body has arrived.
     pub fn decode_arrived(&mut self, now: Now) -> Option<usize> {
         let (tried, coded) = self.encoded.try_arrived(now)?;
@@ -44,13 +44,13 @@ impl App {
         !self.encoded.is_empty() || self.ingest.uploads.is_busy(can_commit)
     }
 
-    /// A client that waited for an answer has gone. What is on the ring is committed all the same.
+    /// A client that waited for an answer has gone. What is on the ring is committed nevertheless.
     pub fn cancel_decode(&mut self, ticket: Ticket) {
         self.encoded.remove(ticket);
         self.queue.remove(ticket);
     }
 
-    /// Takes in a body that has been decoded, or answers for one that never will be.
+    /// Accepts a body that has been decoded, or answers for one that cannot be.
     fn decoded(&mut self, step: DecodeStep, now: Now) {
         let DecodeStep::Done(Encoded { waiting, coding }, outcome) = step else {
             return;

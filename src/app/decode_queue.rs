@@ -1,8 +1,8 @@
 //! The queue of bodies whose content coding is still to be taken off.
 //!
-//! Each is tried when it has arrived. What takes longer, as a bomb does, is decoded a piece at a time, one
-//! body after the other, so that neither the turns nor the memory grow with what clients send. How many
-//! pieces a turn has time for is the shell's to say.
+//! Each is tried when it has arrived. What takes longer, as a bomb does, is decoded a piece at a time, one body after
+//! the other, so that neither the turns nor the memory grow with what clients send. The shell decides how many pieces a
+//! turn has time for.
 
 use std::collections::VecDeque;
 
@@ -73,7 +73,7 @@ impl DecodeQueue {
         });
     }
 
-    /// Tries the next; gives also how many bytes it had.
+    /// Tries the next; also returns how many bytes it had.
     pub(super) fn try_arrived(&mut self, now: Now) -> Option<(DecodeStep, usize)> {
         let queued = self.arrived.pop_front()?;
         let (since, coded) = (queued.since, queued.body.len());

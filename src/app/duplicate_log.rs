@@ -1,4 +1,4 @@
-//! What the program's log says of duplicates and conflicts. Which of these lines are written is up to the levels
+//! The lines of the program's log about duplicates and conflicts. Which of these lines are written is up to the levels
 //! of their targets.
 
 use log::Level::Warn;
@@ -94,7 +94,7 @@ impl DuplicateLog {
         }
     }
 
-    /// Logs how many duplicates there were since the last summary, if there were some.
+    /// Logs the number of duplicates since the last summary, if there were any.
     pub(super) fn summarise(&mut self) {
         if self.count > 0 {
             log::warn!(target: DUPLICATE_COUNTS, "Duplicate events dropped: {}", self.count);

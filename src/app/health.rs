@@ -33,7 +33,7 @@ pub(super) struct Health {
 enum State {
     #[default]
     Healthy,
-    /// Publications wait in the ring until another program lets its lock go, or a damaged page is repaired.
+    /// Publications wait in the ring until another program releases its lock, or a damaged page is repaired.
     Retrying {
         since: u64,
         retry_at: u64,
@@ -45,7 +45,7 @@ enum State {
 }
 
 impl Health {
-    /// Why the store cannot commit; none while it can, as far as is known.
+    /// Why the store cannot commit; `None` while it can, as far as is known.
     pub(super) fn fault(&self) -> Option<&str> {
         match &self.state {
             State::Healthy => None,
@@ -55,7 +55,7 @@ impl Health {
     }
 
     /// How many seconds a client is asked to wait before it sends a refused request again: as long as the store has not
-    /// been able to commit. Clients that give up after five tries, as some SDKs do, so wait for half a minute in all.
+    /// been able to commit. So clients that give up after five tries, as some SDKs do, wait for half a minute in total.
     pub(super) fn retry_after(&self, now: Now) -> u64 {
         let since = self.failed_since.unwrap_or(now.mono_ms);
         let seconds = now.mono_ms.saturating_sub(since) / 1_000;
@@ -86,7 +86,7 @@ impl Health {
         }
     }
 
-    /// Another program has locked the database. Says whether the publications go on waiting for it.
+    /// Another program has locked the database. Returns whether the publications go on waiting for it.
     pub(super) fn locked(&mut self, now: Now) -> bool {
         let since = match self.state {
             State::Retrying { since, .. } => since,
@@ -99,12 +99,12 @@ impl Health {
         may_wait
     }
 
-    /// Whether a commit has met a damaged page since all were well.
+    /// Whether a commit has met a damaged page since all were sound.
     pub(super) fn is_waiting_for_repair(&self) -> bool {
         self.repairing_since.is_some()
     }
 
-    /// A commit has met a damaged page. Says whether all publications go on waiting for its repair.
+    /// A commit has met a damaged page. Returns whether all publications go on waiting for its repair.
     pub(super) fn needs_repair(&mut self, now: Now) -> bool {
         let since = *self.repairing_since.get_or_insert(now.mono_ms);
         now.mono_ms - since < limits::LOCKED_RETRY_MS
@@ -145,7 +145,7 @@ impl Health {
         }
     }
 
-    /// The store cannot commit. Publications that fail while it is known do not put the next probe off.
+    /// The store cannot commit. Publications that fail while this is known do not delay the next probe.
     pub(super) fn failed(&mut self, error: &StoreError, now: Now) {
         if self.fault().is_none() {
             log::error!("the store cannot commit: {error}");
@@ -222,7 +222,7 @@ mod tests {
         health.failed(&broken(), at(0));
         health.failed(&StoreError::Locked, at(9));
         assert_eq!(health.deadline(), Some(limits::RETRY_MS));
-        // Those that wait for a lock are tried in place of the probe, and the fault stays known.
+        // Those that wait for a lock are tried in place of the probe, and the fault is kept.
         assert!(health.locked(at(10)) && !health.is_probe_due(at(limits::RETRY_MS)));
         assert!(health.fault().is_some());
         health.stop_retrying();

@@ -1,4 +1,4 @@
-//! What waits for idle moments, and when something is due again.
+//! Work that waits for idle moments, and when it is due.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn in_summaries(error: StoreError) -> IdleError {
 }
 
 impl App {
-    /// One slice of the work that waits for an idle moment; says whether there is more.
+    /// One slice of the work that waits for an idle moment; returns whether there is more.
     pub fn idle_work(&mut self, now: Now) -> bool {
         self.schedule.summaries_at = None;
         if self.store.is_reloading() {
@@ -49,7 +49,7 @@ impl App {
     fn idle_slice(&mut self, quiet: bool, now: Now) -> Result<bool, IdleError> {
         self.store.warn_of_hold(now.mono_ms);
         if !quiet {
-            // What a commit has brought may have made something else too much.
+            // A commit may have put something else over its bound.
             let has_more = self.store.idle_work(false)? || self.store.retains();
             self.summarize_beside_commits(now)?;
             return Ok(has_more);
@@ -104,8 +104,8 @@ impl App {
         Ok(())
     }
 
-    /// Makes summaries in a quiet turn, the longer a slice the longer nothing has been committed. Says whether the next
-    /// quiet turn goes on with it.
+    /// Makes summaries in a quiet turn, the longer a slice the longer nothing has been committed. Returns whether the
+    /// next quiet turn goes on with it.
     fn summarize_in_quiet(&mut self, now: Now) -> Result<bool, IdleError> {
         let mut budget = self.schedule.quiet_summaries_ns(now);
         let has_slice = budget > 0;
@@ -117,7 +117,7 @@ impl App {
         Ok(has_more && has_slice)
     }
 
-    /// What time it is for retention, in microseconds since the epoch.
+    /// The time that retention goes by, in microseconds since the epoch.
     pub(super) fn steady_time(&mut self, now: Now) -> i64 {
         let jump = self
             .schedule

@@ -20,8 +20,8 @@ use crate::ring::Slot;
 use crate::store::Outcome;
 
 impl App {
-    /// What the settings say of the records of protocols where a request says nothing; of several settings for one
-    /// protocol the earlier go first.
+    /// What the settings say about the records of protocols where a request says nothing; of several settings for one
+    /// protocol the first wins.
     pub fn set_ingest(&mut self, settings: Vec<IngestSetting>) {
         self.ingest.settings = settings;
     }
@@ -44,7 +44,7 @@ impl App {
         request: &Request,
         route: &IngestRoute,
     ) -> Option<Response> {
-        // It may have a body, which nobody looks at.
+        // It may have a body, which is ignored.
         if self.probe(request, route).is_some() {
             return None;
         }
@@ -71,7 +71,7 @@ impl App {
         }
     }
 
-    /// Answers a request of another protocol, or takes it in for the next commits.
+    /// Answers a request of another protocol, or accepts it for the next commits.
     pub(super) fn ingest(
         &mut self,
         ticket: Ticket,
@@ -152,7 +152,7 @@ impl App {
         Ok(Records::new(defaults, origin))
     }
 
-    /// Takes in a decoded body.
+    /// Accepts a decoded body.
     pub(super) fn ingest_body(
         &mut self,
         ticket: Ticket,

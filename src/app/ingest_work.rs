@@ -1,5 +1,5 @@
-//! A request of another protocol that is at work: what its adapter has made of it, and how far its body has been
-//! read. Knows neither the ring nor the store.
+//! A request of another protocol in progress: its adapter's state, and how far its body has been read. Knows neither
+//! the ring nor the store.
 
 use crate::event::{IdentityCounts, Protocol, Publication, RejectedRecord};
 use crate::http::{ErrorShape, Response};
@@ -7,7 +7,7 @@ use crate::ingest::adapter::{BadBody, Intake, ReadStatus, Results};
 use crate::ingest::records::{Records, Rejected};
 use crate::store::Outcome;
 
-/// A request with records that is at work.
+/// A request with records that is in progress.
 pub(super) struct IngestWork {
     intake: Box<dyn Intake>,
     records: Records,
@@ -83,8 +83,8 @@ impl IngestWork {
         self.records.rejected_body(reason, &self.body)
     }
 
-    /// The publication has been committed with these outcomes, at this time in microseconds since the epoch. Gives the
-    /// answer if the request has brought all.
+    /// The publication has been committed with these outcomes, at this time in microseconds since the epoch. Returns
+    /// the answer if the request has brought all.
     pub(super) fn committed(
         &mut self,
         publication: Publication,

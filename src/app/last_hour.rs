@@ -73,7 +73,7 @@ impl Recent {
         }
     }
 
-    /// Notes the intervals that have passed, all that came as of the first of them. Only if one is over.
+    /// Notes the intervals that have passed; all counts go to the first of them. Only if one is over.
     pub(super) fn pass(&mut self, now_ms: u64, counts: Figures, times: &CommitTimes) {
         let passed = (now_ms - self.ends_ms) / INTERVAL_MS + 1;
         self.keep_times(times, passed);

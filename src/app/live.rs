@@ -74,7 +74,7 @@ impl LiveEvents {
         }
     }
 
-    /// Appends what a subscriber wants of the events up to `end`, until `out` is `full` bytes long.
+    /// Appends the events up to `end` that a subscriber wants, until `out` is `full` bytes long.
     pub(super) fn feed(
         &self,
         subscriber: &mut Subscriber,

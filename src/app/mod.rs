@@ -90,7 +90,7 @@ pub struct App {
     draining: bool,
     live: LiveEvents,
     reading: ReadBudget,
-    /// What answers are compressed with, once one has been.
+    /// The compressor of answers, from the first one on.
     compressor: Option<Compressor>,
     schedule: IdleSchedule,
     counters: Counters,
@@ -143,8 +143,8 @@ impl App {
         route::admit(request, route).err().map(|response| *response)
     }
 
-    /// From now on only these tokens let a request in. Also one whose body is still on its way: a token
-    /// that has been taken out of the file is good for nothing more.
+    /// From now on only these tokens let a request in. Also one whose body is still on its way: a token that has been
+    /// removed from the file is no longer valid.
     pub fn set_tokens(&mut self, tokens: Tokens) {
         self.tokens = Some(tokens);
     }
@@ -188,7 +188,7 @@ impl App {
         self.authorize(request, route).is_ok()
     }
 
-    /// Answers a request, or takes it in for the next commit. `route` is [`Route::of`] its path.
+    /// Answers a request, or accepts it for the next commit. `route` is [`Route::of`] its path.
     pub fn handle(
         &mut self,
         ticket: Ticket,
@@ -300,7 +300,7 @@ impl App {
         request: &Request,
         now: Now,
     ) -> Result<publish::PublishParams, publish::Rejection> {
-        // Most requests: nothing is said of their events.
+        // Most requests: no results for each event.
         if request.query().is_none() && !self.has_ingest_settings() {
             return Ok(publish::PublishParams::default());
         }
@@ -308,7 +308,7 @@ impl App {
         publish::read_query(request, &setting, now.unix_us)
     }
 
-    /// Takes in a body, at once or after its content coding has been taken off.
+    /// Accepts a body, now or after its content coding has been taken off.
     fn take_body(&mut self, waiting: Waiting, coding: Coding, body: Vec<u8>, now: Now) -> Reply {
         if coding == Coding::Identity {
             return self.enqueue(waiting, body, now);
@@ -322,7 +322,7 @@ impl App {
         refused.response
     }
 
-    /// Takes the events of a decoded body in for the next commit.
+    /// Accepts the events of a decoded body for the next commit.
     fn enqueue(&mut self, waiting: Waiting, body: Vec<u8>, now: Now) -> Reply {
         let Waiting { ticket, work } = waiting;
         let params = match work {
@@ -390,7 +390,7 @@ impl App {
         self.counters.clock = Some(clock);
     }
 
-    /// What only the shell can count goes in here.
+    /// For what only the shell can count.
     pub fn metrics(&mut self) -> &mut Metrics {
         &mut self.counters.metrics
     }
@@ -425,7 +425,7 @@ impl App {
         !self.queue.is_empty()
     }
 
-    /// Tells the last summary of duplicates and closes the store.
+    /// Logs the last summary of duplicates and closes the store.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.duplicates.summarise();
         self.store.close()

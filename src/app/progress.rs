@@ -6,7 +6,7 @@ use crate::limits::PROGRESS_MS;
 /// What the reader of a stream knows of how far that has come.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// It has asked for messages. Else only the ids of Server-Sent Events say it.
+    /// It has asked for messages. Otherwise only the ids of Server-Sent Events say it.
     is_asked: bool,
     /// The last seq that it was told, and when, in `mono_ms`.
     told: u64,

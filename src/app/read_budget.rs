@@ -54,7 +54,7 @@ impl ReadBudget {
         self.left == 0
     }
 
-    /// Units for the next step; at least one, so that each step gets on.
+    /// Units for the next step; at least one, so that each step makes progress.
     pub(super) fn step(&self) -> u64 {
         self.left.max(1)
     }
@@ -95,8 +95,8 @@ impl ReadBudget {
         self.spent + self.streamed
     }
 
-    /// Panics where a turn has read more than it may. `step_max` is what a step may be longer than a slice,
-    /// since it is never broken off; in a turn that happens once at once, and once later.
+    /// Panics where a turn has read more than it may. `step_max` is how much longer than a slice a step may be, since
+    /// it is never interrupted; that can happen twice in a turn.
     pub(super) fn check_invariants(&self, step_max: u64) {
         let most = limits::READ_SLICES_PER_TURN * self.slice + 2 * step_max;
         assert!(self.spent <= most, "a turn read {} units", self.spent);

@@ -14,7 +14,7 @@ use crate::limits;
 use crate::store::StoreError;
 
 impl App {
-    /// A new turn begins, with a new share for reading: nothing of it at once where others `wait` already.
+    /// A new turn begins, with a new share for reading: nothing of it at once if others `wait` already.
     pub fn begin_turn(&mut self, wait: bool) {
         let slices = if wait { 0 } else { limits::READ_SLICES_AT_ONCE };
         self.reading.begin_turn(slices);
@@ -36,7 +36,7 @@ impl App {
         self.reading.in_turn()
     }
 
-    /// How much work a request is that has to wait until there is time for it; `None` if it need not wait.
+    /// How much work a request is, if it has to wait until there is time for it; `None` if it need not wait.
     pub fn has_to_wait(&self, route: Option<&Route>) -> Option<Effort> {
         let may_wait = self.reading.is_spent() && !self.draining;
         route.filter(|_| may_wait)?.effort()

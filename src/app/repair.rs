@@ -1,5 +1,5 @@
-//! Publications whose keys only a damaged page of the key index could tell. They wait in the ring for a moment, in
-//! which most pages are repaired; then they are refused, and all others are committed.
+//! Publications whose keys can be checked only with a damaged page of the key index. They wait in the ring for a
+//! moment, in which most pages are repaired; then they are refused, and all others are committed.
 
 use super::reply::NOT_STORED;
 use super::App;
@@ -33,7 +33,7 @@ impl App {
         }
     }
 
-    /// Refuses the publications that cannot be told from what is stored. Says how many these were.
+    /// Refuses the publications that cannot be told from what is stored. Returns how many these were.
     fn refuse_what_waits(&mut self) -> usize {
         let mut refused = 0;
         let not_stored = Refusal::unavailable(NOT_STORED);

@@ -10,7 +10,7 @@ pub(super) struct IdleSchedule {
     pub(super) steady: SteadyClock,
     /// Work has failed, and is tried again at this time.
     pub(super) resume_at: u64,
-    /// When the names of the database's files are looked at again.
+    /// When the names of the database's files are checked again.
     pub(super) files_check_at: u64,
     /// Events have been committed since the last idle work.
     has_committed: bool,
@@ -73,7 +73,7 @@ impl IdleSchedule {
         self.retains_first
     }
 
-    /// What made work fail is over.
+    /// The cause of the failures is gone.
     pub(super) fn resume(&mut self) {
         self.resume_at = 0;
     }

@@ -1,7 +1,7 @@
 //! Records of protocols that have sockets of their own: from there to the ring, and back when they are committed.
 //!
-//! Nobody is answered, so nobody would send them again: what cannot be committed goes back to its socket, which
-//! brings it again and is not read until then.
+//! No sender is answered, so none would send them again: what cannot be committed goes back to its socket, which brings
+//! it again and is not read until then.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ use crate::ring::{Full, Slot};
 use crate::store::Outcome;
 
 impl App {
-    /// What the messages of this machine's programs have of it.
+    /// Name and time zone of this machine, for messages of its programs.
     pub(crate) fn set_machine(&mut self, machine: Machine) {
         self.ingest.machine = Rc::new(machine);
     }
@@ -52,12 +52,12 @@ impl App {
         self.health.fault().is_none() && !self.health.is_retrying()
     }
 
-    /// Whether the store cannot commit, and has not only to wait for a moment.
+    /// Whether the store cannot commit, and not only for a moment.
     pub(crate) fn has_failed(&self) -> bool {
         self.health.fault().is_some()
     }
 
-    /// Takes records in for the next commit. Gives them back where there is no room for them until the store commits
+    /// Accepts records for the next commit. Gives them back where there is no room for them until the store commits
     /// again.
     pub(crate) fn enqueue_records(
         &mut self,
@@ -91,7 +91,7 @@ impl App {
         }
     }
 
-    /// What has become of publications since the last call.
+    /// The results of publications since the last call.
     pub(crate) fn take_socket_completions(&mut self, into: &mut Vec<SocketCompletion>) {
         into.append(&mut self.ingest.socket_completions);
     }

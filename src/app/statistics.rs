@@ -1,4 +1,4 @@
-//! What the server says of itself: `GET /health`, `/stats` and `/metrics`.
+//! What the server reports about itself: `GET /health`, `/stats` and `/metrics`.
 
 use super::App;
 use crate::api::detail::unprocessable;

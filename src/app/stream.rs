@@ -1,4 +1,4 @@
-//! Answers that are streams: what they are made of, and how far they are.
+//! Answers that are streams: their source, and how far they are.
 
 use super::progress::Progress;
 use crate::api::subscribe::Format;
@@ -13,7 +13,7 @@ use crate::search::{Filters, Matcher};
 #[derive(Debug)]
 pub struct Subscriber {
     pub(super) topics: NameFilter,
-    /// The filter for topics as they stand in JSON text, where that differs.
+    /// The filter for topics as they are written in JSON text, where that differs.
     pub(super) escaped: Option<NameFilter>,
     /// All filters, where there are others than topics. Then each event is read from the store.
     pub(super) search: Option<Box<StreamSearch>>,
@@ -22,7 +22,7 @@ pub struct Subscriber {
     pub(super) after: u64,
     /// The last event that was sent, if one was.
     pub(super) sent: u64,
-    /// The stream ends with this seq; none goes on with what is committed later.
+    /// The stream ends with this seq; `None` goes on with what is committed later.
     pub(super) until: Option<u64>,
     /// Whether it was asked to go on.
     pub(super) follow: bool,
@@ -73,7 +73,7 @@ pub enum StreamSource {
 }
 
 impl StreamSource {
-    /// Appends what breaks a silence in the stream.
+    /// Appends a heartbeat to the stream.
     pub fn break_silence(&mut self, now: Now, out: &mut Vec<u8>) {
         match self {
             StreamSource::Events(Subscriber {
@@ -87,7 +87,7 @@ impl StreamSource {
             StreamSource::Events(subscriber) => {
                 out.extend_from_slice(subscriber.format.heartbeat());
             }
-            // It has no silence but by its reader.
+            // It is silent only because of its reader.
             StreamSource::Topics(..) => {}
         }
     }
@@ -142,7 +142,7 @@ pub struct StreamAnswer {
     pub status: FeedStatus,
 }
 
-/// How a subscriber stands after a slice.
+/// The state of a subscriber after a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedStatus {
     /// There is more for it already, and it comes from memory.

@@ -1,6 +1,6 @@
-//! Subscribers: where each stands, and what it gets next. One mechanism for all: a subscriber has a
-//! position; it is served from the newest events in memory where they reach back to it, and from the store
-//! where they do not. Nothing here knows how fast a reader is.
+//! Subscribers: the position of each, and what it gets next. One mechanism for all: a subscriber has a position; it is
+//! served from the newest events in memory where they reach back to it, and from the store where they do not. Nothing
+//! here knows how fast a reader is.
 
 use super::progress::Progress;
 use super::reply::Reply;
@@ -17,8 +17,8 @@ use crate::limits::{ANSWER_SMALL_BYTES, COMPRESSED_PIECE_BYTES, LINE_UNITS, STRE
 use crate::store::{StoreError, SubscriberQuery};
 
 impl App {
-    /// Answers `GET /subscribe`. The first slice is made at once, so that a database that cannot be read
-    /// is told by the status.
+    /// Answers `GET /subscribe`. The first slice is made at once, so that the status says if the database cannot be
+    /// read.
     pub(super) fn subscribe(&mut self, request: &Request) -> Result<Reply, StoreError> {
         let params = match SubscribeParams::read(request) {
             Ok(params) => params,
@@ -57,7 +57,7 @@ impl App {
         };
         let mut first = Vec::new();
         let mut status = FeedStatus::MoreStored;
-        // With filters, this may be work without an end.
+        // With filters, this may be unbounded work.
         if subscriber.search.is_none() {
             let slice = self.feed_slice(&mut subscriber, STREAM_SLICE_BYTES, &mut first);
             self.charge(0);
@@ -76,8 +76,8 @@ impl App {
         })))
     }
 
-    /// Answers `GET /topics`: a short list at once, and a long one as a stream, of which a client holds no more than
-    /// a slice. So it is small for the memory that clients share, whatever there is.
+    /// Answers `GET /topics`: a short list at once, and a long one as a stream, of which a client holds no more than a
+    /// slice. So it counts as small, however many topics there are.
     pub(super) fn topics(&mut self, request: &Request) -> Reply {
         let length = topics::max_len(&self.store);
         if length <= ANSWER_SMALL_BYTES {

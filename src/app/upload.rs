@@ -1,5 +1,5 @@
-//! Requests whose bodies are read as they arrive: from pieces to the ring, and back to the wish for the next piece or
-//! to the answer.
+//! Requests whose bodies are read as they arrive: from pieces to the ring, and back to the request for the next piece
+//! or to the answer.
 //!
 //! A request has one publication on the ring at a time, and its client is not read meanwhile. So the ring, the store
 //! and the memory slow it down and nothing else does. Where the store cannot commit, the publication is kept here and
@@ -68,7 +68,7 @@ impl App {
         }
         if let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) {
             upload.push(piece, is_last, now.unix_us);
-            // Little may become much.
+            // A few bytes may become many.
             if upload.is_coded() {
                 self.ingest.uploads.busy.push_back(ticket);
             } else {
@@ -84,7 +84,7 @@ impl App {
         request: &Request,
         route: &IngestRoute,
     ) -> Result<(Box<dyn PieceIntake>, Coding), Refusal> {
-        // What is known to be lost is not even asked for.
+        // A body that would be lost is not asked for.
         if self.health.fault().is_some() {
             return Err(Refusal::unavailable(NOT_STORED));
         }

@@ -1,5 +1,5 @@
-//! A request whose body is read as it arrives: what its adapter has made of it, and what is to be done next. Knows
-//! neither the ring nor the store.
+//! A request whose body is read as it arrives: its adapter's state, and what is to be done next. Knows neither the ring
+//! nor the store.
 
 use crate::api::content;
 use crate::event::{IdentityCounts, Protocol, Publication};
@@ -204,7 +204,7 @@ impl Upload {
         Progress::Publication(taken.publication)
     }
 
-    /// Its publication has been committed with these outcomes. Gives where identities were from.
+    /// Its publication has been committed with these outcomes. Returns where identities were from.
     pub(super) fn committed(
         &mut self,
         publication: Publication,
