@@ -4,7 +4,7 @@
 /// Milliseconds of the first pause before something that failed is tried again; each pause is twice the one
 /// before.
 pub const CLIENT_PAUSE_MIN_MS: u64 = 100;
-/// Milliseconds of the longest pause that a client makes of its own.
+/// Milliseconds of the longest pause that a client makes by itself.
 pub const CLIENT_PAUSE_MAX_MS: u64 = 10_000;
 /// Milliseconds of the longest pause that a server can ask a client for (`Retry-After`).
 pub const CLIENT_RETRY_AFTER_MAX_MS: u64 = 60_000;
@@ -37,29 +37,29 @@ pub const SHIP_PATTERN_BYTES: usize = 4 * 1024;
 pub const SHIP_TAIL_BYTES: usize = 1024;
 /// Bytes at the beginning of a file whose checksum tells whether it was written again.
 pub const SHIP_PREFIX_BYTES: u64 = 4 * 1024 * 1024;
-/// Bytes of NULs that are looked at in one go for what comes after them.
+/// Bytes of NULs that are skipped in one step.
 pub const SHIP_HOLE_BYTES: u64 = 16 * 1024 * 1024;
 /// Events in one request.
 pub const SHIP_BATCH_EVENTS: usize = 1_000;
 /// Requests with lines of one file before the next file has its turn.
 pub const SHIP_BATCHES_PER_TURN: usize = 16;
-/// Milliseconds between two looks at the files.
+/// Milliseconds between two checks of the files.
 pub const SHIP_POLL_MS: u64 = 200;
-/// Milliseconds after which a file that has been rotated away and was not written to is done with.
+/// Milliseconds after which a file that has been rotated away and was not written to is closed.
 pub const SHIP_DONE_MS: u64 = 60_000;
-/// Files that one log file can have become and that are still read.
+/// Rotated files of one log file that are still read.
 pub const SHIP_FILES_MAX: usize = 64;
-/// Files that one log file was and that are looked at although they have been read to their ends.
+/// Rotated files of one log file that are checked although they have been read to their ends.
 pub const SHIP_PARKED_MAX: usize = 256;
-/// Milliseconds between two looks at them.
+/// Milliseconds between two checks of them.
 pub const SHIP_PARKED_MS: u64 = 1_000;
-/// Files beside a log file that are remembered as none of its own.
+/// Files beside a log file that are remembered as not belonging to it.
 pub const SHIP_OTHERS_MAX: usize = 1_024;
 /// Files that are followed because they match a pattern, together with those that are named.
 pub const SHIP_PATTERN_FILES_MAX: usize = 16_384;
 /// Milliseconds after which a file of a pattern is closed that nobody writes to.
 pub const SHIP_SLEEP_MS: u64 = 5_000;
-/// Milliseconds between two looks at the folders of patterns.
+/// Milliseconds between two checks of the folders of patterns.
 pub const SHIP_PATTERN_INTERVAL_MS: u64 = 1_000;
 /// Links that are followed on the way to a log file.
 pub const SHIP_LINKS_MAX: usize = 8;
@@ -69,7 +69,7 @@ pub const SHIP_SAVE_MS: u64 = 1_000;
 pub const SHIP_STATE_PREFIX_BYTES: usize = 230;
 /// Milliseconds that the first line of a batch from standard input waits for others.
 pub const SHIP_LINGER_MS: u64 = 100;
-/// Between two looks which database the server has, in milliseconds.
+/// Milliseconds between two checks of which database the server has.
 pub const SHIP_DATABASE_MS: u64 = 10_000;
 
 // Of `simulate` and `bench`.
@@ -85,7 +85,7 @@ pub const LOAD_MAX_RATE: u64 = 1_000_000;
 pub const LOAD_MAX_TOPICS: u64 = 1_000_000;
 /// Bytes of the payload of each event of a load that is measured.
 pub const LOAD_MAX_PAYLOAD_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes of such an event besides its payload, at the most.
+/// Bytes of such an event besides its payload, at most.
 pub const LOAD_EVENT_BYTES: u64 = 192;
 /// Bytes of the requests of all connections together.
 pub const LOAD_MAX_BYTES: u64 = 1024 * 1024 * 1024;
@@ -93,7 +93,7 @@ pub const LOAD_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 const _: () = assert!(SHIP_RECORD_BYTES < SHIP_LINE_MAX_BYTES);
 const _: () = assert!(SHIP_TAIL_BYTES < SHIP_READ_BYTES && SHIP_READ_BYTES <= SHIP_LINE_MAX_BYTES);
 
-// Of what speaks to an engine.
+// Of the commands that use an engine.
 
 /// The longest message that is taken from an engine. No answer that is asked for is near it.
 #[cfg(feature = "fleet")]
@@ -108,7 +108,7 @@ pub const FORWARD_BATCH_EVENTS: u32 = 5_000;
 pub const FORWARD_BATCH_EVENTS_MAX: u32 = 100_000;
 #[cfg(feature = "fleet")]
 pub const FORWARD_BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Milliseconds between two looks for new events: after some have come, and at most, when none have come for long. An
+/// Milliseconds between two checks for new events: after some have come, and at most, when none have come for long. An
 /// event is in the store 2 s after its commit at the latest, so the second one is well below that.
 #[cfg(feature = "fleet")]
 pub const FORWARD_POLL_MS: u64 = 100;
@@ -117,10 +117,10 @@ pub const FORWARD_POLL_MAX_MS: u64 = 1_000;
 /// Milliseconds between two acknowledgements.
 #[cfg(feature = "fleet")]
 pub const FORWARD_ACKNOWLEDGE_MS: u64 = 900;
-/// Milliseconds between two looks at the position while nothing comes, or another forwarder is at work.
+/// Milliseconds between two checks of the position while nothing comes, or another forwarder is at work.
 #[cfg(feature = "fleet")]
 pub const FORWARD_LOOK_MS: u64 = 2_000;
-/// Milliseconds for which a position stands still before a standby takes over.
+/// Milliseconds without progress of a position after which a standby takes over.
 #[cfg(feature = "fleet")]
 pub const FORWARD_TAKE_OVER_MS: u64 = 10_000;
 /// Events of one partition of the store, and how many partitions are made with it.

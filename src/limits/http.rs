@@ -14,18 +14,18 @@ pub const CHUNK_LINE_MAX_BYTES: usize = 4 * 1024;
 /// not data: size lines with their extensions and leading zeros, and line ends.
 pub const CHUNK_FRAMING_BYTES: u64 = 16;
 pub const CHUNK_FRAMING_PER_BYTE: u64 = 2;
-/// Bytes of framing beyond that in a body so far; more is 400. What chunks leave of theirs makes up for it.
+/// Bytes of framing beyond that in a body so far; more is 400. What chunks do not use counts against it.
 pub const CHUNK_EXCESS_MAX_BYTES: u64 = 16 * 1024;
 /// Bytes in the trailer section of a chunked body; more is 431.
 pub const TRAILERS_MAX_BYTES: usize = 8 * 1024;
-/// Greatest `Content-Length` that is taken for a number at all; more is 400 (RFC 9110 §8.6).
+/// The greatest `Content-Length` that is read as a number; more is 400 (RFC 9110 §8.6).
 pub const CONTENT_LENGTH_MAX: u64 = 1 << 63;
 /// Binary logarithm of the largest zstd window: 8 MiB (RFC 9659 §3).
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 // The buffers of a connection.
 
-/// Bytes of room that a body gets on the word of its `Content-Length` alone; more as it arrives.
+/// Bytes that are reserved for a body by its `Content-Length` alone; more as it arrives.
 pub const BODY_RESERVE_BYTES: usize = 4 * 1024;
 /// Bytes that are held of a body that is taken in pieces before it is read no further; one read more may come.
 pub const BODY_PIECE_BYTES: usize = 256 * 1024;

@@ -6,7 +6,7 @@ pub const MEMTABLE_SLOTS: usize = 64 * 1024;
 pub const MEMTABLE_ENTRIES: usize = 48 * 1024;
 /// Events for which a filter is asked at once: their blocks fill an eighth of a first-level cache.
 pub const KEYS_LOOKED_UP_AT_ONCE: usize = 64;
-/// Memtables in memory at the most: one that is filled, and those that wait for their segment.
+/// Memtables in memory at most: one that is filled, and those that wait for their segment.
 pub const MEMTABLES_MAX: usize = 3;
 /// Bytes of records on a segment's page; with its checksum and its row's header it fills one page of SQLite's
 /// 4 KiB.
@@ -16,7 +16,7 @@ pub const SEGMENT_PAGE_BYTES: usize = 4_032;
 pub const FILTER_BITS_PER_KEY: u64 = 15;
 /// Segments of one level that are merged into one of the next.
 pub const MERGE_WIDTH: usize = 16;
-/// Levels of segments; the last holds some eight hundred thousand million keys.
+/// Levels of segments; the last holds some 800 billion keys.
 pub const SEGMENT_LEVELS: usize = 7;
 /// Records of segments written for each event that a commit stores. A key is written once when its
 /// memtable is sealed and once for each level, so this keeps pace with five levels and a margin.
@@ -28,7 +28,7 @@ pub const SEGMENT_PAGES_UPGRADED_AT_ONCE: usize = 64;
 /// Records of such segments that are compared with their events in a slice, each of which costs a look-up.
 pub const COMPARED_RECORDS_PER_SLICE: usize = 512;
 /// Pages of the key index that a slice of the scrub reads, and how often a slice is due, in milliseconds: 2.5 MiB a
-/// second, or some five hours for a thousand million keys.
+/// second, or some five hours for a billion keys.
 pub const SCRUB_PAGES_PER_SLICE: i64 = 64;
 pub const SCRUB_INTERVAL_MS: u64 = 100;
 /// From the beginning of one pass of the scrub to that of the next, in milliseconds: a day.
@@ -40,7 +40,7 @@ pub const DAMAGED_PAGES_NAMED: usize = 16;
 /// Rows that are read in a slice while damaged pages are rebuilt, and bytes of those that are read whole.
 pub const REPAIR_ROWS_PER_SLICE: usize = 4 * 1024;
 pub const REPAIR_BYTES_PER_SLICE: usize = 4 * 1024 * 1024;
-/// Records of damaged pages that are collected at a time, 2 MiB at the most.
+/// Records of damaged pages that are collected at a time, 2 MiB at most.
 pub const REPAIR_RECORDS_MAX: usize = 32 * 1024;
 /// Pages after a damaged one that are looked at for the next that is right.
 pub const REPAIR_PAGES_LOOKED_AT: i64 = 2 * 1024;

@@ -6,11 +6,11 @@
 pub const REJECTED_RECORD_BYTES: usize = 64 * 1024;
 
 /// Members of a record that a query may name for its identity, and names with dots between them in one. A record is
-/// gone through for each of them.
+/// scanned for each of them.
 pub const IDENTITY_MEMBERS_MAX: usize = 8;
 pub const MEMBER_NAMES_MAX: usize = 16;
-/// What a request says once may stand in each of its events: an OTLP resource, the labels of a stream, a source in the
-/// query. All its events take at most this factor times the limit of a body, and these bytes more. A resource of
+/// What a request says once may be repeated in each of its events: an OTLP resource, the labels of a stream, a source
+/// in the query. All its events take at most this factor times the limit of a body, and these bytes more. A resource of
 /// 20 KB and 10,000 records below it are within that.
 pub const REPEATED_FACTOR: usize = 16;
 pub const REPEATED_FREE_BYTES: usize = 16 * 1024 * 1024;
@@ -22,7 +22,7 @@ pub const EVENT_LEAST_BYTES: usize = 64;
 pub const BULK_ANSWER_FACTOR: usize = 20;
 pub const BULK_ANSWER_FREE_BYTES: usize = 64 * 1024;
 
-/// Ids of one question for acknowledgements, each of which makes the answer longer.
+/// Ids of one request for acknowledgements, each of which makes the answer longer.
 pub const HEC_ACKS_MAX: usize = 100_000;
 
 /// Bytes of one field's value in the Journal Export Format, as journald itself has it.

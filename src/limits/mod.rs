@@ -92,7 +92,7 @@ pub const TOKENS_FILE_MAX_BYTES: usize = 1024 * 1024;
 pub const TOKEN_LINE_MAX_BYTES: usize = 1024;
 /// Tokens in it. Each request is compared with all of them.
 pub const TOKENS_MAX: usize = 1_000;
-/// Answers under way whose tokens are looked at in one turn after the file has been read again.
+/// Answers in progress whose tokens are checked in one turn after the file has been read again.
 pub const TOKENS_CHECKED_PER_TURN: usize = 100;
 /// Bytes of a token's name.
 pub const TOKEN_NAME_MAX_BYTES: usize = 255;
@@ -105,7 +105,7 @@ pub const TOKEN_WAIT_MS: u64 = 10_000;
 
 /// Events on a page where the client does not say.
 pub const PAGE_DEFAULT_EVENTS: usize = 100;
-/// Events on a page at the most.
+/// Events on a page at most.
 pub const PAGE_MAX_EVENTS: usize = 1_000;
 /// Bytes of the address of the next page, so that it fits into a request.
 pub const NEXT_MAX_BYTES: usize = 8_000;
@@ -122,7 +122,7 @@ pub const LOCKED_PAUSE_MS: u64 = 10;
 pub const FILES_CHECK_INTERVAL_MS: u64 = 1_000;
 /// Microseconds within which a file system may give two changes of a folder the same time: 2 s on FAT.
 pub const FOLDER_TIME_US: i64 = 3_000_000;
-/// How often, [`LOCKED_PAUSE_MS`] apart, a command looks before it calls a database open under another name.
+/// How often, [`LOCKED_PAUSE_MS`] apart, a command checks before it reports a database as open under another name.
 pub const OTHER_NAME_TRIES: usize = 20;
 /// Milliseconds between two tries of a store that failed.
 pub const RETRY_MS: u64 = 1_000;
@@ -175,9 +175,9 @@ pub const PAUSE_MAX_MS: u64 = 10_000;
 pub const IDLE_WORK_LOGGED_MS: u64 = 1;
 /// Milliseconds after which a log that could not be written is tried again.
 pub const LOG_RETRY_MS: u64 = 50;
-/// Milliseconds from the signal to the exit at the most.
+/// Milliseconds from the signal to the exit at most.
 pub const DRAIN_MS: u64 = 9_000;
-/// Milliseconds for which the end of the program waits for standard error to take the last lines.
+/// Milliseconds that the program waits at its end for standard error to take the last lines.
 pub const LAST_LINES_MS: u64 = 500;
 
 // The commands `check` and `convert`.
@@ -215,13 +215,13 @@ pub const UNSENT_MAX_BYTES: u32 = 128 * 1024;
 /// Bytes up to which a body with a content coding is decoded before those that take longer: a thousand
 /// events, usually.
 pub const DECODED_SHORT_BYTES: usize = 512 * 1024;
-/// Bytes of short ones that are decoded in a turn whatever time that takes, as long as they become events.
+/// Bytes of short ones that are decoded in a turn without a limit of time, as long as they become events.
 pub const DECODED_PER_TURN_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of a coded body up to which it is not much work even where less comes out than goes in.
 pub const DECODED_FREE_BYTES: usize = 1024;
 /// Bytes decoded at a time of those that take longer.
 pub const DECODED_PIECE_BYTES: usize = 64 * 1024;
-/// Bytes of a request from which it is read on only when its turn comes.
+/// Bytes of a request beyond which it is read only when its turn comes.
 pub const LARGE_REQUEST_BYTES: usize = 1024 * 1024;
 /// Reads of the one such client whose turn it is.
 pub const LARGE_READS_PER_TURN: usize = 4;
@@ -246,11 +246,11 @@ const _: () =
 
 // Supervisors and health checks.
 
-/// Requests that are answered in one turn before they are counted, which else waits for its end.
+/// Requests that are answered in one turn before they are counted, which otherwise happens at its end.
 pub const ANSWERED_AT_ONCE: usize = 1_024;
 /// Milliseconds that the loop waits for a supervisor that is slow to read its messages.
 pub const SUPERVISOR_WAIT_MS: u64 = 100;
-/// Bytes of an answer that `healthcheck` takes for one.
+/// Bytes of an answer that `healthcheck` reads.
 pub const HEALTHCHECK_MAX_BYTES: usize = 64 * 1024;
 /// The longest timeout of a health check, in milliseconds.
 pub const HEALTHCHECK_MAX_MS: u64 = 3_600_000;
@@ -261,7 +261,7 @@ pub const HEALTHCHECK_MAX_MS: u64 = 3_600_000;
 pub const BACKUP_STEP_PAGES: i32 = 256;
 /// Steps of a backup after which its file is synced.
 pub const BACKUP_STEPS_PER_SYNC: u64 = 8;
-/// Milliseconds of one rest at the most.
+/// Milliseconds of one rest at most.
 pub const BACKUP_REST_MAX_MS: u64 = 1_000;
 
 // Of the program's clients; all else of theirs is in `clients`.

@@ -1,5 +1,5 @@
-//! Bounds of reading, counted in units of about a quarter of a microsecond, so that a turn of the loop reads a
-//! bounded amount whatever is asked for, on each machine.
+//! Bounds of reading, counted in units of about a quarter of a microsecond, so that a turn of the loop reads a bounded
+//! amount whatever is asked for, on any machine.
 
 /// Units of a slice of reading, some one or two milliseconds.
 pub const READ_UNITS_PER_SLICE: u64 = 4 * 1024;
@@ -7,7 +7,7 @@ pub const READ_UNITS_PER_SLICE: u64 = 4 * 1024;
 pub const READ_SLICES_AT_ONCE: u64 = 2;
 /// Slices of a turn, those included that go on with what has begun.
 pub const READ_SLICES_PER_TURN: u64 = 6;
-/// Pages that are searched for at a time; more wait until one of them has been found.
+/// Searches for pages at a time; more wait until one of them is done.
 pub const READS_AT_WORK: usize = 64;
 /// Milliseconds that a request waits for its first slice, or its next one, before it is answered 503.
 pub const READ_WAIT_MAX_MS: u64 = 10_000;

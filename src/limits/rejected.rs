@@ -5,7 +5,7 @@ pub const REJECTED_REASON_BYTES: usize = 1024;
 /// Rejected records that are kept where nothing else is set.
 pub const REJECTED_KEPT_RECORDS: u64 = 10_000;
 /// Bytes of rejected records that are kept where no size is set, and the part of the size for events that they take
-/// at the most.
+/// at most.
 pub const REJECTED_KEPT_BYTES: u64 = 16 * 1024 * 1024;
 pub const REJECTED_SHARE_OF_EVENTS: u64 = 8;
 /// Bytes that a rejected record takes besides its texts and its own.

@@ -16,24 +16,24 @@ pub const RETAIN_TOPICS_PER_SLICE: usize = 512;
 pub const REMOVED_KEYS_CHECKED_AT_ONCE: usize = 2 * 1024;
 /// Events that retention removes along with a commit, whatever that stores.
 pub const RETAIN_ROWS_PER_COMMIT: usize = 1024;
-/// How many times dearer that is with the check `constraint`, whose indexes are in no order.
+/// How many times more that costs with the check `constraint`, whose indexes are in no order.
 pub const RETAIN_CONSTRAINT_COST: usize = 8;
 /// Events, and bytes of payload, that it removes for each that a commit stores. So the size is held where
 /// what is removed is up to four times smaller than what comes.
 pub const RETAIN_ROWS_PER_EVENT: usize = 4;
 /// Milliseconds between two warnings of a subscription that holds more events than retention is to keep.
 pub const HOLD_WARNING_INTERVAL_MS: u64 = 60_000;
-/// Microseconds between two looks for what has become too old.
+/// Microseconds between two checks for what has become too old.
 pub const RETAIN_PAUSE_US: i64 = 1_000_000;
-/// The part of the size for events that is freed at the most for a commit before it is known what it stores.
+/// The part of the size for events that is freed at most for a commit before it is known what it stores.
 pub const INCOMING_SHARE: u64 = 8;
 /// The part of the size for events that stays theirs, however much the keys take.
 pub const EVENTS_SHARE: u64 = 4;
 /// Bytes that a key takes in a segment, its posting, its share of the filter and the fences included.
 pub const SEGMENT_BYTES_PER_KEY: u64 = 48;
-/// Bytes that the key of a removed event takes with the check `constraint`, about.
+/// About how many bytes the key of a removed event takes with the check `constraint`.
 pub const REMOVED_KEY_BYTES: u64 = 80;
-/// The share of what is kept of keys that a segment may span: so much longer than asked are some kept.
+/// The share of the age of keys that a segment may span: some keys are kept longer than asked by that much.
 pub const KEYS_SPAN_SHARE: u64 = 8;
 /// Events and microseconds that one row about the times of removed events stands for, and how many such
 /// rows there are at least in the age of keys.

@@ -42,7 +42,7 @@ pub const VALUE_MAX_BYTES: usize = 128;
 
 // Histograms.
 
-/// Buckets of a histogram, and how many there are where nothing is said.
+/// Buckets of a histogram, and their default number.
 pub const BUCKETS_MAX: u64 = 500;
 pub const BUCKETS_DEFAULT: u64 = 60;
 /// Values that a histogram tells apart.
@@ -53,7 +53,7 @@ pub const SERIES_MAX: usize = 20;
 /// Values of `by`, and fields that are found where there are none.
 pub const FIELDS_ASKED_MAX: usize = 8;
 pub const FIELDS_FOUND_MAX: usize = 50;
-/// Values of a field that are kept, those that are listed at the most, and how many where nothing is said.
+/// Values of a field that are kept, those that are listed at most, and how many where nothing is said.
 pub const FIELD_VALUES_MAX: usize = 1_000;
 pub const FIELD_VALUES_LISTED_MAX: u64 = 100;
 pub const FIELD_VALUES_LISTED: u64 = 10;
@@ -62,8 +62,8 @@ pub const FIELD_VALUES_LISTED: u64 = 10;
 pub const FIELD_VALUES_BYTES: usize = 512 * 1024;
 /// Bytes that a value takes besides its text.
 pub const FIELD_VALUE_BYTES: usize = 32;
-/// Values of one event that are known again although they are not kept.
+/// Values of one event that are recognised although they are not kept.
 pub const FIELD_VALUES_UNKEPT: usize = 1_000;
-/// Seqs that are gone through for a list of fields at the most, and where nothing is said.
+/// Seqs that are gone through for a list of fields at most, and where nothing is said.
 pub const SAMPLE_MAX: u64 = 1_000_000;
 pub const SAMPLE_DEFAULT: u64 = 100_000;

@@ -4,7 +4,7 @@
 pub const STATEMENTS_CACHED: usize = 96;
 /// Events that one statement inserts.
 pub const ROWS_AT_ONCE: usize = 8;
-/// The longest payload of theirs.
+/// The longest payload of such an event.
 pub const ROWS_AT_ONCE_PAYLOAD_BYTES: usize = 4 * 1024;
 /// Milliseconds that the start waits for another program's lock on the database.
 pub const OPEN_BUSY_MS: u64 = 1_000;
@@ -33,11 +33,11 @@ pub const WAL_COPY_PORTION_MS: u64 = 4;
 /// How many times as long as that took, the sync included, the disk is left to others. In each round after the
 /// first it is half as many times.
 pub const WAL_COPY_REST_FACTOR: f64 = 2.0;
-/// Milliseconds of one such rest at the most.
+/// Milliseconds of one such rest at most.
 pub const WAL_COPY_REST_MAX_MS: u64 = 250;
-/// Milliseconds between two looks at that process.
+/// Milliseconds between two checks of that process.
 pub const WAL_COPIER_POLL_MS: u64 = 20;
-/// Bytes of a database that is checked whole at every start, which takes some 20 ms.
+/// Up to this many bytes a database is checked whole at every start, which takes some 20 ms.
 pub const CHECKED_AT_START_BYTES: u64 = 16 * 1024 * 1024;
 /// Events after the mark from which the counts of topics are written: at once where a row stands for this
 /// many of them, and in any case at the maximum. After a kill the start counts little more than that, a million
@@ -47,7 +47,7 @@ pub const EVENTS_PER_TOPIC_ROW: u64 = 16;
 pub const TOPICS_MARK_MAX_EVENTS: u64 = 3 * TOPICS_MARK_EVENTS;
 /// Rows of the table `topics` written in one slice of idle work.
 pub const TOPICS_WRITTEN_AT_ONCE: usize = 1_000;
-/// Topics in one piece of the list that holds them in the order of their names.
+/// Topics in one piece of the list that is sorted by name.
 pub const TOPICS_PER_PIECE: usize = 512;
 /// Bytes of payload after which a page of events ends before its `limit`.
 pub const PAGE_MAX_BYTES: usize = 4 * 1024 * 1024;

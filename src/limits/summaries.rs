@@ -1,6 +1,6 @@
 //! Bounds of the summaries that searches look at before rows.
 
-/// Seqs of a slot: a block lies within one, and is a whole one where its text and its words are few enough.
+/// Seqs of a slot: a block is within one, and is a whole one where its text and its words are few enough.
 pub const SUMMARY_BLOCK_EVENTS: u64 = 4_096;
 /// Bytes of text at which a block ends before its slot does.
 pub const SUMMARY_BLOCK_BYTES: u64 = 2 * 1024 * 1024;
@@ -23,7 +23,7 @@ pub const SUMMARY_INTERVALS: usize = 8;
 pub const SUMMARY_SECONDS_BYTES: usize = 4 * SUMMARY_PAGE_BYTES;
 /// Topics, and sources, of a block that are listed; beyond that the words decide.
 pub const SUMMARY_NAMES: usize = 64;
-/// Words of a text that are looked for in a filter. Each costs a page at the most.
+/// Words of a text that are looked up in a filter. Each costs at most one page.
 pub const SUMMARY_WORDS_ASKED: usize = 16;
 /// Zeros at the end of a number that are written out to look for it.
 pub const SUMMARY_ZEROS_ASKED: usize = 64;
@@ -43,7 +43,7 @@ pub const SUMMARY_TURN_SHARE: u64 = 20;
 /// Milliseconds after a commit in which quiet turns make no summaries: a publisher may be about to send its next
 /// request.
 pub const SUMMARY_QUIET_MS: u64 = 1;
-/// The least of such time that is used; less is kept for later turns.
+/// The least such time that is used; less is saved for later turns.
 pub const SUMMARY_SLICE_MIN_NS: u64 = 50_000;
 /// Rows of `search_blocks` that are read or dropped in a slice.
 pub const SUMMARY_ROWS_READ_AT_ONCE: usize = 512;
