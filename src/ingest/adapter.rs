@@ -17,7 +17,7 @@ use crate::store::Outcome;
 pub(crate) struct Endpoint {
     /// Which of the adapter's paths it is; the adapter numbers them.
     pub(crate) number: u8,
-    /// Names that stand in the path, decoded.
+    /// Names in the path, decoded.
     pub(crate) names: Vec<String>,
 }
 
@@ -31,7 +31,7 @@ impl Endpoint {
     }
 }
 
-/// What the server says of itself.
+/// What the server reports about itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerState<'a> {
     pub(crate) is_healthy: bool,
@@ -53,7 +53,7 @@ pub(crate) trait Adapter: Sync {
         self.about().1
     }
 
-    /// What a path asks for, if it is one of this protocol's. `segments` are what stands between the slashes,
+    /// What a path asks for, if it is one of this protocol's. `segments` are the parts between the slashes,
     /// percent-decoded: of `/v1/logs` they are `v1` and `logs`.
     fn endpoint(&self, segments: &[&str]) -> Option<Endpoint>;
 
@@ -75,8 +75,8 @@ pub(crate) trait Adapter: Sync {
     /// How the protocol says that a request is refused.
     fn error_shape(&self, endpoint: &Endpoint, request: &Request) -> ErrorShape;
 
-    /// Answers a request that brings no records by its head alone: a probe, a handshake, a path that is known and
-    /// not taken. None if the request brings records; of `OPTIONS`, where there is nothing special to say.
+    /// Answers a request that brings no records by its head alone: a probe, a handshake, a path that is known and not
+    /// supported. None if the request brings records; of `OPTIONS`, where there is nothing special to say.
     fn answer(
         &self,
         _endpoint: &Endpoint,
@@ -86,9 +86,8 @@ pub(crate) trait Adapter: Sync {
         None
     }
 
-    /// Takes a request that brings records, by its head: looks at the media type and what else must be there.
-    /// Content codings have been looked at. May be called before the body is there, to refuse it early, and
-    /// again when it is.
+    /// Accepts a request that brings records, by its head: checks the media type and what else is required. Content
+    /// codings have been checked. May be called before the body is there, to refuse it early, and again when it is.
     ///
     /// # Errors
     /// Why it is refused, such as 415.
@@ -157,8 +156,7 @@ pub(crate) trait Intake {
     /// it is called again, with the same body, after the commit. `records` are empty each time. A record that
     /// cannot become an event is rejected alone.
     ///
-    /// What must make the whole request fail has to be found by the first call: afterwards records of it may be
-    /// stored.
+    /// An error of the whole request has to be found by the first call: afterwards records of it may be stored.
     ///
     /// # Errors
     /// The body cannot be read. Only the first call may say so.
@@ -174,9 +172,9 @@ pub(crate) trait Intake {
     fn answer(&mut self) -> Response;
 }
 
-/// The other kind of request with records: its decoded body comes in pieces, cut anywhere, and has no limit of
-/// length. Its records are committed as they arrive, in several transactions, and what has been committed stays
-/// whatever comes of the rest.
+/// The other kind of request with records: its decoded body comes in pieces, cut anywhere, and has no limit of length.
+/// Its records are committed as they arrive, in several transactions, and what has been committed stays, even if the
+/// rest fails.
 pub(crate) trait PieceIntake {
     /// Takes bytes from the front of `piece` until `records` are full or none is left. A record that cannot become an
     /// event is rejected alone.

@@ -47,7 +47,7 @@ impl Hashes {
     }
 }
 
-/// Appends `h-` and 32 digits of the hash of a timestamp, a source and a payload, and gives its bytes.
+/// Appends `h-` and 32 digits of the hash of a timestamp, a source and a payload, and returns its bytes.
 pub(crate) fn write_hash([timestamp, source, payload]: [&[u8]; 3], out: &mut Vec<u8>) -> [u8; 16] {
     let mut hasher = Sha256::new();
     hasher.update(timestamp);

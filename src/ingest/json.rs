@@ -1,7 +1,7 @@
 //! Looking into JSON text without building a tree: members, elements and strings as slices of the text.
 //!
 //! All of it takes text that [`check`] has found to be one JSON value (RFC 8259). White space between tokens is
-//! passed over. Nothing here panics on other text; what it finds there means nothing.
+//! skipped. Nothing here panics on other text; what it finds there means nothing.
 
 use std::borrow::Cow;
 

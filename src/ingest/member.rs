@@ -10,7 +10,7 @@ use crate::limits::MEMBER_NAMES_MAX;
 pub(crate) enum MemberPath {
     /// A JSON Pointer (RFC 6901), as its unescaped names.
     Pointer(Vec<String>),
-    /// Names with dots between. A member whose name has the dots in it goes before one that is nested.
+    /// Names with dots between. A member whose name has the dots in it wins over one that is nested.
     Dotted(String),
 }
 

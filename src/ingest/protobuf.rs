@@ -1,8 +1,8 @@
 //! Protobuf's wire format: the fields of one message, one after the other, as slices of its bytes.
 //!
-//! A reader of our own, since those on crates.io build trees of owned values (`prost`, `protobuf`) or need unsafe
-//! code and a generator (`quick-protobuf`), and none lets a body be left in the middle and taken up again. Tests
-//! hold it against `prost`. Knows no message.
+//! A reader of our own, since those on crates.io build trees of owned values (`prost`, `protobuf`) or need unsafe code
+//! and a generator (`quick-protobuf`), and none can stop in the middle of a body and continue later. Tests hold it
+//! against `prost`. Knows no message.
 
 /// Why bytes are not a message, as a clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Passes over a group whose key has been read, and all groups in it.
+    /// Skips a group whose key has been read, and all groups in it.
     fn skip_group(&mut self) -> Result<(), Malformed> {
         let mut depth = 1_usize;
         while depth > 0 {
@@ -251,7 +251,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_taken_or_refused_as_by_prost(bytes in prop::collection::vec(any::<u8>(), 0..24)) {
-            // A message without known fields: all are passed over. Prost also looks whether the end of a group has
+            // A message without known fields: all are skipped. Prost also looks whether the end of a group has
             // the number of its beginning.
             let is_taken = <() as prost::Message>::decode(&bytes[..]).is_ok();
             let has_group = read(&bytes).is_ok_and(|fields| fields.iter().any(|(_, value)| *value == Value::Group));

@@ -32,7 +32,7 @@ pub struct IngestRoute {
 }
 
 impl IngestRoute {
-    /// The route of a path, given as what stands between its slashes, percent-decoded.
+    /// The route of a path, given as its segments, percent-decoded.
     pub(crate) fn of(segments: &[&str]) -> Option<Self> {
         ADAPTERS.iter().enumerate().find_map(|(place, adapter)| {
             let endpoint = adapter.endpoint(segments)?;

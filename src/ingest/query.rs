@@ -59,7 +59,7 @@ impl IngestQuery {
     /// Reads the five names out of a query as it is in a target. Other names are the protocol's own business.
     ///
     /// # Errors
-    /// The first value that is wrong, or a name that stands twice.
+    /// The first value that is wrong, or a name that is repeated.
     pub(crate) fn parse(query: Option<&str>) -> Result<Self, BadQuery> {
         let mut parsed = Self::default();
         let mut seen = [false; NAMES.len()];

@@ -68,7 +68,7 @@ pub(crate) struct Records {
     shared: SharedSpans,
 }
 
-/// Members that are the same for many records of a publication, once they stand in its body.
+/// Members that are the same for many records of a publication, once they are in its body.
 #[derive(Default)]
 struct SharedSpans {
     topic: Option<Span>,
@@ -161,7 +161,7 @@ impl Records {
             || self.publication.body.len() + self.rejected_bytes >= RING_MAX_BYTES
     }
 
-    /// Looks at what a request would bring in all: its records, and the bytes that it says once for several of them. A
+    /// Checks what a request would bring in total: its records, and the bytes that it says once for several of them. A
     /// small body could otherwise become any number of bytes on disk.
     ///
     /// # Errors
@@ -206,12 +206,12 @@ impl Records {
         &mut self.publication.body
     }
 
-    /// Gives up a payload that was begun.
+    /// Discards a payload that was begun.
     pub(crate) fn abandon(&mut self) {
         self.publication.body.truncate(self.payload_start);
     }
 
-    /// Makes an event of the payload that has been written, and gives its event id. Rejected, and none, is what is
+    /// Makes an event of the payload that has been written, and returns its event id. Rejected, and none, is what is
     /// larger than an event may be.
     pub(crate) fn finish(&mut self, record: &Record) -> Option<&str> {
         let written = self.publication.body.len() - self.payload_start;
@@ -246,7 +246,7 @@ impl Records {
         Some(self.text(event_id))
     }
 
-    /// Makes an event whose payload is a JSON object as it was sent, and gives its event id.
+    /// Makes an event whose payload is a JSON object as it was sent, and returns its event id.
     ///
     /// # Errors
     /// Why it can be none. The caller rejects it.

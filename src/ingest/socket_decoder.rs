@@ -15,7 +15,7 @@ impl Zone for () {
     }
 }
 
-/// What messages that do not say so themselves have of the machine on which the server runs.
+/// The server's machine, for messages that do not name theirs.
 pub struct Machine {
     pub hostname: String,
     pub zone: Box<dyn Zone>,

@@ -32,7 +32,7 @@ impl Adapter for CloudEvents {
         errors
     }
 
-    /// The handshake of a webhook: who asks may send, as often as they like.
+    /// The handshake of a webhook: any sender may send, at any rate.
     fn answer(
         &self,
         _endpoint: &Endpoint,

@@ -71,7 +71,7 @@ impl Bulk {
         if actions == 0 {
             return Err(bad_body(400, "request body is required: it has no action"));
         }
-        // The index may stand in each item of actions that bring little more than their names.
+        // The index may be repeated in each item of actions that are little longer than their names.
         let answer = actions.saturating_mul(ITEM_BYTES + index_bytes);
         let allowed = body.len().saturating_mul(BULK_ANSWER_FACTOR) + BULK_ANSWER_FREE_BYTES;
         if answer > allowed {

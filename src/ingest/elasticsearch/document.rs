@@ -7,7 +7,7 @@ use crate::ingest::record::Record;
 use crate::ingest::records::Records;
 use crate::ingest::time::{first_time, Time};
 
-/// Makes an event of a document and gives its event id.
+/// Makes an event of a document and returns its event id.
 ///
 /// # Errors
 /// Why it can be none. The caller rejects it.

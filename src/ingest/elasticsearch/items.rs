@@ -11,10 +11,10 @@ use crate::ingest::adapter::{RecordResult, Results};
 use crate::ingest::text::write_name;
 use crate::store::Outcome;
 
-/// Room for what stands before the items, which is known only at the end.
+/// Room for what comes before the items, which is known only at the end.
 const HEADER_BYTES: usize = b"{\"took\":18446744073709551615,\"errors\":false,\"items\":[".len();
 
-/// Bytes of an item at the most, besides its index and what its action and document hold.
+/// Bytes of an item at most, besides its index and what its action and document hold.
 pub(super) const ITEM_BYTES: usize = 256;
 
 pub(super) struct Items {
@@ -121,7 +121,7 @@ impl Items {
         self.pending.clear();
     }
 
-    /// The items so far, in between what stands before and after them. `took` is in milliseconds.
+    /// The items so far, with what comes before and after them. `took` is in milliseconds.
     pub(super) fn bulk_answer(&mut self, took: u64) -> Vec<u8> {
         let mut header = Vec::with_capacity(HEADER_BYTES);
         let has_errors = self.has_errors;
@@ -143,7 +143,7 @@ impl Items {
     }
 }
 
-/// Appends what follows the id of an item, and gives its status.
+/// Appends what follows the id of an item, and returns its status.
 fn write_end(out: &mut Vec<u8>, operation: Operation, result: RecordResult) -> u16 {
     let (seq, result, status) = match result {
         RecordResult::Stored(Outcome::Accepted(seq)) => (seq, "created", 201),

@@ -1,4 +1,4 @@
-//! Elasticsearch's bulk interface, one document at a time, and what shippers ask before they send.
+//! Elasticsearch's bulk interface, one document at a time, and the requests that shippers make before they send.
 //!
 //! A document is an event whose topic is its index and whose event id is its `_id`. What reads, changes or deletes
 //! documents is refused, and no index, template or policy is kept.

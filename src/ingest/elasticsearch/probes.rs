@@ -1,5 +1,5 @@
-//! What shippers ask before they send: what kind of server it is, how it fares, and whether templates and the like
-//! are there, which it says and does nothing.
+//! What shippers ask before they send: the kind of server, its health, and whether templates and the like exist, which
+//! is answered with yes.
 
 use serde_json::json;
 
@@ -99,7 +99,7 @@ pub(super) fn nodes() -> Response {
     answer(200, &json!({"nodes": {}}))
 }
 
-/// Templates, policies, pipelines, aliases and indexes: they are always there, and making them does nothing.
+/// Templates, policies, pipelines, aliases and indexes: all of them exist, and making one does nothing.
 pub(super) fn settings(method: Method) -> Response {
     match method {
         Method::Get | Method::Head => answer(200, &json!({})),

@@ -39,7 +39,7 @@ fn outcome(seq: u64) -> Outcome {
 /// An event as topic, event id, timestamp, source and payload.
 type Event = [String; 5];
 
-/// Reads a body to its end, with [`outcome`] for a store. Gives the events, the bytes of what was rejected, and the
+/// Reads a body to its end, with [`outcome`] for a store. Returns the events, the bytes of what was rejected, and the
 /// answer.
 fn read(
     intake: &mut dyn Intake,

@@ -1,7 +1,7 @@
 //! From the bytes of a connection to records and acknowledgements.
 //!
 //! A message is looked at as a whole before any of it becomes a record: what is broken is not stored in part. Then it
-//! is worked at in pieces of bounded work.
+//! is processed in pieces of bounded work.
 
 use std::borrow::Cow;
 
@@ -19,14 +19,14 @@ const BROKEN: &str = "it is no message of the forward protocol, or larger than a
 
 /// The decoder of a connection.
 pub(crate) struct Forward {
-    /// Bytes that have come; a message that is worked at stands at their beginning.
+    /// Received bytes; the message in progress is at their beginning.
     held: Vec<u8>,
     /// Of the message that begins there.
     scanner: Scanner,
     work: Option<Work>,
     /// Acknowledgements of messages all of whose records have been given.
     answer: Vec<u8>,
-    /// There may be more to do with what has come.
+    /// There may be more to do with the received bytes.
     has_more: bool,
     /// Most bytes of a message, and of its entries.
     limit: usize,
@@ -69,7 +69,7 @@ impl Forward {
         }
     }
 
-    /// Works at the message that is complete, or looks for the end of the next. Says whether there may be more to do.
+    /// Processes the complete message, or looks for the end of the next. Returns whether there may be more to do.
     fn step(&mut self, records: &mut Records) -> Result<bool, Broken> {
         if self.work.is_none() {
             let Some(length) = self.scanner.scan(&self.held, self.limit)? else {
@@ -136,7 +136,7 @@ impl Forward {
         Decoding::new(coding, part, self.limit).map_err(|_| Broken)
     }
 
-    /// Decompresses a piece, or makes records of some entries. Says whether all of the message is done.
+    /// Decompresses a piece, or makes records of some entries. Returns whether all of the message is done.
     fn work_on(&mut self, records: &mut Records) -> Result<bool, Broken> {
         let Self { held, work, .. } = self;
         let Some(work) = work else { return Ok(true) };
@@ -268,7 +268,7 @@ impl SocketDecoder for Forward {
         self.has_more = true;
         while self.has_more && !records.is_full() && steps < SOCKET_EVENTS_PER_TURN {
             steps += match self.work.as_ref().map(|work| &work.entries) {
-                // A piece is as much work as many events.
+                // A piece costs as much as many events.
                 Some(WorkEntries::Compressed(_)) => SOCKET_EVENTS_PER_TURN,
                 _ => 1,
             };

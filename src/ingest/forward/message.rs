@@ -23,7 +23,7 @@ pub(super) enum Entries<'a> {
     Compressed(Coding, &'a [u8]),
 }
 
-/// Reads a message; `None` for nil, which only shows that the connection lives.
+/// Reads a message; `None` for nil, which is only a heartbeat.
 ///
 /// # Errors
 /// It is no message.

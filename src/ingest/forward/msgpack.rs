@@ -1,6 +1,6 @@
 //! MessagePack: the length of an object whose bytes are still arriving, and its tokens once all are there.
 //!
-//! Neither recurses: an object is a row of tokens, of which those of arrays and maps say how many more come.
+//! Neither recurses: an object is a sequence of tokens; those of arrays and maps say how many more follow.
 
 /// Bytes that are no MessagePack, or end within an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +88,8 @@ impl Default for Scanner {
 }
 
 impl Scanner {
-    /// Looks further at an object that begins with `bytes`, which are those of the last call and perhaps more. Gives
-    /// its length once all of it is there.
+    /// Continues with an object that begins with `bytes`, those of the last call and perhaps more. Returns its length
+    /// once all of it is there.
     ///
     /// # Errors
     /// It is no object, or it will be longer than `limit`.
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         self.bytes
     }
 
-    /// Passes over the next object, and gives its bytes.
+    /// Skips the next object, and returns its bytes.
     pub fn object(&mut self) -> Result<&'a [u8], Broken> {
         let (object, rest) = self.bytes.split_at(length(self.bytes)?);
         self.bytes = rest;

@@ -1,7 +1,7 @@
 //! Messages of GELF that come in chunks over UDP, in any order, some twice, some never.
 //!
 //! Owns the chunks of messages that are not whole: at most [`GELF_MESSAGES_OPEN`] messages and [`GELF_CHUNKS_BYTES`]
-//! bytes. What does not fit is refused, and never takes the place of what is there. Knows no socket and no clock.
+//! bytes. What does not fit is refused, and never replaces what is there. Knows no socket and no clock.
 
 use std::collections::VecDeque;
 
@@ -66,7 +66,7 @@ impl Open {
 }
 
 impl Chunks {
-    /// Takes a chunk of a peer, and gives the message whose last one it was.
+    /// Takes a chunk of a peer, and returns the message whose last one it was.
     ///
     /// # Errors
     /// Why the chunk is refused. Its message stays as it was.

@@ -150,7 +150,7 @@ impl SocketDecoder for Gelf {
         let peer = records.origin().peer;
         let mut result = self.chunks.add(peer, bytes, now_ms);
         if result.is_err() && self.chunks.deadline().is_some_and(|at| at <= now_ms) {
-            // The messages whose time is over make room.
+            // Dropping messages whose time is over frees memory.
             self.expire(now_ms, records);
             records.set_peer(peer);
             result = self.chunks.add(peer, bytes, now_ms);

@@ -24,7 +24,7 @@ pub(super) fn coding(message: &[u8]) -> Coding {
 
 /// Makes a record of a message, or rejects it.
 pub(super) fn record(message: &[u8], records: &mut Records) {
-    // Nothing tells which messages a sender would send again together.
+    // It is not known which messages a sender would send again together.
     records.begin_request();
     let text = String::from_utf8_lossy(message);
     if let Err(reason) = try_record(&text, records) {

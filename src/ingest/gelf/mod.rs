@@ -15,7 +15,7 @@ pub(crate) use decoder::Gelf;
 
 pub(super) struct GelfHttp;
 
-/// What graypy says of a body in the zlib format, which is neither coding after the other.
+/// What graypy names for a body in the zlib format; it does not mean two codings.
 const GRAYPY_CODING: &[u8] = b"gzip,deflate";
 
 impl Adapter for GelfHttp {
@@ -38,7 +38,8 @@ impl Adapter for GelfHttp {
             .or_else(|| content::coding_of(request))
     }
 
-    /// graypy names no media type. A page in a browser can do that, too, but it cannot name a content coding unasked.
+    /// graypy names no media type. A page in a browser can omit it too, but it cannot name a content coding without a
+    /// preflight.
     fn begin(
         &self,
         _endpoint: &Endpoint,

@@ -25,7 +25,7 @@ impl Acks {
     /// Writes the answer: for each id whether its events are stored.
     ///
     /// # Errors
-    /// What is wrong with the question.
+    /// What is wrong with the request.
     fn write(&mut self, body: &[u8]) -> Result<(), String> {
         let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8")?;
         json::check(text).map_err(|error| format!("it is not JSON: {error}"))?;

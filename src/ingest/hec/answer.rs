@@ -55,7 +55,7 @@ impl Verdict<'_> {
     }
 }
 
-/// The answer to what can be told apart, but not taken, for this reason.
+/// The answer to a body that can be read but not accepted, for this reason.
 pub(super) fn invalid(reason: &str, event: Option<u64>) -> Response {
     let sentence = format!("{}: {reason}", INVALID_FORMAT.0);
     Verdict(&sentence, INVALID_FORMAT.1).bad(event)
@@ -88,7 +88,7 @@ pub(super) fn without_token(refusal: &Refusal) -> Response {
     }
 }
 
-/// The same for the question how the server fares.
+/// The same for health requests.
 pub(super) fn unhealthy(refusal: &Refusal) -> Response {
     match refusal.status {
         503 => UNHEALTHY.response(503),
@@ -103,7 +103,7 @@ pub(super) struct Summary {
     /// How many records there were.
     records: u64,
     is_stored: bool,
-    /// The greatest under which one is stored.
+    /// The greatest seq of one that is stored.
     last_seq: u64,
     /// The first that was rejected: its number, and why.
     bad: Option<(u64, String)>,

@@ -1,4 +1,4 @@
-//! The values of a body: JSON values one after another, where an array stands for its elements.
+//! The values of a body: JSON values one after another, where an array counts as its elements.
 //!
 //! Pure, and without memory of its own: a body may hold millions of values.
 
@@ -75,7 +75,7 @@ impl<'a> Values<'a> {
     /// The next value as it was sent; none at the end.
     ///
     /// # Errors
-    /// There is none if one must be. The value itself is only looked at as far as to find its end.
+    /// There is none if one must be. The value itself is only scanned for its end.
     fn read(&mut self) -> Result<Option<&'a [u8]>, &'static str> {
         let Position { at, place } = &mut self.position;
         loop {

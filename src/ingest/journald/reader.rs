@@ -45,7 +45,7 @@ pub enum Found {
     TooLarge(u64),
 }
 
-/// Where in an entry the next byte stands.
+/// Where in an entry the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     LineStart,
@@ -71,7 +71,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Entries may have `limit` bytes; larger ones are passed over.
+    /// Entries may have `limit` bytes; larger ones are skipped.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -96,7 +96,7 @@ impl Reader {
             match self.at {
                 At::LineStart if first == b'\n' => {
                     *bytes = &bytes[1..];
-                    // Several empty lines are one, and those before the first entry are none.
+                    // Several empty lines count as one, and those before the first entry are ignored.
                     if self.length > 0 {
                         return Ok(self.end());
                     }

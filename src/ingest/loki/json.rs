@@ -9,7 +9,7 @@ use crate::ingest::record::Record;
 use crate::ingest::records::{Records, TOO_DEEP};
 use crate::ingest::time::{Time, Unit};
 
-/// Where reading has come to, as offsets into the text.
+/// How far it has been read, as offsets into the text.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     /// Where the next stream is looked for; none before the first.

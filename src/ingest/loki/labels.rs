@@ -103,7 +103,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// Appends what the escape after a backslash means (the Go specification, *Rune literals*), and gives what
+/// Appends what the escape after a backslash means (the Go specification, *Rune literals*), and returns what
 /// follows it.
 fn escape<'a>(text: &'a str, value: &mut Vec<u8>) -> Option<&'a str> {
     let kind = *text.as_bytes().first()?;

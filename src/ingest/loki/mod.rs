@@ -23,8 +23,8 @@ enum Format {
     Protobuf,
 }
 
-/// A body without a media type is refused, other than in Loki: a page in a browser could send one to another origin
-/// without asking.
+/// Unlike Loki, a body without a media type is refused: a page in a browser could send one to another origin without a
+/// preflight.
 fn format(request: &Request) -> Option<Format> {
     let essence = request.media_type();
     if essence.eq_ignore_ascii_case("application/json") {

@@ -9,7 +9,7 @@ use crate::ingest::records::Records;
 use crate::ingest::text::write_lossy;
 use crate::ingest::time::{Time, Unit};
 
-/// Where reading has come to. Offsets are counted from the end of what contains them, as [`Fields`] does.
+/// How far it has been read. Offsets are counted from the end of what contains them, as [`Fields`] does.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     /// Bytes of the request that are left; none before the first stream.
@@ -133,7 +133,7 @@ fn pair(message: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     Ok((name, of_name))
 }
 
-/// The labels of a stream. They may stand after its entries.
+/// The labels of a stream. They may come after its entries.
 fn stream_of(message: &[u8]) -> Result<Result<Stream, String>, Malformed> {
     let mut text = &b""[..];
     let mut fields = Fields::of(message);

@@ -104,7 +104,7 @@ pub(super) fn success(encoding: Encoding, tally: &Tally) -> Response {
     Response::new(200, encoding.media_type(), body)
 }
 
-/// What is to be told of the records; empty where all of them are stored.
+/// What is reported about the records; empty if all of them are stored.
 fn message(tally: &Tally) -> String {
     let mut message = String::new();
     if let Some(reason) = &tally.first_reason {

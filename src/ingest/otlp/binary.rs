@@ -223,7 +223,7 @@ impl<'a> LogRecord<'a> {
         Ok(log)
     }
 
-    /// Appends the payload, and gives the record's identity.
+    /// Appends the payload, and returns the record's identity.
     fn write(&self, tail: [&[u8]; 2], out: &mut Vec<u8>) -> Result<Option<&'a [u8]>, Bad> {
         out.push(b'{');
         self.plain.write_head(out);
@@ -258,7 +258,7 @@ impl<'a> LogRecord<'a> {
     }
 }
 
-/// Appends a `KeyValue` as a member, with a comma after it; `depth` levels enclose its value. Gives its key, and
+/// Appends a `KeyValue` as a member, with a comma after it; `depth` levels enclose its value. Returns its key, and
 /// its value where that is a string.
 fn attribute<'a>(
     key_value: &'a [u8],

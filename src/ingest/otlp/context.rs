@@ -1,4 +1,4 @@
-//! What a resource and a scope say, written once for all records below them.
+//! Resource and scope, written once for all records below them.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub(super) struct Context {
     instance: Option<String>,
     /// The resource's member of a payload, with the comma after it; empty where it says nothing.
     resource: Vec<u8>,
-    /// The scope's, which stands before it. The two are joined in each payload, because a body may have millions of
+    /// The scope's, which comes before it. The two are joined in each payload, because a body may have millions of
     /// empty scopes below one large resource.
     scope: Vec<u8>,
     is_resource_deep: bool,

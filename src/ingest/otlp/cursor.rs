@@ -105,7 +105,7 @@ impl<'a> Cursor<'a> {
         true
     }
 
-    /// Passes over the value, and gives its text.
+    /// Skips the value, and returns its text.
     pub(super) fn skip(&mut self) -> &'a [u8] {
         let start = skip_white(self.text, self.at);
         self.at = end_of_value(self.text, start);
@@ -154,7 +154,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The text of a number, which may stand in a string; none of `null`.
+    /// The text of a number, which may be in a string; none of `null`.
     fn number(&mut self) -> Result<Option<&'a str>, Bad> {
         let text = self.skip();
         let inner = text

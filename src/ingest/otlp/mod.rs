@@ -1,8 +1,8 @@
 //! OTLP/HTTP logs, as the OTLP specification 1.x says: `POST /v1/logs` in protobuf and JSON. The attribute
 //! `log.record.uid` is a record's identity.
 //!
-//! A record is read out of the body where it stands and written as a payload at once. What a resource and a scope
-//! say is written once, and copied for each of their records. There is no tree, and no index of the records.
+//! A record is read from its place in the body and written directly as a payload. What a resource and a scope say is
+//! written once, and copied for each of their records. There is no tree, and no index of the records.
 
 mod answer;
 mod binary;

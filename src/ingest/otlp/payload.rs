@@ -124,7 +124,7 @@ pub(super) fn close_array(out: &mut Vec<u8>) {
 }
 
 fn end(out: &mut Vec<u8>, bracket: u8) {
-    // A comma at the end stands after a member: no value ends with one.
+    // A comma at the end follows a member: no value ends with one.
     match out.last_mut() {
         Some(last) if *last == b',' => *last = bracket,
         _ => out.push(bracket),

@@ -101,8 +101,7 @@ impl Walk {
         }
     }
 
-    /// Goes into the next of the `resourceLogs`, which is an object, and reads its resource, wherever in it that
-    /// stands.
+    /// Goes into the next of the `resourceLogs`, which is an object, and reads its resource, wherever that is in it.
     fn enter_resource(&mut self, cursor: &mut Cursor) -> Result<bool, Bad> {
         while cursor.next_element() {
             if !cursor.enter_object()? {
@@ -166,7 +165,7 @@ impl Walk {
     }
 }
 
-/// In an object: passes over a member, or goes into its array if it has this name. Gives `here`, or which of
+/// In an object: skips a member, or goes into its array if it has this name. Gives `here`, or which of
 /// `below` is next: the elements of the array, or what comes after the object.
 fn list(
     cursor: &mut Cursor,
@@ -197,7 +196,7 @@ fn member<'a>(cursor: &Cursor<'a>, name: &[u8]) -> Result<Option<Cursor<'a>>, Ba
     Ok(None)
 }
 
-/// Appends the members of a scope, and says whether one is nested too deeply.
+/// Appends the members of a scope, and returns whether one is nested too deeply.
 fn write_scope(scope: &mut Cursor, out: &mut Vec<u8>) -> Result<bool, Bad> {
     let (mut name, mut version) = (None, None);
     let mut attributes = None;
@@ -281,7 +280,7 @@ impl<'a> LogRecord<'a> {
         Ok(log)
     }
 
-    /// Appends the payload, and gives the record's identity.
+    /// Appends the payload, and returns the record's identity.
     fn write(&self, tail: [&[u8]; 2], out: &mut Vec<u8>) -> Result<Option<Cow<'a, [u8]>>, Bad> {
         out.push(b'{');
         self.plain.write_head(out);

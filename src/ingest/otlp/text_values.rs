@@ -12,7 +12,7 @@ use super::walk::{Bad, UID};
 use crate::http::write_number;
 use crate::ingest::text::{write_bytes, write_lossy};
 
-/// Appends the member `attributes`, if there are any, and gives the identity that is among them.
+/// Appends the member `attributes`, if there are any, and returns the identity that is among them.
 pub(super) fn write_attributes<'a>(
     cursor: &mut Cursor<'a>,
     depth: usize,
@@ -84,7 +84,7 @@ pub(super) fn attribute<'a>(
     Ok(Some((key, text)))
 }
 
-/// Appends an `AnyValue` as JSON; `depth` levels enclose it. Gives a value that is a string. Of several members the
+/// Appends an `AnyValue` as JSON; `depth` levels enclose it. Returns a value that is a string. Of several members the
 /// last counts.
 pub(super) fn write_any<'a>(
     cursor: &mut Cursor<'a>,

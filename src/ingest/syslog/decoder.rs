@@ -82,7 +82,7 @@ impl SocketDecoder for Syslog {
 impl Messages {
     fn record(&mut self, frame: Frame, records: &mut Records) {
         let Frame { bytes, truncated } = frame;
-        // Nothing tells which messages a sender would send again together.
+        // It is not known which messages a sender would send again together.
         records.begin_request();
         let message = parse(bytes, self.place);
         let text = Text::of(&message);

@@ -9,8 +9,8 @@
 //!    └─────────────────▶ Line ───────────────▶ Start
 //! ```
 //!
-//! Owns the bytes of the message that has begun, at most [`SYSLOG_MESSAGE_BYTES`]; what a longer one has beyond them
-//! is discarded as it comes. A message that lies whole in the bytes of one read is not copied.
+//! Owns the bytes of the message that has begun, at most [`SYSLOG_MESSAGE_BYTES`]; what a longer one has beyond them is
+//! discarded as it comes. A message that is whole within the bytes of one read is not copied.
 
 use crate::limits::{BUFFER_KEEP_BYTES, SYSLOG_COUNT_DIGITS, SYSLOG_MESSAGE_BYTES};
 
@@ -50,8 +50,8 @@ impl Framing {
         self.held.capacity()
     }
 
-    /// Takes bytes from the front of `input` up to the end of a message, and gives that to `found`, unless it is
-    /// empty. Says whether a message has ended; where none has, all of `input` has been taken.
+    /// Takes bytes from the front of `input` up to the end of a message, and returns that to `found`, unless it is
+    /// empty. Returns whether a message has ended; where none has, all of `input` has been taken.
     ///
     /// # Errors
     /// A count has too many digits. Nothing more can be read.
@@ -100,7 +100,7 @@ impl Framing {
         }
     }
 
-    /// The stream has ended: what has begun is a message, too.
+    /// The stream has ended: an unfinished message is complete.
     pub fn end(&mut self, found: impl FnOnce(Frame)) {
         self.truncated |= matches!(self.state, State::Counted(_));
         self.take(&[], true, found);

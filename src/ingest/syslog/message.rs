@@ -18,7 +18,7 @@ pub struct Message<'a> {
     pub hostname: Option<&'a [u8]>,
     /// APP-NAME, or the tag.
     pub app_name: Option<&'a [u8]>,
-    /// PROCID, or what stands in brackets after the tag.
+    /// PROCID, or what is in brackets after the tag.
     pub proc_id: Option<&'a [u8]>,
     pub msg_id: Option<&'a [u8]>,
     /// The elements with their brackets, checked: [`super::structured_data`] reads them.

@@ -12,8 +12,8 @@ pub struct PayloadWriter {
     order: Vec<Entry>,
 }
 
-/// A parameter of the structured data, where it will be written. Sorted, those of one element stand together, and of
-/// them those of one name, all in the order in which they came.
+/// A parameter of the structured data, where it will be written. Sorted, those of one element are together, and of them
+/// those of one name, all in the order in which they came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     /// The places of the first parameter with its identifier, and of the first with its identifier and name.
@@ -210,7 +210,7 @@ impl Text {
         Cow::Owned(out)
     }
 
-    /// Appends a field as it stands between the quotes of a JSON string.
+    /// Appends a field as it is written between the quotes of a JSON string.
     fn write(self, field: &[u8], out: &mut Vec<u8>) {
         if self.is_escaped {
             write_escaped(out, self.plain(field).as_bytes());

@@ -10,7 +10,7 @@ const MONTHS: [&[u8; 3]; 12] = [
 /// Days that the months can have.
 const DAYS: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/// Reads the rest of a message; there is none that cannot be read.
+/// Reads the rest of a message; any text can be read.
 pub(super) fn parse(priority: u8, rest: &[u8], place: Place) -> Message<'_> {
     let mut message = Message::plain(priority, rest);
     let after_time = match time(rest) {
@@ -20,7 +20,7 @@ pub(super) fn parse(priority: u8, rest: &[u8], place: Place) -> Message<'_> {
         }
         None => rest,
     };
-    // Without a time before it, a first word is as well the beginning of the text.
+    // Without a time before it, a first word counts as the beginning of the text.
     let after_host = match host(after_time).filter(|_| message.time.is_some()) {
         Some((host, after)) if place == Place::Network || tag(after).is_some() => {
             message.hostname = Some(host);

@@ -1,6 +1,6 @@
 //! The structured data of RFC 5424 §6.3: `[ID NAME="value" …][ID …]…`.
 
-/// An identifier of an element with one of its parameters. An element without any has one of these all the same.
+/// An identifier of an element with one of its parameters. An element without any has one of these nevertheless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parameter<'a> {
     pub(super) id: &'a [u8],
@@ -13,7 +13,7 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     read(bytes, |_| {})
 }
 
-/// Calls `found` with each parameter, and says how many bytes the elements take.
+/// Calls `found` with each parameter, and returns how many bytes the elements take.
 pub(super) fn read<'a>(bytes: &'a [u8], mut found: impl FnMut(Parameter<'a>)) -> Option<usize> {
     let mut rest = bytes;
     while let Some(element) = rest.strip_prefix(b"[") {
@@ -55,8 +55,7 @@ fn end_of_value(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The value with its escapes undone, in pieces: only `"`, `\` and `]` are escaped, and any other backslash stands for
-/// itself.
+/// The value with its escapes undone, in pieces: only `"`, `\` and `]` are escaped, and any other backslash is itself.
 pub(super) fn pieces(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = value;
     std::iter::from_fn(move || {
