@@ -28,7 +28,7 @@ pub(crate) struct ServerStats {
     pub database_id: Option<String>,
 }
 
-/// An event as a server gives it back.
+/// An event as a server returns it.
 #[derive(Deserialize)]
 pub(crate) struct StoredEvent<'a> {
     pub seq: u64,

@@ -1,4 +1,4 @@
-//! For how long, and how often, something is tried again that failed.
+//! How long, and how often, something that failed is retried.
 //!
 //! The pauses grow from a tenth of a second to ten, each shortened by a random part, so that clients that
 //! lost a server together do not come back together. `Retry-After` makes a pause longer.
@@ -89,7 +89,7 @@ impl Backoff {
     }
 }
 
-/// A random number. Where the system has none it is 0, which only makes pauses alike.
+/// A random number. Where the system has none it is 0, which only makes all pauses equal.
 fn random() -> u64 {
     let mut bytes = [0; 8];
     let _ = getrandom(&mut bytes, GetRandomFlags::NONBLOCK);

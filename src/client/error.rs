@@ -1,4 +1,4 @@
-//! Why a request did not do what it was to do, as one sentence for the person who started the program.
+//! Why a request failed, as one sentence for the person who started the program.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,9 +21,9 @@ pub enum Error {
     Lost(String),
     /// The server refused.
     Refused(Box<ErrorResponse>),
-    /// The answer is none that a server of this kind gives.
+    /// The answer is not one of a server of this kind.
     Unexpected(String),
-    /// It has been tried for as long as it was to be tried: the last failure, and how long.
+    /// The time for retries is up: the last failure, and how long it was tried.
     GaveUp(Box<Error>, Duration),
 }
 
@@ -41,7 +41,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Lost(_) => true,
-            // 408 and 429 (RFC 9110 §15.5.9, RFC 6585 §4), and what a server or a proxy in front says of
+            // 408 and 429 (RFC 9110 §15.5.9, RFC 6585 §4), and what a server, or a proxy before it, reports about
             // itself.
             Error::Refused(refusal) => matches!(refusal.status, 408 | 429 | 502 | 503 | 504),
             Error::Stopped(_) | Error::Unexpected(_) | Error::GaveUp(..) => false,
@@ -110,7 +110,7 @@ impl ErrorResponse {
         }
     }
 
-    /// What the server says is wrong, where it says that one by one.
+    /// What the server says is wrong, as a list.
     pub fn faults(&self) -> Vec<Fault> {
         #[derive(Deserialize)]
         struct Body {

@@ -11,7 +11,7 @@ use crate::text::escaped;
 pub struct Head {
     /// The greatest seq of an event.
     pub last_seq: u64,
-    /// None of a server that does not say it.
+    /// `None` if the server does not say it.
     pub database_id: Option<String>,
     pub restored_from: Option<Origin>,
 }
@@ -23,7 +23,7 @@ pub struct Origin {
     last_seq: u64,
 }
 
-/// Why a position is worth nothing.
+/// Why a position is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reset {
     /// The server has this database now, and not the one that the position is of.
@@ -33,7 +33,7 @@ pub enum Reset {
 }
 
 impl Head {
-    /// Asks a server, as often as the client's arguments say.
+    /// Asks a server, with retries as the client's arguments say.
     pub fn fetch(client: &Client) -> Result<Head, Error> {
         client.persist(|| client.json("/stats"))
     }

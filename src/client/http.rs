@@ -26,7 +26,7 @@ use crate::text::escaped;
 pub struct Client {
     agent: Agent,
     address: Address,
-    /// What stands before each target.
+    /// What is written before each target.
     base: String,
     authorization: Option<HeaderValue>,
     interrupt: Arc<Interrupt>,
@@ -83,18 +83,18 @@ impl Client {
             interrupt,
             loses_answer,
             give_up: arguments.give_up_after.unwrap_or(give_up),
-            // Where nobody can read it, the client goes on all the same.
+            // If it cannot be shown, the client goes on nevertheless.
             report: Box::new(|sentence| drop(writeln!(stderr(), "logagg: {sentence}"))),
             retries: Cell::new(0),
         })
     }
 
-    /// Has `report` show what happens on the way, in place of a line on standard error.
+    /// Reports events such as retries with `report`, in place of a line on standard error.
     pub fn report_with(&mut self, report: impl Fn(&str) + 'static) {
         self.report = Box::new(report);
     }
 
-    /// Shows a sentence about what happens on the way.
+    /// Reports an event such as a retry, as a sentence.
     pub fn report(&self, sentence: &str) {
         (self.report)(sentence);
     }
@@ -211,7 +211,7 @@ impl Client {
         }
     }
 
-    /// Takes a failure: pauses, or returns it where nothing else is to be tried.
+    /// Handles a failure: pauses, or returns it where nothing else is to be tried.
     pub fn retry_or_fail(&self, backoff: &mut Backoff, error: Error) -> Result<(), Error> {
         let sentence = error.to_string();
         let now = Instant::now();
@@ -228,15 +228,14 @@ impl Client {
         }
     }
 
-    /// Takes a success that may have ended failures.
+    /// Handles a success that may have ended failures.
     pub fn recovered(&self, backoff: &mut Backoff) {
         if let (_, true) = backoff.succeeded() {
             self.report(&format!("{} answers again", self.address));
         }
     }
 
-    /// Sends a request and reads the head of its answer, which must be one of success and have an end
-    /// that can be told.
+    /// Sends a request and reads the head of its answer, which must be one of success and say where its body ends.
     fn request(
         &self,
         method: Method,
@@ -319,7 +318,7 @@ impl Client {
         }
     }
 
-    /// The error that an answer is none that a server of this kind gives.
+    /// The error that an answer is not one of a server of this kind.
     pub fn unexpected(&self, reason: &str) -> Error {
         let reason = escaped(reason);
         Error::Unexpected(format!(

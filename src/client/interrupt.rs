@@ -1,8 +1,8 @@
 //! What ends a client early: a signal, or a reader of standard output that has gone. Every wait of a
 //! client goes through here, so that each of them ends at once.
 //!
-//! SIGINT and SIGTERM are taken over once a process. The first of them ends each wait; the
-//! second has its usual effect, in case the first is not heeded.
+//! SIGINT and SIGTERM are taken over once a process. The first of them ends each wait; the second has its usual effect,
+//! in case the first is ignored.
 
 use std::io::{self, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -36,7 +36,7 @@ pub struct Interrupt {
     watches_output: AtomicBool,
     /// When the signal was seen first.
     seen_at: OnceLock<Instant>,
-    /// How much is under way that may be finished in spite of a signal.
+    /// How many requests are in progress that may be finished in spite of a signal.
     with_grace: AtomicUsize,
 }
 
@@ -106,8 +106,8 @@ impl Interrupt {
         }
     }
 
-    /// Runs what a signal should not cut off. From the signal on, all that runs like this has
-    /// [`CLIENT_GRACE_MS`] together.
+    /// Runs what a signal should not interrupt. After the signal, all that runs like this has [`CLIENT_GRACE_MS`]
+    /// together.
     pub fn with_grace<T>(&self, run: impl FnOnce() -> T) -> T {
         self.with_grace.fetch_add(1, Ordering::Relaxed);
         let result = run();
@@ -160,7 +160,7 @@ impl Interrupt {
             PollFd::from_borrowed_fd(watched, PollFlags::empty()),
             PollFd::from_borrowed_fd(signalled, signal_flags),
         ];
-        // A time beyond what the kernel can count is one that never comes.
+        // A time beyond what the kernel can count never comes.
         let time = time.and_then(|time| Timespec::try_from(time).ok());
         if poll(&mut fds, time.as_ref()).is_err() {
             // Interrupted, or memory is short: the caller asks again.

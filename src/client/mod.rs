@@ -29,8 +29,8 @@
 //! - [`Interrupt`] is for the waits that are the command's own.
 //! - [`text::escaped`](crate::text::escaped) is for what else comes from elsewhere and is shown.
 //!
-//! An answer whose end cannot be told from a lost connection is refused: nothing here ever takes a part
-//! for the whole. No proxy is used and no redirection followed, so a token goes where it was meant to go.
+//! An answer whose end cannot be told from a lost connection is refused, so a part is never taken for the whole. No
+//! proxy is used and no redirection followed, so a token goes only to the server that it is for.
 
 mod answers;
 mod backoff;

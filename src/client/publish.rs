@@ -1,5 +1,5 @@
-//! Publishing a batch of events exactly once: it is sent again until it is answered, and what the server
-//! has stored already it counts as a duplicate.
+//! Publishing a batch of events exactly once: it is sent again until it is answered, and the server counts as
+//! duplicates what it has stored already.
 
 use serde::Deserialize;
 
@@ -82,8 +82,8 @@ struct Entry<'a> {
 /// order.
 ///
 /// # Errors
-/// The failure that was not worth another try. The outcomes that were reported hold; after them an event of the batch
-/// may be stored or not, and publishing it again stores it once.
+/// The failure that ended the retries. The outcomes that were reported hold; of the other events each may be
+/// stored or not, and publishing them again stores them once.
 pub fn publish(
     client: &Client,
     batch: &Batch,
@@ -102,7 +102,7 @@ pub fn publish(
                     report(first + index, outcome);
                 }
             }
-            // Too much for one request, or something in it that refuses the whole: halves tell which.
+            // Too much for one request, or one event that refuses the whole: it is sent in halves.
             Err(Error::Refused(refusal)) if matches!(refusal.status, 413 | 422) => {
                 if count == 1 {
                     let reason = match (refusal.status, refusal.detail()) {

@@ -124,7 +124,7 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// The value of `Host` (RFC 9112 §3.2).
     pub host: String,
-    /// What stands before each path.
+    /// What is written before each path.
     pub path: String,
 }
 
@@ -209,7 +209,7 @@ impl FromStr for Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GiveUp {
     Never,
-    /// When it has not succeeded for so long; zero is one try.
+    /// When it has not succeeded for this long; zero is one try.
     After(Duration),
 }
 

@@ -16,7 +16,7 @@ pub enum Item<'a> {
     Event { seq: u64, line: &'a [u8] },
     /// The events of these seqs, both included, were removed before they could be read.
     Gap { from: u64, to: u64 },
-    /// The position is of another history. There is nothing more to be had of this subscription.
+    /// The position is of another history. This subscription has ended.
     Reset(Reset),
 }
 
@@ -52,17 +52,17 @@ pub struct Subscription<'c> {
     /// The query that chooses the events, but for where to begin.
     query: String,
     follows: bool,
-    /// The last seq that has been handed out, or passed over.
+    /// The last seq that has been handed out, or skipped.
     after: u64,
     /// The id of the database that this seq is of, where it is known.
     database_id: Option<String>,
     /// The id of another one that the server has now.
     other_database: Option<String>,
     stream: Option<BodyStream<'c>>,
-    /// Received; what stands before `read` has been handed out.
+    /// Received; what is before `read` has been handed out.
     received: Vec<u8>,
     read: usize,
-    /// Up to here no line ends that has not been handed out.
+    /// Up to here there is no line end after `read`.
     searched: usize,
     backoff: Backoff,
 }
@@ -112,7 +112,7 @@ impl<'c> Subscription<'c> {
                     return Ok(true);
                 }
                 Err(error) => {
-                    // Half a line comes again as a whole one.
+                    // Half a line is sent again as a whole one.
                     self.stream = None;
                     self.received.clear();
                     (self.read, self.searched) = (0, 0);

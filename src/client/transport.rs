@@ -1,9 +1,8 @@
-//! The connection below HTTP: sockets that do not block, so that every wait has an end and a signal ends
-//! it at once.
+//! The connection below HTTP: sockets that do not block, so that every wait has an end and a signal ends it.
 //!
-//! A server may answer before it has read the whole request, to refuse it, and may close the connection
-//! after that answer. So sending stops where an answer comes, or where the other side takes nothing
-//! more, and the answer is read; only where there is none, sending has failed.
+//! A server may answer before it has read the whole request, to refuse it, and may close the connection after that
+//! answer. So sending stops where an answer comes, or where the other side takes nothing more, and the answer is read;
+//! only if there is none, sending has failed.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -121,7 +120,7 @@ pub(super) struct SocketTransport {
 enum Unsent {
     /// An answer was there before.
     Answered,
-    /// The other side takes nothing more. Told where there is no answer either.
+    /// The other side takes nothing more. Reported if there is no answer either.
     Failed(io::Error),
 }
 

@@ -98,7 +98,7 @@ impl Engine {
         self.answer()
     }
 
-    /// Says good-bye, as far as that can be done at once.
+    /// Sends the message of termination, as far as the socket takes it now.
     pub(crate) fn close(mut self) {
         self.wire.terminate();
         let _ = self.socket.write(&self.wire.take_output());
@@ -129,10 +129,10 @@ impl Engine {
                     return failed.map_or(Ok(answer), |error| Err(EngineError::Refused(error)));
                 }
                 None => {
-                    // A question about who asks may have been answered just now.
+                    // An answer to a question about the user may have to be sent.
                     self.send()?;
                     if let Err(error) = self.receive() {
-                        // What it said last tells more than that it has gone.
+                        // Its last message says more than that it has gone.
                         return Err(failed.map_or(error, EngineError::Refused));
                     }
                 }

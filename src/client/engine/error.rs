@@ -10,9 +10,9 @@ use crate::postgres::ServerError;
 pub(crate) enum EngineError {
     /// A signal came.
     Stopped(Stop),
-    /// There is no connection, or it is of no use any more: a sentence.
+    /// There is no connection, or it cannot be used any more: a sentence.
     Lost(String),
-    /// It said why not.
+    /// It refused.
     Refused(ServerError),
     /// It cannot be used as it is: a sentence. Trying again does not help.
     Unfit(String),

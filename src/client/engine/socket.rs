@@ -40,7 +40,7 @@ impl Socket {
         socket.set_nonblocking(true)?;
         if address.domain() != Domain::UNIX {
             socket.set_tcp_nodelay(true)?;
-            // What is sent and never confirmed ends the connection, and so does a peer that has gone in silence.
+            // What is sent and never confirmed ends the connection, and so does a peer that has gone silently.
             socket.set_tcp_user_timeout(Some(SILENCE))?;
             socket.set_keepalive(true)?;
         }

@@ -40,7 +40,7 @@ fn version(engine: &mut Engine) -> Result<Option<i32>, EngineError> {
     Ok(found.rows().first().and_then(|row| row.value(0)))
 }
 
-/// Creates all tables in one transaction, or finds that somebody else does so.
+/// Creates all tables in one transaction, or finds that another client does so.
 fn create(engine: &mut Engine) -> Result<(), EngineError> {
     let sql = format!("BEGIN;\n{}COMMIT", statements(Dialect::Postgres));
     match engine.query(&sql) {
@@ -48,7 +48,7 @@ fn create(engine: &mut Engine) -> Result<(), EngineError> {
         Err(EngineError::Refused(error)) => {
             engine.query("ROLLBACK")?;
             match error.is_made_meanwhile() {
-                // Whoever came first had committed before its keys could be in the way.
+                // The other client had committed before its keys could conflict.
                 true => Ok(()),
                 false => Err(EngineError::Refused(error)),
             }

@@ -35,8 +35,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects, waits until the connection stands and has been greeted, then registers it under
-    /// `token`.
+    /// Connects, waits until the connection is open and has been greeted, then registers it under `token`.
     pub(super) fn open(
         address: SocketAddr,
         template: &Template,
@@ -85,7 +84,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what has arrived; gives the answer once it is complete. What of it needs not be looked at is dropped.
+    /// Reads what has arrived; returns the answer once it is complete. Bytes that need not be looked at are dropped.
     ///
     /// A `read` that did not fill the buffer has emptied the socket, and whatever comes later is
     /// announced by a new readiness, so the `read` that would only say `WouldBlock` is saved.
@@ -110,7 +109,7 @@ impl Connection {
         }
     }
 
-    /// Takes `bytes` bytes that were read; gives the answer if they were its last.
+    /// Takes `bytes` bytes that were read; returns the answer if they were its last.
     fn take(&mut self, bytes: usize) -> io::Result<Option<ParsedResponse>> {
         let (answer, come) = match self.recognised.take() {
             Some((answer, come)) => (answer, come + bytes),
@@ -136,7 +135,7 @@ impl Connection {
     }
 }
 
-/// Sends `parts` over a new connection, one when the one before has been answered, and gives the last
+/// Sends `parts` over a new connection, one when the one before has been answered, and returns the last
 /// answer.
 ///
 /// # Errors

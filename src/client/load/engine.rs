@@ -14,10 +14,10 @@ use super::result::LoadResult;
 const DRAIN: Duration = Duration::from_secs(10);
 /// The longest sleep.
 const NAP: Duration = Duration::from_millis(100);
-/// Polling sleeps by whole milliseconds; what is due sooner than this is waited for awake.
+/// Polling sleeps whole milliseconds; for what is due sooner than this the loop spins.
 const AWAKE: Duration = Duration::from_millis(2);
 
-/// Sends `traffic` as `plan` says and gives what was measured.
+/// Sends `traffic` as `plan` says and returns what was measured.
 ///
 /// # Errors
 /// Only where no connection can be opened or polling fails; what goes wrong with requests is counted
@@ -26,7 +26,7 @@ pub fn run(plan: &Plan, traffic: &mut Traffic) -> io::Result<LoadResult> {
     Generator::open(plan, traffic)?.run(traffic, &mut |_, _| true)
 }
 
-/// Connections that stand and have sent nothing yet but their greetings.
+/// Open connections that have sent nothing but their greetings.
 pub struct Generator<'a> {
     plan: &'a Plan,
     poll: Poll,
@@ -56,8 +56,8 @@ impl<'a> Generator<'a> {
         })
     }
 
-    /// Sends `traffic`, and shows some times a second what has come of it in which time; where that says
-    /// false, nothing further is sent.
+    /// Sends `traffic`, and reports its progress several times a second; if the callback returns false, nothing further
+    /// is sent.
     ///
     /// # Errors
     /// Only where polling fails.
@@ -101,7 +101,7 @@ impl<'a> Generator<'a> {
     }
 }
 
-/// What changes while the loop turns.
+/// What changes while the loop runs.
 struct Run<'a> {
     plan: &'a Plan,
     traffic: &'a mut Traffic,
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
             let Some(connection) = &mut self.connections[index] else {
                 continue;
             };
-            // Where requests have fallen behind their pace, the wait belongs to their latency.
+            // If requests are late, the wait belongs to their latency.
             let due = match self.plan.pace {
                 Some(pace) => {
                     let due = self.next_due;

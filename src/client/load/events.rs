@@ -1,7 +1,7 @@
 //! Which events are sent: their ids, how ids are ordered, and which of them repeat.
 //!
-//! An event is a number here. Its id and its topic follow from the number alone, so an event can be
-//! sent again, byte for byte, without anything being remembered.
+//! An event is a number here. Its id and its topic follow from the number alone, so an event can be sent again, byte
+//! for byte, without anything being stored.
 
 /// Bytes of each event id, whatever its order, so that order is all that differs between scenarios.
 pub const ID_BYTES: usize = 36;

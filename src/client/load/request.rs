@@ -14,7 +14,7 @@ const ID_BLANK: &str = "------------------------------------";
 
 const _: () = assert!(ID_BLANK.len() == ID_BYTES);
 
-/// One kind of request: its bytes, and where the varying ones lie.
+/// One kind of request: its bytes, and where the varying ones are.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// How its answers are read.
@@ -47,7 +47,7 @@ pub struct Publication<'a> {
     pub payload: &'a str,
 }
 
-/// Puts a request together and notes where ids and topics come to lie.
+/// Builds a request and notes where ids and topics are.
 pub struct Builder {
     bytes: Vec<u8>,
     topic_digits: usize,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Different statuses that are expected at the most.
+/// The most different statuses that are expected.
 const STATUSES: usize = 16;
 /// Latencies are recorded up to this many nanoseconds, with three significant digits.
 const LATENCY_MAX_NS: u64 = 60_000_000_000;
