@@ -9,7 +9,7 @@ use super::scalar::Scalar;
 use super::term::{next_window, Term, WindowMark, WINDOW_BYTES};
 use super::text::Text;
 
-/// Bytes of a text that is looked at at once. One that is longer may take several steps.
+/// Bytes of a text that is matched in one step. A longer one may take several.
 pub(super) const LONG_TEXT_BYTES: usize = 1024;
 
 /// What a member, or one of its values, has to be.

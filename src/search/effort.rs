@@ -9,7 +9,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// A step of this many bytes. It gets on by something whatever it is given.
+    /// A step of this many bytes. It makes progress whatever the number.
     pub fn of(bytes: u32) -> Self {
         Self {
             given: i64::from(bytes),
@@ -17,7 +17,7 @@ impl Effort {
         }
     }
 
-    /// As much as it takes.
+    /// A step without a bound.
     pub fn unbounded() -> Self {
         Self {
             given: i64::MAX,

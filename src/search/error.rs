@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What is wrong with a filter, for a person, and which member of the query it stands in.
+/// What is wrong with a filter, for a person, and in which member of the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterError {
     pub member: &'static str,

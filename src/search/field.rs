@@ -32,7 +32,7 @@ impl Field {
         }
     }
 
-    /// The value of an event where that is a name; `None` of a path, which the payload has to be walked for.
+    /// The value of an event where that is a name; `None` for a path, for which the payload has to be walked.
     pub(super) fn name(&self, event: &Candidate) -> Option<Value> {
         match self {
             Field::Topic => Some(Value::of_name(event.topic)),
@@ -59,7 +59,7 @@ const VALUE_BYTES: usize = if NAME_MAX_BYTES > VALUE_MAX_BYTES {
 /// What it costs to take a value.
 pub(super) const VALUE_EFFORT: usize = 64;
 
-/// A value as text: a name whole, of others the first [`VALUE_MAX_BYTES`] to a whole character.
+/// A value as text: all of a name, of others the first [`VALUE_MAX_BYTES`], cut at a character.
 pub(super) struct Value {
     text: [u8; VALUE_BYTES],
     len: usize,

@@ -1,5 +1,4 @@
-//! Which values fields have, and how often: those that are asked for, or those that are found in the events that
-//! match.
+//! The values of fields and their counts: of the requested fields, or of those found in the events that match.
 
 use super::candidate::Candidate;
 use super::effort::Effort;
@@ -186,7 +185,7 @@ impl Fields {
         Stage::Requested
     }
 
-    /// Goes on to count the values of an event. Says where it has come, if the step is over first.
+    /// Goes on to count the values of an event. Returns where it has come, if the step is over first.
     fn count(&mut self, event: &Candidate, stage: Stage, effort: &mut Effort) -> Option<Stage> {
         let (payload, shared) = (event.payload, &mut self.shared);
         if stage == Stage::Requested {
@@ -211,7 +210,7 @@ impl Fields {
         (!is_over).then_some(Stage::Found)
     }
 
-    /// Events that all filters leave.
+    /// Events that match all filters.
     pub fn matched(&self) -> u64 {
         self.matched
     }

@@ -51,7 +51,7 @@ impl Filters {
     ];
 
     /// Reads decoded values by their members. `now` is the server's clock at the arrival of the request. Members that
-    /// are no filters are passed over.
+    /// are no filters are skipped.
     ///
     /// # Errors
     /// The first fault.
@@ -197,7 +197,7 @@ fn too_many(member: &'static str, max: usize) -> FilterError {
     FilterError::new(member, format!("{member} may stand at most {max} times"))
 }
 
-/// The one value of a member that may stand once.
+/// The value of a member that may be given once.
 fn single<'a>(
     member: &'static str,
     mut values: impl Iterator<Item = &'a str>,
@@ -221,7 +221,7 @@ fn terms<'a>(values: impl Iterator<Item = &'a str>) -> Result<Vec<Term>, FilterE
         parse_terms(value, &mut terms)
             .map_err(|complaint| FilterError::new("q", format!("q {complaint}")))?;
     }
-    // The longest one is likely to be the rarest. What must not be there comes last.
+    // The longest one is likely to be the rarest. Negated terms come last.
     terms.sort_by_key(|term| (term.is_negated(), usize::MAX - term.text().len()));
     Ok(terms)
 }

@@ -14,7 +14,7 @@ const LOOK_EFFORT: usize = 64;
 #[derive(Debug)]
 pub(super) struct FoundFields {
     fields: Vec<(Box<str>, Tally)>,
-    /// The path at hand.
+    /// The current path.
     path: String,
     /// Where the next one is likely to be: events of a kind have their members in the same order.
     next: usize,
@@ -58,7 +58,7 @@ impl FoundFields {
         self.next = 0;
     }
 
-    /// Goes on to count the values of the payload. Says whether it is over.
+    /// Goes on to count the values of the payload. Returns whether it is over.
     pub(super) fn go_on(
         &mut self,
         payload: &[u8],

@@ -121,7 +121,7 @@ impl Histogram {
     }
 
     /// Counts events of which only the first and the last time, and their number, are known, where all of them are out
-    /// of the range or in one bucket. Says whether it has counted all; else it has counted none.
+    /// of the range or in one bucket. Returns whether it has counted all; else it has counted none.
     pub fn add_ranges(
         &mut self,
         range: &TimeRange,

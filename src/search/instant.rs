@@ -34,7 +34,7 @@ impl Instant {
         timestamp_is_valid(text).then(|| Self::of_valid(text))
     }
 
-    /// The same for a timestamp that is known to be legal; something else for one that is not.
+    /// The same for a timestamp that is known to be legal; an arbitrary one for others.
     pub(crate) fn of_stored(text: &[u8]) -> Self {
         Self::of_valid(text)
     }
@@ -99,7 +99,7 @@ impl Instant {
     }
 }
 
-/// What two to four decimal digits make; something for anything else.
+/// The value of two to four decimal digits; arbitrary for anything else.
 fn number(digits: Option<&[u8]>) -> i64 {
     let digits = digits.unwrap_or_default().iter().take(4);
     digits.fold(0, |number, digit| {
@@ -143,7 +143,7 @@ pub(crate) fn seconds_of_age(text: &str) -> Option<u64> {
     Some(count * unit)
 }
 
-/// Whether a value of `since` or `until` means another moment when it is asked later.
+/// Whether a value of `since` or `until` is relative to the time of the request.
 pub(crate) fn moment_is_relative(text: &str) -> bool {
     text == "now" || seconds_of_age(text).is_some()
 }

@@ -1,5 +1,5 @@
-//! Whether an event matches the filters of a request, found out in steps: what is known of the event is kept between
-//! them, as a few places in its payload.
+//! Whether an event matches the filters of a request, decided in steps: what is known of the event is kept between
+//! them, as a few offsets into its payload.
 
 use super::candidate::Candidate;
 use super::condition::ValueScan;
@@ -32,7 +32,7 @@ enum Stage {
     Paths,
 }
 
-/// How the conditions stand with an event.
+/// The state of the conditions for an event.
 #[derive(Debug)]
 struct PathStates {
     /// The conditions that are fulfilled, for each path, as bits by their places.
@@ -46,14 +46,14 @@ struct PathStates {
 }
 
 impl PathStates {
-    /// A filter has failed. Says whether the event has failed too.
+    /// A filter has failed. Returns whether the event has failed too.
     fn fail(&mut self, part: Part, parts: &[Part]) -> bool {
         self.has_failed |= self.failed.is_some() || !parts.contains(&part);
         self.failed = Some(part);
         self.has_failed
     }
 
-    /// The conditions on a path hold, or do not. Says whether the event has failed.
+    /// The conditions on a path hold, or do not. Returns whether the event has failed.
     fn decide(&mut self, place: usize, holds: bool, parts: &[Part]) -> bool {
         self.left &= !(1 << place);
         !holds && self.fail(Part::Path(place), parts)
@@ -211,12 +211,12 @@ impl Matcher {
 }
 
 impl Filters {
-    /// Whether an event matches, found out in one go.
+    /// Whether an event matches, in one step.
     pub fn matches(&self, event: &Candidate) -> bool {
         self.judge(event, &[]) == Verdict::Matches
     }
 
-    /// Whether an event matches, and if not, whether it does with one of these parts left out; found out in one go.
+    /// Whether an event matches, and if not, whether it does with one of these parts left out; in one step.
     pub fn judge(&self, event: &Candidate, parts: &[Part]) -> Verdict {
         let mut matcher = Matcher::default();
         let verdict = matcher.judge(self, (0, event), parts, &mut Effort::unbounded());

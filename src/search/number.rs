@@ -9,7 +9,7 @@ use super::text::{Decoder, Mark, Text};
 /// Exponents are bounded by this. Sums with the lengths of texts stay far below an overflow, and only numbers whose
 /// exponents are beyond ±999,999,999 can be compared wrongly.
 const EXPONENT_MAX: i64 = 1 << 50;
-/// Bytes that are read before it is asked whether the step is over.
+/// Bytes that are read between two checks whether the step is over.
 const READ_AT_ONCE: usize = 512;
 /// What a byte that is read costs.
 const BYTE_EFFORT: usize = 2;
@@ -123,7 +123,7 @@ struct First {
 }
 
 impl NumberScan {
-    /// Goes on to read the text. Says whether it is a number, or `None` where the step is over before that is known.
+    /// Goes on to read the text. Returns whether it is a number, or `None` where the step is over before that is known.
     pub(super) fn read(&mut self, text: Text, effort: &mut Effort) -> Option<bool> {
         let mut decoder = text.decode_from(self.mark);
         loop {
@@ -145,7 +145,7 @@ impl NumberScan {
         }
     }
 
-    /// Takes a byte, after which the decoder stands. False if it cannot stand there.
+    /// Takes a byte, at whose end the decoder is. False if it is not legal there.
     fn take(&mut self, byte: u8, decoder: &Decoder, text: Text) -> bool {
         self.place = match (self.place, byte) {
             (Place::Start, b'-') => {

@@ -33,7 +33,7 @@ pub(super) fn parse_condition(text: &str) -> Result<(Path, Role, Condition), &'s
         };
         return Ok((path, role, Condition::Exists));
     }
-    // Where there is an operator, a `!` in front belongs to the path.
+    // If there is an operator, a `!` before the path belongs to the path.
     if denied.is_some() {
         return Err(MISPLACED_NOT);
     }

@@ -73,7 +73,7 @@ impl Path {
 
     /// How many steps have been made when `name` is the next one after `from`, or several with the dots between them.
     pub(super) fn step_over(&self, from: usize, name: &[u8]) -> Option<usize> {
-        // Most names are others, and most of these begin otherwise.
+        // Most names differ, and most of those in their first bytes.
         let first = self.steps.get(from)?.name.as_bytes().first();
         if first != name.first() {
             return None;

@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value that comes next; it goes into an object or array. `None` where there is none. One that is nested
-    /// deeper than a payload may be is passed over.
+    /// deeper than a payload may be is skipped.
     pub(crate) fn value(&mut self) -> Option<Token<'a>> {
         let next = self.element.take().unwrap_or_else(|| self.next());
         match next {
@@ -65,12 +65,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over the value of the member whose name has been taken.
+    /// Skips the value of the member whose name has been taken.
     pub(crate) fn skip(&mut self) {
         self.tokens.pass_over();
     }
 
-    /// Passes over the rest of the object or array that has been opened last.
+    /// Skips the rest of the object or array that has been opened last.
     pub(crate) fn leave(&mut self) {
         self.tokens.leave();
     }

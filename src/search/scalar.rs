@@ -16,7 +16,7 @@ pub enum Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
-    /// The value as text: of a string what it means, else as it stands.
+    /// The value as text: a string with its escapes resolved, others as they are.
     pub fn text(self) -> Text<'a> {
         match self {
             Scalar::String(text) => text,
@@ -25,8 +25,8 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// Where the next quote or backslash stands. The first bytes are looked at one by one: most strings are short, and
-/// escapes often close to each other.
+/// Where the next quote or backslash is. The first bytes are looked at one by one: most strings are short, and escapes
+/// often close to each other.
 pub(super) fn next_special(text: &[u8]) -> Option<usize> {
     let near = &text[..text.len().min(NEAR_BYTES)];
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');

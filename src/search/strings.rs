@@ -4,7 +4,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::term::{is_number_byte, Place, Term};
 
-/// Tells what a place in a payload without escapes belongs to. Places are asked for in order, so quotes are counted
+/// Finds what a place in a payload without escapes belongs to. Places are asked for in order, so quotes are counted
 /// once.
 pub(super) struct Strings<'a> {
     payload: &'a [u8],
@@ -23,8 +23,7 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// Whether the term, which stands at this place and has no quotes, stands in a string that is a value, or in a
-    /// number.
+    /// Whether the term, which is at this place and has no quotes, is in a string that is a value, or in a number.
     pub(super) fn judge(&mut self, term: &Term, at: usize) -> Place {
         let quotes = memchr_iter(b'"', &self.payload[self.counted..at]).count();
         self.is_inside ^= quotes % 2 == 1;

@@ -38,7 +38,7 @@ pub(super) struct Shared {
     hasher: std::hash::RandomState,
     /// Bytes that values may still take.
     pub bytes_left: usize,
-    /// Values of the event at hand that are not kept, by their hashes, in order.
+    /// Values of the current event that are not kept, by their hashes, in order.
     unkept: Vec<u64>,
     /// The number of that event, from 1.
     event: u64,
@@ -72,7 +72,7 @@ impl Shared {
 }
 
 impl Tally {
-    /// Counts a value of the event at hand. `field` tells this field from others.
+    /// Counts a value of the current event. `field` tells this field from others.
     pub(super) fn add(&mut self, shared: &mut Shared, field: usize, value: &[u8]) {
         if self.last_event != shared.event {
             self.last_event = shared.event;
@@ -130,7 +130,7 @@ impl Tally {
         self.entries.len()
     }
 
-    /// The values by count, the greatest first, equal ones by their bytes, `limit` of them at the most; and the sum of
+    /// The values by count, the greatest first, equal ones by their bytes, `limit` of them at most; and the sum of
     /// the counts of all others.
     pub(super) fn greatest(&self, limit: usize) -> (Vec<(&[u8], u64)>, u64) {
         let entries = self.entries.iter();

@@ -16,9 +16,9 @@ const SHORT_WINDOW_BYTES: usize = 64;
 
 const _: () = assert!(2 * (TERM_MAX_BYTES + 2) <= WINDOW_BYTES);
 
-/// Stands between texts that are searched together. It is in no text and no term, and in no word.
+/// Separates texts that are searched together. It is in no text and no term, and in no word.
 pub(super) const SEPARATOR: u8 = 0xff;
-/// What it costs to look at a place where a term stands.
+/// What it costs to look at an occurrence of a term.
 const PLACE_EFFORT: usize = 6;
 
 /// Whether a byte belongs to a word character: an ASCII letter or digit, `_`, and every character beyond ASCII.
@@ -26,24 +26,24 @@ pub fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80 && byte != SEPARATOR
 }
 
-/// One term of a query. It is found where its characters stand, ASCII letters without case, if no word goes on at an
-/// end that is closed.
+/// One term of a query. It is found where its characters occur, ASCII letters without case, if no word continues beyond
+/// an end that is closed.
 #[derive(Clone, Debug)]
 pub struct Term {
     /// Finds the characters in a text whose letters are lower case.
     finder: Finder<'static>,
-    /// The same for the longest run of characters that no escape of one letter stands for; empty if there is none.
+    /// The same for the longest run of characters that have no escape of one letter; empty if there is none.
     unescaped: Finder<'static>,
     is_negated: bool,
     /// Whether a word may go on before its first character, and after its last: there is a star, or that character is
-    /// none of a word.
+    /// not one of a word.
     is_open: [bool; 2],
     /// Whether there are stars.
     has_star: [bool; 2],
     /// Whether a string that has it must have an escape: it has a quote, a backslash or a control character.
     needs_escape: bool,
     has_letters: bool,
-    /// Whether it can stand in a number.
+    /// Whether it can be in a number.
     is_numeric: bool,
 }
 
@@ -92,7 +92,7 @@ impl Term {
         self.is_numeric
     }
 
-    /// Where its characters stand in `folded`, from `at` on, whatever is beside them.
+    /// Where its characters occur in `folded`, from `at` on, whatever is next to them.
     pub(super) fn position(&self, folded: &[u8], at: usize) -> Option<usize> {
         Some(at + self.finder.find(folded.get(at..)?)?)
     }
@@ -105,7 +105,7 @@ impl Term {
         (self.is_open[0] || !is_word(before)) && (self.is_open[1] || !is_word(after))
     }
 
-    /// The next place where it can be found, after one where it stands and a word goes on: not within that word.
+    /// The next place where it can be found, after one where it occurs within a longer word: not within that word.
     fn place_after(&self, text: &[u8], at: usize) -> usize {
         let word_end = |from: usize| {
             let rest = text.get(from..).unwrap_or_default();
@@ -148,7 +148,7 @@ impl Term {
         });
     }
 
-    /// Goes through the places where it stands in `text`, in order. `judge` says what a place is. True if one counts.
+    /// Visits the places where it occurs in `text`, in order. `judge` says what a place is. True if one counts.
     pub(super) fn scan(&self, text: &[u8], judge: &mut dyn FnMut(usize) -> Place) -> bool {
         match text.len() <= SHORT_WINDOW_BYTES {
             true => self.scan_by(&mut [0; SHORT_WINDOW_BYTES], text, judge),
@@ -185,7 +185,7 @@ impl Term {
             if is_last {
                 return false;
             }
-            // The next window begins with the first place of which this one has not all.
+            // The next window begins with the first place that is not whole in this one.
             from += at.max(window.len() + 1 - self.text().len());
         }
         false
@@ -208,8 +208,8 @@ impl Term {
         false
     }
 
-    /// Whether a payload may have it of which this is a part, letters in lower case: the longest run of its characters
-    /// stands there that no escape of one letter stands for.
+    /// Whether the payload of which this is a part may have it, letters in lower case: it has the longest run of its
+    /// characters that have no escape of one letter.
     pub(super) fn may_be_in(&self, folded: &[u8]) -> bool {
         self.unescaped.find(folded).is_some()
     }
@@ -275,7 +275,7 @@ pub(super) fn next_window<'w>(
     }
 }
 
-/// What a place is where a term stands.
+/// What an occurrence of a term is.
 pub(super) enum Place {
     /// It counts.
     Here,
@@ -305,7 +305,7 @@ fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || matches!(byte, b'"' | b'\\')
 }
 
-/// Whether a byte can stand in a number; letters in lower case.
+/// Whether a byte can be in a number; letters in lower case.
 pub(super) fn is_number_byte(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e')
 }
@@ -358,7 +358,7 @@ mod tests {
         }
     }
 
-    /// However a text is cut into windows, and with what it is escaped.
+    /// With any cut into windows, and any escapes.
     #[test]
     fn a_term_is_found_at_every_place_of_a_long_text() {
         for needle in ["x", "Xyz", "x y", "äx", "9", "12"] {

@@ -1,5 +1,5 @@
 //! Whether an event has its terms. Its names, and a short payload, are folded once for all terms. A long payload is
-//! searched in steps: first as it stands, which rules most terms out, then text by text with its escapes resolved.
+//! searched in steps: first as it is, which rules out most terms, then text by text with escapes resolved.
 
 use memchr::{memchr, memchr_iter};
 
@@ -27,7 +27,7 @@ pub(super) struct TermMatch {
     /// began.
     undecided: u32,
     wanted: u32,
-    /// Those of them that may be in the payload by how it stands.
+    /// Those of them that may be in the payload according to its raw bytes.
     perhaps: u32,
     /// Whether the payload has a backslash.
     has_escapes: bool,
@@ -37,7 +37,7 @@ pub(super) struct TermMatch {
 
 #[derive(Debug)]
 enum Stage {
-    /// The payload is searched as it stands, from here on.
+    /// The raw payload is searched, from here on.
     Raw { at: usize },
     /// Its texts are searched.
     Texts(TextSearch),
@@ -83,12 +83,12 @@ struct Folded<'e> {
     texts: &'e [u8],
     /// Where the names end; 0 if they do not fit.
     names_end: usize,
-    /// Whether the payload is there, and is searched as it stands.
+    /// Whether the payload is included, and is searched as it is.
     is_plain: bool,
 }
 
 impl Folded<'_> {
-    /// Whether it has a term. Says nothing of a payload that is not searched as it stands.
+    /// Whether it has a term, as far as it includes the payload.
     fn has(&self, term: &Term) -> bool {
         let names_end = self.names_end;
         let texts = match self.is_plain && !term.needs_escape() {
@@ -115,7 +115,7 @@ impl Folded<'_> {
     }
 }
 
-/// Folds the names of an event, a separator after each. Says where they end: 0 if there is no room for them.
+/// Folds the names of an event, a separator after each. Returns where they end: 0 if there is no room for them.
 fn fold_names(event: &Candidate, folded: &mut [u8; WINDOW_BYTES]) -> usize {
     let names = [event.topic, event.event_id, event.source];
     if names.iter().map(|name| name.len() + 1).sum::<usize>() > WINDOW_BYTES {
@@ -147,8 +147,8 @@ impl TermMatch {
         }
     }
 
-    /// Begins with an event. Says whether all of its at most 32 terms hold: each that is not negated is in one of the
-    /// texts, and none of the others in any. `None` where that is not known yet: then it goes on.
+    /// Begins with an event. Returns whether all of its at most 32 terms hold: each that is not negated is in one of
+    /// the texts, and none of the others in any. `None` where that is not known yet: then it goes on.
     pub(super) fn begin(
         &mut self,
         event: &Candidate,
@@ -237,8 +237,8 @@ impl TermMatch {
         }
     }
 
-    /// Searches the payload as it stands. `None` where the step is over first. False if a term is missing; else those
-    /// that are left undecided may be in a text.
+    /// Searches the raw payload. `None` where the step is over first. False if a term is missing; else those that are
+    /// left undecided may be in a text.
     fn search_raw(
         &mut self,
         mut at: usize,
@@ -272,7 +272,7 @@ impl TermMatch {
             at += window.len() + 1 - self.longest.max(2);
         }
         self.undecided &= self.perhaps;
-        // All that are wanted are still there.
+        // No wanted term has been ruled out.
         Some(self.undecided & self.wanted == self.wanted)
     }
 }
@@ -281,7 +281,7 @@ impl TermMatch {
 struct Found<'t> {
     terms: &'t [Term],
     undecided: u32,
-    /// Whether one is there that must not be.
+    /// Whether a negated one has been found.
     has_unwanted: bool,
 }
 
@@ -290,7 +290,7 @@ impl Found<'_> {
         self.undecided == 0 || self.has_unwanted
     }
 
-    /// Searches a part of a text, or texts. Says whether nothing is left to be decided.
+    /// Searches a part of a text, or texts. Returns whether nothing is left to be decided.
     fn search(&mut self, window: &Window, effort: &mut Effort) -> bool {
         for place in places(self.undecided) {
             let term = &self.terms[place];

@@ -1,7 +1,7 @@
-//! A string of JSON as it stands between its quotes, and what it means: escapes are resolved on the way, without
+//! A string of JSON as it is between its quotes, and what it means: escapes are resolved while it is read, without
 //! memory for the result.
 
-/// What stands between the quotes of a string, or the digits of a number.
+/// What is between the quotes of a string, or the digits of a number.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
     raw: &'a [u8],
@@ -15,7 +15,7 @@ impl<'a> Text<'a> {
         Self { raw, is_escaped }
     }
 
-    /// What stands between the quotes of a string; `is_escaped` says whether there is a backslash in it.
+    /// What is between the quotes of a string; `is_escaped` says whether it has a backslash.
     pub(super) fn new(raw: &'a [u8], is_escaped: bool) -> Self {
         Self { raw, is_escaped }
     }
@@ -37,7 +37,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The same from where a decoder of this text stood.
+    /// The same from the position of a decoder of this text.
     pub(super) fn decode_from(self, mark: Mark) -> Decoder<'a> {
         Decoder {
             rest: self.raw.get(mark.at..).unwrap_or_default(),
@@ -48,7 +48,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Bytes of it as it stands.
+    /// Its raw length in bytes.
     pub(super) fn raw_len(self) -> usize {
         self.raw.len()
     }
@@ -76,7 +76,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Where a decoder stands, without its text.
+/// The position of a decoder, without its text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mark {
     at: usize,
@@ -85,7 +85,7 @@ pub(super) struct Mark {
     pending: u8,
 }
 
-/// Resolves escapes as it goes. One that is broken is left as it stands.
+/// Resolves escapes as it goes. A malformed one is left as it is.
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     rest: &'a [u8],
@@ -97,7 +97,7 @@ pub struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// Where it stands in its text.
+    /// Its position in its text.
     pub(super) fn mark(&self, text: Text) -> Mark {
         Mark {
             at: text.raw.len() - self.rest.len(),

@@ -1,6 +1,6 @@
 //! Goes through the tokens of a payload in steps: the place is a value of a few words that knows nothing of the text,
-//! so work can be broken off after each token, and within a long one. What is no JSON without white space between its
-//! tokens is gone through somehow: it ends, and nothing panics.
+//! so work can be broken off after each token, and within a long one. On anything but JSON without white space between
+//! its tokens the result is undefined, but it ends without a panic.
 
 use memchr::memchr3;
 
@@ -45,7 +45,7 @@ pub(super) struct Tokens {
     arrays: u128,
     /// The value of a member comes next.
     is_after_name: bool,
-    /// The value that comes next, or the rest of one, is passed over.
+    /// The value that comes next, or the rest of one, is skipped.
     passes_over: bool,
     part: Part,
 }
@@ -63,7 +63,7 @@ enum Part {
     Bare {
         start: usize,
     },
-    /// An object or array that is passed over, with this many brackets open.
+    /// An object or array that is skipped, with this many brackets open.
     Nested {
         open: usize,
         is_in_string: bool,
@@ -119,12 +119,12 @@ impl Tokens {
         self.depth > 0 && self.arrays >> (self.depth - 1) & 1 != 0
     }
 
-    /// The value that comes next is passed over.
+    /// The value that comes next is skipped.
     pub(super) fn pass_over(&mut self) {
         self.passes_over = true;
     }
 
-    /// The rest of the object or array that has just been opened is passed over.
+    /// The rest of the object or array that has just been opened is skipped.
     pub(super) fn leave(&mut self) {
         self.depth -= 1;
         self.passes_over = true;
@@ -210,7 +210,7 @@ impl Tokens {
         self.at += 1;
         self.is_after_name = false;
         self.depth += 1;
-        // One that is nested deeper than a payload may be is passed over.
+        // One that is nested deeper than a payload may be is skipped.
         if self.depth > PAYLOAD_MAX_DEPTH {
             self.leave();
             return Next::Unfinished;
@@ -305,7 +305,7 @@ impl Tokens {
         found.is_some() || end == payload.len()
     }
 
-    /// Goes on over a value. False where it is longer than this step.
+    /// Continues to skip a value. False where it is longer than this step.
     fn pass(&mut self, payload: &[u8], end: usize) -> bool {
         if let Part::Nothing = self.part {
             let start = self.at;
@@ -335,7 +335,7 @@ impl Tokens {
         is_over
     }
 
-    /// Goes on to where as many brackets have been closed as were open.
+    /// Continues to where as many brackets have been closed as were open.
     fn nested_end(&mut self, payload: &[u8], end: usize) -> bool {
         let Part::Nested {
             mut open,

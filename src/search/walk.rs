@@ -7,7 +7,7 @@ use super::text::Text;
 use super::tokens::{Next, SavedScalar, Tokens};
 use crate::limits::{FIELDS_ASKED_MAX, WHERE_MAX, WHERE_MAX_BYTES};
 
-/// Paths of one walk at the most.
+/// Paths of one walk at most.
 pub(super) const PATHS_MAX: usize = WHERE_MAX;
 
 const _: () = assert!(FIELDS_ASKED_MAX <= PATHS_MAX && PATHS_MAX <= u32::BITS as usize);
@@ -32,7 +32,7 @@ pub(super) enum Taken {
 /// Takes what the path of this number leads to.
 pub(super) type Take<'t> = dyn FnMut(usize, Found, &mut Effort) -> Taken + 't;
 
-/// How the paths stand in an object or array, or before a value.
+/// The state of the paths in an object or array, or before a value.
 #[derive(Clone, Copy, Debug)]
 struct Level {
     /// The paths that lead here, as bits.
@@ -62,7 +62,7 @@ pub(super) struct PathWalk {
     tokens: Tokens,
     /// The objects and arrays that are open.
     levels: Vec<Level>,
-    /// How the paths stand before the value that comes next.
+    /// The state of the paths before the value that comes next.
     next: Level,
     /// Paths of which something is still wanted.
     wanted: u32,
@@ -103,7 +103,7 @@ impl PathWalk {
         self.value = None;
     }
 
-    /// Goes on in the same payload with the same paths. Says whether it is over.
+    /// Goes on in the same payload with the same paths. Returns whether it is over.
     pub(super) fn go_on(
         &mut self,
         payload: &[u8],
@@ -142,7 +142,7 @@ impl PathWalk {
         true
     }
 
-    /// Takes the name of a member: finds where each path comes with it.
+    /// Takes the name of a member: finds how far each path gets with it.
     fn step_over(&mut self, name: Text, paths: &[Path], effort: &mut Effort, take: &mut Take) {
         let mut decoded;
         let name = match name.as_plain() {
@@ -187,7 +187,7 @@ impl PathWalk {
         let mut level = self.next;
         level.active &= self.wanted;
         if !self.tokens.is_in_array() {
-            // An object is no value, and nothing in it is.
+            // An object is not a value, nor is anything in it.
             level.active &= !level.at_end();
         }
         if level.active == 0 {
