@@ -33,10 +33,9 @@ impl Store {
     }
 
     /// Stores the events and the rejected records of all `publications` and then makes the `changes` in one
-    /// transaction.
-    /// Appends the outcome of each event, in order, to `outcomes`, and says what became of each change.
-    /// `processed_at` is what the events are stored with, `retain_at` the time that retention goes by, both
-    /// in microseconds since the epoch.
+    /// transaction. Appends the outcome of each event, in order, to `outcomes`, and returns the result of each change.
+    /// `processed_at` is what the events are stored with, `retain_at` the time that retention goes by, both in
+    /// microseconds since the epoch.
     ///
     /// After an error nothing is stored, nothing is counted and `outcomes` is as it was; but after
     /// [`StoreError::Replaced`] the batch may have been stored in a file that no restart will find.
@@ -182,7 +181,7 @@ impl<'p> Chunk<'p> {
         }
     }
 
-    /// Takes the next events. Says whether there are any.
+    /// Takes the next events. Returns whether there are any.
     fn take<P: Iterator<Item = &'p Publication>>(&mut self, waiting: &mut Waiting<'p, P>) -> bool {
         self.events.clear();
         while let Some((publication, done)) = waiting

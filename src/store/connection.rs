@@ -1,8 +1,8 @@
-//! The server's connection to SQLite. There is one function that makes it, for the start and for every
-//! recovery alike, so that a later connection cannot lack what the first one had: flags, settings, the hook
-//! that counts the frames of the write-ahead log, SQL functions.
+//! The server's connection to SQLite. One function makes it, for the start and for every recovery, so that a later
+//! connection lacks nothing that the first one had: flags, settings, the hook that counts the frames of the write-ahead
+//! log, SQL functions.
 //!
-//! Knows nothing of what the tables hold, but for whose they are.
+//! Knows nothing of what the tables hold, except whether they are ours.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -42,10 +42,10 @@ pub(super) struct Connection {
     witnesses: Option<Witnesses>,
 }
 
-/// Descriptors of the database and of its log that stay open as long as the connection. The kernel tells
-/// each descriptor of every page that could not be written since it was opened (errseq in the kernel's
-/// documentation), whichever process wrote it, so a sync of these that succeeds proves that nothing is
-/// missing. They must not be closed before SQLite's own: that would let go of its locks (fcntl(2)).
+/// Descriptors of the database and of its log that stay open as long as the connection. The kernel tells each
+/// descriptor of every page that could not be written since it was opened (errseq in the kernel's documentation),
+/// whichever process wrote it, so a sync of these that succeeds proves that nothing is missing. They must not be closed
+/// before SQLite's own: that would release its locks (fcntl(2)).
 struct Witnesses {
     database: File,
     log: File,
@@ -67,10 +67,9 @@ impl DerefMut for Connection {
 }
 
 impl Connection {
-    /// Connects to a file that is there, and that is a database of ours or empty. Another program's lock is
-    /// waited for up to `busy_timeout`. Triggers that others have made run only with `triggers`. Until
-    /// [`checkpoint_on_close`] allows it, closing the connection copies nothing. The error is a clause of a
-    /// sentence.
+    /// Connects to a file that is there, and that is a database of ours or empty. Waits up to `busy_timeout` for
+    /// another program's lock. Triggers that others have made run only with `triggers`. Until [`checkpoint_on_close`]
+    /// allows it, closing the connection copies nothing. The error is a clause of a sentence.
     pub(super) fn open(
         path: &Path,
         durability: Durability,
@@ -99,7 +98,7 @@ impl Connection {
         configure(&db, durability)?;
         let wal_frames = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&wal_frames);
-        // Replaces SQLite's own checkpoint inside a commit: ours runs when nobody waits for an answer.
+        // Replaces SQLite's own checkpoint inside a commit: ours runs when no client waits for an answer.
         db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, frames| {
             counter.store(frames as u32, Ordering::Relaxed);
             Ok(())
@@ -130,13 +129,13 @@ impl Connection {
         self.wal_frames.load(Ordering::Relaxed)
     }
 
-    /// The write-ahead log has been copied whole, and the next commit begins it again.
+    /// All of the write-ahead log has been copied, and the next commit restarts it.
     pub(super) fn clear_wal_frames(&self) {
         self.wal_frames.store(0, Ordering::Relaxed);
         self.clear_synced_frames();
     }
 
-    /// Another process may have copied the log whole, and the next commit then begins it again.
+    /// Another process may have copied all of the log, and then the next commit restarts it.
     pub(super) fn clear_synced_frames(&self) {
         self.synced.take();
     }
@@ -173,7 +172,7 @@ impl Connection {
         database.sync_data()
     }
 
-    /// How much of the log is on the disk for certain.
+    /// How much of the log is certainly on the disk.
     pub(super) fn synced_frames(&self) -> SyncedFrames {
         self.synced.get()
     }
@@ -191,7 +190,7 @@ impl Connection {
         self.db.prepare_cached("ROLLBACK")?.execute([]).map(|_| ())
     }
 
-    /// Ends a failed transaction. SQLite may have ended it already, and then has nothing to say.
+    /// Ends a failed transaction. SQLite may have ended it already; then its error is ignored.
     pub(super) fn roll_back_failed(&self) {
         if !self.db.is_autocommit() {
             if let Err(error) = self.db.execute_batch("ROLLBACK") {
@@ -257,7 +256,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Closes it, and says what went wrong, which dropping it does not.
+    /// Closes it, and returns the error, which dropping it does not.
     pub(super) fn close(self) -> rusqlite::Result<()> {
         self.db.close().map_err(|(_, error)| error)
     }

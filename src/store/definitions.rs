@@ -44,7 +44,7 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<Definitions> {
     definitions.collect()
 }
 
-/// What others have added and what can change a write: each as a clause that names it and why.
+/// What others have added that can change a write: each as a clause that names it and the reason.
 pub(super) fn interfering(
     db: &Connection,
     found: &Definitions,

@@ -5,7 +5,7 @@
 pub enum StoreError {
     /// Another program holds the lock; trying again soon may succeed.
     Locked,
-    /// A page of the key index that has to be read is damaged. It is made again, where that is possible.
+    /// A page of the key index that has to be read is damaged. It is rebuilt, where that is possible.
     Repairing,
     /// SQLite's own words: disk full, I/O error, damaged file.
     Failed(String),
@@ -54,7 +54,7 @@ impl std::error::Error for OpenError {}
 
 pub(super) const NOT_A_DATABASE: &str = "it is not an SQLite database";
 pub(super) const SHORT: &str = "it is damaged: the file is shorter than its header says";
-/// How a clause begins that says what cannot be read.
+/// The beginning of a clause that says what cannot be read.
 pub(super) const DAMAGED: &str = "it is damaged: ";
 
 /// SQLite's error as a clause of a sentence for the person who starts the server.
@@ -76,7 +76,7 @@ pub(super) fn explain(error: &rusqlite::Error) -> String {
     }
 }
 
-/// What the file says cannot be; `what` is for the person who reads the log.
+/// The file contradicts itself; `what` is for the person who reads the log.
 pub(super) fn damaged(what: impl Into<String>) -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     rusqlite::Error::SqliteFailure(code, Some(what.into()))
@@ -120,7 +120,7 @@ fn unreadable(what: &str) -> String {
     )
 }
 
-/// Whether an error says that a page of a segment is damaged, which is made again.
+/// Whether an error says that a page of a segment is damaged, which is rebuilt.
 pub(super) fn is_damaged_page(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|code| code.extended_code);
     code == Some(rusqlite::ffi::SQLITE_CORRUPT_INDEX)

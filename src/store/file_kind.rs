@@ -1,5 +1,5 @@
-//! Whether the names of a database lead to ordinary files. Opening a FIFO waits for its other end, and
-//! reading a device may never end, so this is asked before anything is opened. Opens nothing itself.
+//! Whether the names of a database lead to ordinary files. Opening a FIFO waits for its other end, and reading a device
+//! may never end, so this is asked before anything is opened. It opens nothing itself.
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
@@ -34,7 +34,7 @@ pub(super) fn is_mounted_alone(path: &Path) -> bool {
     about.is_ok_and(|about| about.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// What lies under a name, links followed; nothing where it is an ordinary file or missing.
+/// The kind of file that a name leads to, links followed; `None` for an ordinary file and for none.
 pub(super) fn special_kind(path: &Path) -> Option<&'static str> {
     let kind = fs::metadata(path).ok()?.file_type();
     let kinds = [

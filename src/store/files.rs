@@ -1,7 +1,6 @@
-//! Whether the names of a database still lead to the files that SQLite has open. Whoever replaces or removes
-//! one of them (`mv copy.db events.db`, `rm events.db-wal`) leaves the server with a file that no restart will
-//! find, and SQLite goes on to commit into it. So the names are looked at before the answers of a commit go
-//! out, and once a second.
+//! Whether the names of a database still lead to the files that SQLite has open. Replacing or removing one of them (`mv
+//! copy.db events.db`, `rm events.db-wal`) leaves the server with a file that no restart will find, and SQLite goes on
+//! committing into it. So the names are checked before the answers of a commit go out, and once a second.
 //!
 //! Opens and closes nothing: that would drop SQLite's locks.
 
@@ -82,7 +81,7 @@ impl Found {
 
 /// The files that SQLite has open, and the names under which it opened them.
 pub(super) struct OpenedFiles {
-    /// The database's name in the settings; the links on its way may be turned to another file.
+    /// The database's name in the settings; links in its path may be changed to another file.
     given: PathBuf,
     folder: PathBuf,
     /// Database, write-ahead log and its index, without links on the way.
@@ -93,13 +92,12 @@ pub(super) struct OpenedFiles {
     folder_seen: Option<FolderState>,
     /// The log has been copied into the file that is open, since a name was found wrong.
     is_rescued: bool,
-    /// Which file was truncated. Only opening the database again makes up for it.
+    /// Which file was truncated. Only opening the database again helps.
     truncated: Option<Truncated>,
 }
 
 impl OpenedFiles {
-    /// Takes down what SQLite has opened a moment ago, `path` being `given` without links on the way. The
-    /// error is a clause of a sentence.
+    /// Notes what SQLite has just opened; `path` is `given` without links. The error is a clause of a sentence.
     pub(super) fn take_down(given: &Path, path: &Path, lock: &Lock) -> Result<Self, String> {
         let names = [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")];
         let mut opened = Vec::with_capacity(names.len());
@@ -123,7 +121,7 @@ impl OpenedFiles {
         })
     }
 
-    /// Whether a name was wrong when they were last looked at.
+    /// Whether a name was wrong at the last check.
     fn is_replaced(&self) -> bool {
         self.found != [Found::Opened; 3]
     }
@@ -171,7 +169,7 @@ impl OpenedFiles {
         self.reason().map_or(Ok(()), Err)
     }
 
-    /// A file that was truncated is not whole again when somebody makes it longer.
+    /// A file that was truncated is not whole again when it is made longer.
     fn keep_truncated(&mut self) {
         let at = match self.truncated {
             None => return,
@@ -215,8 +213,8 @@ impl OpenedFiles {
         !self.is_rescued && is_moved && self.truncated.is_none()
     }
 
-    /// Whether SQLite, which removes log and index by their names when it closes the database, would remove
-    /// those of somebody else.
+    /// Whether SQLite, which removes log and index by their names when it closes the database, would remove those of
+    /// another program.
     fn are_companions_ours(&self) -> bool {
         self.found[1..]
             .iter()
@@ -229,7 +227,7 @@ pub(super) struct Files {
     /// The database, without links on the way.
     path: PathBuf,
     opened: OpenedFiles,
-    /// What the lock file is to say of the database.
+    /// What the lock file has to say about the database.
     head: Option<Head>,
     /// A second server on the same file fails to take it. Must be dropped after the connection.
     lock: Lock,
@@ -250,8 +248,7 @@ impl Files {
         &self.path
     }
 
-    /// Takes down what SQLite has opened a moment ago, `given` being the name in the settings. The error is a
-    /// clause of a sentence.
+    /// Notes what SQLite has just opened; `given` is the name in the settings. The error is a clause of a sentence.
     pub(super) fn take_down(&self, given: &Path) -> Result<OpenedFiles, String> {
         OpenedFiles::take_down(given, &self.path, &self.lock)
     }
@@ -279,7 +276,7 @@ impl Files {
         self.opened.verify_database()
     }
 
-    /// Whether a name was wrong when they were last looked at.
+    /// Whether a name was wrong at the last check.
     pub(super) fn is_replaced(&self) -> bool {
         self.opened.is_replaced()
     }

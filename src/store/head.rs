@@ -2,10 +2,10 @@
 //! where a log of an older run shows. SQLite takes any log that is whole, and replays old pages over newer
 //! ones.
 //!
-//! What is written here was on the disk before, so a loss of power leaves the database at least as far. The
-//! record is of one file and not of a name: a copy that takes its place, or goes elsewhere with the lock
-//! file, is judged by nothing. The record is written without a sync and may be missing, old or cut off: then
-//! nothing is known. It never refuses a database without a log, which is what somebody has put there.
+//! What is written here was on the disk before, so a loss of power leaves the database at least as far. The record is
+//! of one file and not of a name: a copy that takes its place, or is moved elsewhere with the lock file, is not judged
+//! by it. The record is written without a sync and may be missing, old or cut off: then nothing is known. It never
+//! refuses a database without a log, which someone has put there.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -18,7 +18,7 @@ use super::lock::Lock;
 use super::paths::{beside, immutable};
 use super::rows::unsigned;
 
-/// Bytes of a record: all have the same length, so that one takes the place of another whole.
+/// Bytes of a record: all have the same length, so that one overwrites all of another.
 const RECORD_BYTES: usize = 134;
 
 /// One file, also after its name and its number have been used again.
@@ -99,8 +99,8 @@ impl Head {
         )
     }
 
-    /// What is to be recorded of an open database, which must have a log. How far the file is without its
-    /// log, only an older record of the same file says.
+    /// What is to be recorded of an open database, which must have a log. Only an older record of the same file says
+    /// how far the file is without its log.
     pub(super) fn of(path: &Path) -> Option<Head> {
         let database = Born::of(path)?;
         let older = Head::read(path).filter(|older| older.database == database);
@@ -119,7 +119,7 @@ impl Head {
 
     /// Writes the record. Costs one write.
     pub(super) fn write(&self, lock: &Lock) {
-        // A record that cannot be written leaves an older one, and that holds as well.
+        // A record that cannot be written leaves an older one, which still holds.
         let _ = lock.name().write_all_at(self.text().as_bytes(), 0);
     }
 

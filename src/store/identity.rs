@@ -1,10 +1,9 @@
-//! Which history a database is: a random UUID in its table `meta`. Seqs are compared only within one
-//! history, so a client that meets another UUID knows that the positions it remembers mean nothing.
+//! Which history a database is: a random UUID in its table `meta`. Seqs are compared only within one history, so a
+//! client that meets another UUID knows that the positions it remembers are not valid.
 //!
-//! It is made with the database and goes with every copy of it, so a backup has that of its source. A
-//! restored database gets its own, because from then on its seqs stand for other events than those that
-//! the source gives out. Up to the seq at which it was restored they are the same events, so it keeps the
-//! UUID that it had and that seq.
+//! It is made with the database and goes with every copy of it, so a backup has that of its source. A restored database
+//! gets its own, because from then on its seqs name other events than those of the source. Up to the seq at which it
+//! was restored they are the same events, so it keeps the UUID that it had and that seq.
 
 use std::path::Path;
 
@@ -41,8 +40,8 @@ pub(super) fn ensure(db: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Gives a database that nobody has open another identity. What it writes is complete in the file itself
-/// when it returns, and not synced.
+/// Gives another identity to a database that no program has open. What it writes is complete in the file itself when it
+/// returns, and not synced.
 pub(super) fn renew(path: &Path) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags)?;
@@ -75,7 +74,7 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<Identity> {
 }
 
 impl Identity {
-    /// What cannot be, in a database with this greatest seq.
+    /// What contradicts itself, in a database with this greatest seq.
     pub(super) fn fault(&self, last_seq: u64) -> Option<String> {
         let wrong = |name: &str, id: &str| {
             let what = format!("{name} is {id:?}, which is no random UUID in lower case");

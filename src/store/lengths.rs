@@ -1,6 +1,6 @@
-//! Whether the database and its write-ahead log are as long as what SQLite has committed needs. Somebody may
-//! truncate them in place (`truncate -s 0 events.db`): SQLite reads zeros where a file ends, and the next
-//! checkpoint makes it as long as it was, with a hole.
+//! Whether the database and its write-ahead log are as long as what SQLite has committed needs. Another program may
+//! truncate them in place (`truncate -s 0 events.db`): SQLite reads zeros where a file ends, and the next checkpoint
+//! makes it as long as it was, with a hole.
 //!
 //! A file may become shorter for good reasons too: a checkpoint cuts off pages that were given back, and starts
 //! a long log over. So one that has become shorter is compared with what SQLite says.
@@ -20,7 +20,7 @@ use super::paths::beside;
 use super::wal::file::{salts, FRAME_HEADER, LOG_HEADER};
 use super::wal::position::{position, CheckpointProgress};
 
-/// SQLite's page that is never written lies over this byte (SQLite file format §1.4).
+/// SQLite's page that is never written contains this byte (SQLite file format §1.4).
 const LOCK_BYTE: u64 = 1 << 30;
 
 /// Which file lacks what was committed.
@@ -34,7 +34,7 @@ pub(super) enum Truncated {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LengthCheck {
     Whole,
-    /// The database lacks pages that the log has: copying it makes up for that.
+    /// The database lacks pages that the log has: copying the log restores them.
     WantsCheckpoint,
     Truncated(Truncated),
 }
@@ -102,7 +102,7 @@ pub(super) fn require_whole(db: &Sqlite, path: &Path) -> Result<(), String> {
     };
     match result {
         Ok(LengthCheck::Truncated(Truncated::Database)) => Err(SHORT.into()),
-        // What cannot be read is found by whoever needs it; what a log lacks is not known after a crash.
+        // What cannot be read is found when it is needed; what a log lacks is not known after a crash.
         _ => Ok(()),
     }
 }
@@ -157,7 +157,7 @@ fn is_log_whole(log: &File, frames: u64, page_bytes: u64) -> io::Result<bool> {
     Ok(has_header && log.metadata()?.len() >= needed)
 }
 
-/// The pages that these frames of the log hold, as many as there are frames at the most.
+/// The pages that these frames of the log hold, as many as there are frames at most.
 fn pages_in(
     log: &File,
     frames: std::ops::Range<u64>,

@@ -28,7 +28,7 @@ impl Loaded {
         Self::finish(load, db, options, path)
     }
 
-    /// What has been read becomes what memory holds of the database.
+    /// What has been read replaces what memory holds of the database.
     pub(super) fn finish(
         load: PartsLoad,
         db: &mut Connection,
@@ -42,7 +42,7 @@ impl Loaded {
         db.count_wal_frames()?;
         let watched = db.watch_syncs(path);
         watched.map_err(|error| cannot_open(error.to_string()))?;
-        // From here on nothing waits for another program: the caller decides when to try again.
+        // After this nothing waits for another program: the caller decides when to try again.
         db.busy_timeout(Duration::ZERO)?;
         Ok(loaded)
     }

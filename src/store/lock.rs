@@ -1,4 +1,4 @@
-//! The lock that keeps every other server, `convert` and `restore` off a database.
+//! The lock that excludes every other server, `convert` and `restore` from a database.
 //!
 //! It has two parts. `NAME.lock` is locked before the database is opened or made: it belongs to a name,
 //! and is all that older versions of this program know. One byte of the database itself is locked as
@@ -60,9 +60,9 @@ impl Lock {
         Ok(Lock { database, name })
     }
 
-    /// Forgets what the lock file says of the database: another one has taken its place.
+    /// Clears what the lock file says about the database: another one has taken its place.
     pub(super) fn clear(&self) {
-        // What stays is of another file, and so says nothing.
+        // If that fails, what stays is of another file, and so has no effect.
         let _ = self.name.set_len(0);
     }
 
@@ -79,7 +79,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // An error would leave what closing leaves.
+        // An error would leave what closing does.
         if let Some(file) = &self.database {
             let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&locked_byte(libc::F_UNLCK)));
         }
@@ -119,7 +119,7 @@ fn refuse_many_names(file: &File) -> Result<(), String> {
     }
 }
 
-/// One byte of a file, as a question or as a wish.
+/// One byte of a file, to be tested or locked.
 fn locked_byte(kind: libc::c_int) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
@@ -147,14 +147,14 @@ pub(super) fn refuse_other_name(path: &Path) -> Result<(), String> {
         if !is_open_under_another_name(path) {
             return Ok(());
         }
-        // A server that is ending lets go of one part of its lock before the other.
+        // A server that is ending releases one part of its lock before the other.
         thread::sleep(pause);
     }
     Err(format!("{IN_USE}, under another name"))
 }
 
 fn is_open_under_another_name(path: &Path) -> bool {
-    // What cannot be opened is refused by its next reader.
+    // A file that cannot be opened is refused later, by the function that reads it.
     let Ok(file) = File::open(path) else {
         return false;
     };
@@ -163,12 +163,12 @@ fn is_open_under_another_name(path: &Path) -> bool {
     if asked.is_err() || byte.l_type == libc::F_UNLCK as libc::c_short {
         return false;
     }
-    // Somebody has locked the file, and here is nobody who has locked this name of it.
+    // The file is locked, but not under this name.
     match File::open(beside(path, ".lock")) {
         Ok(name) => {
             let is_free = name.try_lock_shared().is_ok();
             if is_free {
-                // See `Lock`. An error would leave what closing leaves.
+                // See `Lock`. An error would leave what closing does.
                 let _ = name.unlock();
             }
             is_free

@@ -1,8 +1,7 @@
 //! Maintenance: the counts of topics, the segments of the key index, retention, checkpoints.
 //!
-//! While events come, all but checkpoints is done in their commits, in proportion, so that it costs no fsync of
-//! its own and cannot fall behind; quiet turns do the rest. A checkpoint always waits until the answers of its
-//! turn are out.
+//! While events come, everything but checkpoints is done in their commits, in proportion, so that it costs no extra
+//! fsync and keeps pace; quiet turns do the rest. A checkpoint always waits until the answers of its turn are out.
 
 use std::time::Duration;
 
@@ -31,9 +30,8 @@ fn in_task(task: &'static str) -> impl FnOnce(StoreError) -> IdleError {
 }
 
 impl Store {
-    /// One slice, of a few milliseconds, of what waits. With `quiet`, when the turn has committed
-    /// nothing, that is all of it; else only what cannot be done in a commit. Says whether there
-    /// is more for a quiet turn.
+    /// One slice, of a few milliseconds, of what waits. With `quiet`, when the turn has committed nothing, that is all
+    /// of it; otherwise only what cannot be done in a commit. Returns whether there is more for a quiet turn.
     pub fn idle_work(&mut self, quiet: bool) -> Result<bool, IdleError> {
         let frames = self.db.wal_frames();
         if self.wal.is_checkpoint_due(frames, quiet) {
@@ -103,13 +101,13 @@ impl Store {
             None => Ok(()),
         });
         match result {
-            // The next slice begins to make it again.
+            // The next slice begins to rebuild it.
             Err(StoreError::Repairing) => Ok(()),
             result => result,
         }
     }
 
-    /// One slice, of a few milliseconds, of what retention has to do in a quiet turn. Says whether there
+    /// One slice, of a few milliseconds, of what retention has to do in a quiet turn. Returns whether there
     /// may be more.
     pub fn retain(&mut self, unix_us: i64) -> Result<bool, StoreError> {
         if self.parts.rejected.due().is_some_and(|due| unix_us >= due) {
@@ -172,7 +170,7 @@ impl Store {
     /// hold some of it back, and another process can be copying it; then the next try waits until the log
     /// has grown on.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
-        // Copying would make a database long again that somebody has truncated.
+        // Copying would lengthen a database that has been truncated.
         self.check_lengths()?;
         if self.options.durability == Durability::Normal && self.wal.is_certain() {
             if let Err(error) = self.db.sync_log() {
@@ -202,8 +200,8 @@ impl Store {
     }
 
     /// Shortens a log that has grown beyond what is kept, and of which all has been copied, by a piece: to free
-    /// gigabytes at once takes a file system a second. SQLite does it when a commit starts the log over, so
-    /// there is one of nothing; as long as that helps, the next checkpoint goes on, or a quiet turn.
+    /// gigabytes at once takes a file system a second. SQLite does it when a commit restarts the log, so an empty
+    /// commit is made; as long as that helps, the next checkpoint or quiet turn goes on.
     fn truncate_wal(&mut self) -> Result<(), StoreError> {
         let (_, size) = self.file_sizes();
         let kept = limits::WAL_KEPT_BYTES as u64;
@@ -218,8 +216,7 @@ impl Store {
         Ok(())
     }
 
-    /// Commits a change of nothing. A row that is set to what it is would not be written at all; the header's
-    /// page is.
+    /// Commits an empty change. A row that is set to its own value would not be written; the header's page is.
     fn commit_nothing(&mut self) -> Result<(), StoreError> {
         self.transaction(|db, _| db.pragma_update(None, "user_version", SCHEMA_VERSION))
     }
@@ -230,9 +227,9 @@ impl Store {
         self.wal.needs_offload()
     }
 
-    /// Another process has copied the log, or tried to. Where it has failed, and may have been killed before it
-    /// could say why, nothing more is copied before it is certain that the disk has what it wrote; where there
-    /// was no process, it is done here, however long that takes.
+    /// Another process has copied the log, or tried to. If it has failed, perhaps killed before it could report why,
+    /// nothing more is copied until what it wrote is certainly on the disk; if no process could be started, the copy is
+    /// made here, however long that takes.
     pub fn offloaded(&mut self, result: CopyResult) {
         self.wal.offloaded(result);
         self.db.clear_synced_frames();
@@ -244,8 +241,8 @@ impl Store {
         }
     }
 
-    /// Finds out whether the store can commit. Opens the database again where a fault has closed it; nothing
-    /// else does, so that this is not tried with each publication.
+    /// Probes whether the store can commit. Opens the database again where a fault has closed it; nothing else does, so
+    /// that this is not tried with each publication.
     pub fn probe(&mut self, now_us: i64) -> Result<(), StoreError> {
         self.require_files(now_us)?;
         self.reopen_if_closed()?;
@@ -255,8 +252,8 @@ impl Store {
     }
 
     /// Copies the write-ahead log and empties it, also where other programs have the database open: closing the last
-    /// connection does that, and only the last. However long the log is: who copies the file of a stopped server
-    /// takes all events with it. Killed meanwhile, the server loses nothing, as the log is still there.
+    /// connection does that, and only the last. This is done for any length of the log, so that a copy of a stopped
+    /// server's file has all events. Killed meanwhile, the server loses nothing, as the log is still there.
     fn empty_wal(&mut self) -> Result<(), StoreError> {
         for _ in 0..limits::CLOSE_COPY_TRIES {
             let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -290,12 +287,12 @@ impl Store {
             return Err(error);
         }
         if self.needs_offload() {
-            // The other process has been ended, perhaps before it could say what went wrong.
+            // The other process has been killed, perhaps before it could report an error.
             self.offloaded(CopyResult::Failed);
         }
         self.reopen_if_closed()
             .or_else(|error| match self.is_reloading() {
-                // The next start reads it, and nothing is lost by that.
+                // The next start reads it, so nothing is lost.
                 true => Ok(()),
                 false => Err(error),
             })?;

@@ -33,7 +33,7 @@ pub(super) fn seal(db: &Connection) -> rusqlite::Result<()> {
         .try_for_each(|(name, value)| set(db, &name, value))
 }
 
-/// Puts rows with a flipped bit right, inside the open transaction. With more damage the database is refused.
+/// Corrects rows with a flipped bit, inside the open transaction. With more damage the database is refused.
 pub(super) fn repair(db: &Connection) -> rusqlite::Result<()> {
     let mut corrected = false;
     let mut rows = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn repair(db: &Connection) -> rusqlite::Result<()> {
         .try_for_each(|(name, value)| set(db, &name, value))
 }
 
-/// Hands over each row: what its checksum says of it, and its name and value, with a flipped bit put right.
+/// Hands over each row: the verdict of its checksum, and its name and value, with a flipped bit corrected.
 pub(super) fn each_row(
     db: &Connection,
     mut take: impl FnMut(BytesState, Vec<u8>, Value) -> rusqlite::Result<()>,
@@ -80,7 +80,7 @@ pub(super) fn each_row(
     Ok(())
 }
 
-/// What the checksum is over: the name, what the value is, and the value.
+/// What the checksum is over: the name, the type of the value, and the value.
 fn bytes_of(name: &[u8], value: ValueRef<'_>) -> Vec<u8> {
     let mut bytes = name.to_vec();
     bytes.push(0);
@@ -106,7 +106,7 @@ fn bytes_of(name: &[u8], value: ValueRef<'_>) -> Vec<u8> {
     bytes
 }
 
-/// The name and the value of such bytes. What cannot be is damaged in any case.
+/// The name and the value of such bytes. Bytes that are neither are damaged in any case.
 fn parse(bytes: &[u8]) -> (Vec<u8>, Value) {
     let end = bytes.iter().position(|byte| *byte == 0);
     let (name, rest) = bytes.split_at(end.unwrap_or(bytes.len()));

@@ -1,8 +1,8 @@
 //! The database: the only user of SQLite. Owns the file, its lock, and what memory holds of the tables.
 //!
-//! Every write is a transaction that [`transaction`] runs: memory takes a change over once the transaction that
-//! holds the same change has been committed, and drops it when that has failed. What follows the tables in memory
-//! is a part ([`parts`]), and only the methods of a part change it.
+//! Every write is a transaction that [`transaction`] runs: memory takes over a change once the transaction that holds
+//! the same change has been committed, and drops it if that has failed. What follows the tables in memory is a part
+//! ([`parts`]), and only the methods of a part change it.
 //!
 //! Nothing in here waits for another process: a locked database is reported at once, and the caller
 //! decides when to try again.

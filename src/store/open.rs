@@ -65,9 +65,8 @@ impl Store {
     }
 }
 
-/// Opens a file that is there for writing, with the lock that keeps every other writer of ours out. The
-/// file is empty, or ours and of a version that this program knows. The lock stands first because it must
-/// be dropped last.
+/// Opens an existing file for writing, with the lock that excludes every other writer of ours. The file is empty, or
+/// ours and of a version that this program knows. The lock comes first because it must be dropped last.
 pub(super) fn connect_alone(
     path: &Path,
     durability: Durability,
@@ -81,7 +80,7 @@ pub(super) fn connect_alone(
     check_size(path)?;
     let head = Head::read(path);
     head.map_or(Ok(()), |head| head.require_own_log(path))?;
-    // Another program's lock may be short: at start, and only there, it is waited for.
+    // Another program's lock may be short: the start, and only the start, waits for it.
     let busy_timeout = Duration::from_millis(limits::OPEN_BUSY_MS);
     let db = Connection::open(path, durability, triggers, busy_timeout).map_err(|error| {
         // SQLite found damage before the lengths could be compared.
@@ -95,11 +94,11 @@ pub(super) fn connect_alone(
     Ok((lock, db))
 }
 
-/// Compares the size that the file's header states with the size it has. A file cut short would
-/// otherwise be noticed only when a missing page is wanted (SQLite file format §1.3.8).
+/// Compares the size that the file's header states with the size it has. A truncated file would otherwise be noticed
+/// only when a missing page is read (SQLite file format §1.3.8).
 fn check_size(path: &Path) -> Result<(), String> {
-    // A checkpoint that was cut off has written the header and perhaps not what it speaks of: that is
-    // still in the write-ahead log.
+    // A checkpoint that was interrupted has written the header and perhaps not the pages: those are still in the
+    // write-ahead log.
     if std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
         return Ok(());
     }
@@ -160,12 +159,12 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
     }
 }
 
-/// Whether all that SQLite cannot read can be made again.
+/// Whether all that SQLite cannot read can be rebuilt.
 fn is_index_alone_unreadable(db: &Sqlite) -> bool {
     matches!(is_index_unreadable(db), Ok(true)) && matches!(unsound_table(db), Ok(None))
 }
 
-/// Looks for damage as far as a start may take: a small database is read whole.
+/// Looks for damage within the time of a start: a small database is read whole.
 fn check_content(db: &Sqlite, path: &Path) -> Result<(), String> {
     let size = fs::metadata(path).map_or(0, |m| m.len());
     if is_index_taken_away(db).map_err(|e| explain(&e))? {

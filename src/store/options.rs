@@ -61,9 +61,9 @@ pub struct OpenOptions {
     pub dedup: Option<Dedup>,
     /// Bytes of the key index's filters that may be in memory.
     pub filter_memory_bytes: usize,
-    /// Bits of a fingerprint: 128, but in tests that want collisions.
+    /// Bits of a fingerprint: 128, except in tests that need collisions.
     pub fingerprint_bits: u32,
-    /// Whether triggers run that others make: no, but in tests that make statements fail by them.
+    /// Whether triggers that others make run: no, except in tests that make statements fail with them.
     pub triggers: bool,
     /// What is removed.
     pub retention: Retention,

@@ -1,10 +1,10 @@
 //! The checksum at the end of a page of derived data: does the page hold what was written, and is it the
 //! page that was asked for?
 //!
-//! A page is a BLOB in a table that has an id for each of its pages. Its last four bytes are a CRC-32 over all
-//! bytes before them, and over what the page belongs to and its id. So a flipped bit is found, and also a whole
-//! page that stands in the wrong place or that an earlier owner has left there. What is done about a bad page
-//! is the affair of the table's owner; nothing may be answered from one.
+//! A page is a BLOB in a table that has an id for each of its pages. Its last four bytes are a CRC-32 over all bytes
+//! before them, and over what the page belongs to and its id. So a flipped bit is found, and also a whole page in the
+//! wrong place, or one that an earlier owner has left there. The table's owner decides what is done about a bad page;
+//! nothing may be answered from one.
 
 use crc32fast::Hasher;
 
@@ -31,7 +31,7 @@ impl PageOwner {
         Self(of_numbers(numbers))
     }
 
-    /// The number. A row that describes the owner can hold it as its own checksum.
+    /// Its number. A row that describes the owner can have it as its own checksum.
     pub(super) fn number(self) -> u32 {
         self.0
     }

@@ -1,6 +1,6 @@
 //! Reading the parts of memory out of the tables: at the start, and again where the disk has lost what memory knew. In
-//! slices, so that a server which does this while it runs goes on turning. It costs what was stored after the marks and
-//! what the topics are, not what the database holds.
+//! slices, so that a server which does this while it runs stays responsive. Its cost follows what was stored after the
+//! marks, and the topics, not the size of the database.
 
 use rusqlite::ffi::SQLITE_CORRUPT;
 use rusqlite::Connection;
@@ -56,7 +56,7 @@ impl PartsLoad {
         })
     }
 
-    /// Reads on. Says whether all has been read.
+    /// Reads on. Returns whether all has been read.
     pub(super) fn step(
         &mut self,
         db: &Connection,
@@ -177,7 +177,7 @@ impl PartsLoad {
 /// Keys of removed events that are read at once.
 const KEYS_AT_ONCE: usize = 256;
 
-/// The error of a key index that cannot be read: SQLite's own words would say less.
+/// The error of a key index that cannot be read: SQLite's own message would say less.
 fn unreadable(error: rusqlite::Error) -> rusqlite::Error {
     let has_sentence = !error.to_string().contains("disk image is malformed");
     match error.sqlite_error() {

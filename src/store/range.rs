@@ -8,7 +8,7 @@ use crate::event::NameFilter;
 pub enum Bound {
     /// Oldest first, from the event after this seq.
     After(u64),
-    /// Newest first, from the event in front of this seq.
+    /// Newest first, from the event before this seq.
     Before(u64),
 }
 
@@ -28,7 +28,7 @@ impl Bound {
         }
     }
 
-    /// A key that grows in the order of the page. The key of the key is the seq again.
+    /// A key that grows in the order of the page. Applied twice it gives the seq.
     pub(super) fn key(self, seq: u64) -> u64 {
         match self {
             Bound::After(_) => seq,

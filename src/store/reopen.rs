@@ -1,5 +1,5 @@
-//! Making certain that what was committed is on the disk, after a sync that may have failed, and opening the
-//! database again where only that helps.
+//! Making certain that what was committed is on the disk, after a sync that may have failed, and reopening the database
+//! where only that helps.
 
 use std::time::Duration;
 
@@ -72,9 +72,9 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the database again, so that SQLite builds its index of the log from the log itself and
-    /// forgets how much of it has been copied. What memory holds of the database stays as it is, unread,
-    /// until all of the new state is there. Where that has to be read, one call reads one slice of it.
+    /// Opens the database again, so that SQLite builds its index of the log from the log itself and forgets how much of
+    /// it has been copied. What memory holds of the database stays as it is, unused, until the new state is complete.
+    /// Where that has to be read, one call reads one slice of it.
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.verify_before_reopening()?;
         if self.reload.is_some() {
@@ -160,7 +160,7 @@ impl Store {
         looked.map_err(StoreError::Replaced)
     }
 
-    /// Opens the database again where the connection was closed and could not be made again since.
+    /// Opens the database again where the connection was closed and could not be rebuilt since.
     pub(super) fn reopen_if_closed(&mut self) -> Result<(), StoreError> {
         match self.wal.closed() {
             Some(_) => self.reopen(),
@@ -277,8 +277,8 @@ mod tests {
         store.wal.sync_failed();
     }
 
-    /// Reading everything again is divided over turns, in none of which much is read, and nothing is answered from
-    /// the half of it.
+    /// Reading everything again is divided over turns, in none of which much is read, and nothing is answered from half
+    /// of it.
     #[test]
     fn a_database_is_read_again_in_slices() {
         const TOPICS: u64 = 3_000;

@@ -32,14 +32,14 @@ impl Store {
         keys.map_or_else(Vec::new, |keys| keys.damage().first(limit))
     }
 
-    /// Whether one of these events cannot be told from those that are stored before a page has been made again.
+    /// Whether one of these events cannot be checked before a page has been rebuilt.
     pub fn waits_for_repair(&self, publication: &Publication) -> bool {
         let Some(keys) = &self.parts.index else {
             return false;
         };
         publication.events.iter().any(|event| {
             let name = std::str::from_utf8(event.topic.of(&publication.body));
-            // A topic that nobody has used has no keys.
+            // A topic that has never been used has no keys.
             let topic = name.ok().and_then(|name| self.parts.topics.id(name));
             topic.is_some_and(|topic| {
                 let event_id = event.event_id.of(&publication.body);
@@ -48,7 +48,7 @@ impl Store {
         })
     }
 
-    /// Whether there are damaged pages that can be made again.
+    /// Whether there are damaged pages that can be rebuilt.
     pub(super) fn needs_repair(&self) -> bool {
         self.parts
             .index
@@ -56,7 +56,7 @@ impl Store {
             .is_some_and(KeyIndex::needs_repair)
     }
 
-    /// One slice of making damaged pages again.
+    /// One slice of rebuilding damaged pages.
     pub(super) fn repair_index(&mut self) -> Result<(), StoreError> {
         let Some(index) = &mut self.parts.index else {
             return Ok(());
@@ -71,8 +71,8 @@ impl Store {
         })
     }
 
-    /// Reads some pages of the key index and of the summaries that perhaps nobody else reads, if that is due at
-    /// `now_ms` of the monotonic clock. Says whether it has found damage.
+    /// Reads some pages of the key index and of the summaries, which may not be read otherwise, if that is due at
+    /// `now_ms` of the monotonic clock. Returns whether it has found damage.
     pub fn scrub(&mut self, now_ms: u64) -> Result<bool, StoreError> {
         if let Some(keys) = &mut self.parts.index {
             keys.scrub(&self.db, now_ms)?;
@@ -87,7 +87,7 @@ impl Store {
         earlier(of_keys, self.parts.summaries.scrub_due_ms())
     }
 
-    /// One slice of comparing the keys of removed events with their checksums. Says whether there is more. With the
+    /// One slice of comparing the keys of removed events with their checksums. Returns whether there is more. With the
     /// key index that is done at the start.
     pub(super) fn check_removed_keys(&mut self) -> Result<bool, StoreError> {
         let Some(after) = self.parts.retention.unchecked_after() else {

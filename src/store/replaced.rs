@@ -35,7 +35,7 @@ impl Store {
         reason.map_or(Ok(()), |reason| Err(StoreError::Replaced(reason)))
     }
 
-    /// That the names are right, as it is looked at for each commit.
+    /// Checks the names, as it is done for each commit.
     pub(super) fn verify_files(&mut self, now_us: i64) -> Result<(), StoreError> {
         let checked = self.files.verify(now_us);
         self.judge(checked)
@@ -48,9 +48,9 @@ impl Store {
         })
     }
 
-    /// Refuses what is to be committed into files that were found replaced, unless that is over.
+    /// Refuses to commit into files that were found replaced, unless they are right again.
     pub(super) fn require_files(&mut self, now_us: i64) -> Result<(), StoreError> {
-        // Without a connection there is only the database to be looked at, before it is opened again.
+        // Without a connection only the database is checked, before it is opened again.
         if !self.is_replaced() || self.wal.closed().is_some() {
             return Ok(());
         }
@@ -65,7 +65,7 @@ impl Store {
         self.check_files(0)
     }
 
-    /// Whether the names led elsewhere when they were last looked at.
+    /// Whether the names led elsewhere at the last check.
     pub fn is_replaced(&self) -> bool {
         self.files.is_replaced()
     }

@@ -1,8 +1,7 @@
-//! The checksum of a row of numbers, and what can be said of a row that has another one: which bit of it was
-//! flipped, if it was one.
+//! The checksum of a row of numbers, and, for a row that does not match it, which bit was flipped, if it was one.
 //!
-//! A CRC-32 tells any two flips of one bit in so few bytes apart, so one flipped bit is not only found but put
-//! right. That matters where a row cannot be made again from others: the key of a removed event is nowhere else.
+//! A CRC-32 tells any two flips of one bit in so few bytes apart, so one flipped bit is not only found but corrected.
+//! That matters where a row cannot be rebuilt from others: the key of a removed event is nowhere else.
 
 use rusqlite::types::ValueRef;
 
@@ -23,8 +22,7 @@ pub(super) enum RowState<const N: usize> {
     Damaged,
 }
 
-/// Compares the numbers of a row with its checksum. Rows that older versions have written have none, and are
-/// believed.
+/// Compares the numbers of a row with its checksum. Rows that older versions have written have none, and are trusted.
 pub(super) fn judge<const N: usize>(numbers: [u64; N], stored: ValueRef<'_>) -> RowState<N> {
     let stored = match stored {
         ValueRef::Null => return RowState::Right,
@@ -61,7 +59,7 @@ pub(super) fn checksum_of_bytes(bytes: &[u8]) -> i32 {
     crc32fast::hash(bytes).cast_signed()
 }
 
-/// What the bytes of a row are. [`BytesState::Corrected`] has put them right.
+/// What the bytes of a row are. [`BytesState::Corrected`] has corrected them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BytesState {
     Right,

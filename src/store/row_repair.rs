@@ -1,5 +1,5 @@
-//! Rows of the small tables whose checksums are wrong are put right at the start, before anything is read from them:
-//! one flipped bit of any, and else what the other tables tell. Where nothing does, the start is refused.
+//! Rows of the small tables whose checksums are wrong are corrected at the start, before anything is read from them:
+//! one flipped bit of any, and otherwise what follows from the other tables. If nothing does, the start is refused.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -37,8 +37,8 @@ pub(super) fn key_row(row: &Row) -> rusqlite::Result<([u64; 4], RowState<4>)> {
     Ok((found, judge(found, row.get_ref(3)?)))
 }
 
-/// Puts right what is wrong in the rows of the small tables, inside the open transaction. `removed_keys` only where
-/// `has_index`: without it the table can be long, and quiet turns do it.
+/// Corrects the rows of the small tables, inside the open transaction. `removed_keys` only where `has_index`: without
+/// it the table can be long, and quiet turns do it.
 pub(super) fn repair_rows(db: &Connection, has_index: bool) -> rusqlite::Result<()> {
     subscription_row::repair(db)?;
     repair_horizons(db)?;
@@ -80,7 +80,7 @@ fn repair_counters(db: &Connection) -> rusqlite::Result<()> {
     .map(|_| ())
 }
 
-/// The counters as the other tables tell them. No seq that was given is given again.
+/// The counters as they follow from the other tables. No seq that was given is given again.
 fn counted_again(db: &Connection, found: [u64; 4]) -> rusqlite::Result<[u64; 4]> {
     let number = |sql: &str| db.query_row(sql, [], |row| Ok(row.get::<_, i64>(0)?.max(0) as u64));
     let last_seq = number(
@@ -175,9 +175,9 @@ fn time_after(db: &Connection, last_seq: u64) -> rusqlite::Result<i64> {
     }
 }
 
-/// Puts right the rows of removed keys after a seq, at most `limit` of them, inside the open transaction. Says how
-/// far it has come; none if there are no more. A key that is lost stays as a row that no event has the key of, so
-/// that their number stays right.
+/// Corrects the rows of removed keys after a seq, at most `limit` of them, inside the open transaction. Returns how far
+/// it has come; none if there are no more. A lost key is kept as a row that matches no event, so that their number
+/// stays right.
 pub(super) fn repair_removed_keys(
     db: &Connection,
     after: u64,

@@ -82,7 +82,7 @@ CREATE TABLE removed_keys(
 ) STRICT;
 ";
 
-/// The records that could not become events. Not there before a program that knows of it has opened the database.
+/// The records that could not become events. Made when a program that knows of it first opens the database.
 const REJECTED: &str = "
 CREATE TABLE IF NOT EXISTS rejected(
   seq         INTEGER PRIMARY KEY,
@@ -125,8 +125,8 @@ CREATE TABLE segments(
 ALTER TABLE segments ADD COLUMN filter_bits INTEGER NOT NULL DEFAULT 13;
 ";
 
-/// The checksum of a row, with which those of its segment's pages begin: NULL as long as there are pages without
-/// one. And how many records stand in for lost ones. Since version 4.
+/// The checksum of a row, with which those of its segment's pages begin: NULL as long as there are pages without one.
+/// And how many records replace lost ones. Since version 4.
 const SEGMENT_CHECKSUM: &str = "
 ALTER TABLE segments ADD COLUMN checksum INTEGER;
 ALTER TABLE segments ADD COLUMN lost_records INTEGER NOT NULL DEFAULT 0;
@@ -150,8 +150,8 @@ ALTER TABLE subscriptions ADD COLUMN checksum INTEGER;
 ALTER TABLE meta ADD COLUMN checksum INTEGER;
 ";
 
-/// What tells a search which blocks of events need not be looked at; since version 6. Made again where they had to be
-/// taken away.
+/// What tells a search which blocks of events need not be looked at; since version 6. Rebuilt where they had to be
+/// dropped.
 const SEARCH: &str = "
 CREATE TABLE IF NOT EXISTS search_blocks(
   first_seq          INTEGER PRIMARY KEY,
@@ -198,9 +198,8 @@ fn create_retention(db: &Connection) -> rusqlite::Result<()> {
     meta::set(db, "fingerprint_key", Value::Blob(key))
 }
 
-/// Gives tables of an older version what they lack. Must run inside a transaction. The version is
-/// written in any case, which proves that the file can be written: unlike a row that is set to what it
-/// is, the header's page is.
+/// Gives tables of an older version what they lack. Must run inside a transaction. The version is written in any case,
+/// which proves that the file can be written: unlike a row that is set to its own value, the header's page is written.
 pub(super) fn upgrade(db: &Connection) -> rusqlite::Result<()> {
     if version(db)? < 4 {
         db.execute_batch(TOPIC_CHECKSUM)?;
@@ -266,7 +265,7 @@ pub(super) fn create_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Drops what a duplicate check needs, as far as it is there.
+/// Drops what a duplicate check needs, as far as it exists.
 pub(super) fn drop_parts(db: &Connection, dedup: Dedup) -> rusqlite::Result<()> {
     if dedup == Dedup::Constraint {
         return db.execute_batch(

@@ -7,11 +7,11 @@ use super::options::Dedup;
 use super::schema::{has_index_parts, recorded_check, SEARCH_TABLES};
 use crate::limits::SEGMENT_LEVELS;
 
-/// How a key index that cannot be read is made again.
+/// How a key index that cannot be read is rebuilt.
 pub(super) const REBUILD: &str =
     "the key index is damaged; make it again from the events with: logagg convert --dedup index DATABASE";
 
-/// The tables that can be taken away and made again from the events: those of the key index and of summaries.
+/// The tables that can be dropped and rebuilt from the events: those of the key index and of summaries.
 pub(super) fn index_tables() -> impl Iterator<Item = String> {
     let pages = (0..SEGMENT_LEVELS).map(|level| format!("segment_pages_{level}"));
     let named = ["segments"].into_iter().chain(SEARCH_TABLES);
@@ -46,7 +46,7 @@ pub(super) fn is_index_unreadable(db: &Connection) -> rusqlite::Result<bool> {
     Ok(false)
 }
 
-/// Whether `convert` has taken the key index away, and was ended before it had made it again.
+/// Whether `convert` has dropped the key index, and was ended before it had rebuilt it.
 pub(super) fn is_index_taken_away(db: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'segments' OR name GLOB 'segment_pages_*'";
     Ok(!db.prepare(sql)?.exists([])? && recorded_check(db)? == Dedup::Index)

@@ -36,7 +36,7 @@ pub struct Store {
     pub(super) options: OpenOptions,
     /// What has been read since it was last asked.
     pub(super) work: Work,
-    /// When it is warned of a subscription that holds events, at the earliest, in `mono_ms`.
+    /// The earliest time of the next warning of a subscription that holds events, in `mono_ms`.
     pub(super) hold_warning_at: u64,
     /// The database that is being read again, while there is no connection.
     pub(super) reload: Option<Box<Reload>>,
@@ -60,8 +60,8 @@ impl Store {
         self.parts.counters.last_seq()
     }
 
-    /// The seq of the oldest event that has not been removed; the one after `last_seq` where there is
-    /// none. What lies in front of it is gone for good.
+    /// The seq of the oldest event that has not been removed; the one after `last_seq` where there is none. What was
+    /// before it is gone for good.
     pub fn first_seq(&self) -> u64 {
         self.parts.retention.horizons().events + 1
     }
@@ -86,7 +86,7 @@ impl Store {
         self.work.take()
     }
 
-    /// What the key index takes of memory; none if SQLite's constraint tells duplicates.
+    /// What the key index takes of memory; `None` if SQLite's constraint finds duplicates.
     pub fn index_memory(&self) -> Option<IndexMemory> {
         self.parts.index.as_ref().map(KeyIndex::memory)
     }
@@ -135,12 +135,12 @@ impl Store {
         self.parts.subscriptions.is_damaged(name)
     }
 
-    /// Where a subscription stands, if there is one of this name.
+    /// The position of a subscription, if there is one of this name.
     pub fn subscription(&self, name: &str) -> Option<Position> {
         self.parts.subscriptions.get(name)
     }
 
-    /// How many stored events a subscription at `after` has still to get.
+    /// The number of stored events that a subscription at `after` has still to get.
     pub fn lag(&self, after: u64) -> u64 {
         self.last_seq()
             .saturating_sub(after.max(self.first_seq() - 1))
@@ -164,7 +164,7 @@ impl Store {
         self.parts.retention.remove_at_one_pace();
     }
 
-    /// Runs `body` in a transaction whose commit is as durable as the configuration says. All parts hear how it
+    /// Runs `body` in a transaction whose commit is as durable as the configuration says. All parts are told how it
     /// ended.
     pub(super) fn transaction<T>(
         &mut self,
@@ -173,7 +173,7 @@ impl Store {
         self.run(self.options.durability.into(), body)
     }
 
-    /// The same where nothing has been promised of it, so that it need not wait for the disk.
+    /// The same for what has not been promised, so that it need not wait for the disk.
     pub(super) fn lazy_transaction<T>(
         &mut self,
         body: impl FnOnce(&mut Transaction, &mut Parts) -> rusqlite::Result<T>,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 use super::row_checksum::{checksum_of_bytes, judge_bytes, BytesState};
 use crate::event::name_error;
 
-/// Where a named subscription stands.
+/// The position of a named subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The seq of the last event that its consumer is done with; 0 for none.
@@ -18,7 +18,7 @@ pub struct Position {
     pub holds: bool,
 }
 
-/// A row as it was read, with one flipped bit put right.
+/// A row as it was read, with one flipped bit corrected.
 pub(super) struct SubscriptionRow {
     /// UTF-8 unless it is damaged.
     pub(super) name: Vec<u8>,
@@ -66,8 +66,8 @@ pub(super) fn seal(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Puts rows with a flipped bit right, inside the open transaction. One with more damage is kept as it is as long as
-/// its name can be one: it says that the subscription has to be made again.
+/// Corrects rows with a flipped bit, inside the open transaction. One with more damage is kept as long as its name is
+/// legal: it says that the subscription has to be put again.
 pub(super) fn repair(db: &Connection) -> rusqlite::Result<()> {
     let rows = read_all(db)?;
     if rows.iter().all(|row| row.state == BytesState::Right) {

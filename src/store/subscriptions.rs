@@ -1,7 +1,7 @@
-//! Named subscriptions: how far a consumer has got. All of them are in memory, and each change is in the
-//! table as well before anybody hears of it: it is committed with the events of its turn.
+//! Named subscriptions: how far a consumer has got. All of them are in memory, and each change is in the table before
+//! it is reported to anyone: it is committed with the events of its turn.
 //!
-//! One whose row is damaged has a name and no position, until somebody puts it or deletes it.
+//! One whose row is damaged has a name and no position, until it is put or deleted.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 
@@ -13,10 +13,10 @@ use super::subscription_row::{self, Position};
 use super::transaction::Part;
 use crate::limits::SUBSCRIPTIONS_MAX;
 
-/// A change that somebody asks for.
+/// A change that a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubscriptionOp {
-    /// Creates a subscription, or moves it anywhere. What is none stays as it is; a new one needs a position.
+    /// Creates a subscription, or moves it anywhere. What is `None` stays as it is; a new one needs a position.
     Put {
         name: String,
         after: Option<u64>,
@@ -35,7 +35,7 @@ pub enum SubscriptionOp {
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionResult {
-    /// The subscription stands here now.
+    /// The subscription has this position now.
     Stands(Position),
     Removed,
     /// There is none of this name.
@@ -86,7 +86,7 @@ pub(super) struct Subscriptions {
     known: BTreeMap<String, Known>,
     /// How many of them are damaged.
     damaged: usize,
-    /// Where those stand that hold events, and how many at each place.
+    /// The positions of those that hold events, and how many are at each.
     holds: BTreeMap<u64, usize>,
     /// What the open transaction has changed, as it was before, in order.
     undo: Vec<(String, Option<Known>)>,
@@ -115,7 +115,7 @@ impl Subscriptions {
         Ok(subscriptions)
     }
 
-    /// Changes what memory holds of one. Says what that was before.
+    /// Changes what memory holds of one. Returns what it was before.
     fn set(&mut self, name: &str, known: Option<Known>) -> Option<Known> {
         let before = match known {
             Some(known) => self.known.insert(name.to_owned(), known),
@@ -138,7 +138,7 @@ impl Subscriptions {
         before
     }
 
-    /// The seq after which retention removes nothing; none where no subscription holds events.
+    /// The seq after which retention removes nothing; `None` if no subscription holds events.
     pub(super) fn held_after(&self) -> Option<u64> {
         self.holds.first_key_value().map(|(after, _)| *after)
     }
@@ -163,7 +163,7 @@ impl Subscriptions {
 
     /// The names of those whose rows are damaged, in the order of their bytes.
     pub(super) fn damaged(&self) -> impl Iterator<Item = &str> {
-        // Mostly there is none, and `/health` asks often.
+        // Usually there is none, and `/health` asks often.
         let all = (self.damaged > 0).then_some(&self.known);
         let damaged = all
             .into_iter()
@@ -172,7 +172,7 @@ impl Subscriptions {
         damaged.map(|(name, _)| name.as_str())
     }
 
-    /// Where a subscription stands, if there is one of this name.
+    /// The position of a subscription, if there is one of this name.
     pub(super) fn get(&self, name: &str) -> Option<Position> {
         self.known.get(name)?.position()
     }

@@ -6,8 +6,7 @@ use rusqlite::ffi::SQLITE_IOERR_GETTEMPPATH;
 use rusqlite::ErrorCode;
 use rustix::fs::{access, Access};
 
-/// A sentence for an error that the temporary files of an open database are the cause of, or may be; none
-/// for any other.
+/// A sentence for an error that temporary files of an open database cause, or may cause; `None` for any other.
 pub(super) fn explain(error: &rusqlite::Error) -> Option<String> {
     let error = error.sqlite_error()?;
     let folder = folder();

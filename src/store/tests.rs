@@ -184,7 +184,7 @@ fn disk(path: &Path, dedup: Dedup) -> (Memory, Vec<Outcome>) {
     (memory, again)
 }
 
-/// One kind of write. Says whether it has done anything.
+/// One kind of write. Returns whether it has done anything.
 type Write = fn(&mut Store) -> Result<(), StoreError>;
 
 fn new_events(store: &mut Store) -> Result<(), StoreError> {

@@ -1,9 +1,8 @@
 //! How every write to the database begins and ends.
 //!
-//! [`run`] begins a transaction, lets its body write, and commits. Then it tells every part of memory that
-//! follows the tables how that ended: [`Part::committed`] or [`Part::rolled_back`]. The body may change what
-//! the parts remember of the open transaction, and nothing else. Nobody else says BEGIN, COMMIT or ROLLBACK
-//! on the server's connection.
+//! [`run`] begins a transaction, lets its body write, and commits. Then it tells every part of memory that follows the
+//! tables how it ended: [`Part::committed`] or [`Part::rolled_back`]. The body may change what the parts remember of
+//! the open transaction, and nothing else. No other code runs BEGIN, COMMIT or ROLLBACK on the server's connection.
 
 use std::ops::Deref;
 
@@ -44,8 +43,8 @@ impl Transaction<'_> {
         self.db.begin()
     }
 
-    /// Gives up waiting for the disk at the commit. Must be called before anything is written: SQLite takes
-    /// such a change only between transactions, so this begins the transaction again.
+    /// Does not wait for the disk at the commit. Must be called before anything is written: SQLite takes such a change
+    /// only between transactions, so this begins the transaction again.
     pub(super) fn wait_for_nothing(&mut self) -> rusqlite::Result<()> {
         self.db.rollback()?;
         self.begin(Synchronous::Normal)

@@ -20,7 +20,7 @@ impl Work {
         self.add(bytes as u64 / READ_BYTES_PER_UNIT);
     }
 
-    /// Units that nobody has taken.
+    /// Units that have not been taken.
     pub(super) fn done(&self) -> u64 {
         self.0.get()
     }
@@ -46,7 +46,7 @@ impl LoadBudget {
         }
     }
 
-    /// For a start, before which nobody is served.
+    /// For a start, before which no client is served.
     pub(crate) fn unlimited() -> Self {
         Self::of(u64::MAX)
     }

@@ -1,8 +1,8 @@
-//! EventInserter on their way into the table `events`.
+//! Rows on their way into the table `events`.
 //!
-//! A row that is inserted alone costs a search for its place and the start and end of a statement. EventInserter
-//! that are known to be new wait for each other: one statement then inserts many, and SQLite, which chooses
-//! their seqs itself, puts each behind the one before without a search.
+//! A row that is inserted alone costs a search for its place and the start and end of a statement. Rows that are known
+//! to be new wait for each other: one statement then inserts many, and SQLite, which chooses their seqs itself, appends
+//! each after the one before without a search.
 
 use std::sync::LazyLock;
 
@@ -99,7 +99,7 @@ impl<'db, 'p> EventInserter<'db, 'p> {
         Ok(())
     }
 
-    /// The last seq in front of the rows that wait; none if none waits.
+    /// The last seq before the rows that wait; `None` if none waits.
     pub(crate) fn seq_before_waiting(&self) -> Option<u64> {
         self.last_seq.filter(|_| !self.waiting.is_empty())
     }
@@ -134,7 +134,7 @@ impl<'db, 'p> EventInserter<'db, 'p> {
             many.raw_bind_parameter(first + 4, Text(event.payload))?;
         }
         let inserted = many.raw_execute()?;
-        // There were rows behind what memory takes for the last one.
+        // There were rows after what memory takes for the last one.
         if inserted != rows.len() || self.db.last_insert_rowid() != seq as i64 {
             return Err(taken(seq));
         }
@@ -143,7 +143,7 @@ impl<'db, 'p> EventInserter<'db, 'p> {
     }
 }
 
-/// The row that an event would get is there already.
+/// The row that an event would get exists already.
 pub(crate) fn taken(seq: u64) -> rusqlite::Error {
     damaged(format!(
         "an event with seq {seq} was stored by another program"

@@ -9,7 +9,7 @@ use crate::store::state::Store;
 use crate::store::topics::topic::TopicId;
 
 /// The seqs of several topics in one order. Each topic has a short buffer that is refilled when it
-/// runs empty, so a page costs what it shows and one look-up for each topic at the most.
+/// runs empty, so a page costs what it shows and one look-up for each topic at most.
 pub(crate) struct TopicMerge<'s> {
     store: &'s Store,
     buffers: Vec<TopicBuffer>,

@@ -39,11 +39,11 @@ pub struct PageSearch {
     stage: Stage,
 }
 
-/// What a search has still to do.
+/// What a search still has to do.
 #[derive(Debug)]
 enum Stage {
-    /// Going through the events in their order, this many at the most. That is as much work as looking into
-    /// the order of each topic, so whichever of the two is shorter, a search takes at the most twice as long.
+    /// Scanning the events in their order, at most this many. That is as much work as looking into the order of each
+    /// topic, so a search takes at most twice as long as the shorter of the two.
     Events { rows_left: u64 },
     /// Looking into the order of each topic.
     Topics(TopicSearch),
@@ -56,7 +56,7 @@ enum Stage {
 struct TopicSearch {
     /// The keys ([`Bound::key`]) of the best seqs so far, the worst on top.
     best: BinaryHeap<u64>,
-    /// Patterns whose topics have all been looked at.
+    /// Patterns all of whose topics have been looked at.
     patterns_done: usize,
     /// The last topic of the next pattern that has been looked at.
     after: Option<Rc<str>>,
@@ -117,8 +117,8 @@ impl Store {
         }
     }
 
-    /// Continues a search for about `units` units of work, or until it is over. Never touches events that
-    /// are not asked for beyond their topics.
+    /// Continues a search for about `units` units of work, or until it is over. Of events that are not asked for it
+    /// reads only the topics.
     pub fn search_page(&self, search: &mut PageSearch, units: u64) -> Result<(), StoreError> {
         let until = self.work.done() + units;
         while !search.is_over() && self.work.done() < until {
@@ -141,7 +141,7 @@ impl Store {
         Ok(())
     }
 
-    /// Checks the topics of `rows` events. Says whether the page is complete.
+    /// Checks the topics of `rows` events. Returns whether the page is complete.
     fn search_events(&self, search: &mut PageSearch, rows: u64) -> rusqlite::Result<bool> {
         let sql = match search.bound {
             Bound::After(_) => {
@@ -171,7 +171,7 @@ impl Store {
         Ok(rows_read < rows)
     }
 
-    /// Looks into the orders of topics until so much work has been done.
+    /// Looks into the orders of topics until this much work has been done.
     fn search_topics(&self, page: &mut PageSearch, until: u64) -> rusqlite::Result<()> {
         let wanted = page.wanted();
         let Stage::Topics(search) = &mut page.stage else {
@@ -214,7 +214,7 @@ impl Store {
         loop {
             let may_have_some = match bound {
                 Bound::After(seq) => newest > seq && search.takes(bound.key(seq), wanted),
-                // The newest one may be known without a look.
+                // The newest one may be known without a read.
                 Bound::Before(seq) => {
                     newest > self.horizon()
                         && search.takes(bound.key(newest.min(seq.saturating_sub(1))), wanted)

@@ -11,7 +11,7 @@ use crate::store::rows::{clamp, COLUMNS};
 use crate::store::state::Store;
 
 impl Store {
-    /// Hands the event of a key to `take`; says whether there is one.
+    /// Hands the event of a key to `take`; returns whether there is one.
     pub fn find(
         &self,
         topic: &str,

@@ -93,13 +93,13 @@ impl ScanBatch {
     fn begin(&mut self, max: BatchSize) {
         self.rows.clear();
         self.bytes.clear();
-        // One event may have been large; what it took is not kept.
+        // One event may have been large; its memory is not kept.
         self.bytes.shrink_to(STREAM_BUFFER_BYTES);
         self.size = 0;
         self.max = max;
     }
 
-    /// Takes the row that the function was called with. Says whether that is enough.
+    /// Takes the row that the function was called with. Returns whether that is enough.
     fn take(&mut self, row: &Context) -> rusqlite::Result<bool> {
         let (seq, topic) = (integer(row, 0)?, integer(row, 1)?);
         self.last_seq = seq;
@@ -109,7 +109,7 @@ impl ScanBatch {
             self.bytes.extend_from_slice(text(row, column)?);
             *end = self.bytes.len();
         }
-        // One look at all of them is cheaper than one at each, and nearly all events are ASCII.
+        // One check of all of them is cheaper than one of each, and nearly all events are ASCII.
         if !self.bytes[start..].is_ascii() {
             self.check_texts(start, ends)?;
         }
@@ -164,7 +164,7 @@ impl BatchScan {
     }
 
     /// Takes the rows from a place on up to the seq `last`, that one included, in the order of the place, until
-    /// the batch is as large as it may become. Says whether it has gone through all of them.
+    /// the batch is as large as it may become. Returns whether it has gone through all of them.
     pub(crate) fn read(
         &self,
         db: &Connection,

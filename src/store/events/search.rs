@@ -1,9 +1,8 @@
 //! Going through events in the order of their seqs, in slices of bounded work.
 //!
-//! A [`Walk`] remembers only how far it has come, so it takes the same memory whatever it goes through, and
-//! commits and retention may happen between its slices. Each event that cannot be ruled out is shown to a
-//! visitor, which matches it where it lies and keeps what it needs. What a walk has not shown to its visitor is
-//! known not to match.
+//! A [`Walk`] remembers only how far it has come, so it takes the same memory whatever it goes through, and commits and
+//! retention may happen between its slices. Each event that cannot be ruled out is shown to a visitor, which matches it
+//! in place and keeps what it needs. What a walk has not shown to its visitor is known not to match.
 
 use std::time::Duration;
 
@@ -52,7 +51,7 @@ impl<F: FnMut(u64, &Candidate, &mut Effort) -> Visit> Visitor for F {
     }
 }
 
-/// How long a walk may go on before others get their turn.
+/// How much a walk may do before others get their turn.
 #[derive(Clone, Copy)]
 pub struct Slice<'s> {
     /// Units of work; to read a large event may take more.
@@ -78,9 +77,9 @@ pub enum Stop {
 pub struct Walk {
     /// Where it goes on.
     from: Bound,
-    /// Seqs that it may still pass.
+    /// Seqs that it may still visit.
     left: u64,
-    /// Seqs that it has passed, without those that had been removed.
+    /// Seqs that it has visited, without those that had been removed.
     scanned: u64,
     /// Of these, those whose rows were not read because summaries rule them out.
     skipped: u64,
@@ -142,7 +141,7 @@ impl Walk {
 }
 
 impl Store {
-    /// Begins to go through the events, and through `seqs_max` seqs at the most.
+    /// Begins to go through the events, and through `seqs_max` seqs at most.
     pub fn begin_walk(&self, from: Bound, seqs_max: u64) -> Walk {
         let from = match from {
             Bound::After(_) => from,
@@ -176,8 +175,8 @@ impl Store {
         }
     }
 
-    /// Goes on for a slice, by one seq at least. Events that do not match `filters` may be left out. An error
-    /// leaves the walk where it was, or a part of the way on.
+    /// Continues for a slice, by one seq at least. Events that do not match `filters` may be left out. An error leaves
+    /// the walk where it was, or further.
     pub fn walk(
         &self,
         walk: &mut Walk,
@@ -268,7 +267,7 @@ impl Store {
             let is_decided = match look.verdict {
                 Verdict::NotInHere => true,
                 Verdict::Perhaps => false,
-                // A part of a block is not what its times are of.
+                // The times are of the whole block, not of a part.
                 Verdict::AllButTimes(about) => {
                     let is_whole = (next, end) == (begin_of_block, end_of_block);
                     let (kind, mut count) =
@@ -372,7 +371,7 @@ impl Store {
             let (mut batch, _) = self.db.batch_scan().read(&self.db, range, one)?;
             self.work.add_bytes(batch.size());
             held.hold(&mut batch);
-            // A walk that had to read it again gets on with it all the same.
+            // A walk that had to read it again makes progress nevertheless.
             pace.begin_again(self.work.done());
         }
         let row = held.row(seq).ok_or_else(|| no_event(seq))?;
@@ -433,11 +432,11 @@ impl Store {
 /// Whether a slice is over: its units are spent, or its time is.
 struct Pace<'s> {
     slice: &'s Slice<'s>,
-    /// How much of the time was over when it began.
+    /// The part of the time that was over when it began.
     began: Duration,
     time: Duration,
     ends_at: u64,
-    /// When the clock is looked at again, in units.
+    /// When the clock is read again, in units.
     look_at: u64,
 }
 
@@ -461,7 +460,7 @@ impl<'s> Pace<'s> {
         done >= self.ends_at || (self.slice.spent)() >= self.began + self.time
     }
 
-    /// What is left of the slice begins only now: what was done before does not count.
+    /// The rest of the slice begins only now: what was done before does not count.
     fn begin_again(&mut self, done: u64) {
         self.began = (self.slice.spent)();
         self.ends_at = done + self.slice.units / SEARCH_RELOADED_PART;

@@ -1,9 +1,9 @@
 //! The making of a segment, out of a sealed memtable or out of the segments of the level below, a
 //! few pages at a time.
 //!
-//! What a step has written counts only when its transaction is committed. When one fails, the whole
-//! build is thrown away and begun again: its inputs are still there, and the pages that it left are
-//! obsolete that nothing refers to.
+//! What a step has written counts only when its transaction is committed. When one fails, the whole build is thrown
+//! away and started again: its inputs are still there, and the pages that it left are obsolete, since nothing refers to
+//! them.
 
 use rusqlite::Connection;
 
@@ -103,8 +103,8 @@ impl SegmentBuilder {
         matches!(self.phase, Phase::Complete)
     }
 
-    /// Writes pages of at most about `budget` records and says how many that were. Two equal
-    /// fingerprints that meet are handed to `collide`.
+    /// Writes pages of at most about `budget` records and returns how many they were. Two equal fingerprints that meet
+    /// are handed to `collide`.
     pub(crate) fn step(
         &mut self,
         db: &Connection,
@@ -138,7 +138,7 @@ impl SegmentBuilder {
         Ok(written)
     }
 
-    /// Puts the content of the next page on `page`. Says how many records that counts as.
+    /// Puts the content of the next page on `page`. Returns how many records that counts as.
     fn fill_page(
         &mut self,
         db: &Connection,

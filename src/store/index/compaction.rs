@@ -92,9 +92,8 @@ impl Compaction {
             .unwrap_or(u64::MAX)
     }
 
-    /// Does work of about `budget` records inside the open transaction, lowest level first: what waits
-    /// there costs every look-up. Memtables may hold entries of this transaction; what becomes of
-    /// them becomes of their segment.
+    /// Does work of about `budget` records inside the open transaction, lowest level first: what waits there slows
+    /// every look-up. Memtables may hold entries of this transaction; their segment shares its fate.
     pub(super) fn compact(
         &mut self,
         db: &Connection,
@@ -209,7 +208,7 @@ impl Compaction {
         level: usize,
         merged: u64,
     ) -> Option<&'a [Segment]> {
-        // A merge reads each record once and proves it only by its page's checksum.
+        // A merge reads each record once and checks it only by its page's checksum.
         let can_merge = |s: &Segment| s.about.has_checksums && !inputs.damage.is_in(&s.about);
         let segments = inputs.segments.kept();
         merge_inputs(segments, self.merge_bound, level, merged, can_merge)

@@ -1,5 +1,5 @@
-//! The damaged pages that have been found: who reads a page notes it here, and who makes pages again takes it
-//! out. What is noted decides nothing about an answer, because each read looks at its page's checksum itself.
+//! The damaged pages that have been found: reads note them here, and repairs remove them. The list decides nothing
+//! about an answer, because each read verifies its page's checksum itself.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub struct DamagedPage {
     /// The seqs that its segment covers.
     pub first_seq: u64,
     pub last_seq: u64,
-    /// It cannot be made again from what the database has.
+    /// It cannot be rebuilt from what the database has.
     pub is_lost: bool,
 }
 
@@ -67,14 +67,14 @@ struct Shared {
     capacity: usize,
     /// A page was not noted, because the list was full.
     has_missed: AtomicBool,
-    /// Of `found`, for a look that costs nothing.
+    /// Their number, which is cheap to read.
     count: AtomicUsize,
     /// Pages that have ever been in `found`.
     noted: AtomicU64,
     found: Mutex<Found>,
 }
 
-/// The list, shared by all who read pages of one index.
+/// The list, shared by all readers of one index.
 #[derive(Clone, Debug)]
 pub(crate) struct Damage(Arc<Shared>);
 
@@ -102,7 +102,7 @@ impl Damage {
         Self::new(false, capacity)
     }
 
-    /// A list that writes nothing to the log, for who has words of its own.
+    /// A list that writes nothing to the log, for callers with messages of their own.
     pub(crate) fn silent() -> Self {
         Self::new(true, DAMAGED_PAGES_MAX)
     }
@@ -142,13 +142,13 @@ impl Damage {
         self.count() >= self.0.capacity
     }
 
-    /// Whether pages were not noted that can be now. They have to be looked for again, which the caller does.
+    /// Whether pages were not noted that can be now. The caller has to look for them again.
     pub(crate) fn take_missed(&self) -> bool {
         !self.is_full() && self.0.has_missed.swap(false, Ordering::Relaxed)
     }
 
-    /// Takes a page out that has not been repaired, to make room for one that has to be repaired before it. It is
-    /// looked for again.
+    /// Removes a page that has not been repaired, to make room for one that has to be repaired before it. It will be
+    /// found again.
     pub(crate) fn make_room(&self, level: usize, id: i64) {
         let mut found = self.lock();
         found.remove(&(level, id));
@@ -161,7 +161,7 @@ impl Damage {
         self.lock().values().take(limit).copied().collect()
     }
 
-    /// Pages noted that can be made again.
+    /// Pages noted that can be rebuilt.
     pub(crate) fn can_be_repaired(&self) -> bool {
         self.count() > 0 && self.lock().values().any(|page| !page.is_lost)
     }
@@ -181,7 +181,7 @@ impl Damage {
         self.is_full() || !self.among(about.level, about.layout().all()).is_empty()
     }
 
-    /// Takes pages out that have been made again.
+    /// Removes pages that have been rebuilt.
     pub(crate) fn repaired(&self, level: usize, ids: impl Iterator<Item = i64>) {
         let mut found = self.lock();
         for id in ids {
@@ -192,7 +192,7 @@ impl Damage {
         self.counted(&found);
     }
 
-    /// Says of pages that they cannot be made again.
+    /// Notes that pages cannot be rebuilt.
     pub(crate) fn give_up(&self, level: usize, ids: impl Iterator<Item = i64>, why: &str) {
         let mut found = self.lock();
         for id in ids {

@@ -4,7 +4,7 @@
 use super::segment::Segment;
 use crate::limits::{KEYS_SPAN_SHARE, MERGE_WIDTH};
 
-/// How many keys are kept, as far as merges have to know.
+/// How many keys are kept, as far as it matters to merges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum MergeBound {
     /// All, for ever.
@@ -76,7 +76,7 @@ fn width(segments: &[Segment], bound: MergeBound, from: usize) -> usize {
             inputs.iter().take_while(fits).count()
         }
         MergeBound::Age(age) => {
-            // What a clock that was ahead has dated is not newer than what came after it.
+            // What has a time of a clock that was ahead is not newer than what came after it.
             let newest = |at: usize| segments[at..].iter().map(|s| s.newest_at).min();
             let newest_at = |at: usize| newest(at).unwrap_or(i64::MIN);
             let first_at = newest_at(0);
@@ -155,7 +155,7 @@ mod tests {
             let kept = 100 * kept as i64;
             assert_eq!(width(&full, MergeBound::Age(kept), 1), expected);
         }
-        // What cannot be let go, because its events are there, counts as kept.
+        // What cannot be dropped, because its events exist, counts as kept.
         let mut many = vec![(1, 20_000); 2];
         many.extend(full);
         assert_eq!(width(&many, MergeBound::Entries(1), 1), ALL);
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// However long it goes on: what is kept is in few segments, and expiry drops them one by one.
+    /// In the long run what is kept is in few segments, and expiry drops them one by one.
     #[test]
     fn segments_stay_few_and_expire_in_time() {
         const ENTRIES: u64 = 100;

@@ -1,8 +1,7 @@
 //! What stands for a key and for a whole event in the index: keyed hashes.
 //!
-//! The key of the hash is random and belongs to the database, so nobody outside can choose events
-//! whose fingerprints collide. A collision would still be harmless: a fingerprint only says which
-//! stored row to compare with.
+//! The key of the hash is random and belongs to the database, so no client can choose events whose fingerprints
+//! collide. A collision would still be harmless: a fingerprint only says which stored row to compare with.
 
 use std::hash::Hasher;
 
@@ -46,7 +45,7 @@ pub(crate) struct Fingerprinter {
 }
 
 impl Fingerprinter {
-    /// `bits` is 128 but in tests that want collisions, which cut the fingerprint to its first bits.
+    /// `bits` is 128, except in tests that need collisions, which cut the fingerprint to its first bits.
     pub(crate) fn new(key: [u8; 16], bits: u32) -> Self {
         let mask = if bits >= 128 {
             u128::MAX
@@ -76,7 +75,7 @@ impl Fingerprinter {
     /// 64 bits over all of an event: equal for an exact repeat.
     pub(crate) fn of_event(&self, event: &EventParts) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
-        // The lengths keep one part's end from passing for the next one's beginning.
+        // The lengths keep one part's end from being taken for the next one's beginning.
         let lengths = [
             event.event_id.len() as u8,
             event.timestamp.len() as u8,

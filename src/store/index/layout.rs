@@ -11,7 +11,7 @@ use crate::store::page_checksum::PageOwner;
 /// Bits of filter that a key has in the segments of older tables, and in those that are made now.
 pub(crate) const FILTER_BITS: [u64; 2] = [13, FILTER_BITS_PER_KEY];
 
-/// Where the parts of a segment are: counts of pages, in the order in which they stand.
+/// Where the parts of a segment are: counts of pages, in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// The id of the first page in the level's table.

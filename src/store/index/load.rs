@@ -51,7 +51,7 @@ impl IndexLoad {
         })
     }
 
-    /// Reads on. Says whether all segments have been read.
+    /// Reads on. Returns whether all segments have been read.
     pub(crate) fn step(
         &mut self,
         db: &Connection,

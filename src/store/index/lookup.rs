@@ -1,8 +1,8 @@
 //! Look-ups of keys, many at a time, and the segments that may have them.
 //!
-//! Each filter is in another place, so a look-up waits for a cache line of each, and for the page that this
-//! line is on. Asked one event after the other, a processor has few of them on their way at a time; asked
-//! one filter after the other, for many events, it has as many as it can.
+//! Each filter is in another place, so a look-up waits for a cache line of each, and for the page that this line is on.
+//! Taken event by event, the processor has few of these loads in flight; taken filter by filter, for many events, it
+//! has as many as it can.
 
 use rusqlite::Connection;
 
@@ -47,7 +47,7 @@ impl<'a> KeyLookup<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CandidateSegments(u128);
 
-/// The first of the segments that share one bit; an index of many thousand million keys has them.
+/// The first of the segments that share one bit; an index of many billions of keys has them.
 const REST: usize = 127;
 
 impl CandidateSegments {

@@ -1,5 +1,5 @@
-//! The newest keys, in memory: a memtable is filled by commits, sealed when it is full, and let go
-//! when its segment is on disk.
+//! The newest keys, in memory: a memtable is filled by commits, sealed when it is full, and dropped when its segment is
+//! on disk.
 //!
 //! A table with open addressing and linear probing. It may hold several entries of one fingerprint.
 //! Entries leave only in the reverse of the order in which they came, when a commit failed, and so a
@@ -55,14 +55,14 @@ impl Memtable {
         self.order.push((at as u32, topic));
     }
 
-    /// Takes the newest entry back.
+    /// Removes the newest entry.
     pub(crate) fn pop(&mut self) {
         if let Some((at, _)) = self.order.pop() {
             self.slots[at as usize] = KeyRecord::default();
         }
     }
 
-    /// Reads the slot of each fingerprint, so that many are on their way from memory at a time.
+    /// Reads the slot of each fingerprint, so that many loads from memory are in flight at a time.
     pub(crate) fn prefetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
         let read = fingerprints.fold(0, |read, fingerprint| {
             read | self.slots[self.slot_of(fingerprint)].seq

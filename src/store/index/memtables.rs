@@ -89,7 +89,7 @@ impl Memtables {
         }
     }
 
-    /// Reads the slots of these fingerprints, so that many are on their way from memory at a time.
+    /// Reads the slots of these fingerprints, so that many loads from memory are in flight at a time.
     pub(super) fn prefetch(&self, fingerprints: impl Iterator<Item = Fingerprint> + Clone) {
         for table in &self.tables {
             table.prefetch(fingerprints.clone());
@@ -103,7 +103,7 @@ impl Memtables {
 
     /// Whether an entry after `seq` has this fingerprint.
     pub(super) fn has_after(&self, seq: u64, fingerprint: Fingerprint) -> bool {
-        // Loops in place of adaptors, as in the check of a key: this is asked of every event.
+        // Loops in place of adaptors, as in the check of a key: this runs for every event.
         for table in self.newest_first() {
             if table.last_seq() <= seq {
                 break;

@@ -1,8 +1,8 @@
 //! Several sorted inputs as one: the records of memory, and those of pages.
 //!
-//! Which of many inputs has the least record is not to be foreseen, and a processor that guesses wrongly each
-//! time loses more than all else costs. So the inputs are merged by twos, some hundred records of each at a
-//! time, where taking one or the other is no branch.
+//! Which of many inputs has the least record cannot be predicted, and mispredicted branches would cost more than
+//! everything else. So the inputs are merged by twos, some hundred records of each at a time, where choosing one or the
+//! other needs no branch.
 
 use rusqlite::Connection;
 
@@ -63,7 +63,7 @@ impl<R: Record> Source<R> {
         self.at += 1;
     }
 
-    /// The next records that are here, a page's worth at the most.
+    /// The next records that are here, a page's worth at most.
     fn window(&self) -> &[R] {
         &self.page[self.at..self.page.len().min(self.at + R::PER_PAGE)]
     }

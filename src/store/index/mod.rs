@@ -1,6 +1,6 @@
 //! The key index: is this event's key stored already?
 //!
-//! A log-structured merge tree over the table of events, which is the truth: everything in here can be made again
+//! A log-structured merge tree over the table of events, which is the truth: everything in here can be rebuilt
 //! from it. The newest keys are in memory ([`memtables`]). A full memtable is flushed to a sorted, immutable segment
 //! on disk ([`segment`]), and sixteen segments of a level are compacted into one of the next ([`compaction`]). The
 //! segments cover the seqs from the first up to a mark without a gap, the memtables those after it, so a start reads
@@ -10,7 +10,7 @@
 //! proportion to the events that they store. Quiet turns do the rest. Memory changes with the disk:
 //! [`KeyIndex::committed`] takes over what a transaction did, [`KeyIndex::rolled_back`] undoes it.
 //!
-//! [`KeyIndex`] puts the parts together. Each part owns its fields, and none knows the others' but by their methods.
+//! [`KeyIndex`] puts the parts together. Each part owns its fields, and uses the others' only through their methods.
 
 mod build;
 mod compaction;
@@ -109,7 +109,7 @@ impl KeyIndex {
         self.restore_record(record, event.topic)
     }
 
-    /// The same of an event that has been removed. Nobody asks for its topic any more.
+    /// The same of an event that has been removed. Its topic is not asked for any more.
     pub(super) fn restore_removed(&mut self, record: KeyRecord) -> rusqlite::Result<()> {
         self.restore_record(record, REMOVED_TOPIC)
     }
@@ -227,8 +227,8 @@ impl KeyIndex {
             return Ok(Some(Check::Same(seq)));
         }
         if seq <= self.horizons.events {
-            // There is no row to ask any more: the fingerprint decides alone. The hash is over what was filled in
-            // as well, so it says nothing where anything was.
+            // There is no row any more: the fingerprint decides alone. The hash is over what was filled in as well, so
+            // it says nothing where anything was.
             return Ok(Some(match lookup.filled.any() {
                 true => Check::Same(seq),
                 false => Check::Differs(seq),

@@ -37,8 +37,8 @@ pub(super) struct ObsoletePages {
 }
 
 impl ObsoletePages {
-    /// Finds the pages between those of the segments, which jobs have left that the end of a process has cut off. Says
-    /// also, by level, the id of the page that the next job begins with.
+    /// Finds the pages between those of the segments, left by jobs that the end of a process interrupted. Also returns,
+    /// by level, the id of the page that the next job begins with.
     pub(super) fn find(
         db: &Connection,
         segments: &[Segment],

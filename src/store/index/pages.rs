@@ -1,4 +1,4 @@
-//! The pages of segments on disk: reading them, which looks at their checksums, writing and deleting them.
+//! The pages of segments on disk: reading them, which verifies their checksums, writing and deleting them.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
@@ -165,7 +165,7 @@ impl<'db> LevelPages<'db> {
     }
 }
 
-/// Deletes the first pages of a range, at most `rows` of them, and says where the rest begins.
+/// Deletes the first pages of a range, at most `rows` of them, and returns where the rest begins.
 pub(crate) fn delete_pages(
     db: &Connection,
     level: usize,

@@ -1,5 +1,5 @@
-//! The two kinds of records that a segment holds, and how they stand on a page: fixed in size, sorted,
-//! numbers with their most significant byte first, so that bytes compare as the records do.
+//! The two kinds of records that a segment holds, and their form on a page: fixed in size, sorted, numbers with their
+//! most significant byte first, so that bytes compare as the records do.
 
 use crate::limits::SEGMENT_PAGE_BYTES;
 use crate::store::topics::topic::TopicId;
@@ -13,7 +13,7 @@ pub(crate) const REMOVED_TOPIC: TopicId = 0;
 /// Bytes of a block of a filter: a cache line.
 pub(crate) const BLOCK_BYTES: usize = 64;
 
-/// A part of a segment, in the order in which they stand.
+/// A part of a segment, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     Keys,
@@ -46,7 +46,7 @@ impl Part {
     }
 }
 
-/// What has to be known of a segment to stand in for records that it has lost.
+/// What has to be known of a segment to replace records that it has lost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
     pub first_seq: u64,
@@ -74,8 +74,7 @@ pub(crate) trait Record: Copy + Ord + 'static {
     fn read(bytes: &[u8]) -> Self;
     fn fence(self) -> Self::Fence;
     fn seq(self) -> u64;
-    /// Records in the place of `count` ones that are lost, which stood after `after` and were of removed events.
-    /// No look-up finds one.
+    /// Replaces `count` lost records, which were after `after` and of removed events. No look-up finds one.
     fn stand_ins(after: Option<Self>, count: usize, known: Known) -> Vec<Self>;
     /// What records are sorted by.
     type Order: Copy + Ord;
@@ -84,7 +83,7 @@ pub(crate) trait Record: Copy + Ord + 'static {
     const PER_PAGE: usize = SEGMENT_PAGE_BYTES / Self::BYTES;
 }
 
-/// The seq of a record that stands in the place of a lost one.
+/// The seq of a record that replaces a lost one.
 pub(crate) const LOST_SEQ: u64 = 0;
 
 /// Which event has a fingerprint.
@@ -196,8 +195,8 @@ impl Record for Posting {
         self.seq
     }
 
-    /// They are the first that could have been lost: of seqs of the segment that have been removed. As a search
-    /// passes over these, nobody sees that they may be of other topics.
+    /// They are the first that could have been lost: of seqs of the segment that have been removed. Since a search
+    /// skips these, it does not matter that they may be of other topics.
     fn stand_ins(after: Option<Self>, count: usize, known: Known) -> Vec<Self> {
         let last = known.removed.min(known.last_seq);
         let mut next = after.map_or(

@@ -1,9 +1,9 @@
 //! The scrub: reads each page of the index once a day and once after a start, so that damage is found while it can
 //! still be repaired, and not only when someone needs the page.
 //!
-//! A slice reads a bounded number of pages. Slices are due at fixed intervals, and between them and between passes
-//! nothing is: an idle process sleeps. A page that turns out to be damaged is noted by the read itself, and repaired
-//! like one that a look-up has met.
+//! A slice reads a bounded number of pages. Slices are due at fixed intervals, and between slices, and between passes,
+//! an idle process sleeps. A page that turns out to be damaged is noted by the read itself, and repaired like one that
+//! a look-up has met.
 
 use rusqlite::Connection;
 
@@ -15,12 +15,12 @@ use crate::limits::{SCRUB_INTERVAL_MS, SCRUB_PAGES_PER_SLICE, SCRUB_PASS_INTERVA
 /// How far the scrub has come. Times are milliseconds of the monotonic clock.
 #[derive(Debug, Default)]
 pub(super) struct Scrub {
-    /// When the next slice is due; the first one at once.
+    /// When the next slice is due; the first one immediately.
     due_ms: u64,
     pass: Option<Pass>,
 }
 
-/// A pass over all pages, the oldest segments first.
+/// A skip all pages, the oldest segments first.
 #[derive(Debug)]
 struct Pass {
     begun_ms: u64,
@@ -65,7 +65,7 @@ impl Scrub {
 }
 
 impl Pass {
-    /// Says whether these were the last pages. An error leaves the pass where it was.
+    /// Returns whether these were the last pages. An error leaves the pass where it was.
     fn read_slice(&mut self, db: &Connection, segments: &[Segment]) -> rusqlite::Result<bool> {
         let mut pages_left = SCRUB_PAGES_PER_SLICE;
         while pages_left > 0 {

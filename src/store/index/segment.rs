@@ -1,8 +1,8 @@
 //! A segment: the keys and the topics of the events in a range of seqs, sorted, immutable, on disk.
 //!
-//! Its pages follow each other in the table of its level: keys, filter, fences of the keys,
-//! postings, fences of the postings. Memory holds the filter and the fences, so a key that is not in
-//! the segment costs no read in all but a few of a thousand cases, and one that is costs one.
+//! Its pages follow each other in the table of its level: keys, filter, fences of the keys, postings, fences of the
+//! postings. Memory holds the filter and the fences, so a key that is not in the segment costs no read in all but a few
+//! of a thousand cases, and one that is in it costs one.
 
 use std::ops::Range;
 
@@ -32,8 +32,8 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Reads the filter and the fences of a segment that is on disk. Those on damaged pages are made of what
-    /// they are about, as far as that can be read: then they say less, and nothing wrong.
+    /// Reads the filter and the fences of a segment that is on disk. Those on damaged pages are made from the pages
+    /// that they describe, as far as these can be read: then they rule out less, but nothing wrongly.
     pub(crate) fn load(
         db: &Connection,
         about: Description,
@@ -132,7 +132,7 @@ impl Segment {
         range: &TopicRange,
         out: &mut Vec<u64>,
     ) -> rusqlite::Result<()> {
-        // The postings that are asked for lie between these two, the first within, the second without.
+        // The postings that are asked for are between these two, the first included.
         let (after, high, ascending) = match range.bound {
             Bound::After(from) => (from.max(range.removed), u64::MAX, true),
             Bound::Before(from) => (range.removed, from, false),
@@ -179,9 +179,9 @@ pub(crate) fn unless_damaged_page<T>(result: rusqlite::Result<T>) -> rusqlite::R
     }
 }
 
-/// Reads the fences of a part. In the place of those on a damaged page come the first records of the pages that
-/// they stand for; where such a page is damaged as well, the fence before it. A look-up then asks that page, which
-/// is an error, and never passes over it.
+/// Reads the fences of a part. Those on a damaged page are replaced by the first records of the pages that they
+/// describe; if such a page is damaged as well, by the fence before it. A look-up then reads that page, which is an
+/// error, and never skips it.
 fn read_fences<R: Record>(db: &Connection, pages: &Pages) -> rusqlite::Result<Vec<R::Fence>> {
     let layout = &pages.layout;
     let records = layout.pages_of(R::PART);
@@ -221,7 +221,7 @@ fn read_filter(db: &Connection, pages: &Pages) -> rusqlite::Result<Filter> {
     Ok(Filter::from_bytes(blocks))
 }
 
-/// About when an event was processed that is stored or has been removed; 0 where nothing tells.
+/// About when an event that is stored or has been removed was processed; 0 if it is not known.
 pub(crate) fn time_of(db: &Connection, seq: u64) -> rusqlite::Result<i64> {
     for sql in [
         "SELECT processed_at FROM events WHERE seq = ?1",

@@ -58,7 +58,7 @@ impl Segments {
         Ok(())
     }
 
-    /// The open transaction is committed. Gives the segments that it has dropped.
+    /// The open transaction is committed. Returns the segments that it has dropped.
     pub(super) fn committed(&mut self) -> impl Iterator<Item = Segment> + '_ {
         self.list.drain(..std::mem::take(&mut self.dropped))
     }
@@ -67,7 +67,7 @@ impl Segments {
         self.dropped = 0;
     }
 
-    /// Puts a segment that is on disk in the place of those that it was made of, and gives these.
+    /// Replaces the segments that a segment on disk was made of, and returns them.
     pub(super) fn replace(&mut self, segment: Segment) -> Vec<Segment> {
         let Description {
             first_seq,
@@ -91,7 +91,7 @@ impl Segments {
         others + about.filter_bytes() <= self.filter_memory_max
     }
 
-    /// Leaves the filters of the largest segments to the disk where memory may not hold all.
+    /// Leaves the filters of the largest segments on disk where memory may not hold all.
     fn keep_filters_within_bound(&mut self) {
         let mut total: usize = self.list.iter().map(Segment::filter_bytes).sum();
         while total > self.filter_memory_max {
@@ -142,7 +142,7 @@ impl SegmentsLoad {
         })
     }
 
-    /// Reads what memory has to know of further segments. Says whether these were the last.
+    /// Reads what memory has to know of further segments. Returns whether these were the last.
     pub(super) fn step(
         &mut self,
         db: &Connection,
@@ -196,9 +196,9 @@ pub(crate) fn descriptions(db: &Connection) -> rusqlite::Result<Vec<Description>
     described.collect()
 }
 
-/// Whether the segments follow each other without a gap, the higher levels first, and have the sizes that
-/// builds give them. What else a damaged file says of them then has a bound. Those in front whose keys
-/// have all expired may be missing.
+/// Whether the segments follow each other without a gap, the higher levels first, and have the sizes that builds give
+/// them. This bounds everything else that a damaged file can say about them. The first ones, whose keys have all
+/// expired, may be missing.
 fn check(described: &[Description], horizons: Horizons) -> rusqlite::Result<()> {
     let first_seq = described.first().map_or(1, |about| about.first_seq);
     let mut covered = first_seq.saturating_sub(1).min(horizons.keys);

@@ -1,4 +1,4 @@
-//! Questions to the stored events that a fingerprint leads to: the rows are the truth.
+//! Comparisons with the stored events that a fingerprint leads to: the rows are the truth.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -15,7 +15,7 @@ pub(crate) struct Collision {
     pub second: u64,
 }
 
-/// How a stored event relates to one that came.
+/// How a stored event relates to a new one.
 pub(crate) enum Compared {
     OtherKey,
     Same,
@@ -64,8 +64,8 @@ pub(crate) fn has_key(
     found.optional()?.ok_or_else(|| no_event(seq))
 }
 
-/// Whether two events have one key, which must never be unless the key of the first has expired. Where
-/// one of them has been removed, the fingerprint that they share says it.
+/// Whether two events have one key, which must never be unless the key of the first has expired. If one of them has
+/// been removed, the shared fingerprint decides.
 pub(crate) fn have_one_key(
     db: &Connection,
     collision: Collision,
@@ -85,8 +85,7 @@ pub(crate) fn have_one_key(
     statement.exists((collision.first as i64, collision.second as i64))
 }
 
-/// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice;
-/// the rows tell.
+/// Two equal fingerprints have met in a merge. With 128 bits that means that one key is stored twice; the rows decide.
 pub(crate) fn report_collision(
     db: &Connection,
     collision: Collision,

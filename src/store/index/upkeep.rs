@@ -14,7 +14,7 @@ impl KeyIndex {
         &self.damage
     }
 
-    /// Whether there are damaged pages that can be made again.
+    /// Whether there are damaged pages that can be rebuilt.
     pub(crate) fn needs_repair(&self) -> bool {
         self.damage.can_be_repaired()
     }
@@ -29,7 +29,7 @@ impl KeyIndex {
         repair::removable_up_to(&self.segments, &self.damage)
     }
 
-    /// One slice of reading what the first damaged pages are made from. Says whether they can be written.
+    /// One slice of reading what the first damaged pages are made from. Returns whether they can be written.
     pub(crate) fn collect(&mut self, db: &Connection) -> rusqlite::Result<bool> {
         let (repairs, scope) = self.repairs();
         repairs.collect(db, scope)
@@ -79,7 +79,7 @@ impl KeyIndex {
         self.scrub.due_ms()
     }
 
-    /// Reads some pages that perhaps nobody else reads, if that is due.
+    /// Reads some pages, which may not be read otherwise, if that is due.
     pub(crate) fn scrub(&mut self, db: &Connection, now_ms: u64) -> rusqlite::Result<()> {
         if self.damage.take_missed() {
             self.scrub.begin_again();

@@ -1,11 +1,9 @@
-//! `convert`: gives a database the other duplicate check, in place. At every moment the file is complete
-//! with the check that it had or with the one that it gets, because one transaction puts the new one in
-//! the place of the old.
+//! `convert`: gives a database the other duplicate check, in place. At every moment the file is complete with the check
+//! that it had or with the one that it gets, because one transaction replaces the old one by the new one.
 //!
-//! To SQLite's constraint all of it is that one transaction. To the key index the segments are made first,
-//! a few pages in each transaction, beside the constraint that still decides. What a conversion that was
-//! cut off has made is true for good, since events do not change: a rerun goes on with it, and a rerun
-//! for the constraint takes it away.
+//! To SQLite's constraint all of it is that one transaction. To the key index the segments are made first, a few pages
+//! in each transaction, beside the constraint that still decides. What an interrupted conversion has made stays valid,
+//! since events do not change: a rerun goes on with it, and a rerun for the constraint drops it.
 
 use std::fs;
 use std::path::Path;
@@ -45,7 +43,7 @@ pub enum Converted {
     Done,
     /// It had it before.
     Already,
-    /// It had it before, but SQLite could not read the key index, which has been made again.
+    /// It had it before, but SQLite could not read the key index, which has been rebuilt.
     Rebuilt,
 }
 
@@ -80,8 +78,8 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Gives the database the duplicate check `to`. Needs it for itself: no server may have it open. An error
-/// leaves it as it was, but for the parts of an index that is not in use yet.
+/// Gives the database the duplicate check `to`. No server may have it open. An error leaves it as it was, except for
+/// parts of an index that is not in use yet.
 pub fn convert(
     path: &Path,
     to: Dedup,
@@ -155,7 +153,7 @@ fn again(
         if has_index_parts {
             take_away(db, progress)?;
         } else {
-            // They were taken away by a conversion that was ended; their pages may still be in the file.
+            // They were dropped by a conversion that was ended; their pages may still be in the file.
             db.execute_batch("VACUUM")?;
         }
         in_transaction(db, |db| upgrade(db))?;
@@ -164,7 +162,7 @@ fn again(
     Ok(Converted::Rebuilt)
 }
 
-/// Whether far more events have no segment than a server leaves: a conversion was ended while it made them again.
+/// Whether far more events have no segment than a server leaves: a conversion was ended while it rebuilt them.
 fn is_unfinished(db: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT last_seq - (SELECT ifnull(max(last_seq), 0) FROM segments) FROM counters";
     let left = db.query_row(sql, [], |row| unsigned(row, 0))?;
@@ -192,7 +190,7 @@ fn to_index(db: &mut Connection, progress: &mut dyn FnMut(Progress)) -> Result<(
         in_transaction(db, |db| create_parts(db, Dedup::Index))?;
     }
     let horizons = Horizons::load(db)?;
-    // Nothing is looked up, so no filter is wanted in memory.
+    // Nothing is looked up, so no filter is needed in memory.
     let mut keys = KeyIndex::load(db, fingerprinter(db)?, 0, horizons)?;
     build_segments(db, &mut keys, progress)?;
     let tail = keys_after(db, &keys, horizons)?;
@@ -224,8 +222,8 @@ fn fingerprinter(db: &Connection) -> rusqlite::Result<Fingerprinter> {
     Ok(Fingerprinter::new(fingerprint_key(db)?, 128))
 }
 
-/// Takes the keys of removed events from the segments into the table that has them where SQLite's
-/// constraint decides. The segments have them in the order of their fingerprints.
+/// Copies the keys of removed events from the segments into the table that has them where SQLite's constraint decides.
+/// The segments have them in the order of their fingerprints.
 fn keep_removed_keys(db: &Connection, keys: &KeyIndex, horizons: Horizons) -> rusqlite::Result<()> {
     clear_removed_keys(db, keys)?;
     db.execute_batch(

@@ -1,9 +1,9 @@
-//! Taking away a key index that SQLite cannot read, so that it can be made again from the events.
+//! Dropping a key index that SQLite cannot read, so that it can be rebuilt from the events.
 //!
 //! Checksums are for the content of a page; a flipped bit in what SQLite itself keeps on a page of the index makes it
 //! refuse the page, and the table with it, which then cannot even be dropped. So the definitions of the tables are
-//! taken away, and the file is written again without their pages. That is done only where all other tables are sound.
-//! The keys of removed events are nowhere else: those that can be read are put into the table of removed keys.
+//! deleted, and the file is rewritten without their pages. That is done only where all other tables are sound. The keys
+//! of removed events are nowhere else: those that can be read are put into the table of removed keys.
 
 use rusqlite::config::DbConfig;
 use rusqlite::Connection;
@@ -18,8 +18,8 @@ use crate::store::retention::horizons::Horizons;
 use crate::store::retention::removed_keys::Keep;
 use crate::store::soundness::{index_tables, is_corrupt, unsound_table};
 
-/// Takes the tables of the key index away, and keeps the keys of removed events. Each step is complete or has not
-/// been; what is cut off goes on when it is called again.
+/// Drops the tables of the key index, and keeps the keys of removed events. Each step is done completely or not at all;
+/// after an interruption another call goes on.
 pub(super) fn take_away(
     db: &mut Connection,
     progress: &mut dyn FnMut(Progress),
@@ -49,8 +49,8 @@ pub(super) fn take_away(
     db.execute_batch("PRAGMA writable_schema = RESET; VACUUM")
 }
 
-/// Puts the keys of removed events into their table: as far as they can be read, and for each that cannot a row that
-/// no event has the key of, so that their number stays right.
+/// Puts the keys of removed events into their table: as far as they can be read, and for each other one a row that
+/// matches no event, so that their number stays right.
 fn keep_removed_keys(db: &Connection, horizons: Horizons) -> rusqlite::Result<()> {
     if horizons.events == horizons.keys {
         return Ok(());

@@ -1,7 +1,7 @@
 //! One moment of a database, read by a connection that changes nothing, also while a server writes to it.
 //!
-//! As long as it is read the server cannot copy its write-ahead log into the database, and the log grows by
-//! all that is committed. Copying it afterwards is the server's affair.
+//! As long as it is read the server cannot copy its write-ahead log into the database, and the log grows by all that is
+//! committed. The server copies it afterwards.
 
 use std::fs;
 use std::path::Path;
@@ -25,8 +25,8 @@ pub(crate) fn read<T>(
     mut work: impl FnMut(&Connection) -> Result<T, String>,
 ) -> Result<T, String> {
     let path = file_at(path)?;
-    // Without a write-ahead log nobody has it open, and it can be read without leaving files beside it or
-    // on a disk that cannot be written, unless a server starts meanwhile.
+    // Without a write-ahead log no program has it open, and it can be read without leaving files beside it or on a disk
+    // that cannot be written, unless a server starts meanwhile.
     let has_log = || beside(&path, "-wal").exists();
     if !has_log() {
         let state = || fs::metadata(&path).and_then(|about| Ok((about.len(), about.modified()?)));

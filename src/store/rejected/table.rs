@@ -55,7 +55,7 @@ struct Bounds {
 impl Bounds {
     fn of(settings: Retention) -> Self {
         let kept = match settings.events {
-            // The events of a small database must not have to make room for these.
+            // Rejected records must not displace the events of a small database.
             Some(Limit::Size(size)) => size / limits::REJECTED_SHARE_OF_EVENTS,
             _ => limits::REJECTED_KEPT_BYTES,
         };
@@ -121,7 +121,7 @@ impl Rejected {
         })
     }
 
-    /// The greatest seq that a record has had as of the last commit; 0 where there has been none.
+    /// The greatest seq that a record has had as of the last commit; 0 if there has been none.
     pub(crate) fn last_seq(&self) -> u64 {
         self.committed.last_seq
     }
@@ -196,7 +196,7 @@ impl Rejected {
         let (mut removed, mut up_to) = (Amount::default(), 0_i64);
         loop {
             let Some(row) = rows.next()? else {
-                // That is all there is, whatever was counted.
+                // There are no more, whatever was counted.
                 self.open.kept = Amount::default();
                 self.open.oldest_at = None;
                 break;

@@ -33,7 +33,7 @@ struct Chunk {
 }
 
 impl Removal {
-    /// Removes events as far as they are due and the budget goes.
+    /// Removes the events that are due, within the budget.
     pub(super) fn remove_events(
         &mut self,
         context: &mut Context,
@@ -61,7 +61,7 @@ impl Removal {
             }
             Some(Limit::Size(size)) => {
                 let allowed = self.progress.pages_allowed(size, context.index);
-                // Room is made for what comes before it is known what of it is new.
+                // Room is made for incoming events before it is known which of them are new.
                 let incoming = budget.incoming / self.progress.page_bytes;
                 let incoming = incoming.min(allowed / limits::INCOMING_SHARE);
                 self.progress.is_held = false;
@@ -88,7 +88,7 @@ impl Removal {
         self.progress.times.write(context.db)
     }
 
-    /// Removes the oldest events, a chunk at the most, of them those that were processed by `until`.
+    /// Removes the oldest events, a chunk at most, of them those that were processed by `until`.
     fn remove_chunk(
         &mut self,
         context: &mut Context,
@@ -116,7 +116,7 @@ impl Removal {
         Ok(chunk.end)
     }
 
-    /// Reads how far the next chunk goes, and counts its events.
+    /// Finds where the next chunk ends, and counts its events.
     fn read_chunk(
         &mut self,
         context: &mut Context,
@@ -124,7 +124,7 @@ impl Removal {
         until: i64,
     ) -> rusqlite::Result<Chunk> {
         let before = self.progress.horizons.events;
-        // A payload of which little fits on its row's page is not read for this.
+        // A payload most of which is not on its row's page is not read for this.
         let mut statement = context.db.prepare_cached(
             "SELECT seq, topic_id, processed_at, octet_length(payload) FROM events \
              WHERE seq > ?1 ORDER BY seq",

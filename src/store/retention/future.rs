@@ -1,6 +1,6 @@
-//! Times that are ahead of the clock: a wrong one has stored these events. Such a time counts as now, or it
-//! would hold up all events after it until then. Now is when it is found, and from then on it stays: an
-//! event that is stored later, by a clock that was right, tells better.
+//! Times that are ahead of the clock: a wrong one has stored these events. Such a time counts as now, or it would block
+//! the removal of all later events until then. "Now" is when it is found, and stays; an event that is stored later, by
+//! a clock that was right, gives a better time.
 
 use rusqlite::Connection;
 

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::store::rows::unsigned;
 
-/// What retention has let go, by seq.
+/// What retention has removed, by seq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Horizons {
     /// The events up to this seq have been removed.

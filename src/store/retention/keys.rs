@@ -1,4 +1,4 @@
-//! How far the keys of removed events are expired, and which rows of `removed_keys` are of no use.
+//! How far the keys of removed events have expired, and which rows of `removed_keys` are not needed.
 
 use rusqlite::OptionalExtension;
 
@@ -10,7 +10,7 @@ use crate::store::index::KeyIndex;
 use crate::store::options::Limit;
 
 impl Progress {
-    /// Where the horizon of the keys has to be so that they take about `size` bytes.
+    /// The horizon of the keys at which they take about `size` bytes.
     pub(super) fn keys_beyond(&self, size: u64, index: Option<&KeyIndex>, last_seq: u64) -> u64 {
         let beyond = match index {
             Some(index) => index
@@ -24,7 +24,7 @@ impl Progress {
         beyond.max(self.horizons.keys)
     }
 
-    /// The rows of the table up to this seq are of no use: expired, or in a segment.
+    /// The rows of the table up to this seq are not needed: expired, or in a segment.
     pub(super) fn cleared_up_to(&self, index: Option<&KeyIndex>) -> u64 {
         let in_segments = |index: &KeyIndex| index.mark().min(index.removable_up_to());
         index.map_or(0, in_segments).max(self.horizons.keys)
@@ -59,7 +59,7 @@ impl Removal {
         Ok(())
     }
 
-    /// Deletes rows of the table that are of no use, at most `rows` of them.
+    /// Deletes rows of the table that are not needed, at most `rows` of them.
     pub(super) fn clear_removed_keys(
         &mut self,
         context: &Context,

@@ -1,15 +1,14 @@
 //! Retention: removes the oldest events and forgets the oldest keys, in slices.
 //!
-//! What has gone is always what stands in front of a seq, the horizon. The horizon of the keys never
-//! passes that of the events: the key of a stored event is known. A transaction that moves a horizon
-//! does all that belongs to it, so a kill at any moment leaves a database that is right.
+//! What has been removed is always everything before a seq, the horizon. The horizon of the keys never passes that of
+//! the events: the key of a stored event is known. A transaction that moves a horizon does all that belongs to it, so a
+//! kill at any moment leaves a database that is right.
 //!
-//! While events come, this rides along with the commits, in front of their inserts, which then take the
-//! pages that it frees; idle moments do the rest, in transactions that need no fsync of their own:
-//! nothing was promised of them.
+//! While events come, this is part of the commits, before their inserts, which then use the pages that it frees; idle
+//! moments do the rest, in transactions that need no fsync of their own, because nothing was promised of them.
 //!
-//! `unix_us` is the time that ages are counted to. The caller takes it from a clock that does not jump
-//! ahead; where it goes back, what has been planned by it is planned again.
+//! `unix_us` is the time that ages are counted to. The caller takes it from a clock that does not jump ahead; if it
+//! goes back, what has been planned by it is planned again.
 
 mod events;
 mod future;
@@ -53,7 +52,7 @@ pub(super) enum QuietStep {
 pub(super) struct Standing {
     /// The greatest seq in use.
     pub last_seq: u64,
-    /// The events after this seq are held by a subscription; none where none does.
+    /// The events after this seq are held by a subscription; `None` if none does.
     pub held_after: Option<u64>,
     /// The time that ages are counted to, in microseconds since the epoch.
     pub now_us: i64,
@@ -169,7 +168,7 @@ impl Pruner {
             return Ok(QuietStep::Checkpoint);
         }
         let removes = is_due(progress, space, index, standing);
-        // Few free pages are soon used again while events are removed.
+        // A few free pages are soon reused while events are removed.
         let shrinks =
             progress.is_shrinking && (space.free >= limits::GIVE_BACK_FREE_PAGES || !removes);
         Ok(match (shrinks, removes) {
@@ -231,7 +230,7 @@ impl Pruner {
         self.remove(db, topics, index, standing, budget)
     }
 
-    /// How much dearer it is to remove an event than where all of it stands in the order of the seqs.
+    /// How much more it costs to remove an event than where all of it is in the order of the seqs.
     fn row_cost(&self, has_index: bool) -> usize {
         if has_index || self.has_one_pace {
             1

@@ -1,4 +1,4 @@
-//! How far retention is, and what it knows between two slices.
+//! How far retention has come, and what it knows between two slices.
 
 use rusqlite::Connection;
 
@@ -18,7 +18,7 @@ pub(super) struct Progress {
     /// microseconds since the epoch.
     pub events_due: i64,
     pub keys_due: i64,
-    /// The time of the last look.
+    /// The time of the last check.
     pub seen_at: i64,
     /// Events that are dated ahead of the clock.
     pub ahead: Option<Ahead>,
@@ -29,7 +29,7 @@ pub(super) struct Progress {
     /// Whether the file has the map of its pages that shrinking it needs.
     pub can_shrink: bool,
     pub is_shrinking: bool,
-    /// More events are there than the setting allows, because a subscription holds them.
+    /// There are more events than the setting allows, because a subscription holds them.
     pub is_held: bool,
     pub warned: Warned,
 }
@@ -85,7 +85,7 @@ impl Progress {
     }
 }
 
-/// How much older than `age` something may become before it is looked for: not each for itself.
+/// How much older than `age` something may become before it is looked for, so that events are not checked one by one.
 pub(super) fn pause(age: i64) -> i64 {
     limits::RETAIN_PAUSE_US.min(age / 8)
 }

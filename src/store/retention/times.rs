@@ -1,6 +1,6 @@
-//! When removed events had been processed, as far as forgetting their keys needs it: the table
-//! `removed_times`. A row says that no event up to its seq was processed later than its time; both
-//! ascend. One row stands for many events, so a key is kept somewhat longer than asked, never shorter.
+//! When removed events had been processed, as far as the expiry of their keys needs it: the table `removed_times`. A
+//! row says that no event up to its seq was processed later than its time; both ascend. One row stands for many events,
+//! so a key is kept somewhat longer than asked, never shorter.
 
 use rusqlite::Connection;
 
@@ -9,7 +9,7 @@ use crate::limits;
 use crate::store::options::Limit;
 use crate::store::row_checksum::checksum;
 
-/// Events that had been processed by some time, whatever they say.
+/// Events that had been processed by some time, whatever time they have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ahead {
     /// The last of them.
@@ -120,8 +120,8 @@ impl Times {
         is_ahead(self.at, unix_us)
     }
 
-    /// Makes times that are ahead of now to now, the oldest rows first, so that they still ascend. A
-    /// slice of them: afterwards there may be more.
+    /// Sets times that are ahead of now to now, the oldest rows first, so that they still ascend. A slice of them:
+    /// afterwards there may be more.
     pub(super) fn correct(&mut self, db: &Connection, unix_us: i64) -> rusqlite::Result<()> {
         let most = limits::RETAIN_ROWS_PER_SLICE;
         let sql =
@@ -143,7 +143,7 @@ impl Times {
         Ok(())
     }
 
-    /// The keys up to this seq are forgotten, and nobody asks for their times any more.
+    /// The keys up to this seq are forgotten, and their times are not needed any more.
     pub(super) fn expire(&mut self, db: &Connection, horizon: u64) -> rusqlite::Result<()> {
         db.prepare_cached("DELETE FROM removed_times WHERE last_seq <= ?1")?
             .execute([horizon as i64])?;

@@ -1,9 +1,8 @@
 //! The pages of the file: how many are used, how many are free, and giving free ones back.
 //!
-//! What is removed leaves free pages, which whatever is stored next takes: a database that retention
-//! holds at a size has few of them. Many are free only when a limit is set for the first time, or
-//! traffic has fallen off; then quiet turns move pages from the end of the file into free ones and cut
-//! the end off, a few at a time (SQLite's `PRAGMA incremental_vacuum`).
+//! Removal leaves free pages, which the next events use: a database that retention holds at a size has few of them.
+//! Many are free only when a limit is set for the first time, or traffic has fallen off; then quiet turns move pages
+//! from the end of the file into free ones and cut the end off, a few at a time (SQLite's `PRAGMA incremental_vacuum`).
 
 use rusqlite::Connection;
 
@@ -57,7 +56,7 @@ impl Progress {
         size.max(self.key_pages(index) + size / limits::EVENTS_SHARE)
     }
 
-    /// Pages that keys take, about.
+    /// About how many pages keys take.
     fn key_pages(&self, index: Option<&KeyIndex>) -> u64 {
         // Rows whose keys are in a segment take space until they are deleted.
         let in_table = (self.horizons.events + 1).saturating_sub(self.removed_keys_from);

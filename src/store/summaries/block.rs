@@ -38,7 +38,7 @@ pub(crate) struct Block {
     pub sources: Option<Vec<u64>>,
 }
 
-/// A row as it is read or written: the numbers and the lists, of which the checksum is.
+/// A row as it is read or written: the numbers and the lists that the checksum is over.
 struct Columns<'a> {
     numbers: [i64; 6],
     times: &'a [u8],
@@ -64,7 +64,7 @@ pub(crate) fn slot_of(seq: u64) -> (u64, u64) {
     (first, first + SUMMARY_BLOCK_EVENTS - 1)
 }
 
-/// Whether a block lies within a slot, as all do that are ours.
+/// Whether a block is within a slot, as all of ours are.
 pub(crate) fn is_of_one_slot(block: &Block) -> bool {
     let (first, last) = (block.first_seq, block.last_seq);
     first > 0 && (first..=slot_of(first).1).contains(&last)
@@ -175,7 +175,7 @@ impl Block {
     }
 }
 
-/// The numbers of a list. One that is longer than we write says nothing.
+/// The numbers of a list. One that is longer than we write is ignored.
 fn numbers<const N: usize, T>(bytes: Option<&[u8]>, number: fn([u8; N]) -> T) -> Option<Vec<T>> {
     let bytes = bytes.filter(|bytes| bytes.len() <= N * SUMMARY_NAMES)?;
     let (numbers, _) = bytes.as_chunks::<N>();
@@ -203,7 +203,7 @@ pub(crate) fn with_page<T>(
     Err(damaged(format!("page {id} of search_pages is damaged")))
 }
 
-/// The seconds that a block's events happened in, and how many in each, as intervals; none where there is no list of
+/// The seconds that a block's events happened in, and how many in each, as intervals; `None` if there is no list of
 /// them.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Making the summary of a block: taking its events in, a slice at a time, and what they come to.
+//! Making the summary of a block: adding its events, a slice at a time.
 
 use rusqlite::{Connection, Row};
 
@@ -33,7 +33,7 @@ pub(super) struct Building {
     /// The last seq that gets a summary.
     until: u64,
     content: Content,
-    /// The block, once all its events have been taken in.
+    /// The block, once all its events have been added.
     filling: Option<Filling>,
 }
 
@@ -45,7 +45,7 @@ struct Filling {
     next: usize,
 }
 
-/// What the events of a block come to so far.
+/// The sum of the events of a block so far.
 #[derive(Debug, Default)]
 struct Content {
     events: u32,
@@ -69,7 +69,7 @@ struct Names<T> {
 }
 
 impl<T: Copy + Ord> Names<T> {
-    /// Adds a name. Says whether it was there.
+    /// Adds a name. Returns whether it was there.
     fn add(&mut self, name: T) -> bool {
         match self.list.binary_search(&name) {
             Ok(_) => return true,
@@ -144,7 +144,7 @@ impl Content {
                 || event.payload.is_none())
     }
 
-    /// Takes an event in.
+    /// Adds an event.
     fn take(&mut self, event: &Incoming, topics: &Topics) -> rusqlite::Result<()> {
         self.events += 1;
         self.bytes += event.bytes();
@@ -153,7 +153,7 @@ impl Content {
         self.processed_at = Some((from.min(at), to.max(at)));
         self.times.push(Instant::of_stored(event.timestamp));
         let words = &mut self.words;
-        // What is in a list has given its words.
+        // A name that is in a list has been counted for its words.
         if !self.topics.add(event.topic) {
             let name = &topics.stored(event.topic.into())?.name;
             words_of(name.as_bytes(), |word| words.insert(word));
@@ -176,7 +176,7 @@ impl Content {
         let lines = lines_of(self.words.len().max(1)) as u32;
         let times = intervals_of(&mut self.times);
         let mut seconds = Vec::new();
-        // Else the intervals say as much.
+        // Otherwise the intervals say as much.
         if !are_of_one_second(&times) {
             seconds = seconds::encode(&self.times);
         }
@@ -208,7 +208,7 @@ pub(super) struct Made {
 }
 
 impl Filling {
-    /// Adds words to the filter for about `budget` nanoseconds, which are taken off. Says whether it has all.
+    /// Adds words to the filter for about `budget` nanoseconds, which are subtracted. Returns whether it has all.
     fn step(&mut self, words: &WordSet, budget: &mut i64) -> bool {
         let lines = self.made.block.filter_lines;
         let slots = words.slots().get(self.next..).filter(|_| lines > 0);
@@ -238,7 +238,7 @@ impl Building {
         }
     }
 
-    /// Takes events in for about `budget` nanoseconds, which are taken off. Gives a block once it is complete.
+    /// Adds events for about `budget` nanoseconds, which are subtracted. Gives a block once it is complete.
     pub(super) fn step(
         &mut self,
         db: &Connection,

@@ -1,5 +1,5 @@
 //! The filter over the words of a block: lines of 64 bytes, one cache line each, of which each word has one. So a word
-//! costs one page, whatever the block holds.
+//! costs one page, however many words there are.
 
 use crate::limits::{SUMMARY_BITS_PER_WORD, SUMMARY_PAGE_BYTES};
 
@@ -31,7 +31,7 @@ pub(crate) fn place_of(hash: u64, lines: u32) -> (u32, usize) {
     (page, line % LINES_PER_PAGE * LINE_BYTES)
 }
 
-/// The bits of a word in its line. They are of another hash than its line.
+/// The bits of a word in its line. They come from another hash than its line.
 fn bits_of(hash: u64) -> impl Iterator<Item = usize> {
     let bits = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let bits = bits ^ (bits >> 29);

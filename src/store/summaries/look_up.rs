@@ -25,17 +25,17 @@ pub(crate) enum Verdict {
     AllButTimes(Box<(Block, PageOwner)>),
 }
 
-/// What a search has made of the times of events that it need not see.
+/// What a search has done with the times of events that it need not see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
     All,
-    /// None of them: the times must be known better.
+    /// None of them: the times must be known more exactly.
     NeedsFiner,
     /// None of them: it has to see the events.
     NeedsEvents,
 }
 
-/// A verdict, and which seqs it is of.
+/// A verdict, and the seqs that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     pub first: u64,
@@ -122,7 +122,7 @@ impl Store {
         })
     }
 
-    /// Has the events of a block counted: by its intervals, or else by seconds. Says whether they are.
+    /// Counts the events of a block: by its intervals, or else by seconds. Returns whether they are.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -179,7 +179,7 @@ impl Store {
                 }
             }
         }
-        // Of a block that is partly gone it is not known which events have gone.
+        // Of a block that is partly removed it is not known which events are gone.
         let is_whole = block.first_seq > self.horizon();
         let all_match = topics == Some(true) && question.is_of_topics_and_times;
         Ok(match all_match && is_whole {

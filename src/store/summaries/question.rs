@@ -1,8 +1,8 @@
 //! What a search asks summaries: the words without which no event matches, as hashes.
 //!
 //! Each filter is a clause that must hold, with alternatives of which one must; an alternative is the words that all
-//! must be in a block. A clause with an alternative that needs no word says nothing, and is left out. What makes an
-//! event match must never ask for more than what is certainly in it.
+//! must be in a block. A clause with an alternative that needs no word says nothing, and is left out. A clause must
+//! never require a word that a matching event may lack.
 
 use super::words::{closed_words, hash_text, Ends, Value};
 use crate::event::{NameFilter, Pattern};
@@ -20,7 +20,7 @@ pub(crate) struct Question {
     pub(super) topics: Vec<Words>,
     /// The hashes of the sources that match, where these are all known by name; ascending.
     pub(super) sources: Option<Vec<u64>>,
-    /// Topics and times are all that there is.
+    /// The only filters are topics and times.
     pub(super) is_of_topics_and_times: bool,
 }
 
@@ -107,7 +107,7 @@ fn words_of_term(term: &Term) -> Words {
 /// The alternatives of a condition, one of which an event that fulfils it has.
 fn words_of_condition(condition: &Condition) -> Vec<Words> {
     match condition {
-        // These are no texts.
+        // These are not texts.
         Condition::Equals(text) if matches!(&**text, "true" | "false" | "null") => {
             vec![Words::new()]
         }
@@ -133,7 +133,7 @@ fn words_of_condition(condition: &Condition) -> Vec<Words> {
 }
 
 /// The alternatives of what a number of the same value is, in whatever form it is written; none of a text that is no
-/// number. A text that only looks like one has some too many, which does no harm.
+/// number. A text that only looks like one has some more, which does no harm.
 fn words_of_number(text: &[u8]) -> Vec<Words> {
     let is_of_number =
         |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
@@ -148,7 +148,7 @@ fn words_of_number(text: &[u8]) -> Vec<Words> {
     match value.digits(SUMMARY_ZEROS_ASKED) {
         Ok(Some(digits)) => alternatives.push(certain_words(&digits, Ends::CLOSED)),
         Ok(None) => {}
-        // It may be written with more zeros than anybody asks for.
+        // It may be written with more zeros than are looked for.
         Err(()) => alternatives.push(Words::new()),
     }
     alternatives

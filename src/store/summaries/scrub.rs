@@ -1,5 +1,5 @@
 //! The scrub: reads all summaries once a day and once after a start, so that damage is found although no search runs
-//! into it. It is mended as that which a search has found; until then a copy of the database is refused.
+//! into it. It is repaired like damage that a search has found; until then a copy of the database is refused.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -15,12 +15,12 @@ use crate::store::soundness::is_corrupt;
 /// How far the scrub has come. Times are milliseconds of the monotonic clock.
 #[derive(Debug, Default)]
 pub(super) struct Scrub {
-    /// When the next slice is due; the first one at once.
+    /// When the next slice is due; the first one immediately.
     due_ms: u64,
     pass: Option<Pass>,
 }
 
-/// A pass over all blocks, the oldest first.
+/// A skip all blocks, the oldest first.
 #[derive(Clone, Copy, Debug)]
 struct Pass {
     begun_ms: u64,
@@ -90,7 +90,7 @@ impl Pass {
             Err(error) if !is_corrupt(&error) => return Err(error),
             read => read,
         };
-        // Of a damaged block the whole slot is made again.
+        // Of a damaged block the whole slot is rebuilt.
         self.next = Some(match read {
             Ok(_) => block.last_seq + 1,
             Err(_) => slot_of(seq).1 + 1,

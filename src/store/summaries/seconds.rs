@@ -35,7 +35,7 @@ pub(super) fn encode(times: &[Instant]) -> Vec<u8> {
     bytes
 }
 
-/// The seconds with their events, as intervals that hold all of each; none where the bytes are not ours.
+/// The seconds with their events, as intervals that hold all of each; `None` if the bytes are not ours.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<Interval>> {
     let (first, mut bytes) = bytes.split_first_chunk()?;
     let mut seconds = i64::from_be_bytes(*first);
@@ -67,7 +67,7 @@ fn write_number(bytes: &mut Vec<u8>, mut number: u128) {
     bytes.push(number as u8);
 }
 
-/// Takes a number off the bytes; none if it has no end, or is too large.
+/// Takes a number from the bytes; none if it has no end, or is too large.
 fn read_number(bytes: &mut &[u8]) -> Option<u128> {
     let len = 1 + bytes.iter().position(|byte| byte & MORE == 0)?;
     let (number, rest) = bytes.split_at(len);

@@ -27,7 +27,7 @@ use crate::store::transaction::Part;
 const BLOCK_ROW_BYTES: u64 = 512;
 const PAGE_ROW_BYTES: u64 = 4_096;
 
-/// Which events there are, and what time it is.
+/// The range of events, and the time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
     /// The events up to this seq have been removed.
@@ -51,11 +51,11 @@ pub(super) enum Step {
 pub(super) enum Write {
     /// The block that is complete.
     Block,
-    /// Blocks whose events have all been removed go.
+    /// Blocks whose events have all been removed are dropped.
     Drop { horizon: u64 },
-    /// The blocks of a slot go, because one of them is damaged.
+    /// The blocks of a slot are dropped, because one of them is damaged.
     Discard { slot: (u64, u64) },
-    /// Some blocks go, because none are wanted.
+    /// Some blocks are dropped, because there are to be none.
     Clear,
 }
 
@@ -87,7 +87,7 @@ enum Stage {
 #[derive(Clone, Copy, Debug)]
 struct Tail {
     first: u64,
-    /// When they get one all the same.
+    /// When they get one although their slot is not full.
     due_ms: u64,
 }
 
@@ -99,9 +99,9 @@ pub(crate) struct Summaries {
     tail: Option<Tail>,
     /// The last seq of the oldest block; none if there is no block.
     oldest: Option<u64>,
-    /// The tables have rows although none are wanted.
+    /// The tables have rows although there are to be none.
     has_unwanted: bool,
-    /// Bytes of the row that the block takes the place of.
+    /// Bytes of the row that the block replaces.
     replaced_bytes: u64,
     open: Option<Change>,
     /// A seq of a slot with a damaged block, which a look-up has found.
@@ -138,7 +138,7 @@ impl Summaries {
         Ok(summaries)
     }
 
-    /// Whether there are summaries to be asked.
+    /// Whether there are summaries.
     pub(crate) fn is_wanted(&self) -> bool {
         self.setting == SearchIndex::Words
     }
@@ -160,14 +160,14 @@ impl Summaries {
         self.covered.bytes()
     }
 
-    /// A block of the slot of this seq is damaged: it is made again.
+    /// A block of the slot of this seq is damaged: it is rebuilt.
     pub(super) fn note_damage(&self, seq: u64, error: &rusqlite::Error) {
         if self.damaged.replace(Some(seq)).is_none() && !self.is_stopped.get() {
             log::error!("a summary for searches is damaged, and made again: {error}");
         }
     }
 
-    /// Makes nothing any more if this error says that the file is damaged. Says whether it does.
+    /// Stops making summaries if this error says that the file is damaged. Returns whether it does.
     pub(super) fn stop_if_corrupt(&self, error: &rusqlite::Error) -> bool {
         let is_corrupt = is_corrupt(error);
         if is_corrupt {
@@ -198,7 +198,7 @@ impl Summaries {
         (is_at_work && self.damaged.get().is_none()).then(|| self.scrub.due_ms())
     }
 
-    /// Reads some summaries, if that is due. Says whether one is damaged, and is to be made again.
+    /// Reads some summaries, if that is due. Returns whether one is damaged, and is to be rebuilt.
     pub(crate) fn scrub(&mut self, db: &Connection, now_ms: u64) -> rusqlite::Result<bool> {
         if self.scrub_due_ms().is_none() {
             return Ok(false);
@@ -267,7 +267,7 @@ impl Summaries {
         self.waiting(at) != Some(Step::Nothing)
     }
 
-    /// Reads for about `budget` nanoseconds, which are taken off, and says what comes next.
+    /// Reads for about `budget` nanoseconds, which are subtracted, and returns what comes next.
     pub(super) fn step(
         &mut self,
         db: &Connection,
@@ -333,7 +333,7 @@ impl Summaries {
             }
             known = block.first_seq;
             bytes += bytes_of(&block);
-            // From here on it is known, or has been removed.
+            // What follows is known, or has been removed.
             if self.covered.missing(known - 1, at.horizon) != Some(known - 1) {
                 break;
             }

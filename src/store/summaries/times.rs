@@ -1,5 +1,5 @@
 //! The times of a block's events: up to eight intervals that hold all of them, cut at the largest gaps. The least and
-//! the greatest alone say little where a few events come late.
+//! the greatest alone say little if a few events come late.
 
 use crate::limits::{SUMMARY_INTERVALS, SUMMARY_SECONDS_BYTES};
 use crate::search::Instant;

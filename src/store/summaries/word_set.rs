@@ -22,7 +22,7 @@ impl WordSet {
         self.has_overflown = false;
     }
 
-    /// Adds a hash, which is never 0. One that there is no room for is counted on by [`WordSet::has_overflown`].
+    /// Adds a hash, which is never 0. One that there is no room for shows in [`WordSet::has_overflown`].
     #[inline]
     pub(super) fn insert(&mut self, hash: u64) {
         if 2 * self.len >= self.slots.len() && !self.grow() {
@@ -63,7 +63,7 @@ impl WordSet {
     }
 }
 
-/// Puts a hash into a table with free slots. Says whether it was new.
+/// Puts a hash into a table with free slots. Returns whether it was new.
 #[inline]
 fn put(slots: &mut [u64], hash: u64) -> bool {
     let mask = slots.len() - 1;
@@ -99,7 +99,7 @@ mod tests {
             let in_slots = set.slots().iter().filter(|hash| **hash != 0).count();
             assert_eq!((set.len(), in_slots), (count, count));
         }
-        // At its bound it takes none, also none that it has.
+        // At its bound it takes none, not even one that it has.
         set.insert(hash(u64::MAX));
         assert!(set.has_overflown());
         assert_eq!(set.len(), SUMMARY_WORDS_MAX);

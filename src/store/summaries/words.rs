@@ -45,8 +45,7 @@ pub(crate) struct Value {
 }
 
 impl Value {
-    /// Of the text of a number. Numbers that are equal have equal values, unless their exponents have more digits than
-    /// anybody needs.
+    /// Of the text of a number. Numbers that are equal have equal values, unless their exponents have very many digits.
     pub(crate) fn of(number: &[u8]) -> Self {
         let is_negative = number.first() == Some(&b'-');
         let is_exponent = |byte: &u8| matches!(byte, b'e' | b'E');
@@ -131,8 +130,8 @@ pub(crate) fn words_of(text: &[u8], take: impl FnMut(u64)) {
     closed_words(text, Ends::CLOSED, take);
 }
 
-/// Hands the hashes of those words to `take` that are whole words wherever the text is found: not those at an end
-/// where a word may go on.
+/// Hands the hashes of those words to `take` that are whole words wherever the text is found: not those at an end where
+/// a word may continue.
 #[inline]
 pub(crate) fn closed_words(text: &[u8], ends: Ends, mut take: impl FnMut(u64)) {
     let mut hash = BASIS;
@@ -160,10 +159,10 @@ pub(crate) fn closed_words(text: &[u8], ends: Ends, mut take: impl FnMut(u64)) {
 }
 
 /// Hands the hashes of the words of each string and number in a payload to `take`, and those of the values of numbers
-/// that are not written as digits alone: what asks for a value does not know how it is written. Names of members,
+/// that are not written as digits alone: a search for a value does not know how it is written. Names of members,
 /// `true`, `false` and `null` have none. `text` is memory for strings with escapes.
 ///
-/// Goes through the text once and without a stack, so depth costs nothing. What is no JSON gives some words.
+/// Goes through the text once and without a stack, so depth costs nothing. What is not JSON gives arbitrary words.
 pub(crate) fn payload_words(payload: &[u8], text: &mut Vec<u8>, mut take: impl FnMut(u64)) {
     let mut rest = payload;
     while let Some((byte, after)) = rest.split_first() {
@@ -321,7 +320,7 @@ mod tests {
         for (begin, end) in [(false, true), (true, false), (false, false)] {
             assert!(closed("word", begin, end).is_empty());
         }
-        // Nothing goes on over what is no word character.
+        // A word ends at what is not a word character.
         assert_eq!(closed(" a b ", false, false), hashes(&["a", "b"]));
     }
 

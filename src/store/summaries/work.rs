@@ -7,8 +7,8 @@ use crate::store::state::Store;
 
 impl Store {
     /// One slice of making summaries, or of dropping those that are not wanted any more. It takes about `budget`
-    /// nanoseconds and subtracts what it took; with none left it only says whether there is more to do. `now_ms`
-    /// is of the monotonic clock.
+    /// nanoseconds and subtracts what it took; with none left it only returns whether there is more to do. `now_ms` is
+    /// of the monotonic clock.
     pub fn summarize(&mut self, now_ms: u64, budget: &mut i64) -> Result<bool, StoreError> {
         let at = Extent {
             horizon: self.horizon(),
@@ -51,13 +51,13 @@ impl Store {
         self.parts.summaries.setting()
     }
 
-    /// The events up to this seq have summaries; 0 where none are made. A start finds out how far that is in quiet
-    /// turns.
+    /// The events up to this seq have summaries; 0 where none are made. After a start quiet turns find out how far that
+    /// is.
     pub fn search_index_through(&self) -> u64 {
         self.parts.summaries.through(self.horizon())
     }
 
-    /// Bytes that the summaries take, about.
+    /// About how many bytes the summaries take.
     pub fn search_index_bytes(&self) -> u64 {
         self.parts.summaries.bytes()
     }

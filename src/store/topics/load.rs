@@ -16,7 +16,7 @@ use crate::store::work::LoadBudget;
 /// Topics that are being read.
 pub(crate) struct TopicsLoad {
     topics: Topics,
-    /// Those whose rows were changed by something else. Their events are counted again.
+    /// Those whose rows were changed by another program. Their events are counted again.
     damaged: BTreeSet<TopicId>,
     /// The ids in the order of the names, as far as it has been read.
     order: Vec<TopicId>,
@@ -60,7 +60,7 @@ impl TopicsLoad {
         })
     }
 
-    /// Reads on. Says whether all has been read.
+    /// Reads on. Returns whether all has been read.
     pub(crate) fn step(
         &mut self,
         db: &Connection,
@@ -112,12 +112,12 @@ impl TopicsLoad {
         Stage::Recount(0)
     }
 
-    /// Reads rows after those that there are. Says whether these were the last.
+    /// Reads rows after those that there are. Returns whether these were the last.
     fn read_rows(&mut self, db: &Connection, budget: &mut LoadBudget) -> rusqlite::Result<bool> {
         let sql = "SELECT id, name, events, last_seq, last_processed_at, checksum FROM topics \
                    WHERE id > ?1 ORDER BY id";
         let mut statement = db.prepare_cached(sql)?;
-        // A row that is out of place is found as long as the first slice begins with it.
+        // A row with a bad id is found because the first slice begins with it.
         let after = match self.topics.len() {
             0 => i64::MIN,
             read => read as i64,
@@ -144,7 +144,7 @@ impl TopicsLoad {
     }
 
     /// Counts the events after a seq and up to `last`: all that the rows do not count, or up to the mark those of
-    /// damaged rows. Says after which seq it goes on; none where there are no more.
+    /// damaged rows. Returns after which seq it goes on; `None` if there are no more.
     fn count(
         &mut self,
         db: &Connection,
@@ -178,8 +178,8 @@ impl TopicsLoad {
     /// Reads the order of the names out of the index that makes them unique, after those that have been read. Says
     /// whether these were the last.
     fn read_order(&mut self, db: &Connection, budget: &mut LoadBudget) -> rusqlite::Result<bool> {
-        // The index has a copy of each name, and each is the only check of the other: under a name that was
-        // changed, all its keys would be new.
+        // The index has a copy of each name, and the two are checked against each other: under a changed name, all keys
+        // of a topic would be new.
         let topics = &self.topics;
         let after = self.order.last().map(|id| &*topics.get(*id).name);
         let sql = match after {

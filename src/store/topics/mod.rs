@@ -1,5 +1,5 @@
-//! The topics that have events, interned: a name costs one hash look-up, and what the table `topics`
-//! says of each is known without a read.
+//! The topics that have events, interned: a name costs one hash look-up, and what the table `topics` says about each is
+//! known without a read.
 //!
 //! The counts of a topic are exact in memory and lazy on disk. A row of the table says: of the events
 //! with a seq up to `last_seq`, the topic has `events`. So a row that is out of date is still true, and
@@ -43,7 +43,7 @@ pub struct Topics {
     committed: usize,
     /// Every event up to this seq is counted in the rows.
     mark: u64,
-    /// The round of bringing the rows up to date that is under way.
+    /// The current round of bringing the rows up to date.
     sweep: Option<Sweep>,
     open: OpenChanges,
 }
@@ -195,15 +195,15 @@ impl Topics {
         self.order.count(from, to)
     }
 
-    /// Adds a new topic after the others and gives its id.
+    /// Adds a new topic after the others and returns its id.
     fn push(&mut self, name: &str) -> TopicId {
         let id = self.push_stored(name, 0, 0, 0);
         self.order.insert(&self.list, id);
         id
     }
 
-    /// Adds a topic that the table has, at start. Its place among the names is told by
-    /// [`Topics::set_order`], once for all: to find a place for each takes a second for a million.
+    /// Adds a topic that the table has, at start. [`Topics::set_order`] then sets the order of all: to find a place for
+    /// each takes a second for a million.
     fn push_stored(
         &mut self,
         name: &str,
@@ -340,7 +340,7 @@ mod tests {
         let after = prefixed().nth(50).expect("there are more");
         let found = matching(&topics, Pattern::Prefix(b"t12"), Some(after));
         assert!(found.iter().eq(prefixed().skip(51)));
-        // Most go again, as those of a failed transaction do.
+        // Most are dropped again, like those of a failed transaction.
         let kept: Vec<String> = topics.list[..100]
             .iter()
             .map(|t| t.name.to_string())

@@ -27,7 +27,7 @@ struct Piece {
     shared: usize,
 }
 
-/// Where in the order something stands; good until the order changes.
+/// A place in the order; valid until the order changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     piece: usize,
@@ -66,7 +66,7 @@ impl Piece {
     fn shared_by(list: &[Topic], ids: &[TopicId]) -> usize {
         match ids {
             [first, .., last] => common_length(name(list, *first), name(list, *last)),
-            // The next name may share nothing with the only one; its keys then begin where the name does.
+            // The next name may share nothing with the only one; then its keys begin at the start of the name.
             _ => 0,
         }
     }
@@ -98,8 +98,8 @@ impl Piece {
         self.keys.insert(at, key(new, self.shared));
     }
 
-    /// Takes the second half off. Each half begins its keys later where the names share so much that few
-    /// bytes of a key would tell them apart.
+    /// Splits off the second half. Each half begins its keys later if the names share so much that few bytes of a key
+    /// would tell them apart.
     fn split(&mut self, list: &[Topic]) -> Self {
         let mut second = Self {
             ids: self.ids.split_off(TOPICS_PER_PIECE / 2),
@@ -126,7 +126,7 @@ impl Order {
         }
     }
 
-    /// The place before which all names lie for which `is_before` says so. They must come first.
+    /// The place after all names for which `is_before` is true. They must come first.
     pub(super) fn place(&self, list: &[Topic], is_before: impl Fn(&[u8]) -> bool) -> Place {
         let starts_before = |piece: &Piece| is_before(name(list, piece.ids[0]));
         let piece = self.pieces.partition_point(starts_before);
@@ -154,7 +154,7 @@ impl Order {
         }
     }
 
-    /// Takes a topic out, which the list still has.
+    /// Removes a topic, which the list still has.
     pub(super) fn remove(&mut self, list: &[Topic], id: TopicId) {
         let old = name(list, id);
         let starts_before = |piece: &Piece| name(list, piece.ids[0]) <= old;
@@ -183,7 +183,7 @@ impl Order {
         first.iter().chain(rest).copied()
     }
 
-    /// How many ids lie between two places. Looks at each piece between them.
+    /// How many ids are between two places. Looks at each piece between them.
     pub(super) fn count(&self, from: Place, to: Place) -> usize {
         let between = self.pieces.get(from.piece..to.piece).unwrap_or(&[]);
         let ids: usize = between.iter().map(|piece| piece.ids.len()).sum();

@@ -24,7 +24,7 @@ impl Stale {
         self.count
     }
 
-    /// Adds one; nothing where it is there already.
+    /// Adds one, unless it is in the set already.
     pub(super) fn add(&mut self, id: TopicId) {
         let (word, bit) = place(id);
         if word >= self.words.len() {
@@ -34,7 +34,7 @@ impl Stale {
         self.words[word] |= bit;
     }
 
-    /// Takes out those of a range.
+    /// Removes those of a range.
     pub(super) fn remove(&mut self, ids: Range<TopicId>) {
         let (first, from) = place(ids.start);
         let (last, to) = place(ids.end);

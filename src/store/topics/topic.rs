@@ -7,7 +7,7 @@ use crate::store::row_checksum::checksum;
 /// A topic's `id` in the table `topics`; counts from 1.
 pub type TopicId = u32;
 
-/// One topic. Retention may have removed all of its events; the topic stays, because it is part of keys.
+/// One topic. Retention may have removed all of its events; the topic stays, because keys refer to it.
 #[derive(Clone, Debug)]
 pub struct Topic {
     pub name: Rc<str>,

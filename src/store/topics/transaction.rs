@@ -1,4 +1,4 @@
-//! What the open transaction does to the topics, and what becomes of that.
+//! What the open transaction does to the topics, until it ends.
 
 use rusqlite::Connection;
 
@@ -50,7 +50,7 @@ impl Topics {
         self.open.events.push(topic);
     }
 
-    /// The transaction removes an event. Says whether it is the first of its topic.
+    /// The transaction removes an event. Returns whether it is the first of its topic.
     pub(crate) fn remove_event(&mut self, topic: TopicId) -> bool {
         let removed = self.open.removed.entry(topic).or_insert(0);
         *removed += 1;

@@ -10,7 +10,7 @@ use crate::store::error::expect_changed;
 use crate::store::row_checksum::checksum;
 
 impl Topics {
-    /// Begins a round if one is due. Says whether one is under way.
+    /// Begins a round if one is due. Returns whether one is under way.
     pub(crate) fn begin_sweep_if_due(&mut self, last_seq: u64) -> bool {
         let unwritten = last_seq - self.mark;
         if self.sweep.is_none() && is_sweep_due(unwritten, self.stale_count() as u64) {

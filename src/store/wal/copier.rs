@@ -17,14 +17,14 @@ use crate::store::wal::position::{position, CheckpointProgress};
 /// The log of a database that a server has open.
 pub struct WalCopier {
     db: Connection,
-    /// The database, for syncs. SQLite's connection ends first: closing any descriptor of a file lets go of
-    /// all locks that the process has on it (fcntl(2)).
+    /// The database, for syncs. SQLite's connection ends first: closing any descriptor of a file releases all locks
+    /// that the process has on it (fcntl(2)).
     file: File,
     path: PathBuf,
 }
 
 impl WalCopier {
-    /// Opens the log of a database, which must be there.
+    /// Opens the log of a database, which must exist.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         if !path.is_file() {
             return Err(fail(path, "it is not a file"));
@@ -40,8 +40,8 @@ impl WalCopier {
         })
     }
 
-    /// Copies what it may, in one go. The WAL is not shortened by it; the next writer starts it again
-    /// where all of it has been copied.
+    /// Copies what it may, in one pass. This does not shorten the WAL; the next writer restarts it if all of it has
+    /// been copied.
     pub fn copy(&self) -> Result<(), OpenError> {
         let pragma = "PRAGMA wal_checkpoint(PASSIVE)";
         let done = self.db.query_row(pragma, [], |_| Ok(()));
@@ -53,7 +53,7 @@ impl WalCopier {
         position(&self.db).map_err(|error| fail(&self.path, explain(&error)))
     }
 
-    /// Brings what anyone has copied so far to the disk.
+    /// Syncs what any process has copied so far.
     pub fn sync(&self) -> Result<(), OpenError> {
         let synced = self.file.sync_data();
         synced.map_err(|error| fail(&self.path, error))

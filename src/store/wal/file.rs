@@ -22,7 +22,7 @@ pub(crate) const FRAME_HEADER: usize = 24;
 /// How much of a log is known to be on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SyncedFrames {
-    /// Which log: its salts, which change whenever SQLite begins it again. None if it is not known.
+    /// Which log: its salts, which change whenever SQLite restarts it. None if it is not known.
     pub salts: Option<[u8; 8]>,
     /// The frames at its start.
     pub frames: u64,
@@ -36,7 +36,7 @@ pub(crate) fn salts(file: &File) -> Option<[u8; 8]> {
 }
 
 /// Writes the log of a database again from the last of the `synced` frames to its last commit, and syncs
-/// it. What a refused transaction has left after that is made invalid. Says whether the log was whole;
+/// it. What a refused transaction has left after that is made invalid. Returns whether the log was whole;
 /// where it was not, it is left as it was.
 pub(crate) fn rewrite_log(
     db: &Sqlite,
@@ -45,7 +45,7 @@ pub(crate) fn rewrite_log(
 ) -> Result<bool, StoreError> {
     let version = data_version(db)?;
     let frames = position(db)?.frames;
-    // The write lock keeps other programs from beginning the log again meanwhile.
+    // The write lock keeps other programs from restarting the log meanwhile.
     db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let result = if data_version(db)? == version {
         rewrite_frames(&beside(path, "-wal"), synced, frames)
@@ -80,7 +80,7 @@ fn rewrite_frames(path: &Path, synced: SyncedFrames, frames: u64) -> std::io::Re
     let Some(sum) = log.sum_before(first, sum)? else {
         return Ok(false);
     };
-    // All of it is read before any of it is written: what is broken is left to SQLite's recovery.
+    // All of it is read before any of it is written: a damaged log is left to SQLite's recovery.
     if !log.are_whole(first..frames, sum)? {
         return Ok(false);
     }

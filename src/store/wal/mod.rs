@@ -18,9 +18,9 @@ pub(super) struct Wal {
     plan: CheckpointPlan,
     /// Another process is to copy the log.
     needs_offload: bool,
-    /// What became of the last request for that, until the next look at what is left.
+    /// The result of the last request for that, until the next check of what is left.
     last_copy: Option<CopyResult>,
-    /// What must be made certain before anything is committed or copied.
+    /// What must be synced before anything is committed or copied.
     unsynced: UnsyncedState,
 }
 
@@ -68,7 +68,7 @@ impl Wal {
         self.needs_offload
     }
 
-    /// Decides who copies the WAL, of which this many frames are left. Says whether that is another process.
+    /// Decides who copies the WAL, of which this many frames are left. Returns whether that is another process.
     pub(super) fn decide_offload(&mut self, frames_left: u64) -> bool {
         let copied_here = match self.last_copy.take() {
             None | Some(CopyResult::Failed) => CHECKPOINT_MAX_FRAMES,
@@ -125,12 +125,12 @@ impl Wal {
         self.unsynced.closed
     }
 
-    /// The connection is closed, to be made again.
+    /// The connection is closed, to be reopened.
     pub(super) fn connection_closed(&mut self, closed: Closed) {
         self.unsynced.closed = Some(closed);
     }
 
-    /// The connection has been made again, from a log that has been written again.
+    /// The connection has been reopened, with a log that has been rewritten.
     pub(super) fn connection_opened(&mut self) {
         self.unsynced.wal = false;
         self.unsynced.closed = None;

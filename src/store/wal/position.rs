@@ -1,6 +1,6 @@
 //! How much of the write-ahead log SQLite takes for copied.
 
-/// Where SQLite stands in the write-ahead log.
+/// SQLite's position in the write-ahead log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckpointProgress {
     /// Frames up to the last commit.
@@ -16,7 +16,7 @@ impl CheckpointProgress {
     }
 }
 
-/// Asks SQLite where it stands; copies nothing.
+/// Asks SQLite for its position; copies nothing.
 pub(crate) fn position(db: &rusqlite::Connection) -> rusqlite::Result<CheckpointProgress> {
     db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
         Ok(CheckpointProgress {

@@ -1,5 +1,5 @@
-//! A block of a filter: one cache line that says of any key whether it is one of the few it was made of,
-//! without holding them.
+//! A block of a filter: one cache line that says whether a key is one of the few that it was made of, without holding
+//! them.
 //!
 //! Three slots belong to a key, and the XOR of their values is a value that the key has by itself. Graf and
 //! Lemire, "Xor Filters" (2020), with two differences. A block is made of the keys that fall to it, some forty,
@@ -77,7 +77,7 @@ fn slots_of(key: u64, seed: u64, slots: u8) -> [usize; 3] {
     [0, 16, 32].map(|shift| (((mixed >> shift & 0xFFFF) * u64::from(slots)) >> 16) as usize)
 }
 
-/// What the slots of a key add up to, in as many of its bits as a slot has.
+/// What the slots of a key must add up to, in as many of its bits as a slot has.
 fn value_of(key: u64) -> u32 {
     (key >> 48) as u32
 }
@@ -133,7 +133,7 @@ fn solve<S: Slots, const MAX: usize>(
             set ^= S::one(slot);
         }
         let mut value = value_of(*key) & ((1 << width) - 1);
-        // A row stands at its last slot, and that is the last of no other row.
+        // A row is at its last slot, which is the last of no other row.
         while set != S::NONE {
             let row = &mut rows[set.last()];
             if row.0 == S::NONE {
@@ -148,7 +148,7 @@ fn solve<S: Slots, const MAX: usize>(
             return false;
         }
     }
-    // The other slots of a row are in front of its last, so their values are known.
+    // The other slots of a row are before its last, so their values are known.
     for (slot, (set, value)) in rows[..usize::from(slots)].iter().enumerate() {
         let (mut others, mut sum) = (*set, *value);
         if others != S::NONE {

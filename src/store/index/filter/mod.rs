@@ -18,7 +18,7 @@ pub(crate) const PADDING_BYTES: usize = BLOCK_BYTES;
 /// The filter of one segment.
 #[derive(Debug)]
 pub(crate) struct Filter {
-    /// The blocks begin at a multiple of their size in memory: one that is on two cache lines costs two.
+    /// The blocks begin at a multiple of their size in memory: one that spans two cache lines costs two.
     padded: Vec<u8>,
     begin: usize,
 }
@@ -60,7 +60,7 @@ impl Filter {
         self.padded[at..at + page.len()].copy_from_slice(page);
     }
 
-    /// Reads a byte of each fingerprint's block, so that many are on their way from memory at a time.
+    /// Reads a byte of each fingerprint's block, so that many loads from memory are in flight at a time.
     pub(crate) fn prefetch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
         let bytes = self.as_bytes();
         let blocks = bytes.len() / BLOCK_BYTES;

@@ -1,4 +1,4 @@
-//! The records of damaged pages, found again among all that their segment was made of.
+//! The records of damaged pages, found again among everything that their segment was made of.
 //!
 //! A segment is sorted, so the records of a damaged page are those between the last one on the page before it and
 //! the first one on the page after it. They are collected while the events of the segment are gone through in the
@@ -13,7 +13,7 @@ use crate::store::index::pages::Pages;
 use crate::store::index::record::{records, Known, Record};
 use crate::store::index::segment::unless_damaged_page;
 
-/// Damaged pages that stand next to each other, of which the first are to be made again.
+/// Adjacent damaged pages, of which the first are to be rebuilt.
 struct Run<R> {
     ids: Range<i64>,
     /// The records next to all of them.
@@ -31,7 +31,7 @@ struct Run<R> {
 pub(super) struct Collected<R> {
     pub ids: Range<i64>,
     pub records: Vec<R>,
-    /// How many of the first records stand in for lost ones.
+    /// How many of the first records replace lost ones.
     pub lost: usize,
 }
 
@@ -73,7 +73,7 @@ impl<R: Record> Collector<R> {
         Ok(collector)
     }
 
-    /// The pages that are made again.
+    /// The pages that are rebuilt.
     pub(super) fn ids(&self) -> impl Iterator<Item = i64> + '_ {
         self.runs.iter().flat_map(|run| run.ids.clone())
     }
@@ -108,8 +108,7 @@ impl<R: Record> Collector<R> {
         self.found.push(record);
     }
 
-    /// The records of each run, once all of the segment's have been taken. An error says why they cannot be
-    /// told.
+    /// The records of each run, once all of the segment's have been taken. An error says why they cannot be found.
     pub(super) fn finish(mut self, known: Known) -> Result<Vec<Collected<R>>, String> {
         self.found.sort_unstable();
         let mut rest = &self.found[..];
@@ -171,7 +170,7 @@ impl<R: Record> Run<R> {
         })
     }
 
-    /// How many of its records nothing has any more.
+    /// How many of its records are lost.
     fn lost(&self, known: Known) -> Result<usize, String> {
         let has_removed = known.first_seq <= known.removed;
         let Some(total) = self.total else {

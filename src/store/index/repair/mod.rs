@@ -1,13 +1,13 @@
-//! Damaged pages are made again: those of keys and postings from the events, those of filters from the keys, those
-//! of fences from the pages that they stand for.
+//! Damaged pages are rebuilt: those of keys and postings from the events, those of filters from the keys, those of
+//! fences from the pages that they describe.
 //!
 //! Going through the events of a segment takes many slices, which only read. A transaction of its own then
 //! writes the pages, and the fences and filters that change with them. Until then each read of a damaged page is
 //! an error. As long as a segment has damaged pages it is not merged, and retention removes none of its events
 //! that have not been gone through, because then nothing would have their keys.
 //!
-//! What only a damaged page had, the keys of events that were removed before, is lost. Records that no look-up
-//! finds stand in for them, so that the segment keeps its size, and the log says how many keys these are.
+//! What only a damaged page had, the keys of events that were removed before, is lost. Records that no look-up finds
+//! replace them, so that the segment keeps its size, and the log says how many keys these are.
 
 mod collect;
 mod needs;
@@ -68,7 +68,7 @@ pub(super) struct Repairs {
 }
 
 impl Repairs {
-    /// One slice of reading what the first damaged pages are made from. Says whether they can be written.
+    /// One slice of reading what the first damaged pages are made from. Returns whether they can be written.
     pub(super) fn collect(&mut self, db: &Connection, scope: Scope) -> rusqlite::Result<bool> {
         let segments = scope.segments.all();
         scope.damage.retain(|page| {
@@ -125,7 +125,7 @@ impl Repairs {
     }
 }
 
-/// The runs that a collector has, and their ids for `remade`; none if it cannot tell their records.
+/// The runs that a collector has, and their ids for `remade`; none if it cannot find their records.
 fn finish<R: Record>(
     scope: Scope,
     collector: Collector<R>,
@@ -192,7 +192,7 @@ impl Repair {
         Ok(None)
     }
 
-    /// Reads one slice of the events, of a few milliseconds. Says whether that were all.
+    /// Reads one slice of the events, of a few milliseconds. Returns whether that were all.
     fn step(&mut self, db: &Connection, fingerprinter: Fingerprinter) -> rusqlite::Result<bool> {
         if matches!(self.source, MadeFrom::Pages(_)) {
             return Ok(true);
@@ -269,7 +269,7 @@ impl MadeFrom {
     }
 }
 
-/// Reads an event whole and takes its key. Says how many bytes it has.
+/// Reads an event whole and takes its key. Returns how many bytes it has.
 fn take_event(
     db: &Connection,
     fingerprinter: Fingerprinter,

@@ -1,4 +1,4 @@
-//! Which damaged pages can be made again, and what cannot be done before they are.
+//! Which damaged pages can be rebuilt, and what cannot be done before they are.
 
 use crate::store::index::damage::Damage;
 use crate::store::index::record::{Fingerprint, Part};
@@ -28,7 +28,7 @@ pub(crate) fn removable_up_to(segments: &Segments, damage: &Damage) -> u64 {
     first.map_or(u64::MAX, |segment| segment.about.first_seq - 1)
 }
 
-/// Damaged pages of a part of a segment that can be made again.
+/// Damaged pages of a part of a segment that can be rebuilt.
 pub(super) fn repairable(damage: &Damage, segment: &Segment, part: Part) -> Vec<i64> {
     let ids = segment.layout.pages_of(part);
     let among = damage.among(segment.about.level, ids);

@@ -1,4 +1,4 @@
-//! Writes pages that have been made again, inside the open transaction.
+//! Writes pages that have been rebuilt, inside the open transaction.
 
 use rusqlite::Connection;
 
@@ -14,8 +14,7 @@ use crate::store::index::pages::Pages;
 use crate::store::index::record::{KeyRecord, Part, Posting, Record};
 use crate::store::index::segment::{unless_damaged_page, Segment};
 
-/// Puts the pages of these runs in the place of the damaged ones, and those of their fences. Says what the fences
-/// of the segment are then.
+/// Replaces damaged pages by those of these runs, and those of their fences. Returns the new fences of the segment.
 pub(super) fn replace_runs<R: Record>(
     db: &Connection,
     segment: &Segment,
@@ -146,7 +145,7 @@ pub(super) fn remake_page(
     Ok(())
 }
 
-/// A page of the filter cannot be made now, because keys have turned out to be damaged. They are made again first,
+/// A page of the filter cannot be made now, because keys have turned out to be damaged. They are rebuilt first,
 /// where they can be.
 fn wait_for_keys(
     db: &Connection,

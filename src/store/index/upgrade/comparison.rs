@@ -15,7 +15,7 @@ use crate::store::topics::topic::TopicId;
 pub(super) struct Comparison {
     fingerprinter: Fingerprinter,
     about: Description,
-    /// The events up to this seq were removed: nothing tells what their records were.
+    /// The events up to this seq were removed: their records cannot be compared.
     removed: u64,
     records_left: usize,
     bytes_left: usize,
@@ -32,7 +32,7 @@ impl Comparison {
         }
     }
 
-    /// Compares the records of a page, after the first `compared`, with their events. Says whether that were
+    /// Compares the records of a page, after the first `compared`, with their events. Returns whether that were
     /// all. A record that is not its event's is an error, and the page is noted as damaged.
     pub(super) fn compare<R: Record>(
         &mut self,

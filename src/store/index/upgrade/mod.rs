@@ -1,7 +1,7 @@
 //! Segments of tables before version 4, whose pages have no checksums, get them where they are: a few pages in each
-//! quiet turn, until the segment's row says that all have one. Keys and postings are compared with the events first:
-//! a page that was damaged before there were checksums is made again and does not get one for what is wrong.
-//! Filters and fences are made again from the keys and postings. What is known of removed events is taken as it is.
+//! quiet turn, until the segment's row says that all have one. Keys and postings are compared with the events first: a
+//! page that was damaged before there were checksums is rebuilt and gets none for wrong content. Filters and fences are
+//! rebuilt from the keys and postings. What is known of removed events is taken as it is.
 
 mod comparison;
 
@@ -82,11 +82,11 @@ impl Upgrades {
                 Some(true) => {}
                 Some(false) => break,
                 None if upgrade.reads_records(&segment.pages) => {
-                    // It is made again before this goes on with it.
+                    // It is rebuilt before this goes on with it.
                     upgrade.compared = 0;
                     break;
                 }
-                // A page from before is damaged: this begins again when it is not.
+                // A page written earlier is damaged: this begins again when it has been rebuilt.
                 None => return Ok(()),
             }
         }

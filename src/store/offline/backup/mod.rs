@@ -73,7 +73,7 @@ fn copy(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Copied, String> {
     let from = file_at(&options.from)?;
-    // What is no database of ours is refused before anything is made.
+    // A file that is not a database of ours is refused before anything is made.
     snapshot::read(&from, |_| Ok(()))?;
     let target = Target::prepare(&from, &options.to, options.force, purpose)?;
     snapshot::read(&from, |db| {
@@ -101,7 +101,7 @@ fn copy_pages(
     target.clear().map_err(io_error)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(target.partial(), flags)?;
-    // What is not complete is thrown away, so it needs no journal, and is synced by ourselves.
+    // An incomplete copy is thrown away, so it needs no journal; this program syncs it itself.
     db.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
     db.pragma_update(None, "synchronous", "OFF")?;
     let backup = Backup::new(source, &mut db)?;
@@ -122,12 +122,12 @@ fn copy_pages(
             total: total.max(0) as u64,
         });
         if purpose == Purpose::Backup {
-            // Else the system would collect the pages and write them in one go, and the server's next
-            // sync would wait for them.
+            // Otherwise the system would collect the pages and write them at once, and the server's next sync would
+            // wait for them.
             if step.is_multiple_of(limits::BACKUP_STEPS_PER_SYNC) {
                 target.sync().map_err(io_error)?;
             }
-            // Half of the time the disk is the server's alone.
+            // For half of the time the server has the disk for itself.
             let rest = Duration::from_millis(limits::BACKUP_REST_MAX_MS);
             thread::sleep(rest.min(begun.elapsed()));
         }
@@ -141,7 +141,7 @@ fn io_error(error: std::io::Error) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
 }
 
-/// Proves the copy right, and so what it was made from; returns how many events there are.
+/// Checks the copy, and so its source; returns the number of events.
 fn verify(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<u64, String> {
     let options = CheckOptions {
         path: path.to_owned(),

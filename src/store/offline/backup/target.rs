@@ -1,6 +1,6 @@
-//! Where a copy goes: it is written under a name of its own beside the final one, and takes that name when
-//! it is complete and on the disk. A process that is killed in between leaves the final name as it was, and
-//! the unfinished file to the next one, which starts it again.
+//! Where a copy goes: it is written under a name of its own beside the final one, and takes that name when it is
+//! complete and on the disk. A process that is killed in between leaves the final name as it was, and leaves the
+//! unfinished file to the next one, which overwrites it.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -19,9 +19,9 @@ use crate::store::wal::recovery::recover_wal;
 /// What a copy is made for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// A server may run on the source and is to notice little.
+    /// A server may run on the source and should not be slowed much.
     Backup,
-    /// The target becomes a server's database, and nobody else may have it open.
+    /// The target becomes a server's database, and no other program may have it open.
     Restore,
 }
 
@@ -93,8 +93,8 @@ impl Target {
         self.file.sync_all()
     }
 
-    /// Gives the file its final name, durably, and returns its size in bytes. Who may read and write it is
-    /// taken from what it replaces, or else from what it is a copy of.
+    /// Gives the file its final name, durably, and returns its size in bytes. Its owner and mode are those of the file
+    /// that it replaces, or else of its source.
     pub(super) fn install(mut self, from: &Path) -> Result<u64, String> {
         let work = || {
             let replaced = fs::metadata(&self.path).ok();
@@ -104,7 +104,7 @@ impl Target {
             };
             self.file.set_permissions(like.permissions())?;
             if replaced.is_some() {
-                // Only root can give a file away, and for others it is theirs already.
+                // Only root can change the owner; for others the file is theirs already.
                 let _ = fchown(&self.file, Some(like.uid()), Some(like.gid()));
             }
             self.sync()?;
@@ -193,13 +193,13 @@ fn make_file(path: &Path) -> Result<File, String> {
     }
 }
 
-/// Removes what SQLite has left beside the file that is about to be replaced: the copy must never meet the
-/// log of another database. A log that can be copied into the old file is, so that a process that is killed in
-/// between leaves that as it was.
+/// Removes what SQLite has left beside the file that is about to be replaced: the copy must never meet the log of
+/// another database. A log that can be copied into the old file is copied, so that a process that is killed in between
+/// leaves that file as it was.
 fn remove_companions(path: &Path) -> std::io::Result<()> {
     if path.exists() && beside(path, "-wal").exists() {
         let busy_timeout = Duration::from_millis(limits::OPEN_BUSY_MS);
-        // Closing copies the log. What is damaged or another program's is given up with its log.
+        // Closing copies the log. A file that is damaged or another program's is replaced together with its log.
         let _ = Connection::open(path, Durability::Full, false, busy_timeout)
             .and_then(|db| recover_wal(&db, path));
     }

@@ -13,7 +13,7 @@ use crate::store::index::Damage;
 use crate::store::range::{Bound, TopicRange};
 use crate::store::rows::event_parts;
 
-/// How a segment is called in a line about it.
+/// The name of a segment in a line about it.
 pub(super) struct SegmentName<'a>(pub &'a Description);
 
 impl std::fmt::Display for SegmentName<'_> {
@@ -31,7 +31,7 @@ impl std::fmt::Display for SegmentName<'_> {
     }
 }
 
-/// Says where a segment and its events differ, by looking everything up.
+/// Returns where a segment and its events differ, by looking everything up.
 pub(super) fn name_differences(
     run: &mut Run,
     fingerprinter: &Fingerprinter,

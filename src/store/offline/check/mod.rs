@@ -1,11 +1,11 @@
-//! `check`: proves that a database is right, or says what is wrong with it, as it is at one moment
-//! ([`super::snapshot`]), also while a server writes to it.
+//! `check`: verifies a database, or says what is wrong with it, as it is at one moment ([`super::snapshot`]), also
+//! while a server writes to it.
 //!
-//! Memory is bounded whatever the size of the database. Each structure is read once from front to back;
-//! that two of them hold the same records, each in its own order, is shown by sums of keyed hashes
-//! ([`sum`]). That no key is stored twice follows in either kind of database from a list of all keys in
-//! ascending order: equal ones would be neighbours. The list is SQLite's index, or the merged segments
-//! with the events that they lead to; that it is the list of what is stored, its sum shows.
+//! Memory is bounded whatever the size of the database. Each structure is read once from front to back; that two of
+//! them hold the same records, each in its own order, is shown by sums of keyed hashes ([`sum`]). That no key is stored
+//! twice follows in either kind of database from a list of all keys in ascending order: equal ones would be neighbours.
+//! The list is SQLite's index, or the merged segments with the events that they lead to; its sum shows that it is the
+//! list of what is stored.
 
 mod checksums;
 mod constraint;
@@ -167,7 +167,7 @@ fn check_all(run: &mut Run, quick: bool, report: &mut Report) -> rusqlite::Resul
     }
 }
 
-/// Whether the tables are right that not each database has.
+/// Whether the tables that not every database has are right.
 fn check_added(
     run: &mut Run,
     report: &mut Report,

@@ -134,7 +134,7 @@ pub(super) fn compare_table(
     find_in_events(run, fingerprinter)
 }
 
-/// Looks each stored event's key up among those of removed ones.
+/// Looks up each stored event's key among those of removed ones.
 fn find_in_events(run: &mut Run, fingerprinter: &Fingerprinter) -> rusqlite::Result<()> {
     let mut find = run.db.prepare(
         "SELECT seq FROM removed_keys INDEXED BY removed_keys_by_fingerprint \

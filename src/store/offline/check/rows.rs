@@ -92,7 +92,7 @@ impl Groups {
     }
 }
 
-/// Reads all events: counts them for their topics, adds them to their groups, and says how many there
+/// Reads all events: counts them for their topics, adds them to their groups, and returns how many there
 /// are.
 pub(super) fn scan(
     run: &mut Run,

@@ -1,4 +1,4 @@
-//! What all steps of a check share: what they read, what they have found, and what the report will say.
+//! What all steps of a check share: what they read, what they have found, and the report.
 
 use rusqlite::Connection;
 
@@ -32,7 +32,7 @@ pub struct Report {
     pub garbage_pages: u64,
     /// Keys of removed events that damage has taken.
     pub lost_keys: u64,
-    /// A conversion to the key index was cut off; its parts are unused.
+    /// A conversion to the key index was interrupted; its parts are unused.
     pub has_unused_parts: bool,
     /// What is certain now.
     pub proven: Vec<&'static str>,
@@ -48,7 +48,7 @@ pub(super) struct Run<'a> {
     pub(super) adder: Adder,
     /// Events that there should be.
     pub(super) expected: u64,
-    /// What retention has let go.
+    /// What retention has removed.
     pub(super) horizons: Horizons,
     /// The version of the tables.
     pub(super) version: i32,
@@ -78,7 +78,7 @@ impl Run<'_> {
     }
 }
 
-/// Nothing where the damage that is looked for stands in the way.
+/// Nothing if the damage that is looked for prevents it.
 pub(super) fn unless_damaged<T>(result: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),

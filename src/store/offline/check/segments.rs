@@ -100,7 +100,7 @@ pub(super) struct Compared {
     pub garbage_pages: u64,
     /// Keys of removed events that have not expired.
     pub kept: u64,
-    /// Keys that other records stand in for.
+    /// Keys that were lost and replaced.
     pub lost: u64,
 }
 
@@ -156,7 +156,7 @@ pub(super) fn compare_all(
     Ok(compared)
 }
 
-/// Whether records of a segment stand in for lost ones: those of postings then say nothing of removed events.
+/// Whether records of a segment replace lost ones: its postings then say nothing about removed events.
 fn has_lost_records(run: &Run, about: &Description) -> rusqlite::Result<bool> {
     if run.version < 4 {
         return Ok(false);
@@ -175,7 +175,7 @@ struct Sums {
     removed: Sum,
     /// How many of these have not expired.
     kept: u64,
-    /// Records that stand in for lost keys.
+    /// Records that replace lost keys.
     lost: u64,
 }
 
@@ -188,7 +188,7 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// Reads the page at `id`. Says whether it is there and its checksum is right.
+    /// Reads the page at `id`. Returns whether it is there and its checksum is right.
     fn read(&mut self, run: &mut Run, id: i64) -> rusqlite::Result<bool> {
         self.content.clear();
         let content = &mut self.content;

@@ -61,7 +61,7 @@ fn add(run: &mut Run, first_seq: i64, what: &str) {
     run.problems.add("search_blocks", what);
 }
 
-/// Reads all pages of a block. Says how many there are.
+/// Reads all pages of a block. Returns how many there are.
 fn count_pages(run: &mut Run, block: &Block, owner: PageOwner) -> rusqlite::Result<i64> {
     let mut found = 0;
     for page in 0..block.pages() {
@@ -74,7 +74,7 @@ fn count_pages(run: &mut Run, block: &Block, owner: PageOwner) -> rusqlite::Resu
                     "page {page} of the block that begins with seq {first_seq} is damaged or missing"
                 );
                 run.problems.add("search_pages", what);
-                // What is there counts, so that it is not missed twice.
+                // An existing block counts, so that it is not reported twice.
                 let id = block.page_id(page);
                 let sql = "SELECT 1 FROM search_pages WHERE id = ?1";
                 found += i64::from(run.db.prepare_cached(sql)?.exists([id])?);
@@ -142,7 +142,7 @@ fn compare_sample(
     Ok(())
 }
 
-/// What of an event is not in the row of its block.
+/// The part of an event that is missing in the row of its block.
 fn what_it_lacks(
     row: &Row,
     block: &Block,

@@ -30,7 +30,8 @@ pub(super) fn integrity(run: &mut Run) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What the tree is that SQLite finds damaged: it says only on which page that begins, as in `Tree 5 page 12: ...`.
+/// The name of the tree that SQLite finds damaged: it reports only on which page that begins, as in `Tree 5 page 12:
+/// ...`.
 fn named_tree(db: &Connection, line: &str) -> rusqlite::Result<Option<String>> {
     let root = line.split_once("Tree ").map(|(_, rest)| rest);
     let root = root.and_then(|rest| rest.split(' ').next()?.parse::<i64>().ok());
@@ -44,7 +45,7 @@ fn named_tree(db: &Connection, line: &str) -> rusqlite::Result<Option<String>> {
 
 /// What the definitions of the tables and indexes say.
 pub(super) struct Schema {
-    /// Names of what is missing or defined otherwise.
+    /// Names of what is missing or defined differently.
     damaged: Vec<String>,
     /// Whether the tables of rejected records are there and right.
     pub has_rejected: bool,
@@ -293,7 +294,7 @@ impl Topics {
                     "topics",
                     format_args!("the topic with id {expected} is missing"),
                 );
-                // An id far off would otherwise cost memory for all below it.
+                // A far too large id would otherwise cost memory for all below it.
                 if id < expected || id > expected + i64::from(u16::MAX) {
                     break;
                 }
@@ -323,7 +324,7 @@ impl Topics {
         self.rows.len()
     }
 
-    /// Counts an event; says whether there is such a topic.
+    /// Counts an event; returns whether there is such a topic.
     pub(super) fn count(&mut self, id: i64, seq: u64, processed_at: i64) -> bool {
         let Some(topic) = usize::try_from(id - 1)
             .ok()

@@ -124,7 +124,7 @@ fn numbered(numbers: std::ops::Range<u64>) -> Vec<Event> {
     numbers.map(Event::new).collect()
 }
 
-/// Works until nothing is left to do. Says how many slices that took.
+/// Works until nothing is left to do. Returns how many slices that took.
 fn work(store: &mut Store, now_ms: u64) -> u64 {
     let mut slices = 0;
     while store
@@ -385,7 +385,7 @@ fn off_removes_them_and_words_makes_them_again() {
     }
 }
 
-/// Each kind of damage: nothing is answered from it, `check` names it, and it is made again.
+/// Each kind of damage: nothing is answered from it, `check` names it, and it is rebuilt.
 #[test]
 fn a_damaged_summary_is_not_believed_and_is_made_again() {
     for damage in [
