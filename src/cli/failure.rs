@@ -11,14 +11,14 @@ use crate::text::escaped;
 /// plus the number of SIGPIPE, as a shell reports it of other programs.
 pub(crate) const READER_GONE: u8 = 141;
 
-/// Why a command could not do what it was asked to: one sentence.
+/// Why a command failed: one sentence.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The value of an argument or a variable is wrong, which showed only when it was used.
     Setting(String),
     /// Anything else.
     Failed(String),
-    /// What was asked could not be answered, which another failure says as well: that there is nothing.
+    /// The question could not be asked, as opposed to an answer of nothing.
     NotAsked(String),
     /// Standard output was closed by its reader before all was written.
     ReaderGone,
@@ -62,7 +62,7 @@ impl Failure {
             Failure::ReaderGone => (1, "standard output was closed before all was written"),
             Failure::Ended(code) => return ExitCode::from(*code),
         };
-        // Nobody may be reading standard error; the exit code tells all the same.
+        // If nobody reads standard error, the exit code still says it.
         let _ = writeln!(std::io::stderr(), "logagg: {}", escaped(sentence));
         ExitCode::from(code)
     }

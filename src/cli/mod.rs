@@ -88,7 +88,7 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// Why there is nothing to do: help or the version was asked for, or an argument or a variable is wrong.
+/// Why no command is run: help or the version was asked for, or an argument or a variable is wrong.
 #[derive(Debug)]
 pub struct UsageError {
     error: clap::Error,
@@ -96,7 +96,7 @@ pub struct UsageError {
     flag: Option<String>,
     /// The environment variable that the wrong value came from.
     variable: Option<String>,
-    /// What is like the wrong command, flag or value, and exists.
+    /// An existing command, flag or value that is like the wrong one.
     similar: Option<String>,
 }
 
@@ -168,7 +168,7 @@ fn command_line() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
         let has_own = subcommand.has_subcommands();
         subcommand.mut_args(|argument| {
-            // What a command with subcommands has, they have too.
+            // Subcommands have the variables of their command.
             let argument = argument.global(has_own);
             origin::with_hyphens(argument.hide_env_values(true))
         })
@@ -192,12 +192,11 @@ impl UsageError {
         }
     }
 
-    /// Says it, on standard error where something is wrong, and returns the exit code: 2 where something
-    /// is wrong, else 0.
+    /// Prints it, on standard error if something is wrong, and returns the exit code: 2 if something is wrong, else 0.
     pub fn report(&self) -> ExitCode {
         // If nobody can read the sentence, the exit code still says it.
         let _ = match (&self.flag, self.error.kind()) {
-            // The library does not say where.
+            // clap does not say where it came from.
             (Some(flag), ErrorKind::InvalidUtf8) => {
                 writeln!(
                     std::io::stderr(),
@@ -221,7 +220,7 @@ impl UsageError {
 
 /// Removes the variables of the subcommands' flags that are set to nothing.
 fn remove_empty_variables() {
-    // The command that names the variables reads them as it is built, so this one is built for the names.
+    // Building the command reads the variables, so this one is built only for the names.
     let command = command_line();
     for argument in command
         .get_subcommands()

@@ -54,7 +54,7 @@ impl TransferProgress {
         }))
     }
 
-    /// Shows how far it is; the message is made only where somebody sees it.
+    /// Shows how far it is; the message is made only if it is shown.
     pub(super) fn show(&self, position: u64, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.0 {
             bar.set_position(position);
@@ -62,7 +62,7 @@ impl TransferProgress {
         }
     }
 
-    /// Shows how far it is on the way to a total that was not known at the start.
+    /// Shows the progress towards a total that was not known at the start.
     #[cfg(feature = "fleet")]
     pub(super) fn show_of(&self, position: u64, total: u64) {
         if let Some(bar) = &self.0 {
@@ -73,7 +73,7 @@ impl TransferProgress {
 
     /// Writes a line to standard error, above the bar.
     pub(super) fn report(&self, line: &str) {
-        // Where nobody can read it, the transfer goes on all the same.
+        // If it cannot be shown, the transfer goes on nevertheless.
         self.suspend(|| drop(writeln!(stderr(), "{line}")));
     }
 
@@ -85,7 +85,7 @@ impl TransferProgress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn end(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();

@@ -1,6 +1,5 @@
-//! Signals that the kernel sends for what a system call then also returns as an error. They are blocked,
-//! so the error is all that comes of them; a handler would not do for SIGTTOU, which comes again with each
-//! try.
+//! Signals that the kernel sends for what a system call then also returns as an error. They are blocked, so only the
+//! error is left; a handler would not be enough for SIGTTOU, which is sent again with each try.
 //!
 //! SIGPIPE is one of them and Rust's runtime ignores it already. A mask is inherited by all threads, so this
 //! must be done before the first is made.
@@ -13,13 +12,13 @@ pub fn block_file_size_signal() {
     block(Signal::SIGXFSZ);
 }
 
-/// From now on the log of a process in the background goes to its terminal also where that is set to stop
-/// such writers (`stty tostop`): a server that stands still for a line of its log answers nobody.
+/// From now on the log of a process in the background goes to its terminal also where that is set to stop such writers
+/// (`stty tostop`): a server that is stopped by a line of its log answers no one.
 pub(super) fn block_terminal_output_signal() {
     block(Signal::SIGTTOU);
 }
 
 fn block(signal: Signal) {
-    // It fails only for a mask that is none; and then the signal has the effect that it has always had.
+    // It fails only for an invalid mask; then the signal has its usual effect.
     let _ = SigSet::from(signal).thread_block();
 }

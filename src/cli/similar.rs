@@ -1,4 +1,4 @@
-//! What a person meant who wrote a command, a flag or a value that does not exist.
+//! Finds what was meant by a command, a flag or a value that does not exist.
 
 use std::ffi::OsString;
 

@@ -49,7 +49,7 @@ pub(super) fn print_answer(body: &[u8]) -> Result<(), Failure> {
     print(&[body.trim_ascii_end(), b"\n"].concat())
 }
 
-/// What it means that standard output cannot be written.
+/// The failure for standard output that cannot be written.
 pub(super) fn cannot_write(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::ReaderGone,

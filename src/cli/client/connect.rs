@@ -1,4 +1,4 @@
-//! How a command gets its client: takes the signals over and reads the token.
+//! How a command gets its client: installs the signal handlers and reads the token.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use crate::cli::failure::Failure;
 use crate::cli::origin::origin_of;
 use crate::client::{Client, ClientArgs, GiveUp, Interrupt};
 
-/// Makes the client of a command and takes the signals over. Call it once a process.
+/// Makes the client of a command and installs the signal handlers. Call it once a process.
 pub(super) fn client_of(arguments: &ClientArgs, give_up: GiveUp) -> Result<Client, Failure> {
     Client::new(arguments, give_up, interrupt()?)
         .map_err(|sentence| token_failure(arguments, &sentence))
 }
 
-/// Takes the signals over. Call it once a process.
+/// Installs the signal handlers. Call it once a process.
 pub(super) fn interrupt() -> Result<Arc<Interrupt>, Failure> {
     Interrupt::install()
         .map(Arc::new)

@@ -1,6 +1,6 @@
-//! A line to an event that can be published: checks that it is one JSON object with the members of an event
-//! and no others, and gives it those that it lacks where that was asked for. An object with none of them is
-//! the payload. What a line has is never changed, and nothing of it is dropped.
+//! A line to an event that can be published: checks that it is one JSON object with the members of an event and no
+//! others, and adds those that it lacks where that was asked for. An object with none of them is the payload. What a
+//! line has is never changed, and nothing of it is dropped.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -51,7 +51,7 @@ struct Present {
     timestamp: bool,
     source: bool,
     payload: bool,
-    /// The first that is none of an event's, nor one that a server adds to an event.
+    /// The first that is neither one of an event's, nor one that a server adds to an event.
     unknown: Option<String>,
 }
 
@@ -200,7 +200,7 @@ mod tests {
             ] {
                 assert_eq!(defaults.event(line).unwrap_err(), reason);
             }
-            // Deep nesting is for the server to refuse, and no stack is lost to it.
+            // The server refuses deep nesting; it costs no stack here.
             let deep = format!(
                 "{{\"timestamp\":{}{}}}",
                 "[".repeat(100_000),

@@ -68,7 +68,7 @@ impl FilterArgs {
         query.add("until", &self.until);
         query.add("time", self.received.then_some(&"received".to_owned()));
         let mut words: Vec<&String> = words.iter().chain(&self.q).collect();
-        // Several are as one; only their number is bounded.
+        // Several count as one; only their number is bounded.
         let rest = words.split_off(words.len().min(Q_MAX - 1));
         query.add("q", words);
         match &rest[..] {
@@ -135,7 +135,7 @@ impl Query {
         if !self.pairs.iter().any(is_relative) {
             return Ok(self);
         }
-        // One that cannot store has a clock all the same.
+        // One that cannot store has a clock nevertheless.
         let body = client.persist(|| match client.get("/health") {
             Err(Error::Refused(refusal)) if refusal.status == 503 => Ok(refusal.body),
             result => result,
@@ -151,7 +151,7 @@ impl Query {
             let fixed = range
                 .ok()
                 .and_then(|range| range.since.or(range.until)?.to_rfc3339());
-            // An age beyond all times bounds nothing.
+            // An age before all times bounds nothing.
             fixed.map(|fixed| pair.1 = fixed).is_some()
         });
         Ok(self)

@@ -1,5 +1,5 @@
 //! Lines from files and from standard input, one after another, with the place of each. A signal ends a
-//! wait for them, and a line that is longer than any event is passed over without being held in memory.
+//! wait for them, and a line that is longer than any event is skipped without being held in memory.
 
 use std::fs::{self, File};
 use std::io::{self, stdin, Read};
@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::client::Interrupt;
 use crate::limits::{CLIENT_BUFFER_BYTES, CLIENT_LINE_MAX_BYTES};
 
-/// Where a line stands.
+/// Where a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// The number of the file among the arguments.
@@ -29,7 +29,7 @@ pub(super) struct Place {
 pub(super) enum Next<'a> {
     /// A line that is not blank, without white space around it.
     Line(Place, &'a [u8]),
-    /// A line that was passed over.
+    /// A line that was skipped.
     TooLong(Place),
     /// The time was up.
     Idle,
@@ -54,12 +54,12 @@ struct Lines {
     /// Lines whose end has been seen.
     line: u64,
     received: Vec<u8>,
-    /// What stands before has been handed out.
+    /// What is before it has been handed out.
     read: usize,
-    /// Up to here no line ends that has not been handed out.
+    /// Up to here there is no line end after `read`.
     searched: usize,
     is_at_end: bool,
-    /// Whether the rest of a line is passed over.
+    /// Whether the rest of a line is skipped.
     skips: bool,
 }
 
@@ -150,7 +150,7 @@ impl Input {
     }
 }
 
-/// What stands first in what was received.
+/// What the received bytes begin with.
 enum Taken {
     /// The range of a line in the buffer.
     Line(std::ops::Range<usize>),
@@ -164,7 +164,7 @@ impl Lines {
     fn open(path: &Path) -> io::Result<Lines> {
         let source = match is_standard(path) {
             true => File::from(stdin().as_fd().try_clone_to_owned()?),
-            // A pipe that nobody writes to yet is waited for where a signal can end the wait.
+            // A pipe without a writer is waited for later, where a signal can end the wait.
             false => {
                 let flags = OFlags::NONBLOCK.bits() as i32;
                 let mut options = File::options();
@@ -240,7 +240,7 @@ impl Lines {
         let result = loop {
             match self.source.read(&mut self.received[length..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Standard input may be shared with a program that has set it so.
+                // Standard input may be shared with a program that has made it non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.received.truncate(length);
                     return Ok(0);

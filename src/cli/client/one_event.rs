@@ -67,7 +67,7 @@ impl OneEvent {
     }
 }
 
-/// Publishes the event and prints its id. Says so if it, or another of its key, is stored already.
+/// Publishes the event and prints its id. Reports if it, or another of its key, is stored already.
 pub(super) fn run(event: &Event, arguments: &ClientArgs) -> Result<(), Failure> {
     let client = client_of(arguments, GIVE_UP)?;
     let mut batch = Batch::default();

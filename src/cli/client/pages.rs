@@ -91,7 +91,7 @@ pub(super) struct ScanProgress {
 }
 
 impl ScanProgress {
-    /// Takes an answer that is not the last into account.
+    /// Counts an answer that is not the last.
     pub(super) fn show(&mut self, client: &Client, scanned: u64, found: u64) {
         #[derive(Deserialize)]
         struct Seqs {
@@ -103,7 +103,7 @@ impl ScanProgress {
             return;
         }
         let (bar, total) = self.shown.get_or_insert_with(|| {
-            // Where it cannot be had, nothing is said of it.
+            // If it is not known, it is left out.
             let seqs: Result<Seqs, Error> = client.json("/stats");
             let count = |seqs: Seqs| (seqs.last_seq + 1).saturating_sub(seqs.first_seq);
             (TransferProgress::of_text(), seqs.map_or(0, count))
@@ -122,7 +122,7 @@ impl ScanProgress {
         }
     }
 
-    /// Takes it away.
+    /// Removes it.
     pub(super) fn end(&mut self) {
         if let Some((bar, _)) = self.shown.take() {
             bar.end();

@@ -12,7 +12,7 @@ use crate::cli::terminal::{cannot_write, grouped, print, print_answer, table, wi
 use crate::client::{Backoff, Client, ClientArgs, Error, GiveUp, RetryDecision, ServerStats};
 use crate::text::escaped;
 
-/// Time between two looks.
+/// Time between two requests.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Show a server's statistics; on a terminal as a live view, with rates
@@ -92,7 +92,7 @@ fn once(stats: &ServerStats) -> String {
     text + &format!("version: {}\n", escaped(&stats.version))
 }
 
-/// Shows the view and renews it. A server that does not answer is shown as that.
+/// Shows the view and renews it. A server that does not answer is shown as such.
 fn follow(client: &Client) -> Result<(), Failure> {
     let mut view = View::default();
     let mut backoff = Backoff::new(client.give_up());
@@ -142,10 +142,10 @@ fn fetch(client: &Client) -> Result<(ServerStats, String), Error> {
     Ok((stats, escaped(&health).into_owned()))
 }
 
-/// What stands on the terminal.
+/// What is on the terminal.
 #[derive(Default)]
 struct View {
-    /// The numbers of the last look, and when it was.
+    /// The numbers of the last request, and its time.
     before: Option<(Rows, Instant)>,
     /// Lines drawn.
     drawn: usize,

@@ -61,7 +61,7 @@ enum Action {
     Delete { name: String },
 }
 
-/// Where a new subscription stands.
+/// The position of a new subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     After(u64),
@@ -88,7 +88,7 @@ struct All {
     subscriptions: Vec<NamedPosition>,
 }
 
-/// A named subscription as a server gives it.
+/// A named subscription as a server returns it.
 #[derive(Deserialize)]
 pub(super) struct NamedPosition {
     name: String,
@@ -135,7 +135,7 @@ fn target(name: &str) -> String {
     format!("/subscriptions/{}", percent_encoded(name))
 }
 
-/// The failure of what was asked of a subscription.
+/// The failure of a request about a subscription.
 pub(super) fn failure(name: &str, error: Error) -> Failure {
     match error.status() {
         Some(404) => Failure::Failed(format!(
@@ -145,7 +145,7 @@ pub(super) fn failure(name: &str, error: Error) -> Failure {
     }
 }
 
-/// Asks once, or as often as the arguments say, and prints what is so now.
+/// Asks once, or with retries as the arguments say, and prints the state.
 pub(crate) fn run(arguments: SubscriptionsArgs) -> Result<(), Failure> {
     let client = client_of(&arguments.client, GiveUp::After(Duration::ZERO))?;
     match arguments.action {

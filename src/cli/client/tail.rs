@@ -67,7 +67,7 @@ pub struct TailArgs {
 /// The newest events that are shown where nothing is said.
 const NUMBER: usize = 10;
 
-/// Before beginning again: a name that stands for several servers could otherwise keep it busy.
+/// A pause before beginning again: a name of several servers could otherwise keep it busy.
 const BEGIN_AGAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where to begin.
@@ -97,7 +97,7 @@ impl FromStr for Begin {
 pub(crate) fn run(arguments: TailArgs) -> Result<(), Failure> {
     let follows = !arguments.no_follow;
     match show(arguments) {
-        // Nothing else ends one that follows, so its reader has had what it wanted.
+        // A `tail` that follows ends only so, so its reader has seen what it wanted.
         Err(Failure::ReaderGone) if follows => Ok(()),
         result => result,
     }
@@ -137,7 +137,7 @@ struct Tail<'a> {
     arguments: &'a TailArgs,
     query: &'a Query,
     printer: Printer,
-    /// What the database was restored from that has been looked at last.
+    /// The origin of the restored database that was examined last.
     origin: Option<Origin>,
     /// The position of the named subscription.
     acknowledged: u64,
@@ -159,7 +159,7 @@ impl Tail<'_> {
                 Ok(Some(0))
             }
             None => {
-                // Asked before the page: what comes between the two belongs to what follows.
+                // Asked before the page: events that come between the two are followed.
                 let head = self.fetch_head()?.last_seq;
                 let mut after = head;
                 let number = self.arguments.number.unwrap_or(NUMBER);
@@ -171,7 +171,7 @@ impl Tail<'_> {
                 }
                 self.printer.flush()?;
                 if !self.query.is_topics_only() {
-                    // What did not match need not be gone through again.
+                    // What did not match need not be searched again.
                     after = after.max(head);
                 }
                 Ok(Some(after).filter(|_| !self.arguments.no_follow))
@@ -210,8 +210,8 @@ impl Tail<'_> {
         result.map_err(|error| self.query.failure(error))
     }
 
-    /// Moves the named subscription, where there is one, to what has been printed. Each time that something has come
-    /// is often enough: while it waits for the answer, more comes.
+    /// Moves the named subscription, where there is one, to what has been printed. Once for each read is often enough:
+    /// while it waits for the answer, more comes.
     fn acknowledge(&mut self, seq: u64) -> Result<(), Failure> {
         let Some(name) = &self.arguments.subscription else {
             return Ok(());
@@ -227,7 +227,7 @@ impl Tail<'_> {
         Ok(())
     }
 
-    /// Says what has happened, and finds out where to go on: after the last event that is in both
+    /// Returns what has happened, and finds out where to go on: after the last event that is in both
     /// histories, or where it began.
     fn begin_again(
         &mut self,
@@ -244,7 +244,7 @@ impl Tail<'_> {
         let origin = self.origin.take();
         let head = self.fetch_head()?;
         let shared = database_id.and_then(|id| head.shares(id, origin.as_ref()));
-        // A database with the same id is a copy that was put back, and nothing says of which moment.
+        // A database with the same id is a copy that was put back, and it is not known of which moment.
         let shared = shared.filter(|_| head.database_id.as_deref() != database_id);
         if let Some(shared) = shared {
             let after = after.min(shared).min(head.last_seq);

@@ -103,7 +103,7 @@ struct Transfer<'a> {
     rules: &'a Rules,
     progress: &'a TransferProgress,
     batch: Batch,
-    /// Where the events stand that have no answer yet, in their order.
+    /// The places of the events without an answer, in their order.
     places: Vec<Place>,
     sums: Sums,
     /// Bytes read.
@@ -166,7 +166,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// Publishes the batch. Where that fails it is gone, and the places of its events stay.
+    /// Publishes the batch. If that fails it is dropped, and the places of its events are kept.
     fn flush(&mut self, input: &Input) -> Result<(), Failure> {
         let mut answered = 0;
         let result = publish(self.client, &self.batch, &mut |index, outcome| {
@@ -215,7 +215,7 @@ impl Sums {
         }
     }
 
-    /// What keeps the whole from being a success.
+    /// Why the whole is not a success.
     fn failure(&self, rules: &Rules) -> Option<String> {
         let events = |count| match count {
             1 => "1 event was".to_owned(),

@@ -1,4 +1,4 @@
-//! `check`: proves a database right and reports on standard output.
+//! `check`: verifies a database and reports on standard output.
 
 use std::fmt;
 use std::io::{stdout, Write};
@@ -25,7 +25,7 @@ pub struct CheckArgs {
     database: PathBuf,
 }
 
-/// Checks. The error is one sentence: what keeps it from being called right.
+/// Checks. The error is one sentence: why the database cannot be called right.
 pub(crate) fn run(arguments: CheckArgs) -> Result<(), String> {
     let options = CheckOptions {
         path: arguments.database,
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: CheckArgs) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     drop(bar);
     let is_right = report.problems.is_empty();
-    // A reader that has gone away still has the exit code.
+    // A reader that is gone still has the exit code.
     let _ = write!(stdout(), "{}", Text(&report));
     if is_right {
         Ok(())

@@ -18,7 +18,7 @@ use crate::limits;
 use crate::net::PROGRAM;
 use crate::store::WalCopier;
 
-/// The flag that tells the process that copies which one lets it go on.
+/// The flag that names, for the process that copies, the process that lets it go on.
 const PACED_BY: &str = "--paced-by";
 
 /// Copy the write-ahead log into the database, also while a server runs
@@ -30,7 +30,7 @@ pub struct CheckpointArgs {
     /// File that holds the database
     #[arg(value_name = "DATABASE")]
     database: PathBuf,
-    /// The process that lets this one copy now and then; it must be the one that started it
+    /// The process that paces this one; it must be the one that started it
     #[arg(long, value_name = "PROCESS", hide = true)]
     paced_by: Option<i32>,
 }
@@ -49,12 +49,12 @@ pub(crate) fn run(arguments: &CheckpointArgs) -> Result<(), Failure> {
         None => copy_in_portions(path, &log)?,
     }
     let done = log.copied()?;
-    // A reader that has gone away still has the exit code.
+    // A reader that is gone still has the exit code.
     let _ = writeln!(stdout(), "copied: {} of {} pages", done.copied, done.frames);
     Ok(())
 }
 
-/// Copies until so little is left that a server does the rest at once, or a reader holds that back.
+/// Copies until so little is left that a server does the rest itself, or until a reader blocks it.
 fn copy_in_portions(path: &Path, log: &WalCopier) -> Result<(), Failure> {
     let mut share = limits::WAL_COPY_REST_FACTOR;
     for _ in 0..limits::WAL_COPY_ROUNDS {
@@ -81,7 +81,7 @@ fn pace(mut copier: Copier, log: &WalCopier, share: f64) -> Result<(), Failure> 
         let begun = Instant::now();
         thread::sleep(portion);
         if let Some(status) = copier.ended()? {
-            // It has said by itself what went wrong.
+            // It has reported the error itself.
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             return match code {
                 Some(0) => Ok(()),
@@ -114,10 +114,10 @@ impl Copier {
         Some(copier)
     }
 
-    /// Stopped before it has seen to its end, it could outlive this process.
+    /// If it is stopped before it has arranged for its end, it could outlive this process.
     fn wait_until_ready(&mut self) {
         if let Some(output) = &mut self.0.stdout {
-            // Where it has ended there is nothing to read, and `ended` says so.
+            // If it has ended there is nothing to read, and `ended` says so.
             let _ = output.read(&mut [0]);
         }
     }
@@ -138,13 +138,13 @@ impl Copier {
 
 impl Drop for Copier {
     fn drop(&mut self) {
-        // Where it has ended already there is nothing to do.
+        // If it has ended already there is nothing to do.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Makes this process end when the one that started it does: nobody else would let it go on.
+/// Makes this process end when the one that started it does: no other process would let it go on.
 fn end_with(pacer: i32) -> Result<(), String> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))

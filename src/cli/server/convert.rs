@@ -10,9 +10,9 @@ use crate::store::{self, Converted, Dedup};
 
 /// Convert a database to the other duplicate check, in place
 ///
-/// No server may be running on it. It can be interrupted at any moment: the database then keeps the check it
-/// had, and the same command resumes. Needs disk space for the new index beside the old one. A key index that
-/// cannot be read is made again with --dedup index.
+/// No server may be running on it. It can be interrupted at any moment: the database then keeps the check it had, and
+/// the same command resumes. Needs disk space for the new index beside the old one. A key index that cannot be read is
+/// rebuilt with --dedup index.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
     /// The new duplicate check

@@ -56,7 +56,7 @@ struct Url {
     target: String,
 }
 
-/// What of the answer decides.
+/// The part of the answer that decides.
 #[derive(Deserialize)]
 struct Health {
     status: String,
@@ -144,7 +144,7 @@ fn connect(address: &Listen, until: Instant) -> io::Result<Socket> {
         }
         Listen::Unix(path) => {
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-            // A full backlog makes this wait, as long as writing may (unix(7)).
+            // A full backlog makes this wait, up to the timeout of writing (unix(7)).
             socket.set_write_timeout(Some(left(until)?))?;
             socket.connect(&SockAddr::unix(path)?)?;
             Ok(socket)

@@ -22,7 +22,7 @@ use report::Report;
 pub(crate) fn run(arguments: BenchArgs) -> Result<(), Failure> {
     let interrupt = interrupt()?;
     let traffic = traffic(&arguments)?;
-    // Says in a sentence what is wrong where there is no server.
+    // Reports in a sentence that there is no server.
     let give_up = GiveUp::After(Duration::ZERO);
     let client = Client::new(&arguments.client, give_up, Arc::clone(&interrupt));
     let client = client.map_err(Failure::Setting)?;

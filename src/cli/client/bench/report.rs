@@ -233,7 +233,7 @@ fn drawn(buckets: &[Bucket], columns: usize) -> String {
     text
 }
 
-/// A bar as long as its part of the whole, in eighths of a column. What is there at all is seen.
+/// A bar as long as its part of the whole, in eighths of a column. Anything but 0 is visible.
 fn bar(part: u64, whole: u64, columns: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = (part as f64 / whole.max(1) as f64 * columns as f64 * 8.0).round() as usize;

@@ -1,5 +1,5 @@
-//! The file of an export: where it goes on, and whether what it holds is of the history that the server has.
-//! What has not been shown to be is not written to.
+//! The file of an export: where it goes on, and whether what it holds is of the history that the server has. A file of
+//! another history is not written to.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom};
@@ -30,7 +30,7 @@ pub(super) struct ExportFile {
     /// Where its last whole line ends.
     end: u64,
     last: Option<LastEvent>,
-    /// The id of the database that it is of, where that has been kept.
+    /// The id of its database, if that has been kept.
     database_id: Option<String>,
     /// The filters that began it, as two lines, where they have been kept.
     filters: Option<String>,
@@ -204,7 +204,7 @@ pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
 /// Where the last whole line of a file ends, and that line without its end; none if there is none.
 fn last_line(file: &mut File) -> io::Result<(u64, Option<Vec<u8>>)> {
     let mut start = file.seek(SeekFrom::End(0))?;
-    // What stands from `start` on.
+    // What it holds from `start` on.
     let mut text: Vec<u8> = Vec::new();
     loop {
         let end = memchr::memrchr(b'\n', &text);

@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
     let asked = arguments.filters.query(&[], &[], &[]);
     let path = output_path(&arguments)?;
     if path.is_some() && !asked.is_topics_only() {
-        // A page of nothing: wrong filters must not leave a file behind.
+        // An empty page: wrong filters must not leave a file behind.
         let target = format!("/events?limit=1&before=0{}", asked.text());
         let answer = client.persist(|| client.get(&target));
         answer.map_err(|error| asked.failure(error))?;
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
             (Sink::File(out, path), after)
         }
     };
-    // A bar would stand between the lines.
+    // A bar would be between the lines.
     let progress = match matches!(sink, Sink::Standard(_)) && stdout().is_terminal() {
         true => TransferProgress::none(),
         false => TransferProgress::of_numbers(head.last_seq.saturating_sub(after)),
@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: ExportArgs) -> Result<(), Failure> {
             progress.show(seq - after, String::new);
         },
     );
-    // What has come is written also where the rest has not.
+    // What has come is written even if the rest has not.
     let finished = sink.finish();
     progress.end();
     let seq = subscription.after();

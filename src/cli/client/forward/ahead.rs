@@ -52,7 +52,7 @@ impl ReadAhead {
 
     /// Reads what a node has after a position.
     pub(super) fn read(&self, database_id: &str, after: u64, mark: Option<Hash>) -> Batches {
-        // Without room, so that nothing is read beyond the batch that waits.
+        // A channel without capacity, so that nothing is read beyond the batch that waits.
         let (reply, batches) = sync_channel(0);
         let request = Request {
             database_id: database_id.to_owned(),
@@ -60,7 +60,7 @@ impl ReadAhead {
             mark,
             reply,
         };
-        // Where the thread has gone the batches end, which `next` says.
+        // If the thread is gone the batches end, which `next` reports.
         let _ = self.0.send(request);
         Batches(batches)
     }

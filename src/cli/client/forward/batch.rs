@@ -117,7 +117,7 @@ impl Gap {
 pub(super) struct Batch {
     pub events: Vec<Event>,
     pub gaps: Vec<Gap>,
-    /// The last seq that it speaks of.
+    /// The last seq that it covers.
     pub upto: u64,
     /// Bytes of the events' texts.
     pub bytes: usize,
@@ -146,7 +146,7 @@ impl Batch {
         self.events.is_empty() && self.gaps.is_empty()
     }
 
-    /// The mark of its last event; none where a gap comes after that, or there is no event.
+    /// The mark of its last event; `None` if a gap follows it, or there is no event.
     pub(super) fn mark(&self) -> Option<Hash> {
         let last = self.events.last()?;
         (last.seq == self.upto).then(|| last.mark())

@@ -1,5 +1,5 @@
-//! The loop of a forwarder: reads a node, writes to the store, and begins again from the store's position whenever
-//! anything failed. It believes no memory of its own about where it is.
+//! The loop of a forwarder: reads a node, writes to the store, and starts again from the store's position after any
+//! failure. It never trusts its own memory of the position.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
@@ -52,18 +52,18 @@ impl From<Stop> for Trouble {
     }
 }
 
-/// How a session ended that nothing is wrong with.
+/// How a session ended without an error.
 enum End {
-    /// All is there that `--once` is to bring.
+    /// Everything that `--once` is to bring is in the store.
     Done,
     /// The position is to be read again.
     LookAgain,
 }
 
-/// Another forwarder of the node is at work.
+/// Another forwarder of the node is active.
 struct Standby {
     position: Position,
-    /// Since when the position has stood still while the node had more.
+    /// Since when the position has not moved although the node has more.
     since: Instant,
 }
 
@@ -145,7 +145,7 @@ impl<'a> Forwarder<'a> {
     }
 
     fn engine_failed(&mut self, error: &EngineError) -> Result<(), Failure> {
-        // Whatever has failed, the connection may be within a transaction.
+        // After any failure the connection may be within a transaction.
         self.engine = None;
         self.status.errors.fetch_add(1, Relaxed);
         self.status.has_engine.store(false, Relaxed);
@@ -166,7 +166,7 @@ impl<'a> Forwarder<'a> {
         self.interrupt.sleep(pause).map_err(Failure::from)
     }
 
-    /// From a look at the position on, as long as nothing fails.
+    /// A session: begins with reading the position, and goes on until something fails.
     fn session(&mut self) -> Result<End, Trouble> {
         let stats = node::stats(self.client)?;
         self.see_node(stats.last_seq);
@@ -193,7 +193,7 @@ impl<'a> Forwarder<'a> {
         }
     }
 
-    /// Where the node stands in the store; begins a life for one that is new, or has gone back.
+    /// The node's position in the store; begins a life for one that is new, or has gone back.
     fn position(&mut self, id: &str) -> Result<Position, Trouble> {
         let found = store::position(self.connected()?, id)?;
         let life = match &found {
@@ -242,7 +242,7 @@ impl<'a> Forwarder<'a> {
         engine.ok_or_else(|| EngineError::Lost("there is no connection".to_owned()).into())
     }
 
-    /// What has failed works again; that it answers is not enough.
+    /// What has failed works again; an answer alone is not enough.
     fn node_works(&mut self) {
         self.status.has_node.store(true, Relaxed);
         self.client.recovered(&mut self.of_node);
@@ -293,7 +293,7 @@ impl<'a> Forwarder<'a> {
             batches = None;
             if looked_at.elapsed() >= Duration::from_millis(FORWARD_LOOK_MS) {
                 looked_at = Instant::now();
-                // A pooler, or a restored schema, puts another past behind a connection that lives.
+                // With a pooler, or a restored schema, the same connection can lead to another past.
                 if store::position(self.connected()?, id)?.as_ref() != Some(&position) {
                     return self.yield_or_look(id, &position);
                 }
@@ -362,7 +362,7 @@ impl<'a> Forwarder<'a> {
         self.acknowledged_at = Instant::now();
         let name = subscription(position);
         match node::acknowledge(self.client, &name, position.upto) {
-            // Somebody has deleted the subscription.
+            // The subscription has been deleted.
             Err(error) if error.status() == Some(404) => {
                 node::hold(self.client, &name, position.upto)?;
             }
@@ -393,7 +393,7 @@ impl<'a> Forwarder<'a> {
         Ok(End::LookAgain)
     }
 
-    /// Waits until the other forwarder stands still.
+    /// Waits until the other forwarder stops making progress.
     fn stand_by(&mut self, id: &str) -> Result<End, Trouble> {
         self.status.is_active.store(false, Relaxed);
         loop {

@@ -45,7 +45,7 @@ pub(super) fn listen(
             return;
         };
         for socket in listener.incoming().flatten() {
-            // A client that gets no answer asks again.
+            // A client without an answer will ask again.
             let _ = answer(socket, &client, &status);
         }
     };

@@ -25,7 +25,7 @@ use crate::client::{Client, GiveUp};
 pub(crate) fn run(arguments: &ForwardArgs) -> Result<(), Failure> {
     let engine = arguments.to.engine()?;
     let interrupt = interrupt()?;
-    // One try each: what is tried again begins with a look at the position.
+    // One try each: a retry begins with reading the position.
     let mut of_client = arguments.client.clone();
     of_client.give_up_after = Some(GiveUp::After(Duration::ZERO));
     let client = || {
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &ForwardArgs) -> Result<(), Failure> {
     let done = forwarder.run();
     progress.end();
     match done {
-        // It has done what it was to do: each commit is whole.
+        // That is a success: each commit is complete.
         Err(Failure::Ended(_)) if !arguments.once => Ok(()),
         done => done,
     }

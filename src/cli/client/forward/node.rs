@@ -7,7 +7,7 @@ use crate::client::{percent_encoded, Client, Error, Item, Subscription};
 use crate::limits::FORWARD_BATCH_BYTES;
 use crate::uuid;
 
-/// The part of `GET /stats` that is of use here.
+/// The part of `GET /stats` that is needed here.
 #[derive(Debug, Deserialize)]
 pub(super) struct NodeStats {
     pub last_seq: u64,
@@ -26,7 +26,7 @@ pub(super) fn stats(client: &Client) -> Result<NodeStats, Error> {
     }
 }
 
-/// Makes the subscription stand at a position, and hold what comes after it.
+/// Sets the subscription to a position, and makes it hold what comes after it.
 pub(super) fn hold(client: &Client, name: &str, after: u64) -> Result<(), Error> {
     let body = format!("{{\"after\":{after},\"hold\":true}}");
     client.put(&target(name), body.as_bytes()).map(drop)
@@ -84,7 +84,7 @@ impl<'c> Reader<'c> {
     /// Fills a batch.
     ///
     /// # Errors
-    /// The connection has ended; what the batch holds is of no use then.
+    /// The connection has ended; then the batch is invalid.
     pub(super) fn read(&mut self, batch: &mut Batch, max_events: usize) -> Result<ReadEnd, Error> {
         loop {
             while let Some(item) = self.subscription.take()? {

@@ -1,9 +1,9 @@
-//! What a forwarder says of itself, for another thread to show.
+//! What a forwarder reports about itself, for another thread to show.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-/// Counts since the start, and how it stands.
+/// Counts since the start, and its state.
 #[derive(Debug, Default)]
 pub(super) struct Status {
     /// The node's greatest seq, and the position, when they were last seen.
@@ -17,7 +17,7 @@ pub(super) struct Status {
     pub errors: AtomicU64,
     /// Milliseconds since the epoch of the last commit; 0 for none.
     pub committed_at_ms: AtomicU64,
-    /// Whether each answered when it was last asked.
+    /// Whether each answered the last request.
     pub has_engine: AtomicBool,
     pub has_node: AtomicBool,
 }

@@ -6,7 +6,7 @@ use super::batch::{Batch, Event, Hash};
 use crate::client::engine::{Answer, Engine, EngineError};
 use crate::postgres::{Param, Row};
 
-/// How a node stands in the store.
+/// The state of a node in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Position {
     pub store_id: String,
@@ -15,7 +15,7 @@ pub(super) struct Position {
     pub life: i32,
     /// The node's last seq that is in the store.
     pub upto: u64,
-    /// Tells that event from another one with its seq; none where there is none, or it had been removed.
+    /// Tells that event from another one with its seq; `None` if there is none, or it had been removed.
     pub mark: Option<Hash>,
 }
 
@@ -68,7 +68,7 @@ fn mark_of(hex: &str) -> Option<Hash> {
     Some(mark)
 }
 
-/// The position of a node, in its newest life; none where the store does not know it.
+/// The position of a node, in its newest life; `None` if the store does not know it.
 pub(super) fn position(
     engine: &mut Engine,
     database_id: &str,
@@ -172,7 +172,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The ids of all topics of a batch; none if one has gone with the past that this store had.
+    /// The ids of all topics of a batch; none if one is gone because the store was restored.
     fn topic_ids(
         &mut self,
         engine: &mut Engine,
@@ -201,7 +201,7 @@ fn batch_id(engine: &mut Engine) -> Result<i64, EngineError> {
     if let Some(id) = number(&engine.query(&sql)?) {
         return Ok(id);
     }
-    // Who has no right to the sequence can still have a row draw from it, and take the row back.
+    // A role without rights on the sequence can still insert a row, which draws from it, and roll that back.
     let sql = "SAVEPOINT id; INSERT INTO logagg.batches(events, stored, duplicates, conflicts, committed_at) \
                VALUES (0, 0, 0, 0, now()) RETURNING id; ROLLBACK TO SAVEPOINT id";
     number(&engine.query(sql)?)
@@ -248,7 +248,7 @@ fn insert_keys(
     }
 }
 
-/// Appends the new events. Says where the seqs of the batch begin, if there is a new one.
+/// Appends the new events. Returns where the seqs of the batch begin, if there is a new one.
 fn insert_events(
     engine: &mut Engine,
     events: &[Event],
@@ -258,7 +258,7 @@ fn insert_events(
     if new.is_empty() {
         return Ok(None);
     }
-    // From here to the commit this is the only writer that gives seqs, so they become visible in their order.
+    // Until the commit this is the only writer that gives seqs, so they become visible in order.
     let locked = engine.query("SELECT one FROM logagg.head FOR UPDATE")?;
     if locked.rows().is_empty() {
         return Err(EngineError::Lost(
@@ -291,8 +291,8 @@ fn insert_events(
     Ok(Some(first_seq))
 }
 
-/// How many of the events that were not new differ from what is stored. In a statement of its own: what made an
-/// insert wait is not in the snapshot of that.
+/// How many of the events that were not new differ from what is stored. In a statement of its own: the snapshot of the
+/// insert does not have the rows that it waited for.
 fn count_conflicts(
     engine: &mut Engine,
     events: &[Event],
@@ -361,7 +361,7 @@ fn insert_batch(
     engine.execute(sql, &params).map(drop)
 }
 
-/// Commits. What the engine has not confirmed as it was told to is none.
+/// Commits. Without the confirmation that was asked for it does not count as one.
 fn commit(engine: &mut Engine) -> Result<(), EngineError> {
     let answer = engine.query("COMMIT")?;
     if answer.tag != "COMMIT" {

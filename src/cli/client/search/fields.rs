@@ -10,7 +10,7 @@ use crate::cli::terminal::{grouped, print, print_answer};
 use crate::client::{percent_encoded, Client};
 use crate::text::escaped;
 
-/// Most values of a field that a server gives.
+/// The most values of a field that a server returns.
 const VALUES_MAX: usize = 100;
 
 /// The answer of `GET /fields`.
@@ -43,7 +43,7 @@ pub(super) fn run(
     arguments: &SearchArgs,
     query: &Query,
 ) -> Result<usize, Failure> {
-    // Where nothing is said, as many as the server thinks right.
+    // By default, as many as the server decides.
     let limit = match arguments.limit {
         None => String::new(),
         Some(Limit::All) => format!("limit={VALUES_MAX}"),

@@ -16,7 +16,7 @@ use crate::text::escaped;
 /// Rows of the picture, where the interval allows.
 const BUCKETS: usize = 30;
 
-/// Values that a server keeps apart, and that are shown.
+/// Values that a server distinguishes, and that are shown.
 const SERIES: usize = 20;
 
 /// An answer of `GET /histogram`, or the sum of several.
@@ -118,7 +118,7 @@ impl Histogram {
         }
     }
 
-    /// Puts the series in the order of a single answer, and as few of them.
+    /// Sorts and truncates the series as in a single answer.
     fn order(&mut self) {
         let (Some(series), Some(rest)) = (&mut self.series, &mut self.rest) else {
             self.series = None;
@@ -213,7 +213,7 @@ fn add(counts: &mut Vec<u64>, more: &[u64]) {
     }
 }
 
-/// The part of `whole` that `count` is of `most`, rounded up, so that what is there is seen.
+/// The part of `whole` that `count` is of `most`, rounded up, so that anything but 0 is visible.
 fn share(count: u64, most: u64, whole: usize) -> usize {
     let part = u128::from(count) * whole as u128;
     usize::try_from(part.div_ceil(u128::from(most.max(1))))

@@ -1,5 +1,4 @@
-//! What the words of a search mean: a condition on the payload, or terms; and words that must not be there, which
-//! begin as options do.
+//! What the words of a search mean: a condition on the payload, or terms; and negated words, which begin as options do.
 
 use std::ffi::OsString;
 

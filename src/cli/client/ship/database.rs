@@ -1,5 +1,5 @@
-//! Whether the server still has the database that the lines went to. What a state takes for stored may be
-//! missing in another one, as in a copy that was restored.
+//! Whether the server still has the database that the lines went to. Lines that a state counts as stored may be missing
+//! in another one, as in a copy that was restored.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,8 +24,8 @@ impl Watch {
         self.due = None;
     }
 
-    /// Asks the server, where that is due, and says of which files something may be missing. A server that
-    /// does not answer is left to the publisher.
+    /// Asks the server, if that is due, and reports the files of which something may be missing. The publisher deals
+    /// with a server that does not answer.
     pub(super) fn check(&mut self, client: &Client, followers: &mut [Follower]) {
         let now = Instant::now();
         if self.due.is_some_and(|due| now < due) {
@@ -41,8 +41,8 @@ impl Watch {
         }
     }
 
-    /// Has a log file know the database, and says if something may be missing in it. One that is told when it is
-    /// found need not be opened for it again.
+    /// Tells a log file the database, and reports if something may be missing in it. One that is told when it is found
+    /// need not be opened for it again.
     pub(super) fn tell(&self, client: &Client, follower: &mut Follower) {
         let Some(id) = &self.id else {
             return;

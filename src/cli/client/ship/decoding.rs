@@ -1,5 +1,5 @@
-//! How the characters of a file are written, by the byte order mark that it begins with, and what its bytes
-//! say. Places in a file and event ids are always those of its bytes: only what becomes an event is decoded.
+//! The encoding of a file, by its byte order mark, and what its bytes mean. Places in a file and event ids are always
+//! those of its bytes: only what becomes an event is decoded.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// Of a file that begins so. Where a mark has come only in part there is no line yet to be decoded.
+    /// The encoding of a file that begins so. If only a part of a mark has come there is no line to be decoded yet.
     pub(super) fn of(head: &[u8]) -> Encoding {
         match head {
             [0xff, 0xfe, ..] => Encoding::Utf16Le,
@@ -55,7 +55,7 @@ impl Encoding {
         }
     }
 
-    /// Takes an ASCII character off the end of a text.
+    /// Removes an ASCII character from the end of a text.
     pub(super) fn strip_suffix(self, text: &[u8], ascii: u8) -> Option<&[u8]> {
         let character = self.character(ascii);
         let whole = text.len().is_multiple_of(self.width());
@@ -104,7 +104,7 @@ impl Encoding {
         match (self, bytes) {
             (Encoding::Utf16Be, [high, low, ..]) => u16::from_be_bytes([*high, *low]),
             (_, [low, high, ..]) => u16::from_le_bytes([*low, *high]),
-            // Half of a character is none.
+            // Half of a character is not a character.
             _ => 0xd800,
         }
     }

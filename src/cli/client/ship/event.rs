@@ -12,8 +12,8 @@ use super::times::{in_line, in_value, Found};
 use crate::clock::rfc3339;
 use crate::limits::PAYLOAD_MAX_DEPTH;
 
-/// Members of a JSON line that may tell its time, the one that counts most first. The last two are those of
-/// Serilog and of systemd's journal.
+/// Members of a JSON line that may hold its time, the preferred one first. The last two are those of Serilog and of
+/// systemd's journal.
 const TIMES: [&str; 8] = [
     "timestamp",
     "@timestamp",
@@ -52,7 +52,7 @@ impl Template {
     /// The event of a line. `read_at` is its time where the line itself has none.
     pub(super) fn event(&self, event_id: &str, line: &Line, read_at: &str) -> Event {
         let (payload, time) = match object(line, read_at) {
-            // Between its tokens there may be line ends, where it is a record of several lines.
+            // In a record of several lines there may be line ends between its tokens.
             Some((text, time)) if text.contains(['\n', '\r']) => {
                 (Cow::Owned(text.replace(['\n', '\r'], " ")), time)
             }
@@ -88,7 +88,7 @@ pub(super) fn now() -> String {
     rfc3339(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
-/// The text of a line that is an object as a payload may be, and the time that it tells.
+/// The text of a line that is a legal payload, and the time in it.
 fn object<'a>(line: &Line<'a>, read_at: &str) -> Option<(&'a str, Option<Found>)> {
     let text = std::str::from_utf8(line.text).ok()?.trim_ascii();
     if line.part > 0 || !text.starts_with('{') || depth(text) > PAYLOAD_MAX_DEPTH {

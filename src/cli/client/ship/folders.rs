@@ -1,7 +1,6 @@
 //! The files beside a log file, and where its links lead.
 //!
-//! A folder is listed again when it has changed, and asked for that once a turn, however many log files it
-//! holds.
+//! A folder is listed again when it has changed, which is checked once a turn, however many log files it holds.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -20,7 +19,7 @@ use super::names::{self, Shape};
 use super::position::Identity;
 use crate::limits::{SHIP_LINKS_MAX, SHIP_POLL_MS};
 
-/// Turns after which the names in a folder are forgotten that nobody asked for.
+/// Turns after which the names in a folder that were not used are forgotten.
 const TURNS_KEPT: u64 = 64;
 
 /// The names in folders.
@@ -62,7 +61,7 @@ impl Listing {
 }
 
 impl Folders {
-    /// From now on folders are looked at again.
+    /// From now on folders are checked again.
     pub(super) fn next_turn(&mut self) {
         self.turn += 1;
         if self.turn.is_multiple_of(TURNS_KEPT) {
@@ -134,16 +133,16 @@ pub(super) struct RotatedFile {
     pub changed: i128,
 }
 
-/// Why a file is taken for one that the log file may have been.
+/// Why the log file may have been this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Rotated(Shape),
-    /// It is called like the files that the link leads to before and after, or its name says nothing.
+    /// It has a name like the files that the link led to before and after, or its name says nothing.
     LinkTarget,
 }
 
 impl RotatedFile {
-    /// What tells it from others where the file system does not tell births.
+    /// What tells it from others where the file system has no times of birth.
     pub(super) fn key(&self) -> Identity {
         let modified = u64::try_from(self.modified).ok();
         Identity {
@@ -153,7 +152,7 @@ impl RotatedFile {
     }
 }
 
-/// The place of a path, by whatever way its folder is reached. A link has one of its own.
+/// The place of a path, with its folder resolved. A link has a place of its own.
 pub(super) fn place(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
     let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")));
@@ -259,7 +258,7 @@ pub(super) fn compressed(
     found
 }
 
-/// Orders names that differ in their numbers alone.
+/// Compares names that differ only in their numbers.
 fn by_number(path: &Path) -> (usize, &Path) {
     (path.as_os_str().len(), path)
 }
@@ -287,7 +286,7 @@ fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<RotatedFile
     };
     let age_of = |path: &Path| rotated_file(path.to_owned(), Kind::LinkTarget).map(|at| age(&at));
     let (first, last) = (age_of(before), age_of(now));
-    // Times are coarse, and of one that is gone the name is all that is left.
+    // Times are coarse, and of a file that is gone only the name is left.
     let is_between = |rotated: &RotatedFile| {
         let age = age(rotated);
         let first = (first.unwrap_or(age), by_number(before));
@@ -300,7 +299,7 @@ fn link_targets(now: &Path, listing: &Listing, before: &Path) -> Vec<RotatedFile
     targets.filter(is_between).collect()
 }
 
-/// A file that may be one that is known, whatever its name is.
+/// A file that may be a known one under another name.
 pub(super) fn stray(path: PathBuf) -> Option<RotatedFile> {
     rotated_file(path, Kind::LinkTarget)
 }
@@ -321,7 +320,7 @@ fn rotated_file(path: PathBuf, kind: Kind) -> Option<RotatedFile> {
 /// Opens a file to read, if it is one.
 pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
-    // Opening a pipe would wait for somebody to write to it.
+    // Opening a pipe would wait for a writer.
     let flags = OFlags::NONBLOCK.bits() as i32;
     let file = options.read(true).custom_flags(flags).open(path)?;
     let about = file.metadata()?;

@@ -1,13 +1,13 @@
-//! Bytes of a log file to lines, the same ones whenever and in whatever pieces the bytes are read.
+//! Bytes of a log file to lines, the same ones in whatever pieces the bytes are read.
 //!
-//! NULs between lines are no text: a writer that goes on at its old position in a truncated file leaves them,
-//! and so does one that allocates a file before it writes. They are a finished hole once other bytes follow
-//! them. At the end of what can be read they are where data has not arrived yet.
+//! NULs between lines are not text: a writer that goes on at its old position in a truncated file leaves them, and so
+//! does one that allocates a file before it writes. They are a hole once other bytes follow them. At the end of what
+//! can be read they are data that has not arrived yet.
 
 use super::decoding::Encoding;
 use crate::limits::SHIP_LINE_MAX_BYTES;
 
-/// What stands at a place of a file.
+/// What is at a place of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<'a> {
     Line(Line<'a>),
@@ -29,7 +29,7 @@ pub(super) struct Line<'a> {
     pub part: u32,
     /// Whether further pieces follow.
     pub has_more: bool,
-    /// Whether its line end was there, and not at the most the first character of one.
+    /// Whether its whole line end was there.
     pub has_end: bool,
 }
 
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(next(b"a\0\n", 0, growing), Next::Unfinished(3));
     }
 
-    /// Wherever the bytes end that have been read, a line is the same.
+    /// A line is the same wherever the bytes end that have been read.
     #[test]
     fn a_surrogate_pair_is_not_cut() {
         let bounds = Bounds {

@@ -1,4 +1,4 @@
-//! Some members of a JSON object, as they are written in it. The others are only passed over.
+//! Some members of a JSON object, as they are written in it. The others are only skipped.
 
 use std::borrow::Cow;
 use std::fmt;

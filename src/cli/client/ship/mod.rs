@@ -1,9 +1,8 @@
 //! `ship`: follows growing log files and publishes each of their lines once.
 //!
-//! One thread reads a batch of lines, publishes it until it is stored, notes how far it is, and reads on: so
-//! memory holds one batch, and while nothing can be stored the lines wait in their files. Nothing depends on
-//! the notes being new. A line that is read again gets the id that it had ([`position`]), and the server drops
-//! it.
+//! One thread reads a batch of lines, publishes it until it is stored, notes how far it is, and reads on: so memory
+//! holds one batch, and while nothing can be stored the lines wait in their files. Nothing depends on the notes being
+//! up to date. A line that is read again gets the id that it had ([`position`]), and the server drops it.
 
 pub(crate) mod arguments;
 mod database;

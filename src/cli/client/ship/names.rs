@@ -1,9 +1,9 @@
 //! Names of rotated log files: that of the log file with a number or a date after it, or before its extension.
 
-/// How a log file is called after its rotation.
+/// The name of a log file after its rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Shape {
-    /// The mark is before the extension, as in `app-1.log`. Other logs are called like that as well.
+    /// The mark is before the extension, as in `app-1.log`. Other logs have such names as well.
     pub is_infix: bool,
     /// The mark has as many digits as a date has.
     pub is_dated: bool,
@@ -78,7 +78,7 @@ pub(super) fn are_alike(name: &[u8], other: &[u8]) -> bool {
     name != other && digits(name) > 0 && letters(name) == letters(other)
 }
 
-/// The number of a rotated file: of two that were made at once the one with the higher number is older.
+/// The number of a rotated file: of two that were made at the same time the one with the higher number is older.
 pub(super) fn number(name: &[u8]) -> u64 {
     let end = name.iter().rposition(u8::is_ascii_digit);
     let end = end.map_or(0, |last| last + 1);

@@ -1,5 +1,5 @@
-//! Files that were rotated away and read to their ends. They are closed, and looked at by their names as long as
-//! they lie there: some writers go on with them for a while.
+//! Files that were rotated away and read to their ends. They are closed, and checked by their names as long as they
+//! exist: some writers go on with them for a while.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -28,7 +28,7 @@ impl Parked {
     /// Adds a file. Beyond the bound the one that was added first is forgotten.
     pub(super) fn add(&mut self, mut entry: Entry, about: &Metadata) {
         entry.is_done = true;
-        // Without a path it cannot be looked at.
+        // Without a path it cannot be checked.
         if entry.path.is_none() {
             return;
         }
@@ -46,13 +46,13 @@ impl Parked {
         self.files.iter_mut().map(|closed| &mut closed.entry)
     }
 
-    /// Takes a file out.
+    /// Removes a file.
     pub(super) fn take(&mut self, identity: Identity) -> Option<Entry> {
         let at = self.entries().position(|entry| entry.identity == identity);
         at.map(|at| self.files.remove(at).entry)
     }
 
-    /// Whether each of them lies where it was, as it was.
+    /// Whether each of them is where it was, unchanged.
     pub(super) fn are_in_place(&self) -> bool {
         let path = |closed: &Closed| closed.entry.path.clone().unwrap_or_default();
         let mut files = self.files.iter();
@@ -74,13 +74,13 @@ impl Closed {
         }
     }
 
-    /// Whether it lies where it was, as it was.
+    /// Whether it is where it was, unchanged.
     pub(super) fn is_in_place(&self, path: &Path) -> bool {
         let about = fs::metadata(path);
         about.is_ok_and(|it| Identity::of(&it) == self.entry.identity && self.is_as_it_was(&it))
     }
 
-    /// Opens it if it still lies where it was.
+    /// Opens it if it is still where it was.
     pub(super) fn open(&self) -> io::Result<(File, Metadata)> {
         let (file, about) = open(Path::new(self.entry.path.as_deref().unwrap_or_default()))?;
         match Identity::of(&about) == self.entry.identity {
@@ -97,9 +97,9 @@ impl Closed {
 /// The file that the path names while it is closed.
 pub(super) struct Asleep {
     pub closed: Closed,
-    /// When it was last found as it was.
+    /// When it was last found unchanged.
     pub known_at: SystemTime,
-    /// When the files were last looked at that it was before.
+    /// When its earlier files were last checked.
     pub parked_at: Instant,
     pub must_wake: bool,
 }

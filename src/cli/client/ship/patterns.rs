@@ -1,9 +1,9 @@
 //! Patterns that `ship` watches itself: which files match, and which of them are followed by their own names.
 //!
-//! A folder is listed once a second, and only names that are new, or lead to another inode, are looked at. A file
-//! that is called as a rotated file of another match is left to that one, which takes it up if it was one of its own
-//! (`rotated.rs`). With a number before the extension it may be another log: then it is followed once the other log
-//! was looked at meanwhile, does not know it, and does not hold the same bytes.
+//! A folder is listed once a second, and only names that are new, or lead to another inode, are checked. A file with
+//! the name of a rotated file of another match is left to that one, which takes it up if it is one of its own
+//! (`rotated.rs`). With a number before the extension it may be another log: then it is followed once the other log has
+//! been checked, does not know it, and does not hold the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -43,8 +43,8 @@ pub(super) struct Patterns {
     pub(super) known: BTreeMap<PathBuf, u64>,
     /// Files that may be open at once.
     pub(super) most_open: usize,
-    /// The look at all files in which all of these were open and none could be closed. There is no room before the
-    /// next one, so it is not tried for each file that waits.
+    /// The turn in which all of these were open and none could be closed. There is no room before the next turn, so it
+    /// is not tried for each file that waits.
     pub(super) full_in: u64,
     /// Whether files wait for others to be closed.
     pub(super) has_waiting: bool,
@@ -61,7 +61,7 @@ pub(super) struct Watched {
     pub(super) state: Option<State>,
     /// The paths that are followed; as far as they are UTF-8 the state has them.
     pub(super) names: BTreeSet<String>,
-    /// Whether it was watched before this look, be it in another run.
+    /// Whether it was watched before this turn, perhaps in another run.
     pub(super) is_old: bool,
     pub(super) has_changed: bool,
 }
@@ -79,7 +79,7 @@ pub(super) fn is_pattern(path: &Path) -> bool {
 
 impl Patterns {
     /// # Errors
-    /// A pattern is none, or cannot be watched.
+    /// A pattern is malformed, or cannot be watched.
     pub(super) fn new(arguments: &ShipArgs) -> Result<Patterns, Failure> {
         let paths = arguments.files.iter().filter(|path| is_pattern(path));
         let watched: Vec<Watched> = paths
@@ -105,7 +105,7 @@ impl Patterns {
         })
     }
 
-    /// Opens the states, and gives the files that match and that none of them knows.
+    /// Opens the states, and returns the files that match and that none of them knows.
     ///
     /// # Errors
     /// A state cannot be used.

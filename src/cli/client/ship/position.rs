@@ -1,9 +1,8 @@
-//! How far a file has been read, in a form that outlives the process and the name of the file.
+//! How far a file has been read, in a form that survives the process and the name of the file.
 //!
-//! An event's id is made of the text of its line and of all lines before it in the same file, of the
-//! file's inode and time of birth and of how often it has been truncated: so a line that is read again gets
-//! the id that it had, whatever the file is called by then, and no other line ever gets it, also where an
-//! inode is used again or two files begin alike.
+//! An event's id is made of the text of its line and of all lines before it in the same file, of the file's inode and
+//! time of birth and of how often it has been truncated: so a line that is read again gets the id that it had, under
+//! any name of the file, and no other line ever gets it, even if an inode is reused or two files begin alike.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -17,7 +16,7 @@ use super::decoding::Encoding;
 use super::lines::Line;
 use crate::limits::SHIP_TAIL_BYTES;
 
-/// What tells a file from others, whatever it is called.
+/// What tells a file from others, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
     pub inode: u64,
@@ -169,7 +168,7 @@ impl Position {
         }
     }
 
-    /// Goes over a line and returns its event id.
+    /// Moves past a line and returns its event id.
     pub(super) fn pass(&mut self, line: &Line) -> String {
         let before = self.chain.0.to_be_bytes();
         self.chain = Hash::of(&[&before, line.text]);
@@ -180,8 +179,8 @@ impl Position {
         event_id
     }
 
-    /// Goes over the end of a line that was passed without it, where that stands at the beginning of `bytes`:
-    /// it is no line of its own. Returns its length.
+    /// Moves past the end of a line that was taken without it, if `bytes` begin with it: it is not a line of its own.
+    /// Returns its length.
     pub(super) fn pass_late_end(&mut self, bytes: &[u8], encoding: Encoding) -> usize {
         if !self.is_unended {
             return 0;
@@ -203,18 +202,18 @@ impl Position {
         length
     }
 
-    /// Goes over bytes that are no line.
+    /// Moves past bytes that are not a line.
     pub(super) fn skip(&mut self, length: usize) {
         self.offset += length as u64;
     }
 
-    /// Where to read from, so that what comes first is the tail.
+    /// Where to read from, so that the tail comes first.
     pub(super) fn read_from(&self) -> u64 {
         self.offset - self.tail.length as u64
     }
 
-    /// Takes the tail off bytes that were read from [`Position::read_from`] on; none if they are others
-    /// than those that were there.
+    /// Removes the tail from bytes that were read from [`Position::read_from`] on; `None` if it differs from the one
+    /// that is remembered.
     pub(super) fn after_tail<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (tail, rest) = bytes.split_at_checked(self.tail.length)?;
         self.tail.is_end_of(tail).then_some(rest)
@@ -250,7 +249,7 @@ impl Position {
         self.chain == other.chain
     }
 
-    /// Whether the numbers go together, which a file that somebody wrote need not say.
+    /// Whether the numbers are consistent, which they need not be in a file that was edited.
     pub(super) fn is_sound(&self) -> bool {
         self.tail.is_sound(self.offset)
     }

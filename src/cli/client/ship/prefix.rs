@@ -1,5 +1,5 @@
-//! A checksum of how a file begins, as far as it was read, up to a bound. It notices a file that was truncated
-//! and written again with the bytes that stood before the position, which the tail alone cannot tell.
+//! A checksum of how a file begins, as far as it was read, up to a bound. It notices a file that was truncated and
+//! written again with the same bytes before the position, which the tail alone does not show.
 
 use std::fs::File;
 use std::io;

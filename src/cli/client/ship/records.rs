@@ -1,9 +1,9 @@
-//! The lines of a view of a file to the events of a batch: each is one, or a record of several lines is.
+//! The lines of a view of a file to the events of a batch: each line, or each record of several lines, is one.
 //!
-//! A record has the id of its first line. Its lines are passed by the position only together, so what is not whole
-//! yet is read again. It ends before a line that begins another, before NULs, and where it would become too
-//! large: all that follows from the file. It also ends where nobody has written for a while, and then its end
-//! is remembered before it is published, as that of a line without its end is.
+//! A record has the id of its first line. The position moves past its lines only together, so what is not whole yet is
+//! read again. It ends before a line that begins another, before NULs, and where it would become too large: all that
+//! follows from the file. It also ends if nothing was written for a while; then its end is remembered before it is
+//! published, like that of a line without its end.
 
 use super::decoding::Encoding;
 use super::event::Template;
@@ -90,8 +90,8 @@ impl<'a> View<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// What has perhaps been published is read with the time that it had, and no further; none if
-    /// something else is there.
+    /// What has perhaps been published is read with the time that it had, and no further; `None` if the file has other
+    /// bytes there.
     pub(super) fn new(
         source: &Source<'a>,
         entry: &Entry,
@@ -120,7 +120,7 @@ impl<'a> Lines<'a> {
             multiline: source.multiline,
             time: time.to_owned(),
             position: entry.position.clone(),
-            // By its first lines a file is known again that is truncated before the state is written.
+            // The first lines identify a file that is truncated before the state is written.
             must_announce: entry.position.offset == 0,
             is_waiting: false,
             encoding: view.encoding,
@@ -132,7 +132,7 @@ impl<'a> Lines<'a> {
     /// Takes lines until the batch is full or the next one has no end. Returns the number of bytes taken, and
     /// how many there are of a line or record that is not whole yet.
     pub(super) fn take(&mut self, view: &View) -> (usize, usize) {
-        // The byte order mark is passed together with what follows it.
+        // The byte order mark is taken together with what follows it.
         let mut at = self.length_of_mark(view);
         at += self.position.pass_late_end(view.bytes, self.encoding);
         while self.has_room() {
@@ -243,7 +243,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The length of the byte order mark that is to be passed; 0 where lines have been read.
+    /// The length of the byte order mark that is to be skipped; 0 where lines have been read.
     fn length_of_mark(&self, view: &View) -> usize {
         match self.position.offset {
             0 => self.encoding.mark_length(view.bytes),
@@ -279,7 +279,7 @@ impl<'a> Lines<'a> {
         self.must_announce = true;
     }
 
-    /// Takes the line before NULs that nothing will be written to any more. The tail of the position is the first
+    /// Takes the line before NULs into which nothing will be written any more. The tail of the position is the first
     /// `tail` bytes of the view's buffer.
     pub(super) fn push_before_hole(&mut self, view: &View, tail: usize, written: usize) {
         let begin = self.pass_mark(view);

@@ -1,8 +1,8 @@
-//! What is remembered of a log file between two runs: a small file beside it. It is an order of reading and
-//! not the truth: what was published after it was written is published again, and the server knows it.
+//! What is remembered of a log file between two runs: a small file beside it. It need not be up to date: what was
+//! published after it was written is published again, and the server drops it as a duplicate.
 //!
-//! The file is locked while a shipper uses it. It is replaced by each writing, so the new file is locked before
-//! it takes the old one's name: whoever gets the lock of a file that still has the name is the only one.
+//! The file is locked while a shipper uses it. Each writing replaces it, so the new file is locked before it takes the
+//! old one's name: the process that gets the lock of a file that still has the name is the only one.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -19,7 +19,7 @@ use super::names::Shape;
 use super::position::{Identity, Position, Tail};
 use super::prefix::Prefix;
 
-/// The version of the form. Version 1 could stand after NULs at the end of a file.
+/// The version of the form. Version 1 could be after NULs at the end of a file.
 pub(super) const VERSION: u32 = 2;
 
 /// One file that is being read.
@@ -33,13 +33,13 @@ pub(super) struct Entry {
     pub position: Position,
     /// What has been read, and perhaps published, after the position.
     pub pending: Option<Pending>,
-    /// How it began when its first lines were read, by which copies of it are known when it is no more.
+    /// How it began when its first lines were read, which identifies copies of it when it is gone.
     #[serde(default)]
     pub head: Vec<Tail>,
     /// Where it was seen last; none if that is not UTF-8.
     #[serde(default)]
     pub path: Option<String>,
-    /// It was rotated away and read to its end. It is looked at as long as it lies there.
+    /// It was rotated away and read to its end. It is checked as long as it exists.
     #[serde(default)]
     pub is_done: bool,
     /// The path named another file, and all of this one had been read, when this was written.
@@ -59,20 +59,20 @@ pub(super) struct Pending {
     /// The offset after the last of them.
     pub until: u64,
     pub read_at: String,
-    /// The bytes before it. They tell whether the file was truncated since, and that the last of the lines
-    /// ends there, whatever was written after it. States of the first version do not have it.
+    /// The bytes before it. They show whether the file was truncated since, and that the last of the lines ends there,
+    /// whatever was written after it. States of the first version do not have it.
     #[serde(default)]
     pub tail: Option<Tail>,
 }
 
 impl Entry {
-    /// Whether anything was read of it, so that [`Entry::fits`] tells.
+    /// Whether anything was read of it, so that [`Entry::fits`] can decide.
     pub(super) fn has_been_read(&self) -> bool {
         let pending = self.pending.as_ref();
         self.position.offset > 0 || pending.is_some_and(|pending| pending.tail.is_some())
     }
 
-    /// Whether a file holds what was read of this one. Nothing tells where nothing was read.
+    /// Whether a file holds what was read of this one. True if nothing was read.
     pub(super) fn fits(&self, file: &File) -> io::Result<bool> {
         let pending = self.pending.as_ref();
         let pending = pending.and_then(|pending| Some((pending.tail?, pending.until)));
@@ -126,7 +126,7 @@ impl Entry {
         entry
     }
 
-    /// Whether the numbers go together, which a file that somebody wrote need not say.
+    /// Whether the numbers are consistent, which they need not be in a file that was edited.
     fn is_sound(&self) -> bool {
         let is_sound = |pending: &Pending| {
             let tail = pending.tail;
@@ -146,9 +146,9 @@ impl Entry {
 /// What is remembered of a log file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Memory {
-    /// The files that it was and is, as far as they lie there; the oldest first.
+    /// The files that it was and is, as far as they exist; the oldest first.
     pub files: Vec<Entry>,
-    /// When the youngest file was born that it was.
+    /// When the youngest of its files was made.
     #[serde(default)]
     pub newest: Option<u64>,
     /// Files beside it that are not its own.
@@ -164,7 +164,7 @@ pub(super) struct Memory {
     /// The place that its path led to; none if that is not UTF-8.
     #[serde(default)]
     pub place: Option<String>,
-    /// How it was called after its last rotation.
+    /// Its name after its last rotation.
     #[serde(default)]
     pub shape: Option<Shape>,
     /// The paths that are followed for a pattern; none if it was not watched, and for a log file.
@@ -214,7 +214,7 @@ impl Seen {
 /// The file.
 pub(super) struct State {
     path: PathBuf,
-    /// It, or what it was before it was written, with the lock; none while it is closed.
+    /// The open file, with the lock; `None` while it is closed.
     locked: Option<File>,
     /// Which file it was when it was read or written last.
     seen: Seen,
@@ -244,7 +244,7 @@ impl State {
         })
     }
 
-    /// Closes it, and gives the lock up.
+    /// Closes it, and returns the lock up.
     pub(super) fn close(&mut self) {
         self.locked = None;
     }
@@ -343,7 +343,7 @@ fn is_used(path: &Path) -> String {
 fn lock(path: &Path) -> io::Result<File> {
     loop {
         let mut options = File::options();
-        // A pipe of this name would be waited for.
+        // Opening a pipe of this name would block.
         options
             .read(true)
             .write(true)
@@ -361,7 +361,7 @@ fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Puts a new file in the place of the old one, with the lock. Its content is on disk before it gets its name.
+/// Replaces the old file by a new one, with the lock. Its content is on disk before it gets its name.
 fn replace(path: &Path, memory: &Memory) -> io::Result<File> {
     let content = Content {
         version: VERSION,
@@ -387,7 +387,7 @@ fn replace(path: &Path, memory: &Memory) -> io::Result<File> {
     Ok(file)
 }
 
-/// Locks a file. A file system that has no locks does without.
+/// Locks a file. On a file system without locks it does nothing.
 fn try_lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(ErrorKind::WouldBlock.into()),

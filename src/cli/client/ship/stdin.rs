@@ -1,8 +1,8 @@
 //! `ship -`: the lines of standard input.
 //!
-//! One thread reads a batch of lines, publishes it until it is stored, and reads on: memory holds one batch and
-//! what has come of the next, and while nothing can be stored the pipe fills and its writer waits. Nothing is
-//! remembered: what has not been stored when the process ends is gone.
+//! One thread reads a batch of lines, publishes it until it is stored, and reads on: memory holds one batch and the
+//! received part of the next, and while nothing can be stored the pipe fills and its writer waits. Nothing is
+//! remembered: what has not been stored when the process ends is lost.
 
 use std::fs::{self, File};
 use std::io::{self, stdin, stdout, IsTerminal, Write};
@@ -24,7 +24,7 @@ use crate::text::escaped;
 /// The topic of lines of standard input where none is given.
 pub(super) const TOPIC: &str = "stdin";
 
-/// Whether a name stands for standard input.
+/// Whether a name means standard input.
 pub(super) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
@@ -186,7 +186,7 @@ impl<'a> Shipper<'a> {
         }
     }
 
-    /// How long to wait for more: until the batch or the record is not to wait any longer.
+    /// How long to wait for more: until the batch or the record must not wait any longer.
     fn pause(&self) -> Option<Duration> {
         let left =
             |since: Instant, most| Duration::from_millis(most).saturating_sub(since.elapsed());
@@ -251,7 +251,7 @@ impl<'a> Shipper<'a> {
         while Instant::now() < until {
             match self.receive(Some(Duration::ZERO)) {
                 Ok(Received::Bytes) => self.take(After::More)?,
-                // After a signal a wait for nothing ends with it once more.
+                // After a signal a wait without a timeout ends immediately.
                 _ => break,
             }
         }

@@ -1,7 +1,7 @@
-//! Bytes that come once, as those of a pipe, to events. Nothing can be read again here: so what has come is
-//! final, and each event gets its id before it is published for the first time.
+//! Bytes that come once, as those of a pipe, to events. Nothing can be read again, so each event gets its id before it
+//! is published for the first time.
 //!
-//! It holds the bytes that are no whole line yet and the lines of one record, both bounded.
+//! It holds the bytes of an incomplete line and the lines of one record, both bounded.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -34,7 +34,7 @@ pub(super) struct LineStream<'a> {
     /// The bytes before it have become events.
     taken: usize,
     encoding: Encoding,
-    /// Whether the beginning, where a byte order mark stands, has been taken.
+    /// Whether the beginning, where a byte order mark is, has been taken.
     has_begun: bool,
     /// The piece of a line that was taken last; 0 where a line begins.
     part: u32,
@@ -74,7 +74,7 @@ impl<'a> LineStream<'a> {
         let result = loop {
             match source.read(&mut self.buffer[length..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The pipe may be shared with a program that has set it so.
+                // The pipe may be shared with a program that has made it non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(None),
                 result => break result.map(Some),
             }
@@ -160,11 +160,11 @@ pub(super) fn is_full(batch: &Batch) -> bool {
     batch.len() >= SHIP_BATCH_EVENTS || batch.size() >= CLIENT_BATCH_BYTES
 }
 
-/// NULs that are not waited with. In a file they may become text later; what has come through a pipe stays.
+/// NULs do not wait. In a file they may become text later, in a pipe they cannot.
 enum Nuls {
     /// This number of bytes.
     BetweenLines(usize),
-    /// More than a line has bytes: it ends before them.
+    /// More bytes than a line may have: it ends before them.
     WithinLine,
 }
 

@@ -33,7 +33,7 @@ impl Sums {
         None
     }
 
-    /// What keeps the whole from being a success.
+    /// Why the whole is not a success.
     pub(super) fn failure(&self) -> Option<String> {
         let rejected = self.rejected;
         (rejected > 0).then(|| format!("{rejected} lines are not stored"))

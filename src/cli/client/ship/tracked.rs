@@ -1,4 +1,4 @@
-//! A file that is open and read: from its position on, as far as what it holds cannot change any more.
+//! A file that is open and read from its position on, as far as its bytes cannot change any more.
 
 use std::fs::File;
 use std::io;
@@ -28,28 +28,28 @@ pub(super) struct Tracked {
     /// Whether what was before its end was left out in this run. Its last line was begun there, and is not
     /// taken for a whole one.
     pub is_begun_at_end: bool,
-    /// Whether what lies beside it was looked at after it was read first. Before that nothing tells whether it
-    /// was truncated.
+    /// Whether the files beside it were checked after it was first read. Before that it is not known whether it was
+    /// truncated.
     pub is_placed: bool,
     /// When it was last found to hold what was read of it.
     pub known_at: SystemTime,
-    /// What it was when all had been read that can be.
+    /// Its version when everything that can be read had been read.
     read_at: Option<Version>,
     /// Whether it was read twice since then. Times of change are coarse, so that once is not enough.
     is_settled: bool,
     /// Since when there is nothing more to read.
     settled_at: Option<Instant>,
-    /// What it was when it was last found to begin as it did when it was read.
+    /// Its version when it was last found to begin as it did when it was read.
     begun_at: Option<Version>,
     /// Whether all that is remembered of it must be compared with it before it is read on: it was opened again,
     /// or was longer before.
     must_prove: bool,
     hole: Option<Hole>,
-    /// Since when it is as it is.
+    /// Since when it has not changed.
     quiet_since: Option<(Version, Instant)>,
 }
 
-/// What shows that a file has changed, and how it is read.
+/// What shows that a file has changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Version {
     length: u64,
@@ -192,7 +192,7 @@ impl Tracked {
         self.settled_at = self.is_settled.then(Instant::now);
     }
 
-    /// What is known of a file by its version alone.
+    /// What the version alone says about a file.
     fn without_reading(&mut self, version: Version) -> Option<FileRead> {
         if version.length < self.entry.position.offset {
             return Some(FileRead::Truncated);
@@ -204,8 +204,8 @@ impl Tracked {
         })
     }
 
-    /// Whether it holds other bytes than those that were read, although those before the position are the same. It
-    /// is asked for its first bytes whenever it has changed, and for more of them where it may be another.
+    /// Whether it holds other bytes than those that were read, although those before the position are the same. Its
+    /// first bytes are compared whenever it has changed, and more of them if it may be another file.
     fn was_written_again(&mut self, version: Version) -> io::Result<bool> {
         let entry = &self.entry;
         if !entry.has_been_read() || self.begun_at == Some(version) {
@@ -274,7 +274,7 @@ impl Tracked {
         Ok(self.read_at == Some(self.version(true)?))
     }
 
-    /// Whether nobody has written to it for so long that the last record counts as whole.
+    /// Whether nothing has been written to it for so long that the last record counts as whole.
     fn is_quiet(&mut self, version: Version) -> bool {
         let known = self.quiet_since.filter(|(known, _)| *known == version);
         let (_, since) = *self
@@ -283,7 +283,7 @@ impl Tracked {
         since.elapsed() >= Duration::from_millis(SHIP_QUIET_MS)
     }
 
-    /// What it holds after the position, as a sentence; none if that is nothing.
+    /// What it holds after the position, as a sentence; `None` if that is nothing.
     pub(super) fn rest(&self) -> Option<String> {
         let offset = self.entry.position.offset;
         let length = self.file.metadata().ok()?.len().checked_sub(offset)?;
@@ -312,7 +312,7 @@ impl Tracked {
         Ok(count < SHIP_TAIL_BYTES + most)
     }
 
-    /// Looks what comes after NULs that begin at `from`, at a bounded number of bytes.
+    /// Finds what comes after NULs that begin at `from`, within a bounded number of bytes.
     fn after_hole(&mut self, from: u64, version: Version) -> io::Result<AfterHole> {
         let known = self.hole.as_ref();
         let known = known.filter(|hole| hole.from == from && hole.version == version);
@@ -343,7 +343,7 @@ impl Tracked {
         })
     }
 
-    /// Moves the position over NULs.
+    /// Moves the position past NULs.
     fn skip_to(&mut self, offset: u64, encoding: Encoding) -> io::Result<()> {
         let offset = offset - offset % encoding.width() as u64;
         let position = &mut self.entry.position;
@@ -383,7 +383,7 @@ pub(super) fn encoding(file: &File) -> io::Result<Encoding> {
     Ok(Encoding::of(&head[..count]))
 }
 
-/// The position of a state of the first version, which passed over NULs at the end of a file: where its lines
+/// The position of a state of the first version, which skipped NULs at the end of a file: where its lines
 /// end. None if that cannot be found.
 pub(super) fn without_nuls(
     file: &File,

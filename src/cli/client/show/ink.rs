@@ -96,7 +96,7 @@ impl<'t> Ink<'t> {
     }
 }
 
-/// The colour of a level by its name; 0 for one that stands out in no way.
+/// The colour of a level by its name; 0 for one without a colour.
 pub(crate) fn level_colour(level: &str) -> u8 {
     const COLOURS: [(u8, &[&str]); 3] = [
         (

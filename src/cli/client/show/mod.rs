@@ -1,5 +1,5 @@
-//! How events are shown: as the server sent them, or for people, one a line. Nothing that stands in an event drives
-//! the terminal.
+//! How events are shown: as the server sent them, or for people, one a line. Nothing in an event can drive the
+//! terminal.
 
 mod indented;
 mod ink;

@@ -45,7 +45,7 @@ fn level_of(payload: &[u8]) -> Option<(usize, &'static str, String)> {
 }
 
 /// Writes the members of an object whose bracket has been taken, but for the one at `skipped`; returns how many it has.
-/// The stack is bounded by the nesting that the reader goes into.
+/// The stack is bounded by the nesting that the reader follows.
 fn object(ink: &mut Ink, reader: &mut Reader, path: &mut String, skipped: Option<usize>) -> usize {
     let mut place = 0;
     while let Some(name) = reader.name() {
@@ -98,7 +98,7 @@ fn begin(ink: &mut Ink, path: &str) {
     ink.colour(0);
 }
 
-/// A text, in quotes where its end could not be told otherwise.
+/// A text, in quotes if its end would be ambiguous without them.
 fn text(ink: &mut Ink, text: &str) {
     let is_plain = |c: char| !c.is_whitespace() && !is_special(c) && !matches!(c, '"' | '\\' | '=');
     match !text.is_empty() && text.chars().all(is_plain) {
@@ -163,7 +163,7 @@ fn json(ink: &mut Ink, reader: &mut Reader) {
     }
 }
 
-/// What a text means; half of a surrogate pair is shown as what cannot be shown.
+/// What a text means; half of a surrogate pair becomes U+FFFD.
 fn decoded(text: Text) -> String {
     let bytes: Vec<u8> = text.decode().collect();
     String::from_utf8(bytes)

@@ -1,5 +1,5 @@
-//! The events of a run: which there are follows from the run and their numbers alone, so what a server has
-//! stored can be compared with what was sent without that being kept.
+//! The events of a run: they follow from the run and their numbers alone, so what a server has stored can be compared
+//! with what was sent without keeping that.
 
 use rustix::rand::{getrandom, GetRandomFlags};
 use serde::Deserialize;

@@ -1,7 +1,7 @@
-//! What was sent and answered, held against what the server says at the end.
+//! What was sent and answered, compared with what the server says at the end.
 //!
-//! Events are compared by the topics of this run alone. The counts of `/stats` are those of everybody, so of
-//! what they grew by only the least is known, unless nobody else publishes meanwhile.
+//! Events are compared by the topics of this run alone. The counts of `/stats` include other publishers, so only a
+//! lower bound of their growth is known, unless no other client publishes meanwhile.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -42,7 +42,7 @@ impl Expected {
         self.scenarios_right += u64::from(is_right);
     }
 
-    /// Takes an event of a scenario down.
+    /// Notes an event of a scenario.
     pub(super) fn add_sent(&mut self, event: &Event) {
         let key = (event.topic.clone(), event.event_id.clone());
         self.sent.insert(key, (event.clone(), false));
@@ -75,7 +75,7 @@ impl Expected {
         self.sent.len() as u64 + self.load_distinct
     }
 
-    /// In words how much was sent.
+    /// How much was sent, in words.
     pub(super) fn summary(&self, retries: u64) -> String {
         let mut text = format!(
             "answered: accepted {}, duplicates {}, rejected {}; answers lost on purpose: {}",
@@ -143,7 +143,7 @@ impl Comparison {
     /// Asks the server and compares. `before` is what `/stats` said before anything was sent.
     ///
     /// # Errors
-    /// The failure that was not worth another try.
+    /// The failure that ended the retries.
     pub(super) fn make(
         client: &Client,
         run: &Run,
@@ -166,7 +166,7 @@ impl Comparison {
             Row::exactly("/events: events never sent like this", 0, found.altered),
         ];
         let stored = expected.distinct();
-        // What was not answered may have been received all the same.
+        // Unanswered requests may have been received nevertheless.
         let most = alone.map(|alone| {
             let unknown = expected.lost_events + alone.retries * alone.batch;
             [
@@ -220,11 +220,11 @@ impl Comparison {
     }
 }
 
-/// What bounds the counts of everybody from above where nobody else publishes.
+/// The upper bound of the counts if no other client publishes.
 pub(super) struct Alone {
     /// Requests that were sent again for other reasons than an answer lost on purpose.
     pub retries: u64,
-    /// Events in each of them at the most.
+    /// The most events in each of them.
     pub batch: u64,
 }
 

@@ -38,10 +38,10 @@ struct Tally<'a> {
     retries: u64,
 }
 
-/// Sends the load; gives how often something was sent again for other reasons than ours.
+/// Sends the load; returns how often something was sent again for other reasons than ours.
 ///
 /// # Errors
-/// The failure that was not worth another try.
+/// The failure that ended the retries.
 pub(super) fn send(
     arguments: &SimulateArgs,
     run: &Run,

@@ -18,7 +18,7 @@ use arguments::SimulateArgs;
 use event::Run;
 use expected::{Alone, Comparison, Expected};
 
-/// Plays, sends, compares, and prints all of it.
+/// Runs the scenarios and the load, compares, and prints all of it.
 pub(crate) fn run(arguments: SimulateArgs) -> Result<(), Failure> {
     let interrupt = interrupt()?;
     let client = Client::new(&arguments.client, GIVE_UP, Arc::clone(&interrupt));

@@ -10,7 +10,7 @@ use crate::client::{
     percent_encoded, publish, publish_unanswered, Batch, Client, Error, EventResult, StoredEvent,
 };
 
-/// Events in one of their requests at the most.
+/// Events in one of their requests at most.
 pub(super) const MAX_EVENTS: u64 = 10;
 
 /// The answer to a publication.
@@ -55,10 +55,10 @@ pub(super) struct Scenarios<'a> {
 
 type Play<'a> = fn(&mut Scenarios<'a>) -> Result<ScenarioReport, Error>;
 
-/// Plays all scenarios, reports each on `out`, and counts those that differ.
+/// Runs all scenarios, reports each on `out`, and counts those that differ.
 ///
 /// # Errors
-/// The failure that was not worth another try.
+/// The failure that ended the retries.
 pub(super) fn play(
     client: &Client,
     run: &Run,
@@ -237,7 +237,7 @@ impl Scenarios<'_> {
             ..ScenarioReport::default()
         };
         for (topic, source) in TOPICS {
-            // The same ids everywhere: topics do not know each other's.
+            // The same ids everywhere: topics are independent.
             let events = self.numbered(topic, source, 0..3);
             let mut batch = Batch::default();
             for event in &events {
@@ -331,7 +331,7 @@ impl Scenarios<'_> {
         Ok(answer)
     }
 
-    /// Sees that the event is to be had by its key, as it was sent.
+    /// Checks that the event can be read by its key, as it was sent.
     fn look_up(&self, event: &Event, report: &mut ScenarioReport) -> Result<(), Error> {
         let topic = percent_encoded(&event.topic);
         let target = format!("/events/{topic}/{}", percent_encoded(&event.event_id));

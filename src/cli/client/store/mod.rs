@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::failure::Failure;
 
-/// Print or tend the tables of a store that a fleet shares
+/// Print or maintain the tables of a store that a fleet shares
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct StoreArgs {

@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &RetainArgs) -> Result<(), Failure> {
     };
     match retain() {
         Ok(sentence) => {
-            // Where nobody can read it, it is done all the same.
+            // If it cannot be printed, it is done nevertheless.
             let _ = writeln!(stderr(), "logagg: {sentence}");
             Ok(())
         }
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &RetainArgs) -> Result<(), Failure> {
     }
 }
 
-/// Begins a transaction beside which nobody appends.
+/// Begins a transaction that excludes appending.
 const LOCK_HEAD: &str =
     "BEGIN; SET LOCAL lock_timeout = '15s'; SELECT one FROM logagg.head FOR UPDATE";
 
@@ -116,7 +116,7 @@ fn drop_partitions(engine: &mut Engine, age: Duration) -> Result<u64, EngineErro
         if !is_old(engine)? {
             continue;
         }
-        // Nobody appends while it is looked at once more. What reads the table is waited for.
+        // Appending is excluded while it is checked once more. Readers of the table are waited for.
         engine.query(LOCK_HEAD)?;
         if !is_old(engine)? {
             engine.query("ROLLBACK")?;
@@ -130,7 +130,7 @@ fn drop_partitions(engine: &mut Engine, age: Duration) -> Result<u64, EngineErro
                     "ALTER TABLE logagg.events DETACH PARTITION logagg.{name}; \
                      DROP TABLE logagg.{name}"
                 );
-                // What is still written to it goes on there.
+                // Pending writes to it still go there.
                 match next < partition_bounds(number).1 {
                     true => format!("{gone}; {}", attached(number)),
                     false => gone,
@@ -165,7 +165,7 @@ fn make_partitions(engine: &mut Engine) -> Result<(), EngineError> {
             attached(number)
         );
         match engine.query(&sql) {
-            // The partition for all others has events of it already.
+            // The default partition has events of it already.
             Err(EngineError::Refused(error)) if error.code == "23514" => {
                 engine.query("ROLLBACK")?;
             }

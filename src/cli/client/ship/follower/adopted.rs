@@ -32,7 +32,7 @@ impl Follower {
         let mut has_base = false;
         for (base, is_sure) in bases {
             has_base = true;
-            // The first bytes tell whether it is a copy.
+            // The first bytes show whether it is a copy.
             if *is_sure || file.metadata()?.len() == 0 {
                 return Ok(true);
             }
@@ -41,7 +41,7 @@ impl Follower {
                 return Ok(true);
             }
         }
-        // The other log file may have been truncated after it was looked at: then this is its copy.
+        // The other log file may have been truncated after it was checked: then this is its copy.
         let since = match self.held {
             Some((held, since)) if held == identity => since,
             _ => around.turn,
@@ -51,7 +51,7 @@ impl Follower {
         Ok(self.is_held)
     }
 
-    /// Gives a file away that has another name now.
+    /// Gives away a file that has another name now.
     pub(crate) fn release(&mut self, identity: Identity) -> Option<Entry> {
         let at = self
             .files
@@ -62,7 +62,7 @@ impl Follower {
             .or_else(|| self.parked.take(identity))
     }
 
-    /// Goes on with a file where another log file has come to.
+    /// Goes on with a file at the position of another log file.
     pub(crate) fn adopt(&mut self, entry: Entry) -> io::Result<()> {
         let (file, about) = open(self.path())?;
         if Identity::of(&about) == entry.identity && !self.is_read(entry.identity) {

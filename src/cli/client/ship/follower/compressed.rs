@@ -1,8 +1,8 @@
-//! Compressed files beside a log file. They are never read, so one that was compressed before it was read is
-//! missing on the server, and that is said once.
+//! Compressed files beside a log file. They are never read, so one that was compressed before it was read is missing on
+//! the server, which is reported once.
 //!
 //! A program that compresses a file gives the new one the time at which the old one was last written to. So a
-//! compressed file whose time was seen at no file before holds what nobody has seen.
+//! compressed file with a time that no known file had holds lines that were never read.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,8 +17,8 @@ use crate::limits::SHIP_OTHERS_MAX;
 const SECOND: u64 = 1_000_000_000;
 
 impl Follower {
-    /// Says of the compressed files that are new which of them were never read. `beside` is what lies beside the
-    /// log file and is not compressed.
+    /// Reports which of the new compressed files were never read. `beside` are the uncompressed files beside the log
+    /// file.
     pub(super) fn check_compressed(&mut self, beside: &[RotatedFile], around: &mut Around) {
         let mut rotated = self.files.iter().filter(|tracked| !tracked.is_current);
         if rotated.any(|tracked| tracked.modified_at_end().is_none()) {
@@ -78,7 +78,7 @@ impl Follower {
         times.collect()
     }
 
-    /// Says that a file is gone of which what is after `offset` may not have been read.
+    /// Reports that a file is gone whose lines after `offset` may not have been read.
     pub(super) fn report_gone(&mut self, offset: u64, around: &mut Around) {
         let compressed = self.compressed(around);
         if compressed.iter().any(|(file, _)| was_length(file, offset)) {

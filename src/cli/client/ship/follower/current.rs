@@ -14,8 +14,8 @@ use crate::cli::client::ship::tracked::{encoding, Tracked};
 use crate::limits::SHIP_READ_BYTES;
 
 impl Follower {
-    /// Looks which file the path names, and takes up those that it has named meanwhile. False where there
-    /// is none.
+    /// Finds which file the path names, and takes up those that it has named since the last time. False where there is
+    /// none.
     pub(crate) fn refresh(&mut self, around: &mut Around) -> io::Result<bool> {
         self.places = places(&self.path);
         let listings = listings(&self.places, around.folders, None);
@@ -24,8 +24,8 @@ impl Follower {
             .map(|listing| &listing.number)
             .eq(&self.listed);
         let has_changed = has_changed || self.must_check_compressed;
-        // They are looked at before the path: a file that is there while the path still names the same one
-        // as before is none that it has named meanwhile.
+        // They are listed before the path is checked: a file that exists while the path still names the same one as
+        // before has not been named by it since.
         let beside = has_changed.then(|| self.rotated_files(around, None));
         self.check_parked(beside.as_deref(), around)?;
         if let Some(beside) = &beside {

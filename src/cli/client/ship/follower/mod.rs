@@ -1,8 +1,7 @@
 //! One log file by its name: which files it has been, how far each has been read, and what comes next.
 //!
-//! The files are looked at again and again. That costs a system call or two a look, works on every file
-//! system and for files that are yet to be made, and misses nothing: what a notification would say is
-//! there to be seen.
+//! The files are polled. That costs a system call or two each time, works on every file system and for files that do
+//! not exist yet, and misses nothing that a notification would report.
 
 mod adopted;
 mod compressed;
@@ -39,7 +38,7 @@ pub(super) struct Around<'a> {
     /// Files that match a pattern and that no state knows: one of them may be a file that is known, under
     /// another name.
     pub strays: &'a [RotatedFile],
-    /// The number of the look at all files.
+    /// The number of the current turn.
     pub turn: u64,
 }
 
@@ -50,15 +49,15 @@ impl Around<'_> {
     }
 }
 
-/// The file that the path names while those are looked for that it named before.
+/// The file that the path names, while its earlier files are looked for.
 pub(super) struct Current<'a> {
     pub identity: Identity,
     /// None if it is among those that are read.
     pub file: Option<&'a File>,
-    /// Whether it is certain that it was another file or was truncated. Else a date before the extension is no
+    /// Whether it is certain that it was another file or was truncated. Otherwise a date before the extension is no
     /// proof.
     pub is_other: bool,
-    /// What lies beside it was renamed before, if it was named by the path before.
+    /// A file beside it that the path named earlier was renamed before this.
     pub since: Instant,
 }
 
@@ -68,9 +67,9 @@ pub(super) struct Follower {
     source: String,
     /// It matches a pattern, and is forgotten when it is gone.
     is_of_pattern: bool,
-    /// Its name leads to nothing, for one of a pattern.
+    /// Its name does not exist any more, for one of a pattern.
     pub(super) is_gone: bool,
-    /// The file that waits until others have been looked at, and since which turn.
+    /// The file that waits until others have been checked, and since which turn.
     pub(super) held: Option<(Identity, u64)>,
     pub(super) is_held: bool,
     /// Begin at the end of the file that is there first.
@@ -79,12 +78,12 @@ pub(super) struct Follower {
     /// What the state holds on the disk, and since when.
     saved: Memory,
     saved_at: Instant,
-    /// Whether it must be written before anything else is published: else a file could be missed that is
-    /// renamed, and what is published could get other ids or times when it is read again.
+    /// Whether it must be written before anything else is published: otherwise a renamed file could be missed, and what
+    /// is published could get other ids or times when it is read again.
     pub(super) must_save: bool,
     /// The files that are still read, the oldest first.
     pub(super) files: Vec<Tracked>,
-    /// Those that have been read, and lie there.
+    /// Those that have been read, and exist.
     pub(super) parked: Parked,
     /// The file that the path names, while it is closed because nobody writes to it. The state is closed then.
     asleep: Option<Asleep>,
@@ -100,7 +99,7 @@ pub(super) struct Follower {
     must_check_compressed: bool,
     /// Files of which a part was read, which have been compressed since, as was reported.
     partly_read: usize,
-    /// The listings in which the files beside it were looked at last.
+    /// The listings in which the files beside it were last checked.
     pub(super) listed: Vec<u64>,
 }
 
@@ -171,7 +170,7 @@ impl Follower {
             listed: Vec::new(),
             path,
         };
-        // Only what is not where it was must be looked for.
+        // Only files that are not where they were must be looked for.
         let is_unplaced = !entries.iter().all(|entry| follower.is_in_place(entry));
         let beside = follower.rotated_files(around, is_unplaced.then(Instant::now));
         let is_ours = |rotated: &RotatedFile| {
@@ -304,7 +303,7 @@ impl Follower {
         Ok(read)
     }
 
-    /// Whether nobody will write to a file any more, as far as can be told.
+    /// Whether nothing will be written to a file any more, as far as can be told.
     fn is_complete(&self, index: usize) -> io::Result<bool> {
         let tracked = &self.files[index];
         let is_last = tracked.is_current || index + 1 == self.files.len();
@@ -344,7 +343,7 @@ impl Follower {
         entry.drop_pending();
     }
 
-    /// Closes the files that are done with. Those that lie there are looked at further.
+    /// Closes the files that are finished. Those that still exist are checked further.
     pub(super) fn park(&mut self) -> io::Result<()> {
         let mut index = 0;
         while index < self.files.len() {
@@ -364,7 +363,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Sentences about what the files hold that is not shipped.
+    /// Sentences about what in the files has not been shipped.
     pub(super) fn leftovers(&self) -> Vec<String> {
         let rests = self.files.iter().filter_map(Tracked::rest);
         rests

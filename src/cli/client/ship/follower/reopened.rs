@@ -1,4 +1,4 @@
-//! How a log file opens those of its files again that were closed.
+//! How a log file reopens those of its files that were closed.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,8 +12,8 @@ use super::{Around, Follower};
 use crate::limits::{SHIP_FILES_MAX, SHIP_PARKED_MS};
 
 impl Follower {
-    /// Opens the files again that have changed, and forgets those that are gone. `beside` is what lies beside
-    /// the log file, where that has changed.
+    /// Reopens the files that have changed, and forgets those that are gone. `beside` are the files beside the log
+    /// file, if they have changed.
     pub(super) fn check_parked(
         &mut self,
         beside: Option<&[RotatedFile]>,

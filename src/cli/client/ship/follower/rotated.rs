@@ -1,14 +1,14 @@
 //! Which of the files beside a log file are its own: those that it was, and copies of them.
 //!
-//! A file that was read is known wherever it lies. One that nobody has seen under the log file's name needs
-//! proof, as it may be another log or a copy:
-//! - It was not there when the path was looked at last, and is not older than the newest file that is known.
+//! A file that was read is known wherever it is. One that was not seen under the log file's name needs proof, as it may
+//! be another log or a copy:
+//! - It did not exist when the path was last checked, and is not older than the newest file that is known.
 //! - Its bytes are not those of a file that is known.
-//! - It is called as rotated files are. Where the mark is before the extension that is not enough, because other
-//!   logs are called like that: a file that is known must have been called so, or it must be a date.
+//! - It has the name of a rotated file. Where the mark is before the extension that is not enough, because other logs
+//!   have such names: a known file must have had such a name, or the mark must be a date.
 //!
-//! What remains is taken for a file that the path named while nobody looked. A file whose bytes before the position
-//! are those that were read goes on where the file does that was truncated or is gone.
+//! What remains is taken for a file that the path named between two checks. A file whose bytes before the position are
+//! those that were read continues the file that was truncated or is gone.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,17 +23,17 @@ use super::super::tracked::{without_nuls, Tracked};
 use super::{Around, Current, Follower};
 use crate::limits::{SHIP_FILES_MAX, SHIP_OTHERS_MAX, SHIP_READ_BYTES, SHIP_TAIL_BYTES};
 
-/// How much older than a look a copy may claim to be that was made after it: clocks of files are coarse.
+/// How much older than a check a copy made after it may seem: times of files are coarse.
 const CLOCK_SLACK: Duration = Duration::from_secs(1);
 
 /// Tries to open the files beside a log file while they are being renamed.
 const TRIES: u32 = 5;
 
-/// Files that may have been missed, and what tells others from those.
+/// Files that may have been missed, and what excludes others.
 type Candidates = (Vec<(RotatedFile, File)>, Vec<Identity>, bool);
 
 impl Follower {
-    /// Notes where the files lie that are known.
+    /// Notes where the known files are.
     pub(super) fn find_names(&mut self, beside: &[RotatedFile]) {
         let files = self.files.iter_mut().map(|tracked| &mut tracked.entry);
         for entry in files.chain(self.parked.entries_mut()) {
@@ -52,7 +52,7 @@ impl Follower {
         }
     }
 
-    /// Notes the files that are there and cannot be what the path named since it was looked at last.
+    /// Notes the existing files that the path cannot have named since it was last checked.
     pub(super) fn note_others(&mut self, beside: &[RotatedFile]) {
         let others = beside.iter().rev().filter(|rotated| {
             let is_known = self.knows(rotated.identity);
@@ -62,8 +62,8 @@ impl Follower {
         self.memory.others = others.collect();
     }
 
-    /// Whether a file is not older than all that are known. Where births are not told that is left to what
-    /// was there before.
+    /// Whether a file is not older than all that are known. Without times of birth the files that existed before
+    /// decide.
     fn is_young(&self, rotated: &RotatedFile) -> bool {
         match (rotated.identity.born, self.memory.newest) {
             (Some(born), Some(newest)) => born >= newest,
@@ -71,7 +71,7 @@ impl Follower {
         }
     }
 
-    /// Takes up the files that the path named while nobody looked, before the file at `at`.
+    /// Takes up the files that the path named between two checks, before the file at `at`.
     pub(super) fn take_up_missed(
         &mut self,
         mut at: usize,
@@ -137,7 +137,7 @@ impl Follower {
         Ok((candidates, others, is_whole))
     }
 
-    /// Whether a file is called as one is that the path has named.
+    /// Whether a file has a name as a file that the path has named.
     fn is_called_so(&self, rotated: &RotatedFile, current: &Current, around: &mut Around) -> bool {
         if around.followed.contains(&place(&rotated.path)) {
             return false;
@@ -187,9 +187,8 @@ impl Follower {
         Ok(false)
     }
 
-    /// Looks at what has come beside the file that the path still names. Where it holds what was read of it
-    /// before, it was not truncated until `beside` was listed, and nothing there is a copy of what it held
-    /// meanwhile.
+    /// Checks the new files beside the file that the path still names. Where it holds what was read of it before, it
+    /// was not truncated until `beside` was listed, and nothing there is a copy of what it held meanwhile.
     pub(super) fn check_rotated(
         &mut self,
         identity: Identity,
@@ -249,7 +248,7 @@ impl Follower {
             let identity = entry.identity;
             if entry.has_been_read() && !entry.fits(file)? {
                 self.truncated(index, around)?;
-                // What it held was put before it.
+                // What it held has been added before it.
                 let mut files = self.files.iter();
                 let at = files.position(|tracked| tracked.entry.identity == identity);
                 index = at.unwrap_or(index);
@@ -365,7 +364,7 @@ impl Follower {
         self.find_names(beside);
     }
 
-    /// What becomes of a file that is gone: a copy goes on, or it is reported.
+    /// What happens for a file that is gone: a copy continues it, or it is reported.
     fn resume_without_file(
         &mut self,
         entry: Entry,

@@ -1,5 +1,5 @@
-//! Log files of a pattern that nobody writes to hold no descriptors: they are closed together with their states,
-//! and only looked at by their names. One that changes is found again as after a restart.
+//! Log files of a pattern that are not written to hold no descriptors: they are closed together with their states, and
+//! only checked by their names. One that changes is found again as after a restart.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -17,7 +17,7 @@ impl Follower {
         self.asleep.is_some()
     }
 
-    /// Whether nobody has written to it for so long that it should be closed.
+    /// Whether nothing has been written to it for so long that it should be closed.
     pub(crate) fn is_sleepy(&self) -> bool {
         let quiet = self.quiet_time();
         quiet.is_some_and(|time| time >= Duration::from_millis(SHIP_SLEEP_MS))
@@ -49,7 +49,7 @@ impl Follower {
             self.files.push(tracked);
             return Ok(false);
         }
-        // What goes while it is looked at several times a second had nothing more.
+        // A file that disappears while it is checked several times a second had nothing more.
         tracked.entry.is_all_read = true;
         self.asleep = Some(Asleep {
             closed: Closed::new(tracked.entry, &about),

@@ -1,7 +1,6 @@
 //! Which lines belong to the record that the line before them belongs to.
 //!
-//! Only what was read of a record decides that, and never when it was read: so its lines are the same when it
-//! is read again.
+//! Only the content decides that, never the time of reading, so a record has the same lines when it is read again.
 
 use regex_lite::Regex;
 
@@ -89,7 +88,7 @@ mod tests {
         records
     }
 
-    /// Traces between other lines: each stands for one record.
+    /// Traces between other lines: each is one record.
     fn assert_records(multiline: &str, expected: &[&str]) {
         assert_eq!(records(multiline, &expected.join("\n")), expected);
     }

@@ -1,6 +1,5 @@
-//! Stack traces of Java (and of what else runs on its machine), Python and Go, as their
-//! own runtimes print them. A trace of Java or Python goes on with the line before it, which is what was logged
-//! with it. A panic of Go begins a record.
+//! Stack traces of Java (and other languages of the JVM), Python and Go, as their own runtimes print them. A trace of
+//! Java or Python goes on with the line before it, which is what was logged with it. A panic of Go begins a record.
 
 /// Which languages' traces are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub(crate) enum State {
     GoBetween,
 }
 
-/// What Java writes before an exception that nobody caught.
+/// What Java writes before an uncaught exception.
 const THREAD: &str = "Exception in thread \"";
 
 impl Traces {
@@ -198,7 +197,7 @@ fn go_next(state: State, line: &str) -> Option<State> {
     }
 }
 
-/// A function with its arguments, the place of it, or who began it.
+/// A function with its arguments, its place, or what started it.
 fn is_go_frame(line: &str) -> bool {
     let name = line.split('(').next().unwrap_or_default();
     let is_call = line.ends_with(')') && !name.is_empty() && !name.contains(' ');

@@ -103,7 +103,7 @@ impl Shipper {
         saved.map_err(|error| Failure::Failed(format!("cannot write the state: {error}")))
     }
 
-    /// Looks at a name that matches. False where it is to be looked at again.
+    /// Checks a name that matches. False if it is to be checked again.
     fn check_match(&mut self, pattern: &mut Watched, path: &Path) -> Result<bool, Failure> {
         if self.patterns.full_in == self.shared.turn {
             self.patterns.has_waiting = true;
@@ -152,7 +152,7 @@ impl Shipper {
             if is_named(self.followers[owner].path()) || !self.followers[owner].is_of_pattern() {
                 return Ok(true);
             }
-            // It has another name now, which is none of a rotated file.
+            // It has another name now, which is not that of a rotated file.
             self.follow_match(pattern, path)?;
             if let Some(entry) = self.followers[owner].release(identity) {
                 let last = self.followers.len() - 1;
@@ -162,7 +162,7 @@ impl Shipper {
             return Ok(true);
         }
         self.follow_match(pattern, path)?;
-        // One that is gone again, or cannot be read, shows when it is looked at.
+        // A file that is gone, or cannot be read, is noticed when it is checked.
         let last = self.followers.len() - 1;
         let _ = self.followers[last].open_ahead();
         Ok(true)

@@ -137,7 +137,7 @@ impl Shipper {
         }
     }
 
-    /// Looks at each file once. False where there was nothing to ship.
+    /// Checks each file once. False if there was nothing to ship.
     fn turn(&mut self) -> Result<bool, Failure> {
         self.shared.folders.next_turn();
         self.shared.turn += 1;
@@ -160,7 +160,7 @@ impl Shipper {
         Ok(has_moved || self.patterns.has_waiting)
     }
 
-    /// Looks which file a path names now.
+    /// Finds which file a path names now.
     fn refresh(&mut self, number: usize) -> Result<(), Failure> {
         if !self.wake(number)? {
             return Ok(());
@@ -259,7 +259,7 @@ impl Shipper {
         }
     }
 
-    /// Tells once of what keeps a file from being shipped; with `--once` it is a failure.
+    /// Reports once why a file cannot be shipped; with `--once` it is a failure.
     fn complain(&mut self, number: usize, error: Option<io::Error>) -> Result<(), Failure> {
         let Some(error) = error else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How many files the shipper has open: those of a pattern are closed while nobody writes to them, at once where
+//! How many files the shipper has open: those of a pattern are closed while they are not written to, immediately if
 //! there are no descriptors for others.
 
 use super::Shipper;
@@ -23,7 +23,7 @@ impl Shipper {
         Ok(!self.followers[number].is_asleep())
     }
 
-    /// Closes a log file that nobody writes to.
+    /// Closes a log file that is not written to.
     pub(super) fn sleep(&mut self, number: usize) -> Result<bool, Failure> {
         let slept = self.followers[number].sleep();
         let is_asleep = *slept.as_ref().unwrap_or(&false);

@@ -69,7 +69,7 @@ fn digits<'a>(cursor: &mut Cursor<'a>) -> Option<Clock<'a>> {
     *cursor = after;
     if let Some(mark) = after.eat_any(b".,:") {
         let fraction = after.all_digits();
-        // Behind a colon there are thousandths, or something else.
+        // After a colon there are thousandths, or something else.
         if !fraction.is_empty() && (mark != b':' || fraction.len() == 3) {
             clock.fraction = fraction;
             *cursor = after;

@@ -61,7 +61,7 @@ const FORMS: [Form; 8] = [
     klog,
 ];
 
-/// Reads the time that stands here. None if there is none, or one that is not understood.
+/// Reads the time that is here. None if there is none, or one that is not understood.
 pub(super) fn time(cursor: &mut Cursor, now: &str) -> Option<Found> {
     let next = cursor.peek()?;
     match next.is_ascii_alphanumeric() {
@@ -151,7 +151,7 @@ fn day_month(cursor: &mut Cursor, now: &str) -> Option<Found> {
     without_year(cursor, month, day, now)
 }
 
-/// `30.11.2026 01:02:03`, and `11/30/2026 01:02:03 PM` where the day tells which number is the month.
+/// `30.11.2026 01:02:03`, and `11/30/2026 01:02:03 PM` where the day shows which number is the month.
 fn numbers(cursor: &mut Cursor, _: &str) -> Option<Found> {
     let first = cursor.number(1, 2)?;
     let separator = cursor.eat_any(b"./-")?;

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 
-/// Keys that tell the time, the one that counts most first.
+/// Keys that hold the time, the preferred one first.
 const KEYS: [&str; 5] = ["time", "timestamp", "ts", "t", "@timestamp"];
 
 /// The value that tells the time of a line; none if it is not such a line or has none.

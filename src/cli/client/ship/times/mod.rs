@@ -1,8 +1,8 @@
-//! The time that a line tells: what loggers write, as the timestamp of an event.
+//! The time in a line: what loggers write, as the timestamp of an event.
 //!
-//! A wrong time is worse than none, since the time of reading is near to the right one. So what stands after
-//! a time is read as well, and a time is only taken where its date, its half of the day and its zone are
-//! understood. A time without a zone is one in UTC, as in all that the server reads.
+//! A wrong time is worse than none, since the time of reading is close to the right one. So what follows a time is read
+//! as well, and a time is only taken where its date, its half of the day and its zone are understood. A time without a
+//! zone is one in UTC, as in all that the server reads.
 
 mod clock;
 mod cursor;
@@ -24,7 +24,7 @@ use crate::event::timestamp_is_valid;
 
 /// Bytes at the beginning of a line that are searched for its time.
 const HEAD_BYTES: usize = 1024;
-/// Words and brackets that may stand before it.
+/// Words and brackets that may come before it.
 const PREFIXES_MAX: usize = 4;
 
 /// Names of levels, in capitals.
@@ -54,8 +54,7 @@ const LEVELS: [&str; 23] = [
     "CONFIG",
 ];
 
-/// The time that a line of text tells, or none; of several lines it is the first. `now` is the time of
-/// reading, as a timestamp.
+/// The time in a line of text, or none; of several lines it is the first. `now` is the time of reading, as a timestamp.
 pub fn in_line(line: &str, now: &str) -> Option<Found> {
     let first = line.split('\n').next().unwrap_or_default();
     let head = without_colours(beginning(first, HEAD_BYTES));
@@ -153,7 +152,7 @@ fn in_brackets(cursor: &mut Cursor, now: &str) -> Option<Found> {
     epoch::epoch(number).filter(|_| is_long).map(Found::of)
 }
 
-/// Goes over a short text in brackets.
+/// Skips a short text in brackets.
 fn pass_brackets(cursor: &mut Cursor) -> bool {
     const LONGEST: usize = 64;
     let close = if cursor.peek() == Some(b'[') {
@@ -179,7 +178,7 @@ fn number(cursor: &mut Cursor) -> Option<Found> {
     epoch::epoch(number).filter(|_| is_exact).map(Found::of)
 }
 
-/// Goes over a level (`INFO`, `I,`), or the process and role of Redis (`1:M`).
+/// Skips a level (`INFO`, `I,`), or the process and role of Redis (`1:M`).
 fn pass_word(cursor: &mut Cursor) -> bool {
     let mut after = *cursor;
     if after.number(1, 7).is_some() {

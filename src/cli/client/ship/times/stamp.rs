@@ -66,7 +66,7 @@ pub(super) fn timestamp_of_epoch(seconds: i64, fraction: &str) -> Option<String>
     Some(timestamp(date, 'T', &clock))
 }
 
-/// The year that makes a month and day lie nearest to `now`, which is a timestamp.
+/// The year in which a month and day are nearest to `now`, which is a timestamp.
 pub(super) fn nearest_year(month: u32, day: u32, now: &str) -> Option<u32> {
     let now = date(&mut Cursor::new(now), b"-")?;
     let today = days(now)?;

@@ -1,5 +1,5 @@
-//! What stands after a time of day and may be its zone. A zone that is not understood makes the time
-//! worthless: it could be half a day off.
+//! What follows a time of day and may be its zone. A zone that is not understood makes the time useless: it could be
+//! half a day off.
 
 use super::cursor::{beginning, Cursor};
 
