@@ -4,10 +4,11 @@ use std::fs;
 
 use rustix::io::Errno;
 
-use super::{publish, start, trouble};
+use super::{assert_refused, assert_unhealthy, publish, start, trouble, wait_until_healthy};
 use crate::disk::{Call, Disk, File};
-use crate::harness::{seqs_of, Setup};
+use crate::harness::{event, seqs_of, Setup};
 use crate::serving::assert_serves_everything;
+use crate::wait::wait_until;
 
 #[test]
 fn a_log_that_cannot_be_written() {
@@ -28,6 +29,46 @@ fn a_full_disk() {
     ];
     trouble(&["--dedup", "index"], &full);
     trouble(&["--dedup", "constraint"], &full);
+}
+
+/// What a subscription holds is not removed to make room, and what does not fit is refused.
+#[test]
+fn a_full_disk_while_a_subscription_holds_old_events() {
+    let disk = Disk::new();
+    let server = start(&disk, &["--retain-events", "1s"], 0);
+    let put = |body: &str| {
+        let json = ["Content-Type: application/json"];
+        let mut client = server.client();
+        let answer = client.request("PUT", "/subscriptions/behind", &json, body.as_bytes());
+        answer.expect(200)
+    };
+    put(r#"{"after":0,"hold":true}"#);
+    publish(&server, 1..=20);
+    server
+        .log()
+        .wait_for(1, "the subscription \"behind\" holds the events after seq");
+    for (call, file) in [
+        (Call::Write, File::Log),
+        (Call::Write, File::Database),
+        (Call::Write, File::Other),
+        (Call::Open, File::Other),
+    ] {
+        disk.fail(call, file, Errno::NOSPC);
+    }
+    for round in 0..20 {
+        assert_refused(&server.publish(&event("refused", &round.to_string())));
+    }
+    assert_unhealthy(&server);
+    assert_eq!(server.json("/events?after=0&limit=100")["count"], 20);
+    disk.heal();
+    wait_until_healthy(&server);
+    publish(&server, 21..=22);
+    assert_eq!(server.json("/events?after=0&limit=100")["count"], 22);
+    put(r#"{"hold":false}"#);
+    wait_until("the events that are too old to go", || {
+        server.json("/events?after=0&limit=100")["count"] == 0
+    });
+    server.stop();
 }
 
 #[test]
