@@ -1,5 +1,5 @@
-//! The files in `deploy/` that are about a fleet: PostgreSQL's scripts and HAProxy's file run, the others name only what
-//! is there.
+//! The files in `deploy/` that are about a fleet: PostgreSQL's scripts and HAProxy's file run, the others name
+//! only what is there.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -181,8 +181,8 @@ impl Engine {
         Engine::run(self.folder.clone(), data, address, false)
     }
 
-    /// Runs a script that sets a primary up, as the image of PostgreSQL does: `PGDATA` and psql's variables are those of
-    /// this engine.
+    /// Runs a script that sets a primary up, as the image of PostgreSQL does: `PGDATA` and psql's variables are
+    /// those of this engine.
     pub fn run_script(&self, script: &str, variables: &[(&str, &str)]) {
         let mut shell = script_of(script, &self.data);
         for (name, value) in variables {
