@@ -81,7 +81,7 @@ impl App {
         now: Now,
     ) -> Reply {
         let shape = interface::error_shape(request, route);
-        if self.draining && !request.has_body() {
+        if self.gate.draining && !request.has_body() {
             return Reply::Now(shutting_down().shaped(shape));
         }
         if let Some(response) = self.probe(request, route) {

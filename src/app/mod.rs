@@ -13,6 +13,9 @@ mod counters;
 mod decode;
 mod decode_queue;
 mod duplicate_log;
+#[cfg(feature = "fleet")]
+mod front;
+mod gate;
 mod health;
 mod idle;
 mod ingest;
@@ -29,6 +32,7 @@ mod repair;
 mod reply;
 mod schedule;
 mod searches;
+pub mod service;
 mod socket_records;
 mod sockets;
 mod statistics;
@@ -41,13 +45,14 @@ mod uploads;
 
 use std::time::Instant;
 
+#[cfg(feature = "fleet")]
+pub use front::{EngineLinks, Front, LinkStep};
 pub use options::Options;
 pub use reply::{Completion, Reply, Ticket};
 pub use stream::{FeedStatus, StreamAnswer, StreamSource};
 
-use crate::api::hosts::AllowedHosts;
 use crate::api::route::{self, AnswerSize, Route};
-use crate::api::{access, content, dashboard, pages, publish, read, rejected, watch};
+use crate::api::{content, dashboard, pages, publish, read, rejected, watch};
 use crate::clock::{Now, Stamp};
 use crate::event::{Protocol, Publication};
 use crate::http::encoding::{Coding, Compressor};
@@ -62,6 +67,7 @@ use commit_queue::{CommitQueue, Waiting, Work};
 use counters::Counters;
 use decode_queue::{DecodeQueue, Encoded};
 use duplicate_log::DuplicateLog;
+use gate::Gate;
 use health::Health;
 use ingest_state::IngestState;
 use last_hour::Recent;
@@ -74,10 +80,7 @@ pub(crate) use socket_records::{SocketCompletion, SocketPublication, SocketResul
 /// The application.
 pub struct App {
     options: Options,
-    /// Without them everything is open.
-    tokens: Option<Tokens>,
-    /// Without them requests may have any `Host`.
-    hosts: Option<AllowedHosts>,
+    gate: Gate,
     store: Store,
     /// Bodies whose content coding is still to be taken off.
     encoded: DecodeQueue,
@@ -86,8 +89,6 @@ pub struct App {
     health: Health,
     /// The time of the last answer of `GET /health`.
     health_stamp: Stamp,
-    /// The server stops: new requests are refused.
-    draining: bool,
     live: LiveEvents,
     reading: ReadBudget,
     /// The compressor of answers, from the first one on.
@@ -104,15 +105,13 @@ impl App {
     pub fn new(store: Store, options: Options, now: Now) -> Self {
         Self {
             options,
-            tokens: None,
-            hosts: None,
+            gate: Gate::default(),
             store,
             encoded: DecodeQueue::new(options.max_body_bytes),
             queue: CommitQueue::new(options.ring_capacity),
             committed: Vec::new(),
             health: Health::default(),
             health_stamp: Stamp::default(),
-            draining: false,
             live: LiveEvents::default(),
             reading: ReadBudget::new(options.read_units),
             compressor: None,
@@ -127,15 +126,8 @@ impl App {
 
     /// Refuses a request by its head alone, before its body is asked for.
     pub fn precheck(&self, request: &Request, route: Option<&Route>) -> Option<Response> {
-        let shape = route::error_shape(request, route);
-        if let Err(refusal) = self.authorize(request, route) {
-            return Some(refusal.shaped(shape));
-        }
-        if let Err(refusal) = self.check_host(request) {
-            return Some(refusal.shaped(shape));
-        }
-        if self.draining {
-            return Some(shutting_down().shaped(shape));
+        if let Some(refusal) = self.gate.refuse(request, route) {
+            return Some(refusal);
         }
         if let Some(Route::Ingest(route)) = route {
             return self.precheck_ingest(request, route);
@@ -146,46 +138,17 @@ impl App {
     /// From now on only these tokens let a request in. Also one whose body is still on its way: a token that has been
     /// removed from the file is no longer valid.
     pub fn set_tokens(&mut self, tokens: Tokens) {
-        self.tokens = Some(tokens);
+        self.gate.set_tokens(tokens);
     }
 
     /// From now on requests over TCP may have these names in `Host`, addresses and `localhost`.
     pub fn set_allowed_hosts(&mut self, names: Option<Vec<String>>) {
-        self.hosts = names.map(AllowedHosts::new);
-    }
-
-    fn check_host(&self, request: &Request) -> Result<(), Box<Refusal>> {
-        self.hosts
-            .as_ref()
-            .map_or(Ok(()), |hosts| hosts.check(request))
-    }
-
-    fn authorize(&self, request: &Request, route: Option<&Route>) -> Result<(), Box<Refusal>> {
-        let Some(tokens) = &self.tokens else {
-            return Ok(());
-        };
-        access::authorize(request, route, tokens).map_err(|mut refusal| {
-            refusal.close |= self.draining;
-            refusal
-        })
-    }
-
-    /// [`authorize`](Self::authorize) for a request that is complete. One with a body has passed the precheck.
-    fn authorize_complete(
-        &self,
-        request: &Request,
-        route: Option<&Route>,
-    ) -> Result<(), Box<Refusal>> {
-        self.authorize(request, route)?;
-        match request.has_body() {
-            true => Ok(()),
-            false => self.check_host(request),
-        }
+        self.gate.set_allowed_hosts(names);
     }
 
     /// Whether a stream that this request asked for may go on with the tokens as they are now.
     pub fn may_go_on(&self, request: &Request, route: Option<&Route>) -> bool {
-        self.authorize(request, route).is_ok()
+        self.gate.authorize(request, route).is_ok()
     }
 
     /// Answers a request, or accepts it for the next commit. `route` is [`Route::of`] its path.
@@ -197,7 +160,7 @@ impl App {
         body: Vec<u8>,
         now: Now,
     ) -> Reply {
-        if let Err(refusal) = self.authorize_complete(request, route) {
+        if let Err(refusal) = self.gate.authorize_complete(request, route) {
             self.cancel_upload(ticket);
             return Reply::Now(refusal.shaped(route::error_shape(request, route)));
         }
@@ -211,7 +174,7 @@ impl App {
             route::admit(request, route)
         };
         // A body was asked for before the server began to stop, so its request is still taken.
-        if self.draining && !request.has_body() {
+        if self.gate.draining && !request.has_body() {
             let mut response = match route {
                 Ok(Route::Health) => self.health(now),
                 _ => shutting_down().into(),
@@ -262,7 +225,7 @@ impl App {
 
     /// What the size of the answer depends on.
     pub fn answer_size(&self, request: &Request, route: Option<&Route>) -> AnswerSize {
-        let route = route.filter(|_| !self.draining);
+        let route = route.filter(|_| !self.gate.draining);
         route.map_or(AnswerSize::Fixed, |route| {
             route.answer_size(request.query())
         })
@@ -407,7 +370,7 @@ impl App {
 
     /// From now on every new request is refused; what waits in the ring is still answered.
     pub fn begin_draining(&mut self) {
-        self.draining = true;
+        self.gate.draining = true;
     }
 
     /// The number of streams that are being served.

@@ -38,7 +38,7 @@ impl App {
 
     /// How much work a request is, if it has to wait until there is time for it; `None` if it need not wait.
     pub fn has_to_wait(&self, route: Option<&Route>) -> Option<Effort> {
-        let may_wait = self.reading.is_spent() && !self.draining;
+        let may_wait = self.reading.is_spent() && !self.gate.draining;
         route.filter(|_| may_wait)?.effort()
     }
 

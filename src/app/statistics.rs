@@ -11,7 +11,7 @@ use crate::metrics::Facts;
 
 impl App {
     pub(super) fn health(&mut self, now: Now) -> Response {
-        let reason = if self.draining {
+        let reason = if self.gate.draining {
             Some("shutting down")
         } else {
             self.health.fault()

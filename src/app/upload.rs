@@ -42,7 +42,7 @@ impl App {
         now: Now,
     ) -> Reply {
         // Also in the middle: a token that has been taken out of the file is good for nothing more.
-        if let Err(refusal) = self.authorize(request, route) {
+        if let Err(refusal) = self.gate.authorize(request, route) {
             self.cancel_upload(ticket);
             return Reply::Now(refusal.shaped(route::error_shape(request, route)));
         }
@@ -273,7 +273,7 @@ impl App {
 
     /// The requests that want their next piece, with the bytes that they hold meanwhile.
     pub fn take_hungry(&mut self, into: &mut Vec<(Ticket, usize)>) {
-        if self.draining {
+        if self.gate.draining {
             self.stop_uploads();
         }
         let Uploads { all, hungry, .. } = &mut self.ingest.uploads;

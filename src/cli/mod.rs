@@ -45,7 +45,7 @@ use server::check::{self, CheckArgs};
 use server::checkpoint::{self, CheckpointArgs};
 use server::convert::{self, ConvertArgs};
 use server::healthcheck::{self, HealthcheckArgs};
-use server::serve;
+use server::serve::Served;
 
 use crate::config::ServeArgs;
 use crate::net::Inherited;
@@ -109,8 +109,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, inherited: Inherited)
         Err(error) => return error.report(),
     };
     let done = match command {
-        Command::Serve(serve) => match serve.into_config() {
-            Ok(config) => serve::run(config, inherited),
+        Command::Serve(serve) => match Served::new(serve) {
+            Ok(served) => served.and_then(|served| served.run(inherited)),
             Err(error) => return UsageError::new(error, &arguments).report(),
         },
         Command::Check(arguments) => check::run(arguments).map_err(Failure::Failed),

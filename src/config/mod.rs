@@ -3,6 +3,8 @@
 //! database can be opened shows when that is done.
 
 mod addresses;
+#[cfg(feature = "fleet")]
+mod engine;
 mod values;
 
 use std::path::PathBuf;
@@ -19,9 +21,13 @@ use crate::ingest::{IngestSetting, SocketProtocol};
 use crate::limits;
 use crate::logging::{Format, LogDuplicates, LogSettings};
 use crate::net::{self, Listen, Settings, SocketAddress, SocketSetting};
+#[cfg(feature = "fleet")]
+use crate::postgres::url::EngineUrl;
 use crate::store::{Dedup, Durability, Limit, OpenOptions, RejectedLimit, Retention, SearchIndex};
 pub use addresses::{addresses, parse_host};
 use addresses::{parse_allowed_host, socket_address};
+#[cfg(feature = "fleet")]
+pub(crate) use engine::{password_from, Secret, StoreArgs};
 
 /// What `serve` runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +110,10 @@ pub struct ServeArgs {
     #[arg(long, env = "DATABASE_PATH", value_name = "FILE")]
     #[arg(default_value = "data/dedup.db", value_parser = PathBufValueParser::new().try_map(check_database))]
     database: PathBuf,
+
+    #[cfg(feature = "fleet")]
+    #[command(flatten)]
+    store: StoreArgs,
 
     /// What an answered event survives: a power failure (full) or a crash of the process (normal)
     #[arg(long, env = "DURABILITY", default_value = "full", ignore_case = true)]
@@ -244,6 +254,15 @@ enum Level {
 }
 
 impl ServeArgs {
+    /// The store that a front serves, where there is one.
+    ///
+    /// # Errors
+    /// A sentence: what the arguments say is wrong.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn store(&self) -> Result<Option<EngineUrl>, String> {
+        self.store.engine()
+    }
+
     /// The settings that these arguments and the defaults make.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 
 mod clients;
 mod compression;
+#[cfg(feature = "fleet")]
+mod front;
 mod http;
 mod index;
 mod ingest;
@@ -14,6 +16,8 @@ mod search;
 mod store;
 mod summaries;
 
+#[cfg(feature = "fleet")]
+pub use self::front::*;
 pub use self::{clients::*, compression::*, http::*, index::*, ingest::*};
 pub use self::{reading::*, rejected::*, retention::*, search::*, store::*, summaries::*};
 

@@ -5,6 +5,8 @@
 
 mod connection;
 mod deadlines;
+#[cfg(feature = "fleet")]
+mod engine_sockets;
 mod input;
 mod inputs;
 mod memory;
@@ -17,7 +19,11 @@ mod stream_queue;
 mod system;
 mod tokens_file;
 
+#[cfg(feature = "fleet")]
+pub use platform::EngineAddress;
 pub use platform::{Accepted, Datagram, Platform, PollEvent, Readiness, Sleep, Socket};
 pub use reactor::{Options, Reactor};
+#[cfg(feature = "fleet")]
+pub(crate) use serve::serve_front;
 pub use serve::{serve, ServeError, Settings, SocketSetting};
 pub use system::{Inherited, Listen, SocketAddress, PROGRAM};

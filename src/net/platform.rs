@@ -35,6 +35,12 @@ pub trait Platform {
     /// From now on polls report this socket under this key, until it is dropped.
     fn register(&mut self, stream: &mut Self::Socket, key: usize) -> io::Result<()>;
 
+    /// Begins to connect to an engine. That it has failed shows when it is read or written to.
+    #[cfg(feature = "fleet")]
+    fn connect(&mut self, _address: &EngineAddress) -> io::Result<Self::Socket> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The loop is about to turn for the first time.
     fn ready(&mut self) {}
 
@@ -52,6 +58,14 @@ pub trait Platform {
 
     /// Ends the program with this code, immediately.
     fn exit(&mut self, code: i32) -> !;
+}
+
+/// Where an engine listens.
+#[cfg(feature = "fleet")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineAddress {
+    Tcp(SocketAddr),
+    Unix(std::path::PathBuf),
 }
 
 /// A connection that has been accepted.

@@ -16,10 +16,15 @@ use super::system::{
     SocketAddress, System,
 };
 use super::tokens_file;
+use crate::app::service::Service;
+#[cfg(feature = "fleet")]
+use crate::app::Front;
 use crate::app::{self, App};
 use crate::ingest::{IngestSetting, SocketProtocol};
 use crate::limits;
 use crate::logging::Logger;
+#[cfg(feature = "fleet")]
+use crate::postgres::url::EngineUrl;
 use crate::store::{self, Limit, Retention, Store};
 
 /// What a server is made of.
@@ -84,30 +89,18 @@ pub fn serve(
     inherited: Inherited,
     logger: &'static Logger,
 ) -> Result<(), ServeError> {
-    let started = Instant::now();
-    // Until the loop runs, these wait; they must not end a server that is about to start. SIGUSR1 and SIGUSR2 make many
-    // servers reopen their logs, so they are sent by mistake.
-    let signals = Signals::new([SIGHUP, SIGUSR1, SIGUSR2])
-        .map_err(|e| ServeError::Failed(format!("signals cannot be received: {e}")))?;
-    let tokens_file = load_tokens(settings.tokens_file.clone())?;
-    let mut options = settings.reactor;
-    let wanted = options.max_connections;
-    options.max_connections = wanted.min(descriptors_for_connections());
-    // Binding comes first: clients that connect while the database is opened wait in the backlog.
-    let mut listeners = listeners(inherited, &settings)?;
-    let reach = Reach::of(&listeners, settings.with_ipv6_loopback);
-    let datagrams = bind_sockets(&settings.sockets, &mut listeners)?;
-    let sockets = socket_addresses(&listeners, &datagrams);
+    let mut shell = Shell::open(&settings, inherited)?;
+    let datagrams = bind_sockets(&settings.sockets, &mut shell.listeners)?;
+    let sockets = socket_addresses(&shell.listeners, &datagrams);
     let created = Created::look(&settings.store.path);
     let store = Store::open(&settings.store).map_err(|e| ServeError::Failed(e.to_string()))?;
     let events = store.counters().unique_processed;
+    let started = shell.started;
     let mut app = App::new(store, settings.app, read_clocks(started));
     app.set_clock(Instant::now);
     app.set_machine(machine());
     app.set_ingest(settings.ingest);
-    let system = System::new(listeners, started, logger, signals)
-        .map_err(|e| ServeError::Failed(format!("the event loop cannot be made: {e}")))?;
-    let mut reactor = Reactor::new(system, app, options, started);
+    let (mut reactor, announcement) = shell.reactor(app, settings.allowed_hosts, logger)?;
     add_datagrams(&mut reactor, datagrams)?;
 
     log::info!(
@@ -117,32 +110,147 @@ pub fn serve(
         started.elapsed().as_millis()
     );
     log_retention(settings.store.retention);
-    if options.max_connections < wanted {
-        log::warn!(
-            "the file limit allows {} connections, --max-connections (MAX_CONNECTIONS) {wanted}",
-            options.max_connections
-        );
-    }
-    let has_tokens = tokens_file.is_some();
-    if let Some((path, loaded)) = tokens_file {
-        let tokens = loaded.announce(&path);
-        reactor.set_tokens_file(path, tokens);
-    }
-    if !has_tokens && reach.is_loopback {
-        reactor.set_allowed_hosts(settings.allowed_hosts);
-    }
-    reach.log(has_tokens);
+    announcement.log();
     created.log(&settings.store.path);
-    log_sockets(&sockets, has_tokens);
-    let app = reactor
-        .run()
-        .map_err(|e| ServeError::Failed(format!("waiting for events failed: {e}")))?;
+    log_sockets(&sockets, announcement.has_tokens);
+    let app = run(reactor)?;
     if let Err(error) = app.close() {
         log::error!("closing the database failed: {error}");
     }
+    log_stopped(started, logger);
+    Ok(())
+}
+
+/// Serves a store that many servers share until a signal ends it.
+///
+/// # Errors
+/// As [`serve`]; also where the engine does not let it in when it is first reached.
+#[cfg(feature = "fleet")]
+pub(crate) fn serve_front(
+    settings: Settings,
+    engine: EngineUrl,
+    inherited: Inherited,
+    logger: &'static Logger,
+) -> Result<(), ServeError> {
+    let shell = Shell::open(&settings, inherited)?;
+    let started = shell.started;
+    let shown = engine.to_string();
+    let mut front = Front::new(engine, settings.app, read_clocks(started));
+    front.set_clock(Instant::now);
+    let (reactor, announcement) = shell.reactor(front, settings.allowed_hosts, logger)?;
+    log::info!(
+        "logagg {} with store {shown}, ready in {} ms",
+        env!("CARGO_PKG_VERSION"),
+        started.elapsed().as_millis()
+    );
+    announcement.log();
+    let front = run(reactor)?;
+    if let Some(sentence) = front.refused() {
+        return Err(ServeError::Failed(format!("{shown}: {sentence}")));
+    }
+    log_stopped(started, logger);
+    Ok(())
+}
+
+/// What every server has: the sockets that it listens on, signals, tokens.
+struct Shell {
+    started: Instant,
+    signals: Signals,
+    tokens_file: Option<(PathBuf, tokens_file::Loaded)>,
+    options: reactor::Options,
+    /// Connections that the settings allow.
+    wanted: usize,
+    listeners: Vec<Listener>,
+    reach: Reach,
+}
+
+impl Shell {
+    fn open(settings: &Settings, inherited: Inherited) -> Result<Shell, ServeError> {
+        let started = Instant::now();
+        // Until the loop runs, these wait; they must not end a server that is about to start. SIGUSR1 and SIGUSR2
+        // make many servers reopen their logs, so they are sent by mistake.
+        let signals = Signals::new([SIGHUP, SIGUSR1, SIGUSR2])
+            .map_err(|e| ServeError::Failed(format!("signals cannot be received: {e}")))?;
+        let tokens_file = load_tokens(settings.tokens_file.clone())?;
+        let mut options = settings.reactor;
+        let wanted = options.max_connections;
+        options.max_connections = wanted.min(descriptors_for_connections());
+        // Binding comes first: clients that connect while the database is opened wait in the backlog.
+        let listeners = listeners(inherited, settings)?;
+        let reach = Reach::of(&listeners, settings.with_ipv6_loopback);
+        Ok(Shell {
+            started,
+            signals,
+            tokens_file,
+            options,
+            wanted,
+            listeners,
+            reach,
+        })
+    }
+
+    /// The loop for an application, and what is to be logged of it.
+    fn reactor<S: Service>(
+        self,
+        app: S,
+        allowed_hosts: Option<Vec<String>>,
+        logger: &'static Logger,
+    ) -> Result<(Reactor<System, S>, Announcement), ServeError> {
+        let system = System::new(self.listeners, self.started, logger, self.signals)
+            .map_err(|e| ServeError::Failed(format!("the event loop cannot be made: {e}")))?;
+        let mut reactor = Reactor::new(system, app, self.options, self.started);
+        let has_tokens = self.tokens_file.is_some();
+        let tokens = self.tokens_file.map(|(path, loaded)| {
+            let tokens = loaded.announce(&path);
+            (path, tokens)
+        });
+        if let Some((path, tokens)) = tokens {
+            reactor.set_tokens_file(path, tokens);
+        }
+        if !has_tokens && self.reach.is_loopback {
+            reactor.set_allowed_hosts(allowed_hosts);
+        }
+        let announcement = Announcement {
+            wanted: self.wanted,
+            allowed: self.options.max_connections,
+            reach: self.reach,
+            has_tokens,
+        };
+        Ok((reactor, announcement))
+    }
+}
+
+/// What a server says when it starts.
+struct Announcement {
+    /// Connections that the settings allow, and that the file limit allows.
+    wanted: usize,
+    allowed: usize,
+    reach: Reach,
+    has_tokens: bool,
+}
+
+impl Announcement {
+    fn log(&self) {
+        if self.allowed < self.wanted {
+            log::warn!(
+                "the file limit allows {} connections, --max-connections (MAX_CONNECTIONS) {}",
+                self.allowed,
+                self.wanted
+            );
+        }
+        self.reach.log(self.has_tokens);
+    }
+}
+
+fn run<S: Service>(reactor: Reactor<System, S>) -> Result<S, ServeError> {
+    reactor
+        .run()
+        .map_err(|e| ServeError::Failed(format!("waiting for events failed: {e}")))
+}
+
+fn log_stopped(started: Instant, logger: &'static Logger) {
     log::info!("stopped after {} s", started.elapsed().as_secs());
     logger.flush_blocking(Duration::from_millis(limits::LAST_LINES_MS));
-    Ok(())
 }
 
 fn load_tokens(

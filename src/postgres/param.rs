@@ -38,6 +38,13 @@ impl Param {
         Param::new(INT, number.to_be_bytes().to_vec())
     }
 
+    pub(crate) fn maybe_int(number: Option<i32>) -> Param {
+        Param {
+            oid: INT,
+            value: number.map(|number| number.to_be_bytes().to_vec()),
+        }
+    }
+
     pub(crate) fn maybe_bytes(bytes: Option<&[u8]>) -> Param {
         Param {
             oid: BYTEA,

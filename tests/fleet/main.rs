@@ -8,6 +8,8 @@ mod failing;
 mod failover;
 mod forwarder;
 mod forwarding;
+mod front;
+mod front_engine;
 #[allow(
     dead_code,
     unused_imports,

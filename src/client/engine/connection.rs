@@ -9,27 +9,9 @@ use super::error::EngineError;
 use super::socket::Socket;
 use crate::client::interrupt::Interrupt;
 use crate::limits::{CLIENT_BUFFER_BYTES, ENGINE_SILENCE_MS};
+use crate::postgres::statement::Statement;
 use crate::postgres::url::{EngineUrl, Host};
-use crate::postgres::{Notice, Param, Reply, Row, ServerError, Wire};
-
-/// What a request to the engine brought.
-#[derive(Debug, Default)]
-pub(crate) struct Answer {
-    /// Of each statement its rows.
-    pub statements: Vec<Vec<Row>>,
-    /// The tag of the last statement, as in `COMMIT`.
-    pub tag: String,
-    pub notices: Vec<Notice>,
-}
-
-impl Answer {
-    /// The rows of the last statement that has any.
-    pub(crate) fn rows(&self) -> &[Row] {
-        let mut last = self.statements.iter().rev();
-        last.find(|rows| !rows.is_empty())
-            .map_or(&[], Vec::as_slice)
-    }
-}
+use crate::postgres::{Answer, AnswerParts, Param, Reply, Wire};
 
 /// An open connection to the host of an engine that takes writes.
 pub(crate) struct Engine {
@@ -98,6 +80,14 @@ impl Engine {
         self.answer()
     }
 
+    /// Runs a statement.
+    pub(crate) fn run(&mut self, statement: &Statement) -> Result<Answer, EngineError> {
+        match &statement.params[..] {
+            [] => self.query(&statement.sql),
+            params => self.execute(&statement.sql, params),
+        }
+    }
+
     /// Sends the message of termination, as far as the socket takes it now.
     pub(crate) fn close(mut self) {
         self.wire.terminate();
@@ -106,33 +96,27 @@ impl Engine {
 
     /// Sends what waits and reads to the end of the answer.
     fn answer(&mut self) -> Result<Answer, EngineError> {
-        let mut answer = Answer::default();
-        let mut rows = Vec::new();
-        let mut failed: Option<ServerError> = None;
+        let mut parts = AnswerParts::default();
         self.send()?;
         loop {
             match self.wire.next().map_err(EngineError::Lost)? {
-                Some(Reply::Row(row)) => rows.push(row),
-                Some(Reply::Done(tag)) => {
-                    answer.statements.push(std::mem::take(&mut rows));
-                    answer.tag = tag;
+                // Before the connection is ready nothing but its end follows; and it may be missing.
+                Some(Reply::Failed(error))
+                    if error.is_about_credentials() || error.is_without_database() =>
+                {
+                    return Err(EngineError::Refused(error));
                 }
-                Some(Reply::Notice(notice)) => answer.notices.push(notice),
-                Some(Reply::Failed(error)) => {
-                    // Before the connection is ready nothing but its end follows; and it may be missing.
-                    if error.is_about_credentials() || error.is_without_database() {
-                        return Err(EngineError::Refused(error));
+                Some(reply) => {
+                    if let Some(answer) = parts.take(reply) {
+                        return answer.map_err(EngineError::Refused);
                     }
-                    failed = failed.or(Some(error));
-                }
-                Some(Reply::Ready) => {
-                    return failed.map_or(Ok(answer), |error| Err(EngineError::Refused(error)));
                 }
                 None => {
                     // An answer to a question about the user may have to be sent.
                     self.send()?;
                     if let Err(error) = self.receive() {
                         // Its last message says more than that it has gone.
+                        let failed = parts.failed().cloned();
                         return Err(failed.map_or(error, EngineError::Refused));
                     }
                 }

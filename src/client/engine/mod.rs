@@ -8,6 +8,6 @@ mod error;
 mod socket;
 mod tables;
 
-pub(crate) use self::connection::{Answer, Engine};
+pub(crate) use self::connection::Engine;
 pub(crate) use self::error::EngineError;
 pub(crate) use self::tables::prepare;

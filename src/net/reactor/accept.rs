@@ -2,11 +2,12 @@
 
 use super::lifecycle::Lifecycle;
 use super::Reactor;
+use crate::app::service::Service;
 use crate::http::Conn;
 use crate::net::connection::Connection;
 use crate::net::platform::{Accepted, Platform, Socket};
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     pub(super) fn accept(&mut self) {
         while self.has_room() {
             let Some(Accepted { socket, protocol }) = self.platform.accept(self.now) else {

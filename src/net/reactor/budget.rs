@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{Platform, Reactor};
+use crate::app::service::Service;
 use crate::limits;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// How long live streams or decoding may take in this turn, given whether publications of this turn wait.
     pub(super) fn spare_time(&mut self, has_publishers: bool) -> Duration {
         if has_publishers {

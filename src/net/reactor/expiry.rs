@@ -5,11 +5,12 @@
 //! socket is tried once more, in the next turn, before its client is given up.
 
 use super::{Platform, Reactor};
+use crate::app::service::Service;
 use crate::http::Response;
 use crate::limits;
 use crate::net::connection::key_of;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     pub(super) fn expire(&mut self) {
         while let Some(due) = self.deadlines.pop_due(self.now.mono_ms) {
             let key = key_of(due);

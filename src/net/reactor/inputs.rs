@@ -5,6 +5,7 @@
 //! itself.
 
 use super::{Lifecycle, Platform, Reactor};
+use crate::app::service::Service;
 use crate::app::SocketCompletion;
 use crate::ingest::SocketProtocol;
 use crate::limits;
@@ -13,7 +14,7 @@ use crate::net::input::{Input, InputKind, Wait};
 use crate::net::inputs::{DroppedLog, INPUT};
 use crate::net::platform::Socket;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// Serves a socket that receives datagrams, from the first turn on.
     ///
     /// # Errors
@@ -50,9 +51,8 @@ impl<P: Platform> Reactor<P> {
         let key = entry.key();
         self.platform.register(&mut socket, key | INPUT)?;
         self.generation = self.generation.wrapping_add(1);
-        let decoder = self
-            .app
-            .decoder(protocol, socket.peer().into(), is_unix, self.now);
+        let app = self.app.node().ok_or(std::io::ErrorKind::Unsupported)?;
+        let decoder = app.decoder(protocol, socket.peer().into(), is_unix, self.now);
         entry.insert(Input::new(socket, kind, protocol, self.generation, decoder));
         if kind == InputKind::Datagrams {
             self.inputs.datagrams.push(key);
@@ -65,6 +65,9 @@ impl<P: Platform> Reactor<P> {
     pub(super) fn begin_turn_of_inputs(&mut self) {
         let now = self.now;
         let Self { inputs, app, .. } = self;
+        let Some(app) = app.node() else {
+            return;
+        };
         inputs.budget = limits::SOCKETS_EVENTS_PER_TURN;
         while let Some((_, key)) = inputs.next_deadline().filter(|(at, _)| *at <= now.mono_ms) {
             inputs.slab[key].expire(key, app, now);
@@ -107,6 +110,9 @@ impl<P: Platform> Reactor<P> {
     fn serve_input(&mut self, key: usize) {
         let now = self.now;
         let Self { inputs, app, .. } = self;
+        let Some(app) = app.node() else {
+            return;
+        };
         let spare = inputs.spares.pop();
         let input = &mut inputs.slab[key];
         input.lend(spare.unwrap_or_default());
@@ -121,6 +127,9 @@ impl<P: Platform> Reactor<P> {
             }
         }
         let Self { inputs, app, .. } = self;
+        let Some(app) = app.node() else {
+            return;
+        };
         let input = &mut inputs.slab[key];
         input.send_records(key, app, now);
         let (spare, brought) = (input.give_back(), input.take_brought());
@@ -133,6 +142,9 @@ impl<P: Platform> Reactor<P> {
     fn read_stream(&mut self, key: usize) {
         let now = self.now;
         let Self { inputs, app, .. } = self;
+        let Some(app) = app.node() else {
+            return;
+        };
         for _ in 0..limits::SOCKET_READS_PER_TURN {
             let room = inputs.room(&inputs.slab[key], limits::SOCKET_READ_BYTES);
             let input = &mut inputs.slab[key];
@@ -154,6 +166,9 @@ impl<P: Platform> Reactor<P> {
     fn receive_datagrams(&mut self, key: usize) {
         let now = self.now;
         let Self { inputs, app, .. } = self;
+        let Some(app) = app.node() else {
+            return;
+        };
         let input = &mut inputs.slab[key];
         for _ in 0..limits::DATAGRAMS_PER_TURN {
             if !input.may_be_read() || !app.takes_records() {
@@ -173,6 +188,9 @@ impl<P: Platform> Reactor<P> {
     /// After a socket was served, or what it brought was committed: decides what comes next.
     fn after_input(&mut self, key: usize) {
         let Self { inputs, app, .. } = self;
+        let Some(app) = app.node() else {
+            return;
+        };
         inputs.want_flush(key);
         let input = &mut inputs.slab[key];
         let may_go_on = (input.readable && !input.has_ended) || input.has_to_send();
@@ -220,6 +238,9 @@ impl<P: Platform> Reactor<P> {
         let keys: Vec<usize> = keys.map(|(key, _)| key).collect();
         for key in keys {
             let Self { inputs, app, .. } = self;
+            let Some(app) = app.node() else {
+                return;
+            };
             inputs.slab[key].end(key, app, now);
             inputs.account(key);
             self.after_input(key);
@@ -229,7 +250,9 @@ impl<P: Platform> Reactor<P> {
     /// The phase *deliver*: what was committed, and what was not.
     pub(super) fn deliver_inputs(&mut self) {
         let mut completions = std::mem::take(&mut self.inputs.completions);
-        self.app.take_socket_completions(&mut completions);
+        if let Some(app) = self.app.node() {
+            app.take_socket_completions(&mut completions);
+        }
         for SocketCompletion { ticket, result } in completions.drain(..) {
             let key = key_of(ticket);
             let input = self.inputs.slab.get_mut(key);

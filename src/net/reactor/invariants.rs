@@ -1,10 +1,11 @@
 //! What must be true between two turns. The loop itself does not check it; the simulation does, after each turn.
 
 use super::{Connection, Platform, Reactor};
+use crate::app::service::Service;
 use crate::limits;
 use crate::net::platform::Socket;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// Panics when a list, a timer or a sum disagrees with the clients, or when a client would never be
     /// served again.
     pub fn check_invariants(&self) {

@@ -2,9 +2,10 @@
 //! are served in between.
 
 use super::{Platform, Reactor};
+use crate::app::service::Service;
 use crate::limits;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// The client's request has become large: it is read further when its turn comes.
     pub(super) fn queue_large(&mut self, key: usize) {
         let client = &mut self.clients[key];

@@ -3,11 +3,12 @@
 
 use super::{Platform, Reactor};
 use crate::api::route::AnswerSize;
+use crate::app::service::Service;
 use crate::app::Reply;
 use crate::http::Method;
 use crate::net::memory::{AnswerKind, AnswerMemory, SharedMemory, Usage};
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// What a client holds may have changed.
     pub(super) fn account(&mut self, key: usize) {
         let client = &mut self.clients[key];

@@ -26,6 +26,8 @@
 
 mod accept;
 mod budget;
+#[cfg(feature = "fleet")]
+mod engine;
 mod expiry;
 mod inputs;
 mod invariants;
@@ -49,12 +51,15 @@ use slab::Slab;
 
 use super::connection::{key_of, Connection, ReadOutcome};
 use super::deadlines::Deadlines;
+#[cfg(feature = "fleet")]
+use super::engine_sockets::EngineSockets;
 use super::inputs::Inputs;
 use super::memory::{SharedMemory, Usage};
 use super::platform::{Platform, PollEvent, Readiness, Sleep};
 use super::read_queue::ReadQueue;
 use super::request_log::RequestLog;
 use super::stream_queue::StreamQueue;
+use crate::app::service::Service;
 use crate::app::{App, Completion, Ticket};
 use crate::clock::Now;
 use crate::limits;
@@ -71,10 +76,10 @@ pub struct Options {
 }
 
 /// The event loop.
-pub struct Reactor<P: Platform> {
+pub struct Reactor<P: Platform, S: Service = App> {
     platform: P,
     clients: Slab<Connection<P::Socket>>,
-    app: App,
+    app: S,
     /// Read again at SIGHUP.
     tokens_file: Option<PathBuf>,
     options: Options,
@@ -90,6 +95,8 @@ pub struct Reactor<P: Platform> {
     closing: Vec<usize>,
     /// Sockets that do not speak HTTP.
     inputs: Inputs<P::Socket>,
+    #[cfg(feature = "fleet")]
+    engine: EngineSockets<P::Socket>,
     memory: SharedMemory,
     deadlines: Deadlines,
     more_idle_work: bool,
@@ -110,10 +117,10 @@ pub struct Reactor<P: Platform> {
     request_log: RequestLog,
 }
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// A loop that has not begun to turn. `app` must have been made with the same clock's zero, which is
     /// `started`.
-    pub fn new(platform: P, app: App, options: Options, started: Instant) -> Self {
+    pub fn new(platform: P, app: S, options: Options, started: Instant) -> Self {
         Self {
             platform,
             clients: Slab::new(),
@@ -128,6 +135,8 @@ impl<P: Platform> Reactor<P> {
             large_requests: VecDeque::new(),
             closing: Vec::new(),
             inputs: Inputs::new(options.max_buffered_bytes / limits::INPUT_MEMORY_SHARE),
+            #[cfg(feature = "fleet")]
+            engine: EngineSockets::default(),
             memory: SharedMemory::new(options.max_buffered_bytes),
             deadlines: Deadlines::default(),
             // What the last run has left over.
@@ -158,14 +167,14 @@ impl<P: Platform> Reactor<P> {
     }
 
     /// Turns until a signal ends it; then gives the application back.
-    pub fn run(mut self) -> io::Result<App> {
+    pub fn run(mut self) -> io::Result<S> {
         self.platform.ready();
         while !self.turn()? {}
         Ok(self.into_app())
     }
 
-    /// Ends all connections at once and returns the application back.
-    pub fn into_app(self) -> App {
+    /// Ends all connections at once and returns the application.
+    pub fn into_app(self) -> S {
         self.app
     }
 
@@ -183,7 +192,11 @@ impl<P: Platform> Reactor<P> {
         self.gather()?;
         self.decode();
         self.publishing.in_turn |= self.app.has_waiting() || self.app.is_decoding();
+        #[cfg(feature = "fleet")]
+        self.receive_from_engine();
         self.app.drain(self.now);
+        #[cfg(feature = "fleet")]
+        self.send_to_engine();
         self.ask_for_pieces();
         self.deliver();
         self.flush_all();
@@ -191,7 +204,7 @@ impl<P: Platform> Reactor<P> {
         self.expire();
         self.close_all();
         self.idle();
-        Ok(self.is_finished())
+        Ok(self.is_finished() || self.app.has_given_up())
     }
 
     /// Serves the clients that have become ready meanwhile, as long as publications wait and more keep coming.
@@ -214,6 +227,8 @@ impl<P: Platform> Reactor<P> {
         let has_found = !all.is_empty();
         for event in all.drain(..) {
             match event {
+                #[cfg(feature = "fleet")]
+                PollEvent::Client(key, readiness) if self.engine.takes(key, readiness) => {}
                 PollEvent::Client(key, readiness) => match Inputs::<P::Socket>::key(key) {
                     None => self.take_readiness(key, readiness),
                     Some(key) => self.inputs.take_readiness(key, readiness),
@@ -260,6 +275,8 @@ impl<P: Platform> Reactor<P> {
             || self.app.has_unfinished(self.now)
             || !self.unchecked.is_empty()
             || self.inputs.is_any_queued(self.app.takes_records());
+        #[cfg(feature = "fleet")]
+        let has_work = has_work || self.engine.is_ready();
         if queued || self.streams.is_any_queued() || self.reads.is_any_queued() || has_work {
             return Sleep::Not;
         }
@@ -274,6 +291,8 @@ impl<P: Platform> Reactor<P> {
             self.streams.deadline(),
             self.inputs.next_deadline().map(|(at, _)| at),
             self.inputs.dropped.asked_at,
+            #[cfg(feature = "fleet")]
+            self.engine.deadline(self.now),
             accept.filter(|_| self.has_room()),
             drain_ends,
         ];
@@ -454,7 +473,9 @@ impl<P: Platform> Reactor<P> {
         self.report_answered(begun);
         self.app.turn_took(begun.duration_since(self.turn_began));
         self.more_idle_work = self.app.idle_work(self.now);
-        self.platform.offload_checkpoint(&mut self.app, self.now);
+        if let Some(app) = self.app.node() {
+            self.platform.offload_checkpoint(app, self.now);
+        }
         let held = self.platform.instant().duration_since(begun);
         if held >= Duration::from_millis(limits::IDLE_WORK_LOGGED_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());

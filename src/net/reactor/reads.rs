@@ -4,13 +4,14 @@
 use super::{Connection, Platform, Reactor};
 use crate::api::reading::Reading;
 use crate::api::route::Effort;
+use crate::app::service::Service;
 use crate::app::{Reply, Ticket};
 use crate::http::Response;
 use crate::limits;
 use crate::net::connection::key_of;
 use crate::net::read_queue::PendingRead;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// Defers a request that reads if this turn has read enough. Returns whether it did.
     pub(super) fn has_to_wait_to_read(&mut self, key: usize) -> bool {
         let client = &mut self.clients[key];

@@ -2,12 +2,13 @@
 
 use super::{Platform, Reactor};
 use crate::api::route::error_shape;
+use crate::app::service::Service;
 use crate::app::Reply;
 use crate::http::Step;
 use crate::limits;
 use crate::net::connection::key_of;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// Hands every complete request of a client to the application, until one has to wait.
     pub(super) fn handle_requests(&mut self, key: usize) {
         while self.handle_request(key, false) {}

@@ -1,10 +1,11 @@
 //! Which clients are served, written to, timed or closed next: the lists of the loop.
 
 use super::Reactor;
+use crate::app::service::Service;
 use crate::limits;
 use crate::net::platform::Platform;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// To be called after every change of a client's connection.
     pub(super) fn after_change(&mut self, key: usize) {
         self.account(key);

@@ -1,9 +1,10 @@
 //! What a signal to stop does, and when the loop has ended.
 
 use super::{Connection, Lifecycle, Platform, Reactor};
+use crate::app::service::Service;
 use crate::limits;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     pub(super) fn stop(&mut self, signal: i32) {
         if self.lifecycle != Lifecycle::Serving {
             log::warn!("second signal: exiting at once");

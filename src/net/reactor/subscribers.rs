@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use super::{Connection, Lifecycle, Platform, Reactor};
+use crate::app::service::Service;
 use crate::app::{self, FeedStatus, Ticket};
 use crate::limits;
 use crate::net::connection::key_of;
 use crate::net::memory::AnswerMemory;
 use crate::net::stream_queue::ActiveStream;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     /// Begins an answer that is a stream. To HEAD, and if the first slice is all of it, nothing follows.
     pub(super) fn begin_stream(&mut self, key: usize, stream: app::StreamAnswer) {
         let client = &mut self.clients[key];

@@ -1,11 +1,12 @@
 //! SIGHUP: reads the tokens file again, and ends what the new tokens do not allow any more.
 
 use super::{Connection, Platform, Reactor};
+use crate::app::service::Service;
 use crate::limits;
 use crate::net::connection::key_of;
 use crate::net::tokens_file;
 
-impl<P: Platform> Reactor<P> {
+impl<P: Platform, S: Service> Reactor<P, S> {
     pub(super) fn reload_tokens(&mut self) {
         if let Some(tokens) = tokens_file::reload(self.tokens_file.as_deref()) {
             self.app.set_tokens(tokens);

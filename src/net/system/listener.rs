@@ -15,6 +15,8 @@ use super::address::{bind_first, remove_stale, BindError, Listen};
 use super::datagrams::DatagramSocket;
 use crate::ingest::SocketProtocol;
 use crate::limits;
+#[cfg(feature = "fleet")]
+use crate::net::platform::EngineAddress;
 use crate::net::platform::{Accepted, Datagram, Socket};
 
 /// A socket that listens.
@@ -258,6 +260,21 @@ impl Socket for ClientSocket {
 }
 
 impl ClientSocket {
+    /// Begins to connect to an engine, whose silence ends the connection.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn connect(address: &EngineAddress) -> io::Result<ClientSocket> {
+        Ok(match address {
+            EngineAddress::Unix(path) => ClientSocket::Unix(UnixStream::connect(path)?),
+            EngineAddress::Tcp(peer) => {
+                let stream = TcpStream::connect(*peer)?;
+                stream.set_nodelay(true)?;
+                let silence = Duration::from_millis(limits::FRONT_SILENCE_MS);
+                SockRef::from(&stream).set_tcp_user_timeout(Some(silence))?;
+                ClientSocket::Tcp(stream, *peer)
+            }
+        })
+    }
+
     /// Registers for both directions, once and for all: readiness is edge-triggered.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;

@@ -33,6 +33,8 @@ use checkpoint_process::CheckpointProcess;
 use clocks::now_at;
 use supervisor::Supervisor;
 
+#[cfg(feature = "fleet")]
+use super::platform::EngineAddress;
 use super::platform::{Accepted, Platform, PollEvent, Readiness, Sleep};
 use crate::app::App;
 use crate::clock::Now;
@@ -184,6 +186,11 @@ impl Platform for System {
 
     fn register(&mut self, stream: &mut ClientSocket, key: usize) -> io::Result<()> {
         stream.register(self.poll.registry(), Token(FIRST_CLIENT + key))
+    }
+
+    #[cfg(feature = "fleet")]
+    fn connect(&mut self, address: &EngineAddress) -> io::Result<ClientSocket> {
+        ClientSocket::connect(address)
     }
 
     fn ready(&mut self) {

@@ -17,6 +17,7 @@ pub struct Setup {
     directory: Arc<TemporaryDirectory>,
     listen: Vec<OsString>,
     database: PathBuf,
+    store: Option<String>,
     flags: Vec<OsString>,
     variables: Vec<(String, String)>,
     file_limit: Option<u32>,
@@ -31,6 +32,7 @@ impl Setup {
             database: directory.join("events.db"),
             directory: Arc::new(directory),
             listen: vec!["127.0.0.1:0".into()],
+            store: None,
             flags: Vec::new(),
             variables: Vec::new(),
             file_limit: None,
@@ -69,6 +71,13 @@ impl Setup {
     }
 
     /// The most descriptors that the server can have open.
+    /// Serves a store that many servers share, in place of a database.
+    #[allow(dead_code, reason = "only the tests of a fleet have one")]
+    pub fn store(mut self, url: &str) -> Setup {
+        self.store = Some(url.to_owned());
+        self
+    }
+
     pub fn file_limit(mut self, limit: u32) -> Setup {
         self.file_limit = Some(limit);
         self
@@ -112,7 +121,11 @@ impl Setup {
         // Requests of tests have any name in Host.
         command.env_clear().env("ALLOWED_HOSTS", "*");
         command.envs(self.variables.iter().cloned());
-        command.arg("serve").arg("--database").arg(&self.database);
+        command.arg("serve");
+        match &self.store {
+            Some(store) => command.arg("--store").arg(store),
+            None => command.arg("--database").arg(&self.database),
+        };
         for address in &self.listen {
             command.arg("--listen").arg(address);
         }

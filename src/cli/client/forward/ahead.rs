@@ -5,10 +5,11 @@ use std::sync::mpsc::{channel, sync_channel, Receiver, Sender, SyncSender};
 use std::sync::Arc;
 use std::thread;
 
-use super::batch::{Batch, Hash};
+use super::batch::Batch;
 use super::node::{ReadEnd, Reader};
 use crate::cli::failure::Failure;
 use crate::client::{Client, ClientArgs, Error, GiveUp, Interrupt};
+use crate::postgres::statement::Hash;
 
 type Read = Result<(Batch, ReadEnd), Error>;
 

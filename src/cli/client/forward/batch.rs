@@ -2,12 +2,8 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
-/// Bytes of a hash that are kept.
-pub(super) const HASH_BYTES: usize = 16;
-/// A part of a SHA-256.
-pub(super) type Hash = [u8; HASH_BYTES];
+use crate::postgres::statement::{content_of, hash, Hash};
 
 /// An event as a node gives it out.
 #[derive(Deserialize)]
@@ -49,11 +45,11 @@ impl Event {
             payload,
             processed_at,
         } = serde_json::from_slice(line)?;
-        let content = hash(&[
+        let content = content_of(
             timestamp.as_bytes(),
             source.as_bytes(),
             payload.get().as_bytes(),
-        ]);
+        );
         Ok(Event {
             seq,
             topic,
@@ -84,19 +80,6 @@ impl Event {
         ];
         texts.iter().map(|text| text.len()).sum()
     }
-}
-
-/// A hash of texts and of where each ends.
-fn hash(parts: &[&[u8]]) -> Hash {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let whole = hash.finalize();
-    let mut kept = [0; HASH_BYTES];
-    kept.copy_from_slice(&whole[..HASH_BYTES]);
-    kept
 }
 
 /// Seqs that no event has any more, both included.

@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 
-use super::batch::{Batch, Event, Gap, Hash};
+use super::batch::{Batch, Event, Gap};
 use crate::client::{percent_encoded, Client, Error, Item, Subscription};
 use crate::limits::FORWARD_BATCH_BYTES;
+use crate::postgres::statement::Hash;
 use crate::uuid;
 
 /// The part of `GET /stats` that is needed here.

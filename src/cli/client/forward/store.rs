@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::batch::{Batch, Event, Hash};
-use crate::client::engine::{Answer, Engine, EngineError};
-use crate::postgres::{Param, Row};
+use super::batch::{Batch, Event};
+use crate::client::engine::{Engine, EngineError};
+use crate::postgres::statement::{self, BatchRow, Hash, NewEvent, BEGIN};
+use crate::postgres::{Answer, Param};
 
 /// The state of a node in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,11 +101,6 @@ pub(super) struct Writer {
     topics: HashSet<String>,
 }
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-    SET LOCAL idle_in_transaction_session_timeout = '20s'; SET LOCAL statement_timeout = '25s'; \
-    SELECT set_config('synchronous_commit', 'on', true) \
-    WHERE current_setting('synchronous_commit') IN ('off', 'local'); ";
-
 impl Writer {
     /// Stores a batch after a position, whole or not at all.
     ///
@@ -128,29 +124,41 @@ impl Writer {
             return Ok(Written::Moved);
         };
         let id = batch_id(engine)?;
-        let new = insert_keys(engine, id, &batch.events, &ids)?;
-        let first_seq = insert_events(engine, &batch.events, &ids, &new)?;
-        let stored = new.len() as u64;
-        let duplicates = batch.events.len() as u64 - stored;
+        let events = new_events(&batch.events, &ids);
+        let new = insert_keys(engine, id, &events)?;
+        let first_seq = insert_events(engine, &events, &new)?;
+        let duplicates = events.len() - new.len();
         let conflicts = match duplicates {
             0 => 0,
-            _ => count_conflicts(engine, &batch.events, &ids, &new)?,
-        };
-        let counts = Counts {
-            stored,
-            duplicates,
-            conflicts,
+            _ => count_conflicts(engine, &events, &new)?,
         };
         insert_gaps(engine, expected.node, batch)?;
-        match insert_batch(engine, id, expected, batch, first_seq, counts) {
+        let row = statement::insert_batch(&BatchRow {
+            id,
+            node: Some(expected.node),
+            after: Some(expected.upto as i64),
+            upto: Some(batch.upto as i64),
+            mark: batch.mark().as_ref().map(|mark| &mark[..]),
+            first_seq,
+            events: events.len(),
+            stored: new.len(),
+            duplicates,
+            conflicts,
+        });
+        match engine.run(&row) {
             Err(EngineError::Refused(error)) if error.is_about_uniqueness() => {
                 engine.query("ROLLBACK")?;
                 return Ok(Written::Raced);
             }
-            done => done?,
+            done => done.map(drop)?,
         }
-        commit(engine)?;
-        Ok(Written::Stored(counts))
+        let answer = engine.query(statement::COMMIT)?;
+        answer.confirm().map_err(EngineError::Lost)?;
+        Ok(Written::Stored(Counts {
+            stored: new.len() as u64,
+            duplicates: duplicates as u64,
+            conflicts: conflicts as u64,
+        }))
     }
 
     /// Gives topics that are new their ids, in a transaction of its own: no other writer waits for it.
@@ -164,10 +172,7 @@ impl Writer {
         if new.is_empty() {
             return Ok(());
         }
-        // An id is used up by each try, so only what is not there is tried.
-        let sql = "INSERT INTO logagg.topics(name) SELECT x.name FROM unnest($1::text[]) AS x(name) \
-                   WHERE NOT EXISTS (SELECT 1 FROM logagg.topics t WHERE t.name = x.name) ON CONFLICT DO NOTHING";
-        engine.execute(sql, &[Param::texts(new.iter().copied())])?;
+        engine.run(&statement::create_topics(new.iter().copied()))?;
         self.topics.extend(new.into_iter().map(str::to_owned));
         Ok(())
     }
@@ -179,10 +184,8 @@ impl Writer {
         events: &[Event],
     ) -> Result<Option<HashMap<String, i32>>, EngineError> {
         let names: HashSet<&str> = events.iter().map(|event| event.topic.as_str()).collect();
-        let sql = "SELECT id, name FROM logagg.topics WHERE name = ANY($1::text[])";
-        let answer = engine.execute(sql, &[Param::texts(names.iter().copied())])?;
-        let pair = |row: &Row| Some((row.text(1)?.to_owned(), row.value(0)?));
-        let ids: HashMap<String, i32> = answer.rows().iter().filter_map(pair).collect();
+        let answer = engine.run(&statement::topic_ids(names.iter().copied()))?;
+        let ids = statement::read_topic_ids(answer.rows());
         if ids.len() < names.len() {
             self.topics.clear();
             return Ok(None);
@@ -191,20 +194,26 @@ impl Writer {
     }
 }
 
-/// An id for the row of a batch, which its keys have to name before there can be such a row.
+/// The events of a batch as the store takes them.
+fn new_events<'a>(events: &'a [Event], ids: &HashMap<String, i32>) -> Vec<NewEvent<'a>> {
+    let new = |event: &'a Event| NewEvent {
+        topic_id: ids[&event.topic],
+        event_id: &event.event_id,
+        timestamp: &event.timestamp,
+        source: &event.source,
+        payload: &event.payload,
+        processed_at: &event.processed_at,
+        content: event.content,
+    };
+    events.iter().map(new).collect()
+}
+
 fn batch_id(engine: &mut Engine) -> Result<i64, EngineError> {
-    const SEQUENCE: &str = "pg_get_serial_sequence('logagg.batches', 'id')";
-    let sql = format!(
-        "SELECT CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE') THEN nextval({SEQUENCE}) END"
-    );
     let number = |answer: &Answer| answer.rows().first().and_then(|row| row.value(0));
-    if let Some(id) = number(&engine.query(&sql)?) {
+    if let Some(id) = number(&engine.query(statement::BATCH_ID)?) {
         return Ok(id);
     }
-    // A role without rights on the sequence can still insert a row, which draws from it, and roll that back.
-    let sql = "SAVEPOINT id; INSERT INTO logagg.batches(events, stored, duplicates, conflicts, committed_at) \
-               VALUES (0, 0, 0, 0, now()) RETURNING id; ROLLBACK TO SAVEPOINT id";
-    number(&engine.query(sql)?)
+    number(&engine.query(statement::BATCH_ID_BY_ROW)?)
         .ok_or_else(|| EngineError::Lost("it gives no id for a batch".to_owned()))
 }
 
@@ -212,115 +221,50 @@ fn batch_id(engine: &mut Engine) -> Result<i64, EngineError> {
 fn insert_keys(
     engine: &mut Engine,
     batch: i64,
-    events: &[Event],
-    ids: &HashMap<String, i32>,
+    events: &[NewEvent],
 ) -> Result<Vec<usize>, EngineError> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    // Sorted: two writers with the same keys in other orders would wait for each other.
-    let mut order: Vec<usize> = (0..events.len()).collect();
-    order.sort_by_key(|at| (&events[*at].event_id, ids[&events[*at].topic], *at));
-    let sorted = || order.iter().map(|at| &events[*at]);
-    let sql = "INSERT INTO logagg.keys(event_id, topic_id, batch, idx, content) \
-               SELECT x.event_id, x.topic_id, $1, x.idx, x.content \
-               FROM unnest($2::text[], $3::int4[], $4::int4[], $5::bytea[]) AS x(event_id, topic_id, idx, content) \
-               ON CONFLICT DO NOTHING RETURNING idx";
-    let params = [
-        Param::bigint(batch),
-        Param::texts(sorted().map(|event| event.event_id.as_str())),
-        Param::ints(sorted().map(|event| ids[&event.topic])),
-        Param::ints(order.iter().map(|at| *at as i32)),
-        Param::byte_strings(sorted().map(|event| &event.content[..])),
-    ];
-    let answer = engine.execute(sql, &params)?;
-    let mut new: Vec<usize> = answer
-        .rows()
-        .iter()
-        .filter_map(|row| row.value(0))
-        .collect();
-    new.sort_unstable();
-    match new.last().is_none_or(|last| *last < events.len()) {
-        true => Ok(new),
-        false => Err(EngineError::Lost(
-            "it answers what was not asked".to_owned(),
-        )),
-    }
+    let answer = engine.run(&statement::insert_keys(batch, events))?;
+    statement::read_new(answer.rows(), events.len())
+        .ok_or_else(|| EngineError::Lost("it answers what was not asked".to_owned()))
 }
 
 /// Appends the new events. Returns where the seqs of the batch begin, if there is a new one.
 fn insert_events(
     engine: &mut Engine,
-    events: &[Event],
-    ids: &HashMap<String, i32>,
+    events: &[NewEvent],
     new: &[usize],
 ) -> Result<Option<i64>, EngineError> {
     if new.is_empty() {
         return Ok(None);
     }
-    // Until the commit this is the only writer that gives seqs, so they become visible in order.
-    let locked = engine.query("SELECT one FROM logagg.head FOR UPDATE")?;
+    let locked = engine.query(statement::LOCK_HEAD)?;
     if locked.rows().is_empty() {
         return Err(EngineError::Lost(
             "the table logagg.head has no row".to_owned(),
         ));
     }
-    let sql = "SELECT first_seq + events FROM logagg.batches WHERE first_seq IS NOT NULL \
-               ORDER BY first_seq DESC LIMIT 1";
-    let answer = engine.query(sql)?;
+    let answer = engine.query(statement::NEXT_SEQ)?;
     let first_seq: i64 = answer
         .rows()
         .first()
         .and_then(|row| row.value(0))
         .unwrap_or(1);
-    let stored = || new.iter().map(|at| &events[*at]);
-    let sql = "INSERT INTO logagg.events(seq, topic_id, event_id, timestamp, source, payload, processed_at) \
-               SELECT x.seq, x.topic_id, x.event_id, x.at, x.source, x.payload, x.processed_at::timestamptz \
-               FROM unnest($1::int8[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) \
-               AS x(seq, topic_id, event_id, at, source, payload, processed_at)";
-    let params = [
-        Param::bigints(new.iter().map(|at| first_seq + *at as i64)),
-        Param::ints(stored().map(|event| ids[&event.topic])),
-        Param::texts(stored().map(|event| event.event_id.as_str())),
-        Param::texts(stored().map(|event| event.timestamp.as_str())),
-        Param::texts(stored().map(|event| event.source.as_str())),
-        Param::texts(stored().map(|event| event.payload.as_str())),
-        Param::texts(stored().map(|event| event.processed_at.as_str())),
-    ];
-    engine.execute(sql, &params)?;
+    engine.run(&statement::insert_events(first_seq, events, new))?;
     Ok(Some(first_seq))
 }
 
-/// How many of the events that were not new differ from what is stored. In a statement of its own: the snapshot of the
-/// insert does not have the rows that it waited for.
+/// How many of the events that were not new differ from what is stored.
 fn count_conflicts(
     engine: &mut Engine,
-    events: &[Event],
-    ids: &HashMap<String, i32>,
+    events: &[NewEvent],
     new: &[usize],
-) -> Result<u64, EngineError> {
-    let mut known = Vec::with_capacity(events.len() - new.len());
-    let mut next = new.iter().copied().peekable();
-    for (at, event) in events.iter().enumerate() {
-        match next.next_if_eq(&at) {
-            Some(_) => {}
-            None => known.push(event),
-        }
-    }
-    let sql = "SELECT count(*) FROM unnest($1::text[], $2::int4[], $3::bytea[]) AS x(event_id, topic_id, content) \
-               JOIN logagg.keys k ON k.event_id = x.event_id AND k.topic_id = x.topic_id \
-               WHERE k.content <> x.content";
-    let params = [
-        Param::texts(known.iter().map(|event| event.event_id.as_str())),
-        Param::ints(known.iter().map(|event| ids[&event.topic])),
-        Param::byte_strings(known.iter().map(|event| &event.content[..])),
-    ];
-    let answer = engine.execute(sql, &params)?;
-    Ok(answer
-        .rows()
-        .first()
-        .and_then(|row| row.value(0))
-        .unwrap_or(0))
+) -> Result<usize, EngineError> {
+    let answer = engine.run(&statement::known(events, new))?;
+    let known = statement::read_known(answer.rows());
+    Ok(known.iter().filter(|known| known.is_conflict).count())
 }
 
 fn insert_gaps(engine: &mut Engine, node: i32, batch: &Batch) -> Result<(), EngineError> {
@@ -331,51 +275,6 @@ fn insert_gaps(engine: &mut Engine, node: i32, batch: &Batch) -> Result<(), Engi
         engine.execute(sql, &[Param::int(node), from, to])?;
     }
     Ok(())
-}
-
-/// The record of the commit, and the next link of the node's chain.
-fn insert_batch(
-    engine: &mut Engine,
-    id: i64,
-    expected: &Position,
-    batch: &Batch,
-    first_seq: Option<i64>,
-    counts: Counts,
-) -> Result<(), EngineError> {
-    let sql = "INSERT INTO logagg.batches(id, node, after, upto, mark, first_seq, events, stored, duplicates, \
-               conflicts, committed_at) OVERRIDING SYSTEM VALUE \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp())";
-    let mark = batch.mark();
-    let params = [
-        Param::bigint(id),
-        Param::int(expected.node),
-        Param::bigint(expected.upto as i64),
-        Param::bigint(batch.upto as i64),
-        Param::maybe_bytes(mark.as_ref().map(|mark| &mark[..])),
-        Param::maybe_bigint(first_seq),
-        Param::int(batch.events.len() as i32),
-        Param::int(counts.stored as i32),
-        Param::int(counts.duplicates as i32),
-        Param::int(counts.conflicts as i32),
-    ];
-    engine.execute(sql, &params).map(drop)
-}
-
-/// Commits. Without the confirmation that was asked for it does not count as one.
-fn commit(engine: &mut Engine) -> Result<(), EngineError> {
-    let answer = engine.query("COMMIT")?;
-    if answer.tag != "COMMIT" {
-        return Err(EngineError::Lost(
-            "it has rolled the transaction back".to_owned(),
-        ));
-    }
-    match answer.notices.iter().find(|notice| notice.code == "01000") {
-        Some(notice) => Err(EngineError::Lost(format!(
-            "the commit is not confirmed: {}",
-            notice.message
-        ))),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use clap::Args;
 use crate::cli::client::connect::interrupt;
 use crate::cli::client::engine::ToArgs;
 use crate::cli::failure::Failure;
-use crate::client::engine::{prepare, Answer, Engine, EngineError};
+use crate::client::engine::{prepare, Engine, EngineError};
 use crate::client::time;
 use crate::limits::{STORE_KEYS_AT_ONCE, STORE_PARTITIONS_AHEAD};
 use crate::postgres::schema::partition_bounds;
+use crate::postgres::Answer;
 
 /// Remove old events and keys from a store
 ///
