@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::engine::{new_address, shared, url_at};
+use crate::engine::{shared, url_at};
 use crate::front::{front, results};
-use crate::harness::{event, Server, Setup};
+use crate::harness::{event, fixed_address, Server, Setup};
 use crate::proxy::Proxy;
 use crate::wait::wait_until;
 
@@ -25,7 +25,7 @@ fn an_engine_that_is_away_at_the_start_is_found_later() {
     let proxy = Proxy::start(engine.address());
     proxy.refuse();
     // The first host is nowhere.
-    let url = url_at(&[new_address(), proxy.address()], "away");
+    let url = url_at(&[fixed_address(), proxy.address()], "away");
     let front = front(&url);
     let health = front.get("/health").expect(503);
     assert_eq!(health["status"], "unhealthy");
