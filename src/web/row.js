@@ -12,7 +12,7 @@ const SEARCHED_VALUES = 500;
 /** A row shows no more of a text, in characters, and looks for words in no more. */
 const VALUE_TEXT = 200;
 const SEARCHED_TEXT = 300000;
-/** So much of a text stands before its first mark if that is far behind. */
+/** How much of a text is shown before its first mark if that is not near the beginning. */
 const BEFORE_MARK = 40;
 const MESSAGES = ["msg", "message", "body", "log", "error"];
 
@@ -59,7 +59,8 @@ function valuesOf(event, marked) {
   const values = leaves(event.payload, isSearched ? SEARCHED_VALUES : SHOWN_VALUES).map(({ names, json }) => {
     const path = names.join(".");
     const text = textOf(json, isSearched ? SEARCHED_TEXT : 2 * VALUE_TEXT);
-    return { path, ...cut(text, placesIn(text, marked, path)), isBare: !isString(json) || /^[^\s"=,]+$/.test(text) };
+    const isBare = !isString(json) || /^[^\s"=,]+$/.test(text);
+    return { path, isWhole: names.length === 0, isBare, ...cut(text, placesIn(text, marked, path)) };
   });
   const level = memberOf(values.map(({ path }) => path));
   const weight = ({ path, places }) => {
@@ -72,7 +73,7 @@ function valuesOf(event, marked) {
 }
 
 function appendValue(target, value, level) {
-  target.append(element("span", "name", `${visible(value.path)}=`));
+  if (!value.isWhole) target.append(element("span", "name", `${visible(value.path)}=`));
   const shown = element("span", value.path === level ? `level ${classOf(value.text)}` : "value");
   if (value.isBare) appendMarked(shown, value.text, value.places);
   else {
