@@ -40,7 +40,7 @@ pub(super) fn begin(store: &Store, request: &Request) -> Result<Search, Details>
 fn parse_fields(text: Option<&str>) -> Result<Vec<(Box<str>, Field)>, Details> {
     let names = query::values(text, "by")?;
     if names.len() > limits::FIELDS_ASKED_MAX {
-        let msg = format!("by may stand at most {} times", limits::FIELDS_ASKED_MAX);
+        let msg = format!("by may be given at most {} times", limits::FIELDS_ASKED_MAX);
         return Err(Details::query("by", msg));
     }
     let fields = names.into_iter().map(|name| match Field::parse(&name) {

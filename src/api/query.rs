@@ -107,7 +107,10 @@ pub(crate) fn values(query: Option<&str>, name: &'static str) -> Result<Vec<Stri
 pub(crate) fn single(query: Option<&str>, name: &'static str) -> Result<Option<String>, Details> {
     let mut found = values(query, name)?;
     if found.len() > 1 {
-        return Err(Details::query(name, format!("{name} may stand only once")));
+        return Err(Details::query(
+            name,
+            format!("{name} may be given only once"),
+        ));
     }
     Ok(found.pop())
 }

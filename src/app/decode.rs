@@ -58,9 +58,11 @@ impl App {
         let ticket = waiting.ticket;
         let answer = match outcome {
             DecodeResult::Body(body) => self.enqueue(waiting, body, now),
-            DecodeResult::Failed(error, body) => self.undecodable(waiting, coding, error, body, now),
+            DecodeResult::Failed(error, body) => {
+                self.undecodable(waiting, coding, error, body, now)
+            }
             DecodeResult::TooLate => Reply::Now(waiting.work.refuse(&Refusal::unavailable(
-                "The server has more compressed bodies than it can take in; send the request again.",
+                "The server has more compressed bodies than it can hold; send the request again.",
             ))),
         };
         if let Reply::Now(response) = answer {

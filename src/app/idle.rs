@@ -74,7 +74,7 @@ impl App {
         }
         let scrubbed = self.store.scrub(now.mono_ms);
         scrubbed.map_err(|error| IdleError {
-            task: "the check of pages that nobody has read",
+            task: "the check of unread pages",
             error,
         })
     }
@@ -126,7 +126,7 @@ impl App {
             .filter(|_| self.store.retains());
         if let Some(ahead_us) = jump {
             log::warn!(
-                "the wall clock went ahead by {} s: retention follows it when that has lasted an hour",
+                "the wall clock jumped ahead by {} s: retention follows it when that has lasted an hour",
                 ahead_us / 1_000_000
             );
         }

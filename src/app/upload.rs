@@ -23,7 +23,7 @@ use crate::ring::{Full, Slot};
 use crate::store::Outcome;
 
 const TOO_MANY: &str =
-    "The server takes as many compressed bodies as it can already; send the request again.";
+    "The server is reading as many compressed bodies as it can; send the request again.";
 
 impl App {
     /// Whether the body of this request is to be given to [`App::take_piece`] as it arrives.

@@ -194,7 +194,7 @@ impl FromStr for Address {
         }
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         if authority.contains('@') {
-            return Err("a server is named without user and password".to_owned());
+            return Err("the address of a server must not have a user and password".to_owned());
         }
         let host = uri.host().unwrap_or_default();
         let has_port = authority.len() > host.len();

@@ -83,7 +83,9 @@ impl FromStr for Listen {
 fn host_and_port(text: &str) -> Result<Listen, String> {
     let (host, port) = text.rsplit_once(':').ok_or("a port is missing")?;
     if host.contains(':') && !host.starts_with('[') {
-        return Err("an IPv6 address with a port stands in brackets, as in [::1]:8080".to_owned());
+        return Err(
+            "an IPv6 address with a port is written in brackets, as in [::1]:8080".to_owned(),
+        );
     }
     let port = port
         .parse()

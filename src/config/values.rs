@@ -31,7 +31,7 @@ impl FromStr for Limit {
             .ok()
             .and_then(|number: u64| number.checked_mul(factor))
             .filter(|value| *value <= limits::RETAIN_MAX)
-            .ok_or("it is too much")?;
+            .ok_or("it is too large")?;
         match value {
             0 => Err("it must be at least 1".to_owned()),
             _ if age.is_some() => Ok(Limit::Age(value as i64)),
@@ -52,7 +52,7 @@ impl FromStr for RejectedLimit {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             let number = text.parse().ok();
             let number = number.filter(|number| *number <= limits::RETAIN_MAX);
-            return Ok(RejectedLimit::Count(number.ok_or("it is too much")?));
+            return Ok(RejectedLimit::Count(number.ok_or("it is too large")?));
         }
         text.parse().map(RejectedLimit::Within)
     }

@@ -71,7 +71,7 @@ impl IngestQuery {
             };
             let bad = |complaint: &str| BadQuery::new(NAMES[at], complaint);
             if std::mem::replace(&mut seen[at], true) {
-                return Err(bad("may stand only once"));
+                return Err(bad("may be given only once"));
             }
             let value = percent_decode(value, true)
                 .ok_or_else(|| bad("has a broken percent-escape or is not UTF-8"))?;
@@ -217,7 +217,7 @@ mod tests {
         for (query, sentence) in [
             ("topic=", "topic must not be empty"),
             ("source=%00", "source must not contain control characters"),
-            ("topic=a&topic=b", "topic may stand only once"),
+            ("topic=a&topic=b", "topic may be given only once"),
             (
                 "topic=%f",
                 "topic has a broken percent-escape or is not UTF-8",

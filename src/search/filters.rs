@@ -194,7 +194,7 @@ fn names<'a>(
 }
 
 fn too_many(member: &'static str, max: usize) -> FilterError {
-    FilterError::new(member, format!("{member} may stand at most {max} times"))
+    FilterError::new(member, format!("{member} may be given at most {max} times"))
 }
 
 /// The value of a member that may be given once.
@@ -206,7 +206,7 @@ fn single<'a>(
     match values.next() {
         Some(_) => Err(FilterError::new(
             member,
-            format!("{member} may stand only once"),
+            format!("{member} may be given only once"),
         )),
         None => Ok(first),
     }

@@ -9,7 +9,7 @@ use super::term::Term;
 use super::text::Text;
 use crate::limits::WHERE_MAX_BYTES;
 
-const MISPLACED_NOT: &str = "may have a ! only in front of a path alone, or in != and !~";
+const MISPLACED_NOT: &str = "may have a ! only before a path alone, or in != and !~";
 
 /// Reads a value of `where`: a path, how the condition counts, and the condition.
 ///

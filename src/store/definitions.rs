@@ -89,7 +89,7 @@ fn why_index_interferes(
             return Ok(Some("is on an expression"));
         }
         if row.get::<_, Option<bool>>(1)? == Some(true) {
-            return Ok(Some("sorts in another program's way"));
+            return Ok(Some("uses another program's collation"));
         }
     }
     Ok(None)
@@ -104,7 +104,7 @@ pub(super) fn require_ours(db: &Connection, dedup: Dedup) -> Result<(), String> 
     for (name, definition) in &wanted {
         match found.get(name) {
             Some(found) if found == definition => {}
-            Some(_) => return Err(format!("it is damaged: {name} is defined otherwise")),
+            Some(_) => return Err(format!("it is damaged: {name} is defined differently")),
             None => return Err(format!("it is damaged: {name} is missing")),
         }
     }

@@ -18,7 +18,7 @@ impl std::fmt::Display for StoreError {
         match self {
             StoreError::Locked => f.write_str("the database is locked by another program"),
             StoreError::Repairing => {
-                f.write_str("a page of the key index is damaged, and is made again")
+                f.write_str("a page of the key index is damaged, and is being rebuilt")
             }
             StoreError::Failed(why) | StoreError::Replaced(why) => f.write_str(why),
         }

@@ -167,7 +167,7 @@ impl Head {
 fn refusal(path: &Path, why: &str) -> String {
     let (log, lock) = (beside(path, "-wal"), beside(path, ".lock"));
     format!(
-        "the write-ahead log {} {why}; move it away, or, to have it all the same, remove {}",
+        "the write-ahead log {} {why}; move it away, or, to use it anyway, remove {}",
         log.display(),
         lock.display()
     )

@@ -77,7 +77,7 @@ impl Identity {
     /// What contradicts itself, in a database with this greatest seq.
     pub(super) fn fault(&self, last_seq: u64) -> Option<String> {
         let wrong = |name: &str, id: &str| {
-            let what = format!("{name} is {id:?}, which is no random UUID in lower case");
+            let what = format!("{name} is {id:?}, which is not a random UUID in lower case");
             (!uuid::is_random(id)).then_some(what)
         };
         let origin = self.restored_from.as_ref();

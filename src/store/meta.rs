@@ -41,7 +41,7 @@ pub(super) fn repair(db: &Connection) -> rusqlite::Result<()> {
         match state {
             BytesState::Right => {}
             BytesState::Corrected => {
-                log::error!("a flipped bit in a row of the table meta has been put right");
+                log::error!("a flipped bit in a row of the table meta has been corrected");
                 corrected = true;
             }
             BytesState::Damaged => {

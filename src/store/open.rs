@@ -150,7 +150,7 @@ fn prepare_tables(db: &mut Connection, wanted: Option<Dedup>) -> Result<(), Stri
     match wanted.filter(|wanted| *wanted != dedup) {
         None => Ok(()),
         Some(wanted) => Err(format!(
-            "it has the duplicate check {:?}, not {:?}; leave --dedup away, or convert it with: \
+            "it has the duplicate check {:?}, not {:?}; leave out --dedup, or convert it with: \
              logagg convert --dedup {} DATABASE",
             dedup.name(),
             wanted.name(),

@@ -52,7 +52,7 @@ pub(super) fn repair_rows(db: &Connection, has_index: bool) -> rusqlite::Result<
 }
 
 fn log_corrected(table: &str) {
-    log::error!("a flipped bit in a row of the table {table} has been put right");
+    log::error!("a flipped bit in a row of the table {table} has been corrected");
 }
 
 fn repair_counters(db: &Connection) -> rusqlite::Result<()> {

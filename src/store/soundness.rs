@@ -9,7 +9,7 @@ use crate::limits::SEGMENT_LEVELS;
 
 /// How a key index that cannot be read is rebuilt.
 pub(super) const REBUILD: &str =
-    "the key index is damaged; make it again from the events with: logagg convert --dedup index DATABASE";
+    "the key index is damaged; rebuild it from the events with: logagg convert --dedup index DATABASE";
 
 /// The tables that can be dropped and rebuilt from the events: those of the key index and of summaries.
 pub(super) fn index_tables() -> impl Iterator<Item = String> {

@@ -94,7 +94,7 @@ pub(super) fn repair(db: &Connection) -> rusqlite::Result<()> {
     }
     for row in rows.iter().filter(|row| row.state != BytesState::Damaged) {
         if row.state == BytesState::Corrected {
-            log::error!("a flipped bit in a row of the table subscriptions has been put right");
+            log::error!("a flipped bit in a row of the table subscriptions has been corrected");
         }
         if let Ok(name) = std::str::from_utf8(&row.name) {
             write(db, name, row.position)?;

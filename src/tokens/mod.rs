@@ -334,8 +334,10 @@ impl fmt::Display for Fault {
                 let most = limits::TOKEN_MAX_BYTES;
                 write!(f, "a token is visible ASCII, at most {most} bytes")
             }
-            Fault::RepeatedName(first) => write!(f, "the name stands on line {first} already"),
-            Fault::RepeatedToken(first) => write!(f, "the token stands on line {first} already"),
+            Fault::RepeatedName(first) => write!(f, "the name is already on line {first} already"),
+            Fault::RepeatedToken(first) => {
+                write!(f, "the token is already on line {first} already")
+            }
             Fault::TooMany => {
                 let most = limits::TOKENS_MAX;
                 write!(f, "a file has at most {most} tokens")

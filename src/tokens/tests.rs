@@ -98,7 +98,7 @@ fn names_and_tokens_stand_once() {
     assert_eq!((bad.line, bad.fault), (3, Fault::RepeatedToken(1)));
     assert_eq!(
         bad.to_string(),
-        "line 3: the token stands on line 1 already"
+        "line 3: the token is already on line 1 already"
     );
     assert!(parse("a read b\nb read a\nA read A\n").is_ok());
 }

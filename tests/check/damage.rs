@@ -178,7 +178,7 @@ fn indexes_of_the_constraint() {
     );
     broken(
         "DROP INDEX events_key; CREATE INDEX events_key ON events(topic_id, event_id)",
-        &["schema: events_key is defined otherwise"],
+        &["schema: events_key is defined differently"],
     );
 }
 
@@ -339,7 +339,7 @@ fn pages_of_no_segment_are_counted_where_the_server_will_delete_them() {
         said.output
     );
     database.damage("INSERT INTO segment_pages_0 VALUES (0, x'00')");
-    database.has_problems(&["pages: level 0 has pages in front of the first"]);
+    database.has_problems(&["pages: level 0 has pages before the first"]);
 }
 
 /// What SQLite's own check finds is among the problems, and is left out with `--quick`.

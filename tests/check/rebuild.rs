@@ -51,7 +51,7 @@ fn is_made_again(database: &Database) {
     assert_eq!(said.code, 0, "{}", said.error);
     assert_eq!(
         said.output,
-        "the key index has been made again from the events\n"
+        "the key index has been rebuilt from the events\n"
     );
     database.is_clean();
     let said = database.convert("index");

@@ -102,5 +102,5 @@ fn files_that_are_written_to_are_no_pipes() {
     fs::remove_file(folder.join(&state)).unwrap();
     pipe(&folder, &state);
     let output = run(&server, &arguments, b"").expect(1);
-    assert!(output.stderr.contains("no ordinary file"), "{output:?}");
+    assert!(output.stderr.contains("not an ordinary file"), "{output:?}");
 }

@@ -24,7 +24,7 @@ fn a_server_that_is_none_is_refused() {
         "{said}"
     );
     let said = refused(&[], &["--server", "http://user:hunter2@host"]);
-    assert!(said.contains("without user and password"), "{said}");
+    assert!(said.contains("must not have a user and password"), "{said}");
     if !cfg!(feature = "tls") {
         let said = refused(&[], &["--server", "https://host"]);
         assert!(said.contains("--features tls"), "{said}");

@@ -116,10 +116,16 @@ fn each_fault_is_found() {
     for (fault, what) in [
         (Fault::StoresNothing, "/events: different events"),
         (Fault::Loses, "/events: different events"),
-        (Fault::Doubles, "/events: events that are there twice"),
-        (Fault::AcceptsAgain, "/events: events that are there twice"),
-        (Fault::Alters, "/events: events never sent like this"),
-        (Fault::Overwrites, "/events: events never sent like this"),
+        (Fault::Doubles, "/events: events stored twice"),
+        (Fault::AcceptsAgain, "/events: events stored twice"),
+        (
+            Fault::Alters,
+            "/events: events that differ from what was sent",
+        ),
+        (
+            Fault::Overwrites,
+            "/events: events that differ from what was sent",
+        ),
         (Fault::CountsLess, "/stats: unique_processed grew by"),
         (Fault::CountsTwice, "/stats: unique_processed grew by"),
     ] {

@@ -129,3 +129,43 @@ fn a_node_that_refuses_the_token_ends_it() {
     right.env("LOGAGG_TOKEN", "abcdefghijklmnopqrstuvwxyz");
     assert!(right.output().unwrap().status.success());
 }
+
+/// The commands and queries of the page, on this server and this store. What other programs do there (`createdb`,
+/// `psql`, Compose) is not run.
+#[test]
+fn the_commands_of_the_page_run() {
+    let Some(engine) = shared() else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let node = url_of(server.address());
+    let to = engine.database("page");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/FLEET.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut commands = Vec::new();
+    for block in page.split("\n```").filter(|part| part.starts_with("sh\n")) {
+        for line in block.lines().filter(|line| line.starts_with("logagg ")) {
+            let command = line.split(" | ").next().unwrap_or_default();
+            let words = command.split_whitespace().skip(1);
+            let mut words: Vec<&str> = words
+                .map(|word| match word.trim_matches('\'') {
+                    word if word.starts_with("postgres://") => &to,
+                    word if word.starts_with("http://") => &node,
+                    "127.0.0.1:9187" => "127.0.0.1:0",
+                    word => word,
+                })
+                .collect();
+            commands.push(words[0].to_owned());
+            if words[0] == "forward" {
+                words.push("--once");
+            }
+            let (code, _, said) = run(&words);
+            assert_eq!(code, 0, "{line}: {said}");
+        }
+    }
+    assert_eq!(commands[..3], ["forward", "store", "store"]);
+    let queries = page.split("\n```").filter(|part| part.starts_with("sql\n"));
+    for query in queries {
+        engine.sql("page", &query["sql\n".len()..]);
+    }
+}

@@ -122,7 +122,7 @@ fn read_a_topic(server: &Server) {
 
 /// Waits until nothing is damaged; then a check finds nothing either.
 fn is_whole(server: &Server) {
-    wait_until("the pages to be made again", || {
+    wait_until("the pages to be rebuilt", || {
         server.json("/health").get("damage").is_none()
     });
     let metrics = server.get("/metrics");
@@ -131,7 +131,7 @@ fn is_whole(server: &Server) {
 }
 
 fn is_named_once(log: &Log, part: &str) {
-    let again = format!("({part} of the segment of seq 1 to {SEGMENT}) has been made again");
+    let again = format!("({part} of the segment of seq 1 to {SEGMENT}) has been rebuilt");
     log.wait_for(1, &again);
     let damaged = format!("({part} of the segment of seq 1 to {SEGMENT}) is damaged");
     assert_eq!(log.lines_with(&damaged).len(), 1, "{}", log.text());

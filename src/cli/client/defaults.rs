@@ -121,7 +121,7 @@ impl Defaults {
         if let Some(name) = present.unknown {
             let name = escaped(&name);
             return Err(format!(
-                "\"{name}\" is no member of an event; what an event carries belongs into its payload"
+                "\"{name}\" is not a member of an event; put what an event carries into its payload"
             ));
         }
         if members.is_empty() {

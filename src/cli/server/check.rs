@@ -70,8 +70,8 @@ impl fmt::Display for Text<'_> {
             )?;
         }
         if report.has_unused_parts {
-            let rerun = "`logagg convert` finishes it or takes it away";
-            writeln!(f, "unused: a conversion that was cut off; {rerun}")?;
+            let rerun = "`logagg convert` finishes or removes it";
+            writeln!(f, "unused: an interrupted conversion; {rerun}")?;
         }
         for sentence in &report.proven {
             writeln!(f, "proven: {sentence}")?;

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: ConvertArgs) -> Result<(), String> {
     let name = arguments.dedup.name();
     let sentence = match converted {
         Converted::Done => format!("the database now has the duplicate check {name}"),
-        Converted::Rebuilt => "the key index has been made again from the events".into(),
+        Converted::Rebuilt => "the key index has been rebuilt from the events".into(),
         Converted::Already => format!("the database has the duplicate check {name} already"),
     };
     // If nobody can read the sentence, the exit code still says it.

@@ -20,5 +20,5 @@ pub(super) const CUT_SHORT: ProtocolError = ProtocolError::new(
 );
 pub(super) const UNKNOWN_EXPECTATION: ProtocolError = ProtocolError::new(
     417,
-    "Only the expectation 100-continue is known here; leave Expect away.",
+    "Only the expectation 100-continue is known here; leave out Expect.",
 );

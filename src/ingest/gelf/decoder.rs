@@ -179,7 +179,7 @@ impl SocketDecoder for Gelf {
         while let Some(message) = self.chunks.expire(now_ms) {
             records.set_peer(message.peer);
             let (came, count) = (message.came, message.count);
-            let reason = format!("only {came} of its {count} chunks came");
+            let reason = format!("only {came} of its {count} chunks arrived");
             records.reject(reason, &message.bytes);
         }
     }

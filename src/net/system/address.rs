@@ -79,7 +79,7 @@ pub(super) fn remove_stale(
     let in_use = |what: &str| io::Error::new(io::ErrorKind::AddrInUse, what.to_owned());
     match std::fs::symlink_metadata(path) {
         Ok(file) if !file.file_type().is_socket() => {
-            Err(in_use("a file that is no socket has this name"))
+            Err(in_use("a file that is not a socket has this name"))
         }
         Ok(_) => match connect(path) {
             Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),

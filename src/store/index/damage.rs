@@ -123,7 +123,7 @@ impl Damage {
         self.0.noted.fetch_add(1, Ordering::Relaxed);
         drop(found);
         if !self.0.is_silent {
-            log::error!("{page} is damaged: it is made again, and nothing is answered from it");
+            log::error!("{page} is damaged: it is rebuilt, and nothing is answered from it");
         }
     }
 
@@ -186,7 +186,7 @@ impl Damage {
         let mut found = self.lock();
         for id in ids {
             if let Some(page) = found.remove(&(level, id)) {
-                log::info!("{page} has been made again");
+                log::info!("{page} has been rebuilt");
             }
         }
         self.counted(&found);
@@ -198,7 +198,7 @@ impl Damage {
         for id in ids {
             if let Some(page) = found.get_mut(&(level, id)) {
                 page.is_lost = true;
-                log::error!("{page} cannot be made again: {why}");
+                log::error!("{page} cannot be rebuilt: {why}");
             }
         }
     }

@@ -26,11 +26,11 @@ pub(super) fn take_away(
 ) -> rusqlite::Result<()> {
     if let Some(table) = unsound_table(db)? {
         return Err(damaged(format!(
-            "the table {table} is damaged, and cannot be made again; restore a backup"
+            "the table {table} is damaged, and cannot be rebuilt; restore a backup"
         )));
     }
     progress(Progress {
-        step: "taking the damaged key index away",
+        step: "dropping the damaged key index",
         done: 0,
         total: 0,
     });

@@ -163,7 +163,7 @@ impl Summaries {
     /// A block of the slot of this seq is damaged: it is rebuilt.
     pub(super) fn note_damage(&self, seq: u64, error: &rusqlite::Error) {
         if self.damaged.replace(Some(seq)).is_none() && !self.is_stopped.get() {
-            log::error!("a summary for searches is damaged, and made again: {error}");
+            log::error!("a summary for searches is damaged, and is rebuilt: {error}");
         }
     }
 

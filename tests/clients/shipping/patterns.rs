@@ -265,7 +265,7 @@ fn patterns_without_matches_and_wrong_ones_are_told() {
     for wrong in ["[a.log", "a***", "**/a.log"] {
         let arguments = scene.arguments(wrong, &["--once"]);
         let output = run_at(&scene.url, &arguments, b"").expect(2);
-        assert!(output.stderr.contains("is no pattern"), "{output:?}");
+        assert!(output.stderr.contains("is not a pattern"), "{output:?}");
     }
     // A file that is called so is no pattern.
     let literal = scene.folder.join("[a.log");

@@ -58,7 +58,7 @@ fn files_and_folders_that_cannot_be_used_are_named() {
         ),
         (
             whole.replace("\"length\":2", "\"length\":3"),
-            "do not go together",
+            "are inconsistent",
         ),
     ] {
         fs::write(&path, broken).unwrap();

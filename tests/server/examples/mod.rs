@@ -3,3 +3,4 @@
 mod blocks;
 mod programs;
 mod shells;
+mod shippers;

@@ -55,13 +55,13 @@ fn run_all(shell: &[&str]) {
     }
 }
 
-fn is_installed(program: &str) -> bool {
+pub fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Runs a script to its end, and returns what it printed.
-fn run(stage: &Stage, shell: &[&str], script: &str, place: &str) -> String {
+pub fn run(stage: &Stage, shell: &[&str], script: &str, place: &str) -> String {
     let mut command = stage.command(shell[0]);
     let command = command.args(&shell[1..]).arg(stage.fit(script));
     let output: Output = command.output().unwrap();

@@ -197,7 +197,7 @@ fn a_message_that_is_not_whole_after_five_seconds_is_rejected() {
     send_chunks(&udp, 8, text.as_bytes(), 30, &[7, 6, 5, 4, 3, 2, 1, 0]);
     events(&server, 1);
     let count = text.len().div_ceil(30);
-    let expected = (format!("only 2 of its {count} chunks came"), 60);
+    let expected = (format!("only 2 of its {count} chunks arrived"), 60);
     assert_eq!(rejected(&server, 1)[0], expected);
     // The rest would be another message, which the end of the server gives up.
     send_chunks(&udp, 7, text.as_bytes(), 30, &[1, 3]);

@@ -58,7 +58,7 @@ fn a_flipped_bit_in_a_position_is_put_right() {
         let log = server.log();
         log.wait_for(
             1,
-            "a flipped bit in a row of the table subscriptions has been put right",
+            "a flipped bit in a row of the table subscriptions has been corrected",
         );
         server.stop();
         let found = checked(&setup);

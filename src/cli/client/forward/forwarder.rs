@@ -213,7 +213,7 @@ impl<'a> Forwarder<'a> {
             }
         };
         let Some(position) = found else {
-            return Err(EngineError::Lost("it has forgotten a node".to_owned()).into());
+            return Err(EngineError::Lost("it does not know the node any more".to_owned()).into());
         };
         self.status.has_engine.store(true, Relaxed);
         self.status.position.store(position.upto, Relaxed);
@@ -384,7 +384,7 @@ impl<'a> Forwarder<'a> {
         });
         if let Some(position) = other {
             self.client
-                .report("another forwarder of this node is at work: this one is a standby");
+                .report("another forwarder of this node is active: this one is a standby");
             self.standby = Some(Standby {
                 position,
                 since: Instant::now(),
@@ -422,7 +422,7 @@ impl<'a> Forwarder<'a> {
                 };
             } else if standby.since.elapsed() >= Duration::from_millis(FORWARD_TAKE_OVER_MS) {
                 self.client
-                    .report("the other forwarder stands still: this one takes over");
+                    .report("the other forwarder makes no progress: this one takes over");
                 self.standby = None;
                 return Ok(End::LookAgain);
             }

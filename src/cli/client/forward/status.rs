@@ -68,7 +68,7 @@ impl Status {
         family(
             "active",
             "gauge",
-            "1 at work, 0 as standby.",
+            "1 if active, 0 as standby.",
             &[("", active)],
         );
         // A conflict is a duplicate, and counted once here.

@@ -228,7 +228,7 @@ fn insert_keys(
     }
     let answer = engine.run(&statement::insert_keys(batch, events))?;
     statement::read_new(answer.rows(), events.len())
-        .ok_or_else(|| EngineError::Lost("it answers what was not asked".to_owned()))
+        .ok_or_else(|| EngineError::Lost("its answer does not fit the statement".to_owned()))
 }
 
 /// Appends the new events. Returns where the seqs of the batch begin, if there is a new one.

@@ -328,7 +328,7 @@ pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
         true => Ok((file, about)),
         false => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "it is no ordinary file; a pipe is read with: logagg ship - < PIPE",
+            "it is not an ordinary file; a pipe is read with: logagg ship - < PIPE",
         )),
     }
 }

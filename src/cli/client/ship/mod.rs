@@ -66,7 +66,7 @@ fn run_standard_input(arguments: &ShipArgs) -> Result<(), Failure> {
         (arguments.from_end, "--from-end"),
     ] {
         if is_set {
-            let sentence = format!("{flag} is for files, and standard input, -, is none");
+            let sentence = format!("{flag} is for files, not for standard input, -");
             return Err(Failure::Setting(sentence));
         }
     }

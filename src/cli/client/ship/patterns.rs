@@ -149,7 +149,7 @@ fn files_max() -> usize {
 impl Watched {
     fn new(path: &Path) -> Result<Watched, Failure> {
         let fail = |what: &dyn std::fmt::Display| {
-            Failure::Setting(format!("{} is no pattern: {what}", path.display()))
+            Failure::Setting(format!("{} is not a pattern: {what}", path.display()))
         };
         let (mut folder, mut parts) = (PathBuf::new(), Vec::new());
         for component in path.components() {

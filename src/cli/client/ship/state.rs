@@ -300,7 +300,7 @@ impl State {
             return Err(fail(&"it was written by another version of this program"));
         }
         if !content.memory.files.iter().all(Entry::is_sound) {
-            return Err(fail(&"its numbers do not go together"));
+            return Err(fail(&"its numbers are inconsistent"));
         }
         let written = file.metadata().and_then(|about| about.modified());
         Ok(Loaded {
@@ -352,7 +352,7 @@ fn lock(path: &Path) -> io::Result<File> {
             .custom_flags(OFlags::NONBLOCK.bits() as i32);
         let file = options.open(path)?;
         if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no ordinary file"));
+            return Err(io::Error::other("it is not an ordinary file"));
         }
         try_lock(&file)?;
         if is_named(&file, path)? {

@@ -55,7 +55,7 @@ pub(super) fn refuse_pipe(path: &Path) -> Result<(), Failure> {
     let is_pipe = kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device());
     match is_pipe {
         true => Err(Failure::Setting(format!(
-            "{shown} is no ordinary file, but a pipe or a device; ship reads it as standard input: \
+            "{shown} is not an ordinary file, but a pipe or a device; ship reads it as standard input: \
              logagg ship - < {shown}"
         ))),
         false => Ok(()),

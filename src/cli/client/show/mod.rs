@@ -54,7 +54,7 @@ impl Printer {
     /// Prints an event and returns its seq.
     pub(super) fn event(&mut self, line: &[u8]) -> Result<u64, Failure> {
         let event: StoredEvent = serde_json::from_slice(line).map_err(|error| {
-            Failure::Failed(format!("the server sent an event that is none: {error}"))
+            Failure::Failed(format!("the server sent an invalid event: {error}"))
         })?;
         let result = match self.form {
             Form::Json => self.out.write_all(line),

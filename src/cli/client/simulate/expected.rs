@@ -162,8 +162,12 @@ impl Comparison {
                 expected.distinct(),
                 found.events,
             ),
-            Row::exactly("/events: events that are there twice", 0, found.again),
-            Row::exactly("/events: events never sent like this", 0, found.altered),
+            Row::exactly("/events: events stored twice", 0, found.again),
+            Row::exactly(
+                "/events: events that differ from what was sent",
+                0,
+                found.altered,
+            ),
         ];
         let stored = expected.distinct();
         // Unanswered requests may have been received nevertheless.
@@ -235,8 +239,7 @@ impl fmt::Display for Comparison {
         f.write_str(&table(&rows))?;
         match self.0.iter().any(|row| row.most.is_none()) {
             true => f.write_str(
-                "Others may publish meanwhile, so /stats is only compared with the least that it must \
-                 have grown by; with --alone also with the most.\n",
+                "Others may publish meanwhile, so /stats is only compared with a lower bound; with --alone also with an upper one.\n",
             ),
             false => Ok(()),
         }

@@ -83,7 +83,7 @@ pub(super) fn play(
             Scenarios::retried,
         ),
         (
-            "Besides: the same key with another content, a conflict",
+            "In addition: the same key with another content, a conflict",
             Scenarios::conflict,
         ),
     ];
@@ -345,7 +345,7 @@ impl Scenarios<'_> {
         };
         if !is_there {
             report.faults.push(format!(
-                "GET {target} does not give it as it was sent first"
+                "GET {target} does not return it as it was first sent"
             ));
         }
         Ok(())

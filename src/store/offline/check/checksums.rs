@@ -91,9 +91,7 @@ fn is_right<const N: usize>(run: &mut Run, table: &'static str, what: &str, stat
         RowState::Right => {}
         RowState::Corrected(_) => run.problems.add(
             table,
-            format_args!(
-                "{what} has a flipped bit, which the server puts right after its next start"
-            ),
+            format_args!("{what} has a flipped bit, which the server corrects at its next start"),
         ),
         RowState::Damaged => run
             .problems

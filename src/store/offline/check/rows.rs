@@ -86,7 +86,7 @@ impl Groups {
             None if self.tail.len() < CHECK_TAIL_MAX_EVENTS => self.tail.push(key),
             None => run.problems.add(
                 "segments",
-                format_args!("the event with seq {seq} is too far behind the last segment"),
+                format_args!("the event with seq {seq} is too far after the last segment"),
             ),
         }
     }

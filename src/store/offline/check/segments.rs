@@ -368,7 +368,7 @@ fn garbage_pages(run: &mut Run, segments: &[Description]) -> rusqlite::Result<u6
         if count(i64::MIN, 1)? > 0 {
             run.problems.add(
                 "pages",
-                format_args!("level {level} has pages in front of the first"),
+                format_args!("level {level} has pages before the first"),
             );
         }
         let mut from = 1;

@@ -86,7 +86,7 @@ pub(super) fn definitions(run: &mut Run, dedup: Dedup) -> rusqlite::Result<Schem
             None if is_of_summaries && run.version < 6 => continue,
             Some(_) => run
                 .problems
-                .add("schema", format_args!("{name} is defined otherwise")),
+                .add("schema", format_args!("{name} is defined differently")),
             None => run
                 .problems
                 .add("schema", format_args!("{name} is missing")),
