@@ -244,6 +244,7 @@ pub(crate) fn root() -> Response {
         env!("CARGO_PKG_VERSION"),
         r#"","status":"running","endpoints":{"#,
         r#""publish":"POST /publish","events":"GET /events","event":"GET /events/{topic}/{event_id}","#,
+        r#""histogram":"GET /histogram","fields":"GET /fields","#,
         r#""topics":"GET /topics","rejected":"GET /rejected","subscribe":"GET /subscribe","#,
         r#""subscriptions":"GET /subscriptions","#,
         r#""stats":"GET /stats","health":"GET /health","metrics":"GET /metrics","#,

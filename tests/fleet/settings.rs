@@ -130,8 +130,8 @@ fn a_node_that_refuses_the_token_ends_it() {
     assert!(right.output().unwrap().status.success());
 }
 
-/// The commands and queries of the page, on this server and this store. What other programs do there (`createdb`,
-/// `psql`, Compose) is not run.
+/// The commands `forward` and `store` and the queries of the page, on this server and this store. What other programs
+/// do there (`createdb`, `psql`, Compose) is not run, nor are servers started.
 #[test]
 fn the_commands_of_the_page_run() {
     let Some(engine) = shared() else {
@@ -144,7 +144,9 @@ fn the_commands_of_the_page_run() {
     let page = std::fs::read_to_string(page).unwrap();
     let mut commands = Vec::new();
     for block in page.split("\n```").filter(|part| part.starts_with("sh\n")) {
-        for line in block.lines().filter(|line| line.starts_with("logagg ")) {
+        let is_run =
+            |line: &&str| line.starts_with("logagg forward ") || line.starts_with("logagg store ");
+        for line in block.lines().filter(is_run) {
             let command = line.split(" | ").next().unwrap_or_default();
             let words = command.split_whitespace().skip(1);
             let mut words: Vec<&str> = words

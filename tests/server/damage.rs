@@ -71,7 +71,7 @@ fn first_key(setup: &Setup) -> u64 {
     u64::from_be_bytes(content[16..24].try_into().unwrap()) - 1
 }
 
-/// Publishes each event again, of some of them with other content.
+/// Publishes each event again, of some of them with other content. While a page is rebuilt the answer may be 503.
 fn publish_all_again(server: &Server) {
     let mut client = server.client();
     for first in (0..EVENTS).step_by(BATCH as usize) {
@@ -87,8 +87,15 @@ fn publish_all_again(server: &Server) {
                 event
             })
             .collect();
-        let answer = client.publish_to("/publish?results=true", json!(events).to_string());
-        let results = answer.expect(200)["results"].take();
+        let body = json!(events).to_string();
+        let mut results = Value::Null;
+        wait_until("the events to be published again", || {
+            let answer = client.publish_to("/publish?results=true", &body);
+            if answer.status != 503 {
+                results = answer.expect(200)["results"].take();
+            }
+            answer.status != 503
+        });
         for (n, result) in numbers.zip(results.as_array().unwrap()) {
             let status = if differs(n) { "conflict" } else { "duplicate" };
             assert_eq!(*result, json!({"status": status, "seq": n + 1}));

@@ -19,6 +19,9 @@ fn the_commands_for_shippers_run() {
     let setup = Setup::new();
     let socket = setup.directory().join("log");
     let sockets = format!("udp:{address},tcp:{address},unix:{}", socket.display());
+    let others = setup.directory().join("others");
+    std::fs::create_dir(&others).unwrap();
+    let others = format!("unix:{}/", others.display());
     let server = setup.flags(["--syslog", &sockets]).start();
     let mut messages = 0;
     for block in blocks(PAGE) {
@@ -40,7 +43,7 @@ fn the_commands_for_shippers_run() {
                 "logger --socket /run/logagg/log",
                 &format!("logger --socket {}", socket.display()),
             )
-            .replace("unix:/run/logagg/", "unix:./")
+            .replace("unix:/run/logagg/", &others)
             .replace("0.0.0.0:514", "127.0.0.1:0")
             .replace("0.0.0.0:24224", "127.0.0.1:0")
             .replace("0.0.0.0:12201", "127.0.0.1:0");
