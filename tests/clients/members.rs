@@ -58,7 +58,8 @@ fn a_member_that_is_none_of_an_events_is_refused_by_its_name() {
         assert_eq!(["read", "rejected"].map(|sum| output.sum(sum)), [6, 3]);
         for (line, name) in [(3, "msg"), (4, "level\\u001b[2J"), (5, "msg")] {
             let sentence = format!(
-                "standard input:{line}: \"{name}\" is not a member of an event; put what an event carries into its payload\n"
+                "standard input:{line}: \"{name}\" is not a member of an event; put what an event carries into its \
+                 payload\n"
             );
             assert!(output.stderr.contains(&sentence), "{sentence}{output:?}");
         }

@@ -118,14 +118,8 @@ fn each_fault_is_found() {
         (Fault::Loses, "/events: different events"),
         (Fault::Doubles, "/events: events stored twice"),
         (Fault::AcceptsAgain, "/events: events stored twice"),
-        (
-            Fault::Alters,
-            "/events: events that differ from what was sent",
-        ),
-        (
-            Fault::Overwrites,
-            "/events: events that differ from what was sent",
-        ),
+        (Fault::Alters, "/events: events not as sent"),
+        (Fault::Overwrites, "/events: events not as sent"),
         (Fault::CountsLess, "/stats: unique_processed grew by"),
         (Fault::CountsTwice, "/stats: unique_processed grew by"),
     ] {

@@ -1,5 +1,5 @@
 //! The commands and snippets of the page about shippers, as far as they run without what they configure: the servers
-//! start, `logger` is heard, and Python and JavaScript are legal. The tests of `shippers` run the rest with the shippers.
+//! start, messages of `logger` arrive, and Python and JavaScript are legal. The tests of `shippers` run the rest.
 
 use std::process::Command;
 

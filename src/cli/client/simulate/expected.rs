@@ -163,11 +163,7 @@ impl Comparison {
                 found.events,
             ),
             Row::exactly("/events: events stored twice", 0, found.again),
-            Row::exactly(
-                "/events: events that differ from what was sent",
-                0,
-                found.altered,
-            ),
+            Row::exactly("/events: events not as sent", 0, found.altered),
         ];
         let stored = expected.distinct();
         // Unanswered requests may have been received nevertheless.
@@ -239,7 +235,8 @@ impl fmt::Display for Comparison {
         f.write_str(&table(&rows))?;
         match self.0.iter().any(|row| row.most.is_none()) {
             true => f.write_str(
-                "Others may publish meanwhile, so /stats is only compared with a lower bound; with --alone also with an upper one.\n",
+                "Others may publish meanwhile, so /stats is only compared with a lower bound; with --alone also with \
+                 an upper one.\n",
             ),
             false => Ok(()),
         }
