@@ -46,6 +46,7 @@ export async function loadFields(signal) {
     for (const field of counted) {
       if (!extended.has(field.field)) field.values.splice(SHOWN_VALUES);
       const at = fields.findIndex(other => other.field === field.field);
+      field.chosen = at < 0 ? [] : fields[at].values;
       if (at < 0) fields.push(field);
       else fields[at] = field;
     }
@@ -82,17 +83,21 @@ function valueRow(field, { value, count }, level) {
   return item;
 }
 
-/** The values that are chosen although they are not among those counted. */
-function missing({ field, values }) {
-  const names = new Set(values.map(({ value }) => value));
+/** The values that are chosen although they are not among those that are most frequent without this choice. */
+function missing({ field, values, chosen = [] }) {
+  const shown = new Set(values.map(({ value }) => value));
+  const counted = chosen.filter(({ value }) => isChosen(field, value) && !shown.has(value));
+  for (const { value } of counted) shown.add(value);
   const isName = field === "topic" || field === "source";
-  return isName ? search[field].filter(value => !names.has(value)).map(value => ({ value, count: 0 })) : [];
+  const others = isName ? search[field].filter(value => !shown.has(value)) : [];
+  return [...counted, ...others.map(value => ({ value, count: 0 }))];
 }
 
 function listOf(field, level) {
   const list = element("ul");
-  list.append(...[...missing(field), ...field.values].map(value => valueRow(field.field, value, level)));
-  const hidden = field.distinct - field.values.length;
+  const others = missing(field);
+  list.append(...[...others, ...field.values].map(value => valueRow(field.field, value, level)));
+  const hidden = field.distinct - field.values.length - others.filter(({ count }) => count > 0).length;
   if (hidden <= 0) return [list];
   const sum = field.distinct >= KEPT_VALUES ? `more than ${whole.format(hidden)}` : whole.format(hidden);
   if (extended.has(field.field)) return [list, element("p", "quiet", `${sum} more`)];

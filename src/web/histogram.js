@@ -43,6 +43,9 @@ async function times(signal) {
   return { since: await beginning(signal), ...search.until ? {} : { time: "received" } };
 }
 
+/** Which time is drawn. */
+const timeOf = () => (search.since || search.until ? search.time : "received");
+
 const add = (to, counts) => counts.forEach((count, at) => { to[at] += count; });
 
 /** Goes through all answers; `tell` gets what has been counted so far after each. */
@@ -98,7 +101,7 @@ function tell() {
   const range = search.since ? span(Date.parse(matched.until) - Date.parse(matched.since)) : "all";
   const what = all === null ? `${found} events` : `${found} of ${whole.format(all.matched)} events match`;
   setText("matched", `${what}${more} · ${range} in ${span(took)}`);
-  setText("from", edge(drawn.start, matched.interval));
+  setText("from", `${timeOf() === "received" ? "received " : ""}${edge(drawn.start, matched.interval)}`);
   const until = Date.parse(matched.until);
   setText("to", `${edge(until, matched.interval)}${Date.now() - until < 60000 ? " now" : ""}`);
 }
@@ -171,7 +174,7 @@ function zoom() {
   const { matched, start, interval } = drawn;
   const since = Math.max(start + from * interval, Date.parse(matched.since));
   const until = Math.min(start + (to + 1) * interval, Date.parse(matched.until));
-  const time = search.since || search.until ? search.time : "received";
+  const time = timeOf();
   choose(null);
   if (until > since) change({ since: written(since), until: written(until), time });
 }

@@ -354,6 +354,35 @@ fn ten_thousand_topics_are_listed_in_part_and_all_are_found() {
     assert_eq!(page.noticed(), Vec::<String>::new());
 }
 
+/// Of a field the most frequent values are listed. One that is chosen has its count all the same.
+#[test]
+fn a_chosen_value_that_is_rare_has_its_count() {
+    let Some(browser) = Chromium::start("rare values in the dashboard") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let events: Vec<Value> = (0..23)
+        .map(|n| {
+            let mut event = event("t", &format!("e{n}"));
+            event["source"] = json!(format!("web-{}", n % 8));
+            event["payload"] = json!({"n": n % 8});
+            event
+        })
+        .collect();
+    server.publish(&json!(events)).expect(200);
+    for (filter, field, name) in [("source=web-7", "source", "web-7"), ("where=n=7", "n", "7")] {
+        let page = browser.open_at(&server, &format!("/?{filter}&_all=1"));
+        let row = value(field, name);
+        page.wait_for(&format!("{row}?.ariaPressed === 'true'"));
+        page.wait_for_value(&format!("{row}?.querySelector('.count').textContent"), "2");
+        // It comes before the others that could be chosen.
+        let others = format!("{row}.closest('ul').querySelectorAll('.value').length");
+        page.wait_for_value(&others, 7);
+        page.wait_for_text("#fields", "1 more …");
+        assert_eq!(page.noticed(), Vec::<String>::new());
+    }
+}
+
 /// Lists are asked for again while the page is live; such an answer may come after that to a click.
 #[test]
 fn a_list_that_was_unfolded_stays_so_when_an_older_answer_comes() {
