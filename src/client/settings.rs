@@ -25,7 +25,7 @@ pub struct ClientArgs {
     #[arg(default_value = "http://127.0.0.1:8080")]
     pub server: Address,
 
-    /// File that holds the token; without it the environment variable LOGAGG_TOKEN does
+    /// File that holds the token; without it the environment variable LOGAGG_TOKEN is used
     #[arg(long, env = "LOGAGG_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 

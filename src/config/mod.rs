@@ -45,11 +45,11 @@ pub struct ServeArgs {
     #[arg(long, env = "HOST", value_parser = parse_host)]
     host: Option<String>,
 
-    /// Further names that requests may have in Host, with commas between; * is any
+    /// Further names that requests may have in Host, separated by commas; * allows any
     ///
-    /// They matter only where the server listens on loopback alone and has no tokens. There other names than
-    /// addresses, localhost and that of --host are refused, so that no web page can have its own name resolved to
-    /// this machine to read events.
+    /// Needed only if the server listens on loopback alone and has no tokens. Then it refuses other names than
+    /// addresses, localhost and that of --host, so that no web page can have its own name resolved to this machine
+    /// to read events.
     #[arg(
         long,
         env = "ALLOWED_HOSTS",
@@ -63,16 +63,16 @@ pub struct ServeArgs {
     #[arg(long, env = "PORT")]
     port: Option<u16>,
 
-    /// Listen on HOST:PORT, [IPV6]:PORT or unix:/PATH; may be repeated, or have commas between
+    /// Listen on HOST:PORT, [IPV6]:PORT or unix:/PATH; may be repeated, or separated by commas
     ///
     /// Replaces --host and --port, unless one of them is set too: then they add up. Sockets that systemd
     /// passes replace all three.
     #[arg(long, env = "LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
     listen: Vec<Listen>,
 
-    /// Take syslog on udp:HOST:PORT, tcp:HOST:PORT or unix:/PATH; may be repeated, or have commas between
+    /// Take syslog on udp:HOST:PORT, tcp:HOST:PORT or unix:/PATH; may be repeated, or separated by commas
     ///
-    /// RFC 5424 and RFC 3164. A Unix socket takes datagrams, as /dev/log does. Tokens are not asked for.
+    /// RFC 5424 and RFC 3164. A Unix socket takes datagrams, as /dev/log does. No token is needed.
     #[arg(
         long,
         env = "SYSLOG_LISTEN",
@@ -82,9 +82,9 @@ pub struct ServeArgs {
     #[arg(value_parser = |text: &str| socket_address(text, SocketProtocol::Syslog))]
     syslog: Vec<SocketAddress>,
 
-    /// Take Fluentd's forward protocol on tcp:HOST:PORT or unix:/PATH; may be repeated, or have commas between
+    /// Take Fluentd's forward protocol on tcp:HOST:PORT or unix:/PATH; may be repeated, or separated by commas
     ///
-    /// Messages with the option chunk are acknowledged after their commit. Tokens are not asked for.
+    /// Messages with the option chunk are acknowledged after their commit. No token is needed.
     #[arg(
         long,
         env = "FORWARD_LISTEN",
@@ -94,9 +94,9 @@ pub struct ServeArgs {
     #[arg(value_parser = |text: &str| socket_address(text, SocketProtocol::Forward))]
     forward: Vec<SocketAddress>,
 
-    /// Take GELF on udp:HOST:PORT or tcp:HOST:PORT; may be repeated, or have commas between
+    /// Take GELF on udp:HOST:PORT or tcp:HOST:PORT; may be repeated, or separated by commas
     ///
-    /// Messages may be compressed and in chunks over UDP; over TCP each ends with a NUL. Tokens are not asked for.
+    /// Messages may be compressed and in chunks over UDP; over TCP each ends with a NUL. No token is needed.
     #[arg(
         long,
         env = "GELF_LISTEN",
@@ -124,7 +124,7 @@ pub struct ServeArgs {
     #[arg(long, env = "DEDUP", ignore_case = true)]
     dedup: Option<Dedup>,
 
-    /// Most memory for the filters of the key index; beyond it, the largest ones are read from disk
+    /// Memory for the filters of the key index; beyond it, the largest ones are read from disk
     #[arg(long, env = "FILTER_MEMORY_BYTES", value_name = "BYTES")]
     #[arg(default_value = "268435456", value_parser = whole(0, u64::MAX))]
     filter_memory_bytes: usize,
@@ -196,7 +196,7 @@ pub struct ServeArgs {
     search_index: SearchIndex,
 
     /// How records of a protocol become events where its requests can say nothing: PROTOCOL?QUERY, as in
-    /// syslog?event_id=hash; may be repeated, or have blanks between
+    /// syslog?event_id=hash; may be repeated, or separated by spaces
     #[arg(
         long,
         env = "INGEST",
@@ -205,7 +205,7 @@ pub struct ServeArgs {
     )]
     ingest: Vec<IngestSetting>,
 
-    /// Least important records that are logged
+    /// Lowest level of records that are logged
     #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", ignore_case = true)]
     #[arg(default_value = "info")]
     log_level: Level,

@@ -26,11 +26,11 @@ pub(super) struct Defaults {
     #[arg(short, long)]
     pub(super) source: Option<String>,
 
-    /// Give the events that have no event_id one
+    /// Give an event_id to events without one
     #[arg(long, value_name = "KIND")]
     ids: Option<Ids>,
 
-    /// Give the events that have no timestamp the time at which they are read
+    /// Give events without a timestamp the time at which they are read
     #[arg(long)]
     now: bool,
 }
@@ -243,7 +243,7 @@ mod tests {
             .event(br#"{"source":"s","x":1,"y":2}"#)
             .unwrap_err();
         assert!(
-            reason.starts_with("\"x\" is no member of an event;"),
+            reason.starts_with("\"x\" is not a member of an event;"),
             "{reason}"
         );
     }

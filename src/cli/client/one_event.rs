@@ -18,7 +18,7 @@ use crate::uuid;
 pub(super) struct OneEvent {
     /// Publish one event with this payload, a JSON object, and print its event_id
     ///
-    /// It gets the time now, and a UUID as event_id unless --event-id is there.
+    /// It gets the current time, and a UUID as event_id unless --event-id is given.
     #[arg(short, long, value_name = "JSON", allow_hyphen_values = true)]
     #[arg(requires_all = ["topic", "source"], conflicts_with_all = ["files", "ids", "now"])]
     message: Option<String>,

@@ -23,7 +23,7 @@ pub(super) const GIVE_UP: GiveUp = GiveUp::After(Duration::from_secs(300));
 /// How lines are put together
 #[derive(Debug, Args)]
 pub(super) struct Pace {
-    /// Most events in one request
+    /// Greatest number of events in one request
     #[arg(long, value_name = "EVENTS", default_value = "500")]
     #[arg(value_parser = within(1..=limits::RING_CAPACITY_MAX))]
     batch: usize,

@@ -26,9 +26,9 @@ pub struct SearchArgs {
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     pub(super) not: Vec<String>,
 
-    /// Most events to print, the newest ones, or all; with --fields, values of a field
+    /// Greatest number of events to print, the newest ones, or all; with --fields, of values of a field
     ///
-    /// 100 events where it is not given. All are printed as they are found.
+    /// The default is 100 events. With all, they are printed as they are found.
     #[arg(long, value_name = "N|all")]
     pub(super) limit: Option<Limit>,
 
@@ -36,11 +36,11 @@ pub struct SearchArgs {
     #[arg(long)]
     pub(super) json: bool,
 
-    /// Print how many events match, by time: in the last hour where --since says nothing
+    /// Print how many events match, by time; without --since in the last hour
     #[arg(long, conflicts_with = "fields")]
     pub(super) count: bool,
 
-    /// Which members there are, and their values
+    /// List the members of the payloads, and their values
     #[arg(long)]
     pub(super) fields: bool,
 
