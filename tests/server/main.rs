@@ -55,6 +55,7 @@ mod subscribe;
 mod systemd;
 mod time_limits;
 mod tokens;
+mod tokens_file;
 #[cfg(not(target_feature = "crt-static"))]
 mod trouble;
 mod turns;
