@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn events_come_in_order_from_behind_any_seq_that_is_covered() {
+    fn events_come_in_order_after_any_seq_that_is_covered() {
         let mut recent = Recent::default();
         recent.restart(10);
         assert!(!recent.covers(9) && recent.covers(10));

@@ -149,7 +149,7 @@ impl PageRequest {
         let page = store.read_page(&self.search, |event| {
             add_event(&mut list, &event, &mut stamp);
         })?;
-        let body = self.query.complete(list, page.count, page.more_behind);
+        let body = self.query.complete(list, page.count, page.more_after);
         Ok(Some(answer(body, store)))
     }
 }

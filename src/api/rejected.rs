@@ -33,7 +33,7 @@ pub(crate) fn page(store: &Store, text: Option<&str>) -> Result<Response, StoreE
     );
     body.append(&mut list);
     body.extend_from_slice(b"],\"next\":");
-    match page.more_behind {
+    match page.more_after {
         Some(last) => {
             let mut next = "/rejected?".to_owned();
             window.write_next(&mut next, last);

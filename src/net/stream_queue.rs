@@ -54,7 +54,7 @@ pub(super) struct StreamQueue {
     deferred: Vec<Ticket>,
     deferred_until: u64,
     /// The streams at the head have not been woken for the last commits yet.
-    is_behind: bool,
+    needs_wake: bool,
     /// When they may be woken again, in `mono_ms`.
     woken_again_at: u64,
 }
@@ -93,10 +93,10 @@ impl StreamQueue {
     /// Queues the streams for which `head` or the time has brought something. Streams at the head are woken at once
     /// for the first commit, and then at most every [`STREAM_PAUSE_MS`]: each time costs a write to each of them.
     pub(super) fn wake(&mut self, head: u64, now: Now) {
-        self.is_behind |= head != self.head;
+        self.needs_wake |= head != self.head;
         self.head = head;
-        if self.is_behind && now.mono_ms >= self.woken_again_at {
-            self.is_behind = false;
+        if self.needs_wake && now.mono_ms >= self.woken_again_at {
+            self.needs_wake = false;
             self.woken_again_at = now.mono_ms + STREAM_PAUSE_MS;
             self.recent.extend(self.at_head.drain(..));
         }
@@ -137,8 +137,8 @@ impl StreamQueue {
     /// When streams without memory are tried again, or those at the head are woken, in `mono_ms`.
     pub(super) fn deadline(&self) -> Option<u64> {
         let deferred = (!self.deferred.is_empty()).then_some(self.deferred_until);
-        let behind = (self.is_behind && !self.at_head.is_empty()).then_some(self.woken_again_at);
-        deferred.into_iter().chain(behind).min()
+        let wake = (self.needs_wake && !self.at_head.is_empty()).then_some(self.woken_again_at);
+        deferred.into_iter().chain(wake).min()
     }
 }
 

@@ -384,7 +384,7 @@ fn events_that_a_subscription_holds_stay() {
         let folder = Folder::new();
         let mut store = open(&folder.file("events.db"), dedup);
         let changes = [
-            put("far behind", Some(3), None),
+            put("far back", Some(3), None),
             put("a", Some(20), Some(true)),
             put("b", Some(40), Some(true)),
         ];

@@ -9,3 +9,4 @@ mod framing;
 mod machine;
 mod pieces;
 mod properties;
+mod streams;

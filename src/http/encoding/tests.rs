@@ -125,12 +125,12 @@ fn damage_is_found() {
             let cut = decode(coding, &whole[..end], 1 << 20);
             assert_eq!(cut, Err(DecodeError::Broken), "{coding:?} cut at {end}");
         }
-        for junk in [&b"x"[..], b"\0", b"junk behind the end"] {
+        for junk in [&b"x"[..], b"\0", b"junk after the end"] {
             let long = decode(coding, &[&whole, junk].concat(), 1 << 20);
             assert_eq!(
                 long,
                 Err(DecodeError::Broken),
-                "{coding:?} with {junk:?} behind it"
+                "{coding:?} with {junk:?} after it"
             );
         }
         assert_eq!(

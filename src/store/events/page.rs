@@ -22,7 +22,7 @@ use crate::store::topics::topic::TopicId;
 pub struct Page {
     pub count: usize,
     /// The seq after which the next page begins, where there are more events for one.
-    pub more_behind: Option<u64>,
+    pub more_after: Option<u64>,
 }
 
 /// A page that is being searched for.
@@ -247,7 +247,7 @@ impl Store {
     }
 
     /// Hands the events of a page whose search is over to `take`, in order. A page ends early once it holds
-    /// [`PAGE_MAX_BYTES`]; `more_behind` then says where to go on. What retention has removed meanwhile is
+    /// [`PAGE_MAX_BYTES`]; `more_after` then says where to go on. What retention has removed meanwhile is
     /// left out.
     pub fn read_page(
         &self,
@@ -322,7 +322,7 @@ impl PageFill {
         take: &mut impl FnMut(StoredEvent),
     ) -> bool {
         if self.page.count == self.limit || self.bytes >= PAGE_MAX_BYTES {
-            self.page.more_behind = Some(self.last_seq);
+            self.page.more_after = Some(self.last_seq);
             return false;
         }
         self.page.count += 1;

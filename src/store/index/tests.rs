@@ -276,8 +276,8 @@ fn the_seqs_of_a_topic_come_in_order_and_within_their_bounds() {
                 for (bound, removed) in ranges.into_iter().flatten() {
                     let stored = all.iter().filter(|seq| **seq > removed);
                     let expected: Vec<u64> = if bound == Bound::After(from) {
-                        let behind = stored.filter(|seq| **seq > from);
-                        behind.take(limit).copied().collect()
+                        let after = stored.filter(|seq| **seq > from);
+                        after.take(limit).copied().collect()
                     } else {
                         let before = stored.rev().filter(|seq| **seq < from);
                         before.take(limit).copied().collect()

@@ -65,7 +65,7 @@ impl Store {
         let (mut page, mut last, mut bytes) = (Page::default(), 0, 0);
         while let Some(row) = rows.next()? {
             if page.count == limit || bytes >= PAGE_MAX_BYTES {
-                page.more_behind = Some(last);
+                page.more_after = Some(last);
                 break;
             }
             let row = RejectedRow::of(row)?;

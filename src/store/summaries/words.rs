@@ -168,8 +168,8 @@ pub(crate) fn payload_words(payload: &[u8], text: &mut Vec<u8>, mut take: impl F
     while let Some((byte, after)) = rest.split_first() {
         match byte {
             b'"' => {
-                let (string, has_escapes, behind) = split_string(after);
-                rest = behind;
+                let (string, has_escapes, remaining) = split_string(after);
+                rest = remaining;
                 let next = rest.iter().find(|byte| !byte.is_ascii_whitespace());
                 if next == Some(&b':') {
                     continue;
@@ -186,12 +186,12 @@ pub(crate) fn payload_words(payload: &[u8], text: &mut Vec<u8>, mut take: impl F
                 let is_of_number =
                     |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
                 let end = rest.iter().position(|byte| !is_of_number(byte));
-                let (number, behind) = rest.split_at(end.unwrap_or(rest.len()));
+                let (number, remaining) = rest.split_at(end.unwrap_or(rest.len()));
                 words_of(number, &mut take);
                 if number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
                     take(Value::of(number).hash());
                 }
-                rest = behind;
+                rest = remaining;
             }
             _ => rest = after,
         }
@@ -231,8 +231,8 @@ fn unescape(mut string: &[u8], text: &mut Vec<u8>) {
         match escape {
             b'b' | b'f' | b'n' | b'r' | b't' => text.push(b' '),
             b'u' => {
-                let (character, behind) = split_character(string);
-                string = behind;
+                let (character, remaining) = split_character(string);
+                string = remaining;
                 let mut bytes = [0; 4];
                 text.extend_from_slice(character.encode_utf8(&mut bytes).as_bytes());
             }
@@ -251,9 +251,9 @@ fn split_character(text: &[u8]) -> (char, &[u8]) {
     }
     let low = rest.strip_prefix(b"\\u").and_then(split_unit);
     match low {
-        Some((low @ 0xDC00..=0xDFFF, behind)) if unit < 0xDC00 => {
+        Some((low @ 0xDC00..=0xDFFF, remaining)) if unit < 0xDC00 => {
             let code = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
-            (char::from_u32(code).unwrap_or('\0'), behind)
+            (char::from_u32(code).unwrap_or('\0'), remaining)
         }
         _ => ('\0', rest),
     }
