@@ -178,8 +178,8 @@ struct Turning {
 }
 
 impl Turning {
-    /// With so many events, and no summaries.
-    fn new(name: &str, events: u64) -> Turning {
+    /// With this many events and no summaries. A slice of reading has this many units.
+    fn new(name: &str, events: u64, read_units: u64) -> Turning {
         let folder = Folder::new(name);
         let mut options = folder.options();
         options.search_index = SearchIndex::Off;
@@ -205,7 +205,7 @@ impl Turning {
         let options = Options {
             ring_capacity: 10_000,
             max_body_bytes: BODY_MAX,
-            read_units: READ_UNITS_PER_SLICE,
+            read_units,
         };
         let mut app = App::new(store, options, world.now());
         app.set_clock(look);
@@ -258,7 +258,11 @@ impl Turning {
 #[test]
 fn searches_work_little_while_a_publication_arrives_and_soon_after_it() {
     const HALF_US: u64 = SPARE_QUIET_US / 2;
-    let mut turning = Turning::new("reads-beside", 40 * SUMMARY_BLOCK_EVENTS);
+    let mut turning = Turning::new(
+        "reads-beside",
+        40 * SUMMARY_BLOCK_EVENTS,
+        READ_UNITS_PER_SLICE,
+    );
     let (searcher, publisher) = (turning.connect(), turning.connect());
     searcher.get("/events?q=*absent*");
     turning.turn();
@@ -308,7 +312,11 @@ fn counted(page: &str, name: &str) -> u64 {
 /// Far more searches than may be at work, none of which finds anything within its second.
 #[test]
 fn searches_beyond_those_at_work_wait_and_are_refused_after_ten_seconds() {
-    let mut turning = Turning::new("reads-many", 20 * SUMMARY_BLOCK_EVENTS);
+    let mut turning = Turning::new(
+        "reads-many",
+        20 * SUMMARY_BLOCK_EVENTS,
+        READ_UNITS_PER_SLICE / 16,
+    );
     let observer = turning.connect();
     let wires: Vec<Wire> = (0..12 * READS_AT_WORK).map(|_| turning.connect()).collect();
     for wire in &wires {
