@@ -11,12 +11,16 @@ use super::window::Window;
 use crate::clock::{Now, Stamp};
 use crate::http::{Request, Response};
 use crate::limits;
+#[cfg(feature = "fleet")]
+use crate::search::Filters;
 use crate::search::{Candidate, Effort, Matcher, Verdict};
+#[cfg(feature = "fleet")]
+use crate::store::Bound;
 use crate::store::{PageQuery, PageSearch, Store, StoreError, StoredEvent, Visit};
 
 /// What `GET /events` asks for.
 #[derive(Debug)]
-pub(super) struct EventsQuery {
+pub(crate) struct EventsQuery {
     params: FilterParams,
     window: Window,
 }
@@ -24,6 +28,13 @@ pub(super) struct EventsQuery {
 impl EventsQuery {
     /// Reads the query. `last_seq` is the greatest seq.
     pub(super) fn parse(request: &Request, last_seq: u64) -> Result<Self, Details> {
+        let query = Self::read(request)?;
+        query.check_position(last_seq)?;
+        Ok(query)
+    }
+
+    /// Reads the query, whatever the greatest seq is.
+    pub(crate) fn read(request: &Request) -> Result<Self, Details> {
         let text = request.query();
         check_members(text, &["limit", "after", "before"])?;
         let query = Self {
@@ -31,12 +42,33 @@ impl EventsQuery {
             window: Window::parse(text)?,
         };
         check_next(&query.next(i64::MAX as u64))?;
-        query.window.check_position(last_seq, "an event")?;
         Ok(query)
     }
 
+    /// Refuses a position of another history.
+    pub(crate) fn check_position(&self, last_seq: u64) -> Result<(), Details> {
+        self.window.check_position(last_seq, "an event")
+    }
+
+    #[cfg(feature = "fleet")]
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.params.filters
+    }
+
+    /// Where the page begins.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn bound(&self) -> Bound {
+        self.window.bound
+    }
+
+    /// How many events it has at the most.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn limit(&self) -> usize {
+        self.window.limit()
+    }
+
     /// Whether the only filter is topics, which are read in their own order.
-    pub(super) fn is_topics_only(&self) -> bool {
+    pub(crate) fn is_topics_only(&self) -> bool {
         self.params.filters.is_topics_only()
     }
 
@@ -63,7 +95,7 @@ impl EventsQuery {
 
     /// Makes the answer of a page from its events; `next` is that of the page after `last`, if there is one. The events
     /// may be long, so they are not copied.
-    fn complete(&self, mut events: Vec<u8>, count: usize, last: Option<u64>) -> Vec<u8> {
+    pub(crate) fn complete(&self, mut events: Vec<u8>, count: usize, last: Option<u64>) -> Vec<u8> {
         let mut head = b"{\"topic\":".to_vec();
         match &self.params.topics[..] {
             [one] => write_string(&mut head, one),
@@ -154,7 +186,8 @@ impl PageRequest {
     }
 }
 
-fn add_event(list: &mut Vec<u8>, event: &StoredEvent, stamp: &mut Stamp) {
+/// Appends an event to a list.
+pub(crate) fn add_event(list: &mut Vec<u8>, event: &StoredEvent, stamp: &mut Stamp) {
     if !list.is_empty() {
         list.push(b',');
     }

@@ -19,11 +19,13 @@ pub(crate) fn event(store: &Store, topic: &str, event_id: &str) -> Result<Respon
     if found {
         Ok(Response::json(200, body))
     } else {
-        Ok(Response::error(
-            404,
-            "No event of this topic and event_id is stored.",
-        ))
+        Ok(no_event())
     }
+}
+
+/// The answer where no event has the key.
+pub(crate) fn no_event() -> Response {
+    Response::error(404, "No event of this topic and event_id is stored.")
 }
 
 /// Appends one event as JSON. Returns where the topic is in `out`, between its quotes. `stamp` makes the times of

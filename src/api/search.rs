@@ -60,14 +60,19 @@ impl Reached {
 
     /// The same with `more` members, each after a comma, before the last one.
     pub(super) fn answer_with(&self, more: &str, mut body: Vec<u8>, store: &Store) -> Response {
+        self.write(more, &mut body);
+        Response::json(200, body).header(DATABASE_FIELD, &store.identity().database_id)
+    }
+
+    /// Appends the members that say how far the search has come, and the end of the object.
+    pub(crate) fn write(&self, more: &str, body: &mut Vec<u8>) {
         write_to(
-            &mut body,
+            body,
             format_args!(
                 ",\"scanned\":{},\"through\":{}{more},\"elapsed_ms\":{}}}",
                 self.scanned, self.through, self.elapsed_ms
             ),
         );
-        Response::json(200, body).header(DATABASE_FIELD, &store.identity().database_id)
     }
 }
 

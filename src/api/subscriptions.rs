@@ -142,22 +142,15 @@ pub(crate) fn changed(
     change: &SubscriptionOp,
     changed: SubscriptionResult,
 ) -> Response {
-    let (name, member, seq) = match change {
-        SubscriptionOp::Put { name, after, .. } => (name, "after", after.unwrap_or(0)),
-        SubscriptionOp::Acknowledge { name, seq } => (name, "seq", *seq),
-        SubscriptionOp::Remove { name } => (name, "", 0),
-    };
+    let (SubscriptionOp::Put { name, .. }
+    | SubscriptionOp::Acknowledge { name, .. }
+    | SubscriptionOp::Remove { name }) = change;
     match changed {
         SubscriptionResult::Stands(position) => standing(store, name, position),
         SubscriptionResult::Removed => Response::empty(204),
         SubscriptionResult::Unknown | SubscriptionResult::Damaged => without_position(store, name),
-        SubscriptionResult::BeyondHead(head) => {
-            let why = format!("{member} is {seq}, but the greatest seq of an event is {head}");
-            unprocessable(&fault(member, why))
-        }
-        SubscriptionResult::TooMany => unprocessable(&Details::body(format!(
-            "there are {SUBSCRIPTIONS_MAX} subscriptions already; delete one that is not used"
-        ))),
+        SubscriptionResult::BeyondHead(head) => beyond_head(change, head),
+        SubscriptionResult::TooMany => too_many(),
     }
 }
 
@@ -169,10 +162,33 @@ pub(crate) fn without_position(store: &Store, name: &str) -> Response {
             "The position of this subscription is damaged; PUT /subscriptions/{name} sets it again.",
         );
     }
+    unknown()
+}
+
+/// The answer where no subscription has the name.
+pub(crate) fn unknown() -> Response {
     Response::error(
         404,
         "No subscription has this name; PUT /subscriptions/{name} creates one.",
     )
+}
+
+/// The answer where there is no room for another subscription.
+pub(crate) fn too_many() -> Response {
+    unprocessable(&Details::body(format!(
+        "there are {SUBSCRIPTIONS_MAX} subscriptions already; delete one that is not used"
+    )))
+}
+
+/// The answer to a change whose seq no event has yet; `head` is the greatest one.
+pub(crate) fn beyond_head(change: &SubscriptionOp, head: u64) -> Response {
+    let (member, seq) = match change {
+        SubscriptionOp::Put { after, .. } => ("after", after.unwrap_or(0)),
+        SubscriptionOp::Acknowledge { seq, .. } => ("seq", *seq),
+        SubscriptionOp::Remove { .. } => ("", 0),
+    };
+    let why = format!("{member} is {seq}, but the greatest seq of an event is {head}");
+    unprocessable(&fault(member, why))
 }
 
 fn standing(store: &Store, name: &str, position: Position) -> Response {
@@ -182,6 +198,11 @@ fn standing(store: &Store, name: &str, position: Position) -> Response {
 }
 
 fn write_one(out: &mut Vec<u8>, store: &Store, name: &str, position: Position) {
+    write_standing(out, name, position, store.lag(position.after));
+}
+
+/// Appends a subscription after whose position there are `lag` seqs.
+pub(crate) fn write_standing(out: &mut Vec<u8>, name: &str, position: Position, lag: u64) {
     let Position {
         after,
         updated_at,
@@ -192,8 +213,7 @@ fn write_one(out: &mut Vec<u8>, store: &Store, name: &str, position: Position) {
     write_to(
         out,
         format_args!(
-            ",\"after\":{after},\"lag\":{},\"updated_at\":\"{}\",\"hold\":{holds}}}",
-            store.lag(after),
+            ",\"after\":{after},\"lag\":{lag},\"updated_at\":\"{}\",\"hold\":{holds}}}",
             rfc3339(updated_at)
         ),
     );

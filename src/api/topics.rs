@@ -129,23 +129,32 @@ impl TopicList {
     }
 }
 
-fn begin_text(count: usize) -> String {
+pub(crate) fn begin_text(count: usize) -> String {
     format!("{{\"count\":{count},\"topics\":[")
 }
 
 /// Returns the bytes that the name takes.
 fn write_topic(out: &mut Vec<u8>, topic: &Topic) -> usize {
+    let counts = (topic.events, topic.last_seq, topic.last_processed_at);
+    write_counts(out, &topic.name, counts)
+}
+
+/// Appends a topic with the number of its events, the seq of the last one and its time. Returns the bytes that the name
+/// takes.
+pub(crate) fn write_counts(
+    out: &mut Vec<u8>,
+    name: &str,
+    (events, last_seq, last_processed_at): (u64, u64, i64),
+) -> usize {
     out.extend_from_slice(b"{\"topic\":\"");
     let from = out.len();
-    write_escaped(out, topic.name.as_bytes());
+    write_escaped(out, name.as_bytes());
     let name_len = out.len() - from;
     write_to(
         out,
         format_args!(
-            "\",\"events\":{},\"last_seq\":{},\"last_processed_at\":\"{}\"}}",
-            topic.events,
-            topic.last_seq,
-            rfc3339(topic.last_processed_at)
+            "\",\"events\":{events},\"last_seq\":{last_seq},\"last_processed_at\":\"{}\"}}",
+            rfc3339(last_processed_at)
         ),
     );
     name_len

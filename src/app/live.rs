@@ -65,13 +65,18 @@ impl LiveEvents {
                 payload: text(event.payload),
                 processed_at,
             };
-            let stamp = &mut self.stamp;
-            self.recent.push(seq, |out| {
-                let from = out.len();
-                let topic = read::write_event(out, &event, stamp);
-                topic.start - from..topic.end - from
-            });
+            self.push(&event);
         }
+    }
+
+    /// Keeps an event that comes after all that are here.
+    pub(super) fn push(&mut self, event: &StoredEvent) {
+        let stamp = &mut self.stamp;
+        self.recent.push(event.seq, |out| {
+            let from = out.len();
+            let topic = read::write_event(out, event, stamp);
+            topic.start - from..topic.end - from
+        });
     }
 
     /// Appends the events up to `end` that a subscriber wants, until `out` is `full` bytes long.

@@ -59,6 +59,9 @@ pub trait Service {
     fn engine(&mut self) -> Option<&mut dyn super::EngineLinks> {
         None
     }
+    /// Streams that can begin now, of requests that were answered [`Reply::AfterCommit`].
+    #[cfg(feature = "fleet")]
+    fn take_streams(&mut self, _into: &mut Vec<(Ticket, Box<super::StreamAnswer>)>) {}
     /// Whether it cannot go on, and the loop ends.
     fn has_given_up(&self) -> bool {
         false

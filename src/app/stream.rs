@@ -1,7 +1,7 @@
 //! Answers that are streams: their source, and how far they are.
 
 use super::progress::Progress;
-use crate::api::subscribe::Format;
+use crate::api::subscribe::{Format, SubscribeParams};
 use crate::api::topics::TopicList;
 use crate::clock::Now;
 use crate::event::NameFilter;
@@ -28,6 +28,20 @@ pub struct Subscriber {
     pub(super) follow: bool,
     /// What its reader knows of how far it has come, if it is told.
     pub(super) progress: Option<Progress>,
+    #[cfg(feature = "fleet")]
+    pub(super) front: FrontPlace,
+}
+
+/// Where the stream of a front stands besides.
+#[cfg(feature = "fleet")]
+#[derive(Debug, Default)]
+pub(super) struct FrontPlace {
+    /// The part that it has been promised or given; 0 for none.
+    pub(super) part: u64,
+    /// Of which past of the store its position is.
+    pub(super) epoch: u64,
+    /// The position that its reader named, where that is of another history.
+    pub(super) reset_from: Option<u64>,
 }
 
 /// The filters of a stream, and how far its next event has been compared with them.
@@ -50,6 +64,26 @@ impl StreamSearch {
 }
 
 impl Subscriber {
+    /// One that begins after a seq, while `head` is the greatest one.
+    pub(super) fn new(params: &SubscribeParams, after: u64, head: u64, now: Now) -> Self {
+        let filters = Some(&params.params.filters).filter(|filters| !filters.is_topics_only());
+        let has_ids = filters.is_some() && params.format == Format::EventStream;
+        let has_progress = params.progress || has_ids;
+        Self {
+            topics: params.filter(),
+            escaped: params.escaped_filter(),
+            search: filters.cloned().map(|own| Box::new(StreamSearch::new(own))),
+            format: params.format,
+            after,
+            sent: 0,
+            until: (!params.follow).then_some(head),
+            follow: params.follow,
+            progress: has_progress.then(|| Progress::new(params.progress, after, now.mono_ms)),
+            #[cfg(feature = "fleet")]
+            front: FrontPlace::default(),
+        }
+    }
+
     /// Appends how far it has come, if that is due or it is over.
     pub(super) fn tell_progress(&mut self, status: FeedStatus, now: u64, out: &mut Vec<u8>) {
         let Some(progress) = &mut self.progress else {
@@ -153,4 +187,7 @@ pub enum FeedStatus {
     AtHead,
     /// It has everything that it asked for.
     Ended,
+    /// What it gets next is on its way.
+    #[cfg(feature = "fleet")]
+    Waiting,
 }

@@ -2,12 +2,11 @@
 //! served from the newest events in memory where they reach back to it, and from the store where they do not. Nothing
 //! here knows how fast a reader is.
 
-use super::progress::Progress;
 use super::reply::Reply;
-use super::stream::{FeedStatus, StreamAnswer, StreamSearch, StreamSource, Subscriber};
+use super::stream::{FeedStatus, StreamAnswer, StreamSource, Subscriber};
 use super::App;
 use crate::api::compression::{takes_gzip, GZIP, VARY};
-use crate::api::subscribe::{Format, Start, SubscribeParams};
+use crate::api::subscribe::{Start, SubscribeParams};
 use crate::api::topics::{self, TopicList};
 use crate::api::{detail, read, subscriptions};
 use crate::clock::Now;
@@ -41,20 +40,7 @@ impl App {
         };
         let now = request.arrived;
         self.live.expect_subscriber(head);
-        let filters = Some(&params.params.filters).filter(|filters| !filters.is_topics_only());
-        let has_ids = filters.is_some() && params.format == Format::EventStream;
-        let has_progress = params.progress || has_ids;
-        let mut subscriber = Subscriber {
-            topics: params.filter(),
-            escaped: params.escaped_filter(),
-            search: filters.cloned().map(|own| Box::new(StreamSearch::new(own))),
-            format: params.format,
-            after,
-            sent: 0,
-            until: (!params.follow).then_some(head),
-            follow: params.follow,
-            progress: has_progress.then(|| Progress::new(params.progress, after, now.mono_ms)),
-        };
+        let mut subscriber = Subscriber::new(&params, after, head, now);
         let mut first = Vec::new();
         let mut status = FeedStatus::MoreStored;
         // With filters, this may be unbounded work.

@@ -26,3 +26,11 @@ pub const RESOLVE_LOOK_MS: u64 = 10;
 pub const FRONT_PART_EVENTS: usize = 512;
 pub const FRONT_PART_BYTES: usize = 1024 * 1024;
 pub const FRONT_PARTS_MAX: usize = 16;
+/// Milliseconds after which a stream looks again whether its part has come.
+pub const FRONT_WAIT_MS: u64 = 5;
+/// Milliseconds after which a part that nobody has fetched makes room for another.
+pub const FRONT_PART_KEPT_MS: u64 = 10_000;
+/// Seqs of which a front counts the events of each topic in one statement.
+pub const FRONT_COUNT_SEQS: u64 = 1_000_000;
+/// Milliseconds for which statistics that were read from the engine are good.
+pub const FRONT_STATS_MS: u64 = 500;

@@ -145,7 +145,11 @@ impl Metrics {
 
     /// The whole answer.
     pub fn answer(&self, request: &Request, facts: &Facts) -> Response {
-        let format = format_for(request);
+        self.page(format_for(request), facts)
+    }
+
+    /// The page in a format.
+    pub(crate) fn page(&self, format: Format, facts: &Facts) -> Response {
         let mut page = Exposition::new(format);
         self.expose(&mut page);
         self.ingest.expose(&mut page);
@@ -355,7 +359,8 @@ fn expose_gauges(page: &mut Exposition, facts: &Facts) {
 }
 
 /// OpenMetrics where the request names it and does not prefer the other format.
-fn format_for(request: &Request) -> Format {
+/// The format that a client likes best.
+pub(crate) fn format_for(request: &Request) -> Format {
     let openmetrics = accept::welcome(request, "application/openmetrics-text", |name, value| {
         name != "version" || value == "1.0.0"
     });

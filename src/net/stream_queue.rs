@@ -68,6 +68,8 @@ impl StreamQueue {
         match stream.status {
             FeedStatus::AtHead => self.at_head.push(ticket),
             FeedStatus::MoreStored => self.stored.push_back(ticket),
+            #[cfg(feature = "fleet")]
+            FeedStatus::Waiting => self.stored.push_back(ticket),
             FeedStatus::MoreRecent | FeedStatus::Ended => self.recent.push_back(ticket),
         }
     }

@@ -15,4 +15,5 @@ mod wire;
 pub(crate) use answer::{Answer, AnswerParts};
 pub(crate) use error::ServerError;
 pub(crate) use param::Param;
+pub(crate) use row::Row;
 pub(crate) use wire::{Reply, Wire};

@@ -10,6 +10,8 @@ mod forwarder;
 mod forwarding;
 mod front;
 mod front_engine;
+mod front_reads;
+mod front_streams;
 #[allow(
     dead_code,
     unused_imports,

@@ -6,9 +6,17 @@
 
 mod health;
 mod link;
+mod page;
+mod parts;
 mod publish;
+mod readers;
+mod reads;
+mod rows;
 mod service;
 mod session;
+mod stats;
+mod subscribers;
+mod subscriptions;
 mod transaction;
 mod writers;
 
@@ -20,14 +28,20 @@ use super::counters::Counters;
 use super::decode_queue::DecodeQueue;
 use super::duplicate_log::DuplicateLog;
 use super::gate::Gate;
+use super::live::LiveEvents;
 use super::options::Options;
-use super::reply::Completion;
+use super::reply::{Completion, Ticket};
+use super::stream::StreamAnswer;
 use crate::clock::{Now, Stamp};
 use crate::limits::{FRONT_READERS, FRONT_WRITERS};
 use crate::postgres::url::EngineUrl;
 use health::FrontHealth;
 use link::Link;
 pub use link::LinkStep;
+use parts::Parts;
+use reads::Read;
+use rows::Head;
+use stats::{StoreStats, TopicCounts};
 use transaction::{Pending, Writing};
 
 /// The connections of a front, as the loop serves them: each by its place.
@@ -71,7 +85,21 @@ pub struct Front {
     buffers: BufferPool,
     /// The history that the seqs belong to.
     store_id: String,
-    subscribers: usize,
+    /// What waits to be read, and what each connection that reads is at.
+    reads: VecDeque<Read>,
+    reading: Vec<Option<Read>>,
+    /// How far the events go, as far as subscribers have been told.
+    head: Head,
+    /// Counts how often the store went back to an older state.
+    epoch: u64,
+    look_at: u64,
+    is_looking: bool,
+    live: LiveEvents,
+    parts: Parts,
+    /// Streams that can begin.
+    streams: Vec<(Ticket, Box<StreamAnswer>)>,
+    stats: StoreStats,
+    topic_counts: TopicCounts,
 }
 
 impl Front {
@@ -95,7 +123,17 @@ impl Front {
             duplicates: DuplicateLog::default(),
             buffers: BufferPool::default(),
             store_id: String::new(),
-            subscribers: 0,
+            reads: VecDeque::new(),
+            reading: (0..FRONT_READERS).map(|_| None).collect(),
+            head: Head::default(),
+            epoch: 0,
+            look_at: 0,
+            is_looking: false,
+            live: LiveEvents::default(),
+            parts: Parts::default(),
+            streams: Vec::new(),
+            stats: StoreStats::default(),
+            topic_counts: TopicCounts::default(),
         }
     }
 

@@ -1,18 +1,20 @@
 //! A front as the loop serves it.
 
 use super::link::LinkStep;
+use super::reads::{Kind, StatsFor};
 use super::{EngineLinks, Front};
 use crate::api::read::DATABASE_FIELD;
 use crate::api::route::{self, AnswerSize, Route};
+use crate::api::subscriptions::{self, Put};
 use crate::api::{dashboard, pages, watch};
 use crate::app::reply::{shutting_down, Completion, Reply, Ticket};
 use crate::app::service::Service;
-use crate::app::stream::{FeedStatus, StreamSource};
+use crate::app::stream::{FeedStatus, StreamAnswer, StreamSource};
 use crate::clock::{earlier, Now};
-use crate::http::{Request, Response};
+use crate::http::{Method, Request, Response};
 use crate::limits;
-use crate::metrics::Metrics;
-use crate::store::StoreError;
+use crate::metrics::{self, Facts, Metrics};
+use crate::store::{Identity, SearchIndex, StoreError, SubscriptionOp};
 use crate::tokens::Tokens;
 
 impl EngineLinks for Front {
@@ -63,8 +65,108 @@ impl Front {
             Route::Description => pages::description(request),
             Route::Docs => pages::docs(request),
             Route::Redoc => pages::redoc(request),
-            _ => Response::error(501, NOT_HERE),
+            Route::Events => return self.ask_for_page(ticket, request, now),
+            Route::Event { topic, event_id } => {
+                let (topic, event_id) = (topic.clone(), event_id.clone());
+                return self.ask(ticket, Kind::Event { topic, event_id }, now);
+            }
+            Route::Topics => return self.ask(ticket, Kind::Topics { after: 0 }, now),
+            Route::Stats => return self.ask_for_stats(ticket, StatsFor::Stats, now),
+            Route::Metrics => {
+                let with = StatsFor::Metrics(metrics::format_for(request));
+                return self.ask_for_stats(ticket, with, now);
+            }
+            Route::Subscribe => return self.ask_to_subscribe(ticket, request, now),
+            Route::Subscriptions => return self.ask(ticket, Kind::Subscriptions, now),
+            Route::Subscription { name } | Route::Acknowledgement { name } => {
+                return self.subscription(ticket, request, body, name.clone(), now);
+            }
+            Route::Histogram | Route::Fields | Route::Rejected | Route::Ingest(_) => {
+                Response::error(501, NOT_HERE)
+            }
         })
+    }
+
+    fn subscription(
+        &mut self,
+        ticket: Ticket,
+        request: &Request,
+        body: Vec<u8>,
+        name: String,
+        now: Now,
+    ) -> Reply {
+        let most = self.options.max_body_bytes;
+        let change = match request.method {
+            Method::Put => match subscriptions::read_put(request, body, most) {
+                Ok(Put {
+                    hold: Some(true), ..
+                })
+                | Ok(Put { after: None, .. }) => {
+                    return Reply::Now(Response::error(501, NO_HOLD));
+                }
+                Ok(Put { after, hold }) => Ok(SubscriptionOp::Put { name, after, hold }),
+                Err(refusal) => Err(refusal),
+            },
+            Method::Post => subscriptions::read_acknowledgement(request, body, most)
+                .map(|seq| SubscriptionOp::Acknowledge { name, seq }),
+            Method::Delete => Ok(SubscriptionOp::Remove { name }),
+            _ => return self.ask(ticket, Kind::Subscription(name), now),
+        };
+        self.ask_for_change(ticket, change, now)
+    }
+
+    /// The answer with statistics as they are known.
+    pub(super) fn stats_answer(&mut self, with: StatsFor, now: Now) -> Response {
+        let identity = Identity {
+            database_id: self.store_id.clone(),
+            restored_from: None,
+        };
+        let uptime_seconds = (now.mono_ms - self.counters.started.mono_ms) / 1_000;
+        let known = &self.stats;
+        let first_seq = known.head.first.max(1);
+        let stats = watch::Stats {
+            received: known.totals.received,
+            unique_processed: known.totals.stored,
+            duplicate_dropped: known.totals.duplicates,
+            topics: known.topics.iter().map(String::as_str).collect(),
+            uptime_seconds,
+            uptime_human: watch::uptime_human(uptime_seconds),
+            topic_count: known.topic_count,
+            conflicts: known.totals.conflicts,
+            rejected: self.counters.rejected,
+            queue_size: self.queued_events,
+            queue_capacity: self.options.ring_capacity,
+            batches: self.counters.batches,
+            connections: self.counters.connections,
+            subscribers: self.live.subscribers(),
+            database_bytes: known.database_bytes,
+            wal_bytes: 0,
+            last_seq: known.head.last,
+            first_seq,
+            events_removed: 0,
+            search_index: SearchIndex::Off.name(),
+            search_index_through: 0,
+            search_index_bytes: 0,
+            version: env!("CARGO_PKG_VERSION"),
+            identity: (&identity).into(),
+            last_hour: None,
+        };
+        let StatsFor::Metrics(format) = with else {
+            return watch::stats(&stats);
+        };
+        let facts = Facts {
+            stats: &stats,
+            is_healthy: self.health.fault().is_none(),
+            damaged_pages: 0,
+            damaged_pages_found: 0,
+            searches: 0,
+            searches_at_work: 0,
+            seqs_scanned: 0,
+            seqs_skipped: 0,
+            disk_available_bytes: None,
+            started: self.counters.started.unix_us,
+        };
+        self.counters.metrics.page(format, &facts)
     }
 
     fn health_page(&mut self, now: Now) -> Response {
@@ -78,6 +180,8 @@ impl Front {
     }
 }
 
+const NO_HOLD: &str =
+    "A front holds nothing: what retention removes from the store is said to logagg store retain.";
 const NOT_HERE: &str = "A front does not have this; ask a node, or the store with SQL.";
 
 impl Service for Front {
@@ -166,6 +270,7 @@ impl Service for Front {
         }
         self.expire_writes(now);
         self.write(now);
+        self.read(now);
     }
 
     fn take_completions(&mut self, into: &mut Vec<Completion>) {
@@ -173,11 +278,12 @@ impl Service for Front {
     }
 
     fn has_waiting(&self) -> bool {
-        !self.queue.is_empty() || self.is_writing()
+        !self.queue.is_empty() || self.is_writing() || self.is_reading()
     }
 
     fn cancel_decode(&mut self, ticket: Ticket) {
         self.encoded.remove(ticket);
+        self.forget_read(ticket);
     }
 
     fn decode_arrived(&mut self, now: Now) -> Option<usize> {
@@ -193,21 +299,34 @@ impl Service for Front {
     }
 
     fn head(&self) -> u64 {
-        0
+        self.head.last
     }
 
     fn feed(
         &mut self,
-        _source: &mut StreamSource,
-        _max_bytes: usize,
-        _out: &mut Vec<u8>,
-        _now: Now,
+        source: &mut StreamSource,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+        now: Now,
     ) -> Result<FeedStatus, StoreError> {
-        Ok(FeedStatus::Ended)
+        Ok(match source {
+            StreamSource::Events(subscriber) => {
+                self.feed_subscriber(subscriber, max_bytes, out, now)
+            }
+            // A front answers with a list at once.
+            StreamSource::Topics(..) => FeedStatus::Ended,
+        })
     }
 
-    fn is_near(&self, _source: &StreamSource) -> bool {
-        true
+    fn is_near(&self, source: &StreamSource) -> bool {
+        match source {
+            StreamSource::Events(subscriber) => self.live.covers(subscriber.after),
+            StreamSource::Topics(..) => true,
+        }
+    }
+
+    fn take_streams(&mut self, into: &mut Vec<(Ticket, Box<StreamAnswer>)>) {
+        into.append(&mut self.streams);
     }
 
     fn tick(&mut self, now: Now) {
@@ -217,7 +336,7 @@ impl Service for Front {
     fn deadline(&self, now: Now) -> Option<u64> {
         let links = self.links.iter().filter_map(|link| link.deadline()).min();
         let writes = earlier(self.writes_due(now), self.duplicates.deadline());
-        earlier(links, writes)
+        earlier(earlier(links, writes), self.reads_due(now))
     }
 
     fn metrics(&mut self) -> &mut Metrics {
@@ -229,6 +348,6 @@ impl Service for Front {
     }
 
     fn set_subscribers(&mut self, subscribers: usize) {
-        self.subscribers = subscribers;
+        self.live.set_subscribers(subscribers);
     }
 }

@@ -27,9 +27,6 @@ impl Front {
                 self.take_event(link, event, now);
             }
         }
-        for link in &mut self.links[FRONT_WRITERS..] {
-            while link.next_event().is_some() {}
-        }
         self.probe(now);
         while self.may_begin(now) {
             let Some(link) = self.idle_writer() else {

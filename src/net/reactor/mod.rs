@@ -404,6 +404,8 @@ impl<P: Platform, S: Service> Reactor<P, S> {
             self.after_change(key);
         }
         self.committed = committed;
+        #[cfg(feature = "fleet")]
+        self.begin_streams();
     }
 
     fn flush_all(&mut self) {

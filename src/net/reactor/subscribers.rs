@@ -126,6 +126,13 @@ impl<P: Platform, S: Service> Reactor<P, S> {
                     stream.heartbeat_at = self.now.mono_ms + limits::HEARTBEAT_MS;
                 }
                 stream.status = status;
+                #[cfg(feature = "fleet")]
+                if status == FeedStatus::Waiting {
+                    let until = self.now.mono_ms + limits::FRONT_WAIT_MS;
+                    self.streams.defer_for_memory(ticket, stream, until);
+                    self.after_change(key);
+                    return self.flush_client(key);
+                }
                 if status == FeedStatus::Ended {
                     client.conn.end_stream(self.now);
                     self.end_stream(key);

@@ -1,0 +1,381 @@
+//! The connections that read: which of what waits comes next, and what its answer becomes.
+
+use super::link::{Answers, LinkEvent};
+use super::page::{page, FrontSearch};
+use super::reads::{live_part, page_of, Kind, Read, StatsFor};
+use super::rows::{Head, StoredRow};
+use super::subscriptions as positions;
+use super::Front;
+use crate::api::detail::unprocessable;
+use crate::api::page::EventsQuery;
+use crate::api::read::{no_event, write_event, DATABASE_FIELD};
+use crate::api::subscribe::SubscribeParams;
+use crate::app::reply::{Completion, Reply, Ticket};
+use crate::clock::{earlier, Now, Stamp};
+use crate::http::{Refusal, Request, Response};
+use crate::limits::{
+    FRONT_IDLE_LOOK_MS, FRONT_LOOK_MS, FRONT_READS_MAX, FRONT_SILENCE_MS, FRONT_STATS_MS,
+    FRONT_WRITERS,
+};
+use crate::postgres::Answer;
+use crate::store::SubscriptionOp;
+
+const UNREADABLE: &str = "The engine cannot be read now; try again.";
+
+impl Front {
+    /// Queues what a request asks of the engine.
+    pub(super) fn ask(&mut self, ticket: Ticket, kind: Kind, now: Now) -> Reply {
+        if self.reads.len() >= FRONT_READS_MAX {
+            return Reply::Now(
+                Refusal::unavailable("Too many requests wait for the engine; try again.").into(),
+            );
+        }
+        self.reads.push_back(Read {
+            ticket: Some(ticket),
+            since: now.mono_ms,
+            kind,
+        });
+        Reply::AfterCommit
+    }
+
+    pub(super) fn ask_for_page(&mut self, ticket: Ticket, request: &Request, now: Now) -> Reply {
+        match EventsQuery::read(request) {
+            Err(details) => Reply::Now(unprocessable(&details)),
+            Ok(query) if query.is_topics_only() => self.ask(ticket, Kind::Page(query.into()), now),
+            Ok(query) => {
+                let search = FrontSearch::new(query, request.arrived);
+                self.ask(ticket, Kind::Search(search.into()), now)
+            }
+        }
+    }
+
+    pub(super) fn ask_to_subscribe(
+        &mut self,
+        ticket: Ticket,
+        request: &Request,
+        now: Now,
+    ) -> Reply {
+        match SubscribeParams::read(request) {
+            Err(details) => Reply::Now(unprocessable(&details)),
+            Ok(params) => self.ask(ticket, Kind::Subscribe(params.into()), now),
+        }
+    }
+
+    pub(super) fn ask_for_stats(&mut self, ticket: Ticket, with: StatsFor, now: Now) -> Reply {
+        let read_at = self.stats.read_at.map(|at| at + FRONT_STATS_MS);
+        if read_at.is_some_and(|until| now.mono_ms < until) {
+            return Reply::Now(self.stats_answer(with, now));
+        }
+        let base = self.stats.base;
+        self.ask(ticket, Kind::Stats { base, with }, now)
+    }
+
+    /// Goes on with what the engine has answered, and asks what waits.
+    pub(super) fn read(&mut self, now: Now) {
+        for place in 0..self.reading.len() {
+            while let Some(event) = self.links[FRONT_WRITERS + place].next_event() {
+                self.take_read_event(place, event, now);
+            }
+        }
+        let is_due =
+            |read: &Read| read.ticket.is_some() && read.since + FRONT_SILENCE_MS <= now.mono_ms;
+        while self.reads.iter().any(is_due) {
+            let at = self.reads.iter().position(is_due).unwrap_or(0);
+            if let Some(read) = self.reads.remove(at) {
+                self.fail_read(read, now);
+            }
+        }
+        self.look(now);
+        while let Some(place) = self.idle_reader() {
+            let Some(read) = self.next_read() else {
+                return;
+            };
+            let statements = read.kind.statements();
+            self.reading[place] = Some(read);
+            self.links[FRONT_WRITERS + place].ask(&statements, now);
+        }
+    }
+
+    fn idle_reader(&self) -> Option<usize> {
+        (0..self.reading.len()).find(|place| self.links[FRONT_WRITERS + place].is_idle())
+    }
+
+    /// What comes next; topics are counted by one connection at a time.
+    fn next_read(&mut self) -> Option<Read> {
+        let counts = |read: &Read| matches!(read.kind, Kind::Topics { .. });
+        let is_counting = self.reading.iter().flatten().any(counts);
+        let at = self
+            .reads
+            .iter()
+            .position(|read| !(is_counting && counts(read)))?;
+        let mut read = self.reads.remove(at)?;
+        if let Kind::Topics { after } = &mut read.kind {
+            *after = self.topic_counts.through;
+        }
+        Some(read)
+    }
+
+    /// Looks how far the events go, if that is due.
+    fn look(&mut self, now: Now) {
+        if self.is_looking || now.mono_ms < self.look_at {
+            return;
+        }
+        self.is_looking = true;
+        let asked = self.head.last;
+        self.reads.push_front(Read {
+            ticket: None,
+            since: now.mono_ms,
+            kind: Kind::Look {
+                asked,
+                after: (self.live.subscribers() > 0).then_some(asked),
+            },
+        });
+    }
+
+    fn take_read_event(&mut self, place: usize, event: LinkEvent, now: Now) {
+        match event {
+            LinkEvent::Opened(opened) => self.opened(opened, now),
+            LinkEvent::Answered(answers) => {
+                if let Some(read) = self.reading[place].take() {
+                    self.take_answers(read, answers, now);
+                }
+            }
+            LinkEvent::Lost(sentence) | LinkEvent::Refused(sentence) => {
+                let Some(read) = self.reading[place].take() else {
+                    return;
+                };
+                self.health.failed(&sentence, now);
+                let may_be_repeated =
+                    !matches!(read.kind, Kind::Change(_)) && read.ticket.is_some();
+                match may_be_repeated && read.since + FRONT_SILENCE_MS > now.mono_ms {
+                    true => self.reads.push_front(read),
+                    false => self.fail_read(read, now),
+                }
+            }
+        }
+    }
+
+    fn take_answers(&mut self, read: Read, answers: Answers, now: Now) {
+        let mut all = Vec::with_capacity(answers.len());
+        for answer in answers {
+            match answer {
+                Ok(answer) => all.push(answer),
+                Err(error) => {
+                    log::error!("reading the store failed: {error}");
+                    // A transaction may have been left open.
+                    return self.fail_read(read, now);
+                }
+            }
+        }
+        let Read {
+            ticket,
+            since,
+            kind,
+        } = read;
+        match (ticket, kind) {
+            (Some(ticket), kind) => self.answer_read((ticket, since), kind, all, now),
+            (None, Kind::Look { asked, after }) => self.looked(asked, after, all, now),
+            (None, Kind::Part { id, part, .. }) => {
+                let rows = all.pop().and_then(|mut answer| answer.statements.pop());
+                let found = rows.and_then(|rows| part.read(rows));
+                self.parts.fill(id, found, part.until, now);
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn answer_read(
+        &mut self,
+        (ticket, since): (Ticket, u64),
+        kind: Kind,
+        mut all: Vec<Answer>,
+        now: Now,
+    ) {
+        let again = |kind| Read {
+            ticket: Some(ticket),
+            since,
+            kind,
+        };
+        let head = Head::read(all.first().map_or(&[], Answer::rows));
+        let response = match kind {
+            Kind::Page(query) => self.page_answer(&query, head, all),
+            Kind::Search(mut search) => {
+                let rows = all.pop().and_then(|mut answer| answer.statements.pop());
+                let found = rows.and_then(|rows| search.part().read(rows));
+                let (rows, has_more) = found.unwrap_or_default();
+                match search.go_on(head, &rows, has_more, now) {
+                    Ok(None) => return self.reads.push_back(again(Kind::Search(search))),
+                    Ok(Some(body)) => Response::json(200, body),
+                    Err(details) => unprocessable(&details),
+                }
+            }
+            Kind::Event { .. } => event_answer(all),
+            Kind::Topics { after } => {
+                let rows = all.last().map_or(&[][..], Answer::rows);
+                if !self.topic_counts.take(after, head, rows) {
+                    let after = self.topic_counts.through;
+                    return self.reads.push_back(again(Kind::Topics { after }));
+                }
+                self.topic_counts.answer()
+            }
+            Kind::Stats { base, with } => {
+                self.stats.take(base, &all, now.mono_ms);
+                self.stats_answer(with, now)
+            }
+            Kind::Subscriptions => positions::list(all.last().map_or(&[], Answer::rows), head),
+            Kind::Subscription(_) => {
+                let row = all.last().and_then(|answer| answer.rows().first());
+                row.map_or_else(crate::api::subscriptions::unknown, |row| {
+                    positions::show(row, head)
+                })
+            }
+            Kind::Change(change) => match positions::changed(&change, &all) {
+                Ok(response) => response,
+                Err(sentence) => {
+                    log::error!("a subscription was not changed: {sentence}");
+                    Refusal::unavailable("The change could not be stored; send it again.").into()
+                }
+            },
+            Kind::Subscribe(params) => {
+                let row = all.last().and_then(|answer| answer.rows().first());
+                let position = row.and_then(positions::position);
+                if params.subscription.is_some() && position.is_none() {
+                    crate::api::subscriptions::unknown()
+                } else {
+                    let stream = self.begin_stream(&params, head, position, now);
+                    return self.streams.push((ticket, stream.into()));
+                }
+            }
+            Kind::Look { .. } | Kind::Part { .. } => return,
+        };
+        let response = response.header(DATABASE_FIELD, &self.store_id);
+        self.committed.push(Completion::bare(ticket, response));
+    }
+
+    fn page_answer(&self, query: &EventsQuery, head: Head, mut all: Vec<Answer>) -> Response {
+        if let Err(details) = query.check_position(head.last) {
+            return unprocessable(&details);
+        }
+        let rows = all.pop().and_then(|mut answer| answer.statements.pop());
+        match rows.and_then(|rows| page_of(query).read(rows)) {
+            Some((rows, has_more)) => Response::json(200, page(query, &rows, has_more)),
+            None => Refusal::unavailable(UNREADABLE).into(),
+        }
+    }
+
+    fn looked(&mut self, asked: u64, after: Option<u64>, mut all: Vec<Answer>, now: Now) {
+        self.is_looking = false;
+        let pause = match self.live.subscribers() > 0 {
+            true => FRONT_LOOK_MS,
+            false => FRONT_IDLE_LOOK_MS,
+        };
+        self.look_at = now.mono_ms + pause;
+        let mut head = Head::read(all.first().map_or(&[], Answer::rows));
+        if head.last < asked {
+            log::warn!("the store has gone back from seq {asked} to {}", head.last);
+            self.epoch += 1;
+            self.head = head;
+            self.topics.clear();
+            return self.live.restart(head.last);
+        }
+        match after {
+            Some(after) => {
+                let rows = all.pop().and_then(|mut answer| answer.statements.pop());
+                let found = rows.and_then(|rows| live_part(after).read(rows));
+                let (rows, has_more) = found.unwrap_or_default();
+                for row in &rows {
+                    self.live.push(&row.event());
+                }
+                let last = rows.last().map_or(after, |row| row.seq);
+                head.last = match has_more {
+                    true => last,
+                    false => head.last.max(last),
+                };
+                if has_more {
+                    self.look_at = now.mono_ms;
+                }
+            }
+            // The first subscriber has come meanwhile: it goes on from where the head was.
+            None if self.live.subscribers() > 0 => {
+                self.look_at = now.mono_ms;
+                return;
+            }
+            None => self.live.restart(head.last),
+        }
+        self.head = head;
+    }
+
+    /// Answers what has not been read.
+    fn fail_read(&mut self, read: Read, now: Now) {
+        let Some(ticket) = read.ticket else {
+            match read.kind {
+                Kind::Part { id, .. } => self.parts.remove(id),
+                _ => {
+                    self.is_looking = false;
+                    self.look_at = now.mono_ms + FRONT_LOOK_MS;
+                }
+            }
+            return;
+        };
+        let response = match read.kind {
+            // The last known ones, as a node's while it cannot read its database.
+            Kind::Stats {
+                with: with @ StatsFor::Metrics(_),
+                ..
+            } => self.stats_answer(with, now),
+            _ => Refusal::unavailable_for(self.health.retry_after(now), UNREADABLE).into(),
+        };
+        self.committed.push(Completion::bare(ticket, response));
+    }
+
+    /// A client has gone: what it has asked is not read any more.
+    pub(super) fn forget_read(&mut self, ticket: Ticket) {
+        self.reads.retain(|read| read.ticket != Some(ticket));
+    }
+
+    /// Whether a request waits for an answer of the engine.
+    pub(super) fn is_reading(&self) -> bool {
+        let mut all = self.reads.iter().chain(self.reading.iter().flatten());
+        all.any(|read| read.ticket.is_some()) || !self.streams.is_empty()
+    }
+
+    /// When the next look is due, or something that waits can be asked, in `mono_ms`.
+    pub(super) fn reads_due(&self, now: Now) -> Option<u64> {
+        let waits = !self.reads.is_empty() && self.idle_reader().is_some();
+        let look = (!self.is_looking).then_some(self.look_at);
+        let look = look.filter(|_| self.idle_reader().is_some());
+        let oldest = self
+            .reads
+            .iter()
+            .filter(|read| read.ticket.is_some())
+            .map(|read| read.since)
+            .min();
+        let expiry = oldest.map(|since| since + FRONT_SILENCE_MS);
+        earlier(earlier(look, waits.then_some(now.mono_ms)), expiry)
+    }
+
+    pub(super) fn ask_for_change(
+        &mut self,
+        ticket: Ticket,
+        change: Result<SubscriptionOp, Box<Response>>,
+        now: Now,
+    ) -> Reply {
+        match change {
+            Ok(change) => self.ask(ticket, Kind::Change(change), now),
+            Err(refusal) => Reply::Now(*refusal),
+        }
+    }
+}
+
+fn event_answer(mut all: Vec<Answer>) -> Response {
+    let rows = all.pop().and_then(|mut answer| answer.statements.pop());
+    let row = rows.and_then(|rows| rows.into_iter().next());
+    match row.and_then(StoredRow::new) {
+        None => no_event(),
+        Some(row) => {
+            let mut body = Vec::new();
+            write_event(&mut body, &row.event(), &mut Stamp::default());
+            Response::json(200, body)
+        }
+    }
+}

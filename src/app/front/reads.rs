@@ -1,0 +1,112 @@
+//! What is asked of the engine without a publication: requests that read, changes of subscriptions, the front's own
+//! looks for new events, and parts of streams. They wait in one queue for the connections that read.
+
+use super::page::FrontSearch;
+use super::rows::{self, Part, HEAD};
+use super::stats;
+use super::subscriptions as positions;
+use crate::api::page::EventsQuery;
+use crate::api::subscribe::SubscribeParams;
+use crate::app::reply::Ticket;
+use crate::event::NameFilter;
+use crate::limits::{FRONT_PART_BYTES, FRONT_PART_EVENTS, PAGE_MAX_BYTES};
+use crate::postgres::statement::Statement;
+use crate::store::{Bound, SubscriptionOp};
+
+/// Something that is asked of the engine.
+pub(super) struct Read {
+    /// Who waits for it; none for the front itself.
+    pub ticket: Option<Ticket>,
+    /// In `mono_ms`.
+    pub since: u64,
+    pub kind: Kind,
+}
+
+pub(super) enum Kind {
+    Page(Box<EventsQuery>),
+    Search(Box<FrontSearch>),
+    Event {
+        topic: String,
+        event_id: String,
+    },
+    /// Counts the events of topics up to a seq after this one.
+    Topics {
+        after: u64,
+    },
+    Stats {
+        /// The id up to which batches have been added up.
+        base: i64,
+        with: StatsFor,
+    },
+    Subscriptions,
+    Subscription(String),
+    Change(SubscriptionOp),
+    Subscribe(Box<SubscribeParams>),
+    /// How far the events go, and those after a seq where they are wanted.
+    Look {
+        asked: u64,
+        after: Option<u64>,
+    },
+    Part {
+        id: u64,
+        part: Part,
+        topics: NameFilter,
+    },
+}
+
+/// What statistics are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StatsFor {
+    Stats,
+    Metrics(crate::metrics::Format),
+}
+
+impl Kind {
+    pub(super) fn statements(&self) -> Vec<Statement> {
+        match self {
+            Kind::Page(query) => vec![
+                HEAD.into(),
+                page_of(query).statement(query.filters().topics()),
+            ],
+            Kind::Search(search) => vec![HEAD.into(), search.statement()],
+            Kind::Event { topic, event_id } => vec![rows::one(topic, event_id)],
+            Kind::Topics { after } => vec![HEAD.into(), stats::count_topics(*after)],
+            Kind::Stats { base, .. } => stats::statements(*base),
+            Kind::Subscriptions => vec![HEAD.into(), positions::LIST.into()],
+            Kind::Subscription(name) => vec![HEAD.into(), positions::one(name)],
+            Kind::Change(change) => positions::change(change),
+            Kind::Subscribe(params) => {
+                let name = params.subscription.as_deref();
+                vec![HEAD.into(), positions::one(name.unwrap_or_default())]
+            }
+            Kind::Look { after: None, .. } => vec![HEAD.into()],
+            Kind::Look {
+                after: Some(after), ..
+            } => vec![
+                HEAD.into(),
+                live_part(*after).statement(&NameFilter::new(&[])),
+            ],
+            Kind::Part { part, topics, .. } => vec![part.statement(topics)],
+        }
+    }
+}
+
+/// The events of a page without other filters than topics.
+pub(super) fn page_of(query: &EventsQuery) -> Part {
+    Part {
+        bound: query.bound(),
+        until: u64::MAX,
+        events: query.limit(),
+        bytes: PAGE_MAX_BYTES,
+    }
+}
+
+/// The newest events, after a seq.
+pub(super) fn live_part(after: u64) -> Part {
+    Part {
+        bound: Bound::After(after),
+        until: u64::MAX,
+        events: FRONT_PART_EVENTS,
+        bytes: FRONT_PART_BYTES,
+    }
+}

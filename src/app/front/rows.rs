@@ -1,0 +1,170 @@
+//! Events as an engine gives them out: the statements that read them, and their rows.
+
+use crate::event::{NameFilter, Pattern};
+use crate::postgres::statement::Statement;
+use crate::postgres::{Param, Row};
+use crate::search::Candidate;
+use crate::store::{Bound, StoredEvent};
+
+/// Asks how far the events go: the seq of the last, that of the first, and the greatest seq that has been given.
+pub(super) const HEAD: &str = "SELECT (SELECT seq FROM logagg.events ORDER BY seq DESC LIMIT 1), \
+    (SELECT seq FROM logagg.events ORDER BY seq LIMIT 1), \
+    (SELECT first_seq + events - 1 FROM logagg.batches WHERE first_seq IS NOT NULL ORDER BY first_seq DESC LIMIT 1)";
+
+/// The answer to [`HEAD`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The greatest seq of an event; where all events have been removed, the greatest that was given.
+    pub last: u64,
+    /// The smallest seq of an event that is left; the one after the last where none is.
+    pub first: u64,
+}
+
+impl Head {
+    pub(super) fn read(rows: &[Row]) -> Head {
+        let number = |column| rows.first().and_then(|row| row.value::<u64>(column));
+        let last = number(0).or(number(2)).unwrap_or(0);
+        let first = number(1).unwrap_or(last + 1);
+        Head { last, first }
+    }
+}
+
+/// A part of the events of some topics.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub bound: Bound,
+    /// The last seq that may be in it.
+    pub until: u64,
+    pub events: usize,
+    /// It ends with the event with which the payloads reach this length.
+    pub bytes: usize,
+}
+
+/// What a statement of [`Part`] gives of each event.
+const COLUMNS: &str = "s.seq, t.name, s.event_id, s.timestamp, s.source, s.payload, \
+    (extract(epoch FROM s.processed_at) * 1000000)::int8, s.found";
+
+impl Part {
+    /// Asks for it. One event more is looked for than it may have, to know whether there are more.
+    pub(super) fn statement(&self, topics: &NameFilter) -> Statement {
+        let (from, order, comparison) = match self.bound {
+            Bound::After(seq) => (seq, "ASC", ">"),
+            Bound::Before(seq) => (seq, "DESC", "<"),
+        };
+        let (mut names, mut prefixes) = (Vec::new(), Vec::new());
+        for pattern in topics.patterns() {
+            // Both are UTF-8, and cut where characters end.
+            let text = String::from_utf8_lossy(pattern.text()).into_owned();
+            match pattern {
+                Pattern::Name(_) => names.push(text),
+                Pattern::Prefix(_) => prefixes.push(text),
+            }
+        }
+        let window =
+            format!("e.seq {comparison} $1 AND e.seq <= $2 ORDER BY e.seq {order} LIMIT $3");
+        let found = match topics.is_all() {
+            true => format!(
+                "SELECT e.* FROM logagg.events e WHERE $4::text[] IS NOT NULL AND $5::text[] IS NOT NULL AND {window}"
+            ),
+            // Of each topic by its own index.
+            false => format!(
+                "SELECT e.* FROM logagg.topics n CROSS JOIN LATERAL \
+                 (SELECT e.* FROM logagg.events e WHERE e.topic_id = n.id AND {window}) e \
+                 WHERE n.name = ANY($4::text[]) \
+                 OR EXISTS (SELECT 1 FROM unnest($5::text[]) AS p(prefix) WHERE starts_with(n.name, p.prefix)) \
+                 ORDER BY e.seq {order} LIMIT $3"
+            ),
+        };
+        let sql = format!(
+            "WITH found AS ({found}), sized AS (SELECT f.*, count(*) OVER () AS found, \
+             sum(octet_length(f.payload)::int8) OVER (ORDER BY f.seq {order}) - octet_length(f.payload) AS before \
+             FROM found f) \
+             SELECT {COLUMNS} FROM sized s JOIN logagg.topics t ON t.id = s.topic_id \
+             WHERE s.before < $6 ORDER BY s.seq {order}"
+        );
+        let params = vec![
+            seq_param(from),
+            seq_param(self.until),
+            Param::bigint(self.events as i64 + 1),
+            Param::texts(names.iter().map(String::as_str)),
+            Param::texts(prefixes.iter().map(String::as_str)),
+            Param::bigint(self.bytes as i64),
+        ];
+        Statement::new(sql, params)
+    }
+
+    /// The events of the answer, and whether there are more after them.
+    pub(super) fn read(&self, rows: Vec<Row>) -> Option<(Vec<StoredRow>, bool)> {
+        let found = rows.first().and_then(|row| row.value(7)).unwrap_or(0);
+        let mut rows: Vec<StoredRow> = rows
+            .into_iter()
+            .map(StoredRow::new)
+            .collect::<Option<_>>()?;
+        rows.truncate(self.events);
+        let has_more = rows.len() < found;
+        Some((rows, has_more))
+    }
+}
+
+/// Asks for one event by its key.
+pub(super) fn one(topic: &str, event_id: &str) -> Statement {
+    let sql = "SELECT e.seq, t.name, e.event_id, e.timestamp, e.source, e.payload, \
+         (extract(epoch FROM e.processed_at) * 1000000)::int8, 1 \
+         FROM logagg.topics t JOIN logagg.keys k ON k.topic_id = t.id JOIN logagg.batches b ON b.id = k.batch \
+         JOIN logagg.events e ON e.seq = b.first_seq + k.idx WHERE t.name = $1 AND k.event_id = $2";
+    Statement::new(sql, vec![Param::text(topic), Param::text(event_id)])
+}
+
+/// A parameter for a seq, which the engine's numbers may be too small for.
+pub(super) fn seq_param(seq: u64) -> Param {
+    Param::bigint(i64::try_from(seq).unwrap_or(i64::MAX))
+}
+
+/// An event as a row.
+#[derive(Debug)]
+pub(super) struct StoredRow {
+    pub seq: u64,
+    processed_at: i64,
+    row: Row,
+}
+
+impl StoredRow {
+    pub(super) fn new(row: Row) -> Option<StoredRow> {
+        Some(StoredRow {
+            seq: row.value(0)?,
+            processed_at: row.value(6)?,
+            row,
+        })
+    }
+
+    fn bytes(&self, column: usize) -> &[u8] {
+        self.row.text(column).unwrap_or_default().as_bytes()
+    }
+
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.bytes(5).len()
+    }
+
+    pub(super) fn event(&self) -> StoredEvent<'_> {
+        StoredEvent {
+            seq: self.seq,
+            topic: self.bytes(1),
+            event_id: self.bytes(2),
+            timestamp: self.bytes(3),
+            source: self.bytes(4),
+            payload: self.bytes(5),
+            processed_at: self.processed_at,
+        }
+    }
+
+    pub(super) fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            topic: self.bytes(1),
+            event_id: self.bytes(2),
+            timestamp: self.bytes(3),
+            source: self.bytes(4),
+            payload: self.bytes(5),
+            processed_at: self.processed_at,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Statistics of the whole store. They cost the same however many batches and events there are: what has been added up
+//! once is kept, and only what came after it is read.
+
+use std::collections::BTreeMap;
+
+use super::rows::{seq_param, Head, HEAD};
+use crate::api::topics::{begin_text, write_counts};
+use crate::http::Response;
+use crate::limits::{FRONT_COUNT_SEQS, STATS_TOPICS_MAX};
+use crate::postgres::statement::Statement;
+use crate::postgres::{Answer, Param, Row};
+
+/// What has become of all events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub received: u64,
+    pub stored: u64,
+    pub duplicates: u64,
+    pub conflicts: u64,
+}
+
+impl Totals {
+    fn read(row: &Row, from: usize) -> Totals {
+        let number = |column: usize| row.value(from + column).unwrap_or(0);
+        Totals {
+            received: number(0),
+            stored: number(1),
+            duplicates: number(2),
+            conflicts: number(3),
+        }
+    }
+
+    fn plus(self, other: Totals) -> Totals {
+        Totals {
+            received: self.received + other.received,
+            stored: self.stored + other.stored,
+            duplicates: self.duplicates + other.duplicates,
+            conflicts: self.conflicts + other.conflicts,
+        }
+    }
+}
+
+/// Batches after the base, and those of them that nobody can commit any more with a smaller id. Ids are drawn a moment
+/// before they are committed, and no transaction lasts for an hour.
+const SUMS: &str = "WITH new AS (SELECT * FROM logagg.batches WHERE id > $1), \
+    settled AS (SELECT max(id) AS id FROM new WHERE committed_at < now() - interval '1 hour') \
+    SELECT coalesce(sum(events), 0), coalesce(sum(stored), 0), coalesce(sum(duplicates), 0), \
+    coalesce(sum(conflicts), 0), \
+    coalesce(sum(events) FILTER (WHERE new.id <= s.id), 0), coalesce(sum(stored) FILTER (WHERE new.id <= s.id), 0), \
+    coalesce(sum(duplicates) FILTER (WHERE new.id <= s.id), 0), \
+    coalesce(sum(conflicts) FILTER (WHERE new.id <= s.id), 0), max(s.id) FROM new, settled s";
+
+const SIZE: &str = "SELECT pg_database_size(current_database())";
+
+/// What is asked for statistics, given the id up to which batches have been added up.
+pub(super) fn statements(base: i64) -> Vec<Statement> {
+    vec![
+        HEAD.into(),
+        Statement::new(SUMS, vec![Param::bigint(base)]),
+        "SELECT count(*) FROM logagg.topics".into(),
+        Statement::new(
+            "SELECT name FROM logagg.topics ORDER BY name LIMIT $1",
+            vec![Param::bigint(STATS_TOPICS_MAX as i64)],
+        ),
+        SIZE.into(),
+    ]
+}
+
+/// What is known of the whole store.
+#[derive(Debug, Default)]
+pub(super) struct StoreStats {
+    /// The id up to which batches have been added up, and their sums.
+    pub base: i64,
+    base_totals: Totals,
+    pub totals: Totals,
+    pub topic_count: usize,
+    pub topics: Vec<String>,
+    pub database_bytes: u64,
+    pub head: Head,
+    /// When it was read, in `mono_ms`.
+    pub read_at: Option<u64>,
+}
+
+impl StoreStats {
+    /// Takes the answers to [`statements`]. Those of another base than the own one are not added to it.
+    pub(super) fn take(&mut self, base: i64, answers: &[Answer], now: u64) {
+        let [head, sums, count, names, size] = answers else {
+            return;
+        };
+        self.head = Head::read(head.rows());
+        if let Some(row) = sums.rows().first().filter(|_| base == self.base) {
+            self.totals = self.base_totals.plus(Totals::read(row, 0));
+            if let Some(id) = row.value(8) {
+                self.base_totals = self.base_totals.plus(Totals::read(row, 4));
+                self.base = id;
+            }
+        }
+        let number = |answer: &Answer| answer.rows().first()?.value::<u64>(0);
+        self.topic_count = number(count).unwrap_or(0) as usize;
+        self.database_bytes = number(size).unwrap_or(0);
+        let text = |row: &Row| row.text(0).map(str::to_owned);
+        self.topics = names.rows().iter().filter_map(text).collect();
+        self.read_at = Some(now);
+    }
+}
+
+/// Counts the events of each topic for a part of the seqs after one.
+pub(super) fn count_topics(after: u64) -> Statement {
+    let sql = "SELECT t.name, count(*), max(e.seq), (extract(epoch FROM max(e.processed_at)) * 1000000)::int8 \
+               FROM logagg.events e JOIN logagg.topics t ON t.id = e.topic_id \
+               WHERE e.seq > $1 AND e.seq <= $2 GROUP BY t.name";
+    let params = vec![seq_param(after), seq_param(after + FRONT_COUNT_SEQS)];
+    Statement::new(sql, params)
+}
+
+/// The counts of topics so far: events, the last seq and the last time.
+#[derive(Debug, Default)]
+pub(super) struct TopicCounts {
+    /// Events up to this seq have been counted.
+    pub through: u64,
+    topics: BTreeMap<String, (u64, u64, i64)>,
+}
+
+impl TopicCounts {
+    /// Takes the answers to [`count_topics`] after `after`. Says whether all events have been counted.
+    pub(super) fn take(&mut self, after: u64, head: Head, rows: &[Row]) -> bool {
+        if after != self.through || head.last < self.through {
+            // Another past of the store, or a count that came twice.
+            if head.last < self.through {
+                *self = TopicCounts::default();
+            }
+            return false;
+        }
+        let mut last = head.last.min(after + FRONT_COUNT_SEQS);
+        for row in rows {
+            let counts = (
+                row.text(0),
+                row.value::<u64>(1),
+                row.value::<u64>(2),
+                row.value::<i64>(3),
+            );
+            if let (Some(name), Some(events), Some(seq), Some(at)) = counts {
+                let known = self.topics.entry(name.to_owned()).or_default();
+                *known = (known.0 + events, known.1.max(seq), known.2.max(at));
+                last = last.max(seq);
+            }
+        }
+        self.through = last;
+        self.through >= head.last
+    }
+
+    /// The answer with all of them.
+    pub(super) fn answer(&self) -> Response {
+        let mut body = begin_text(self.topics.len()).into_bytes();
+        for (at, (name, counts)) in self.topics.iter().enumerate() {
+            if at > 0 {
+                body.push(b',');
+            }
+            write_counts(&mut body, name, *counts);
+        }
+        body.extend_from_slice(b"]}");
+        Response::json(200, body)
+    }
+}
