@@ -106,12 +106,12 @@ fn publishers_that_go_on_lose_nothing_that_was_answered() {
     for round in 0..5 {
         let server = Server::start(&[]);
         let setup = server.setup().clone();
-        let address = server.address().clone();
         let answered: Vec<String> = thread::scope(|scope| {
             let publishers: Vec<_> = (0..4)
                 .map(|publisher| {
-                    let address = &address;
-                    scope.spawn(move || publish_until_refused(address, publisher))
+                    // Before the server can stop.
+                    let client = server.client();
+                    scope.spawn(move || publish_until_refused(client, publisher))
                 })
                 .collect();
             let stats = || server.json("/stats")["received"].as_u64().unwrap();
@@ -136,8 +136,7 @@ fn publishers_that_go_on_lose_nothing_that_was_answered() {
 }
 
 /// Publishes three requests at a time; returns the ids that were answered 200.
-fn publish_until_refused(address: &Address, publisher: usize) -> Vec<String> {
-    let mut client = Client::connect(address);
+fn publish_until_refused(mut client: Client, publisher: usize) -> Vec<String> {
     let mut answered = Vec::new();
     for round in 0.. {
         let ids: Vec<String> = (0..3)

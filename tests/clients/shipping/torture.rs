@@ -8,16 +8,15 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{symlink, FileExt};
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{append, events, Scene};
-use crate::harness::Server;
+use crate::harness::{Server, TIMEOUT};
 use crate::program::Running;
 use crate::random::{number_from, Random};
-use crate::wait::wait_until;
 
 /// Things that happen in a round.
 const STEPS: u64 = 60;
@@ -286,9 +285,35 @@ impl World {
         let server = self.server.get_or_insert_with(|| self.scene.setup.start());
         self.shipper.get_or_insert_with(|| self.scene.follow(&[]));
         let lines = self.lines;
-        wait_until("all lines", || {
-            server.json("/stats")["unique_processed"] == lines
-        });
+        let stored = || server.json("/stats")["unique_processed"] == lines;
+        let begun = Instant::now();
+        while !stored() && begun.elapsed() < TIMEOUT {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(stored(), "{}", self.described());
+    }
+
+    /// What is stored, what is not, and what there is, for a message.
+    fn described(&self) -> String {
+        let mut seen = vec![0; self.lines as usize];
+        for event in self.server.iter().flat_map(events) {
+            seen[number_of(&event["payload"])] += 1;
+        }
+        let wrong: Vec<_> = (0..seen.len()).filter(|n| seen[*n] != 1).collect();
+        let mut files = Vec::new();
+        for entry in fs::read_dir(self.scene.folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = fs::read(&path).unwrap_or_default();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let text = String::from_utf8_lossy(&bytes);
+            let ends = (text.lines().next(), text.lines().last());
+            files.push(match name.contains(".ship-") {
+                true => format!("{name}: {text}"),
+                false => format!("{name}: {} bytes, {ends:?}", bytes.len()),
+            });
+        }
+        let said = self.shipper.as_ref().map(Running::stderr);
+        format!("not stored once: {wrong:?}\n{}\n{said:?}", files.join("\n"))
     }
 
     fn end(&mut self) {
@@ -301,13 +326,12 @@ impl World {
             let found = events(self.server.as_ref().unwrap());
             panic!("more comes: {output:?} {:?}", &found[found.len() - 3..]);
         }
-        let server = self.server.take().expect("it was started");
+        let server = self.server.as_ref().expect("it was started");
         let mut seen = vec![0; self.lines as usize];
-        for event in events(&server) {
+        for event in events(server) {
             seen[number_of(&event["payload"])] += 1;
         }
-        let wrong: Vec<usize> = (0..seen.len()).filter(|n| seen[*n] != 1).collect();
-        assert!(wrong.is_empty(), "not stored once: {wrong:?}");
+        assert!(seen.iter().all(|count| *count == 1), "{}", self.described());
         let stats = server.json("/stats");
         assert_eq!(stats["conflicts"], 0, "{stats}");
     }

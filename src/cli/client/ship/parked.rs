@@ -108,9 +108,4 @@ impl Asleep {
     pub(super) fn is(&self, identity: Identity) -> bool {
         self.closed.entry.identity == identity
     }
-
-    /// The file, opened for a moment.
-    pub(super) fn open(&self) -> Option<File> {
-        self.closed.open().ok().map(|(file, _)| file)
-    }
 }

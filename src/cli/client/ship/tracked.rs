@@ -31,6 +31,8 @@ pub(super) struct Tracked {
     /// Whether the files beside it were checked after it was first read. Before that it is not known whether it was
     /// truncated.
     pub is_placed: bool,
+    /// Whether it was empty when it was taken up, beside the log file: it may be a copy that somebody is making.
+    pub is_unproven: bool,
     /// When it was last found to hold what was read of it.
     pub known_at: SystemTime,
     /// Its version when everything that can be read had been read.
@@ -77,7 +79,7 @@ enum AfterHole {
 pub(super) enum FileRead {
     /// There is nothing new.
     Nothing,
-    /// It was truncated, and is to be read again.
+    /// It was truncated, and is to be read again; or it is not read any more.
     Truncated,
     /// There were no lines yet.
     More,
@@ -104,6 +106,7 @@ impl Tracked {
             entry,
             is_current,
             is_begun_at_end: false,
+            is_unproven: false,
             known_at,
             read_at: None,
             is_settled: false,

@@ -291,6 +291,9 @@ impl Follower {
         batch: &mut Batch,
         around: &mut Around,
     ) -> io::Result<FileRead> {
+        if self.drop_copy(index)? {
+            return Ok(FileRead::Truncated);
+        }
         let is_complete = source.is_complete && !self.files[index].is_begun_at_end;
         let source = Source {
             is_complete: is_complete || self.is_complete(index)?,

@@ -82,10 +82,4 @@ impl Follower {
         let tracked = Tracked::new(file, entry, false, SystemTime::now());
         self.files.insert(0, tracked);
     }
-
-    /// The files that were closed, opened for a moment.
-    pub(super) fn parked_files(&self) -> impl Iterator<Item = File> + '_ {
-        let files = self.parked.files.iter();
-        files.filter_map(|closed| closed.open().ok().map(|(file, _)| file))
-    }
 }

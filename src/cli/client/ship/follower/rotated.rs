@@ -10,13 +10,13 @@
 //! What remains is taken for a file that the path named between two checks. A file whose bytes before the position are
 //! those that were read continues the file that was truncated or is gone.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::super::folders::{open, place, read_at, Kind, RotatedFile};
-use super::super::parked::Asleep;
+use super::super::folders::{nanos, open, place, read_at, Kind, RotatedFile};
 use super::super::position::{Identity, Position};
 use super::super::state::Entry;
 use super::super::tracked::{without_nuls, Tracked};
@@ -84,20 +84,30 @@ impl Follower {
             since = Instant::now();
             self.find_names(&beside);
             let (candidates, mut others, is_whole) = self.candidates(beside, current.identity)?;
-            let mut missed = Vec::new();
+            // What the path names only since then is known after the next look, and what is a copy of it.
+            let named = fs::metadata(self.path()).map(|about| Identity::of(&about));
+            let is_moved = !named.is_ok_and(|identity| identity == current.identity);
+            let mut missed = BTreeMap::new();
             for (number, candidate) in candidates.iter().enumerate() {
+                if is_moved && candidate.0.identity.born >= current.identity.born {
+                    continue;
+                }
+                // Before it is compared: of nothing there is no telling.
+                let is_empty = written(&candidate.1)? == 0;
                 let is_copy = self.is_copy(&candidate.1, current.file)?
                     || is_copy_among(&candidates, number)?;
-                match !is_copy && self.is_called_so(&candidate.0, current, around) {
-                    true => missed.push(number),
-                    false => others.push(candidate.0.key()),
+                if !is_copy && self.is_called_so(&candidate.0, current, around) {
+                    missed.insert(number, is_empty);
+                } else {
+                    others.push(candidate.0.key());
                 }
             }
             for (number, (rotated, file)) in candidates.into_iter().enumerate() {
-                if missed.contains(&number) {
+                if let Some(is_empty) = missed.get(&number) {
                     let identity = rotated.identity;
                     let position = Position::start(identity, 0, self.source(), 0);
                     self.take_up(at, file, identity, position);
+                    self.files[at].is_unproven = *is_empty;
                     self.files[at].entry.path = rotated.path.to_str().map(str::to_owned);
                     at += 1;
                 }
@@ -167,9 +177,13 @@ impl Follower {
 
     /// Whether all that a file holds is in another one that is known, or that the path names now.
     fn is_copy(&self, file: &File, current: Option<&File>) -> io::Result<bool> {
-        let open = self.files.iter().map(|tracked| &tracked.file);
-        for known in open.chain(current) {
-            if begins_with(known, file)? {
+        for tracked in &self.files {
+            if holds_or_held(&tracked.file, &tracked.entry, file)? {
+                return Ok(true);
+            }
+        }
+        if let Some(current) = current {
+            if begins_with(current, file)? {
                 return Ok(true);
             }
         }
@@ -178,13 +192,37 @@ impl Follower {
                 return Ok(true);
             }
         }
-        let asleep = self.asleep.as_ref().and_then(Asleep::open);
-        for known in self.parked_files().chain(asleep) {
-            if begins_with(&known, file)? {
+        let asleep = self.asleep.iter().map(|asleep| &asleep.closed);
+        for closed in self.parked.files.iter().chain(asleep) {
+            let Ok((known, _)) = closed.open() else {
+                continue;
+            };
+            if holds_or_held(&known, &closed.entry, file)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Drops a file that was empty when it was taken up, and turns out to be a copy that somebody had begun to make.
+    pub(super) fn drop_copy(&mut self, index: usize) -> io::Result<bool> {
+        if !self.files[index].is_unproven || written(&self.files[index].file)? == 0 {
+            return Ok(false);
+        }
+        let mut tracked = self.files.remove(index);
+        let is_copy = self.is_copy(&tracked.file, None);
+        if matches!(is_copy, Ok(true)) {
+            let identity = tracked.entry.identity;
+            let modified = nanos(tracked.file.metadata()?.modified()?);
+            let born = identity.born.or(modified);
+            self.memory.others.insert(0, Identity { born, ..identity });
+            self.memory.others.truncate(SHIP_OTHERS_MAX);
+            self.must_save = true;
+            return Ok(true);
+        }
+        tracked.is_unproven = is_copy.is_err();
+        self.files.insert(index, tracked);
+        is_copy
     }
 
     /// Checks the new files beside the file that the path still names. Where it holds what was read of it before, it
@@ -402,6 +440,16 @@ fn is_copy_among(candidates: &[(RotatedFile, File)], number: usize) -> io::Resul
     Ok(false)
 }
 
+/// Whether all that another file holds is in a file that is known, or was: it may have been truncated since it was
+/// looked at, and then what was read of it tells.
+fn holds_or_held(known: &File, entry: &Entry, file: &File) -> io::Result<bool> {
+    if begins_with(known, file)? {
+        return Ok(true);
+    }
+    let is_truncated = entry.has_been_read() && !entry.fits(known)?;
+    Ok(is_truncated && entry.is_begun_like(file)?)
+}
+
 /// Whether a file begins with all that another one holds. One that was born after the last byte was written
 /// to the first is no copy of a part of it. NULs at the end are no part.
 fn begins_with(known: &File, copy: &File) -> io::Result<bool> {
@@ -415,7 +463,11 @@ fn begins_with(known: &File, copy: &File) -> io::Result<bool> {
         _ => false,
     };
     if is_later && length < written(known)? {
-        return Ok(false);
+        // What is longer only since it was asked for its time says nothing.
+        let has_changed = known.metadata()?.modified().ok() != about.modified().ok();
+        if !has_changed {
+            return Ok(false);
+        }
     }
     let size = length.min(SHIP_TAIL_BYTES as u64);
     for from in [0, length - size] {
