@@ -1,6 +1,7 @@
 //! Writing samples in the two text formats: Prometheus' own, version 0.0.4, and OpenMetrics 1.0.0.
 //!
-//! Names, help and labels are all of this program's own making, so nothing in them needs an escape.
+//! Names, help and labels are all of this program's own making, so nothing in them needs an escape, but for those of
+//! `labelled`.
 
 use std::fmt::Display;
 
@@ -82,6 +83,19 @@ impl Exposition {
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, Kind::Gauge, help);
         write_to(&mut self.out, format_args!("{name} {value}\n"));
+    }
+
+    /// A sample of a gauge with a label, whose value may be anything.
+    #[cfg(feature = "fleet")]
+    pub(super) fn labelled(&mut self, name: &str, label: &str, text: &str, value: impl Display) {
+        let text = text
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
+        write_to(
+            &mut self.out,
+            format_args!("{name}{{{label}=\"{text}\"}} {value}\n"),
+        );
     }
 
     /// A constant; `name` is without the `_info` that its sample has, `labels` as they are written in braces.

@@ -148,8 +148,38 @@ impl Metrics {
         self.page(format_for(request), facts)
     }
 
-    /// The page in a format.
-    pub(crate) fn page(&self, format: Format, facts: &Facts) -> Response {
+    fn page(&self, format: Format, facts: &Facts) -> Response {
+        let page = self.begin_page(format, facts);
+        Response::new(200, format.content_type(), page.finish())
+    }
+
+    /// The page of a server over a store that many share. `nodes` are those that forward to it, each with the seconds
+    /// since its last commit.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn page_of_front(
+        &self,
+        format: Format,
+        facts: &Facts,
+        nodes: &[(String, f64)],
+    ) -> Response {
+        let mut page = self.begin_page(format, facts);
+        let name = "log_aggregator_store_commit_duration_seconds";
+        let help = "Time that a transaction of the store took, the engine's confirmation included.";
+        page.family(name, Kind::Histogram, help);
+        page.histogram(name, "", Unit::Microseconds, &self.commits);
+        let name = "log_aggregator_node_lag_seconds";
+        page.family(
+            name,
+            Kind::Gauge,
+            "Time since a node's last commit in the store.",
+        );
+        for (node, seconds) in nodes {
+            page.labelled(name, "node", node, seconds);
+        }
+        Response::new(200, format.content_type(), page.finish())
+    }
+
+    fn begin_page(&self, format: Format, facts: &Facts) -> Exposition {
         let mut page = Exposition::new(format);
         self.expose(&mut page);
         self.ingest.expose(&mut page);
@@ -158,7 +188,7 @@ impl Metrics {
         expose_gauges(&mut page, facts);
         expose_summaries(&mut page, facts);
         process::expose(&mut page, facts.started);
-        Response::new(200, format.content_type(), page.finish())
+        page
     }
 
     /// What was lost outside of requests.
@@ -358,8 +388,7 @@ fn expose_gauges(page: &mut Exposition, facts: &Facts) {
     page.info("log_aggregator_build", "The program's version.", &version);
 }
 
-/// OpenMetrics where the request names it and does not prefer the other format.
-/// The format that a client likes best.
+/// The format that a client likes best: OpenMetrics where the request names it and does not prefer the other one.
 pub(crate) fn format_for(request: &Request) -> Format {
     let openmetrics = accept::welcome(request, "application/openmetrics-text", |name, value| {
         name != "version" || value == "1.0.0"

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::engine::{shared, Engine};
 use crate::forwarder::{run, url_of, Forwarder};
+use crate::front::front;
 use crate::harness::{event, fixed_address, Server, Setup, TemporaryDirectory};
 use crate::model::{check, events_of_node};
 use crate::torture;
@@ -131,35 +132,49 @@ impl Drop for Balancer {
     }
 }
 
-/// To the balancer a node is what a front is.
 #[test]
 fn the_balancer_goes_on_with_the_fronts_that_are_there() {
-    let start = || Setup::new().listen([fixed_address().to_string()]).start();
+    let Some(engine) = shared() else {
+        return;
+    };
+    let url = engine.database("balanced");
+    let start = || {
+        let setup = Setup::new().store(&url);
+        setup.listen([fixed_address().to_string()]).start()
+    };
     let servers = [start(), start(), start()];
     let address = fixed_address();
     let Some(_balancer) = Balancer::start(&address.to_string(), servers.each_ref()) else {
         return;
     };
     let mut taken = 0;
-    let mut publish = |count: u64| {
-        for _ in 0..count {
-            taken += 1;
-            let body = event("t", &taken.to_string()).to_string();
-            // It needs a moment to find them, and to see that one has gone.
-            wait_until("a front to take it", || {
-                torture::publish(address, &body).is_ok_and(|is_taken| is_taken)
-            });
-        }
+    let mut publish = || {
+        taken += 1;
+        let body = event("t", &taken.to_string()).to_string();
+        // It needs a moment to find them, and to see that one has gone.
+        wait_until("a front to take it", || {
+            torture::publish(address, &body).is_ok_and(|is_taken| is_taken)
+        });
+        taken
     };
-    publish(6);
+    let commits = |front: &Server| front.json("/stats")["batches"].as_u64().unwrap();
     let [first, second, third] = servers;
-    let counts = [&first, &second, &third].map(|server| server.json("/stats")["last_seq"].as_u64());
-    assert!(counts.iter().all(|count| *count > Some(0)), "{counts:?}");
+    wait_until("each of them to take some", || {
+        publish();
+        [&first, &second, &third]
+            .iter()
+            .all(|front| commits(front) > 0)
+    });
     first.kill();
-    publish(6);
+    for _ in 0..6 {
+        publish();
+    }
     second.kill();
-    publish(2);
-    assert!(third.json("/stats")["last_seq"].as_u64() >= Some(3));
+    let before = commits(&third);
+    let taken = publish();
+    assert!(commits(&third) > before);
+    let stored = engine.sql("balanced", "SELECT count(*) FROM logagg.event_log");
+    assert_eq!(stored, taken.to_string());
 }
 
 /// The options that a command's help names.
@@ -180,10 +195,7 @@ fn texts(value: &Value) -> Vec<&str> {
 /// Whether a command line names only what the program has.
 fn expect_command(arguments: &[&str]) {
     let known = options(arguments[0]);
-    // A server over a store is not there yet.
-    let is_there = |option: &&&str| known.contains("--store") || !option.starts_with("--store");
-    let options = arguments.iter().filter(|word| word.starts_with("--"));
-    for option in options.filter(is_there) {
+    for option in arguments.iter().filter(|word| word.starts_with("--")) {
         assert!(known.contains(*option), "{arguments:?}: {option}");
     }
     for url in arguments
@@ -264,7 +276,7 @@ fn names_in(text: &str, prefix: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_metrics_in_the_files_are_those_of_a_forwarder() {
+fn the_metrics_in_the_files_are_those_of_the_programs() {
     let Some(engine) = shared() else {
         return;
     };
@@ -284,4 +296,17 @@ fn the_metrics_in_the_files_are_those_of_a_forwarder() {
     let page = names_in(&read("docs/FLEET.md"), "logagg_forward_");
     assert_eq!(page, exist, "docs/FLEET.md");
     assert_eq!(forwarder.stop(), 0);
+    let pages = [&server, &front(&to)].map(|server| server.get("/metrics").text());
+    let exist = names_in(&pages.concat(), "log_aggregator_");
+    for file in [
+        "fleet-dashboard.json",
+        "fleet-alerts.yml",
+        "fleet-alerts.test.yml",
+    ] {
+        let named = names_in(&read(&format!("deploy/{file}")), "log_aggregator_");
+        assert!(
+            named.len() > 2 && named.is_subset(&exist),
+            "{file}: {named:?}"
+        );
+    }
 }

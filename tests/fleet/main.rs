@@ -10,6 +10,7 @@ mod forwarder;
 mod forwarding;
 mod front;
 mod front_engine;
+mod front_pages;
 mod front_reads;
 mod front_streams;
 #[allow(

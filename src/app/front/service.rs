@@ -166,7 +166,8 @@ impl Front {
             disk_available_bytes: None,
             started: self.counters.started.unix_us,
         };
-        self.counters.metrics.page(format, &facts)
+        let nodes = &self.stats.nodes;
+        self.counters.metrics.page_of_front(format, &facts, nodes)
     }
 
     fn health_page(&mut self, now: Now) -> Response {

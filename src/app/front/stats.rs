@@ -50,6 +50,11 @@ const SUMS: &str = "WITH new AS (SELECT * FROM logagg.batches WHERE id > $1), \
     coalesce(sum(duplicates) FILTER (WHERE new.id <= s.id), 0), \
     coalesce(sum(conflicts) FILTER (WHERE new.id <= s.id), 0), max(s.id) FROM new, settled s";
 
+/// A new disk at an old address is a new node, so only the newest commit at each address counts.
+const NODES: &str =
+    "SELECT name, min(extract(epoch FROM now() - committed_at)) FROM logagg.node_positions \
+    WHERE committed_at IS NOT NULL GROUP BY name ORDER BY name";
+
 const SIZE: &str = "SELECT pg_database_size(current_database())";
 
 /// What is asked for statistics, given the id up to which batches have been added up.
@@ -63,6 +68,7 @@ pub(super) fn statements(base: i64) -> Vec<Statement> {
             vec![Param::bigint(STATS_TOPICS_MAX as i64)],
         ),
         SIZE.into(),
+        NODES.into(),
     ]
 }
 
@@ -76,6 +82,8 @@ pub(super) struct StoreStats {
     pub topic_count: usize,
     pub topics: Vec<String>,
     pub database_bytes: u64,
+    /// Of each node the seconds since its last commit.
+    pub nodes: Vec<(String, f64)>,
     pub head: Head,
     /// When it was read, in `mono_ms`.
     pub read_at: Option<u64>,
@@ -84,7 +92,7 @@ pub(super) struct StoreStats {
 impl StoreStats {
     /// Takes the answers to [`statements`]. Those of another base than the own one are not added to it.
     pub(super) fn take(&mut self, base: i64, answers: &[Answer], now: u64) {
-        let [head, sums, count, names, size] = answers else {
+        let [head, sums, count, names, size, nodes] = answers else {
             return;
         };
         self.head = Head::read(head.rows());
@@ -100,6 +108,8 @@ impl StoreStats {
         self.database_bytes = number(size).unwrap_or(0);
         let text = |row: &Row| row.text(0).map(str::to_owned);
         self.topics = names.rows().iter().filter_map(text).collect();
+        let lag = |row: &Row| Some((row.text(0)?.to_owned(), row.value(1)?));
+        self.nodes = nodes.rows().iter().filter_map(lag).collect();
         self.read_at = Some(now);
     }
 }
@@ -118,19 +128,24 @@ pub(super) fn count_topics(after: u64) -> Statement {
 pub(super) struct TopicCounts {
     /// Events up to this seq have been counted.
     pub through: u64,
+    /// The oldest event when they were counted.
+    first: u64,
     topics: BTreeMap<String, (u64, u64, i64)>,
 }
 
 impl TopicCounts {
     /// Takes the answers to [`count_topics`] after `after`. Says whether all events have been counted.
     pub(super) fn take(&mut self, after: u64, head: Head, rows: &[Row]) -> bool {
-        if after != self.through || head.last < self.through {
-            // Another past of the store, or a count that came twice.
-            if head.last < self.through {
-                *self = TopicCounts::default();
-            }
+        // Another past of the store, or retention has removed events.
+        if self.through > 0 && (head.last < self.through || head.first != self.first) {
+            *self = TopicCounts::default();
             return false;
         }
+        // A count that came twice.
+        if after != self.through {
+            return false;
+        }
+        self.first = head.first;
         let mut last = head.last.min(after + FRONT_COUNT_SEQS);
         for row in rows {
             let counts = (
