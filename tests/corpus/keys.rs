@@ -320,7 +320,7 @@ impl Pair {
         assert_eq!(found, expected);
         assert_eq!(page.count, found.len());
         let last = expected.last().copied();
-        assert_eq!(page.more_behind, last.filter(|_| more));
+        assert_eq!(page.more_after, last.filter(|_| more));
     }
 
     fn compare_counts(&mut self) {

@@ -316,7 +316,7 @@ impl Pair {
                 });
                 (page.unwrap(), events)
             });
-            let Some(behind) = page.more_behind else {
+            let Some(behind) = page.more_after else {
                 break;
             };
             bound = if ascending {

@@ -257,7 +257,7 @@ fn expect_pod(document: &Value) {
             let path = |mount: &Value| mount["mountPath"].as_str().unwrap().to_owned();
             mounts.iter().any(|mount| file.starts_with(&path(mount)))
         };
-        assert!(file.is_none_or(|file| is_mounted(file)), "{container}");
+        assert!(file.is_none_or(is_mounted), "{container}");
         let security = &container["securityContext"];
         assert_eq!(security["readOnlyRootFilesystem"], true);
         if args[0] == "serve" {

@@ -58,7 +58,7 @@ fn the_same_keys_at_the_same_moment_are_stored_once() {
                 let mut accepted = 0;
                 for round in 0..10 {
                     let mut numbers: Vec<u32> = (round * 20..(round + 1) * 20).collect();
-                    if publisher % 3 == 0 {
+                    if publisher.is_multiple_of(3) {
                         numbers.reverse();
                     }
                     let events = numbers

@@ -16,8 +16,8 @@ fn fill(db: &Connection) {
     let at = 1_767_323_045_000_000_i64;
     let topics = ["t.a", "t.b", "u"];
     for (id, topic) in topics.iter().enumerate() {
-        let numbers = (0..EVENTS).filter(|n| n % 3 == id as u64);
-        let (count, last) = (numbers.clone().count(), numbers.last().map(|n| n + 1));
+        let mut numbers = (0..EVENTS).filter(|n| n % 3 == id as u64);
+        let (count, last) = (numbers.clone().count(), numbers.next_back().map(|n| n + 1));
         let values = params![
             id as i64 + 1,
             topic,
