@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Measures a fleet: a forwarder beside a plain loop of the same batches on the same engine, with and without a
-synchronous standby; bytes of an event; how late events are in the store; what a forwarder costs its node. Needs
+synchronous standby; a front beside that loop ("fronts" as argument: only this); bytes of an event; how late events are in the store; what a forwarder costs its node. Needs
 PostgreSQL, and a release build with the feature fleet: make bench-fleet. Others on the machine change the rates; trust
 the ratios, which are of runs in turns."""
 
@@ -20,7 +20,7 @@ BATCHES = [64, 1_000, 5_000]
 BINARY = os.environ.get("LOGAGG", "target/release/logagg")
 PROGRAMS = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
 USER = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"] if os.getuid() == 0 else []
-PORT, STANDBY, NODE = 15_499, 15_498, 18_499
+PORT, STANDBY, NODE, FRONT = 15_499, 15_498, 18_499, 18_498
 PAYLOAD = {"said": "x" * 140}
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -127,6 +127,35 @@ def rates(kind):
     return rate
 
 
+def fronts():
+    """A front with 64 connections at batches of 64, beside the plain loop of such batches, in turns."""
+    found = {plain_loop: [], at_front: []}
+    for number in range(ROUNDS):
+        for run in [plain_loop, at_front] if number % 2 else [at_front, plain_loop]:
+            sql("postgres", "CREATE DATABASE one_run")
+            found[run].append(run("one_run", BATCHES[0]))
+            sql("postgres", "DROP DATABASE one_run WITH (FORCE)")
+    plain, rate = (statistics.median(found[run]) for run in [plain_loop, at_front])
+    print(f"front, 64 connections, {BATCHES[0]} a batch: {rate:,.0f} events/s, plain loop {plain:,.0f}, "
+          f"{rate / plain:.2f} of it", flush=True)
+
+
+def at_front(database, size):
+    store = f"postgres://postgres@127.0.0.1:{PORT}/{database}"
+    front = subprocess.Popen([BINARY, "serve", "--store", store, "--port", str(FRONT), "--log-duplicates", "off"], **QUIET)
+    url = f"http://127.0.0.1:{FRONT}"
+    try:
+        until(lambda: subprocess.run([BINARY, "healthcheck", "--url", url], **QUIET).returncode == 0)
+        begun = time.monotonic()
+        subprocess.run([BINARY, "bench", "--server", url, "--duration", "6s", "--connections", "64", "--batch", str(size)],
+                       check=True, **QUIET)
+        took = time.monotonic() - begun
+        return int(sql(database, "SELECT count(*) FROM logagg.events")) / took
+    finally:
+        front.terminate()
+        front.wait()
+
+
 def sizes():
     """Of what the forwarder has brought."""
     sql("postgres", "CREATE DATABASE sizes")
@@ -207,6 +236,9 @@ def main():
         time.sleep(1)
         for first in range(0, EVENTS, 1_000):
             publish(made(range(first, first + 1_000)))
+        fronts()
+        if sys.argv[1:] == ["fronts"]:
+            return
         rate = rates("without standby")
         sizes()
         second = standby(folder)

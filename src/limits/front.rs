@@ -16,6 +16,10 @@ pub const FRONT_KEYS_MS: u64 = 100;
 /// Milliseconds between two looks for new events, with subscribers and without.
 pub const FRONT_LOOK_MS: u64 = 50;
 pub const FRONT_IDLE_LOOK_MS: u64 = 1_000;
+/// Milliseconds after its arrival at which a request that reads is answered at the latest, whatever the engine is at.
+pub const FRONT_READ_MAX_MS: u64 = 14_000;
+/// Names of topics that a front remembers; with more it looks them up again.
+pub const FRONT_TOPICS_MAX: usize = 100_000;
 /// Requests that may wait to read from the engine.
 pub const FRONT_READS_MAX: usize = 1_000;
 /// Bytes that are read from an engine in one turn.

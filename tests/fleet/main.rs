@@ -13,6 +13,7 @@ mod front_engine;
 mod front_pages;
 mod front_reads;
 mod front_streams;
+mod front_torture;
 #[allow(
     dead_code,
     unused_imports,

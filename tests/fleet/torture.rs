@@ -25,14 +25,14 @@ const PUBLISHERS: u64 = 3;
 const KEYS: u64 = 4_000;
 
 /// The keys of all events that were answered.
-type Answered = Mutex<HashSet<(String, String)>>;
+pub type Answered = Mutex<HashSet<(String, String)>>;
 
-fn rounds() -> u64 {
+pub fn rounds() -> u64 {
     let rounds = std::env::var("FLEET_ROUNDS").ok();
     rounds.map_or(12, |rounds| rounds.parse().unwrap())
 }
 
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let seed = std::env::var("FLEET_SEED").ok();
     seed.map_or_else(
         || u64::from(std::process::id()),
@@ -56,7 +56,7 @@ pub fn publish(address: SocketAddr, body: &str) -> std::io::Result<bool> {
 }
 
 /// Publishes until it is over; what it does not hear of it sends again, perhaps to another node.
-fn keep_publishing(
+pub fn keep_publishing(
     nodes: &[SocketAddr],
     mut random: Random,
     answered: &Answered,
@@ -89,7 +89,7 @@ fn keep_publishing(
 }
 
 /// Ends the publishers when it is dropped.
-struct Over<'a>(&'a AtomicBool);
+pub struct Over<'a>(pub &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
@@ -196,7 +196,7 @@ impl Fleet {
 }
 
 /// It may not listen yet.
-fn stats(node: &Server) -> Option<Value> {
+pub fn stats(node: &Server) -> Option<Value> {
     let Address::Tcp(address) = node.address() else {
         return None;
     };

@@ -14,8 +14,8 @@ use crate::app::reply::{Completion, Reply, Ticket};
 use crate::clock::{earlier, Now, Stamp};
 use crate::http::{Refusal, Request, Response};
 use crate::limits::{
-    FRONT_IDLE_LOOK_MS, FRONT_LOOK_MS, FRONT_READS_MAX, FRONT_SILENCE_MS, FRONT_STATS_MS,
-    FRONT_WRITERS,
+    FRONT_IDLE_LOOK_MS, FRONT_LOOK_MS, FRONT_READS_MAX, FRONT_READ_MAX_MS, FRONT_SILENCE_MS,
+    FRONT_STATS_MS, FRONT_WRITERS,
 };
 use crate::postgres::Answer;
 use crate::store::SubscriptionOp;
@@ -77,6 +77,7 @@ impl Front {
                 self.take_read_event(place, event, now);
             }
         }
+        self.expire_asked(now);
         let is_due =
             |read: &Read| read.ticket.is_some() && read.since + FRONT_SILENCE_MS <= now.mono_ms;
         while self.reads.iter().any(is_due) {
@@ -93,6 +94,22 @@ impl Front {
             let statements = read.kind.statements();
             self.reading[place] = Some(read);
             self.links[FRONT_WRITERS + place].ask(&statements, now);
+        }
+    }
+
+    /// Gives up the connections that have not answered a request in time.
+    fn expire_asked(&mut self, now: Now) {
+        for place in 0..self.reading.len() {
+            let read = self.reading[place].as_ref();
+            let since = read.filter(|read| read.ticket.is_some());
+            let is_late = |read: &Read| read.since + FRONT_READ_MAX_MS <= now.mono_ms;
+            if since.is_some_and(is_late) {
+                let link = FRONT_WRITERS + place;
+                self.links[link].lose("it has not answered in time", now);
+                while let Some(event) = self.links[link].next_event() {
+                    self.take_read_event(place, event, now);
+                }
+            }
         }
     }
 
@@ -351,7 +368,11 @@ impl Front {
             .map(|read| read.since)
             .min();
         let expiry = oldest.map(|since| since + FRONT_SILENCE_MS);
-        earlier(earlier(look, waits.then_some(now.mono_ms)), expiry)
+        let asked = self.reading.iter().flatten();
+        let asked = asked.filter(|read| read.ticket.is_some());
+        let asked = asked.map(|read| read.since + FRONT_READ_MAX_MS).min();
+        let waits = waits.then_some(now.mono_ms);
+        earlier(earlier(look, waits), earlier(expiry, asked))
     }
 
     pub(super) fn ask_for_change(

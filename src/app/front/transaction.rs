@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::app::commit_queue::Waiting;
 use crate::clock::{rfc3339, Now};
 use crate::event::Span;
+use crate::limits::FRONT_TOPICS_MAX;
 use crate::postgres::statement::{self, BatchRow, Hash, Known, NewEvent, Statement};
 use crate::postgres::Answer;
 use crate::ring::Slot;
@@ -134,6 +135,9 @@ impl Transaction {
         let mut statements = Vec::new();
         if !new.is_empty() {
             statements.push(statement::create_topics(new.iter().copied()));
+            if topics.len() > FRONT_TOPICS_MAX {
+                topics.clear();
+            }
             topics.extend(new.into_iter().map(str::to_owned));
         }
         self.answers_before = statements.len();
