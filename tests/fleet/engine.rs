@@ -365,7 +365,8 @@ fn settings(engine: &mut Command, address: SocketAddr) {
         format!("port={}", address.port()),
         // Two in one folder would be in each other's way.
         "unix_socket_directories=".to_owned(),
-        "max_connections=40".to_owned(),
+        // Each front has some, and as many tests run at a time as the machine has time for.
+        "max_connections=300".to_owned(),
         "shared_buffers=16MB".to_owned(),
         "hot_standby=on".to_owned(),
         "fsync=off".to_owned(),
