@@ -25,11 +25,12 @@ impl Served {
         let store = arguments.store();
         let config = arguments.into_config()?;
         #[cfg(feature = "fleet")]
-        return Ok(store
+        let served = store
             .map(|store| Served { config, store })
-            .map_err(Failure::Setting));
+            .map_err(Failure::Setting);
         #[cfg(not(feature = "fleet"))]
-        Ok(Ok(Served { config }))
+        let served = Ok(Served { config });
+        Ok(served)
     }
 
     /// Runs the server until it is stopped.
