@@ -59,7 +59,7 @@ fn commands_of<'a>(command: &'a Command, arguments: &[OsString]) -> Vec<&'a Comm
 }
 
 /// The candidate with the fewest changes, where these are at most a third of the word.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let word: Vec<char> = word.to_lowercase().chars().collect();
     if word.len() > WORD_MAX_CHARACTERS {
         return None;

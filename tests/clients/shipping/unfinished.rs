@@ -4,6 +4,9 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use logagg::limits::SHIP_QUIET_MS;
 
 use super::{append, lines, stop, wait_for_lines, Scene};
 use crate::wait::wait_until;
@@ -157,6 +160,47 @@ fn zeros_that_become_text_are_no_truncation() {
     wait_for_lines(&server, &["one", "two", "three"]);
     let output = stop(shipper);
     assert_eq!((output.sum("read"), output.sum("duplicates")), (3, 0));
+}
+
+/// The pages of a file may arrive in any order: NULs with text after them are no hole before they have stood a while.
+#[test]
+fn text_that_arrives_after_later_text_is_no_truncation() {
+    for _ in 0..10 {
+        let scene = Scene::new();
+        let server = scene.setup.start();
+        append(&scene.log(), "one\ntwo\nthr");
+        let shipper = scene.follow(&[]);
+        wait_for_lines(&server, &["one", "two"]);
+        let begun = Instant::now();
+        write_at(&scene, b"n\nsix\n", 34);
+        // The line before them is shipped after the file was looked at.
+        write_at(&scene, b"ee\n", 11);
+        wait_for_lines(&server, &["one", "two", "three"]);
+        write_at(&scene, b"four.......five\nseve", 14);
+        // On a machine that is too busy the NULs have stood for a while: again.
+        if begun.elapsed() < Duration::from_millis(SHIP_QUIET_MS) {
+            let text = fs::read_to_string(scene.log()).unwrap();
+            wait_for_lines(&server, &text.lines().collect::<Vec<_>>());
+            let output = stop(shipper);
+            assert_eq!((output.sum("read"), output.sum("duplicates")), (6, 0));
+            return;
+        }
+    }
+}
+
+/// They are one after they have stood a while, and many of them wait together.
+#[test]
+fn nuls_that_stay_between_lines_hold_up_nothing_for_long() {
+    let scene = Scene::new();
+    let server = scene.setup.start();
+    let shipper = scene.follow(&[]);
+    let lines: Vec<String> = (0..300).map(|n| format!("line {n}")).collect();
+    append(&scene.log(), lines.join("\n\0\0\0\0") + "\n");
+    wait_for_lines(
+        &server,
+        &lines.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    assert_eq!(stop(shipper).sum("duplicates"), 0);
 }
 
 #[test]

@@ -52,8 +52,8 @@ pub struct ShipArgs {
     ///
     /// Either names (java, python, go, with commas between them, or auto for all): their stack traces become one
     /// event with the line that was logged before them. Or a regular expression that the first line of each
-    /// record matches, within its first 4,096 bytes. A record ends after two quiet seconds, and has at most 1,000
-    /// lines and 256 KiB.
+    /// record matches, within its first 4,096 bytes; a word that is nearly one of the names is refused, and as a
+    /// pattern is (word). A record ends after two quiet seconds, and has at most 1,000 lines and 256 KiB.
     #[arg(long, value_name = "PATTERN", value_parser = Multiline::parse)]
     pub(super) multiline: Option<Multiline>,
 

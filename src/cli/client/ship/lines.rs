@@ -1,8 +1,8 @@
 //! Bytes of a log file to lines, the same ones in whatever pieces the bytes are read.
 //!
 //! NULs between lines are not text: a writer that goes on at its old position in a truncated file leaves them, and so
-//! does one that allocates a file before it writes. They are a hole once other bytes follow them. At the end of what
-//! can be read they are data that has not arrived yet.
+//! does one that allocates a file before it writes. They are a hole once other bytes have followed them for a while
+//! ([`super::nuls`]). At the end of what can be read they are data that has not arrived yet.
 
 use super::decoding::Encoding;
 use crate::limits::SHIP_LINE_MAX_BYTES;

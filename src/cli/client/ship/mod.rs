@@ -14,6 +14,7 @@ mod lines;
 mod members;
 mod multiline;
 mod names;
+mod nuls;
 mod parked;
 mod patterns;
 mod position;

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::decoding::{Encoding, HEAD_BYTES};
 use super::folders::{nanos, read_at};
 use super::lines::{self, Bounds, Next};
+use super::nuls::{Look, Nuls};
 use super::position::{Position, Tail};
 use super::prefix::Prefix;
 use super::records::{Lines, Source, View};
@@ -47,6 +48,7 @@ pub(super) struct Tracked {
     /// or was longer before.
     must_prove: bool,
     hole: Option<Hole>,
+    nuls: Nuls,
     /// Since when it has not changed.
     quiet_since: Option<(Version, Instant)>,
 }
@@ -70,7 +72,8 @@ struct Hole {
 enum AfterHole {
     /// Other bytes, from here on.
     Bytes(u64),
-    EndOfFile,
+    /// The end of the file, or bytes before which text may still arrive.
+    Nothing,
     /// It is not known before the next read.
     Unknown,
 }
@@ -112,6 +115,7 @@ impl Tracked {
             is_settled: false,
             settled_at: None,
             hole: None,
+            nuls: Nuls::default(),
             quiet_since: None,
         }
     }
@@ -127,7 +131,7 @@ impl Tracked {
         if let Some(read) = self.without_reading(version) {
             return Ok(read);
         }
-        let is_quiet = source.is_complete || self.is_quiet(version);
+        let look = (!source.is_complete).then(|| Look::now(version.length));
         let encoding = encoding(&self.file)?;
         let mut most = SHIP_READ_BYTES;
         loop {
@@ -138,12 +142,13 @@ impl Tracked {
                 return Ok(FileRead::Truncated);
             };
             self.known_at = SystemTime::now();
-            let mut view = View::new(source, buffer, bytes, (is_end, is_quiet), encoding);
+            let tail = buffer.len() - bytes.len();
+            let (bytes, ends) = self.before_young(bytes, is_end, version, look, encoding);
+            let mut view = View::new(source, &buffer[..tail + bytes.len()], bytes, ends, encoding);
             let Some(mut lines) = Lines::new(source, &self.entry, &mut view, batch) else {
                 return Ok(FileRead::Truncated);
             };
             let (at, written) = lines.take(&view);
-            let tail = buffer.len() - bytes.len();
             lines.position.remember_tail(&buffer[..tail + at]);
             if !lines.batch.is_empty() {
                 return Ok(reading(lines, &bytes[..at], &self.entry));
@@ -155,8 +160,7 @@ impl Tracked {
                 continue;
             }
             if view.is_end {
-                let is_all = at + written == bytes.len() && !lines.is_waiting;
-                self.note_end(version, is_all);
+                self.note_end(version, at + written == bytes.len() && !lines.is_waiting);
                 return Ok(FileRead::Nothing);
             }
             if at > 0 {
@@ -170,17 +174,17 @@ impl Tracked {
                 return Ok(FileRead::Nothing);
             }
             let is_between_lines = written == 0 && lines.position.part == 0;
-            let read_to = lines.position.offset + bytes.len() as u64;
             let hole = lines.position.offset + written as u64;
-            match self.after_hole(hole, version)? {
+            let read_to = lines.position.offset + bytes.len() as u64;
+            match self.after_hole(hole, version, look)? {
                 AfterHole::Unknown => return Ok(FileRead::More),
                 // It has been written to since it was read.
                 AfterHole::Bytes(at) if at == hole || at < read_to => {}
                 AfterHole::Bytes(at) if is_between_lines => self.skip_to(at, encoding)?,
-                AfterHole::EndOfFile if written == 0 || !source.is_complete => {
-                    return Ok(FileRead::Nothing);
+                AfterHole::Nothing if written == 0 || look.is_some() => {
+                    return Ok(FileRead::Nothing)
                 }
-                AfterHole::Bytes(_) | AfterHole::EndOfFile => {
+                AfterHole::Bytes(_) | AfterHole::Nothing => {
                     lines.push_before_hole(&view, tail, written);
                     return Ok(reading(lines, &bytes[..written], &self.entry));
                 }
@@ -260,6 +264,7 @@ impl Tracked {
         self.is_placed = false;
         self.read_at = None;
         self.hole = None;
+        self.nuls = Nuls::default();
         self.known_at = SystemTime::now();
     }
 
@@ -315,8 +320,32 @@ impl Tracked {
         Ok(count < SHIP_TAIL_BYTES + most)
     }
 
+    /// What comes before NULs that may still become text; and whether it is the end, and quiet.
+    fn before_young<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        is_end: bool,
+        version: Version,
+        look: Option<Look>,
+        encoding: Encoding,
+    ) -> (&'a [u8], (bool, bool)) {
+        let is_quiet = look.is_none() || self.is_quiet(version);
+        let from = self.entry.position.offset;
+        // What has perhaps been published is read again as it was.
+        let look = look.filter(|_| self.entry.pending.is_none());
+        match look.and_then(|look| self.nuls.find_young(bytes, from, look, encoding)) {
+            Some(nul) => (&bytes[..nul], (false, false)),
+            None => (bytes, (is_end, is_quiet)),
+        }
+    }
+
     /// Finds what comes after NULs that begin at `from`, within a bounded number of bytes.
-    fn after_hole(&mut self, from: u64, version: Version) -> io::Result<AfterHole> {
+    fn after_hole(
+        &mut self,
+        from: u64,
+        version: Version,
+        look: Option<Look>,
+    ) -> io::Result<AfterHole> {
         let known = self.hole.as_ref();
         let known = known.filter(|hole| hole.from == from && hole.version == version);
         let mut at = known.map_or(from, |hole| hole.to);
@@ -331,7 +360,13 @@ impl Tracked {
         while at < version.length.min(until) {
             let count = read_at(&self.file, &mut piece, at)?;
             if let Some(length) = piece[..count].iter().position(|byte| *byte != 0) {
-                return Ok(AfterHole::Bytes(at + length as u64));
+                let to = at + length as u64;
+                let is_young =
+                    to > from && look.is_some_and(|look| self.nuls.are_young(from, look));
+                return Ok(match is_young {
+                    true => AfterHole::Nothing,
+                    false => AfterHole::Bytes(to),
+                });
             }
             at += count as u64;
             if count == 0 {
@@ -341,7 +376,7 @@ impl Tracked {
         let to = at.min(version.length);
         self.hole = Some(Hole { from, to, version });
         Ok(match to == version.length {
-            true => AfterHole::EndOfFile,
+            true => AfterHole::Nothing,
             false => AfterHole::Unknown,
         })
     }

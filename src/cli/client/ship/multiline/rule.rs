@@ -4,7 +4,8 @@
 
 use regex_lite::Regex;
 
-use super::traces::{State, Traces};
+use super::traces::{State, Traces, NAMES};
+use crate::cli::similar::nearest;
 use crate::limits::SHIP_PATTERN_BYTES;
 
 /// How lines become records.
@@ -20,13 +21,19 @@ impl Multiline {
     /// Names of languages, or else the pattern of the first line of a record.
     ///
     /// # Errors
-    /// What is wrong with the pattern.
+    /// What is wrong with the pattern, or which name was meant.
     pub(crate) fn parse(text: &str) -> Result<Multiline, String> {
         if let Some(traces) = Traces::parse(text) {
             return Ok(Multiline::Traces(traces));
         }
         if text.is_empty() {
             return Err("it is empty, and would match each line".to_owned());
+        }
+        if let Some(meant) = misspelled(text) {
+            return Err(format!(
+                "it is none of the names {}; did you mean {meant}? As a pattern it is ({text})",
+                NAMES.join(", ")
+            ));
         }
         let pattern = Regex::new(text).map_err(|error| error.to_string())?;
         Ok(Multiline::Begin(pattern))
@@ -53,6 +60,18 @@ impl Multiline {
             },
         }
     }
+}
+
+/// The names that a text seems to mean, if it is words with commas between them, of which one is nearly a name, or one
+/// among others is a name.
+fn misspelled(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_word = |word: &&str| word.chars().all(char::is_alphabetic);
+    let meant = words
+        .iter()
+        .filter_map(|word| nearest(word, NAMES.into_iter()));
+    let meant: Vec<String> = meant.collect();
+    (words.iter().all(is_word) && !meant.is_empty()).then(|| meant.join(","))
 }
 
 /// The part of a line that a pattern is looked for in.
@@ -105,6 +124,37 @@ mod tests {
         assert_eq!(records("MARK", &format!("a\n{far}")).len(), 1);
         for wrong in ["", "(", "a{2,1}"] {
             assert!(Multiline::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_nearly_a_name_is_no_pattern() {
+        for (text, meant) in [
+            ("jave", "java"),
+            ("Java", "java"),
+            ("pyhton", "python"),
+            ("java, python", "java,python"),
+            ("java,ruby", "java"),
+            ("auot", "auto"),
+        ] {
+            let error = Multiline::parse(text).unwrap_err();
+            let question = format!("did you mean {meant}?");
+            assert!(error.contains(&question), "{text}: {error}");
+            Multiline::parse(&format!("({text})")).unwrap();
+        }
+        for pattern in [
+            "MARK",
+            "begin",
+            "^java",
+            "java:",
+            "[a-z]",
+            "jave.*",
+            "INFO,ERROR",
+        ] {
+            assert!(
+                matches!(Multiline::parse(pattern), Ok(Multiline::Begin(_))),
+                "{pattern}"
+            );
         }
     }
 

@@ -29,6 +29,9 @@ pub(crate) enum State {
     GoBetween,
 }
 
+/// The names that [`Traces::parse`] knows.
+pub(super) const NAMES: [&str; 4] = ["java", "python", "go", "auto"];
+
 /// What Java writes before an uncaught exception.
 const THREAD: &str = "Exception in thread \"";
 
