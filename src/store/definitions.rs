@@ -13,11 +13,11 @@ use super::schema::create_tables;
 /// A table, an index, a view or a trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Definition {
-    kind: String,
+    pub(super) kind: String,
     /// The table that it is on.
-    table: String,
+    pub(super) table: String,
     /// The statement that made it; none for what SQLite makes by itself.
-    sql: Option<String>,
+    pub(super) sql: Option<String>,
 }
 
 /// The definitions of a database, by name.

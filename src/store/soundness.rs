@@ -25,8 +25,27 @@ pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
 
 /// Whether SQLite can read a table.
 fn is_sound(db: &Connection, table: &str) -> rusqlite::Result<bool> {
-    let sql = format!("PRAGMA quick_check(\"{}\")", table.replace('"', "\"\""));
-    match db.query_row(&sql, [], |row| row.get::<_, String>(0)) {
+    finds_nothing(db, &check_of("quick_check", table))
+}
+
+/// Whether SQLite can read a table and its indexes, and these hold what it holds.
+pub(super) fn agrees_with_its_indexes(db: &Connection, table: &str) -> rusqlite::Result<bool> {
+    finds_nothing(db, &check_of("integrity_check", table))
+}
+
+/// Whether SQLite can read all of the file, and each page of it is in use or free.
+pub(super) fn is_file_sound(db: &Connection) -> rusqlite::Result<bool> {
+    finds_nothing(db, "PRAGMA quick_check(1)")
+}
+
+/// The statement that has SQLite check one table.
+fn check_of(check: &str, table: &str) -> String {
+    format!("PRAGMA {check}(\"{}\")", table.replace('"', "\"\""))
+}
+
+/// Whether one of SQLite's checks finds nothing wrong.
+fn finds_nothing(db: &Connection, check: &str) -> rusqlite::Result<bool> {
+    match db.query_row(check, [], |row| row.get::<_, String>(0)) {
         Ok(answer) => Ok(answer == "ok"),
         Err(error) if is_corrupt(&error) => Ok(false),
         Err(error) => Err(error),

@@ -11,8 +11,8 @@ use crate::store::{self, Converted, Dedup};
 /// Convert a database to the other duplicate check, in place
 ///
 /// No server may be running on it. It can be interrupted at any moment: the database then keeps the check it had, and
-/// the same command resumes. Needs disk space for the new index beside the old one. A key index that cannot be read is
-/// rebuilt with --dedup index.
+/// the same command resumes. Needs disk space for the new index beside the old one. With the check that the database
+/// has, damaged indexes are rebuilt: the key index, and SQLite's.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
     /// The new duplicate check
@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: ConvertArgs) -> Result<(), String> {
     let sentence = match converted {
         Converted::Done => format!("the database now has the duplicate check {name}"),
         Converted::Rebuilt => "the key index has been rebuilt from the events".into(),
+        Converted::Remade => "SQLite's indexes have been rebuilt from their tables".into(),
         Converted::Already => format!("the database has the duplicate check {name} already"),
     };
     // If nobody can read the sentence, the exit code still says it.

@@ -12,6 +12,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::check::{find_same_keys, Progress};
 use super::rebuild::take_away;
+use super::remake::remake_indexes;
 use crate::limits::{CONVERT_RECORDS_PER_COMMIT, MEMTABLE_ENTRIES};
 use crate::store::error::explain;
 use crate::store::error::OpenError;
@@ -45,6 +46,8 @@ pub enum Converted {
     Already,
     /// It had it before, but SQLite could not read the key index, which has been rebuilt.
     Rebuilt,
+    /// It had it before, but there were indexes of SQLite's that were not right, and have been made again.
+    Remade,
 }
 
 /// Why a conversion cannot be done.
@@ -104,18 +107,19 @@ pub fn convert(
         if version(&db)? < SCHEMA_VERSION {
             in_transaction(&mut db, |db| upgrade(db))?;
         }
-        let has_index = recorded_check(&db)? == Dedup::Index;
-        in_transaction(&mut db, |db| repair_rows(db, has_index))?;
-        let converted = if recorded_check(&db)? == to {
-            again(&mut db, to, progress)?
-        } else {
-            match to {
-                Dedup::Constraint => to_constraint(&mut db, progress)?,
-                Dedup::Index => to_index(&mut db, progress)?,
-            }
-            Converted::Done
-        };
-        Ok(converted)
+        let from = recorded_check(&db)?;
+        let is_remade = from == to && remake_indexes(&mut db, to, progress)?;
+        in_transaction(&mut db, |db| repair_rows(db, from == Dedup::Index))?;
+        if from == to {
+            let converted = again(&mut db, to, progress)?;
+            let is_all = is_remade && converted == Converted::Already;
+            return Ok(if is_all { Converted::Remade } else { converted });
+        }
+        match to {
+            Dedup::Constraint => to_constraint(&mut db, progress)?,
+            Dedup::Index => to_index(&mut db, progress)?,
+        }
+        Ok(Converted::Done)
     };
     let converted = work().map_err(|e: Failure| fail(&e))?;
     db.close().map_err(|e| fail(&explain(&e)))?;

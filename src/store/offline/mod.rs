@@ -5,4 +5,5 @@ pub(super) mod backup;
 pub(super) mod check;
 pub(super) mod convert;
 pub(super) mod rebuild;
+mod remake;
 mod snapshot;
