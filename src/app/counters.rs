@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::commit_times::CommitTimes;
+use super::last_hour::PastIntervals;
 use crate::clock::Now;
 use crate::event::{IdentityCounts, Protocol};
 use crate::metrics::Metrics;
@@ -24,6 +25,7 @@ pub(super) struct Counters {
     /// The time of all commits, in microseconds, and the times of those since they were last taken.
     pub(super) commit_us: u64,
     pub(super) commit_times: CommitTimes,
+    pub(super) last_hour: PastIntervals,
     /// Open connections.
     pub(super) connections: usize,
     pub(super) metrics: Metrics,
@@ -43,6 +45,7 @@ impl Counters {
             seqs_skipped: 0,
             commit_us: 0,
             commit_times: CommitTimes::default(),
+            last_hour: PastIntervals::new(started),
             connections: 0,
             metrics: Metrics::default(),
             clock: None,

@@ -14,7 +14,7 @@ const INTERVALS: usize = 360;
 const INTERVALS_A_MINUTE: u64 = 6;
 const MINUTES: u64 = 60;
 
-pub(super) struct Recent {
+pub(super) struct PastIntervals {
     /// What came in each interval, the oldest first.
     intervals: VecDeque<Figures>,
     /// The counts where the last of them ended.
@@ -27,7 +27,7 @@ pub(super) struct Recent {
     ends_ms: u64,
 }
 
-impl Recent {
+impl PastIntervals {
     pub(super) fn new(now: Now) -> Self {
         Self {
             intervals: VecDeque::new(),
@@ -94,30 +94,30 @@ mod tests {
 
     #[test]
     fn intervals_without_a_turn_are_quiet_and_old_ones_go() {
-        let mut recent = Recent::new(Now::default());
+        let mut past = PastIntervals::new(Now::default());
         let at = |accepted| Figures {
             accepted,
             ..Figures::default()
         };
         let none = CommitTimes::default();
-        recent.pass(INTERVAL_MS, at(5), &none);
-        recent.pass(3 * INTERVAL_MS + 1, at(12), &none);
-        let accepted = |recent: &Recent| -> Vec<u64> {
-            recent.intervals.iter().map(|one| one.accepted).collect()
+        past.pass(INTERVAL_MS, at(5), &none);
+        past.pass(3 * INTERVAL_MS + 1, at(12), &none);
+        let accepted = |past: &PastIntervals| -> Vec<u64> {
+            past.intervals.iter().map(|one| one.accepted).collect()
         };
-        assert_eq!(accepted(&recent), [5, 7, 0]);
-        assert_eq!(recent.ends_ms, 4 * INTERVAL_MS);
-        recent.pass(u64::MAX / 2, at(13), &none);
-        assert_eq!(accepted(&recent), [0; INTERVALS]);
-        recent.pass(recent.ends_ms, at(20), &none);
-        assert_eq!(accepted(&recent).last(), Some(&7));
+        assert_eq!(accepted(&past), [5, 7, 0]);
+        assert_eq!(past.ends_ms, 4 * INTERVAL_MS);
+        past.pass(u64::MAX / 2, at(13), &none);
+        assert_eq!(accepted(&past), [0; INTERVALS]);
+        past.pass(past.ends_ms, at(20), &none);
+        assert_eq!(accepted(&past).last(), Some(&7));
     }
 
     #[test]
     fn the_times_of_commits_are_those_of_an_hour() {
-        let mut recent = Recent::new(Now::default());
-        let commits = |recent: &Recent, current: &CommitTimes| {
-            let hour = serde_json::to_value(recent.figures(current)).unwrap();
+        let mut past = PastIntervals::new(Now::default());
+        let commits = |past: &PastIntervals, current: &CommitTimes| {
+            let hour = serde_json::to_value(past.figures(current)).unwrap();
             ["count", "p50_us", "slowest_us"]
                 .map(|name| hour["all_commits"][name].as_u64().unwrap())
         };
@@ -128,19 +128,15 @@ mod tests {
         };
         for n in 0..1_000 {
             let us = if n < 10 { 1_000 } else { 5 };
-            recent.pass(recent.ends_ms, Figures::default(), &times(us));
-            assert!(recent.minutes.len() <= MINUTES as usize);
+            past.pass(past.ends_ms, Figures::default(), &times(us));
+            assert!(past.minutes.len() <= MINUTES as usize);
         }
-        let [count, median, slowest] = commits(&recent, &times(7));
+        let [count, median, slowest] = commits(&past, &times(7));
         // One is of the interval that has not ended, and some of the minute that has not.
         assert!((355..=361).contains(&count), "{count}");
         assert_eq!((median, slowest), (5, 7));
         let none = CommitTimes::default();
-        recent.pass(
-            recent.ends_ms + 400 * INTERVAL_MS,
-            Figures::default(),
-            &none,
-        );
-        assert_eq!(commits(&recent, &none), [0, 0, 0]);
+        past.pass(past.ends_ms + 400 * INTERVAL_MS, Figures::default(), &none);
+        assert_eq!(commits(&past, &none), [0, 0, 0]);
     }
 }

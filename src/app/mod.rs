@@ -70,7 +70,6 @@ use duplicate_log::DuplicateLog;
 use gate::Gate;
 use health::Health;
 use ingest_state::IngestState;
-use last_hour::Recent;
 use live::LiveEvents;
 use read_budget::ReadBudget;
 use reply::{shutting_down, unreadable};
@@ -95,7 +94,6 @@ pub struct App {
     compressor: Option<Compressor>,
     schedule: IdleSchedule,
     counters: Counters,
-    recent: Recent,
     duplicates: DuplicateLog,
     buffers: BufferPool,
     ingest: IngestState,
@@ -117,7 +115,6 @@ impl App {
             compressor: None,
             schedule: IdleSchedule::new(now),
             counters: Counters::new(now),
-            recent: Recent::new(now),
             duplicates: DuplicateLog::default(),
             buffers: BufferPool::default(),
             ingest: IngestState::default(),

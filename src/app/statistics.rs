@@ -32,7 +32,7 @@ impl App {
         };
         self.note_last_hour(now);
         let current = &self.counters.commit_times;
-        let last_hour = with_hour.then(|| self.recent.figures(current));
+        let last_hour = with_hour.then(|| self.counters.last_hour.figures(current));
         let mut stats: watch::Stats<'_> = self.statistics(now);
         stats.last_hour = last_hour;
         let topics = self.store.topics();
@@ -45,7 +45,7 @@ impl App {
 
     /// Notes what has come, if an interval has ended. A turn calls this before its own work is counted.
     pub(super) fn note_last_hour(&mut self, now: Now) {
-        if !self.recent.is_over(now) {
+        if !self.counters.last_hour.is_over(now) {
             return;
         }
         let stored = self.store.counters();
@@ -61,7 +61,7 @@ impl App {
             commit_p99_us: times.percentile_us(99),
             commit_slowest_us: times.slowest_us(),
         };
-        self.recent.pass(now.mono_ms, counts, &times);
+        self.counters.last_hour.pass(now.mono_ms, counts, &times);
     }
 
     pub(super) fn page_of_metrics(&mut self, request: &Request, now: Now) -> Response {
