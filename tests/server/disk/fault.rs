@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::record::{read_record, Entry};
+use super::record::{forget_undone, read_record, Entry};
 use super::shim::library;
 use crate::harness::{Setup, TemporaryDirectory};
 
@@ -84,6 +84,11 @@ impl Disk {
             .take_while(|path| path.exists())
             .flat_map(|path| read_record(&path));
         entries.collect()
+    }
+
+    /// The server of this number has been killed, and nothing has looked at its database since.
+    pub fn forget_undone(&self, setup: &Setup, number: usize) {
+        forget_undone(&self.record(number), setup.database_path());
     }
 
     fn record(&self, number: usize) -> PathBuf {

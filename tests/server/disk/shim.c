@@ -136,7 +136,8 @@ int close(int fd) {
 static ssize_t write_at(int fd, const void *bytes, size_t length, off_t offset) {
     enum file file = file_of(fd);
     if (fails(ON_WRITE, file)) return -1;
-    /* Before it is done: what a kill in between leaves out is then like any other write that is lost. */
+    /* Before it is done: whoever sees what was written finds it in the record. A kill may come in between; then
+     * `forget_undone` takes it out again. */
     note(WRITE, file, offset, bytes, length);
     return syscall(SYS_pwrite64, fd, bytes, length, offset);
 }

@@ -54,7 +54,7 @@ fn a_hole_in_the_log(key: &str, flags: &[&str], promises: bool) {
     disk.heal();
     let healed = disk.entries().len();
     publish(&mut client, &mut stored, 50);
-    kill(server);
+    kill(server, &disk, &setup, 0);
     let session = Session::of(&disk, setup);
     let promise = Promise::of(&session, Rest::MayBeRefused);
     let seed = seed();
@@ -85,14 +85,14 @@ fn a_hole_that_an_earlier_server_has_left_is_filled_at_the_start() {
     assert!(!publish_one(&mut client, 7), "it is a repeat");
     disk.fail(Call::Sync, File::Log, Errno::IO);
     assert!(!publish_one(&mut client, stored + 1));
-    kill(server);
+    kill(server, &disk, &setup, 0);
     disk.heal();
     let server = disk.recorded(&setup, 1).start();
     let started = disk.entries().len();
     // What was refused may have come back whole.
     stored = server.json("/stats")["unique_processed"].as_u64().unwrap();
     publish(&mut server.client(), &mut stored, 30);
-    kill(server);
+    kill(server, &disk, &setup, 1);
     let session = Session::of(&disk, setup);
     let promise = Promise::of(&session, Rest::MayBeRefused);
     let report = cut_behind(&session, &promise, started, cuts(30), seed(), true);
@@ -132,7 +132,7 @@ fn what_a_reader_has_held_back_is_copied_again() {
     });
     // The log begins anew, over what it held.
     publish(&mut client, &mut stored, 400);
-    kill(server);
+    kill(server, &disk, &setup, 0);
     let session = Session::of(&disk, setup);
     let promise = Promise::of(&session, Rest::MayBeRefused);
     let report = cut_behind(&session, &promise, healed, cuts(30), seed(), true);

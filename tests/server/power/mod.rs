@@ -165,12 +165,35 @@ fn cut_at(
             Ok(stored) => report.short += u64::from(stored < answered),
             Err(error) => {
                 let words = error.split(':').next().unwrap_or_default().to_owned();
-                let place = format!("seed {seed}, cut {kind:?} at {place}: {error}");
+                let (total, before) = (session.entries.len(), before(&session.entries[..place]));
+                let place = format!(
+                    "seed {seed}, cut {kind:?} at {place} of {total}, after {before}: {error}"
+                );
                 report.wrong.entry(words).or_insert((0, place)).0 += 1;
             }
         }
     }
     report
+}
+
+/// The last things that were done to files, in words: with them a complaint can be understood when it does not come
+/// again.
+fn before(entries: &[Entry]) -> String {
+    let mut words = Vec::new();
+    for entry in entries.iter().rev() {
+        let what = match entry {
+            Entry::Write { file, offset, .. } => format!("write {file:?} at {offset}"),
+            Entry::Truncate { file, length } => format!("truncate {file:?} to {length}"),
+            Entry::Sent { .. } => continue,
+            other => format!("{other:?}"),
+        };
+        words.push(what);
+        if words.len() == 12 {
+            break;
+        }
+    }
+    words.reverse();
+    words.join(", ")
 }
 
 /// Cuts that follow each first one, while the server starts and stops.

@@ -63,7 +63,7 @@ pub fn record(flags: &[&str], size: Size, seed: u64) -> Session {
     let mut accepted = BTreeMap::new();
     let server = disk.recorded(&setup, 0).start();
     accepted.append(&mut publish(&server, "first", size.requests, &mut random));
-    kill(server);
+    kill(server, &disk, &setup, 0);
     let server = disk.recorded(&setup, 1).start();
     for batch in 0..size.batches {
         accepted.append(&mut publish_batch(&server, batch));
@@ -79,7 +79,7 @@ pub fn record(flags: &[&str], size: Size, seed: u64) -> Session {
         size.requests / 4,
         &mut random,
     ));
-    kill(server);
+    kill(server, &disk, &setup, 2);
 
     let mut session = Session::of(&disk, setup);
     session.accepted = accepted;
@@ -109,12 +109,12 @@ pub fn record_with_trouble(flags: &[&str], requests: u64, seed: u64) -> Session 
         disk.fail(Call::Sync, File::Log, Errno::IO);
         let last = server.publish(&events(round, 9, 0, &mut random)[0]);
         assert!(matches!(last.status, 200 | 503), "{last:?}");
-        kill(server);
+        kill(server, &disk, &setup, number);
         disk.heal();
     }
     let server = disk.recorded(&setup, 2).start();
     publish(&server, "third", requests / 4, &mut random);
-    kill(server);
+    kill(server, &disk, &setup, 2);
     Session::of(&disk, setup)
 }
 
@@ -142,10 +142,11 @@ fn trouble(disk: &Disk, done: &AtomicBool, random: &mut Random) {
     }
 }
 
-/// Kills a server whose last answers to publishers are in the record: it has answered once more.
-pub fn kill(server: Server) {
+/// Kills the server of this number, whose last answers to publishers are in the record: it has answered once more.
+pub fn kill(server: Server, disk: &Disk, setup: &Setup, number: usize) {
     server.json("/stats");
     server.kill();
+    disk.forget_undone(setup, number);
 }
 
 /// Publishes from several connections; returns what was accepted.
