@@ -215,4 +215,16 @@ fn subscriptions_are_rows_that_each_front_has() {
     assert_eq!(other.json("/subscriptions/x")["after"], 150);
     let rest = Stream::lines(&other, "?subscription=x&follow=false").rest();
     assert_eq!(rest.len(), 50);
+    // A row that no server of ours has written.
+    engine.sql(
+        "positions",
+        "INSERT INTO logagg.events SELECT 0, topic_id, event_id, timestamp, source, payload, processed_at \
+         FROM logagg.events WHERE seq = 1",
+    );
+    let all = Stream::lines(&front, "?follow=false").rest();
+    assert!(all.len() >= 200, "{} events", all.len());
+    assert_eq!(
+        front.json("/subscriptions")["subscriptions"][0]["after"],
+        150
+    );
 }

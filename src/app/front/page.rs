@@ -99,7 +99,8 @@ impl FrontSearch {
         }
         let through = match (has_more, self.bound) {
             (true, Bound::After(seq) | Bound::Before(seq)) => seq,
-            (false, Bound::After(_)) => head.last,
+            // An event may have been committed after the look at the head and before the rows were read.
+            (false, Bound::After(seq)) => head.last.max(seq),
             (false, Bound::Before(seq)) => head.first.min(seq),
         };
         let list = std::mem::take(&mut self.list);

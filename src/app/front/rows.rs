@@ -24,7 +24,8 @@ impl Head {
     pub(super) fn read(rows: &[Row]) -> Head {
         let number = |column| rows.first().and_then(|row| row.value::<u64>(column));
         let last = number(0).or(number(2)).unwrap_or(0);
-        let first = number(1).unwrap_or(last + 1);
+        // The servers give seqs from 1 on; SQL can put others into the table.
+        let first = number(1).unwrap_or(last + 1).max(1);
         Head { last, first }
     }
 }
