@@ -79,19 +79,15 @@ impl App {
         })
     }
 
-    /// The turn has taken this long so far. Summaries get a part of that where events have been committed.
-    pub fn turn_took(&mut self, time: Duration) {
-        let share = time.as_nanos() / u128::from(limits::SUMMARY_TURN_SHARE);
-        let share = i64::try_from(share).unwrap_or(i64::MAX);
-        let saved = &mut self.schedule.for_summaries_ns;
-        *saved = saved
-            .saturating_add(share)
-            .min(limits::SUMMARY_SLICE_NS as i64);
+    /// The turn has taken this long so far, after the loop had `waited` for it. Summaries get a part of both where
+    /// events have been committed.
+    pub fn turn_took(&mut self, time: Duration, waited: Duration) {
+        self.schedule.for_summaries.add(time, waited);
     }
 
-    /// Makes summaries for as long as the turns with commits have left for that.
+    /// Makes summaries for as long as the turns with commits, and the waits for them, have left for that.
     fn summarize_beside_commits(&mut self, now: Now) -> Result<(), IdleError> {
-        let saved = &mut self.schedule.for_summaries_ns;
+        let saved = &mut self.schedule.for_summaries.ns;
         let mut nothing = 0;
         let budget = match *saved >= limits::SUMMARY_SLICE_MIN_NS as i64 {
             true => saved,

@@ -1,5 +1,7 @@
 //! When background work is done.
 
+use std::time::Duration;
+
 use crate::clock::{Now, SteadyClock};
 use crate::limits;
 
@@ -16,8 +18,8 @@ pub(super) struct IdleSchedule {
     has_committed: bool,
     /// The time of the last turn that has committed events; none before the first.
     last_commit_at: Option<u64>,
-    /// Nanoseconds that turns with commits have left for summaries.
-    pub(super) for_summaries_ns: i64,
+    /// What summaries may take beside commits.
+    pub(super) for_summaries: SavedTime,
     /// Summaries wait for this time, because events have just been committed.
     pub(super) summaries_at: Option<u64>,
     /// The last quiet turn did retention before all else.
@@ -32,7 +34,7 @@ impl IdleSchedule {
             files_check_at: 0,
             has_committed: false,
             last_commit_at: None,
-            for_summaries_ns: 0,
+            for_summaries: SavedTime::default(),
             summaries_at: None,
             retains_first: false,
         }
@@ -80,5 +82,27 @@ impl IdleSchedule {
 
     pub(super) fn pause(&mut self, now: Now) {
         self.resume_at = now.mono_ms + limits::RETRY_MS;
+    }
+}
+
+/// Time that has been saved for summaries.
+#[derive(Debug, Default)]
+pub(super) struct SavedTime {
+    /// Nanoseconds; negative after a step that took more than there was.
+    pub(super) ns: i64,
+}
+
+impl SavedTime {
+    /// Saves a part of the time that a turn has taken, and a larger one of what the loop has waited before it: that
+    /// time is free. After a longer wait quiet turns make summaries. What was not needed is not kept for long, so that
+    /// no publication meets a slice of many turns.
+    pub(super) fn add(&mut self, turn: Duration, waited: Duration) {
+        let waited = waited.min(Duration::from_millis(limits::SUMMARY_QUIET_MS));
+        let share = turn.as_nanos() / u128::from(limits::SUMMARY_TURN_SHARE)
+            + waited.as_nanos() / u128::from(limits::SUMMARY_WAIT_SHARE);
+        let slice = limits::SUMMARY_SLICE_NS as i64;
+        let share = i64::try_from(share).map_or(slice, |share| share.min(slice));
+        let most = share.max(limits::SUMMARY_SAVED_NS as i64);
+        self.ns = self.ns.saturating_add(share).min(most);
     }
 }

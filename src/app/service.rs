@@ -91,7 +91,7 @@ pub trait Service {
     fn idle_work(&mut self, _now: Now) -> bool {
         false
     }
-    fn turn_took(&mut self, _time: Duration) {}
+    fn turn_took(&mut self, _time: Duration, _waited: Duration) {}
     fn check_invariants(&self) {}
     fn takes_pieces(&self, _route: Option<&Route>) -> bool {
         false
@@ -226,8 +226,8 @@ impl Service for App {
     fn idle_work(&mut self, now: Now) -> bool {
         App::idle_work(self, now)
     }
-    fn turn_took(&mut self, time: Duration) {
-        App::turn_took(self, time)
+    fn turn_took(&mut self, time: Duration, waited: Duration) {
+        App::turn_took(self, time, waited)
     }
     fn check_invariants(&self) {
         App::check_invariants(self)

@@ -40,6 +40,10 @@ pub const SUMMARY_ROW_NS: u64 = 10_000;
 /// The part of a turn with commits that making summaries takes; and the part of the time since the last commit that a
 /// slice in a quiet turn may take.
 pub const SUMMARY_TURN_SHARE: u64 = 20;
+/// The part of the time that the loop has waited before a turn with commits which making summaries takes after it.
+pub const SUMMARY_WAIT_SHARE: u64 = 2;
+/// Nanoseconds that turns may save together for summaries.
+pub const SUMMARY_SAVED_NS: u64 = 500_000;
 /// Milliseconds after a commit in which quiet turns make no summaries: a publisher may be about to send its next
 /// request.
 pub const SUMMARY_QUIET_MS: u64 = 1;

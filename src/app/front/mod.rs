@@ -17,6 +17,8 @@ mod session;
 mod stats;
 mod subscribers;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod writers;
 

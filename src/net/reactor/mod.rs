@@ -111,8 +111,11 @@ pub struct Reactor<P: Platform, S: Service = App> {
     unchecked: Vec<Ticket>,
     /// The memory of the slice being sent, lent to its connection until all of it has been sent.
     spare_output: Vec<u8>,
-    /// When the poll of this turn ended.
+    /// When the poll of this turn ended, and how long it waited.
     turn_began: Instant,
+    waited: Duration,
+    /// When the last turn ended.
+    turn_ended: Instant,
     publishing: Publishing,
     request_log: RequestLog,
 }
@@ -150,6 +153,8 @@ impl<P: Platform, S: Service> Reactor<P, S> {
             unchecked: Vec::new(),
             spare_output: Vec::new(),
             turn_began: started,
+            waited: Duration::ZERO,
+            turn_ended: started,
             publishing: Publishing::default(),
             request_log: RequestLog::new(started),
         }
@@ -182,6 +187,7 @@ impl<P: Platform, S: Service> Reactor<P, S> {
     pub fn turn(&mut self) -> io::Result<bool> {
         self.poll(self.sleep())?;
         self.turn_began = self.platform.instant();
+        self.waited = self.turn_began.duration_since(self.turn_ended);
         self.app.begin_turn(self.reads.has_new());
         self.app.set_searches(self.reads.working);
         self.check_tokens();
@@ -473,7 +479,8 @@ impl<P: Platform, S: Service> Reactor<P, S> {
     fn idle(&mut self) {
         let begun = self.platform.instant();
         self.report_answered(begun);
-        self.app.turn_took(begun.duration_since(self.turn_began));
+        let took = begun.duration_since(self.turn_began);
+        self.app.turn_took(took, self.waited);
         self.more_idle_work = self.app.idle_work(self.now);
         if let Some(app) = self.app.node() {
             self.platform.offload_checkpoint(app, self.now);
@@ -484,6 +491,7 @@ impl<P: Platform, S: Service> Reactor<P, S> {
         }
         self.publishing.end_turn(begun);
         self.platform.end_turn(self.now);
+        self.turn_ended = self.platform.instant();
     }
 
     /// Reports the requests that have been answered up to this time.

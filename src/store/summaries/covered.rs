@@ -32,7 +32,10 @@ impl Covered {
         self.runs.retain(|other| !touches(other));
         let at = self.runs.partition_point(|other| other.first > run.last);
         self.runs.insert(at, run);
-        self.runs.truncate(SUMMARY_RUNS);
+        // The oldest one says up to where there is no gap.
+        if self.runs.len() > SUMMARY_RUNS {
+            self.runs.swap_remove(SUMMARY_RUNS - 1);
+        }
     }
 
     /// The last block of a run, which begins with `first` and takes `bytes` bytes, goes.
