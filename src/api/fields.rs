@@ -7,7 +7,7 @@ use super::filters::{check_members, FilterParams};
 use super::json::{write_string, write_to};
 use super::query;
 use super::search::{Findings, Reached, Search};
-use crate::http::{Request, Response};
+use crate::http::Request;
 use crate::limits;
 use crate::search::{Candidate, Effort, Field, FieldCounts, Fields, Filters};
 use crate::store::{Bound, Store, StoreError, Visit};
@@ -17,23 +17,11 @@ use crate::store::{Bound, Store, StoreError, Visit};
 /// # Errors
 /// What is wrong with its query.
 pub(super) fn begin(store: &Store, request: &Request) -> Result<Search, Details> {
-    let text = request.query();
-    check_members(text, &["by", "limit", "sample"])?;
-    let filters = FilterParams::parse(text, request.arrived.unix_us)?.filters;
-    let fields = parse_fields(text)?;
-    let listed = (limits::FIELD_VALUES_LISTED_MAX, limits::FIELD_VALUES_LISTED);
-    let limit = number_up_to(text, "limit", listed)?;
-    let sample = number_up_to(text, "sample", (limits::SAMPLE_MAX, limits::SAMPLE_DEFAULT))?;
-    let fields = Fields::new(fields, &filters);
-    let walk = store.begin_walk(Bound::Before(u64::MAX), sample);
-    let needed = Rc::new(filters.without(fields.parts()));
-    let counted = Counted {
-        filters,
-        fields,
-        limit: limit as usize,
-    };
+    let found = FoundValues::read(request)?;
+    let walk = store.begin_walk(Bound::Before(u64::MAX), found.sample());
+    let needed = Rc::new(found.needed());
     let arrived = request.arrived;
-    Ok(Search::new(walk, needed, Box::new(counted), arrived))
+    Ok(Search::new(walk, needed, Box::new(found), arrived))
 }
 
 /// The fields that are asked for, by their names.
@@ -64,21 +52,52 @@ fn number_up_to(
 
 /// What has been counted.
 #[derive(Debug)]
-struct Counted {
+pub(crate) struct FoundValues {
     filters: Filters,
     fields: Fields,
     limit: usize,
+    sample: u64,
 }
 
-impl Findings for Counted {
-    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit {
-        match self.fields.add((seq, event), &self.filters, effort) {
-            true => Visit::GoOn,
-            false => Visit::Unfinished,
-        }
+impl FoundValues {
+    /// Reads what is asked for; nothing has been counted yet.
+    ///
+    /// # Errors
+    /// What is wrong with the query.
+    pub(crate) fn read(request: &Request) -> Result<Self, Details> {
+        let text = request.query();
+        check_members(text, &["by", "limit", "sample"])?;
+        let filters = FilterParams::parse(text, request.arrived.unix_us)?.filters;
+        let fields = parse_fields(text)?;
+        let listed = (limits::FIELD_VALUES_LISTED_MAX, limits::FIELD_VALUES_LISTED);
+        let limit = number_up_to(text, "limit", listed)?;
+        let sample = number_up_to(text, "sample", (limits::SAMPLE_MAX, limits::SAMPLE_DEFAULT))?;
+        Ok(Self {
+            fields: Fields::new(fields, &filters),
+            filters,
+            limit: limit as usize,
+            sample,
+        })
     }
 
-    fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError> {
+    /// What an event has to match to count for one of the fields.
+    pub(crate) fn needed(&self) -> Filters {
+        self.filters.without(self.fields.parts())
+    }
+
+    /// How many seqs are gone through at the most.
+    pub(crate) fn sample(&self) -> u64 {
+        self.sample
+    }
+
+    /// Whether payloads are looked at.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn needs_payloads(&self) -> bool {
+        self.filters.needs_payloads() || self.fields.needs_payloads()
+    }
+
+    /// The body of the answer.
+    pub(crate) fn write(&self, reached: &Reached) -> Vec<u8> {
         let mut body = b"{\"fields\":[".to_vec();
         for (place, field) in self.fields.fields().iter().enumerate() {
             body.extend_from_slice(if place == 0 { b"" } else { b"," });
@@ -90,7 +109,21 @@ impl Findings for Counted {
             true => ",\"complete\":false",
             false => ",\"complete\":true",
         };
-        Ok(reached.answer_with(complete, body, store))
+        reached.write(complete, &mut body);
+        body
+    }
+}
+
+impl Findings for FoundValues {
+    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit {
+        match self.fields.add((seq, event), &self.filters, effort) {
+            true => Visit::GoOn,
+            false => Visit::Unfinished,
+        }
+    }
+
+    fn body(&self, _store: &Store, reached: &Reached) -> Result<Vec<u8>, StoreError> {
+        Ok(self.write(reached))
     }
 }
 

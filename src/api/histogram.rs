@@ -8,10 +8,11 @@ use super::filters::{check_members, check_next, FilterParams};
 use super::json::{write_string, write_to};
 use super::query;
 use super::search::{Findings, Reached, Search};
-use crate::http::{write_number, Request, Response};
+use crate::http::{write_number, Request};
 use crate::limits;
 use crate::search::{
-    Buckets, Candidate, Division, Effort, Field, Histogram, Instant, Matcher, Series, Verdict,
+    Buckets, Candidate, Division, Effort, Field, Filters, Histogram, Instant, Matcher, Series,
+    Verdict,
 };
 use crate::store::{Bound, Counted, Interval, Store, StoreError, Visit};
 
@@ -33,17 +34,9 @@ struct HistogramQuery {
 /// # Errors
 /// What is wrong with its query.
 pub(super) fn begin(store: &Store, request: &Request) -> Result<Search, Details> {
-    let query = HistogramQuery::parse(request)?;
-    let buckets = query.buckets()?;
-    let before = query.before.unwrap_or(u64::MAX);
-    let walk = store.begin_walk(Bound::Before(before), u64::MAX);
-    let filters = Rc::new(query.params.filters.clone());
-    let found = Found {
-        histogram: Histogram::new(buckets, query.field.clone()),
-        query,
-        matcher: Matcher::default(),
-        matching: None,
-    };
+    let found = FoundTimes::read(request)?;
+    let walk = store.begin_walk(found.bound(), u64::MAX);
+    let filters = Rc::new(found.filters().clone());
     let arrived = request.arrived;
     Ok(Search::new(walk, filters, Box::new(found), arrived))
 }
@@ -142,9 +135,9 @@ fn parse_division(text: Option<&str>, written: &mut String) -> Result<Division, 
     }
 }
 
-/// What has been found.
+/// What has been counted.
 #[derive(Debug)]
-struct Found {
+pub(crate) struct FoundTimes {
     query: HistogramQuery,
     histogram: Histogram,
     matcher: Matcher,
@@ -152,39 +145,40 @@ struct Found {
     matching: Option<u64>,
 }
 
-impl Findings for Found {
-    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit {
-        let filters = &self.query.params.filters;
-        if self.matching != Some(seq) {
-            self.matching = None;
-            match self.matcher.judge(filters, (seq, event), &[], effort) {
-                None => return Visit::Unfinished,
-                Some(Verdict::Matches) => self.matching = Some(seq),
-                Some(_) => return Visit::GoOn,
-            }
-        }
-        let instant = filters.range().time_of(event);
-        match self.histogram.add((seq, event), instant, effort) {
-            true => Visit::GoOn,
-            false => Visit::Unfinished,
-        }
+impl FoundTimes {
+    /// Reads what is asked for; nothing has been counted yet.
+    ///
+    /// # Errors
+    /// What is wrong with the query.
+    pub(crate) fn read(request: &Request) -> Result<Self, Details> {
+        let query = HistogramQuery::parse(request)?;
+        let buckets = query.buckets()?;
+        Ok(Self {
+            histogram: Histogram::new(buckets, query.field.clone()),
+            query,
+            matcher: Matcher::default(),
+            matching: None,
+        })
     }
 
-    fn count(&mut self, times: &[Interval]) -> Counted {
-        if self.query.field.is_some() {
-            return Counted::NeedsEvents;
-        }
-        let range = self.query.params.filters.range();
-        let events = times
-            .iter()
-            .map(|time| (time.first, time.last, u64::from(time.events)));
-        match self.histogram.add_ranges(range, events) {
-            true => Counted::All,
-            false => Counted::NeedsFiner,
-        }
+    /// What an event has to match.
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.query.params.filters
     }
 
-    fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError> {
+    /// Where it begins.
+    pub(crate) fn bound(&self) -> Bound {
+        Bound::Before(self.query.before.unwrap_or(u64::MAX))
+    }
+
+    /// Whether payloads are looked at.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn needs_payloads(&self) -> bool {
+        self.filters().needs_payloads() || matches!(self.query.field, Some(Field::Path(_)))
+    }
+
+    /// The body of the answer.
+    pub(crate) fn write(&self, reached: &Reached) -> Vec<u8> {
         let histogram = &self.histogram;
         let mut body = b"{".to_vec();
         for (name, instant) in [
@@ -224,7 +218,45 @@ impl Findings for Found {
             true => write_string(&mut body, &self.query.next(reached.through)),
             false => body.extend_from_slice(b"null"),
         }
-        Ok(reached.answer(body, store))
+        reached.write("", &mut body);
+        body
+    }
+}
+
+impl Findings for FoundTimes {
+    fn visit(&mut self, seq: u64, event: &Candidate, effort: &mut Effort) -> Visit {
+        let filters = &self.query.params.filters;
+        if self.matching != Some(seq) {
+            self.matching = None;
+            match self.matcher.judge(filters, (seq, event), &[], effort) {
+                None => return Visit::Unfinished,
+                Some(Verdict::Matches) => self.matching = Some(seq),
+                Some(_) => return Visit::GoOn,
+            }
+        }
+        let instant = filters.range().time_of(event);
+        match self.histogram.add((seq, event), instant, effort) {
+            true => Visit::GoOn,
+            false => Visit::Unfinished,
+        }
+    }
+
+    fn count(&mut self, times: &[Interval]) -> Counted {
+        if self.query.field.is_some() {
+            return Counted::NeedsEvents;
+        }
+        let range = self.query.params.filters.range();
+        let events = times
+            .iter()
+            .map(|time| (time.first, time.last, u64::from(time.events)));
+        match self.histogram.add_ranges(range, events) {
+            true => Counted::All,
+            false => Counted::NeedsFiner,
+        }
+    }
+
+    fn body(&self, _store: &Store, reached: &Reached) -> Result<Vec<u8>, StoreError> {
+        Ok(self.write(reached))
     }
 }
 

@@ -140,15 +140,16 @@ impl Findings for FoundEvents {
         }
     }
 
-    fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError> {
+    fn body(&self, store: &Store, reached: &Reached) -> Result<Vec<u8>, StoreError> {
         let (mut list, mut stamp, mut count) = (Vec::new(), Stamp::default(), 0);
         store.read_events(&self.seqs, |event| {
             add_event(&mut list, &event, &mut stamp);
             count += 1;
         })?;
         let last = reached.has_more.then_some(reached.through);
-        let body = self.query.complete(list, count, last);
-        Ok(reached.answer(body, store))
+        let mut body = self.query.complete(list, count, last);
+        reached.write("", &mut body);
+        Ok(body)
     }
 }
 

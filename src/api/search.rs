@@ -22,8 +22,8 @@ pub(crate) trait Findings: fmt::Debug {
         Counted::NeedsEvents
     }
 
-    /// Makes the answer. May be called again, if there was no memory for the first one.
-    fn answer(&self, store: &Store, reached: &Reached) -> Result<Response, StoreError>;
+    /// Makes the body of the answer. May be called again, if there was no memory for the first one.
+    fn body(&self, store: &Store, reached: &Reached) -> Result<Vec<u8>, StoreError>;
 }
 
 /// Findings as the visitor of a walk.
@@ -53,18 +53,8 @@ pub(crate) struct Reached {
 }
 
 impl Reached {
-    /// The answer whose members `body` has.
-    pub(super) fn answer(&self, body: Vec<u8>, store: &Store) -> Response {
-        self.answer_with("", body, store)
-    }
-
-    /// The same with `more` members, each after a comma, before the last one.
-    pub(super) fn answer_with(&self, more: &str, mut body: Vec<u8>, store: &Store) -> Response {
-        self.write(more, &mut body);
-        Response::json(200, body).header(DATABASE_FIELD, &store.identity().database_id)
-    }
-
-    /// Appends the members that say how far the search has come, and the end of the object.
+    /// Appends the members that say how far the search has come, with `more` of them, each after a comma, before the
+    /// last one, and the end of the object.
     pub(crate) fn write(&self, more: &str, body: &mut Vec<u8>) {
         write_to(
             body,
@@ -145,6 +135,10 @@ impl Search {
             has_more: !store.has_walked_all(&self.walk),
             elapsed_ms: now.mono_ms - self.arrived + (slice.spent)().as_millis() as u64,
         };
-        self.findings.answer(store, &reached).map(Some)
+        let body = self.findings.body(store, &reached)?;
+        let answer = Response::json(200, body);
+        Ok(Some(
+            answer.header(DATABASE_FIELD, &store.identity().database_id),
+        ))
     }
 }

@@ -54,6 +54,11 @@ pub trait Service {
     fn set_connections(&mut self, connections: usize);
     fn set_subscribers(&mut self, subscribers: usize);
 
+    /// Whether what a client waits for ends when the client has ended its side: nothing has been stored for it.
+    fn ends_with_client(&self, _ticket: Ticket) -> bool {
+        false
+    }
+
     /// The connections to an engine, if there is one.
     #[cfg(feature = "fleet")]
     fn engine(&mut self) -> Option<&mut dyn super::EngineLinks> {

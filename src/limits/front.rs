@@ -30,6 +30,16 @@ pub const RESOLVE_LOOK_MS: u64 = 10;
 pub const FRONT_PART_EVENTS: usize = 512;
 pub const FRONT_PART_BYTES: usize = 1024 * 1024;
 pub const FRONT_PARTS_MAX: usize = 16;
+/// Events of a part that a search gets.
+pub const FRONT_SEARCH_EVENTS: usize = 2_048;
+/// Seqs of a part that a search asks for where the engine may have to look at all their events to find one: of the first,
+/// at the least, and at the most.
+pub const FRONT_SCAN_SEQS: u64 = 32_768;
+pub const FRONT_SCAN_SEQS_MIN: u64 = 1_024;
+pub const FRONT_SCAN_SEQS_MAX: u64 = 1 << 20;
+/// Milliseconds under which the next part may be twice as long, and from which it is half as long.
+pub const FRONT_SCAN_FAST_MS: u64 = 50;
+pub const FRONT_SCAN_SLOW_MS: u64 = 250;
 /// Milliseconds after which a stream looks again whether its part has come.
 pub const FRONT_WAIT_MS: u64 = 5;
 /// Milliseconds after which a part that nobody has fetched makes room for another.

@@ -210,6 +210,12 @@ impl Fields {
         (!is_over).then_some(Stage::Found)
     }
 
+    /// Whether values of payloads are counted.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn needs_payloads(&self) -> bool {
+        self.found.is_some() || !self.paths.is_empty()
+    }
+
     /// Events that match all filters.
     pub fn matched(&self) -> u64 {
         self.matched

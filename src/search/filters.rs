@@ -148,6 +148,12 @@ impl Filters {
         &self.conditions
     }
 
+    /// Whether the payload of an event decides whether it matches.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn needs_payloads(&self) -> bool {
+        !self.terms.is_empty() || !self.paths.is_empty()
+    }
+
     /// Whether no filter but `topic` was given, not even one that all events pass.
     pub fn is_topics_only(&self) -> bool {
         self.is_topics_only

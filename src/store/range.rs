@@ -14,7 +14,7 @@ pub enum Bound {
 
 impl Bound {
     /// The seq.
-    pub(super) fn seq(self) -> u64 {
+    pub(crate) fn seq(self) -> u64 {
         match self {
             Bound::After(seq) | Bound::Before(seq) => seq,
         }

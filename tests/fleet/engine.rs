@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use rustix::process::{kill_process, Pid, Signal};
@@ -90,6 +90,16 @@ pub struct Engine {
     /// Nobody drops it.
     is_shared: bool,
     child: Child,
+}
+
+/// A session that has been left open.
+pub struct Held(Child, Option<ChildStdin>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.1.take());
+        let _ = self.0.wait();
+    }
 }
 
 impl Engine {
@@ -275,6 +285,16 @@ impl Engine {
                 .to_owned()),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
+    }
+
+    /// Runs statements, and keeps their session until the guard is dropped.
+    pub fn hold(&self, database: &str, sql: &str) -> Held {
+        let mut psql = self.psql(database);
+        let mut child = psql.stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(sql.as_bytes()).unwrap();
+        input.flush().unwrap();
+        Held(child, Some(input))
     }
 
     fn psql(&self, database: &str) -> Command {

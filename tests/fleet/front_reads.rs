@@ -18,8 +18,13 @@ const OWN: [&str; 6] = [
 
 /// The text of an answer without those members.
 fn comparable(text: &str) -> String {
+    without(text, &OWN)
+}
+
+/// The text of an answer without these members.
+pub fn without(text: &str, members: &[&str]) -> String {
     let mut text = text.to_owned();
-    for member in OWN {
+    for member in members {
         let name = format!("\"{member}\":");
         let mut parts = text.split(&name);
         let mut rest = parts.next().unwrap().to_owned();

@@ -12,6 +12,7 @@ mod front;
 mod front_engine;
 mod front_pages;
 mod front_reads;
+mod front_search;
 mod front_streams;
 mod front_torture;
 #[allow(

@@ -12,6 +12,8 @@ mod publish;
 mod readers;
 mod reads;
 mod rows;
+mod search;
+mod searching;
 mod service;
 mod session;
 mod stats;
@@ -20,6 +22,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod wanted;
 mod writers;
 
 use std::collections::{HashSet, VecDeque};

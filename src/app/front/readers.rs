@@ -1,9 +1,11 @@
 //! The connections that read: which of what waits comes next, and what its answer becomes.
 
 use super::link::{Answers, LinkEvent};
-use super::page::{page, FrontSearch};
+use super::page::page;
 use super::reads::{live_part, page_of, Kind, Read, StatsFor};
 use super::rows::{Head, StoredRow};
+use super::search::FrontSearch;
+use super::searching::is_search;
 use super::subscriptions as positions;
 use super::Front;
 use crate::api::detail::unprocessable;
@@ -20,7 +22,7 @@ use crate::limits::{
 use crate::postgres::Answer;
 use crate::store::SubscriptionOp;
 
-const UNREADABLE: &str = "The engine cannot be read now; try again.";
+pub(super) const UNREADABLE: &str = "The engine cannot be read now; try again.";
 
 impl Front {
     /// Queues what a request asks of the engine.
@@ -44,7 +46,7 @@ impl Front {
             Ok(query) if query.is_topics_only() => self.ask(ticket, Kind::Page(query.into()), now),
             Ok(query) => {
                 let search = FrontSearch::new(query, request.arrived);
-                self.ask(ticket, Kind::Search(search.into()), now)
+                self.begin_search(ticket, request, search, now)
             }
         }
     }
@@ -88,10 +90,10 @@ impl Front {
         }
         self.look(now);
         while let Some(place) = self.idle_reader() {
-            let Some(read) = self.next_read() else {
+            let Some(mut read) = self.next_read() else {
                 return;
             };
-            let statements = read.kind.statements();
+            let statements = read.kind.statements(now);
             self.reading[place] = Some(read);
             self.links[FRONT_WRITERS + place].ask(&statements, now);
         }
@@ -195,7 +197,7 @@ impl Front {
             (None, Kind::Part { id, part, .. }) => {
                 let rows = all.pop().and_then(|mut answer| answer.statements.pop());
                 let found = rows.and_then(|rows| part.read(rows));
-                self.parts.fill(id, found, part.until, now);
+                self.parts.fill(id, found, part.end, now);
             }
             (None, _) => {}
         }
@@ -205,7 +207,7 @@ impl Front {
         &mut self,
         (ticket, since): (Ticket, u64),
         kind: Kind,
-        mut all: Vec<Answer>,
+        all: Vec<Answer>,
         now: Now,
     ) {
         let again = |kind| Read {
@@ -216,16 +218,10 @@ impl Front {
         let head = Head::read(all.first().map_or(&[], Answer::rows));
         let response = match kind {
             Kind::Page(query) => self.page_answer(&query, head, all),
-            Kind::Search(mut search) => {
-                let rows = all.pop().and_then(|mut answer| answer.statements.pop());
-                let found = rows.and_then(|rows| search.part().read(rows));
-                let (rows, has_more) = found.unwrap_or_default();
-                match search.go_on(head, &rows, has_more, now) {
-                    Ok(None) => return self.reads.push_back(again(Kind::Search(search))),
-                    Ok(Some(body)) => Response::json(200, body),
-                    Err(details) => unprocessable(&details),
-                }
-            }
+            Kind::Search(mut search) => match self.search_on(&mut search, head, all, now) {
+                None => return self.reads.push_back(again(Kind::Search(search))),
+                Some(response) => response,
+            },
             Kind::Event { .. } => event_answer(all),
             Kind::Topics { after } => {
                 let rows = all.last().map_or(&[][..], Answer::rows);
@@ -327,10 +323,11 @@ impl Front {
         let Some(ticket) = read.ticket else {
             match read.kind {
                 Kind::Part { id, .. } => self.parts.remove(id),
-                _ => {
+                Kind::Look { .. } => {
                     self.is_looking = false;
                     self.look_at = now.mono_ms + FRONT_LOOK_MS;
                 }
+                _ => {}
             }
             return;
         };
@@ -348,6 +345,13 @@ impl Front {
     /// A client has gone: what it has asked is not read any more.
     pub(super) fn forget_read(&mut self, ticket: Ticket) {
         self.reads.retain(|read| read.ticket != Some(ticket));
+        for reading in &mut self.reading {
+            let is_its = |read: &&mut Read| read.ticket == Some(ticket) && is_search(read);
+            // What the engine says to it is dropped.
+            if let Some(read) = reading.as_mut().filter(is_its) {
+                read.ticket = None;
+            }
+        }
     }
 
     /// Whether a request waits for an answer of the engine.

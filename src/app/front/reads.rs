@@ -1,13 +1,15 @@
 //! What is asked of the engine without a publication: requests that read, changes of subscriptions, the front's own
 //! looks for new events, and parts of streams. They wait in one queue for the connections that read.
 
-use super::page::FrontSearch;
 use super::rows::{self, Part, HEAD};
+use super::search::FrontSearch;
 use super::stats;
 use super::subscriptions as positions;
+use super::wanted::Wanted;
 use crate::api::page::EventsQuery;
 use crate::api::subscribe::SubscribeParams;
 use crate::app::reply::Ticket;
+use crate::clock::Now;
 use crate::event::NameFilter;
 use crate::limits::{FRONT_PART_BYTES, FRONT_PART_EVENTS, PAGE_MAX_BYTES};
 use crate::postgres::statement::Statement;
@@ -50,7 +52,7 @@ pub(super) enum Kind {
     Part {
         id: u64,
         part: Part,
-        topics: NameFilter,
+        wanted: Box<Wanted>,
     },
 }
 
@@ -62,13 +64,13 @@ pub(super) enum StatsFor {
 }
 
 impl Kind {
-    pub(super) fn statements(&self) -> Vec<Statement> {
+    pub(super) fn statements(&mut self, now: Now) -> Vec<Statement> {
         match self {
             Kind::Page(query) => vec![
                 HEAD.into(),
-                page_of(query).statement(query.filters().topics()),
+                page_of(query).statement(&Wanted::of_topics(query.filters().topics())),
             ],
-            Kind::Search(search) => vec![HEAD.into(), search.statement()],
+            Kind::Search(search) => search.statements(now),
             Kind::Event { topic, event_id } => vec![rows::one(topic, event_id)],
             Kind::Topics { after } => vec![HEAD.into(), stats::count_topics(*after)],
             Kind::Stats { base, .. } => stats::statements(*base),
@@ -84,9 +86,9 @@ impl Kind {
                 after: Some(after), ..
             } => vec![
                 HEAD.into(),
-                live_part(*after).statement(&NameFilter::new(&[])),
+                live_part(*after).statement(&Wanted::of_topics(&NameFilter::new(&[]))),
             ],
-            Kind::Part { part, topics, .. } => vec![part.statement(topics)],
+            Kind::Part { part, wanted, .. } => vec![part.statement(wanted)],
         }
     }
 }
@@ -95,7 +97,10 @@ impl Kind {
 pub(super) fn page_of(query: &EventsQuery) -> Part {
     Part {
         bound: query.bound(),
-        until: u64::MAX,
+        end: match query.bound() {
+            Bound::After(_) => u64::MAX,
+            Bound::Before(_) => 1,
+        },
         events: query.limit(),
         bytes: PAGE_MAX_BYTES,
     }
@@ -105,7 +110,7 @@ pub(super) fn page_of(query: &EventsQuery) -> Part {
 pub(super) fn live_part(after: u64) -> Part {
     Part {
         bound: Bound::After(after),
-        until: u64::MAX,
+        end: u64::MAX,
         events: FRONT_PART_EVENTS,
         bytes: FRONT_PART_BYTES,
     }

@@ -1,6 +1,6 @@
 //! Events as an engine gives them out: the statements that read them, and their rows.
 
-use crate::event::{NameFilter, Pattern};
+use super::wanted::{Conditions, Wanted};
 use crate::postgres::statement::Statement;
 use crate::postgres::{Param, Row};
 use crate::search::Candidate;
@@ -30,12 +30,12 @@ impl Head {
     }
 }
 
-/// A part of the events of some topics.
+/// A part of the events.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub bound: Bound,
-    /// The last seq that may be in it.
-    pub until: u64,
+    /// The last seq that may be in it, in its direction.
+    pub end: u64,
     pub events: usize,
     /// It ends with the event with which the payloads reach this length.
     pub bytes: usize,
@@ -47,50 +47,58 @@ const COLUMNS: &str = "s.seq, t.name, s.event_id, s.timestamp, s.source, s.paylo
 
 impl Part {
     /// Asks for it. One event more is looked for than it may have, to know whether there are more.
-    pub(super) fn statement(&self, topics: &NameFilter) -> Statement {
-        let (from, order, comparison) = match self.bound {
-            Bound::After(seq) => (seq, "ASC", ">"),
-            Bound::Before(seq) => (seq, "DESC", "<"),
+    pub(super) fn statement(&self, wanted: &Wanted) -> Statement {
+        let (from, order, comparisons) = match self.bound {
+            Bound::After(seq) => (seq, "ASC", (">", "<=")),
+            Bound::Before(seq) => (seq, "DESC", ("<", ">=")),
         };
-        let (mut names, mut prefixes) = (Vec::new(), Vec::new());
-        for pattern in topics.patterns() {
-            // Both are UTF-8, and cut where characters end.
-            let text = String::from_utf8_lossy(pattern.text()).into_owned();
-            match pattern {
-                Pattern::Name(_) => names.push(text),
-                Pattern::Prefix(_) => prefixes.push(text),
-            }
-        }
-        let window =
-            format!("e.seq {comparison} $1 AND e.seq <= $2 ORDER BY e.seq {order} LIMIT $3");
-        let found = match topics.is_all() {
-            true => format!(
-                "SELECT e.* FROM logagg.events e WHERE $4::text[] IS NOT NULL AND $5::text[] IS NOT NULL AND {window}"
-            ),
+        let mut params = vec![
+            seq_param(from),
+            seq_param(self.end),
+            Param::bigint(self.events as i64 + 1),
+            Param::bigint(self.bytes as i64),
+        ];
+        let mut conditions = Conditions::new(&mut params);
+        wanted.write(&mut conditions);
+        let (of_range, of_end) = comparisons;
+        let window = format!(
+            "e.seq {of_range} $1 AND e.seq {of_end} $2{} ORDER BY e.seq {order} LIMIT $3",
+            conditions.text
+        );
+        let payload = match wanted.payloads {
+            true => "e.payload",
+            false => "''::text AS payload",
+        };
+        let columns = format!(
+            "e.seq, e.topic_id, e.event_id, e.timestamp, e.source, {payload}, e.processed_at"
+        );
+        let found = if let Some(ids) = wanted.keys() {
+            let ids = conditions.param(ids);
+            // Each by the place that its key names.
+            format!(
+                "SELECT {columns} FROM logagg.keys k CROSS JOIN LATERAL (SELECT e.* FROM logagg.events e \
+                 WHERE e.seq = (SELECT b.first_seq + k.idx FROM logagg.batches b WHERE b.id = k.batch) \
+                 AND e.event_id = k.event_id AND e.topic_id = k.topic_id LIMIT 1) e \
+                 WHERE k.event_id = ANY(${ids}::text[]) AND {window}"
+            )
+        } else if wanted.topics().is_all() {
+            format!("SELECT {columns} FROM logagg.events e WHERE {window}")
+        } else {
+            let topics = conditions.matching("n.name", wanted.topics());
             // Of each topic by its own index.
-            false => format!(
+            format!(
                 "SELECT e.* FROM logagg.topics n CROSS JOIN LATERAL \
-                 (SELECT e.* FROM logagg.events e WHERE e.topic_id = n.id AND {window}) e \
-                 WHERE n.name = ANY($4::text[]) \
-                 OR EXISTS (SELECT 1 FROM unnest($5::text[]) AS p(prefix) WHERE starts_with(n.name, p.prefix)) \
-                 ORDER BY e.seq {order} LIMIT $3"
-            ),
+                 (SELECT {columns} FROM logagg.events e WHERE e.topic_id = n.id AND {window}) e \
+                 WHERE {topics} ORDER BY e.seq {order} LIMIT $3"
+            )
         };
         let sql = format!(
             "WITH found AS ({found}), sized AS (SELECT f.*, count(*) OVER () AS found, \
              sum(octet_length(f.payload)::int8) OVER (ORDER BY f.seq {order}) - octet_length(f.payload) AS before \
              FROM found f) \
              SELECT {COLUMNS} FROM sized s JOIN logagg.topics t ON t.id = s.topic_id \
-             WHERE s.before < $6 ORDER BY s.seq {order}"
+             WHERE s.before < $4 ORDER BY s.seq {order}"
         );
-        let params = vec![
-            seq_param(from),
-            seq_param(self.until),
-            Param::bigint(self.events as i64 + 1),
-            Param::texts(names.iter().map(String::as_str)),
-            Param::texts(prefixes.iter().map(String::as_str)),
-            Param::bigint(self.bytes as i64),
-        ];
         Statement::new(sql, params)
     }
 

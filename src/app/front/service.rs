@@ -81,9 +81,10 @@ impl Front {
             Route::Subscription { name } | Route::Acknowledgement { name } => {
                 return self.subscription(ticket, request, body, name.clone(), now);
             }
-            Route::Histogram | Route::Fields | Route::Rejected | Route::Ingest(_) => {
-                Response::error(501, NOT_HERE)
+            Route::Histogram | Route::Fields => {
+                return self.ask_for_counts(ticket, (request, route), now);
             }
+            Route::Rejected | Route::Ingest(_) => Response::error(501, NOT_HERE),
         })
     }
 
@@ -159,9 +160,9 @@ impl Front {
             is_healthy: self.health.fault().is_none(),
             damaged_pages: 0,
             damaged_pages_found: 0,
-            searches: 0,
-            searches_at_work: 0,
-            seqs_scanned: 0,
+            searches: self.counters.searches,
+            searches_at_work: self.searches(),
+            seqs_scanned: self.counters.seqs_scanned,
             seqs_skipped: 0,
             disk_available_bytes: None,
             started: self.counters.started.unix_us,
@@ -285,6 +286,10 @@ impl Service for Front {
     fn cancel_decode(&mut self, ticket: Ticket) {
         self.encoded.remove(ticket);
         self.forget_read(ticket);
+    }
+
+    fn ends_with_client(&self, ticket: Ticket) -> bool {
+        self.is_searching(ticket)
     }
 
     fn decode_arrived(&mut self, now: Now) -> Option<usize> {

@@ -4,6 +4,7 @@
 use super::parts::PartState;
 use super::reads::{Kind, Read};
 use super::rows::{Head, Part, StoredRow};
+use super::wanted::Wanted;
 use super::Front;
 use crate::api::read::{write_event, DATABASE_FIELD};
 use crate::api::subscribe::{Start, SubscribeParams};
@@ -150,15 +151,15 @@ impl Front {
         let id = self.parts.ask(now)?;
         let part = Part {
             bound: Bound::After(subscriber.after),
-            until: end,
+            end,
             events: FRONT_PART_EVENTS,
             bytes: FRONT_PART_BYTES,
         };
-        let topics = subscriber.topics.clone();
+        let wanted = Wanted::of_topics(&subscriber.topics).into();
         self.reads.push_back(Read {
             ticket: None,
             since: now.mono_ms,
-            kind: Kind::Part { id, part, topics },
+            kind: Kind::Part { id, part, wanted },
         });
         Some(id)
     }

@@ -255,8 +255,6 @@ impl<P: Platform, S: Service> Reactor<P, S> {
         client.readable |= readiness.readable;
         client.read_closed |= readiness.read_closed;
         let streams = client.stream.is_some();
-        let page = client.read.as_ref().and_then(|read| read.page.as_ref());
-        let (works, searches) = (page.is_some(), page.is_some_and(|page| !page.is_found()));
         if readiness.writable && !client.writable {
             client.writable = true;
             self.want_flush(key);
@@ -264,8 +262,8 @@ impl<P: Platform, S: Service> Reactor<P, S> {
         if readiness.readable {
             self.want_service(key);
         }
-        // Neither is being read, so nothing else would notice.
-        if ((streams || works) && readiness.gone) || (searches && readiness.read_closed) {
+        // It may not be read now, so nothing else would notice.
+        if self.has_left(key, readiness) {
             self.want_close(key);
         } else if streams && readiness.read_closed {
             self.peer_has_finished(key);

@@ -9,6 +9,7 @@ use crate::app::{Reply, Ticket};
 use crate::http::Response;
 use crate::limits;
 use crate::net::connection::key_of;
+use crate::net::platform::Readiness;
 use crate::net::read_queue::PendingRead;
 
 impl<P: Platform, S: Service> Reactor<P, S> {
@@ -33,6 +34,23 @@ impl<P: Platform, S: Service> Reactor<P, S> {
         });
         let ticket = client.ticket(key);
         self.reads.push_new(ticket, effort);
+    }
+
+    /// Whether a client has gone whose answer is being made, and ends with it. One that has ended its side may wait for
+    /// a stream or a page, not for a search.
+    pub(super) fn has_left(&self, key: usize, readiness: Readiness) -> bool {
+        let Some(client) = self.clients.get(key) else {
+            return false;
+        };
+        let page = client.read.as_ref().and_then(|read| read.page.as_ref());
+        let is_made = client.stream.is_some() || page.is_some();
+        let has_ended = readiness.gone || readiness.read_closed;
+        let searches = || {
+            let waits = client.waits_for_commit;
+            page.is_some_and(|page| !page.is_found())
+                || (waits && self.app.ends_with_client(client.ticket(key)))
+        };
+        (is_made && readiness.gone) || (has_ended && searches())
     }
 
     /// A page takes more than the slice that it has had: it goes on in later turns, or waits until there is a place for

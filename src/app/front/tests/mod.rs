@@ -1,5 +1,6 @@
 //! A front and an engine that a test makes up, without sockets and without waiting: the clock is the test's.
 
+mod searching;
 mod writing;
 
 use crate::api::route::Route;
@@ -39,6 +40,11 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     pub(super) fn is_head(&self) -> bool {
         self.sql.starts_with("SELECT (SELECT seq FROM")
+    }
+
+    /// A parameter that is a number.
+    pub(super) fn number(&self, param: usize) -> u64 {
+        u64::from_be_bytes(self.params[param][..].try_into().unwrap())
     }
 
     /// Elements of a parameter that is an array.

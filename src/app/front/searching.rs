@@ -1,0 +1,89 @@
+//! Searches among what is read from the engine: how they begin, go on and end.
+
+use super::readers::UNREADABLE;
+use super::reads::{Kind, Read};
+use super::rows::Head;
+use super::search::FrontSearch;
+use super::Front;
+use crate::api::detail::unprocessable;
+use crate::api::read::DATABASE_FIELD;
+use crate::api::route::Route;
+use crate::app::reply::{Reply, Ticket};
+use crate::clock::Now;
+use crate::http::{Method, Refusal, Request, Response};
+use crate::postgres::Answer;
+
+impl Front {
+    pub(super) fn ask_for_counts(
+        &mut self,
+        ticket: Ticket,
+        (request, route): (&Request, &Route),
+        now: Now,
+    ) -> Reply {
+        match FrontSearch::counting(route, request) {
+            Err(details) => Reply::Now(unprocessable(&details)),
+            Ok(search) => self.begin_search(ticket, request, search, now),
+        }
+    }
+
+    /// A search does not work for HEAD, as at a node.
+    pub(super) fn begin_search(
+        &mut self,
+        ticket: Ticket,
+        request: &Request,
+        search: FrontSearch,
+        now: Now,
+    ) -> Reply {
+        if request.method == Method::Head {
+            let mut head = Response::json(200, Vec::new()).header(DATABASE_FIELD, &self.store_id);
+            head.is_unmeasured = true;
+            return Reply::Now(head);
+        }
+        self.ask(ticket, Kind::Search(search.into()), now)
+    }
+
+    /// Goes on with a search; `None` if that was not enough.
+    pub(super) fn search_on(
+        &mut self,
+        search: &mut FrontSearch,
+        head: Head,
+        mut all: Vec<Answer>,
+        now: Now,
+    ) -> Option<Response> {
+        let part = match search.has_begun() {
+            true => {
+                let rows = all.pop().and_then(|mut answer| answer.statements.pop());
+                match rows.and_then(|rows| search.part().read(rows)) {
+                    None => return Some(Refusal::unavailable(UNREADABLE).into()),
+                    part => part,
+                }
+            }
+            false => None,
+        };
+        self.counters.searches += u64::from(!search.has_begun());
+        let scanned = search.scanned();
+        let found = search.go_on(head, part, now);
+        self.counters.seqs_scanned += search.scanned() - scanned;
+        match found {
+            Ok(body) => body.map(|body| Response::json(200, body)),
+            Err(details) => Some(unprocessable(&details)),
+        }
+    }
+
+    /// Searches that are at work or wait.
+    pub(super) fn searches(&self) -> usize {
+        let all = self.reads.iter().chain(self.reading.iter().flatten());
+        all.filter(|read| is_search(read)).count()
+    }
+
+    /// Whether a client waits for a search, which ends with it.
+    pub(super) fn is_searching(&self, ticket: Ticket) -> bool {
+        let mut all = self.reads.iter().chain(self.reading.iter().flatten());
+        all.any(|read| read.ticket == Some(ticket) && is_search(read))
+    }
+}
+
+/// Whether a client waits for it, and it is a search.
+pub(super) fn is_search(read: &Read) -> bool {
+    read.ticket.is_some() && matches!(read.kind, Kind::Search(_))
+}
