@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::param::Param;
 use super::row::Row;
+use crate::event::Filled;
 
 /// Bytes of a hash that are kept.
 pub(crate) const HASH_BYTES: usize = 16;
@@ -163,27 +164,66 @@ pub(crate) fn insert_events(first_seq: i64, events: &[NewEvent], new: &[usize]) 
     Statement::new(sql, params)
 }
 
-/// Asks what is stored of the events that were not new. A statement of its own: what made an insert wait is not in the
-/// snapshot of that.
-pub(crate) fn known(events: &[NewEvent], new: &[usize]) -> Statement {
-    let mut places = Vec::with_capacity(events.len() - new.len());
+/// The places that are not among the `new` ones.
+fn others(count: usize, new: &[usize]) -> Vec<usize> {
     let mut next = new.iter().copied().peekable();
-    for at in 0..events.len() {
-        if next.next_if_eq(&at).is_none() {
-            places.push(at);
-        }
-    }
+    let is_other = |at: &usize| next.next_if_eq(at).is_none();
+    (0..count).filter(is_other).collect()
+}
+
+/// The parameters that name the keys of these events.
+fn keys_of(events: &[NewEvent], places: &[usize]) -> Vec<Param> {
     let known = || places.iter().map(|at| &events[*at]);
-    let sql = "SELECT x.place, k.batch, k.idx, b.first_seq, (k.content <> x.content)::int \
-               FROM unnest($1::int4[], $2::text[], $3::int4[], $4::bytea[]) AS x(place, event_id, topic_id, content) \
-               JOIN logagg.keys k ON k.event_id = x.event_id AND k.topic_id = x.topic_id \
-               LEFT JOIN logagg.batches b ON b.id = k.batch";
-    let params = vec![
+    vec![
         Param::ints(places.iter().map(|at| *at as i32)),
         Param::texts(known().map(|event| event.event_id)),
         Param::ints(known().map(|event| event.topic_id)),
         Param::byte_strings(known().map(|event| &event.content[..])),
-    ];
+    ]
+}
+
+/// Asks what is stored of the events that were not new. A statement of its own: what made an insert wait is not in the
+/// snapshot of that.
+pub(crate) fn known(events: &[NewEvent], new: &[usize]) -> Statement {
+    let places = others(events.len(), new);
+    let sql = "SELECT x.place, k.batch, k.idx, b.first_seq, (k.content <> x.content)::int \
+               FROM unnest($1::int4[], $2::text[], $3::int4[], $4::bytea[]) AS x(place, event_id, topic_id, content) \
+               JOIN logagg.keys k ON k.event_id = x.event_id AND k.topic_id = x.topic_id \
+               LEFT JOIN logagg.batches b ON b.id = k.batch";
+    Statement::new(sql, keys_of(events, &places))
+}
+
+/// The same where members of some of the events were `filled` in, and are not compared: these are compared with what is
+/// stored, and are no conflicts where that has been removed.
+pub(crate) fn known_filled(events: &[NewEvent], new: &[usize], filled: &[Filled]) -> Statement {
+    let places = others(events.len(), new);
+    let sql = "SELECT x.place, k.batch, k.idx, b.first_seq, \
+               (k.content <> x.content AND (x.filled = 0 OR e.payload <> x.payload \
+               OR (x.filled <> 1 AND x.filled <> 3 AND e.timestamp <> x.at) \
+               OR (x.filled < 2 AND e.source <> x.source)) IS TRUE)::int \
+               FROM unnest($1::int4[], $2::text[], $3::int4[], $4::bytea[], $5::int4[], $6::text[], $7::text[], \
+               $8::text[]) AS x(place, event_id, topic_id, content, filled, at, source, payload) \
+               JOIN logagg.keys k ON k.event_id = x.event_id AND k.topic_id = x.topic_id \
+               LEFT JOIN logagg.batches b ON b.id = k.batch \
+               LEFT JOIN LATERAL (SELECT payload, timestamp, source FROM logagg.events \
+               WHERE seq = b.first_seq + k.idx LIMIT 1) e ON x.filled > 0";
+    let mut params = keys_of(events, &places);
+    let flags = |at: usize| {
+        let Filled { timestamp, source } = filled[at];
+        i32::from(timestamp) + 2 * i32::from(source)
+    };
+    params.push(Param::ints(places.iter().map(|at| flags(*at))));
+    // What is not compared is not sent.
+    let text = |at: usize, text| if filled[at].any() { text } else { "" };
+    params.push(Param::texts(
+        places.iter().map(|at| text(*at, events[*at].timestamp)),
+    ));
+    params.push(Param::texts(
+        places.iter().map(|at| text(*at, events[*at].source)),
+    ));
+    params.push(Param::texts(
+        places.iter().map(|at| text(*at, events[*at].payload)),
+    ));
     Statement::new(sql, params)
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::app::commit_queue::Waiting;
 use crate::clock::{rfc3339, Now};
-use crate::event::Span;
+use crate::event::{Filled, Publication, Span};
 use crate::limits::FRONT_TOPICS_MAX;
 use crate::postgres::statement::{self, BatchRow, Hash, Known, NewEvent, Statement};
 use crate::postgres::Answer;
@@ -206,7 +206,11 @@ impl Transaction {
         self.stage = Stage::Place;
         let mut statements = Vec::new();
         if self.new.len() < count {
-            statements.push(statement::known(&self.new_events(""), &self.new));
+            let events = self.new_events("");
+            statements.push(match self.filled() {
+                Some(filled) => statement::known_filled(&events, &self.new, &filled),
+                None => statement::known(&events, &self.new),
+            });
         }
         if !self.new.is_empty() {
             statements.push(statement::LOCK_HEAD.into());
@@ -225,7 +229,7 @@ impl Transaction {
             if self.known.len() != count - self.new.len() {
                 return Next::Failed("a key has gone meanwhile".to_owned());
             }
-            self.forgive_filled();
+            self.compare_filled();
         }
         let mut statements = Vec::new();
         if !self.new.is_empty() {
@@ -255,19 +259,43 @@ impl Transaction {
         Next::Ask(statements)
     }
 
-    /// What the server has filled in of a record is another each time, so it is not what tells a conflict.
-    fn forgive_filled(&mut self) {
-        let mut from = 0;
-        for Pending { slot, .. } in &self.pending {
-            let publication = &slot.publication;
-            let until = from + publication.events.len();
-            if !publication.filled.is_empty() {
-                for known in &mut self.known {
-                    let is_own = (from..until).contains(&known.place);
-                    known.is_conflict &= !is_own || !publication.filled(known.place - from).any();
-                }
-            }
-            from = until;
+    /// What was filled in for each event, if anything was.
+    fn filled(&self) -> Option<Vec<Filled>> {
+        let publications = || self.pending.iter().map(|pending| &pending.slot.publication);
+        if publications().all(|publication| publication.filled.is_empty()) {
+            return None;
+        }
+        let each = |publication: &Publication| {
+            let events = 0..publication.events.len();
+            events.map(|at| publication.filled(at)).collect::<Vec<_>>()
+        };
+        Some(publications().flat_map(each).collect())
+    }
+
+    /// Compares events with members that were filled in with those of this transaction under the same keys. The engine,
+    /// which has compared all others, does not have these yet.
+    fn compare_filled(&mut self) {
+        let Some(filled) = self.filled() else {
+            return;
+        };
+        let events = self.new_events("");
+        let is_conflict = |known: &Known| {
+            let (new, stored) = (events[known.place], events.get(known.idx as usize)?);
+            let Filled { timestamp, source } = filled[known.place];
+            let is_same = new.payload == stored.payload
+                && (timestamp || new.timestamp == stored.timestamp)
+                && (source || new.source == stored.source);
+            Some(!is_same)
+        };
+        let own: Vec<(usize, bool)> = self
+            .known
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| known.batch == self.batch && filled[known.place].any())
+            .map(|(at, known)| (at, is_conflict(known).unwrap_or(false)))
+            .collect();
+        for (at, is_conflict) in own {
+            self.known[at].is_conflict = is_conflict;
         }
     }
 
