@@ -1,13 +1,19 @@
-//! The commit of what waits, and what becomes of each publication: its answer after the commit, or its refusal. No
-//! other code answers 200 to a publication that brought events.
+//! The commit of what waits: what has been committed is answered, or goes on, and the rest is refused.
 
 use super::commit_queue::{Waiting, Work};
-use super::reply::{Completion, Ticket, NOT_STORED};
+use super::gate::Gate;
+use super::host::{Desk, Host};
+use super::ingest::Ingesting;
+use super::ingest_state::IngestState;
+use super::options::Options;
+use super::publish::Publishing;
+use super::reply::{Completion, NOT_STORED};
+use super::upload::Uploading;
 use super::App;
 use crate::clock::Now;
-use crate::event::{Protocol, Publication};
-use crate::http::{Refusal, Response};
-use crate::ring::Slot;
+use crate::http::Refusal;
+use crate::ingest::adapter::ServerState;
+use crate::ring::{Full, Slot};
 use crate::store::StoreError;
 
 impl App {
@@ -62,7 +68,7 @@ impl App {
                         .uploads
                         .park(slot.ticket.ticket, slot.publication, now)
                 }
-                _ => self.refuse_slot(slot, &refusal),
+                _ => self.refuse_or_return(slot, &refusal),
             }
         }
         while let Some(waiting) = self.queue.next_unfinished() {
@@ -73,19 +79,32 @@ impl App {
         self.refuse_changes();
     }
 
-    pub(super) fn refuse_slot(&mut self, slot: Slot<Waiting>, refusal: &Refusal) {
-        if matches!(slot.ticket.work, Work::Upload(_)) {
-            return self.refuse_upload(slot.ticket.ticket, refusal);
+    pub(super) fn refuse_or_return(&mut self, slot: Slot<Waiting>, refusal: &Refusal) {
+        match slot.ticket.work {
+            Work::Socket(counts) => {
+                self.return_records(slot.ticket.ticket, slot.publication, counts);
+            }
+            _ => self.refuse_slot(slot, refusal),
         }
-        if let Work::Socket(counts) = slot.ticket.work {
-            return self.return_records(slot.ticket.ticket, slot.publication, counts);
+    }
+
+    /// Puts the next publication of the oldest request that has more on the ring, if nothing else is on it.
+    fn read_on_ingest(&mut self) {
+        while self.queue.ring().is_empty() {
+            let Some(waiting) = self.queue.next_unfinished() else {
+                return;
+            };
+            if let Some((ticket, publication)) = self.next_publication(waiting) {
+                // An empty ring takes any one publication.
+                let _ = self.queue.push(Slot {
+                    ticket,
+                    publication,
+                });
+            }
         }
-        let response = slot.ticket.work.refuse(refusal);
-        self.finish(slot.ticket.ticket, slot.publication, response);
     }
 
     fn answer_committed(&mut self, now: Now) {
-        let processed_at = now.unix_us;
         let outcomes = self.queue.take_outcomes();
         let mut rest = &outcomes[..];
         while let Some(slot) = self.queue.pop() {
@@ -93,46 +112,69 @@ impl App {
             rest = others;
             self.duplicates
                 .committed(&slot.publication, own, now.mono_ms);
-            self.live.keep(&slot.publication, own, processed_at);
-            let Slot {
-                ticket: Waiting { ticket, work },
-                publication,
-            } = slot;
-            let response = match work {
-                Work::Publish(params) => {
-                    let identities = params.identities(own.len());
-                    self.counters.ingested(Protocol::Publish, own, identities);
-                    self.counters.rejected(Protocol::Publish, params.rejected());
-                    params.answer(own)
-                }
-                Work::Ingest(work) => {
-                    self.ingest_committed(ticket, work, publication, own, processed_at);
-                    continue;
-                }
-                Work::Upload(protocol) => {
-                    self.upload_committed(ticket, protocol, publication, own);
-                    continue;
-                }
-                Work::Refused(protocol, response) => {
-                    self.counters.rejected(protocol, 1);
-                    *response
-                }
+            self.live.keep(&slot.publication, own, now.unix_us);
+            match slot.ticket.work {
                 Work::Socket(counts) => {
-                    self.socket_committed(ticket, publication, counts, own);
-                    continue;
+                    self.socket_committed(slot.ticket.ticket, slot.publication, counts, own);
                 }
-            };
-            self.finish(ticket, publication, response);
+                _ => self.committed(slot, own, now),
+            }
         }
         self.queue.give_back(outcomes);
     }
 
-    fn finish(&mut self, ticket: Ticket, publication: Publication, response: Response) {
-        self.buffers.give_back(publication.events);
-        self.committed.push(Completion {
-            ticket,
-            response,
-            buffer: publication.body,
-        });
+    /// Whether a request has more to bring that can be committed in the next turn.
+    pub fn has_unfinished(&self, now: Now) -> bool {
+        self.queue.has_unfinished() && self.health.may_commit(now)
+    }
+}
+
+impl Host for App {
+    fn options(&self) -> Options {
+        self.options
+    }
+
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn ingest_state(&self) -> &IngestState {
+        &self.ingest
+    }
+
+    fn server_state(&self) -> ServerState<'_> {
+        ServerState {
+            is_healthy: self.health.fault().is_none(),
+            database_id: &self.store.identity().database_id,
+            last_seq: self.store.last_seq(),
+        }
+    }
+
+    fn desk(&mut self) -> Desk<'_> {
+        Desk {
+            ingest: &mut self.ingest,
+            encoded: &mut self.encoded,
+            counters: &mut self.counters,
+            buffers: &mut self.buffers,
+            committed: &mut self.committed,
+        }
+    }
+
+    fn try_push(&mut self, slot: Slot<Waiting>, _now: Now) -> Result<(), Full<Waiting>> {
+        self.queue.push(slot)
+    }
+
+    fn make_room(&mut self, now: Now) {
+        self.drain(now);
+    }
+
+    fn no_room(&self, _now: Now) -> Refusal {
+        Refusal::unavailable(
+            "The database is locked by another program, or being repaired; try again.",
+        )
+    }
+
+    fn push_unfinished(&mut self, waiting: Waiting, _now: Now) {
+        self.queue.push_unfinished(waiting);
     }
 }

@@ -2,19 +2,23 @@
 
 use super::commit_queue::{Waiting, Work};
 use super::decode_queue::{DecodeResult, DecodeStep, Encoded};
-use super::reply::{Completion, Reply, Ticket};
-use super::App;
+use super::host::Host;
+use super::ingest::Ingesting;
+use super::publish::Publishing;
+use super::reply::{Completion, Reply};
+use super::upload::Uploading;
 use crate::api::{content, publish};
 use crate::clock::Now;
 use crate::http::encoding::{Coding, DecodeError};
 use crate::http::Refusal;
 use crate::limits::DECODED_FREE_BYTES;
 
-impl App {
+/// The phase at an application.
+pub(super) trait Decoding: Host {
     /// Tries to decode the next body that has arrived. Returns how many bytes came out if they are at least as many as
     /// went in, as with any honest body; 0 if it was refused or takes longer; `None` if no body has arrived.
-    pub fn decode_arrived(&mut self, now: Now) -> Option<usize> {
-        let (tried, coded) = self.encoded.try_arrived(now)?;
+    fn decode_arrived(&mut self, now: Now) -> Option<usize> {
+        let (tried, coded) = self.desk().encoded.try_arrived(now)?;
         let brought = match &tried {
             DecodeStep::Done(_, DecodeResult::Body(body))
                 if coded <= body.len().max(DECODED_FREE_BYTES) =>
@@ -29,25 +33,13 @@ impl App {
 
     /// Decodes a piece of the body whose turn it is, among those that take longer, and one of a body that is read as it
     /// arrives. False where there is neither.
-    pub fn decode_piece(&mut self, now: Now) -> bool {
+    fn decode_piece(&mut self, now: Now) -> bool {
         let has_worked = self.work_on_upload(now);
-        let Some(gone_on) = self.encoded.go_on(now) else {
+        let Some(gone_on) = self.desk().encoded.go_on(now) else {
             return has_worked;
         };
         self.decoded(gone_on, now);
         true
-    }
-
-    /// Whether a body waits to be decoded.
-    pub fn is_decoding(&self) -> bool {
-        let can_commit = self.health.fault().is_none() && !self.health.is_retrying();
-        !self.encoded.is_empty() || self.ingest.uploads.is_busy(can_commit)
-    }
-
-    /// A client that waited for an answer has gone. What is on the ring is committed nevertheless.
-    pub fn cancel_decode(&mut self, ticket: Ticket) {
-        self.encoded.remove(ticket);
-        self.queue.remove(ticket);
     }
 
     /// Accepts a body that has been decoded, or answers for one that cannot be.
@@ -66,7 +58,9 @@ impl App {
             ))),
         };
         if let Reply::Now(response) = answer {
-            self.committed.push(Completion::bare(ticket, response));
+            self.desk()
+                .committed
+                .push(Completion::bare(ticket, response));
         }
     }
 
@@ -78,7 +72,7 @@ impl App {
         body: Vec<u8>,
         now: Now,
     ) -> Reply {
-        let limit = self.options.max_body_bytes;
+        let limit = self.options().max_body_bytes;
         let Work::Ingest(mut work) = waiting.work else {
             return Reply::Now(self.refuse(publish::undecodable(coding, error, limit)));
         };
@@ -92,3 +86,5 @@ impl App {
         self.refuse_body(waiting.ticket, response, kept, now)
     }
 }
+
+impl<H: Host> Decoding for H {}

@@ -1,49 +1,33 @@
-//! Requests of other protocols: from an adapter's records to the ring, a publication at a time, and back to its answer.
+//! Requests of other protocols: from an adapter's records to the next commit, a publication at a time, and back to its
+//! answer.
 //!
 //! What a request brings beyond one publication waits for its turn after the commit, so that neither memory nor a
 //! turn grows with the number of its records.
 
 use super::commit_queue::{Waiting, Work};
+use super::host::Host;
 use super::ingest_work::{IngestWork, Next};
 use super::reply::{shutting_down, Completion, Reply, Ticket};
-use super::App;
+use super::upload::Uploading;
 use crate::api::ingest as interface;
 use crate::clock::Now;
-use crate::event::{Protocol, Publication, RejectedRecord};
+use crate::event::{Publication, RejectedRecord};
 use crate::http::encoding::Coding;
 use crate::http::{Method, Refusal, Request, Response};
-use crate::ingest::adapter::ServerState;
-use crate::ingest::query::IngestQuery;
-use crate::ingest::records::{Defaults, Origin, Records};
-use crate::ingest::{IngestRoute, IngestSetting};
-use crate::ring::Slot;
+use crate::ingest::IngestRoute;
 use crate::store::Outcome;
 
-impl App {
-    /// What the settings say about the records of protocols where a request says nothing; of several settings for one
-    /// protocol the first wins.
-    pub fn set_ingest(&mut self, settings: Vec<IngestSetting>) {
-        self.ingest.settings = settings;
-    }
+/// A body that is to be read when its content coding has been taken off.
+pub(super) struct CodedBody {
+    pub(super) waiting: Waiting,
+    pub(super) coding: Coding,
+    pub(super) body: Vec<u8>,
+}
 
-    pub(super) fn has_ingest_settings(&self) -> bool {
-        !self.ingest.settings.is_empty()
-    }
-
-    pub(super) fn ingest_setting(&self, protocol: Protocol) -> IngestQuery {
-        let settings = self.ingest.settings.iter();
-        let of_protocol = settings.filter(|setting| setting.protocol == protocol);
-        of_protocol.fold(IngestQuery::default(), |query, setting| {
-            query.or(&setting.query)
-        })
-    }
-
+/// Requests of other protocols at an application.
+pub(super) trait Ingesting: Host {
     /// Refuses a request of another protocol by its head alone, before its body is asked for.
-    pub(super) fn precheck_ingest(
-        &self,
-        request: &Request,
-        route: &IngestRoute,
-    ) -> Option<Response> {
+    fn precheck_ingest(&self, request: &Request, route: &IngestRoute) -> Option<Response> {
         // It may have a body, which is ignored.
         if self.probe(request, route).is_some() {
             return None;
@@ -63,42 +47,38 @@ impl App {
         answer.or_else(|| (request.method == Method::Options).then(|| interface::options(route)))
     }
 
-    fn server_state(&self) -> ServerState<'_> {
-        ServerState {
-            is_healthy: self.health.fault().is_none(),
-            database_id: &self.store.identity().database_id,
-            last_seq: self.store.last_seq(),
-        }
-    }
-
-    /// Answers a request of another protocol, or accepts it for the next commits.
-    pub(super) fn ingest(
+    /// Answers a request of another protocol, or gives back its body, which is to be read.
+    fn begin_ingest(
         &mut self,
         ticket: Ticket,
         request: &Request,
         route: &IngestRoute,
         body: Vec<u8>,
         now: Now,
-    ) -> Reply {
+    ) -> Result<CodedBody, Reply> {
         let shape = interface::error_shape(request, route);
-        if self.gate.draining && !request.has_body() {
-            return Reply::Now(shutting_down().shaped(shape));
+        if self.gate().draining && !request.has_body() {
+            return Err(Reply::Now(shutting_down().shaped(shape)));
         }
         if let Some(response) = self.probe(request, route) {
-            return Reply::Now(response);
+            return Err(Reply::Now(response));
         }
         if route.adapter().takes_pieces() {
-            return self.upload(ticket, request, route, (body, true), now);
+            return Err(self.upload(ticket, request, route, (body, true), now));
         }
-        match self.begin_ingest(request, route, now) {
+        match self.begin_work(request, route, now) {
             Ok((work, coding)) => {
                 let work = Work::Ingest(Box::new(work));
-                self.take_body(Waiting { ticket, work }, coding, body, now)
+                Ok(CodedBody {
+                    waiting: Waiting { ticket, work },
+                    coding,
+                    body,
+                })
             }
             Err(refusal) => {
                 let response = refusal.shaped(shape);
                 if response.status != 400 || body.is_empty() {
-                    return Reply::Now(response);
+                    return Err(Reply::Now(response));
                 }
                 let protocol = route.adapter().protocol();
                 let kept = RejectedRecord::new(
@@ -107,12 +87,12 @@ impl App {
                     refusal.sentence.into_owned(),
                     &body,
                 );
-                self.refuse_body(ticket, response, kept, now)
+                Err(self.refuse_body(ticket, response, kept, now))
             }
         }
     }
 
-    fn begin_ingest(
+    fn begin_work(
         &self,
         request: &Request,
         route: &IngestRoute,
@@ -124,36 +104,8 @@ impl App {
         Ok((work, coding))
     }
 
-    /// Where the records of a request go.
-    ///
-    /// # Errors
-    /// Its query is bad.
-    pub(super) fn records_for(
-        &self,
-        request: &Request,
-        route: &IngestRoute,
-        now: Now,
-    ) -> Result<Records, Refusal> {
-        let adapter = route.adapter();
-        let protocol = adapter.protocol();
-        let query = interface::query(request)?;
-        let defaults = Defaults {
-            protocol,
-            topic: adapter.default_topic(),
-            identity: adapter.default_identity(),
-        };
-        let origin = Origin {
-            peer: request.peer,
-            received_at: now.unix_us,
-            query: query.or(&self.ingest_setting(protocol)),
-            max_events: self.options.ring_capacity,
-            max_body_bytes: self.options.max_body_bytes,
-        };
-        Ok(Records::new(defaults, origin))
-    }
-
     /// Accepts a decoded body.
-    pub(super) fn ingest_body(
+    fn ingest_body(
         &mut self,
         ticket: Ticket,
         mut work: Box<IngestWork>,
@@ -175,7 +127,7 @@ impl App {
     }
 
     /// Answers a request whose body cannot be read after the body, or what is kept of it, has been stored.
-    pub(super) fn refuse_body(
+    fn refuse_body(
         &mut self,
         ticket: Ticket,
         response: Response,
@@ -191,56 +143,41 @@ impl App {
         self.push(Waiting { ticket, work }, publication, now)
     }
 
-    /// Whether a request has more to bring that can be committed in the next turn.
-    pub fn has_unfinished(&self, now: Now) -> bool {
-        self.queue.has_unfinished() && self.health.may_commit(now)
-    }
-
-    /// Puts the next publication of the oldest request that has more on the ring, if nothing else is on it.
-    pub(super) fn read_on_ingest(&mut self) {
-        while self.queue.ring().is_empty() {
-            let Some(mut waiting) = self.queue.next_unfinished() else {
-                return;
-            };
-            let Work::Ingest(work) = &mut waiting.work else {
-                continue;
-            };
-            match work.next() {
-                Next::Publication(publication) => {
-                    let slot = Slot {
-                        ticket: waiting,
-                        publication,
-                    };
-                    // An empty ring takes any one publication.
-                    let _ = self.queue.push(slot);
-                }
-                Next::Answer(response) | Next::Refused(response, _) => {
-                    self.complete(waiting, response);
-                }
+    /// Reads the next publication of a request that has more. None if it is answered instead.
+    fn next_publication(&mut self, mut waiting: Waiting) -> Option<(Waiting, Publication)> {
+        let Work::Ingest(work) = &mut waiting.work else {
+            return None;
+        };
+        match work.next() {
+            Next::Publication(publication) => Some((waiting, publication)),
+            Next::Answer(response) | Next::Refused(response, _) => {
+                self.complete(waiting, response);
+                None
             }
         }
     }
 
     /// A publication of this request has been committed. The request is answered, or has more to read.
-    pub(super) fn ingest_committed(
+    fn ingest_committed(
         &mut self,
         ticket: Ticket,
         mut work: Box<IngestWork>,
         publication: Publication,
         outcomes: &[Outcome],
-        committed_at: i64,
+        now: Now,
     ) {
         let (protocol, rejected, identities) = work.counts();
-        self.counters.ingested(protocol, outcomes, identities);
-        self.counters.rejected(protocol, rejected as u64);
-        let answer = work.committed(publication, outcomes, committed_at);
+        let counters = self.desk().counters;
+        counters.ingested(protocol, outcomes, identities);
+        counters.rejected(protocol, rejected as u64);
+        let answer = work.committed(publication, outcomes, now.unix_us);
         let waiting = Waiting {
             ticket,
             work: Work::Ingest(work),
         };
         match answer {
             Some(response) => self.complete(waiting, response),
-            None => self.queue.push_unfinished(waiting),
+            None => self.push_unfinished(waiting, now),
         }
     }
 
@@ -249,10 +186,12 @@ impl App {
             Work::Ingest(work) => work.into_body(),
             Work::Publish(_) | Work::Upload(_) | Work::Refused(..) | Work::Socket(_) => Vec::new(),
         };
-        self.committed.push(Completion {
+        self.desk().committed.push(Completion {
             ticket: waiting.ticket,
             response,
             buffer,
         });
     }
 }
+
+impl<H: Host> Ingesting for H {}

@@ -17,6 +17,7 @@ mod duplicate_log;
 mod front;
 mod gate;
 mod health;
+mod host;
 mod idle;
 mod ingest;
 mod ingest_state;
@@ -26,6 +27,7 @@ mod last_hour;
 mod live;
 mod options;
 mod progress;
+mod publish;
 mod read_budget;
 mod reads;
 mod repair;
@@ -52,29 +54,31 @@ pub use reply::{Completion, Reply, Ticket};
 pub use stream::{FeedStatus, StreamAnswer, StreamSource};
 
 use crate::api::route::{self, AnswerSize, Route};
-use crate::api::{content, dashboard, pages, publish, read, rejected, watch};
+use crate::api::{dashboard, pages, read, rejected, watch};
 use crate::clock::{Now, Stamp};
-use crate::event::{Protocol, Publication};
-use crate::http::encoding::{Coding, Compressor};
-use crate::http::{Refusal, Request, Response};
+use crate::http::encoding::Compressor;
+use crate::http::{Request, Response};
+use crate::ingest::IngestSetting;
 use crate::limits;
 use crate::metrics::Metrics;
-use crate::ring::{Full, Slot};
 use crate::store::{Store, StoreError};
 use crate::tokens::Tokens;
 use buffers::BufferPool;
-use commit_queue::{CommitQueue, Waiting, Work};
+use commit_queue::CommitQueue;
 use counters::Counters;
-use decode_queue::{DecodeQueue, Encoded};
+use decode_queue::DecodeQueue;
 use duplicate_log::DuplicateLog;
 use gate::Gate;
 use health::Health;
+use ingest::Ingesting;
 use ingest_state::IngestState;
 use live::LiveEvents;
+use publish::Publishing;
 use read_budget::ReadBudget;
 use reply::{shutting_down, unreadable};
 use schedule::IdleSchedule;
 pub(crate) use socket_records::{SocketCompletion, SocketPublication, SocketResult};
+use upload::Uploading;
 
 /// The application.
 pub struct App {
@@ -143,6 +147,12 @@ impl App {
         self.gate.set_allowed_hosts(names);
     }
 
+    /// What the settings say about the records of protocols where a request says nothing; of several settings for one
+    /// protocol the first wins.
+    pub fn set_ingest(&mut self, settings: Vec<IngestSetting>) {
+        self.ingest.settings = settings;
+    }
+
     /// Whether a stream that this request asked for may go on with the tokens as they are now.
     pub fn may_go_on(&self, request: &Request, route: Option<&Route>) -> bool {
         self.gate.authorize(request, route).is_ok()
@@ -162,7 +172,7 @@ impl App {
             return Reply::Now(refusal.shaped(route::error_shape(request, route)));
         }
         if let Some(Route::Ingest(route)) = route {
-            return self.ingest(ticket, request, route, body, now);
+            return self.take_ingest(ticket, request, route, body, now);
         }
         // One with a body has passed the precheck.
         let route = if request.has_body() {
@@ -245,83 +255,16 @@ impl App {
         }
     }
 
-    fn publish(&mut self, ticket: Ticket, request: &Request, body: Vec<u8>, now: Now) -> Reply {
-        let params = match self.publish_params(request, now) {
-            Ok(params) => params,
-            Err(refused) => return Reply::Now(self.refuse(refused)),
-        };
-        let coding = content::coding_of(request).unwrap_or(Coding::Identity);
-        let work = Work::Publish(params);
-        self.take_body(Waiting { ticket, work }, coding, body, now)
+    /// Whether a body waits to be decoded.
+    pub fn is_decoding(&self) -> bool {
+        let can_commit = self.health.fault().is_none() && !self.health.is_retrying();
+        !self.encoded.is_empty() || self.ingest.uploads.is_busy(can_commit)
     }
 
-    fn publish_params(
-        &self,
-        request: &Request,
-        now: Now,
-    ) -> Result<publish::PublishParams, publish::Rejection> {
-        // Most requests: no results for each event.
-        if request.query().is_none() && !self.has_ingest_settings() {
-            return Ok(publish::PublishParams::default());
-        }
-        let setting = self.ingest_setting(Protocol::Publish);
-        publish::read_query(request, &setting, now.unix_us)
-    }
-
-    /// Accepts a body, now or after its content coding has been taken off.
-    fn take_body(&mut self, waiting: Waiting, coding: Coding, body: Vec<u8>, now: Now) -> Reply {
-        if coding == Coding::Identity {
-            return self.enqueue(waiting, body, now);
-        }
-        self.encoded.push(Encoded { waiting, coding }, body, now);
-        Reply::AfterCommit
-    }
-
-    fn refuse(&mut self, refused: publish::Rejection) -> Response {
-        self.counters.rejected(Protocol::Publish, refused.rejected);
-        refused.response
-    }
-
-    /// Accepts the events of a decoded body for the next commit.
-    fn enqueue(&mut self, waiting: Waiting, body: Vec<u8>, now: Now) -> Reply {
-        let Waiting { ticket, work } = waiting;
-        let params = match work {
-            Work::Publish(params) => params,
-            Work::Ingest(work) => return self.ingest_body(ticket, work, body, now),
-            Work::Refused(_, response) => return Reply::Now(*response),
-            Work::Upload(_) => unreachable!("its body is decoded as it arrives"),
-            Work::Socket(_) => unreachable!("records of sockets come decoded"),
-        };
-        let events = self.buffers.take();
-        let max_events = self.options.ring_capacity;
-        let (publication, params) = match publish::read(params, body, events, max_events) {
-            Ok(read) => read,
-            Err(refused) => return Reply::Now(self.refuse(refused)),
-        };
-        if publication.events.is_empty() && publication.rejected.is_empty() {
-            self.counters.rejected(Protocol::Publish, params.rejected());
-            return Reply::Now(params.answer(&[]));
-        }
-        let work = Work::Publish(params);
-        self.push(Waiting { ticket, work }, publication, now)
-    }
-
-    /// Puts a publication on the ring, after a commit if it has no room.
-    fn push(&mut self, waiting: Waiting, publication: Publication, now: Now) -> Reply {
-        let slot = Slot {
-            ticket: waiting,
-            publication,
-        };
-        let Err(Full(slot)) = self.queue.push(slot) else {
-            return Reply::AfterCommit;
-        };
-        self.drain(now);
-        match self.queue.push(*slot) {
-            Ok(()) => Reply::AfterCommit,
-            Err(Full(slot)) => Reply::Now(slot.ticket.work.refuse(&Refusal::unavailable(
-                "The database is locked by another program, or being repaired; try again.",
-            ))),
-        }
+    /// A client that waited for an answer has gone. What is on the ring is committed nevertheless.
+    pub fn cancel_decode(&mut self, ticket: Ticket) {
+        self.encoded.remove(ticket);
+        self.queue.remove(ticket);
     }
 
     /// The answers that have become possible since the last call.

@@ -41,9 +41,9 @@ impl App {
         for slot in slots {
             if self.store.waits_for_repair(&slot.publication) {
                 refused += 1;
-                self.refuse_slot(slot, &not_stored);
+                self.refuse_or_return(slot, &not_stored);
             } else if let Err(full) = self.queue.push(slot) {
-                self.refuse_slot(*full.0, &not_stored);
+                self.refuse_or_return(*full.0, &not_stored);
             }
         }
         refused

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use super::decode::Decoding;
 use super::reply::{Completion, Reply, Ticket};
 use super::stream::{FeedStatus, StreamSource};
+use super::upload::{self, Uploading};
 use super::App;
 use crate::api::reading::Reading;
 use crate::api::route::{AnswerSize, Effort, Route};
@@ -53,6 +55,19 @@ pub trait Service {
     fn metrics(&mut self) -> &mut Metrics;
     fn set_connections(&mut self, connections: usize);
     fn set_subscribers(&mut self, subscribers: usize);
+    fn has_unfinished(&self, now: Now) -> bool;
+    fn takes_pieces(&self, route: Option<&Route>) -> bool;
+    fn take_piece(
+        &mut self,
+        ticket: Ticket,
+        request: &Request,
+        route: Option<&Route>,
+        piece: Vec<u8>,
+        now: Now,
+    ) -> Reply;
+    fn take_hungry(&mut self, into: &mut Vec<(Ticket, usize)>);
+    fn cancel_upload(&mut self, ticket: Ticket);
+    fn holds_uploads(&self) -> bool;
 
     /// Whether what a client waits for ends when the client has ended its side: nothing has been stored for it.
     fn ends_with_client(&self, _ticket: Ticket) -> bool {
@@ -90,32 +105,11 @@ pub trait Service {
     }
     fn begin_streams(&mut self, _share: f32) {}
     fn set_searches(&mut self, _searches: usize) {}
-    fn has_unfinished(&self, _now: Now) -> bool {
-        false
-    }
     fn idle_work(&mut self, _now: Now) -> bool {
         false
     }
     fn turn_took(&mut self, _time: Duration, _waited: Duration) {}
     fn check_invariants(&self) {}
-    fn takes_pieces(&self, _route: Option<&Route>) -> bool {
-        false
-    }
-    fn take_piece(
-        &mut self,
-        _ticket: Ticket,
-        _request: &Request,
-        _route: Option<&Route>,
-        _piece: Vec<u8>,
-        _now: Now,
-    ) -> Reply {
-        Reply::Now(Response::error(501, "Bodies are not taken in pieces here."))
-    }
-    fn take_hungry(&mut self, _into: &mut Vec<(Ticket, usize)>) {}
-    fn cancel_upload(&mut self, _ticket: Ticket) {}
-    fn holds_uploads(&self) -> bool {
-        false
-    }
     fn takes_records(&self) -> bool {
         false
     }
@@ -166,10 +160,10 @@ impl Service for App {
         App::cancel_decode(self, ticket)
     }
     fn decode_arrived(&mut self, now: Now) -> Option<usize> {
-        App::decode_arrived(self, now)
+        Decoding::decode_arrived(self, now)
     }
     fn decode_piece(&mut self, now: Now) -> bool {
-        App::decode_piece(self, now)
+        Decoding::decode_piece(self, now)
     }
     fn is_decoding(&self) -> bool {
         App::is_decoding(self)
@@ -238,7 +232,7 @@ impl Service for App {
         App::check_invariants(self)
     }
     fn takes_pieces(&self, route: Option<&Route>) -> bool {
-        App::takes_pieces(self, route)
+        upload::takes_pieces(route)
     }
     fn take_piece(
         &mut self,
@@ -248,16 +242,16 @@ impl Service for App {
         piece: Vec<u8>,
         now: Now,
     ) -> Reply {
-        App::take_piece(self, ticket, request, route, piece, now)
+        Uploading::take_piece(self, ticket, request, route, piece, now)
     }
     fn take_hungry(&mut self, into: &mut Vec<(Ticket, usize)>) {
-        App::take_hungry(self, into)
+        Uploading::take_hungry(self, into)
     }
     fn cancel_upload(&mut self, ticket: Ticket) {
-        App::cancel_upload(self, ticket)
+        Uploading::cancel_upload(self, ticket)
     }
     fn holds_uploads(&self) -> bool {
-        App::holds_uploads(self)
+        Uploading::holds_uploads(self)
     }
     fn takes_records(&self) -> bool {
         App::takes_records(self)

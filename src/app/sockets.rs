@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use super::commit_queue::{Waiting, Work};
+use super::host::Host;
 use super::reply::Ticket;
 use super::socket_records::{RecordCounts, SocketCompletion, SocketPublication, SocketResult};
 use super::App;

@@ -1,15 +1,15 @@
-//! Requests whose bodies are read as they arrive: from pieces to the ring, and back to the request for the next piece
-//! or to the answer.
+//! Requests whose bodies are read as they arrive: from pieces to the next commit, and back to the request for the next
+//! piece or to the answer.
 //!
-//! A request has one publication on the ring at a time, and its client is not read meanwhile. So the ring, the store
+//! A request has one publication in the queue at a time, and its client is not read meanwhile. So the queue, the store
 //! and the memory slow it down and nothing else does. Where the store cannot commit, the publication is kept here and
 //! tried again for a while, because a client that is refused in the middle would have to begin again.
 
 use super::commit_queue::{Waiting, Work};
+use super::host::{Desk, Host};
 use super::reply::{shutting_down, Completion, Reply, Ticket, NOT_STORED};
 use super::upload_work::{Progress, State, Upload};
 use super::uploads::Uploads;
-use super::App;
 use crate::api::ingest as interface;
 use crate::api::route::{self, Route};
 use crate::clock::Now;
@@ -25,15 +25,20 @@ use crate::store::Outcome;
 const TOO_MANY: &str =
     "The server is reading as many compressed bodies as it can; send the request again.";
 
-impl App {
-    /// Whether the body of this request is to be given to [`App::take_piece`] as it arrives.
-    pub fn takes_pieces(&self, route: Option<&Route>) -> bool {
-        matches!(route, Some(Route::Ingest(route)) if route.adapter().takes_pieces())
+/// Whether the body of a request is to be given to [`Uploading::take_piece`] as it arrives.
+pub(super) fn takes_pieces(route: Option<&Route>) -> bool {
+    matches!(route, Some(Route::Ingest(route)) if route.adapter().takes_pieces())
+}
+
+/// Requests whose bodies are read as they arrive, at an application.
+pub(super) trait Uploading: Host {
+    fn uploads(&mut self) -> &mut Uploads {
+        &mut self.desk().ingest.uploads
     }
 
     /// Takes the next piece of a body, and answers [`Reply::AfterCommit`] unless the request is refused. Afterwards
-    /// comes the wish for the next piece ([`App::take_hungry`]) or the answer.
-    pub fn take_piece(
+    /// comes the wish for the next piece ([`take_hungry`](Self::take_hungry)) or the answer.
+    fn take_piece(
         &mut self,
         ticket: Ticket,
         request: &Request,
@@ -42,7 +47,7 @@ impl App {
         now: Now,
     ) -> Reply {
         // Also in the middle: a token that has been taken out of the file is good for nothing more.
-        if let Err(refusal) = self.gate.authorize(request, route) {
+        if let Err(refusal) = self.gate().authorize(request, route) {
             self.cancel_upload(ticket);
             return Reply::Now(refusal.shaped(route::error_shape(request, route)));
         }
@@ -53,7 +58,7 @@ impl App {
     }
 
     /// The same for a piece that may be the last.
-    pub(super) fn upload(
+    fn upload(
         &mut self,
         ticket: Ticket,
         request: &Request,
@@ -61,16 +66,16 @@ impl App {
         (piece, is_last): (Vec<u8>, bool),
         now: Now,
     ) -> Reply {
-        if !self.ingest.uploads.all.contains_key(&ticket) {
+        if !self.ingest_state().uploads.all.contains_key(&ticket) {
             if let Err(refusal) = self.begin_upload(ticket, request, route, now) {
                 return Reply::Now(refusal.shaped(interface::error_shape(request, route)));
             }
         }
-        if let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) {
+        if let Some(upload) = self.uploads().all.get_mut(&ticket) {
             upload.push(piece, is_last, now.unix_us);
             // A few bytes may become many.
             if upload.is_coded() {
-                self.ingest.uploads.busy.push_back(ticket);
+                self.uploads().busy.push_back(ticket);
             } else {
                 self.work_on(ticket, DECODED_SHORT_BYTES, now);
             }
@@ -79,16 +84,16 @@ impl App {
     }
 
     /// Refuses a request by its head alone.
-    pub(super) fn check_upload(
+    fn check_upload(
         &self,
         request: &Request,
         route: &IngestRoute,
     ) -> Result<(Box<dyn PieceIntake>, Coding), Refusal> {
         // A body that would be lost is not asked for.
-        if self.health.fault().is_some() {
+        if !self.server_state().is_healthy {
             return Err(Refusal::unavailable(NOT_STORED));
         }
-        interface::begin_pieces(request, route, self.options.max_body_bytes)
+        interface::begin_pieces(request, route, self.options().max_body_bytes)
     }
 
     fn begin_upload(
@@ -100,29 +105,25 @@ impl App {
     ) -> Result<(), Refusal> {
         let (intake, coding) = self.check_upload(request, route)?;
         let records = self.records_for(request, route, now)?;
-        let coded = self
-            .ingest
-            .uploads
-            .all
-            .values()
-            .filter(|upload| upload.is_coded());
+        let all = self.ingest_state().uploads.all.values();
+        let coded = all.filter(|upload| upload.is_coded());
         if coding != Coding::Identity && coded.count() >= CODED_UPLOADS_MAX {
             return Err(Refusal::unavailable(TOO_MANY));
         }
         let shape = interface::error_shape(request, route);
         let upload = Upload::new(intake, records, shape, coding);
         let upload = upload.map_err(|_| Refusal::unavailable(TOO_MANY))?;
-        self.ingest.uploads.all.insert(ticket, Box::new(upload));
+        self.uploads().all.insert(ticket, Box::new(upload));
         Ok(())
     }
 
     fn work_on(&mut self, ticket: Ticket, budget: usize, now: Now) {
-        let upload = self.ingest.uploads.all.get_mut(&ticket);
+        let upload = self.uploads().all.get_mut(&ticket);
         let Some(upload) = upload.filter(|upload| matches!(upload.state, State::Ready)) else {
             return;
         };
         match upload.work(budget) {
-            Progress::Busy => self.ingest.uploads.busy.push_back(ticket),
+            Progress::Busy => self.uploads().busy.push_back(ticket),
             Progress::NeedsPiece => self.want_piece(ticket),
             Progress::Publication(publication) => self.push_upload(ticket, publication, now),
             Progress::Answer(response) => self.end_upload(ticket, response),
@@ -130,28 +131,28 @@ impl App {
     }
 
     fn want_piece(&mut self, ticket: Ticket) {
-        if let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) {
+        if let Some(upload) = self.uploads().all.get_mut(&ticket) {
             upload.state = State::Client;
-            self.ingest
-                .uploads
-                .hungry
-                .push((ticket, upload.held_bytes()));
+            let held = upload.held_bytes();
+            self.uploads().hungry.push((ticket, held));
         }
     }
 
     fn end_upload(&mut self, ticket: Ticket, response: Response) {
-        self.ingest.uploads.all.remove(&ticket);
-        self.committed.push(Completion::bare(ticket, response));
+        self.uploads().all.remove(&ticket);
+        self.desk()
+            .committed
+            .push(Completion::bare(ticket, response));
     }
 
     /// Puts a publication on the ring, or keeps it where that has no room even after a commit.
     fn push_upload(&mut self, ticket: Ticket, publication: Publication, now: Now) {
-        let Err(publication) = self.try_push_upload(ticket, publication) else {
+        let Err(publication) = self.try_push_upload(ticket, publication, now) else {
             return;
         };
-        self.drain(now);
-        if let Err(publication) = self.try_push_upload(ticket, publication) {
-            self.ingest.uploads.park(ticket, publication, now);
+        self.make_room(now);
+        if let Err(publication) = self.try_push_upload(ticket, publication, now) {
+            self.uploads().park(ticket, publication, now);
         }
     }
 
@@ -159,8 +160,9 @@ impl App {
         &mut self,
         ticket: Ticket,
         publication: Publication,
+        now: Now,
     ) -> Result<(), Publication> {
-        let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) else {
+        let Some(upload) = self.uploads().all.get_mut(&ticket) else {
             return Ok(());
         };
         let work = Work::Upload(upload.protocol());
@@ -168,14 +170,16 @@ impl App {
             ticket: Waiting { ticket, work },
             publication,
         };
-        let pushed = self.queue.push(slot);
+        let pushed = self.try_push(slot, now);
         pushed.map_err(|Full(slot)| slot.publication)?;
-        upload.state = State::Commit;
+        if let Some(upload) = self.uploads().all.get_mut(&ticket) {
+            upload.state = State::Commit;
+        }
         Ok(())
     }
 
     /// A publication of this request has been committed.
-    pub(super) fn upload_committed(
+    fn upload_committed(
         &mut self,
         ticket: Ticket,
         protocol: Protocol,
@@ -183,34 +187,40 @@ impl App {
         outcomes: &[Outcome],
     ) {
         let rejected = publication.rejected.len() as u64;
-        self.counters.rejected(protocol, rejected);
+        self.desk().counters.rejected(protocol, rejected);
         // Its client may have gone; the events stay.
-        let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) else {
+        let Some(upload) = self.uploads().all.get_mut(&ticket) else {
             let identities = IdentityCounts::default();
-            return self.counters.ingested(protocol, outcomes, identities);
+            return self
+                .desk()
+                .counters
+                .ingested(protocol, outcomes, identities);
         };
         let identities = upload.committed(publication, outcomes);
-        self.counters.ingested(protocol, outcomes, identities);
-        match upload.next() {
+        let next = upload.next();
+        self.desk()
+            .counters
+            .ingested(protocol, outcomes, identities);
+        match next {
             Some(Progress::NeedsPiece) => self.want_piece(ticket),
             Some(Progress::Answer(response)) => self.end_upload(ticket, response),
-            _ => self.ingest.uploads.busy.push_back(ticket),
+            _ => self.uploads().busy.push_back(ticket),
         }
     }
 
     /// Puts the publications back on the ring that could not be committed, if the store has recovered.
-    pub(super) fn retry_uploads(&mut self, now: Now) {
-        while self.health.fault().is_none() {
-            let Some(ticket) = self.ingest.uploads.parked.pop_front() else {
+    fn retry_uploads(&mut self, now: Now) {
+        while self.server_state().is_healthy {
+            let Some(ticket) = self.uploads().parked.pop_front() else {
                 return;
             };
-            let Some(upload) = self.ingest.uploads.all.get_mut(&ticket) else {
+            let Some(upload) = self.uploads().all.get_mut(&ticket) else {
                 continue;
             };
             match std::mem::replace(&mut upload.state, State::Commit) {
                 State::Store(publication) => {
-                    if let Err(publication) = self.try_push_upload(ticket, publication) {
-                        self.ingest.uploads.park(ticket, publication, now);
+                    if let Err(publication) = self.try_push_upload(ticket, publication, now) {
+                        self.uploads().park(ticket, publication, now);
                         return;
                     }
                 }
@@ -220,51 +230,58 @@ impl App {
     }
 
     /// Refuses those that have waited for the store for too long.
-    pub(super) fn expire_uploads(&mut self, now: Now) {
+    fn expire_uploads(&mut self, now: Now) {
         let refusal = Refusal::unavailable(NOT_STORED);
-        while let Some(ticket) = self.ingest.uploads.parked.front().copied() {
-            let upload = self.ingest.uploads.all.get(&ticket);
+        while let Some(ticket) = self.ingest_state().uploads.parked.front().copied() {
+            let upload = self.ingest_state().uploads.all.get(&ticket);
             let parked = upload.filter(|upload| matches!(upload.state, State::Store(_)));
             let since = parked.and_then(|upload| upload.parked_since);
             if since.is_some_and(|since| now.mono_ms < since + PAUSE_MAX_MS) {
                 return;
             }
-            self.ingest.uploads.parked.pop_front();
-            if let Some(response) = parked.map(|upload| refusal.shaped(upload.shape())) {
+            let response = parked.map(|upload| refusal.shaped(upload.shape()));
+            self.uploads().parked.pop_front();
+            if let Some(response) = response {
                 self.end_upload(ticket, response);
             }
         }
     }
 
     /// Refuses one of them.
-    pub(super) fn refuse_upload(&mut self, ticket: Ticket, refusal: &Refusal) {
-        if let Some(upload) = self.ingest.uploads.all.get(&ticket) {
+    fn refuse_upload(&mut self, ticket: Ticket, refusal: &Refusal) {
+        if let Some(upload) = self.ingest_state().uploads.all.get(&ticket) {
             let response = refusal.shaped(upload.shape());
             self.end_upload(ticket, response);
         }
     }
 
     /// Refuses all of them: what has been committed of them may be lost.
-    pub(super) fn refuse_uploads(&mut self, refusal: &Refusal) {
-        for (ticket, upload) in self.ingest.uploads.all.drain() {
+    fn refuse_uploads(&mut self, refusal: &Refusal) {
+        let Desk {
+            ingest, committed, ..
+        } = self.desk();
+        for (ticket, upload) in ingest.uploads.all.drain() {
             let response = refusal.shaped(upload.shape());
-            self.committed.push(Completion::bare(ticket, response));
+            committed.push(Completion::bare(ticket, response));
         }
     }
 
     /// The server stops: requests that wait for their clients, or for the store, are refused.
     fn stop_uploads(&mut self) {
         let waits = |upload: &Upload| matches!(upload.state, State::Client | State::Store(_));
-        let Uploads { all, .. } = &mut self.ingest.uploads;
+        let Desk {
+            ingest, committed, ..
+        } = self.desk();
+        let all = &mut ingest.uploads.all;
         for (ticket, upload) in all.extract_if(|_, upload| waits(upload)) {
             let response = shutting_down().shaped(upload.shape());
-            self.committed.push(Completion::bare(ticket, response));
+            committed.push(Completion::bare(ticket, response));
         }
     }
 
     /// Goes on with the next request that has more to read. False where there is none.
-    pub(super) fn work_on_upload(&mut self, now: Now) -> bool {
-        let Some(ticket) = self.ingest.uploads.busy.pop_front() else {
+    fn work_on_upload(&mut self, now: Now) -> bool {
+        let Some(ticket) = self.uploads().busy.pop_front() else {
             return false;
         };
         self.work_on(ticket, DECODED_PIECE_BYTES, now);
@@ -272,11 +289,11 @@ impl App {
     }
 
     /// The requests that want their next piece, with the bytes that they hold meanwhile.
-    pub fn take_hungry(&mut self, into: &mut Vec<(Ticket, usize)>) {
-        if self.gate.draining {
+    fn take_hungry(&mut self, into: &mut Vec<(Ticket, usize)>) {
+        if self.gate().draining {
             self.stop_uploads();
         }
-        let Uploads { all, hungry, .. } = &mut self.ingest.uploads;
+        let Uploads { all, hungry, .. } = self.uploads();
         into.extend(
             hungry
                 .drain(..)
@@ -285,12 +302,14 @@ impl App {
     }
 
     /// A client has gone, or its request was refused: nothing more is made of what has arrived of it.
-    pub fn cancel_upload(&mut self, ticket: Ticket) {
-        self.ingest.uploads.all.remove(&ticket);
+    fn cancel_upload(&mut self, ticket: Ticket) {
+        self.uploads().all.remove(&ticket);
     }
 
     /// Whether a publication of a request waits for the store, and not on the ring.
-    pub fn holds_uploads(&self) -> bool {
-        self.ingest.uploads.is_parked()
+    fn holds_uploads(&self) -> bool {
+        self.ingest_state().uploads.is_parked()
     }
 }
+
+impl<H: Host> Uploading for H {}

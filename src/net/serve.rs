@@ -137,6 +137,7 @@ pub(crate) fn serve_front(
     let shown = engine.to_string();
     let mut front = Front::new(engine, settings.app, read_clocks(started));
     front.set_clock(Instant::now);
+    front.set_ingest(settings.ingest);
     let (reactor, announcement) = shell.reactor(front, settings.allowed_hosts, logger)?;
     log::info!(
         "logagg {} with store {shown}, ready in {} ms",

@@ -10,7 +10,7 @@ use crate::harness::{event, fixed_address, Server, Setup};
 use crate::proxy::Proxy;
 use crate::wait::wait_until;
 
-fn wait_until_healthy(server: &Server) {
+pub fn wait_until_healthy(server: &Server) {
     wait_until("the front to be healthy", || {
         server.get("/health").status == 200
     });

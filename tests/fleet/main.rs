@@ -9,10 +9,12 @@ mod failover;
 mod forwarder;
 mod forwarding;
 mod front;
+mod front_clients;
 mod front_engine;
 mod front_pages;
 mod front_reads;
 mod front_search;
+mod front_shippers;
 mod front_streams;
 mod front_torture;
 #[allow(
@@ -28,6 +30,7 @@ mod proxy;
 #[path = "../server/random.rs"]
 mod random;
 mod settings;
+mod shipped;
 mod tables;
 mod torture;
 #[allow(dead_code, reason = "the tests of the server need the rest")]

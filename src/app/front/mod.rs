@@ -9,6 +9,7 @@ mod link;
 mod page;
 mod parts;
 mod publish;
+mod queue;
 mod readers;
 mod reads;
 mod rows;
@@ -33,6 +34,7 @@ use super::counters::Counters;
 use super::decode_queue::DecodeQueue;
 use super::duplicate_log::DuplicateLog;
 use super::gate::Gate;
+use super::ingest_state::IngestState;
 use super::live::LiveEvents;
 use super::options::Options;
 use super::reply::{Completion, Ticket};
@@ -44,10 +46,11 @@ use health::FrontHealth;
 use link::Link;
 pub use link::LinkStep;
 use parts::Parts;
+use queue::Queue;
 use reads::Read;
 use rows::Head;
 use stats::{StoreStats, TopicCounts};
-use transaction::{Pending, Writing};
+use transaction::Writing;
 
 /// The connections of a front, as the loop serves them: each by its place.
 pub trait EngineLinks {
@@ -78,10 +81,11 @@ pub struct Front {
     health_stamp: Stamp,
     /// Bodies whose content coding is still to be taken off.
     encoded: DecodeQueue,
-    queue: VecDeque<Pending>,
-    /// Events in the queue, and bytes.
-    queued_events: usize,
-    queued_bytes: usize,
+    queue: Queue,
+    /// What it holds for other protocols.
+    ingest: IngestState,
+    /// The greatest seq that it has answered with.
+    last_committed: u64,
     /// Topics that the store had when they were last needed.
     topics: HashSet<String>,
     committed: Vec<Completion>,
@@ -119,9 +123,9 @@ impl Front {
             health: FrontHealth::new(now),
             health_stamp: Stamp::default(),
             encoded: DecodeQueue::new(options.max_body_bytes),
-            queue: VecDeque::new(),
-            queued_events: 0,
-            queued_bytes: 0,
+            queue: Queue::default(),
+            ingest: IngestState::default(),
+            last_committed: 0,
             topics: HashSet::new(),
             committed: Vec::new(),
             counters: Counters::new(now),

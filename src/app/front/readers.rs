@@ -287,6 +287,7 @@ impl Front {
         if head.last < asked {
             log::warn!("the store has gone back from seq {asked} to {}", head.last);
             self.epoch += 1;
+            self.refuse_begun(now);
             self.head = head;
             self.topics.clear();
             return self.live.restart(head.last);

@@ -7,9 +7,13 @@ use crate::api::read::DATABASE_FIELD;
 use crate::api::route::{self, AnswerSize, Route};
 use crate::api::subscriptions::{self, Put};
 use crate::api::{dashboard, pages, watch};
+use crate::app::decode::Decoding;
+use crate::app::ingest::Ingesting;
+use crate::app::publish::Publishing;
 use crate::app::reply::{shutting_down, Completion, Reply, Ticket};
 use crate::app::service::Service;
 use crate::app::stream::{FeedStatus, StreamAnswer, StreamSource};
+use crate::app::upload::{self, Uploading};
 use crate::clock::{earlier, Now};
 use crate::http::{Method, Request, Response};
 use crate::limits;
@@ -84,7 +88,8 @@ impl Front {
             Route::Histogram | Route::Fields => {
                 return self.ask_for_counts(ticket, (request, route), now);
             }
-            Route::Rejected | Route::Ingest(_) => Response::error(501, NOT_HERE),
+            Route::Rejected => Response::error(501, NOT_KEPT),
+            Route::Ingest(_) => unreachable!("other protocols have been taken in"),
         })
     }
 
@@ -135,7 +140,7 @@ impl Front {
             topic_count: known.topic_count,
             conflicts: known.totals.conflicts,
             rejected: self.counters.rejected,
-            queue_size: self.queued_events,
+            queue_size: self.queue.events(),
             queue_capacity: self.options.ring_capacity,
             batches: self.counters.batches,
             connections: self.counters.connections,
@@ -177,20 +182,20 @@ impl Front {
             false => self.health.fault(),
         };
         let timestamp = self.health_stamp.at(now.unix_us);
-        watch::health(reason, self.queued_events, &[], &[], timestamp)
+        watch::health(reason, self.queue.events(), &[], &[], timestamp)
             .header(DATABASE_FIELD, &self.store_id)
     }
 }
 
 const NO_HOLD: &str =
     "A front holds nothing: what retention removes from the store is said to logagg store retain.";
-const NOT_HERE: &str = "A front does not have this; ask a node, or the store with SQL.";
+const NOT_KEPT: &str = "A front keeps no rejected records; its log says why they were rejected.";
 
 impl Service for Front {
     fn precheck(&self, request: &Request, route: Option<&Route>) -> Option<Response> {
         let refusal = self.gate.refuse(request, route);
         refusal.or_else(|| match route {
-            Some(Route::Ingest(_)) => Some(Response::error(501, NOT_HERE)),
+            Some(Route::Ingest(route)) => self.precheck_ingest(request, route),
             _ => route::admit(request, route).err().map(|response| *response),
         })
     }
@@ -204,7 +209,11 @@ impl Service for Front {
         now: Now,
     ) -> Reply {
         if let Err(refusal) = self.gate.authorize_complete(request, route) {
+            Uploading::cancel_upload(self, ticket);
             return Reply::Now(refusal.shaped(route::error_shape(request, route)));
+        }
+        if let Some(Route::Ingest(route)) = route {
+            return self.take_ingest(ticket, request, route, body, now);
         }
         // One with a body has passed the precheck.
         let admitted = match request.has_body() {
@@ -271,6 +280,10 @@ impl Service for Front {
             link.tick(now);
         }
         self.expire_writes(now);
+        // Before the answers of this turn are delivered.
+        self.expire_uploads(now);
+        self.retry_uploads(now);
+        self.read_on_ingest();
         self.write(now);
         self.read(now);
     }
@@ -280,11 +293,13 @@ impl Service for Front {
     }
 
     fn has_waiting(&self) -> bool {
-        !self.queue.is_empty() || self.is_writing() || self.is_reading()
+        let waits = !self.queue.is_empty() || self.queue.has_unfinished();
+        waits || self.is_writing() || self.is_reading()
     }
 
     fn cancel_decode(&mut self, ticket: Ticket) {
         self.encoded.remove(ticket);
+        self.queue.remove_unfinished(ticket);
         self.forget_read(ticket);
     }
 
@@ -293,15 +308,48 @@ impl Service for Front {
     }
 
     fn decode_arrived(&mut self, now: Now) -> Option<usize> {
-        self.decode_next(now)
+        Decoding::decode_arrived(self, now)
     }
 
     fn decode_piece(&mut self, now: Now) -> bool {
-        self.decode_on(now)
+        Decoding::decode_piece(self, now)
     }
 
     fn is_decoding(&self) -> bool {
-        !self.encoded.is_empty()
+        // An empty queue takes any publication.
+        let can_push = self.health.fault().is_none() && self.queue.is_empty();
+        !self.encoded.is_empty() || self.ingest.uploads.is_busy(can_push)
+    }
+
+    fn has_unfinished(&self, _now: Now) -> bool {
+        self.queue.can_read_on()
+    }
+
+    fn takes_pieces(&self, route: Option<&Route>) -> bool {
+        upload::takes_pieces(route)
+    }
+
+    fn take_piece(
+        &mut self,
+        ticket: Ticket,
+        request: &Request,
+        route: Option<&Route>,
+        piece: Vec<u8>,
+        now: Now,
+    ) -> Reply {
+        Uploading::take_piece(self, ticket, request, route, piece, now)
+    }
+
+    fn take_hungry(&mut self, into: &mut Vec<(Ticket, usize)>) {
+        Uploading::take_hungry(self, into);
+    }
+
+    fn cancel_upload(&mut self, ticket: Ticket) {
+        Uploading::cancel_upload(self, ticket);
+    }
+
+    fn holds_uploads(&self) -> bool {
+        Uploading::holds_uploads(self)
     }
 
     fn head(&self) -> u64 {

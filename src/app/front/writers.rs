@@ -4,16 +4,14 @@ use super::link::{Answers, LinkEvent};
 use super::session::Opened;
 use super::transaction::{Next, Pending, Transaction, Writing};
 use super::Front;
-use crate::app::commit_queue::{Waiting, Work};
-use crate::app::reply::{Completion, NOT_STORED};
+use crate::app::commit_queue::Work;
+use crate::app::publish::Publishing;
+use crate::app::upload::Uploading;
 use crate::clock::{earlier, Now};
-use crate::event::Protocol;
+use crate::event::RejectedRecord;
 use crate::http::Refusal;
-use crate::limits::{
-    FRONT_BATCH_BYTES, FRONT_BATCH_EVENTS, FRONT_KEYS_MS, FRONT_SILENCE_MS, FRONT_WRITERS,
-};
+use crate::limits::{FRONT_KEYS_MS, FRONT_SILENCE_MS, FRONT_WRITERS};
 use crate::postgres::statement;
-use crate::ring::Slot;
 use crate::store::Outcome;
 
 /// What a probe writes.
@@ -32,7 +30,11 @@ impl Front {
             let Some(link) = self.idle_writer() else {
                 return;
             };
-            let pending = self.take_batch();
+            let pending = self.queue.take_batch();
+            if pending.iter().all(|pending| pending.events() == 0) {
+                self.answer_all(pending, &[], now);
+                continue;
+            }
             let mut transaction = Transaction::new(pending, now, self.counters.instant());
             let statements = transaction.begin(&mut self.topics);
             self.writing[link] = Some(Writing::Publications(Box::new(transaction)));
@@ -54,28 +56,6 @@ impl Front {
             Some(Writing::Probe) | None => false,
         };
         !self.queue.is_empty() && !self.writing.iter().any(is_in_the_way)
-    }
-
-    fn take_batch(&mut self) -> Vec<Pending> {
-        let (mut events, mut bytes) = (0, 0);
-        let mut batch = Vec::new();
-        while let Some(next) = self.queue.front() {
-            events += next.events();
-            bytes += next.slot.publication.held_bytes();
-            let is_full = events > FRONT_BATCH_EVENTS || bytes > FRONT_BATCH_BYTES;
-            if is_full && !batch.is_empty() {
-                break;
-            }
-            batch.extend(self.pop());
-        }
-        batch
-    }
-
-    fn pop(&mut self) -> Option<Pending> {
-        let pending = self.queue.pop_front()?;
-        self.queued_events -= pending.events();
-        self.queued_bytes -= pending.slot.publication.held_bytes();
-        Some(pending)
     }
 
     fn probe(&mut self, now: Now) {
@@ -121,7 +101,21 @@ impl Front {
         self.health.opened(now);
         if self.store_id != opened.store_id {
             self.topics.clear();
+            if !self.store_id.is_empty() {
+                self.refuse_begun(now);
+            }
             self.store_id = opened.store_id;
+        }
+    }
+
+    /// The store is another, or went back to an older state: what has been committed of requests that bring more may
+    /// be lost.
+    pub(super) fn refuse_begun(&mut self, now: Now) {
+        self.last_committed = 0;
+        let refusal = Refusal::unavailable_for(self.health.retry_after(now), REPLACED);
+        self.refuse_uploads(&refusal);
+        while let Some((waiting, _)) = self.queue.pop_unfinished() {
+            self.refuse_unfinished(&waiting, &refusal);
         }
     }
 
@@ -169,13 +163,11 @@ impl Front {
         );
         let is_unknown = transaction.may_be_committed();
         for pending in transaction.pending.into_iter().rev() {
-            match is_unknown || pending.since + FRONT_SILENCE_MS <= now.mono_ms {
-                true => self.refuse_pending(pending, now),
-                false => {
-                    self.queued_events += pending.events();
-                    self.queued_bytes += pending.slot.publication.held_bytes();
-                    self.queue.push_front(pending);
-                }
+            // The client of an upload would have to begin again. What is stored already is a duplicate then.
+            let may_repeat = !is_unknown || matches!(pending.slot.ticket.work, Work::Upload(_));
+            match may_repeat && pending.since + FRONT_SILENCE_MS > now.mono_ms {
+                true => self.queue.give_back(pending),
+                false => self.refuse_pending(pending, now),
             }
         }
         true
@@ -193,21 +185,18 @@ impl Front {
                 }
             }
         }
-        let is_due = |pending: &Pending| pending.since + FRONT_SILENCE_MS <= now.mono_ms;
-        while self.queue.front().is_some_and(is_due) {
-            if let Some(pending) = self.pop() {
-                self.refuse_pending(pending, now);
-            }
+        while let Some(pending) = self.queue.pop_expired(now) {
+            self.refuse_pending(pending, now);
+        }
+        while let Some(waiting) = self.queue.pop_expired_unfinished(now) {
+            self.refuse_unfinished(&waiting, &self.not_confirmed(now));
         }
     }
 
     /// When [`expire_writes`](Self::expire_writes), a probe or the next transaction is due, in `mono_ms`.
     pub(super) fn writes_due(&self, now: Now) -> Option<u64> {
         let probe = self.idle_writer().and_then(|_| self.health.deadline());
-        let mut due = earlier(
-            probe,
-            self.queue.front().map(|next| next.since + FRONT_SILENCE_MS),
-        );
+        let mut due = earlier(probe, self.queue.deadline());
         for writing in self.writing.iter().flatten() {
             let Writing::Publications(transaction) = writing else {
                 continue;
@@ -227,52 +216,58 @@ impl Front {
         all.any(|writing| matches!(writing, Writing::Publications(_)))
     }
 
+    fn not_confirmed(&self, now: Now) -> Refusal {
+        Refusal::unavailable_for(self.health.retry_after(now), NOT_CONFIRMED)
+    }
+
     fn refuse_pending(&mut self, pending: Pending, now: Now) {
-        let refusal = Refusal::unavailable_for(self.health.retry_after(now), NOT_CONFIRMED);
-        let Slot {
-            ticket: Waiting { ticket, work },
-            publication,
-        } = pending.slot;
-        let response = work.refuse(&refusal);
-        self.buffers.give_back(publication.events);
-        self.committed.push(Completion {
-            ticket,
-            response,
-            buffer: publication.body,
-        });
+        let refusal = self.not_confirmed(now);
+        self.refuse_slot(pending.slot, &refusal);
     }
 
     fn commit(&mut self, transaction: Transaction, outcomes: &[Outcome], now: Now) {
         self.health.committed();
         self.counters
             .committed(transaction.events(), transaction.begun);
-        let mut rest = outcomes;
-        for pending in transaction.pending {
-            let (own, others) = rest.split_at(pending.events());
-            rest = others;
-            let Slot {
-                ticket: Waiting { ticket, work },
-                publication,
-            } = pending.slot;
-            self.duplicates.committed(&publication, own, now.mono_ms);
-            let response = match work {
-                Work::Publish(params) => {
-                    let identities = params.identities(own.len());
-                    self.counters.ingested(Protocol::Publish, own, identities);
-                    self.counters.rejected(Protocol::Publish, params.rejected());
-                    params.answer(own)
-                }
-                other => other.refuse(&Refusal::unavailable(NOT_STORED)),
-            };
-            self.buffers.give_back(publication.events);
-            self.committed.push(Completion {
-                ticket,
-                response,
-                buffer: publication.body,
-            });
+        for outcome in outcomes {
+            let (Outcome::Accepted(seq) | Outcome::Duplicate(seq) | Outcome::Conflict(seq)) =
+                *outcome;
+            self.last_committed = self.last_committed.max(seq);
         }
+        self.answer_all(transaction.pending, outcomes, now);
+    }
+
+    /// Answers what has been committed, or has nothing that is to be stored.
+    fn answer_all(&mut self, all: Vec<Pending>, outcomes: &[Outcome], now: Now) {
+        let mut rest = outcomes;
+        for Pending { slot, .. } in all {
+            let (own, others) = rest.split_at(slot.publication.events.len());
+            rest = others;
+            self.duplicates
+                .committed(&slot.publication, own, now.mono_ms);
+            log_rejected(&slot.publication.rejected);
+            self.committed(slot, own, now);
+        }
+    }
+}
+
+/// The only trace of records that could not become events.
+fn log_rejected(records: &[RejectedRecord]) {
+    if let Some(first) = records.first() {
+        let RejectedRecord {
+            protocol,
+            peer,
+            reason,
+            ..
+        } = first;
+        log::warn!(
+            "records were rejected and are not kept: {}, protocol={}, peer={peer}, the first because: {reason}",
+            records.len(),
+            protocol.name()
+        );
     }
 }
 
 const NOT_CONFIRMED: &str =
     "The engine has not confirmed the commit in time; send the request again, to this server or another.";
+const REPLACED: &str = "The store was replaced, so the events may be lost; send them again.";
