@@ -23,6 +23,45 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Eight bytes of a text as one number, to look at all of them at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Eight(u64);
+
+impl Eight {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+
+    pub(crate) fn of(bytes: &[u8; 8]) -> Self {
+        Self(u64::from_le_bytes(*bytes))
+    }
+
+    /// Whether `test` returns anything but 0 for some bytes of `text`. The last eight may overlap those before; where
+    /// there are fewer, letters are added.
+    pub(crate) fn any_in(text: &[u8], test: impl Fn(Self) -> u64) -> bool {
+        let Some(last) = text.last_chunk() else {
+            let mut padded = [b'x'; 8];
+            padded[..text.len()].copy_from_slice(text);
+            return test(Self::of(&padded)) != 0;
+        };
+        let (blocks, _) = text.as_chunks();
+        let found = blocks
+            .iter()
+            .fold(0, |found, block| found | test(Self::of(block)));
+        found | test(Self::of(last)) != 0
+    }
+
+    /// The same bytes, in each of which the bits of `mask` are turned over.
+    pub(crate) fn xor(self, mask: u8) -> Self {
+        Self(self.0 ^ (u64::from(mask) * Self::ONES))
+    }
+
+    /// Not zero where a byte is less than `n`, which is at most 128. The lowest bit that is set is the highest of the
+    /// first of them.
+    pub(crate) fn less_than(self, n: u8) -> u64 {
+        // Such a byte borrows from its highest bit; so may bytes above it, but only then.
+        self.0.wrapping_sub(u64::from(n) * Self::ONES) & !self.0 & (0x80 * Self::ONES)
+    }
+}
+
 /// Bytes that `text` takes between the quotes of a JSON string, where only what has to be escaped is
 /// (RFC 8259 §7).
 pub(crate) fn json_len(text: &str) -> usize {

@@ -3,6 +3,8 @@
 use std::fmt::Arguments;
 use std::io::Write;
 
+use crate::text::Eight;
+
 /// Appends formatted text.
 pub(crate) fn write_to(out: &mut Vec<u8>, text: Arguments) {
     out.write_fmt(text).expect("a Vec takes every write");
@@ -17,7 +19,7 @@ pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
 
 /// Appends what is between the quotes of a string. `text` is UTF-8.
 pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
-    if !has_escapes(text) {
+    if !Eight::any_in(text, escapes) {
         return out.extend_from_slice(text);
     }
     let mut rest = text;
@@ -41,32 +43,11 @@ pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// Whether a string needs escapes. Looks at eight bytes at a time, as one number; the last eight may overlap those
-/// before.
-fn has_escapes(text: &[u8]) -> bool {
-    match text.last_chunk::<8>() {
-        Some(last) => {
-            let (blocks, _) = text.as_chunks::<8>();
-            let found = blocks.iter().fold(0, |found, block| found | escapes(block));
-            found | escapes(last) != 0
-        }
-        None => text
-            .iter()
-            .any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')),
-    }
-}
-
 /// Not zero where one of eight bytes is a control character, a quote or a backslash. The lowest bit that is set
 /// is the highest of the first of them.
-pub(crate) fn escapes(block: &[u8; 8]) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = 0x80 * ONES;
-    let bytes = u64::from_le_bytes(*block);
-    // A byte that is less than `n` borrows from its highest bit; so may bytes above it, but only then.
-    let less = |bytes: u64, n: u64| bytes.wrapping_sub(n * ONES) & !bytes;
-    let quote = bytes ^ (u64::from(b'"') * ONES);
-    let backslash = bytes ^ (u64::from(b'\\') * ONES);
-    (less(bytes, 0x20) | less(quote, 1) | less(backslash, 1)) & HIGH
+pub(crate) fn escapes(eight: Eight) -> u64 {
+    // This bit exchanges the quote with the space, which follows the control characters, and these with each other.
+    eight.xor(b'"' ^ b' ').less_than(b' ' + 1) | eight.xor(b'\\').less_than(1)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub use rejected::RejectedRecord;
 pub use timestamp::timestamp_is_valid;
 
 use crate::limits::NAME_MAX_BYTES;
+use crate::text::Eight;
 
 /// A range of bytes in a [`Publication`]'s body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,12 +127,9 @@ pub fn name_error(name: &str) -> Option<NameError> {
     if name.len() > NAME_MAX_BYTES {
         return Some(NameError::TooLong);
     }
-    // A fold without an early exit is what the compiler turns into vector instructions. In UTF-8
-    // these bytes are never part of another character.
-    let control = name
-        .bytes()
-        .fold(false, |found, byte| found | (byte < 0x20) | (byte == 0x7f));
-    control.then_some(NameError::ControlCharacter)
+    // In UTF-8 these bytes are never part of another character.
+    let control = |eight: Eight| eight.less_than(0x20) | eight.xor(0x7f).less_than(1);
+    Eight::any_in(name.as_bytes(), control).then_some(NameError::ControlCharacter)
 }
 
 #[cfg(test)]

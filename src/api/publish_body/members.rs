@@ -59,16 +59,54 @@ impl Member {
     }
 }
 
-/// What an object brought: the JSON texts of the members that an event has.
+/// A member's value, and what has been seen of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'a> {
+    /// Its JSON text.
+    pub text: &'a str,
+    /// A string in it may have escapes.
+    pub may_have_escapes: bool,
+    /// It may have white space between its tokens, or be nested too deep.
+    pub may_need_compacting: bool,
+}
+
+impl<'a> Value<'a> {
+    /// Of which nothing but the grammar has been checked.
+    pub(super) fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            may_have_escapes: true,
+            may_need_compacting: true,
+        }
+    }
+
+    /// What it means if it is a string.
+    #[inline(always)]
+    pub(super) fn string(self) -> Result<Cow<'a, str>, Fault> {
+        let json = self.text;
+        if !json.starts_with('"') {
+            return Err(Fault::NotAString);
+        }
+        let inner = &json[1..json.len() - 1];
+        if !self.may_have_escapes || memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+            return Ok(Cow::Borrowed(inner));
+        }
+        // The grammar has been checked; what can still be wrong is a surrogate without its partner.
+        let unescaped: String = serde_json::from_str(json).map_err(|_| Fault::LoneSurrogate)?;
+        Ok(Cow::Owned(unescaped))
+    }
+}
+
+/// What an object brought: the values of the members that an event has.
 #[derive(Debug, Default)]
 pub(super) struct Members<'a> {
-    values: [Option<&'a str>; 6],
+    values: [Option<Value<'a>>; 6],
     repeated: [bool; 6],
 }
 
 impl<'a> Members<'a> {
     /// Takes a member's value, the first of that name; later ones are only remembered as a fault.
-    pub(super) fn insert(&mut self, member: Member, value: &'a str) {
+    pub(super) fn insert(&mut self, member: Member, value: Value<'a>) {
         let slot = &mut self.values[member as usize];
         if slot.is_some() {
             self.repeated[member as usize] = true;
@@ -81,8 +119,7 @@ impl<'a> Members<'a> {
         self.value(member).is_some()
     }
 
-    /// The JSON text of a member's value.
-    pub(super) fn value(&self, member: Member) -> Option<&'a str> {
+    pub(super) fn value(&self, member: Member) -> Option<Value<'a>> {
         self.values[member as usize]
     }
 
@@ -104,6 +141,12 @@ pub(super) enum Fault {
     PayloadNotAnObject,
     PayloadTooDeep,
     PayloadTooLarge,
+}
+
+impl From<TooDeep> for Fault {
+    fn from(_: TooDeep) -> Self {
+        Fault::PayloadTooDeep
+    }
 }
 
 impl Fault {
@@ -226,8 +269,8 @@ impl<'a> Validator<'a> {
         member: Member,
         rule: impl FnOnce(&str) -> Result<(), Fault>,
     ) -> Result<Span, Fault> {
-        let json = members.values[member as usize].ok_or(Fault::Missing)?;
-        let unescaped = match text_of_string(json)? {
+        let value = members.value(member).ok_or(Fault::Missing)?;
+        let unescaped = match value.string()? {
             Cow::Borrowed(inner) => {
                 rule(inner)?;
                 return Ok(self.span_in_text(inner));
@@ -242,7 +285,7 @@ impl<'a> Validator<'a> {
 
     fn payload(&mut self, members: &Members<'a>) -> Result<Span, Fault> {
         let start = self.appended.len();
-        let Some(json) = members.values[Member::Payload as usize] else {
+        let Some(value) = members.value(Member::Payload) else {
             if let Some(span) = self.absent_payload {
                 return Ok(span);
             }
@@ -251,13 +294,12 @@ impl<'a> Validator<'a> {
             self.absent_payload = Some(span);
             return Ok(span);
         };
-        if !json.starts_with('{') {
+        if !value.text.starts_with('{') {
             return Err(Fault::PayloadNotAnObject);
         }
-        match compact(json, &mut self.appended) {
-            Ok(true) => Ok(self.span_in_appended(start)),
-            Ok(false) => Ok(self.span_in_text(json)),
-            Err(TooDeep) => Err(Fault::PayloadTooDeep),
+        match value.may_need_compacting && compact(value.text, &mut self.appended)? {
+            true => Ok(self.span_in_appended(start)),
+            false => Ok(self.span_in_text(value.text)),
         }
     }
 
@@ -271,21 +313,6 @@ impl<'a> Validator<'a> {
         let appended_start = self.text_start + self.text.len();
         span(appended_start + start, self.appended.len() - start)
     }
-}
-
-/// What the JSON text of a string means.
-#[inline(always)]
-pub(super) fn text_of_string(json: &str) -> Result<Cow<'_, str>, Fault> {
-    if !json.starts_with('"') {
-        return Err(Fault::NotAString);
-    }
-    let inner = &json[1..json.len() - 1];
-    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-        return Ok(Cow::Borrowed(inner));
-    }
-    // The grammar has been checked; what can still be wrong is a surrogate without its partner.
-    let unescaped: String = serde_json::from_str(json).map_err(|_| Fault::LoneSurrogate)?;
-    Ok(Cow::Owned(unescaped))
 }
 
 pub(super) fn span(start: usize, len: usize) -> Span {

@@ -5,14 +5,16 @@
 //! other events. It knows the grammar of RFC 8259; the rules of events are the [`Sink`]'s.
 
 use super::super::json::escapes;
-use super::members::{Member, Members};
+use super::members::{Member, Members, Value};
 use super::sink::Sink;
+use crate::limits::PAYLOAD_MAX_DEPTH;
+use crate::text::Eight;
 
 /// Reads `text` and gives its objects, at most `max_events`, to `sink`. False where the reader has to decide; then what
 /// the sink has taken is discarded.
 pub(super) fn read<'a>(text: &'a str, sink: &mut impl Sink<'a>, max_events: usize) -> bool {
     let mut quick = Quick {
-        cursor: Cursor { text, at: 0 },
+        cursor: Cursor::new(text),
         sink,
         room: max_events,
     };
@@ -22,9 +24,14 @@ pub(super) fn read<'a>(text: &'a str, sink: &mut impl Sink<'a>, max_events: usiz
 /// Whether `text` is one JSON value with white space around it at most. False also of some that are one: those that are
 /// nested too deep for this path.
 pub(crate) fn is_value(text: &str) -> bool {
-    let mut cursor = Cursor { text, at: 0 };
+    let mut cursor = Cursor::new(text);
     cursor.value().is_some() && cursor.peek().is_none()
 }
+
+const _: () = assert!(
+    PAYLOAD_MAX_DEPTH == u128::BITS as usize,
+    "a bit for each level"
+);
 
 struct Quick<'a, 's, S> {
     cursor: Cursor<'a>,
@@ -92,9 +99,16 @@ impl<'a, S: Sink<'a>> Quick<'a, '_, S> {
 struct Cursor<'a> {
     text: &'a str,
     at: usize,
+    /// Bytes of white space before it.
+    white: usize,
 }
 
 impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        let (at, white) = (0, 0);
+        Self { text, at, white }
+    }
+
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -103,7 +117,10 @@ impl<'a> Cursor<'a> {
     fn peek(&mut self) -> Option<u8> {
         loop {
             match self.byte()? {
-                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                b' ' | b'\t' | b'\n' | b'\r' => {
+                    self.at += 1;
+                    self.white += 1;
+                }
                 byte => return Some(byte),
             }
         }
@@ -130,26 +147,27 @@ impl<'a> Cursor<'a> {
         is_plain.then_some(key)
     }
 
-    /// The JSON text of a value of any kind.
+    /// A value of any kind, nested as deep as a payload may be.
     #[inline(always)]
-    fn value(&mut self) -> Option<&'a str> {
+    fn value(&mut self) -> Option<Value<'a>> {
         self.peek()?;
-        let start = self.at;
+        let Cursor {
+            at: start, white, ..
+        } = *self;
+        let mut has_escapes = false;
         // A bit for each container around the cursor, the innermost lowest: it is an object.
         let mut objects = 0_u128;
         let mut depth = 0;
         loop {
             match self.peek()? {
-                b'"' => {
-                    self.string()?;
-                }
+                b'"' => has_escapes |= !self.string()?,
                 open @ (b'{' | b'[') => {
                     self.at += 1;
                     let is_object = open == b'{';
+                    if depth == PAYLOAD_MAX_DEPTH as u32 {
+                        return None;
+                    }
                     if !matches!(self.peek()?, b'}' | b']') {
-                        if depth == u128::BITS {
-                            return None;
-                        }
                         depth += 1;
                         objects = objects << 1 | u128::from(is_object);
                         if is_object {
@@ -168,7 +186,11 @@ impl<'a> Cursor<'a> {
             // A value has ended, and perhaps its container.
             loop {
                 if depth == 0 {
-                    return Some(&self.text[start..self.at]);
+                    return Some(Value {
+                        text: &self.text[start..self.at],
+                        may_have_escapes: has_escapes,
+                        may_need_compacting: self.white > white,
+                    });
                 }
                 let is_object = objects & 1 == 1;
                 match (self.next()?, is_object) {
@@ -279,8 +301,8 @@ impl<'a> Cursor<'a> {
 fn plain_bytes(bytes: &[u8]) -> usize {
     let mut plain = 0;
     let mut rest = bytes;
-    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-        let found = escapes(chunk);
+    while let Some((chunk, after)) = rest.split_first_chunk() {
+        let found = escapes(Eight::of(chunk));
         if found != 0 {
             return plain + found.trailing_zeros() as usize / 8;
         }

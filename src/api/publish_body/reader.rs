@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::members::{offset_in, span, Fault, Member, Members};
+use super::members::{offset_in, span, Fault, Member, Members, Value};
 use super::parsed::BodyError;
 use super::sink::Sink;
 use crate::api::detail::{Detail, Details, LocPart};
@@ -379,7 +379,7 @@ impl<'de, S: Sink<'de>> Visitor<'de> for Object<'_, 'de, '_, S> {
                 _ => reader.passed(map.next_value()?),
             };
             if let Some(member) = member {
-                members.insert(member, value);
+                members.insert(member, Value::of(value));
             }
             reader.pass(b',');
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::members::{text_of_string, Fault, Member, Members};
+use super::members::{Fault, Member, Members};
 use super::sink::Sink;
 use crate::event::{self, IdentityCounts, Peer, Protocol, Publication};
 use crate::ingest::json;
@@ -83,7 +83,8 @@ impl<'r> RecordSink<'r> {
         if members.is_repeated(Member::Events) {
             fault(Member::Events, Fault::Repeated);
         }
-        let own_time = members.value(Member::Timestamp).and_then(json::scalar);
+        let own_time = members.value(Member::Timestamp);
+        let own_time = own_time.and_then(|value| json::scalar(value.text));
         let time = own_time.filter(|time| is_time(time));
         let found = time.or_else(|| self.named_time(text));
         match (topic, identity, source, payload, is_legal) {
@@ -235,10 +236,10 @@ fn once<T>(members: &Members, member: Member, found: Result<T, Fault>) -> Result
 
 /// A name, if the record has it.
 fn name<'a>(members: &Members<'a>, member: Member) -> Result<Option<Cow<'a, str>>, Fault> {
-    let Some(json) = members.value(member) else {
+    let Some(value) = members.value(member) else {
         return Ok(None);
     };
-    let name = text_of_string(json)?;
+    let name = value.string()?;
     match event::name_error(&name) {
         Some(error) => Err(Fault::Name(error)),
         None => Ok(Some(name)),
@@ -247,18 +248,21 @@ fn name<'a>(members: &Members<'a>, member: Member) -> Result<Option<Cow<'a, str>
 
 /// The identity that the record itself has. An empty one and `null` are none, a number is its text.
 fn own_identity<'a>(members: &Members<'a>) -> Result<Option<Cow<'a, str>>, Fault> {
-    match members.value(Member::EventId) {
-        None | Some("null") => Ok(None),
-        Some(json) if json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+    let Some(value) = members.value(Member::EventId) else {
+        return Ok(None);
+    };
+    match value.text {
+        "null" => Ok(None),
+        json if json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
             Ok(Some(Cow::Borrowed(json)))
         }
-        Some(json) => Ok(Some(text_of_string(json)?).filter(|text| !text.is_empty())),
+        _ => Ok(Some(value.string()?).filter(|text| !text.is_empty())),
     }
 }
 
 /// The JSON text of the payload.
 fn payload<'a>(members: &Members<'a>) -> Result<&'a str, Fault> {
-    match members.value(Member::Payload) {
+    match members.value(Member::Payload).map(|value| value.text) {
         None => Ok("{}"),
         Some(json) if !json.starts_with('{') => Err(Fault::PayloadNotAnObject),
         Some(json) => Ok(json),

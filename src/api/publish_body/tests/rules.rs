@@ -113,7 +113,8 @@ fn payloads_deeper_than_128_levels_are_refused() {
             let levels = if open.contains('[') {
                 depth / 2 + 1
             } else {
-                depth
+                // The innermost object is a level as well.
+                depth - 1
             };
             let payload = open.repeat(levels) + middle + &close.repeat(levels);
             assert_eq!(
