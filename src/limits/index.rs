@@ -14,6 +14,8 @@ pub const SEGMENT_PAGE_BYTES: usize = 4_032;
 /// Bits of filter for each key. One probe in some 2,800 is a false alarm. With the fences it is just under two
 /// bytes a key.
 pub const FILTER_BITS_PER_KEY: u64 = 15;
+/// Pages of filters that a turn after the start reads into memory, 1 MiB.
+pub const FILTER_PAGES_READ_AT_ONCE: usize = 256;
 /// Segments of one level that are merged into one of the next.
 pub const MERGE_WIDTH: usize = 16;
 /// Levels of segments; the last holds some 800 billion keys.

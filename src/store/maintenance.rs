@@ -53,6 +53,13 @@ impl Store {
                 .map(|()| true)
                 .map_err(in_task("adding checksums to the key index"));
         }
+        // Also under load: until then each look-up reads pages.
+        if self.index_has(KeyIndex::has_unread_filters) {
+            return self
+                .read_filters()
+                .map(|()| true)
+                .map_err(in_task("reading the filters of the key index"));
+        }
         let has_compaction = self.index_has(KeyIndex::has_work);
         if !quiet {
             let is_sweeping = self.parts.topics.is_sweeping();
@@ -92,6 +99,13 @@ impl Store {
 
     fn index_has(&self, question: impl FnOnce(&KeyIndex) -> bool) -> bool {
         self.parts.index.as_ref().is_some_and(question)
+    }
+
+    fn read_filters(&mut self) -> Result<(), StoreError> {
+        if let Some(index) = &mut self.parts.index {
+            index.read_filters(&self.db, limits::FILTER_PAGES_READ_AT_ONCE)?;
+        }
+        Ok(())
     }
 
     fn compact_index(&mut self) -> Result<(), StoreError> {

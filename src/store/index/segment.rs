@@ -12,7 +12,7 @@ use super::damage::Damage;
 use super::filter::{self, Filter};
 use super::layout::{Description, Layout};
 use super::pages::{LevelPages, Pages};
-use super::record::{partition, records, Fingerprint, KeyRecord, Part, Posting, Record};
+use super::record::{partition, records, Fingerprint, KeyRecord, Posting, Record};
 use crate::limits::SEGMENT_PAGE_BYTES;
 use crate::store::error::is_damaged_page;
 use crate::store::range::{Bound, TopicRange};
@@ -32,22 +32,20 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Reads the filter and the fences of a segment that is on disk. Those on damaged pages are made from the pages
-    /// that they describe, as far as these can be read: then they rule out less, but nothing wrongly.
+    /// Reads the fences of a segment that is on disk. Those on damaged pages are made from the pages that they
+    /// describe, as far as these can be read: then they rule out less, but nothing wrongly. With `holds_filter` its
+    /// filter is read later, by [`Segment::read_filter`].
     pub(crate) fn load(
         db: &Connection,
         about: Description,
-        with_filter: bool,
+        holds_filter: bool,
         damage: &Damage,
     ) -> rusqlite::Result<Self> {
         let pages = Pages::of(about, damage);
         Ok(Self {
             about,
             layout: pages.layout,
-            filter: match with_filter {
-                true => Some(read_filter(db, &pages)?),
-                false => None,
-            },
+            filter: holds_filter.then(|| Filter::on_disk(about.filter_blocks())),
             key_fences: read_fences::<KeyRecord>(db, &pages)?,
             posting_fences: read_fences::<Posting>(db, &pages)?,
             newest_at: 0,
@@ -62,9 +60,12 @@ impl Segment {
 
     /// Bytes of memory that the filter and the fences take.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.filter_bytes()
-            + self.key_fences.len() * size_of::<u64>()
-            + self.posting_fences.len() * size_of::<Posting>()
+        self.filter_bytes() + self.fence_bytes()
+    }
+
+    /// Bytes of memory that the fences take.
+    pub(crate) fn fence_bytes(&self) -> usize {
+        self.key_fences.len() * size_of::<u64>() + self.posting_fences.len() * size_of::<Posting>()
     }
 
     /// Bytes of memory that the filter takes.
@@ -72,7 +73,37 @@ impl Segment {
         self.filter.as_ref().map_or(0, |f| f.as_bytes().len())
     }
 
-    /// Calls `take` with the record of each event that has this fingerprint, until it says true. A filter
+    /// Whether memory is to hold pages of the filter that have not been read yet.
+    pub(crate) fn has_unread_filter(&self) -> bool {
+        self.filter.as_ref().and_then(Filter::next_unread).is_some()
+    }
+
+    /// Reads at most `pages` further pages of the filter into memory, and returns how many these were. The blocks of a
+    /// damaged one say yes to every key.
+    pub(crate) fn read_filter(&mut self, db: &Connection, pages: usize) -> rusqlite::Result<usize> {
+        let Some(filter) = &mut self.filter else {
+            return Ok(0);
+        };
+        let mut level = LevelPages::of_level(db, self.about.level)?;
+        for read in 0..pages {
+            let Some(number) = filter.next_unread() else {
+                return Ok(read);
+            };
+            let id = self.layout.filter_at() + number as i64;
+            let page = level.with(&self.pages, id, |page| filter.set_page(number, page));
+            unless_damaged_page(page)?;
+            filter.set_read();
+        }
+        Ok(pages)
+    }
+
+    /// Whether the block of a fingerprint is in memory.
+    fn holds_block_of(&self, fingerprint: Fingerprint) -> bool {
+        let filter = self.filter.as_ref();
+        filter.is_some_and(|filter| filter.has_read(fingerprint))
+    }
+
+    /// Calls `take` with the record of each event that has this fingerprint, until it says true. A block of the filter
     /// in memory is not asked: the caller has done that.
     pub(crate) fn find(
         &self,
@@ -80,7 +111,7 @@ impl Segment {
         fingerprint: Fingerprint,
         take: &mut impl FnMut(KeyRecord) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<bool> {
-        if self.filter.is_none() {
+        if !self.holds_block_of(fingerprint) {
             let (page, offset) = filter::place_of(fingerprint, self.about.filter_blocks());
             let id = self.layout.filter_at() + page as i64;
             let asked = self.pages.with(db, id, |page| {
@@ -119,10 +150,10 @@ impl Segment {
         first + from.saturating_sub(1) as i64..first + (from + equal) as i64
     }
 
-    /// The page that alone may have a fingerprint, in a segment whose filter is in memory.
+    /// The page that alone may have a fingerprint, where memory has asked the filter.
     pub(crate) fn only_page_of(&self, fingerprint: Fingerprint) -> Option<i64> {
         let pages = self.pages_of(fingerprint);
-        (self.filter.is_some() && pages.end - pages.start == 1).then_some(pages.start)
+        (self.holds_block_of(fingerprint) && pages.end - pages.start == 1).then_some(pages.start)
     }
 
     /// Appends the seqs that are asked for, in their order, until `out` holds as many as it may.
@@ -204,21 +235,6 @@ fn read_fences<R: Record>(db: &Connection, pages: &Pages) -> rusqlite::Result<Ve
         }
     }
     Ok(fences)
-}
-
-/// Reads a filter. The blocks of a damaged page say yes to every key.
-fn read_filter(db: &Connection, pages: &Pages) -> rusqlite::Result<Filter> {
-    let bytes = pages.about.filter_bytes();
-    let mut blocks = Vec::with_capacity(bytes + filter::PADDING_BYTES);
-    let mut level = LevelPages::of_level(db, pages.about.level)?;
-    for id in pages.layout.pages_of(Part::Filter) {
-        let read = level.with(pages, id, |page| blocks.extend_from_slice(page));
-        if unless_damaged_page(read)?.is_none() {
-            let page = pages.about.content_bytes(&pages.layout, id);
-            blocks.resize(blocks.len() + page, 0);
-        }
-    }
-    Ok(Filter::from_bytes(blocks))
 }
 
 /// About when an event that is stored or has been removed was processed; 0 if it is not known.

@@ -91,6 +91,32 @@ impl Segments {
         others + about.filter_bytes() <= self.filter_memory_max
     }
 
+    /// Whether there are filters for memory that have not been read yet.
+    pub(super) fn has_unread_filters(&self) -> bool {
+        self.list.iter().any(Segment::has_unread_filter)
+    }
+
+    /// Reads at most `pages` pages of them, those of the smallest segment first: a look-up that has to ask a filter on
+    /// disk costs as much whatever its size.
+    pub(super) fn read_filters(&mut self, db: &Connection, pages: usize) -> rusqlite::Result<()> {
+        let mut left = pages;
+        while left > 0 {
+            let unread = self.list.iter_mut().filter(|s| s.has_unread_filter());
+            let Some(smallest) = unread.min_by_key(|segment| segment.about.entries) else {
+                break;
+            };
+            left -= smallest.read_filter(db, left)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves on disk the filters that have not been read.
+    pub(super) fn leave_unread_filters(&mut self) {
+        for segment in self.list.iter_mut().filter(|s| s.has_unread_filter()) {
+            segment.filter = None;
+        }
+    }
+
     /// Leaves the filters of the largest segments on disk where memory may not hold all.
     fn keep_filters_within_bound(&mut self) {
         let mut total: usize = self.list.iter().map(Segment::filter_bytes).sum();
@@ -109,7 +135,7 @@ impl Segments {
 pub(super) struct SegmentsLoad {
     described: Vec<Description>,
     segments: Segments,
-    /// The places of the segments whose filters are read into memory, ascending: those of small ones, which are asked
+    /// The places of the segments whose filters are to be in memory, ascending: those of small ones, which are asked
     /// as often as those of large ones and cost less.
     filters: Vec<usize>,
 }
@@ -154,10 +180,10 @@ impl SegmentsLoad {
             if budget.is_spent() {
                 return Ok(false);
             }
-            let has_filter = self.filters.binary_search(&list.len()).is_ok();
-            let mut segment = Segment::load(db, *about, has_filter, damage)?;
+            let holds_filter = self.filters.binary_search(&list.len()).is_ok();
+            let mut segment = Segment::load(db, *about, holds_filter, damage)?;
             segment.newest_at = time_of(db, about.last_seq)?;
-            budget.take(LOOK_UP_UNITS + segment.memory_bytes() as u64 / READ_BYTES_PER_UNIT);
+            budget.take(LOOK_UP_UNITS + segment.fence_bytes() as u64 / READ_BYTES_PER_UNIT);
             list.push(segment);
         }
         Ok(true)

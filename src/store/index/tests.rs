@@ -103,7 +103,7 @@ fn segment_of(db: &Connection, seqs: std::ops::Range<u64>, first_page: i64) -> S
 fn index_of(events: u64, damage: Damage) -> (Connection, KeyIndex) {
     let db = database();
     let fingerprinter = Fingerprinter::new([3; 16], 128);
-    let mut index = KeyIndex::load(&db, fingerprinter, 0, Horizons::default()).unwrap();
+    let mut index = KeyIndex::load(&db, fingerprinter, usize::MAX, Horizons::default()).unwrap();
     index.damage = damage;
     index.set_memtable_slots(events.next_power_of_two() as usize * 2);
     for seq in 1..=events {
@@ -213,7 +213,8 @@ fn a_segment_holds_its_records_and_its_fences_are_their_first() {
             assert_eq!(page(&db, &segment, layout.postings_at() + at as i64), bytes);
             assert_eq!(segment.posting_fences[at], records[0]);
         }
-        let loaded = Segment::load(&db, segment.about, true, &Damage::silent()).unwrap();
+        let mut loaded = Segment::load(&db, segment.about, true, &Damage::silent()).unwrap();
+        loaded.read_filter(&db, usize::MAX).unwrap();
         assert_eq!(loaded.key_fences, segment.key_fences);
         assert_eq!(loaded.posting_fences, segment.posting_fences);
         assert_eq!(filter_of(&loaded), filter_of(&segment));
@@ -258,6 +259,92 @@ fn a_key_is_found_with_the_filter_in_memory_and_on_disk() {
     let fingerprint = key(3).fingerprint;
     assert!(segment.find(&db, fingerprint, &mut take_second).unwrap());
     assert_eq!(asked, 2, "it ends when it is told to");
+}
+
+/// Whatever part of a filter is in memory, no key is missed, and memory has in the end what the disk has.
+#[test]
+fn a_key_is_found_while_its_filter_is_being_read() {
+    let db = database();
+    let whole = segment_of(&db, 1..20_000, 1);
+    let damage = Damage::silent();
+    let mut segment = Segment::load(&db, whole.about, true, &damage).unwrap();
+    let pages = whole.layout.filter as usize;
+    assert!(pages > 5);
+    let (mut read, mut passed) = (0, Vec::new());
+    loop {
+        let seqs = (1..20_000).step_by(7).filter(|seq| seq % 3 != 0);
+        let mut candidates = 0;
+        for fingerprint in seqs.map(|seq| key(seq).fingerprint) {
+            let filter = segment.filter.as_ref().unwrap();
+            assert!(filter.may_contain(fingerprint));
+            assert_eq!(find(&db, &segment, fingerprint).len(), 1);
+            let absent = fingerprint ^ 2;
+            candidates += usize::from(filter.may_contain(absent));
+            assert_eq!(find(&db, &segment, absent), [] as [u64; 0]);
+        }
+        passed.push(candidates);
+        if read == pages {
+            break;
+        }
+        assert!(segment.has_unread_filter());
+        assert_eq!(segment.read_filter(&db, 1).unwrap(), 1);
+        read += 1;
+    }
+    assert!(passed.is_sorted_by(|before, after| before > after));
+    assert!(!segment.has_unread_filter());
+    assert_eq!(segment.read_filter(&db, 1).unwrap(), 0);
+    assert_eq!(filter_of(&segment), filter_of(&whole));
+}
+
+/// The blocks of a damaged page pass every key, and the page is noted, whether look-ups find it or reading does.
+#[test]
+fn damage_that_is_met_while_filters_are_read_is_rebuilt() {
+    for read_before in [0, 1, 2, 3, usize::MAX] {
+        let (db, mut index) = index_of(3_000, Damage::silent());
+        let about = index.segments()[0].about;
+        let filter = filter_of(&index.segments()[0]).unwrap().to_vec();
+        let segment = Segment::load(&db, about, true, &index.damage).unwrap();
+        index.segments.replace(segment);
+        assert!(index.has_unread_filters());
+        let damaged = about.layout().filter_at() + 1;
+        let sql = "UPDATE segment_pages_0 SET content = zeroblob(4036) WHERE id = ?1";
+        assert_eq!(db.execute(sql, [damaged]).unwrap(), 1);
+        index.read_filters(&db, read_before).unwrap();
+        for seq in 1..=3_000_u64 {
+            let found = index.find(&db, 1, seq.to_string().as_bytes()).unwrap();
+            assert_eq!(found, Some(seq));
+        }
+        assert_eq!(index.damage.count(), 1);
+        while index.needs_repair() {
+            if index.collect(&db).unwrap() {
+                index.remake(&db).unwrap();
+                index.committed();
+            }
+        }
+        index.read_filters(&db, usize::MAX).unwrap();
+        assert!(!index.has_unread_filters());
+        assert_eq!(filter_of(&index.segments()[0]), Some(&filter[..]));
+    }
+}
+
+/// Filters that SQLite cannot read do not keep quiet turns from everything else.
+#[test]
+fn filters_that_sqlite_cannot_read_stay_on_disk() {
+    let (db, mut index) = index_of(3_000, Damage::silent());
+    let about = index.segments()[0].about;
+    let segment = Segment::load(&db, about, true, &index.damage).unwrap();
+    index.segments.replace(segment);
+    // The root of an index is none of a table.
+    db.execute_batch(
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE type = 'index')
+         WHERE name = 'segment_pages_0';
+         PRAGMA writable_schema = RESET",
+    )
+    .unwrap();
+    index.read_filters(&db, usize::MAX).unwrap();
+    assert!(!index.has_unread_filters());
+    assert!(index.segments()[0].filter.is_none());
 }
 
 #[test]

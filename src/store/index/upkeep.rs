@@ -1,4 +1,5 @@
-//! What the index does about damage: repairs, checksums for older tables, the scrub.
+//! What the index does beside look-ups and compactions: reading filters, repairs, checksums for older tables, the
+//! scrub.
 
 use rusqlite::Connection;
 
@@ -7,8 +8,27 @@ use super::record::Fingerprint;
 use super::repair::{self, Repairs, Scope};
 use super::{upgrade, KeyIndex};
 use crate::limits::MERGE_WIDTH;
+use crate::store::error::{has_unreadable_page, while_reading};
 
 impl KeyIndex {
+    /// Whether there are filters for memory that have not been read yet: until then look-ups ask them on disk.
+    pub(crate) fn has_unread_filters(&self) -> bool {
+        self.segments.has_unread_filters()
+    }
+
+    /// Reads at most `pages` pages of them. Filters that SQLite cannot read stay on disk, where a look-up that needs
+    /// one fails.
+    pub(crate) fn read_filters(&mut self, db: &Connection, pages: usize) -> rusqlite::Result<()> {
+        match self.segments.read_filters(db, pages) {
+            Err(error) if has_unreadable_page(&error) => {
+                log::error!("{}", while_reading(error, "the key index"));
+                self.segments.leave_unread_filters();
+                Ok(())
+            }
+            read => read,
+        }
+    }
+
     /// The pages that have turned out to be damaged.
     pub(crate) fn damage(&self) -> &Damage {
         &self.damage

@@ -12,35 +12,52 @@ use block::Block;
 /// Blocks on a page on disk.
 const BLOCKS_PER_PAGE: usize = SEGMENT_PAGE_BYTES / BLOCK_BYTES;
 
-/// Bytes of memory that a filter takes beside its blocks.
-pub(crate) const PADDING_BYTES: usize = BLOCK_BYTES;
-
-/// The filter of one segment.
+/// The filter of one segment. Its blocks say yes to all until they have been made, or read.
 #[derive(Debug)]
 pub(crate) struct Filter {
     /// The blocks begin at a multiple of their size in memory: one that spans two cache lines costs two.
     padded: Vec<u8>,
     begin: usize,
+    /// The pages on disk from this one on have not been read yet.
+    unread: usize,
 }
 
 impl Filter {
-    /// A filter before any of its blocks has been made. It says yes to all.
+    /// A filter whose blocks are to be made.
     pub(crate) fn with_blocks(blocks: usize) -> Self {
-        let padded = vec![0; (blocks + 1) * BLOCK_BYTES];
-        let begin = padding_of(&padded);
-        Self { padded, begin }
+        Self {
+            unread: pages_for(blocks),
+            ..Self::on_disk(blocks)
+        }
     }
 
-    /// A filter of this content.
-    pub(crate) fn from_bytes(mut blocks: Vec<u8>) -> Self {
-        let bytes = blocks.len();
-        blocks.resize(bytes + BLOCK_BYTES, 0);
-        let begin = padding_of(&blocks);
-        blocks.copy_within(..bytes, begin);
+    /// A filter whose pages are to be read.
+    pub(crate) fn on_disk(blocks: usize) -> Self {
+        // The kernel gives memory for it as it is written to.
+        let padded = vec![0; (blocks + 1) * BLOCK_BYTES];
+        let begin = padding_of(&padded);
         Self {
-            padded: blocks,
+            padded,
             begin,
+            unread: 0,
         }
+    }
+
+    /// The next page to be read; `None` if all have been.
+    pub(crate) fn next_unread(&self) -> Option<usize> {
+        let pages = pages_for(self.as_bytes().len() / BLOCK_BYTES);
+        (self.unread < pages).then_some(self.unread)
+    }
+
+    /// The page that [`Filter::next_unread`] named has been read, or cannot be.
+    pub(crate) fn set_read(&mut self) {
+        self.unread += 1;
+    }
+
+    /// Whether the page of this fingerprint's block has been read.
+    pub(crate) fn has_read(&self, fingerprint: Fingerprint) -> bool {
+        let blocks = self.as_bytes().len() / BLOCK_BYTES;
+        place_of(fingerprint, blocks).0 < self.unread
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
