@@ -11,15 +11,15 @@ pub const MEMTABLES_MAX: usize = 3;
 /// Bytes of records on a segment's page; with its checksum and its row's header it fills one page of SQLite's
 /// 4 KiB.
 pub const SEGMENT_PAGE_BYTES: usize = 4_032;
-/// Bits of filter for each key. One probe in some 2,800 is a false alarm. With the fences it is just under two
-/// bytes a key.
-pub const FILTER_BITS_PER_KEY: u64 = 15;
 /// Pages of filters that a turn after the start reads into memory, 1 MiB.
 pub const FILTER_PAGES_READ_AT_ONCE: usize = 256;
 /// Segments of one level that are merged into one of the next.
 pub const MERGE_WIDTH: usize = 16;
 /// Levels of segments; the last holds some 800 billion keys.
 pub const SEGMENT_LEVELS: usize = 7;
+/// Bits of filter for each key of a segment, by its level. With 15, one probe in some 2,800 is a false alarm, with 13
+/// one in some 1,000. The few segments of the higher levels have nearly all keys of a large database.
+pub const FILTER_BITS_PER_KEY: [u64; SEGMENT_LEVELS] = [15, 15, 13, 13, 13, 13, 13];
 /// Records of segments written for each event that a commit stores. A key is written once when its
 /// memtable is sealed and once for each level, so this keeps pace with five levels and a margin.
 pub const SEGMENT_RECORDS_PER_EVENT: usize = 12;

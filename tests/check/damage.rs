@@ -24,7 +24,7 @@ fn pages() -> Pages {
     let entries = MEMTABLE_ENTRIES;
     let filter = 1 + entries.div_ceil(126) as i64;
     let key_fences = filter
-        + (entries * FILTER_BITS_PER_KEY as usize)
+        + (entries * FILTER_BITS_PER_KEY[0] as usize)
             .div_ceil(512)
             .div_ceil(63) as i64;
     let postings = key_fences + 1;

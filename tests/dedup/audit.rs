@@ -79,7 +79,8 @@ pub fn audit(path: &Path, fingerprint_bits: u32) -> Audit {
 fn check_segment(db: &Connection, segment: &Segment, key: [u8; 16], mask: u128) -> i64 {
     let per_page = |bytes: usize| (SEGMENT_PAGE_BYTES / bytes) as i64;
     let pages = |records: i64, bytes: usize| (records + per_page(bytes) - 1) / per_page(bytes);
-    let blocks = (segment.entries * FILTER_BITS_PER_KEY as i64 + 511) / 512;
+    let bits_per_key = FILTER_BITS_PER_KEY[segment.level] as i64;
+    let blocks = (segment.entries * bits_per_key + 511) / 512;
     let keys_at = segment.first_page;
     let filter_at = keys_at + pages(segment.entries, 32);
     let key_fences_at = filter_at + pages(blocks, 64);

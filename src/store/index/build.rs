@@ -71,18 +71,22 @@ impl SegmentBuilder {
         damage: &Damage,
     ) -> Self {
         let pages = Pages::of(about, damage);
+        let layout = pages.layout;
         Self {
             about,
-            layout: pages.layout,
+            layout,
             pages,
             phase: Phase::Keys,
             next_page: about.first_page,
             keys: Merge::new(keys),
             postings: Merge::new(postings),
-            filter: holds_filter.then(|| Filter::with_blocks(about.filter_blocks())),
+            filter: match holds_filter {
+                true => Filter::with_blocks(about.filter_blocks()),
+                false => None,
+            },
             blocks: Maker::new(about.filter_blocks()),
-            key_fences: Vec::new(),
-            posting_fences: Vec::new(),
+            key_fences: Vec::with_capacity(layout.keys as usize),
+            posting_fences: Vec::with_capacity(layout.postings as usize),
             last_key: None,
             records: 0,
             page: Vec::with_capacity(SEGMENT_PAGE_BYTES + CHECKSUM_BYTES),

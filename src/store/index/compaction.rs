@@ -165,7 +165,7 @@ impl Compaction {
             last_seq: table.last_seq(),
             entries: table.len() as u64,
             first_page: before.map_or(self.next_page[0], |builder| builder.pages().end),
-            filter_bits: FILTER_BITS_PER_KEY,
+            filter_bits: FILTER_BITS_PER_KEY[0],
             has_checksums: true,
         };
         let keys = vec![Source::memory(table.sorted_keys())];
@@ -189,7 +189,7 @@ impl Compaction {
             last_seq: merge[merge.len() - 1].about.last_seq,
             entries: merge.iter().map(|segment| segment.about.entries).sum(),
             first_page: before.map_or(self.next_page[level], |builder| builder.pages().end),
-            filter_bits: FILTER_BITS_PER_KEY,
+            filter_bits: FILTER_BITS_PER_KEY[level],
             has_checksums: true,
         };
         let pages = || merge.iter().map(|segment| &segment.pages);

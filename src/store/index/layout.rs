@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use super::filter;
 use super::record::{KeyRecord, Part, Posting, Record, BLOCK_BYTES};
-use crate::limits::{FILTER_BITS_PER_KEY, SEGMENT_PAGE_BYTES};
+use crate::limits::SEGMENT_PAGE_BYTES;
 use crate::store::page_checksum::PageOwner;
 
-/// Bits of filter that a key has in the segments of older tables, and in those that are made now.
-pub(crate) const FILTER_BITS: [u64; 2] = [13, FILTER_BITS_PER_KEY];
+/// Bits of filter that a key may have: those of [`crate::limits::FILTER_BITS_PER_KEY`], which older tables have in
+/// other levels.
+pub(crate) const FILTER_BITS: [u64; 2] = [13, 15];
 
 /// Where the parts of a segment are: counts of pages, in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

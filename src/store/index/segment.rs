@@ -45,7 +45,10 @@ impl Segment {
         Ok(Self {
             about,
             layout: pages.layout,
-            filter: holds_filter.then(|| Filter::on_disk(about.filter_blocks())),
+            filter: match holds_filter {
+                true => Filter::on_disk(about.filter_blocks()),
+                false => None,
+            },
             key_fences: read_fences::<KeyRecord>(db, &pages)?,
             posting_fences: read_fences::<Posting>(db, &pages)?,
             newest_at: 0,

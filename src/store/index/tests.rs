@@ -65,7 +65,7 @@ fn about(level: usize, seqs: &std::ops::Range<u64>, first_page: i64) -> Descript
         last_seq: seqs.end - 1,
         entries: seqs.end - seqs.start,
         first_page,
-        filter_bits: FILTER_BITS_PER_KEY,
+        filter_bits: FILTER_BITS_PER_KEY[level],
         has_checksums: true,
     }
 }

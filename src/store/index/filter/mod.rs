@@ -5,6 +5,8 @@
 
 mod block;
 
+use memmap2::MmapMut;
+
 use super::record::{Fingerprint, BLOCK_BYTES};
 use crate::limits::SEGMENT_PAGE_BYTES;
 use block::Block;
@@ -15,32 +17,29 @@ const BLOCKS_PER_PAGE: usize = SEGMENT_PAGE_BYTES / BLOCK_BYTES;
 /// The filter of one segment. Its blocks say yes to all until they have been made, or read.
 #[derive(Debug)]
 pub(crate) struct Filter {
-    /// The blocks begin at a multiple of their size in memory: one that spans two cache lines costs two.
-    padded: Vec<u8>,
-    begin: usize,
+    /// Memory of its own, which begins with a page and is given back as a whole: between other things on the heap it
+    /// would leave holes of megabytes.
+    blocks: MmapMut,
     /// The pages on disk from this one on have not been read yet.
     unread: usize,
 }
 
 impl Filter {
-    /// A filter whose blocks are to be made.
-    pub(crate) fn with_blocks(blocks: usize) -> Self {
-        Self {
-            unread: pages_for(blocks),
-            ..Self::on_disk(blocks)
-        }
+    /// A filter whose blocks are to be made. There is none where the system has no memory for it; then it is asked on
+    /// disk.
+    pub(crate) fn with_blocks(blocks: usize) -> Option<Self> {
+        let mut filter = Self::on_disk(blocks)?;
+        filter.unread = pages_for(blocks);
+        Some(filter)
     }
 
     /// A filter whose pages are to be read.
-    pub(crate) fn on_disk(blocks: usize) -> Self {
+    pub(crate) fn on_disk(blocks: usize) -> Option<Self> {
         // The kernel gives memory for it as it is written to.
-        let padded = vec![0; (blocks + 1) * BLOCK_BYTES];
-        let begin = padding_of(&padded);
-        Self {
-            padded,
-            begin,
-            unread: 0,
-        }
+        MmapMut::map_anon(blocks * BLOCK_BYTES)
+            .inspect_err(|error| log::warn!("there is no memory for a filter: {error}"))
+            .ok()
+            .map(|blocks| Self { blocks, unread: 0 })
     }
 
     /// The next page to be read; `None` if all have been.
@@ -61,20 +60,19 @@ impl Filter {
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        let end = self.begin + self.padded.len() - BLOCK_BYTES;
-        &self.padded[self.begin..end]
+        &self.blocks
     }
 
     /// Takes a block that is complete.
     pub(crate) fn set(&mut self, made: Made) {
-        let at = self.begin + made.number * BLOCK_BYTES;
-        self.padded[at..at + BLOCK_BYTES].copy_from_slice(&made.block);
+        let at = made.number * BLOCK_BYTES;
+        self.blocks[at..at + BLOCK_BYTES].copy_from_slice(&made.block);
     }
 
     /// Takes the blocks of a page on disk.
     pub(crate) fn set_page(&mut self, number: usize, page: &[u8]) {
-        let at = self.begin + number * BLOCKS_PER_PAGE * BLOCK_BYTES;
-        self.padded[at..at + page.len()].copy_from_slice(page);
+        let at = number * BLOCKS_PER_PAGE * BLOCK_BYTES;
+        self.blocks[at..at + page.len()].copy_from_slice(page);
     }
 
     /// Reads a byte of each fingerprint's block, so that many loads from memory are in flight at a time.
@@ -96,11 +94,6 @@ impl Filter {
             .first_chunk()
             .is_none_or(|block| block::may_contain(block, fingerprint as u64))
     }
-}
-
-/// Bytes from the first one of these to one whose address is a multiple of a block's size.
-fn padding_of(bytes: &[u8]) -> usize {
-    bytes.as_ptr().align_offset(BLOCK_BYTES).min(BLOCK_BYTES)
 }
 
 /// A block that is complete.
@@ -203,18 +196,17 @@ fn block_of(fingerprint: Fingerprint, blocks: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::FILTER_BITS_PER_KEY;
 
     fn fingerprint(n: u64) -> u128 {
         let mixed = u128::from(n).wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645);
         (mixed ^ mixed >> 67).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
     }
 
-    fn filter(entries: u64) -> Filter {
+    fn filter(entries: u64, bits_per_key: u64) -> Filter {
         let mut keys: Vec<u128> = (0..entries).map(fingerprint).collect();
         keys.sort();
-        let blocks = blocks_for(entries, FILTER_BITS_PER_KEY);
-        let mut filter = Filter::with_blocks(blocks);
+        let blocks = blocks_for(entries, bits_per_key);
+        let mut filter = Filter::with_blocks(blocks).unwrap();
         let mut maker = Maker::new(blocks);
         for key in keys {
             if let Some(made) = maker.take(key) {
@@ -231,24 +223,26 @@ mod tests {
     fn what_was_inserted_is_found_and_little_else() {
         const ENTRIES: u64 = 50_000;
         const OTHERS: u64 = 500_000;
-        let filter = filter(ENTRIES);
-        assert!((0..ENTRIES).all(|n| filter.may_contain(fingerprint(n))));
-        let wrong = (ENTRIES..ENTRIES + OTHERS)
-            .filter(|n| filter.may_contain(fingerprint(*n)))
-            .count();
-        let share = OTHERS as usize / wrong.max(1);
-        assert!(share > 2_000, "one false alarm in {share}");
+        for (bits_per_key, wanted) in [(15, 2_000), (13, 700)] {
+            let filter = filter(ENTRIES, bits_per_key);
+            assert!((0..ENTRIES).all(|n| filter.may_contain(fingerprint(n))));
+            let wrong = (ENTRIES..ENTRIES + OTHERS)
+                .filter(|n| filter.may_contain(fingerprint(*n)))
+                .count();
+            let share = OTHERS as usize / wrong.max(1);
+            assert!(share > wanted, "one false alarm in {share}");
+        }
     }
 
     #[test]
     fn a_page_answers_as_the_whole_does() {
         const ENTRIES: u64 = 5_000;
-        let filter = filter(ENTRIES);
+        let filter = filter(ENTRIES, 15);
         let pages: Vec<&[u8]> = filter
             .as_bytes()
             .chunks(BLOCKS_PER_PAGE * BLOCK_BYTES)
             .collect();
-        let blocks = blocks_for(ENTRIES, FILTER_BITS_PER_KEY);
+        let blocks = blocks_for(ENTRIES, 15);
         assert_eq!(pages.len(), pages_for(blocks));
         for n in 0..2 * ENTRIES {
             let (page, offset) = place_of(fingerprint(n), blocks);
