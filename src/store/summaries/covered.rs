@@ -137,5 +137,14 @@ mod tests {
         }
         assert_eq!(covered.runs.len(), SUMMARY_RUNS);
         assert!(covered.missing(20 * SUMMARY_RUNS as u64, 0).is_some());
+        // The oldest one is known nevertheless, and grows.
+        assert_eq!(covered.through(9), 11);
+        covered.add(12, 15, 1);
+        assert_eq!((covered.through(9), covered.runs.len()), (15, SUMMARY_RUNS));
+        // The others are found again.
+        while let Some(missing) = covered.missing(20 * SUMMARY_RUNS as u64, 9) {
+            covered.add(missing, missing, 1);
+        }
+        assert_eq!(covered.through(9), 20 * SUMMARY_RUNS as u64 + 1);
     }
 }
