@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::schedule::Turn;
 use super::App;
 use crate::clock::{earlier, Now};
 use crate::limits;
@@ -79,15 +80,22 @@ impl App {
         })
     }
 
-    /// The turn has taken this long so far, after the loop had `waited` for it. Summaries get a part of both where
+    /// The turn has taken this long so far, after the loop had `waited` for it. Summaries get a part of that where
     /// events have been committed.
     pub fn turn_took(&mut self, time: Duration, waited: Duration) {
-        self.schedule.for_summaries.add(time, waited);
+        let events = self.schedule.new_events(self.store.last_seq());
+        let needed_ns = events.saturating_mul(self.store.summary_event_ns());
+        let turn = Turn {
+            time,
+            waited,
+            needed_ns,
+        };
+        self.schedule.for_summaries.add(turn);
     }
 
     /// Makes summaries for as long as the turns with commits, and the waits for them, have left for that.
     fn summarize_beside_commits(&mut self, now: Now) -> Result<(), IdleError> {
-        let saved = &mut self.schedule.for_summaries.ns;
+        let saved = &mut self.schedule.for_summaries.saved_ns;
         let mut nothing = 0;
         let budget = match *saved >= limits::SUMMARY_SLICE_MIN_NS as i64 {
             true => saved,

@@ -19,7 +19,9 @@ pub(super) struct IdleSchedule {
     /// The time of the last turn that has committed events; none before the first.
     last_commit_at: Option<u64>,
     /// What summaries may take beside commits.
-    pub(super) for_summaries: SavedTime,
+    pub(super) for_summaries: SummaryTime,
+    /// The last seq when the last turn ended; none before the first.
+    last_seq: Option<u64>,
     /// Summaries wait for this time, because events have just been committed.
     pub(super) summaries_at: Option<u64>,
     /// The last quiet turn did retention before all else.
@@ -34,7 +36,8 @@ impl IdleSchedule {
             files_check_at: 0,
             has_committed: false,
             last_commit_at: None,
-            for_summaries: SavedTime::default(),
+            for_summaries: SummaryTime::default(),
+            last_seq: None,
             summaries_at: None,
             retains_first: false,
         }
@@ -44,6 +47,12 @@ impl IdleSchedule {
     pub(super) fn committed(&mut self, now: Now) {
         self.has_committed = true;
         self.last_commit_at = Some(now.mono_ms);
+    }
+
+    /// How many events the turn has committed, now that this is the last seq.
+    pub(super) fn new_events(&mut self, last_seq: u64) -> u64 {
+        let before = self.last_seq.replace(last_seq);
+        before.map_or(0, |before| last_seq.saturating_sub(before))
     }
 
     /// Nanoseconds that summaries may take in a quiet turn: a part of the time since the last commit. A publisher that
@@ -85,24 +94,137 @@ impl IdleSchedule {
     }
 }
 
-/// Time that has been saved for summaries.
-#[derive(Debug, Default)]
-pub(super) struct SavedTime {
-    /// Nanoseconds; negative after a step that took more than there was.
-    pub(super) ns: i64,
+/// A turn of the loop, as far as summaries are concerned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// How long it has taken, and how long the loop had waited before it.
+    pub(super) time: Duration,
+    pub(super) waited: Duration,
+    /// Nanoseconds that the summaries of the events take which it has committed.
+    pub(super) needed_ns: u64,
 }
 
-impl SavedTime {
-    /// Saves a part of the time that a turn has taken, and a larger one of what the loop has waited before it: that
-    /// time is free. After a longer wait quiet turns make summaries. What was not needed is not kept for long, so that
-    /// no publication meets a slice of many turns.
-    pub(super) fn add(&mut self, turn: Duration, waited: Duration) {
-        let waited = waited.min(Duration::from_millis(limits::SUMMARY_QUIET_MS));
-        let share = turn.as_nanos() / u128::from(limits::SUMMARY_TURN_SHARE)
-            + waited.as_nanos() / u128::from(limits::SUMMARY_WAIT_SHARE);
-        let slice = limits::SUMMARY_SLICE_NS as i64;
-        let share = i64::try_from(share).map_or(slice, |share| share.min(slice));
-        let most = share.max(limits::SUMMARY_SAVED_NS as i64);
-        self.ns = self.ns.saturating_add(share).min(most);
+/// The time that summaries may take beside commits.
+#[derive(Debug, Default)]
+pub(super) struct SummaryTime {
+    /// Nanoseconds that have been saved; negative after a step that took more than there was.
+    pub(super) saved_ns: i64,
+    /// Sums over the last turns, each of which weighs less than the next one: nanoseconds of the turns, and those that
+    /// the summaries of their events take.
+    turns_ns: u64,
+    needed_ns: u64,
+}
+
+impl SummaryTime {
+    /// Saves a part of the time that the turn has taken, and half of a wait before it in which a slice fits: that time is
+    /// free. After a longer wait quiet turns make summaries. What was not needed is not kept for long, so that no
+    /// publication meets a slice of many turns.
+    pub(super) fn add(&mut self, turn: Turn) {
+        let time = nanoseconds(turn.time);
+        let waited = nanoseconds(turn.waited).min(limits::SUMMARY_QUIET_MS * 1_000_000);
+        let count = |sum: &mut u64, ns: u64| {
+            *sum = (*sum - *sum / limits::SUMMARY_PACE_TURNS).saturating_add(ns);
+        };
+        let all = time.saturating_add(waited);
+        count(&mut self.turns_ns, all);
+        count(&mut self.needed_ns, turn.needed_ns);
+        let share = match self.keeps_pace() {
+            true => all / limits::SUMMARY_PACE_SHARE,
+            false => time / limits::SUMMARY_TURN_SHARE,
+        };
+        let free = Some(waited / limits::SUMMARY_WAIT_SHARE);
+        let free = free.filter(|free| *free >= limits::SUMMARY_SLICE_MIN_NS);
+        let share = (share + free.unwrap_or(0)).min(limits::SUMMARY_SLICE_NS);
+        let most = share.max(limits::SUMMARY_SAVED_NS) as i64;
+        self.saved_ns = self.saved_ns.saturating_add(share as i64).min(most);
+    }
+
+    /// Whether the larger share is enough for the summaries of what is published. Where it is not, publishers do not pay
+    /// for it.
+    fn keeps_pace(&self) -> bool {
+        self.needed_ns > 0 && self.needed_ns <= self.turns_ns / limits::SUMMARY_PACE_SHARE
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(time_us: u64, waited_us: u64, needed_us: u64) -> Turn {
+        Turn {
+            time: Duration::from_micros(time_us),
+            waited: Duration::from_micros(waited_us),
+            needed_ns: needed_us * 1_000,
+        }
+    }
+
+    #[test]
+    fn a_turn_gives_summaries_a_part_of_its_time_and_of_the_wait_before_it() {
+        // The turn, the wait before it, what the summaries of its events take, and what they get, in microseconds.
+        for (name, time, waited, needed, gets) in [
+            ("no events", 160, 0, 0, 8),
+            ("they keep pace with a larger part", 160, 0, 20, 20),
+            ("they keep pace with neither", 160, 0, 21, 8),
+            ("they keep pace in short waits", 80, 80, 20, 20),
+            ("short waits are not free", 80, 80, 21, 4),
+            ("a slice fits in the wait", 80, 200, 0, 4 + 100),
+            ("they keep pace, and it fits", 80, 200, 1, 35 + 100),
+            ("a longer wait has quiet turns", 0, 5_000, 0, 500),
+            ("the longest slice", 1_000_000, 0, 0, 2_000),
+            ("the longest slice after a wait", 1_000_000, 1_000, 1, 2_000),
+            ("years", u64::MAX / 1_000, u64::MAX / 1_000, 1, 2_000),
+        ] {
+            let mut summaries = SummaryTime::default();
+            summaries.add(turn(time, waited, needed));
+            assert_eq!(summaries.saved_ns, gets * 1_000, "{name}");
+        }
+    }
+
+    #[test]
+    fn little_is_saved_and_a_long_step_is_paid_back() {
+        let mut summaries = SummaryTime::default();
+        for _ in 0..1_000 {
+            summaries.add(turn(200, 0, 0));
+        }
+        assert_eq!(summaries.saved_ns, limits::SUMMARY_SAVED_NS as i64);
+        summaries.saved_ns = -15_000;
+        summaries.add(turn(200, 0, 0));
+        assert_eq!(summaries.saved_ns, -5_000);
+        // A single turn may give more than that, and it does not add up.
+        for _ in 0..3 {
+            summaries.add(turn(20_000, 0, 0));
+        }
+        assert_eq!(summaries.saved_ns, 1_000_000);
+    }
+
+    #[test]
+    fn the_last_turns_say_which_part_keeps_pace() {
+        let mut summaries = SummaryTime::default();
+        for turns in 0..4 * limits::SUMMARY_PACE_TURNS {
+            assert_eq!(summaries.keeps_pace(), turns > 0);
+            summaries.add(turn(160, 0, 10));
+        }
+        // A burst is not the pace.
+        for (keeps_pace, needed_us) in [(false, 40), (true, 10)] {
+            let mut turns = 0;
+            while summaries.keeps_pace() != keeps_pace {
+                turns += 1;
+                summaries.add(turn(160, 0, needed_us));
+            }
+            let few = limits::SUMMARY_PACE_TURNS / 4;
+            assert!(keeps_pace || turns > few, "after {turns} turns");
+        }
+    }
+
+    #[test]
+    fn events_are_counted_by_the_last_seq() {
+        let mut schedule = IdleSchedule::new(Now::default());
+        for (last_seq, events) in [(10, 0), (10, 0), (14, 4), (3, 0), (5, 2)] {
+            assert_eq!(schedule.new_events(last_seq), events);
+        }
     }
 }

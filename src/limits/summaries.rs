@@ -40,9 +40,15 @@ pub const SUMMARY_ROW_NS: u64 = 10_000;
 /// The part of a turn with commits that making summaries takes; and the part of the time since the last commit that a
 /// slice in a quiet turn may take.
 pub const SUMMARY_TURN_SHARE: u64 = 20;
-/// The part of the time that the loop has waited before a turn with commits which making summaries takes after it.
+/// The part of a turn with commits, and of the wait before it, that it takes where that is enough to keep pace with what
+/// is published.
+pub const SUMMARY_PACE_SHARE: u64 = 8;
+/// How many of the last turns say how fast that is, about.
+pub const SUMMARY_PACE_TURNS: u64 = 256;
+/// The part of the time that the loop has waited before a turn with commits which making summaries takes after it, where
+/// that is worth a slice.
 pub const SUMMARY_WAIT_SHARE: u64 = 2;
-/// Nanoseconds that turns may save together for summaries.
+/// Nanoseconds that turns may save together for summaries; a longer turn may give more at once.
 pub const SUMMARY_SAVED_NS: u64 = 500_000;
 /// Milliseconds after a commit in which quiet turns make no summaries: a publisher may be about to send its next
 /// request.

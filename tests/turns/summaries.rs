@@ -1,6 +1,8 @@
 //! Summaries are made between publications and keep nobody waiting: the slice that a publication meets is a part of the
 //! time since the last one, and in silence a slice is a whole one.
 
+use std::time::Duration;
+
 use logagg::limits::{SUMMARY_BLOCK_EVENTS, SUMMARY_SLICE_NS, SUMMARY_TURN_SHARE};
 use logagg::store::Store;
 use rusqlite::Connection;
@@ -60,6 +62,25 @@ impl Desk {
         }
         panic!("summaries are made up to {} only", self.through());
     }
+
+    /// Turns each of which commits an event and takes so many microseconds after a wait of so many, until the full
+    /// slots have summaries. Returns how many that were, up to `most`.
+    fn busy_turns(&mut self, (took_us, waited_us): (u64, u64), most: u64) -> u64 {
+        let (took, waited) = (
+            Duration::from_micros(took_us),
+            Duration::from_micros(waited_us),
+        );
+        for turns in 0..most {
+            if turns % 64 == 0 && self.through() + SUMMARY_BLOCK_EVENTS > EVENTS + turns {
+                return turns;
+            }
+            self.publish("t", &format!("busy-{turns}"));
+            self.app.turn_took(took, waited);
+            self.turn(|desk, _| Some(desk.app.idle_work(desk.now)));
+            self.check("a slice of summaries beside a commit");
+        }
+        most
+    }
 }
 
 #[test]
@@ -100,4 +121,27 @@ fn slices_are_as_short_as_publications_are_close_to_each_other() {
     assert!(SUMMARY_SLICE_NS >= 10 * slice_ns);
     assert!(trickle >= 3 * slow && slow >= silence, "{needed:?}");
     assert!(silence <= 64, "{needed:?}");
+}
+
+#[test]
+fn what_is_behind_is_caught_up_with_while_every_turn_commits() {
+    const MOST: u64 = 12_000;
+    let mut needed = Vec::new();
+    // A summary takes most of a microsecond an event.
+    for (name, turn_us) in [
+        ("turns-full", (4, 0)),
+        ("turns-half", (24, 0)),
+        ("turns-waits", (4, 24)),
+    ] {
+        let folder = Folder::new(name);
+        needed.push(desk(&folder).busy_turns(turn_us, MOST));
+    }
+    let [full, half, waits] = needed[..] else {
+        panic!("three were measured");
+    };
+    assert_eq!(
+        full, MOST,
+        "publishers pay no more than before for what does not keep pace"
+    );
+    assert!(waits < half && half < MOST, "{needed:?}");
 }

@@ -114,7 +114,7 @@ pub struct Reactor<P: Platform, S: Service = App> {
     /// When the poll of this turn ended, and how long it waited.
     turn_began: Instant,
     waited: Duration,
-    /// When the last turn ended.
+    /// When the idle work of the last turn ended.
     turn_ended: Instant,
     publishing: Publishing,
     request_log: RequestLog,
@@ -483,13 +483,13 @@ impl<P: Platform, S: Service> Reactor<P, S> {
         if let Some(app) = self.app.node() {
             self.platform.offload_checkpoint(app, self.now);
         }
-        let held = self.platform.instant().duration_since(begun);
+        self.turn_ended = self.platform.instant();
+        let held = self.turn_ended.duration_since(begun);
         if held >= Duration::from_millis(limits::IDLE_WORK_LOGGED_MS) {
             log::debug!("idle work held the loop for {} us", held.as_micros());
         }
         self.publishing.end_turn(begun);
         self.platform.end_turn(self.now);
-        self.turn_ended = self.platform.instant();
     }
 
     /// Reports the requests that have been answered up to this time.

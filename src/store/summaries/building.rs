@@ -10,7 +10,7 @@ use super::word_set::WordSet;
 use super::words::{hash_text, payload_words, words_of};
 use crate::limits::{
     SUMMARY_BLOCK_BYTES, SUMMARY_BYTE_NS, SUMMARY_EVENT_NS, SUMMARY_NAMES, SUMMARY_PAYLOAD_BYTES,
-    SUMMARY_TIME_NS, SUMMARY_WORDS_MAX, SUMMARY_WORD_NS,
+    SUMMARY_ROW_NS, SUMMARY_TIME_NS, SUMMARY_WORDS_MAX, SUMMARY_WORD_NS,
 };
 use crate::search::Instant;
 use crate::store::rows::{clamp, unsigned};
@@ -35,6 +35,8 @@ pub(super) struct Building {
     content: Content,
     /// The block, once all its events have been added.
     filling: Option<Filling>,
+    /// Nanoseconds that the block has taken so far.
+    spent_ns: u64,
 }
 
 /// A block whose filter is being filled.
@@ -235,11 +237,30 @@ impl Building {
             until,
             content: Content::default(),
             filling: None,
+            spent_ns: 0,
         }
     }
 
     /// Adds events for about `budget` nanoseconds, which are subtracted. Gives a block once it is complete.
     pub(super) fn step(
+        &mut self,
+        db: &Connection,
+        topics: &Topics,
+        budget: &mut i64,
+    ) -> rusqlite::Result<Option<Made>> {
+        let before = *budget;
+        let made = self.go_on(db, topics, budget);
+        self.spent_ns += before.abs_diff(*budget);
+        made
+    }
+
+    /// About how many nanoseconds the summary of an event has taken, those of `rows` rows of its block included.
+    pub(super) fn event_ns(&self, rows: u32) -> u64 {
+        let all = self.spent_ns + SUMMARY_ROW_NS * u64::from(rows);
+        all / u64::from(self.content.events.max(1))
+    }
+
+    fn go_on(
         &mut self,
         db: &Connection,
         topics: &Topics,
@@ -281,6 +302,7 @@ impl Building {
     /// Goes on with the next block after one that is written; none if all have been made.
     pub(super) fn after(mut self, written: &Block) -> Option<Self> {
         self.content.clear();
+        self.spent_ns = 0;
         self.first = written.last_seq + 1;
         self.taken = written.last_seq;
         (written.last_seq < self.until).then_some(self)

@@ -14,8 +14,8 @@ use super::covered::Covered;
 use super::filter::pages_of;
 use super::scrub::Scrub;
 use crate::limits::{
-    SUMMARY_BLOCKS_DROPPED_AT_ONCE, SUMMARY_BLOCK_EVENTS, SUMMARY_ROWS_READ_AT_ONCE,
-    SUMMARY_ROW_NS, SUMMARY_WAIT_MS,
+    SUMMARY_BLOCKS_DROPPED_AT_ONCE, SUMMARY_BLOCK_EVENTS, SUMMARY_BYTE_NS, SUMMARY_EVENT_NS,
+    SUMMARY_ROWS_READ_AT_ONCE, SUMMARY_ROW_NS, SUMMARY_WAIT_MS,
 };
 use crate::store::options::SearchIndex;
 use crate::store::rows::{clamp, unsigned};
@@ -26,6 +26,8 @@ use crate::store::transaction::Part;
 /// Bytes that a row of `search_blocks`, and one of `search_pages`, takes, about.
 const BLOCK_ROW_BYTES: u64 = 512;
 const PAGE_ROW_BYTES: u64 = 4_096;
+/// Bytes of a small event's texts.
+const SMALL_EVENT_BYTES: u64 = 256;
 
 /// The range of events, and the time.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +105,8 @@ pub(crate) struct Summaries {
     has_unwanted: bool,
     /// Bytes of the row that the block replaces.
     replaced_bytes: u64,
+    /// Nanoseconds that the summary of an event took in the last block; before the first, what a small one takes.
+    event_ns: u64,
     open: Option<Change>,
     /// A seq of a slot with a damaged block, which a look-up has found.
     damaged: Cell<Option<u64>>,
@@ -121,6 +125,7 @@ impl Summaries {
             oldest: None,
             has_unwanted: false,
             replaced_bytes: 0,
+            event_ns: SUMMARY_EVENT_NS + SUMMARY_BYTE_NS * SMALL_EVENT_BYTES,
             open: None,
             damaged: Cell::new(None),
             is_stopped: Cell::new(false),
@@ -158,6 +163,11 @@ impl Summaries {
     /// Bytes that the summaries take which are known.
     pub(crate) fn bytes(&self) -> u64 {
         self.covered.bytes()
+    }
+
+    /// About how many nanoseconds the summary of an event takes.
+    pub(super) fn event_ns(&self) -> u64 {
+        self.event_ns
     }
 
     /// A block of the slot of this seq is damaged: it is rebuilt.
@@ -390,6 +400,7 @@ impl Summaries {
         self.covered.cut_end(block.first_seq, replaced);
         self.covered
             .add(block.first_seq, block.last_seq, bytes_of(&block));
+        self.event_ns = building.event_ns(1 + block.pages());
         let oldest = self.oldest.unwrap_or(u64::MAX);
         self.oldest = Some(oldest.min(block.last_seq));
         self.stage = building.after(&block).map_or(Stage::None, Stage::Making);

@@ -46,6 +46,11 @@ impl Store {
         self.parts.summaries.due_ms()
     }
 
+    /// About how many nanoseconds the summary of an event takes, as it is estimated.
+    pub fn summary_event_ns(&self) -> u64 {
+        self.parts.summaries.event_ns()
+    }
+
     /// Whether summaries are made.
     pub fn search_index(&self) -> SearchIndex {
         self.parts.summaries.setting()

@@ -1,5 +1,8 @@
 //! Summaries: answers are the same with them and without, also after a kill, and events are passed over.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use serde_json::{json, Value};
 
 use super::{metric, walk};
@@ -176,4 +179,45 @@ fn a_kill_leaves_summaries_that_are_right() {
     let found = walk(&mut server.client(), "/events?q=era1&limit=1000");
     assert_eq!(found.seqs.len(), BLOCK as usize);
     assert!(server.json("/stats")["search_index_bytes"].as_u64() > Some(0));
+}
+
+/// Ends the publishers, also where the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn summaries_that_are_missing_are_made_while_events_come() {
+    let off = Setup::new().flags(["--search-index", "off"]);
+    let server = off.start();
+    publish(&mut server.client(), 0..EVENTS);
+    server.stop();
+    let server = Setup::new().database(off.database_path()).start();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _end = End(&is_over);
+        for publisher in 0..4 {
+            let (mut client, is_over) = (server.client(), &is_over);
+            scope.spawn(move || {
+                let mut sent = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    sent += 1;
+                    let event = event("new", &format!("{publisher}-{sent}"));
+                    client.publish(event.to_string()).expect(200);
+                }
+            });
+        }
+        wait_until("all full slots have summaries", || {
+            let stats = server.json("/stats");
+            let number = |name: &str| stats[name].as_u64().expect("a number");
+            number("unique_processed") > EVENTS
+                && number("search_index_through") + BLOCK > number("unique_processed")
+        });
+    });
+    let found = walk(&mut server.client(), "/events?q=era1&limit=1000");
+    assert_eq!(found.seqs.len(), BLOCK as usize);
 }
