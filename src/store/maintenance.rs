@@ -268,30 +268,53 @@ impl Store {
     /// Copies the write-ahead log and empties it, also where other programs have the database open: closing the last
     /// connection does that, and only the last. This is done for any length of the log, so that a copy of a stopped
     /// server's file has all events. Killed meanwhile, the server loses nothing, as the log is still there.
+    ///
+    /// Not every file system makes a file empty in one step: a loss of power may leave the front of the log, and SQLite
+    /// would copy its transactions over the database that has those after them too. So the log is begun anew first, and
+    /// what is emptied holds one transaction: all of it comes back, or nothing.
     fn empty_wal(&mut self) -> Result<(), StoreError> {
+        let (_, size) = self.file_sizes();
+        if size > 0 {
+            if !self.copy_wal("PASSIVE")? {
+                return Ok(());
+            }
+            let before = position(&self.db)?.frames;
+            self.commit_nothing()?;
+            let after = position(&self.db)?.frames;
+            // A reader has kept the log from being begun anew.
+            if 0 < before && before < after {
+                return Ok(());
+            }
+        }
+        if self.copy_wal("TRUNCATE")? {
+            self.files.record_head(&self.db);
+        }
+        Ok(())
+    }
+
+    /// A checkpoint for [`Store::empty_wal`]. Returns whether it has done all that its mode is for, with all of the log
+    /// copied.
+    fn copy_wal(&mut self, mode: &str) -> Result<bool, StoreError> {
+        let pragma = format!("PRAGMA wal_checkpoint({mode})");
         for _ in 0..limits::CLOSE_COPY_TRIES {
-            let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
-            let done = self.db.query_row(pragma, [], |row| {
-                Ok((row.get::<_, bool>(0)?, row.get::<_, i64>(1)?))
+            let done = self.db.query_row(&pragma, [], |row| {
+                let (frames, copied) = (row.get::<_, i64>(1)?, row.get::<_, i64>(2)?);
+                Ok((row.get::<_, bool>(0)?, frames, copied))
             });
             match done {
-                Ok((false, _)) => {
-                    self.files.record_head(&self.db);
-                    break;
-                }
                 // Another process copies it, perhaps one of ours that is about to end.
-                Ok((true, -1)) => {
+                Ok((true, -1, _)) => {
                     std::thread::sleep(Duration::from_millis(limits::CLOSE_COPY_PAUSE_MS));
                 }
-                // A reader holds it back.
-                Ok((true, _)) => break,
+                // A reader may hold it back.
+                Ok((is_refused, frames, copied)) => return Ok(!is_refused && frames == copied),
                 Err(error) => {
                     self.note_io_error(&error, true);
                     return Err(error.into());
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Brings the table of topics up to date and closes the file; SQLite then empties its log.

@@ -3,7 +3,9 @@
 //!
 //! This is worse than any journalling file system: writes are reordered and torn at 512 bytes, sizes and
 //! data are independent, what a lost write would have extended may be garbage, and each name in the
-//! folder may be as old as the folder's last sync. What a failed sync left behind may be lost for good,
+//! folder may be as old as the folder's last sync. That goes for what is cut off a file as well: its old length may
+//! come back with zeros in any of its sectors, as where a file system frees a long file piece by piece, from its end,
+//! and notes the length last (ZFS, `zfs_trunc`). What a failed sync left behind may be lost for good,
 //! also if a later sync succeeds: the kernel has marked those pages clean (fsync(2)).
 
 use std::collections::BTreeMap;
@@ -29,17 +31,20 @@ pub enum Cut {
     Most,
     /// Each sector's last version in one of eight cases.
     Few,
+    /// Of each file the sectors before some place as they were synced, and the last version of all others.
+    Front,
 }
 
 impl Cut {
     pub fn choose(random: &mut Random) -> Cut {
-        match random.below(8) {
+        match random.below(9) {
             0 => Cut::None,
             1 => Cut::All,
             2 | 3 => Cut::Ordered,
             4 | 5 => Cut::Any,
             6 => Cut::Most,
-            _ => Cut::Few,
+            7 => Cut::Few,
+            _ => Cut::Front,
         }
     }
 }
@@ -67,6 +72,7 @@ impl Choice {
             Cut::Any => (random.below(count as u64 + 1) as usize).checked_sub(1),
             Cut::Most => newest.filter(|_| !random.chance(8)),
             Cut::Few => newest.filter(|_| random.chance(8)),
+            Cut::Front => newest.filter(|_| random.chance(2)),
             Cut::Ordered => {
                 let torn = random.chance(2);
                 (0..count)
@@ -163,9 +169,18 @@ impl Content {
                 *byte = random.next() as u8;
             }
         }
+        let last = self.sectors.keys().last().map_or(0, |last| last + 1);
+        // More often a short one: where a log begins anew, what counts is far before the file's end.
+        let most = random.below(last as u64 + 1);
+        let front = random.below(most + 1) as usize;
         for (number, sector) in &self.sectors {
             let versions = &sector.versions;
-            if let Some(at) = choice.of(versions.len(), |at| versions[at].0, random) {
+            if choice.cut == Cut::Front {
+                let (_, last) = versions.last().expect("a sector here has a version");
+                if *number >= front {
+                    put(&mut content, *number, last);
+                }
+            } else if let Some(at) = choice.of(versions.len(), |at| versions[at].0, random) {
                 put(&mut content, *number, &versions[at].1);
             }
         }
@@ -316,5 +331,46 @@ impl Image {
                 std::fs::write(folder.join(format!("events.db{suffix}")), bytes).unwrap();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::TemporaryDirectory;
+
+    #[test]
+    fn what_a_file_is_emptied_of_may_come_back_in_part() {
+        let mut image = Image::default();
+        let bytes = vec![b'x'; 4 * SECTOR];
+        let write = Entry::Write {
+            file: File::Log,
+            offset: 0,
+            bytes: bytes.clone(),
+        };
+        let synced = [Entry::Sync(File::Log), Entry::Sync(File::Folder)];
+        let length = 0;
+        let file = File::Log;
+        let emptied = [Entry::Truncate { file, length }, Entry::Unlink(file)];
+        for entry in [&[Entry::Create(File::Log), write][..], &synced, &emptied].concat() {
+            image.apply(&entry);
+        }
+        let mut random = Random::new(1);
+        let mut found = std::collections::BTreeSet::new();
+        for _ in 0..500 {
+            let folder = TemporaryDirectory::new();
+            image.write_to(folder.path(), Cut::Front, &mut random);
+            let left = std::fs::read(folder.join("events.db-wal"));
+            found.insert(left.ok().map(|left| {
+                let front = left.iter().take_while(|byte| **byte == b'x').count();
+                assert!(left[front..].iter().all(|byte| *byte == 0));
+                (left.len(), front)
+            }));
+        }
+        let mut expected: Vec<_> = (0..=4)
+            .map(|front| Some((bytes.len(), front * SECTOR)))
+            .collect();
+        expected.extend([None, Some((0, 0))]);
+        assert_eq!(found, expected.into_iter().collect());
     }
 }

@@ -9,6 +9,7 @@ mod check;
 mod failed_sync;
 mod promise;
 mod session;
+mod stop;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -144,20 +145,33 @@ fn cut_at(
     promises: bool,
 ) -> Report {
     let mut random = Random::new(seed);
+    let with_kind = |place| (place, Cut::choose(&mut random));
+    let places = places.into_iter().map(with_kind).collect();
+    cut_with_kinds(session, promise, places, seed, promises)
+}
+
+/// Cuts at each of the places, which are in their order, with its kind.
+fn cut_with_kinds(
+    session: &Session,
+    promise: &Promise,
+    places: Vec<(usize, Cut)>,
+    seed: u64,
+    promises: bool,
+) -> Report {
+    let mut random = Random::new(seed);
     let mut report = Report {
         promises,
         ..Report::default()
     };
     let mut image = Image::default();
     let mut applied = 0;
-    for place in places {
+    for (place, kind) in places {
         let place = place.min(session.entries.len());
         for entry in &session.entries[applied..place] {
             image.apply(entry);
         }
         applied = place;
         let folder = folder();
-        let kind = Cut::choose(&mut random);
         image.write_to(folder.path(), kind, &mut random);
         let answered = promise.before(place);
         report.cuts += 1;
