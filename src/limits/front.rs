@@ -32,8 +32,8 @@ pub const FRONT_PART_BYTES: usize = 1024 * 1024;
 pub const FRONT_PARTS_MAX: usize = 16;
 /// Events of a part that a search gets.
 pub const FRONT_SEARCH_EVENTS: usize = 2_048;
-/// Seqs of a part that a search asks for where the engine may have to look at all their events to find one: of the first,
-/// at the least, and at the most.
+/// Seqs of a part that a search asks for where the engine may have to look at all their events to find one: of the
+/// first, at the least, and at the most.
 pub const FRONT_SCAN_SEQS: u64 = 32_768;
 pub const FRONT_SCAN_SEQS_MIN: u64 = 1_024;
 pub const FRONT_SCAN_SEQS_MAX: u64 = 1 << 20;

@@ -1,5 +1,5 @@
-//! Pages of events: `/events` without filters from one statement, with filters from what a search shows, so that an event
-//! matches as it does at a node.
+//! Pages of events: `/events` without filters from one statement, with filters from what a search shows, so that an
+//! event matches as it does at a node.
 
 use super::rows::StoredRow;
 use crate::api::page::{add_event, EventsQuery};

@@ -2,10 +2,9 @@
 
 use super::link::{Answers, LinkEvent};
 use super::page::page;
-use super::reads::{live_part, page_of, Kind, Read, StatsFor};
+use super::reads::{is_search, live_part, page_of, Kind, Read, StatsFor, UNREADABLE};
 use super::rows::{Head, StoredRow};
 use super::search::FrontSearch;
-use super::searching::is_search;
 use super::subscriptions as positions;
 use super::Front;
 use crate::api::detail::unprocessable;
@@ -21,8 +20,6 @@ use crate::limits::{
 };
 use crate::postgres::Answer;
 use crate::store::SubscriptionOp;
-
-pub(super) const UNREADABLE: &str = "The engine cannot be read now; try again.";
 
 impl Front {
     /// Queues what a request asks of the engine.

@@ -15,6 +15,9 @@ use crate::limits::{FRONT_PART_BYTES, FRONT_PART_EVENTS, PAGE_MAX_BYTES};
 use crate::postgres::statement::Statement;
 use crate::store::{Bound, SubscriptionOp};
 
+/// What is said where the engine has not answered.
+pub(super) const UNREADABLE: &str = "The engine cannot be read now; try again.";
+
 /// Something that is asked of the engine.
 pub(super) struct Read {
     /// Who waits for it; none for the front itself.
@@ -114,4 +117,9 @@ pub(super) fn live_part(after: u64) -> Part {
         events: FRONT_PART_EVENTS,
         bytes: FRONT_PART_BYTES,
     }
+}
+
+/// Whether a client waits for it, and it is a search.
+pub(super) fn is_search(read: &Read) -> bool {
+    read.ticket.is_some() && matches!(read.kind, Kind::Search(_))
 }

@@ -1,7 +1,6 @@
 //! Searches among what is read from the engine: how they begin, go on and end.
 
-use super::readers::UNREADABLE;
-use super::reads::{Kind, Read};
+use super::reads::{is_search, Kind, UNREADABLE};
 use super::rows::Head;
 use super::search::FrontSearch;
 use super::Front;
@@ -81,9 +80,4 @@ impl Front {
         let mut all = self.reads.iter().chain(self.reading.iter().flatten());
         all.any(|read| read.ticket == Some(ticket) && is_search(read))
     }
-}
-
-/// Whether a client waits for it, and it is a search.
-pub(super) fn is_search(read: &Read) -> bool {
-    read.ticket.is_some() && matches!(read.kind, Kind::Search(_))
 }

@@ -13,8 +13,8 @@ pub(super) struct Wanted {
     event_ids: NameFilter,
     /// The first `processed_at`, and the first after the last, in microseconds since 1970.
     received: (Option<i64>, Option<i64>),
-    /// The first and the last date that may stand in the `timestamp` of an event in the range. The offset of each is its
-    /// own, so this is less than the range says.
+    /// The first and the last date that may stand in the `timestamp` of an event in the range. The offset of each is
+    /// its own, so this is less than the range says.
     dates: (Option<String>, Option<String>),
     /// Whether their payloads are needed. Without it they come as empty texts.
     pub(super) payloads: bool,
@@ -103,8 +103,8 @@ impl Wanted {
 
 /// The date of a `timestamp`, which begins with it; by the order of its bytes.
 const DATE: &str = "left(e.timestamp, 10) COLLATE \"C\"";
-/// Days by which a date may be before or after that of the same moment in UTC: one for the offset, and one for a second 60,
-/// which belongs to the next minute.
+/// Days by which a date may be before or after that of the same moment in UTC: one for the offset, and one for a second
+/// 60, which belongs to the next minute.
 const DATE_DAYS: i64 = 2;
 
 /// `processed_at` of events `e` as it is read.
