@@ -41,6 +41,8 @@ mod history;
 mod http;
 mod interrupt;
 pub mod load;
+#[cfg(feature = "fleet")]
+pub(crate) mod nats;
 mod publish;
 mod settings;
 mod subscription;

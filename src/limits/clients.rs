@@ -101,6 +101,15 @@ pub const ENGINE_MESSAGE_MAX_BYTES: i32 = 64 * 1024 * 1024;
 /// Milliseconds for connecting to an engine, and of silence on a connection after which it is given up.
 #[cfg(feature = "fleet")]
 pub const ENGINE_SILENCE_MS: u64 = 20_000;
+/// Milliseconds that a server of NATS may take for an answer. It gives up a batch that has stood still for as long.
+#[cfg(feature = "fleet")]
+pub const NATS_ANSWER_MS: u64 = 10_000;
+/// Bytes of a line of its protocol. The longest one lists the members of a cluster.
+#[cfg(feature = "fleet")]
+pub const NATS_LINE_MAX_BYTES: usize = 1024 * 1024;
+/// Events of a batch that JetStream takes as a whole.
+#[cfg(feature = "fleet")]
+pub const STREAM_BATCH_EVENTS_MAX: u32 = 1_000;
 /// Events of a batch that is forwarded, by default, and bytes after which it ends early.
 #[cfg(feature = "fleet")]
 pub const FORWARD_BATCH_EVENTS: u32 = 5_000;

@@ -19,6 +19,23 @@ impl Host {
         self.name.starts_with('/')
     }
 
+    /// Reads a host with a port or without, percent-encoded; none if it is none.
+    pub(crate) fn read(text: &str, default_port: u16) -> Option<Host> {
+        let (name, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (name, port) = rest.split_once(']')?;
+                (name, port.strip_prefix(':'))
+            }
+            None => match text.split_once(':') {
+                Some((name, port)) => (name, Some(port)),
+                None => (text, None),
+            },
+        };
+        let name = percent_decoded(name)?;
+        let port = port.map_or(Ok(default_port), str::parse).ok()?;
+        (!name.is_empty()).then_some(Host { name, port })
+    }
+
     /// Whether what is sent there does not leave the machine.
     fn is_local(&self) -> bool {
         let is_loopback = self.name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
@@ -71,6 +88,7 @@ impl FromStr for EngineUrl {
     // No error shows the text: it may hold a password.
     fn from_str(text: &str) -> Result<EngineUrl, String> {
         let form = || FORM.to_owned();
+        let decoded = |text| percent_decoded(text).ok_or_else(form);
         let text = text.trim();
         let rest = text
             .strip_prefix("postgres://")
@@ -87,6 +105,7 @@ impl FromStr for EngineUrl {
         if user.is_empty() || database.is_empty() {
             return Err(form());
         }
+        let host = |text| Host::read(text, 5432).ok_or_else(form);
         let hosts = hosts.split(',').map(host).collect::<Result<Vec<_>, _>>()?;
         check_ssl(query, &hosts)?;
         Ok(EngineUrl {
@@ -95,26 +114,6 @@ impl FromStr for EngineUrl {
             hosts,
             database,
         })
-    }
-}
-
-fn host(text: &str) -> Result<Host, String> {
-    let form = || FORM.to_owned();
-    let (name, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (name, port) = rest.split_once(']').ok_or_else(form)?;
-            (name, port.strip_prefix(':'))
-        }
-        None => match text.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (text, None),
-        },
-    };
-    let name = decoded(name)?;
-    let port = port.map_or(Ok(5432), str::parse).map_err(|_| form())?;
-    match name.is_empty() {
-        true => Err(form()),
-        false => Ok(Host { name, port }),
     }
 }
 
@@ -143,8 +142,8 @@ fn check_ssl(query: &str, hosts: &[Host]) -> Result<(), String> {
     }
 }
 
-/// Text without its percent-encoding (RFC 3986 §2.1).
-fn decoded(text: &str) -> Result<String, String> {
+/// Text without its percent-encoding (RFC 3986 §2.1); none if that is wrong, or hides what is no text.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -158,15 +157,12 @@ fn decoded(text: &str) -> Result<String, String> {
                 bytes.push(byte);
                 rest = &rest[2..];
             }
-            (b'%', None) => return Err(FORM.to_owned()),
+            (b'%', None) => return None,
             (byte, _) => bytes.push(*byte),
         }
     }
-    let text = String::from_utf8(bytes).map_err(|_| FORM.to_owned())?;
-    match text.contains('\0') {
-        true => Err(FORM.to_owned()),
-        false => Ok(text),
-    }
+    let text = String::from_utf8(bytes).ok()?;
+    (!text.contains('\0')).then_some(text)
 }
 
 #[cfg(test)]

@@ -410,7 +410,7 @@ fn script_of(script: &str, data: &Path) -> Command {
 }
 
 /// A shell around an engine ends it when this process is gone, however that ends.
-fn watched(folder: &TemporaryDirectory, engine: &Command, is_shared: bool) -> Child {
+pub fn watched(folder: &TemporaryDirectory, engine: &Command, is_shared: bool) -> Child {
     let log = fs::File::options()
         .create(true)
         .append(true)

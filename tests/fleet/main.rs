@@ -1,4 +1,4 @@
-//! A fleet: servers, forwarders and a real PostgreSQL. Without one these tests say that they were skipped.
+//! A fleet: servers, forwarders, and a real PostgreSQL or NATS. Without one its tests say that they were skipped.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -24,7 +24,10 @@ mod front_torture;
 )]
 #[path = "../server/harness/mod.rs"]
 mod harness;
+mod jetstream;
+mod jetstream_failing;
 mod model;
+mod nats;
 mod proxy;
 #[allow(dead_code, reason = "the tests of the server need the rest")]
 #[path = "../server/random.rs"]

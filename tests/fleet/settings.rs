@@ -140,6 +140,7 @@ fn the_commands_of_the_page_run() {
     let server = Server::start(&[]);
     let node = url_of(server.address());
     let to = engine.database("page");
+    let stream = crate::nats::shared().map(|cluster| cluster.stream("page", serde_json::json!({})));
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/FLEET.md");
     let page = std::fs::read_to_string(page).unwrap();
     let mut commands = Vec::new();
@@ -147,11 +148,15 @@ fn the_commands_of_the_page_run() {
         let is_run =
             |line: &&str| line.starts_with("logagg forward ") || line.starts_with("logagg store ");
         for line in block.lines().filter(is_run) {
+            if line.contains("nats://") && stream.is_none() {
+                continue;
+            }
             let command = line.split(" | ").next().unwrap_or_default();
             let words = command.split_whitespace().skip(1);
             let mut words: Vec<&str> = words
                 .map(|word| match word.trim_matches('\'') {
                     word if word.starts_with("postgres://") => &to,
+                    word if word.starts_with("nats://") => stream.as_deref().unwrap(),
                     word if word.starts_with("http://") => &node,
                     "127.0.0.1:9187" => "127.0.0.1:0",
                     word => word,

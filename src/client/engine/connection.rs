@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::event::PollFlags;
-
 use super::error::EngineError;
 use super::socket::Socket;
 use crate::client::interrupt::Interrupt;
@@ -17,7 +15,6 @@ use crate::postgres::{Answer, AnswerParts, Param, Reply, Wire};
 pub(crate) struct Engine {
     socket: Socket,
     wire: Wire,
-    interrupt: Arc<Interrupt>,
     buffer: Vec<u8>,
 }
 
@@ -54,7 +51,6 @@ impl Engine {
         let mut engine = Engine {
             socket: Socket::connect(host, interrupt)?,
             wire,
-            interrupt: interrupt.clone(),
             buffer: vec![0; CLIENT_BUFFER_BYTES],
         };
         engine.answer()?;
@@ -125,39 +121,13 @@ impl Engine {
     }
 
     fn send(&mut self) -> Result<(), EngineError> {
-        let output = self.wire.take_output();
-        let mut sent = 0;
-        while sent < output.len() {
-            match self.socket.write(&output[sent..])? {
-                Some(count) => sent += count,
-                None => self.wait(PollFlags::OUT)?,
-            }
-        }
-        Ok(())
+        self.socket.send(&self.wire.take_output())
     }
 
     fn receive(&mut self) -> Result<(), EngineError> {
-        loop {
-            match self.socket.read(&mut self.buffer)? {
-                Some(0) => return Err(EngineError::Lost("it ended the connection".to_owned())),
-                Some(count) => {
-                    self.wire.receive(&self.buffer[..count]);
-                    return Ok(());
-                }
-                None => self.wait(PollFlags::IN)?,
-            }
-        }
-    }
-
-    fn wait(&self, flags: PollFlags) -> Result<(), EngineError> {
         let most = Duration::from_millis(ENGINE_SILENCE_MS);
-        let fd = self.socket.as_fd();
-        match self.interrupt.wait(fd, flags, Some(most))? {
-            true => Ok(()),
-            false => Err(EngineError::Lost(format!(
-                "it was silent for {} s",
-                most.as_secs()
-            ))),
-        }
+        let count = self.socket.receive(&mut self.buffer, most)?;
+        self.wire.receive(&self.buffer[..count]);
+        Ok(())
     }
 }

@@ -10,4 +10,5 @@ mod tables;
 
 pub(crate) use self::connection::Engine;
 pub(crate) use self::error::EngineError;
+pub(super) use self::socket::Socket;
 pub(crate) use self::tables::prepare;

@@ -1,8 +1,9 @@
-//! The socket of a connection to an engine. It never waits by itself.
+//! The socket of a connection to an engine. Each of its waits ends: at a signal, and after a time.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::ToSocketAddrs;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -15,11 +16,17 @@ use crate::postgres::url::Host;
 
 const SILENCE: Duration = Duration::from_millis(ENGINE_SILENCE_MS);
 
-pub(super) struct Socket(Inner);
+pub(in crate::client) struct Socket {
+    inner: Inner,
+    interrupt: Arc<Interrupt>,
+}
 
 impl Socket {
     /// Connects to the first address of a host that answers.
-    pub(super) fn connect(host: &Host, interrupt: &Interrupt) -> Result<Socket, EngineError> {
+    pub(in crate::client) fn connect(
+        host: &Host,
+        interrupt: &Arc<Interrupt>,
+    ) -> Result<Socket, EngineError> {
         if host.is_unix() {
             let path = format!("{}/.s.PGSQL.{}", host.name, host.port);
             return Socket::open(&SockAddr::unix(path)?, interrupt);
@@ -35,7 +42,7 @@ impl Socket {
         Err(last)
     }
 
-    fn open(address: &SockAddr, interrupt: &Interrupt) -> Result<Socket, EngineError> {
+    fn open(address: &SockAddr, interrupt: &Arc<Interrupt>) -> Result<Socket, EngineError> {
         let socket = Inner::new(address.domain(), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         if address.domain() != Domain::UNIX {
@@ -58,21 +65,53 @@ impl Socket {
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(Socket(socket))
+        Ok(Socket {
+            inner: socket,
+            interrupt: interrupt.clone(),
+        })
     }
 
-    /// Reads what is there; none if that is nothing, 0 at the end.
-    pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<Option<usize>> {
-        unless_blocked(|| (&self.0).read(into))
+    /// Writes all of it.
+    pub(in crate::client) fn send(&self, bytes: &[u8]) -> Result<(), EngineError> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.write(&bytes[sent..])? {
+                Some(count) => sent += count,
+                None => self.wait(PollFlags::OUT, SILENCE)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is there, waiting for it for a time at most.
+    pub(in crate::client) fn receive(
+        &self,
+        into: &mut [u8],
+        most: Duration,
+    ) -> Result<usize, EngineError> {
+        loop {
+            match unless_blocked(|| (&self.inner).read(into))? {
+                Some(0) => return Err(EngineError::Lost("it ended the connection".to_owned())),
+                Some(count) => return Ok(count),
+                None => self.wait(PollFlags::IN, most)?,
+            }
+        }
     }
 
     /// Writes what it takes at once; none if that is nothing.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        unless_blocked(|| (&self.0).write(bytes))
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        unless_blocked(|| (&self.inner).write(bytes))
     }
 
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    fn wait(&self, flags: PollFlags, most: Duration) -> Result<(), EngineError> {
+        let fd = self.inner.as_fd();
+        match self.interrupt.wait(fd, flags, Some(most))? {
+            true => Ok(()),
+            false => Err(EngineError::Lost(format!(
+                "it was silent for {} s",
+                most.as_secs()
+            ))),
+        }
     }
 }
 

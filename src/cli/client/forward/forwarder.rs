@@ -1,4 +1,4 @@
-//! The loop of a forwarder: reads a node, writes to the store, and starts again from the store's position after any
+//! The loop of a forwarder: reads a node, writes to the destination, and starts again from the position there after any
 //! failure. It never trusts its own memory of the position.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,53 +8,22 @@ use std::time::{Duration, Instant, SystemTime};
 use super::ahead::ReadAhead;
 use super::arguments::ForwardArgs;
 use super::batch::{Batch, Gap};
+use super::destination::{Counts, Destination, Position, Written};
 use super::node::{self, ReadEnd};
 use super::status::Status;
-use super::store::{self, Counts, Position, Writer, Written};
+use super::trouble::Trouble;
 use crate::cli::failure::Failure;
 use crate::cli::progress::TransferProgress;
-use crate::client::engine::{prepare, Engine, EngineError};
-use crate::client::{Backoff, Client, Error, GiveUp, Interrupt, RetryDecision, Stop};
+use crate::client::engine::EngineError;
+use crate::client::{Backoff, Client, Error, GiveUp, Interrupt, RetryDecision};
 use crate::limits::{
     FORWARD_ACKNOWLEDGE_MS, FORWARD_LOOK_MS, FORWARD_POLL_MAX_MS, FORWARD_POLL_MS,
     FORWARD_TAKE_OVER_MS,
 };
-use crate::postgres::url::EngineUrl;
-
-/// Why a session ended early.
-enum Trouble {
-    Stopped(Stop),
-    Node(Error),
-    Engine(EngineError),
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Trouble {
-        match error {
-            Error::Stopped(stop) => Trouble::Stopped(stop),
-            error => Trouble::Node(error),
-        }
-    }
-}
-
-impl From<EngineError> for Trouble {
-    fn from(error: EngineError) -> Trouble {
-        match error {
-            EngineError::Stopped(stop) => Trouble::Stopped(stop),
-            error => Trouble::Engine(error),
-        }
-    }
-}
-
-impl From<Stop> for Trouble {
-    fn from(stop: Stop) -> Trouble {
-        Trouble::Stopped(stop)
-    }
-}
 
 /// How a session ended without an error.
 enum End {
-    /// Everything that `--once` is to bring is in the store.
+    /// Everything that `--once` is to bring is there.
     Done,
     /// The position is to be read again.
     LookAgain,
@@ -68,7 +37,7 @@ struct Standby {
 }
 
 pub(super) struct Forwarder<'a> {
-    url: EngineUrl,
+    to: Box<dyn Destination + 'a>,
     client: &'a Client,
     interrupt: Arc<Interrupt>,
     status: &'a Status,
@@ -77,10 +46,6 @@ pub(super) struct Forwarder<'a> {
     /// Whether it is to end, and the node's greatest seq when it began.
     once: bool,
     target: Option<u64>,
-    engine: Option<Engine>,
-    /// It has been connected before: a database that is missing now is being restored.
-    was_connected: bool,
-    writer: Writer,
     standby: Option<Standby>,
     of_node: Backoff,
     of_engine: Backoff,
@@ -92,7 +57,7 @@ pub(super) struct Forwarder<'a> {
 impl<'a> Forwarder<'a> {
     pub(super) fn new(
         arguments: &ForwardArgs,
-        url: EngineUrl,
+        to: Box<dyn Destination + 'a>,
         client: &'a Client,
         ahead: ReadAhead,
         interrupt: Arc<Interrupt>,
@@ -100,7 +65,7 @@ impl<'a> Forwarder<'a> {
         progress: &'a TransferProgress,
     ) -> Forwarder<'a> {
         Forwarder {
-            url,
+            to,
             client,
             interrupt,
             status,
@@ -108,9 +73,6 @@ impl<'a> Forwarder<'a> {
             ahead,
             once: arguments.once,
             target: None,
-            engine: None,
-            was_connected: false,
-            writer: Writer::default(),
             standby: None,
             of_node: Backoff::new(GiveUp::Never),
             of_engine: Backoff::new(GiveUp::Never),
@@ -125,9 +87,7 @@ impl<'a> Forwarder<'a> {
             match self.session() {
                 Ok(End::LookAgain) => {}
                 Ok(End::Done) => {
-                    if let Some(engine) = self.engine.take() {
-                        engine.close();
-                    }
+                    self.to.close();
                     return Ok(());
                 }
                 Err(Trouble::Stopped(stop)) => return Err(stop.into()),
@@ -145,21 +105,11 @@ impl<'a> Forwarder<'a> {
     }
 
     fn engine_failed(&mut self, error: &EngineError) -> Result<(), Failure> {
-        // After any failure the connection may be within a transaction.
-        self.engine = None;
+        self.to.disconnect();
         self.status.errors.fetch_add(1, Relaxed);
         self.status.has_engine.store(false, Relaxed);
-        let sentence = format!("the store at {}: {error}", self.url);
-        let is_final = match error {
-            EngineError::Unfit(_) => true,
-            EngineError::Refused(error) => {
-                error.is_about_credentials()
-                    || error.is_about_rights()
-                    || error.is_without_database() && !self.was_connected
-            }
-            EngineError::Lost(_) | EngineError::Stopped(_) => false,
-        };
-        if is_final {
+        let sentence = format!("{}: {error}", self.to);
+        if self.to.is_final(error) {
             return Err(Failure::Failed(sentence));
         }
         let pause = pause_after(&mut self.of_engine, Error::Lost(sentence), self.client)?;
@@ -179,7 +129,11 @@ impl<'a> Forwarder<'a> {
             return self.stand_by(&id);
         }
         self.status.is_active.store(true, Relaxed);
-        node::hold(self.client, &subscription(&position), position.upto)?;
+        node::hold(
+            self.client,
+            &node::subscription(&position.store_id),
+            position.upto,
+        )?;
         self.acknowledged = position.upto;
         self.forward(&id, position)
     }
@@ -193,9 +147,9 @@ impl<'a> Forwarder<'a> {
         }
     }
 
-    /// The node's position in the store; begins a life for one that is new, or has gone back.
+    /// The node's position; begins a life for one that is new, or has gone back.
     fn position(&mut self, id: &str) -> Result<Position, Trouble> {
-        let found = store::position(self.connected()?, id)?;
+        let found = self.to.position(id)?;
         let life = match &found {
             None => Some(1),
             // Asked after the position, for another forwarder may have moved that.
@@ -209,7 +163,7 @@ impl<'a> Forwarder<'a> {
             None => found,
             Some(life) => {
                 self.begin_life(id, life)?;
-                store::position(self.connected()?, id)?
+                self.to.position(id)?
             }
         };
         let Some(position) = found else {
@@ -222,24 +176,13 @@ impl<'a> Forwarder<'a> {
 
     fn begin_life(&mut self, id: &str, life: i32) -> Result<(), Trouble> {
         let name = self.client.address().to_string();
-        store::register(self.connected()?, id, life, &name)?;
+        self.to.begin_life(id, life, &name)?;
         if life > 1 {
             self.client.report(
                 "WARN: the node's database has gone back to an older state: all of it is read again",
             );
         }
         Ok(())
-    }
-
-    fn connected(&mut self) -> Result<&mut Engine, Trouble> {
-        if self.engine.is_none() {
-            let mut engine = Engine::connect(&self.url, &self.interrupt)?;
-            prepare(&mut engine)?;
-            self.was_connected = true;
-            self.engine = Some(engine);
-        }
-        let engine = self.engine.as_mut();
-        engine.ok_or_else(|| EngineError::Lost("there is no connection".to_owned()).into())
     }
 
     /// What has failed works again; an answer alone is not enough.
@@ -251,7 +194,8 @@ impl<'a> Forwarder<'a> {
     fn engine_works(&mut self) {
         self.status.has_engine.store(true, Relaxed);
         if let (_, true) = self.of_engine.succeeded() {
-            self.client.report("the store answers again");
+            let noun = self.to.noun();
+            self.client.report(&format!("the {noun} answers again"));
         }
     }
 
@@ -279,7 +223,7 @@ impl<'a> Forwarder<'a> {
             if !batch.is_empty() {
                 match self.write(id, &mut position, &batch)? {
                     Written::Stored(_) => looked_at = Instant::now(),
-                    Written::Moved | Written::Raced => return self.yield_or_look(id, &position),
+                    Written::Moved => return self.yield_or_look(id, &position),
                 }
             }
             self.acknowledge(&position, false)?;
@@ -294,7 +238,7 @@ impl<'a> Forwarder<'a> {
             if looked_at.elapsed() >= Duration::from_millis(FORWARD_LOOK_MS) {
                 looked_at = Instant::now();
                 // With a pooler, or a restored schema, the same connection can lead to another past.
-                if store::position(self.connected()?, id)?.as_ref() != Some(&position) {
+                if self.to.position(id)?.as_ref() != Some(&position) {
                     return self.yield_or_look(id, &position);
                 }
                 self.engine_works();
@@ -316,11 +260,7 @@ impl<'a> Forwarder<'a> {
         position: &mut Position,
         batch: &Batch,
     ) -> Result<Written, Trouble> {
-        self.connected()?;
-        let (Some(engine), writer) = (self.engine.as_mut(), &mut self.writer) else {
-            return Ok(Written::Moved);
-        };
-        let written = writer.write(engine, id, position, batch)?;
+        let written = self.to.write(id, position, batch)?;
         if let Written::Stored(counts) = written {
             position.upto = batch.upto;
             position.mark = batch.mark();
@@ -360,7 +300,7 @@ impl<'a> Forwarder<'a> {
             return Ok(());
         }
         self.acknowledged_at = Instant::now();
-        let name = subscription(position);
+        let name = node::subscription(&position.store_id);
         match node::acknowledge(self.client, &name, position.upto) {
             // The subscription has been deleted.
             Err(error) if error.status() == Some(404) => {
@@ -376,7 +316,7 @@ impl<'a> Forwarder<'a> {
 
     /// The position is not where this forwarder has left it.
     fn yield_or_look(&mut self, id: &str, expected: &Position) -> Result<End, Trouble> {
-        let found = store::position(self.connected()?, id)?;
+        let found = self.to.position(id)?;
         // One that has gone back is that of an older state of the store.
         let other = found.filter(|found| {
             let same = found.store_id == expected.store_id && found.node == expected.node;
@@ -402,7 +342,7 @@ impl<'a> Forwarder<'a> {
             let stats = node::stats(self.client)?;
             self.see_node(stats.last_seq);
             self.node_works();
-            let Some(found) = store::position(self.connected()?, id)? else {
+            let Some(found) = self.to.position(id)? else {
                 self.standby = None;
                 return Ok(End::LookAgain);
             };
@@ -428,12 +368,6 @@ impl<'a> Forwarder<'a> {
             }
         }
     }
-}
-
-/// The name of the node's subscription for a store.
-fn subscription(position: &Position) -> String {
-    let id: String = position.store_id.chars().take(8).collect();
-    format!("forward-{id}")
 }
 
 /// How long to pause after a failure.

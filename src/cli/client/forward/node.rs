@@ -42,6 +42,25 @@ pub(super) fn acknowledge(client: &Client, name: &str, seq: u64) -> Result<(), E
         .map(drop)
 }
 
+/// The name of the subscription for a destination.
+pub(super) fn subscription(store_id: &str) -> String {
+    let id: String = store_id.chars().take(8).collect();
+    format!("forward-{id}")
+}
+
+/// How far a subscription is; `None` if there is none.
+pub(super) fn acknowledged(client: &Client, name: &str) -> Result<Option<u64>, Error> {
+    #[derive(Deserialize)]
+    struct Acknowledged {
+        after: u64,
+    }
+    match client.json(&target(name)) {
+        Ok(Acknowledged { after }) => Ok(Some(after)),
+        Err(error) if error.status() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn target(name: &str) -> String {
     format!("/subscriptions/{}", percent_encoded(name))
 }

@@ -1,41 +1,113 @@
-//! The statements with which events come into a store.
+//! A store as a destination: the statements with which events come into it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
 
 use super::batch::{Batch, Event};
-use crate::client::engine::{Engine, EngineError};
+use super::destination::{Counts, Destination, Position, Written};
+use super::trouble::Trouble;
+use crate::client::engine::{prepare, Engine, EngineError};
+use crate::client::Interrupt;
 use crate::postgres::statement::{self, BatchRow, Hash, NewEvent, BEGIN};
+use crate::postgres::url::EngineUrl;
 use crate::postgres::{Answer, Param};
 
-/// The state of a node in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    pub store_id: String,
-    /// The node's id in the store, for its life.
-    pub node: i32,
-    pub life: i32,
-    /// The node's last seq that is in the store.
-    pub upto: u64,
-    /// Tells that event from another one with its seq; `None` if there is none, or it had been removed.
-    pub mark: Option<Hash>,
+/// A store, with its connection where there is one.
+pub(super) struct Store {
+    url: EngineUrl,
+    interrupt: Arc<Interrupt>,
+    engine: Option<Engine>,
+    /// It has been connected before: a database that is missing now is being restored.
+    was_connected: bool,
+    writer: Writer,
 }
 
-/// What became of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    Stored(Counts),
-    /// The position is not where the batch begins. Nothing was stored.
-    Moved,
-    /// Another forwarder has stored this part of the chain. Nothing was stored.
-    Raced,
+impl Store {
+    pub(super) fn new(url: EngineUrl, interrupt: &Arc<Interrupt>) -> Store {
+        Store {
+            url,
+            interrupt: interrupt.clone(),
+            engine: None,
+            was_connected: false,
+            writer: Writer::default(),
+        }
+    }
+
+    fn connected(&mut self) -> Result<(&mut Engine, &mut Writer), EngineError> {
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => {
+                let mut engine = Engine::connect(&self.url, &self.interrupt)?;
+                prepare(&mut engine)?;
+                self.was_connected = true;
+                engine
+            }
+        };
+        Ok((self.engine.insert(engine), &mut self.writer))
+    }
 }
 
-/// What became of the events of a batch. Conflicts are duplicates too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub stored: u64,
-    pub duplicates: u64,
-    pub conflicts: u64,
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store at {}", self.url)
+    }
+}
+
+impl Destination for Store {
+    fn noun(&self) -> &'static str {
+        "store"
+    }
+
+    fn position(&mut self, database_id: &str) -> Result<Option<Position>, Trouble> {
+        let (engine, _) = self.connected()?;
+        Ok(position_of(&engine.query(&position_sql(database_id))?))
+    }
+
+    fn begin_life(&mut self, database_id: &str, life: i32, name: &str) -> Result<(), Trouble> {
+        let sql = "INSERT INTO logagg.nodes(database_id, life, name, first_seen) \
+                   VALUES ($1::text::uuid, $2, $3, now()) ON CONFLICT DO NOTHING";
+        let params = [
+            Param::text(database_id),
+            Param::int(life),
+            Param::text(name),
+        ];
+        let (engine, _) = self.connected()?;
+        engine.execute(sql, &params)?;
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        database_id: &str,
+        expected: &Position,
+        batch: &Batch,
+    ) -> Result<Written, EngineError> {
+        let (engine, writer) = self.connected()?;
+        writer.write(engine, database_id, expected, batch)
+    }
+
+    fn is_final(&self, error: &EngineError) -> bool {
+        match error {
+            EngineError::Unfit(_) => true,
+            EngineError::Refused(error) => {
+                error.is_about_credentials()
+                    || error.is_about_rights()
+                    || error.is_without_database() && !self.was_connected
+            }
+            EngineError::Lost(_) | EngineError::Stopped(_) => false,
+        }
+    }
+
+    fn disconnect(&mut self) {
+        self.engine = None;
+    }
+
+    fn close(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            engine.close();
+        }
+    }
 }
 
 /// Asks for the position of the database with this id, which is a UUID.
@@ -69,44 +141,16 @@ fn mark_of(hex: &str) -> Option<Hash> {
     Some(mark)
 }
 
-/// The position of a node, in its newest life; `None` if the store does not know it.
-pub(super) fn position(
-    engine: &mut Engine,
-    database_id: &str,
-) -> Result<Option<Position>, EngineError> {
-    Ok(position_of(&engine.query(&position_sql(database_id))?))
-}
-
-/// Begins a life of a node, unless another forwarder has just done so.
-pub(super) fn register(
-    engine: &mut Engine,
-    database_id: &str,
-    life: i32,
-    name: &str,
-) -> Result<(), EngineError> {
-    let sql = "INSERT INTO logagg.nodes(database_id, life, name, first_seen) \
-               VALUES ($1::text::uuid, $2, $3, now()) ON CONFLICT DO NOTHING";
-    let params = [
-        Param::text(database_id),
-        Param::int(life),
-        Param::text(name),
-    ];
-    engine.execute(sql, &params).map(drop)
-}
-
 /// Writes batches over one connection.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
+struct Writer {
     /// Topics that the store had when they were last looked for.
     topics: HashSet<String>,
 }
 
 impl Writer {
-    /// Stores a batch after a position, whole or not at all.
-    ///
-    /// # Errors
-    /// The connection must be closed: it may be within a transaction, and whether that is committed is not known.
-    pub(super) fn write(
+    /// Stores a batch in one transaction.
+    fn write(
         &mut self,
         engine: &mut Engine,
         database_id: &str,
@@ -148,7 +192,8 @@ impl Writer {
         match engine.run(&row) {
             Err(EngineError::Refused(error)) if error.is_about_uniqueness() => {
                 engine.query("ROLLBACK")?;
-                return Ok(Written::Raced);
+                // Another forwarder has stored this part of the chain.
+                return Ok(Written::Moved);
             }
             done => done.map(drop)?,
         }
