@@ -5,10 +5,14 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::TIMEOUT;
+
+/// After 75 s without a request the server closes a connection; on a busy machine a test may need longer between two.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,28 @@ enum Socket {
     Unix(UnixStream),
 }
 
+impl Socket {
+    fn connect(address: &Address) -> Socket {
+        match address {
+            Address::Tcp(address) => {
+                let socket = TcpStream::connect_timeout(address, TIMEOUT)
+                    .unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"));
+                socket.set_nodelay(true).unwrap();
+                socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+                socket.set_write_timeout(Some(TIMEOUT)).unwrap();
+                Socket::Tcp(socket)
+            }
+            Address::Unix(path) => {
+                let socket = UnixStream::connect(path)
+                    .unwrap_or_else(|e| panic!("cannot connect to {}: {e}", path.display()));
+                socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+                socket.set_write_timeout(Some(TIMEOUT)).unwrap();
+                Socket::Unix(socket)
+            }
+        }
+    }
+}
+
 impl Read for Socket {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -46,7 +72,10 @@ impl Read for Socket {
 
 /// One connection.
 pub struct Client {
+    address: Address,
     socket: Socket,
+    /// When it was last sent or received on.
+    used: Instant,
     /// Read but not yet used.
     received: Vec<u8>,
 }
@@ -63,31 +92,17 @@ pub struct Response {
 
 impl Client {
     pub fn connect(address: &Address) -> Client {
-        let socket = match address {
-            Address::Tcp(address) => {
-                let socket = TcpStream::connect_timeout(address, TIMEOUT)
-                    .unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"));
-                socket.set_nodelay(true).unwrap();
-                socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-                socket.set_write_timeout(Some(TIMEOUT)).unwrap();
-                Socket::Tcp(socket)
-            }
-            Address::Unix(path) => {
-                let socket = UnixStream::connect(path)
-                    .unwrap_or_else(|e| panic!("cannot connect to {}: {e}", path.display()));
-                socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-                socket.set_write_timeout(Some(TIMEOUT)).unwrap();
-                Socket::Unix(socket)
-            }
-        };
         Client {
-            socket,
+            address: address.clone(),
+            socket: Socket::connect(address),
+            used: Instant::now(),
             received: Vec::new(),
         }
     }
 
     /// Sends bytes as they are, or says why the server does not take them.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.used = Instant::now();
         match &mut self.socket {
             Socket::Tcp(socket) => socket.write_all(bytes.as_ref()),
             Socket::Unix(socket) => socket.write_all(bytes.as_ref()),
@@ -123,7 +138,7 @@ impl Client {
         self.send(bytes);
     }
 
-    /// Sends a request and reads its answer.
+    /// Sends a request and reads its answer, on a new connection if this one has been idle for long.
     pub fn request(
         &mut self,
         method: &str,
@@ -131,6 +146,9 @@ impl Client {
         headers: &[&str],
         body: &[u8],
     ) -> Response {
+        if self.used.elapsed() > IDLE && self.received.is_empty() {
+            self.socket = Socket::connect(&self.address);
+        }
         self.send_request(method, target, headers, body);
         self.response_to(method)
     }
@@ -273,6 +291,7 @@ impl Client {
         };
         match read {
             Ok(count) => {
+                self.used = Instant::now();
                 self.received.extend_from_slice(&piece[..count]);
                 count > 0
             }
