@@ -131,8 +131,16 @@ fn the_client_of_elasticsearch_ships_to_a_front() {
     );
 }
 
-/// A request of each protocol with records that have identities, and whether an answer is its 503.
-const REQUESTS: [(&str, &str, &str, fn(&Response) -> bool); 6] = [
+/// A path, a header, a body, and whether an answer is the protocol's 503.
+type Asked = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Response) -> bool,
+);
+
+/// A request of each protocol with records that have identities.
+const REQUESTS: [Asked; 6] = [
     (
         "/_bulk",
         "Content-Type: application/x-ndjson",
@@ -182,7 +190,7 @@ fn while_the_engine_hangs_shippers_are_told_to_come_again() {
     let front = front(&url_at(&[proxy.address()], "clients_hang"));
     wait_until_healthy(&front);
     proxy.hang();
-    let send = |(target, header, body, _): &(&str, &str, &str, fn(&Response) -> bool)| {
+    let send = |(target, header, body, _): &Asked| {
         let mut client = front.client();
         client.send_request("POST", target, &[*header], body.as_bytes());
         client

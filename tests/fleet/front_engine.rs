@@ -104,6 +104,9 @@ fn what_cannot_pass_ends_it_and_the_password_is_never_said() {
         ["--durability", "full"],
         ["--retain-events", "1d"],
         ["--filter-memory-bytes", "0"],
+        ["--syslog", "udp:127.0.0.1:0"],
+        ["--forward", "tcp:127.0.0.1:0"],
+        ["--gelf", "udp:127.0.0.1:0"],
     ] {
         fails(&url, &flags, 2, "--store");
     }
