@@ -6,9 +6,9 @@ use super::{cut_with_kinds, cuts, seed, Report, SMALL};
 use crate::disk::{Cut, Disk, Entry, File};
 use crate::harness::{event, Setup};
 
-/// SQLite syncs neither the emptied log nor, when it removes it, the folder. Until the next server has made its own, the
-/// old one may come back, and any part of what it held: the first transactions of many would be copied over a database
-/// that has the later ones too.
+/// SQLite syncs neither the emptied log nor, when it removes it, the folder. Until the next server has made its own,
+/// the old one may come back, and any part of what it held: the first transactions of many would be copied over a
+/// database that has the later ones too.
 #[test]
 fn no_part_of_an_emptied_log_is_copied_over_a_newer_database() {
     let disk = Disk::new();
