@@ -116,8 +116,8 @@ pub(super) struct SummaryTime {
 }
 
 impl SummaryTime {
-    /// Saves a part of the time that the turn has taken, and half of a wait before it in which a slice fits: that time is
-    /// free. After a longer wait quiet turns make summaries. What was not needed is not kept for long, so that no
+    /// Saves a part of the time that the turn has taken, and half of a wait before it in which a slice fits: that time
+    /// is free. After a longer wait quiet turns make summaries. What was not needed is not kept for long, so that no
     /// publication meets a slice of many turns.
     pub(super) fn add(&mut self, turn: Turn) {
         let time = nanoseconds(turn.time);
@@ -139,8 +139,8 @@ impl SummaryTime {
         self.saved_ns = self.saved_ns.saturating_add(share as i64).min(most);
     }
 
-    /// Whether the larger share is enough for the summaries of what is published. Where it is not, publishers do not pay
-    /// for it.
+    /// Whether the larger share is enough for the summaries of what is published. Where it is not, publishers do not
+    /// pay for it.
     fn keeps_pace(&self) -> bool {
         self.needed_ns > 0 && self.needed_ns <= self.turns_ns / limits::SUMMARY_PACE_SHARE
     }

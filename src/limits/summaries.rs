@@ -40,8 +40,8 @@ pub const SUMMARY_ROW_NS: u64 = 10_000;
 /// The part of a turn with commits that making summaries takes; and the part of the time since the last commit that a
 /// slice in a quiet turn may take.
 pub const SUMMARY_TURN_SHARE: u64 = 20;
-/// The part of a turn with commits, and of the wait before it, that it takes where that is enough to keep pace with what
-/// is published.
+/// The part of a turn with commits, and of the wait before it, that it takes where that is enough to keep pace with
+/// what is published.
 pub const SUMMARY_PACE_SHARE: u64 = 8;
 /// How many of the last turns say how fast that is, about.
 pub const SUMMARY_PACE_TURNS: u64 = 256;
