@@ -45,8 +45,8 @@ pub const SUMMARY_TURN_SHARE: u64 = 20;
 pub const SUMMARY_PACE_SHARE: u64 = 8;
 /// How many of the last turns say how fast that is, about.
 pub const SUMMARY_PACE_TURNS: u64 = 256;
-/// The part of the time that the loop has waited before a turn with commits which making summaries takes after it, where
-/// that is worth a slice.
+/// The part of the loop's wait before a turn with commits that making summaries takes after it, where that is worth a
+/// slice.
 pub const SUMMARY_WAIT_SHARE: u64 = 2;
 /// Nanoseconds that turns may save together for summaries; a longer turn may give more at once.
 pub const SUMMARY_SAVED_NS: u64 = 500_000;
