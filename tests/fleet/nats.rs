@@ -346,8 +346,8 @@ impl Nats {
             requests: 0,
         };
         let hello = format!(
-            "CONNECT {{\"verbose\":false,\"headers\":true,\"no_responders\":true,\"user\":\"tester\",\"pass\":\"right\"}}\r\n\
-             SUB {}.* 1\r\nPING\r\n",
+            "CONNECT {{\"verbose\":false,\"headers\":true,\"no_responders\":true,\
+             \"user\":\"tester\",\"pass\":\"right\"}}\r\nSUB {}.* 1\r\nPING\r\n",
             nats.inbox
         );
         nats.reader.get_mut().write_all(hello.as_bytes())?;

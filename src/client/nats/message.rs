@@ -115,8 +115,8 @@ fn unknown(bytes: &[u8]) -> String {
     format!("it does not speak NATS: {}", escaped(&start))
 }
 
-/// Reads what follows the line of a message, and how long that is. None if the line is wrong; the inner one, if a part is
-/// missing.
+/// Reads what follows the line of a message, and how long that is. None if the line is wrong; the inner one, if a part
+/// is missing.
 fn message(words: &str, has_headers: bool, rest: &[u8]) -> Option<Option<(Message, usize)>> {
     let words: Vec<&str> = words.split_ascii_whitespace().collect();
     let (subject, total) = (words.first()?, words.last()?);
@@ -221,7 +221,8 @@ mod tests {
                     found.push(operation);
                 }
             }
-            let [Operation::Info(info), Operation::Ping, Operation::Message(plain), Operation::Message(full), Operation::Message(unheard), Operation::Failed(said)] =
+            use Operation::{Failed, Info, Message, Ping};
+            let [Info(info), Ping, Message(plain), Message(full), Message(unheard), Failed(said)] =
                 &found[..]
             else {
                 panic!("{found:?}");

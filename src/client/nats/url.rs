@@ -1,5 +1,5 @@
-//! The form of a stream's address: `nats://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/STREAM`. What stands alone before the
-//! `@` is a token, or with a password from elsewhere a user.
+//! The form of a stream's address: `nats://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/STREAM`. What stands alone before
+//! the `@` is a token, or with a password from elsewhere a user.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,8 +1,9 @@
 //! A stream of NATS JetStream as a destination.
 //!
-//! A batch is atomic, and its first message says which the last one under the node's subjects must be: so each batch follows
-//! the one that its forwarder knew, and of two forwarders one is refused. Each message has the node's seq, so the last one
-//! is the position. `Nats-Msg-Id` has no place here: one id that the stream knows has the whole batch refused.
+//! A batch is atomic, and its first message says which the last one under the node's subjects must be: so each batch
+//! follows the one that its forwarder knew, and of two forwarders one is refused. Each message has the node's seq, so
+//! the last one is the position. `Nats-Msg-Id` has no place here: one id that the stream knows has the whole batch
+//! refused.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ struct Tail {
     mark: Option<Hash>,
 }
 
-/// A position as this process knows it. It says more than the last message under the node's subjects, for a new life, or
-/// a gap, has none of its own, and the stream may remove it.
+/// A position as this process knows it. It says more than the last message under the node's subjects, for a new life,
+/// or a gap, has none of its own, and the stream may remove it.
 struct Known {
     database_id: String,
     /// The message that was the last one then.
