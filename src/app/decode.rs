@@ -11,7 +11,6 @@ use crate::api::{content, publish};
 use crate::clock::Now;
 use crate::http::encoding::{Coding, DecodeError};
 use crate::http::Refusal;
-use crate::limits::DECODED_FREE_BYTES;
 
 /// The phase at an application.
 pub(super) trait Decoding: Host {
@@ -19,14 +18,7 @@ pub(super) trait Decoding: Host {
     /// went in, as with any honest body; 0 if it was refused or takes longer; `None` if no body has arrived.
     fn decode_arrived(&mut self, now: Now) -> Option<usize> {
         let (tried, coded) = self.desk().encoded.try_arrived(now)?;
-        let brought = match &tried {
-            DecodeStep::Done(_, DecodeResult::Body(body))
-                if coded <= body.len().max(DECODED_FREE_BYTES) =>
-            {
-                body.len().max(1)
-            }
-            _ => 0,
-        };
+        let brought = tried.brought(coded);
         self.decoded(tried, now);
         Some(brought)
     }

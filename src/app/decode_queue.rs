@@ -10,7 +10,7 @@ use super::commit_queue::Waiting;
 use super::reply::Ticket;
 use crate::clock::Now;
 use crate::http::encoding::{Coding, DecodeError, Decoding};
-use crate::limits::{DECODED_PIECE_BYTES, DECODED_SHORT_BYTES, PAUSE_MAX_MS};
+use crate::limits::{DECODED_FREE_BYTES, DECODED_PIECE_BYTES, DECODED_SHORT_BYTES, PAUSE_MAX_MS};
 
 /// A request whose body came with a content coding.
 pub(super) struct Encoded {
@@ -38,6 +38,21 @@ pub(super) enum DecodeStep {
     Done(Encoded, DecodeResult),
     /// There is more to do.
     More,
+}
+
+impl DecodeStep {
+    /// Bytes that came out of a body of `coded` bytes if they are at least as many as went in, as with any honest
+    /// body; else 0.
+    pub(super) fn brought(&self, coded: usize) -> usize {
+        match self {
+            DecodeStep::Done(_, DecodeResult::Body(body))
+                if coded <= body.len().max(DECODED_FREE_BYTES) =>
+            {
+                body.len().max(1)
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// The queue.

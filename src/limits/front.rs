@@ -42,8 +42,8 @@ pub const FRONT_SCAN_FAST_MS: u64 = 50;
 pub const FRONT_SCAN_SLOW_MS: u64 = 250;
 /// Milliseconds after which a stream looks again whether its part has come.
 pub const FRONT_WAIT_MS: u64 = 5;
-/// Milliseconds after which a part that nobody has fetched makes room for another.
-pub const FRONT_PART_KEPT_MS: u64 = 10_000;
+/// Milliseconds after which a part that its stream does not take makes room for that of another stream.
+pub const FRONT_PART_KEPT_MS: u64 = 100;
 /// Seqs of which a front counts the events of each topic in one statement.
 pub const FRONT_COUNT_SEQS: u64 = 1_000_000;
 /// Milliseconds for which statistics that were read from the engine are good.

@@ -15,6 +15,14 @@ impl Row {
         std::str::from_utf8(bytes).ok()
     }
 
+    /// A column that may be NULL; none if it is something else than this.
+    pub(crate) fn maybe<T: FromStr>(&self, column: usize) -> Option<Option<T>> {
+        match self.0.get(column)? {
+            None => Some(None),
+            Some(_) => self.value(column).map(Some),
+        }
+    }
+
     /// A column as what its text says; none if it is NULL or something else.
     pub(crate) fn value<T: FromStr>(&self, column: usize) -> Option<T> {
         self.text(column)?.parse().ok()

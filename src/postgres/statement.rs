@@ -93,10 +93,10 @@ pub(crate) fn topic_ids<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> St
     Statement::new(sql, vec![Param::texts(names)])
 }
 
-/// The answer to [`topic_ids`].
-pub(crate) fn read_topic_ids(rows: &[Row]) -> HashMap<String, i32> {
+/// The answer to [`topic_ids`]. None if it makes no sense.
+pub(crate) fn read_topic_ids(rows: &[Row]) -> Option<HashMap<String, i32>> {
     let pair = |row: &Row| Some((row.text(1)?.to_owned(), row.value(0)?));
-    rows.iter().filter_map(pair).collect()
+    rows.iter().map(pair).collect()
 }
 
 /// Asks for an id for the row of a batch, which its keys have to name before there can be such a row. NULL where the
@@ -132,7 +132,8 @@ pub(crate) fn insert_keys(batch: i64, events: &[NewEvent]) -> Statement {
 
 /// The answer to [`insert_keys`]: the places of the new events among `events`, in order. None if it makes no sense.
 pub(crate) fn read_new(rows: &[Row], events: usize) -> Option<Vec<usize>> {
-    let mut new: Vec<usize> = rows.iter().filter_map(|row| row.value(0)).collect();
+    let places = rows.iter().map(|row| row.value(0));
+    let mut new: Vec<usize> = places.collect::<Option<_>>()?;
     new.sort_unstable();
     new.last().is_none_or(|last| *last < events).then_some(new)
 }
@@ -144,6 +145,11 @@ pub(crate) const LOCK_HEAD: &str = "SELECT one FROM logagg.head FOR UPDATE";
 pub(crate) const NEXT_SEQ: &str =
     "SELECT first_seq + events FROM logagg.batches WHERE first_seq IS NOT NULL \
      ORDER BY first_seq DESC LIMIT 1";
+
+/// The answer to [`NEXT_SEQ`]. None if it makes no sense.
+pub(crate) fn read_next_seq(rows: &[Row]) -> Option<i64> {
+    rows.first().map_or(Some(1), |row| row.value(0))
+}
 
 /// Appends the new events, the first event of the batch being `first_seq`.
 pub(crate) fn insert_events(first_seq: i64, events: &[NewEvent], new: &[usize]) -> Statement {
@@ -241,18 +247,18 @@ pub(crate) struct Known {
     pub is_conflict: bool,
 }
 
-/// The answer to [`known`].
-pub(crate) fn read_known(rows: &[Row]) -> Vec<Known> {
+/// The answer to [`known`]. None if it makes no sense.
+pub(crate) fn read_known(rows: &[Row]) -> Option<Vec<Known>> {
     let known = |row: &Row| {
         Some(Known {
             place: row.value(0)?,
             batch: row.value(1)?,
             idx: row.value(2)?,
-            first_seq: row.value(3),
+            first_seq: row.maybe(3)?,
             is_conflict: row.value::<i32>(4)? == 1,
         })
     };
-    rows.iter().filter_map(known).collect()
+    rows.iter().map(known).collect()
 }
 
 /// The record of a commit: of a forwarder the next link of its node's chain.

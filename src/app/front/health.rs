@@ -9,6 +9,8 @@ pub(super) struct FrontHealth {
     /// Since when, and when a commit is tried next, in `mono_ms`.
     failed_since: u64,
     probe_at: u64,
+    /// Something has failed that need not be the engine's fault.
+    is_doubted: bool,
     /// It has been let in once.
     has_begun: bool,
     refused: Option<String>,
@@ -20,6 +22,7 @@ impl FrontHealth {
             fault: Some("the engine has not been reached yet".to_owned()),
             failed_since: now.mono_ms,
             probe_at: now.mono_ms,
+            is_doubted: false,
             has_begun: false,
             refused: None,
         }
@@ -68,6 +71,11 @@ impl FrontHealth {
         self.fault = Some(sentence.to_owned());
     }
 
+    /// Something has failed that is no commit: whether the engine commits is tried.
+    pub(super) fn doubt(&mut self) {
+        self.is_doubted = true;
+    }
+
     pub(super) fn committed(&mut self) {
         if self.fault.take().is_some() {
             log::info!("the engine commits");
@@ -76,14 +84,16 @@ impl FrontHealth {
 
     /// Whether a commit is to be tried.
     pub(super) fn is_probe_due(&self, now: Now) -> bool {
-        self.fault.is_some() && now.mono_ms >= self.probe_at
+        self.deadline().is_some_and(|at| now.mono_ms >= at)
     }
 
     pub(super) fn probed(&mut self, now: Now) {
         self.probe_at = now.mono_ms + RETRY_MS;
+        self.is_doubted = false;
     }
 
     pub(super) fn deadline(&self) -> Option<u64> {
-        self.fault.as_ref().map(|_| self.probe_at)
+        let is_wanted = self.fault.is_some() || self.is_doubted;
+        is_wanted.then_some(self.probe_at)
     }
 }

@@ -2,13 +2,14 @@
 
 use super::transaction::Pending;
 use super::Front;
-use crate::app::commit_queue::Waiting;
+use crate::app::commit_queue::{Waiting, Work};
 use crate::app::gate::Gate;
 use crate::app::host::{Desk, Host};
 use crate::app::ingest::Ingesting;
 use crate::app::ingest_state::IngestState;
 use crate::app::options::Options;
 use crate::app::reply::Completion;
+use crate::app::upload::Uploading;
 use crate::clock::Now;
 use crate::http::Refusal;
 use crate::ingest::adapter::ServerState;
@@ -39,12 +40,15 @@ impl Front {
                 ticket,
                 publication,
             };
-            self.queue.push(Pending { slot, since });
+            self.queue.push(Pending::new(slot, since));
         }
     }
 
     /// Refuses what has waited for its turn to bring more.
     pub(super) fn refuse_unfinished(&mut self, waiting: &Waiting, refusal: &Refusal) {
+        if matches!(waiting.work, Work::Upload(_)) {
+            return self.refuse_upload(waiting.ticket, refusal);
+        }
         let response = waiting.work.refuse(refusal);
         self.committed
             .push(Completion::bare(waiting.ticket, response));
@@ -84,7 +88,7 @@ impl Host for Front {
 
     fn try_push(&mut self, slot: Slot<Waiting>, now: Now) -> Result<(), Full<Waiting>> {
         let since = now.mono_ms;
-        let pending = Pending { slot, since };
+        let pending = Pending::new(slot, since);
         self.queue.try_push(pending, self.options.ring_capacity)
     }
 

@@ -61,24 +61,18 @@ impl Queue {
         Ok(())
     }
 
+    /// Its place is that of its time, also where it has been in a transaction that failed: so the first is always the one
+    /// that is due next.
     pub(super) fn push(&mut self, pending: Pending) {
-        self.count(&pending);
-        self.pending.push_back(pending);
+        self.events += pending.events();
+        self.bytes += pending.slot.publication.held_bytes();
+        let is_older = |other: &Pending| other.since <= pending.since;
+        let at = self.pending.partition_point(is_older);
+        self.pending.insert(at, pending);
     }
 
     pub(super) fn push_unfinished(&mut self, waiting: Waiting, now: Now) {
         self.unfinished.push_back((waiting, now.mono_ms));
-    }
-
-    /// Gives back what has not been committed.
-    pub(super) fn give_back(&mut self, pending: Pending) {
-        self.count(&pending);
-        self.pending.push_front(pending);
-    }
-
-    fn count(&mut self, pending: &Pending) {
-        self.events += pending.events();
-        self.bytes += pending.slot.publication.held_bytes();
     }
 
     /// Takes out what the next transaction takes.

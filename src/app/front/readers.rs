@@ -2,9 +2,10 @@
 
 use super::link::{Answers, LinkEvent};
 use super::page::page;
-use super::reads::{is_search, live_part, page_of, Kind, Read, StatsFor, UNREADABLE};
+use super::reads::{live_part, page_of, rows_of, Kind, Read, StatsFor, UNREADABLE};
 use super::rows::{Head, StoredRow};
 use super::search::FrontSearch;
+use super::subscribers::NO_EVENT;
 use super::subscriptions as positions;
 use super::Front;
 use crate::api::detail::unprocessable;
@@ -12,13 +13,14 @@ use crate::api::page::EventsQuery;
 use crate::api::read::{no_event, write_event, DATABASE_FIELD};
 use crate::api::subscribe::SubscribeParams;
 use crate::app::reply::{Completion, Reply, Ticket};
+use crate::app::stream::StreamAnswer;
 use crate::clock::{earlier, Now, Stamp};
 use crate::http::{Refusal, Request, Response};
 use crate::limits::{
-    FRONT_IDLE_LOOK_MS, FRONT_LOOK_MS, FRONT_READS_MAX, FRONT_READ_MAX_MS, FRONT_SILENCE_MS,
-    FRONT_STATS_MS, FRONT_WRITERS,
+    FRONT_IDLE_LOOK_MS, FRONT_LOOK_MS, FRONT_READS_MAX, FRONT_READ_MAX_MS, FRONT_RETRY_MAX_MS,
+    FRONT_SILENCE_MS, FRONT_STATS_MS, FRONT_WRITERS,
 };
-use crate::postgres::Answer;
+use crate::postgres::{Answer, Row, ServerError};
 use crate::store::SubscriptionOp;
 
 impl Front {
@@ -77,10 +79,8 @@ impl Front {
             }
         }
         self.expire_asked(now);
-        let is_due =
-            |read: &Read| read.ticket.is_some() && read.since + FRONT_SILENCE_MS <= now.mono_ms;
-        while self.reads.iter().any(is_due) {
-            let at = self.reads.iter().position(is_due).unwrap_or(0);
+        let is_due = |read: &Read| read.since + FRONT_SILENCE_MS <= now.mono_ms;
+        while let Some(at) = self.reads.iter().position(is_due) {
             if let Some(read) = self.reads.remove(at) {
                 self.fail_read(read, now);
             }
@@ -160,7 +160,9 @@ impl Front {
                 let Some(read) = self.reading[place].take() else {
                     return;
                 };
-                self.health.failed(&sentence, now);
+                log::warn!("a read of the store has failed: {sentence}");
+                // One slow statement says nothing of the engine; a commit will.
+                self.health.doubt();
                 let may_be_repeated =
                     !matches!(read.kind, Kind::Change(_)) && read.ticket.is_some();
                 match may_be_repeated && read.since + FRONT_SILENCE_MS > now.mono_ms {
@@ -171,75 +173,77 @@ impl Front {
         }
     }
 
-    fn take_answers(&mut self, read: Read, answers: Answers, now: Now) {
-        let mut all = Vec::with_capacity(answers.len());
-        for answer in answers {
-            match answer {
-                Ok(answer) => all.push(answer),
-                Err(error) => {
-                    log::error!("reading the store failed: {error}");
-                    // A transaction may have been left open.
-                    return self.fail_read(read, now);
-                }
+    fn take_answers(&mut self, mut read: Read, answers: Answers, now: Now) {
+        let answers: Result<Vec<Answer>, ServerError> = answers.into_iter().collect();
+        let all = match answers {
+            Ok(all) => all,
+            Err(error) => {
+                log::error!("reading the store failed: {error}");
+                return self.fail_read(read, now);
             }
-        }
-        let Read {
-            ticket,
-            since,
-            kind,
-        } = read;
-        match (ticket, kind) {
-            (Some(ticket), kind) => self.answer_read((ticket, since), kind, all, now),
-            (None, Kind::Look { asked, after }) => self.looked(asked, after, all, now),
-            (None, Kind::Part { id, part, .. }) => {
-                let rows = all.pop().and_then(|mut answer| answer.statements.pop());
-                let found = rows.and_then(|rows| part.read(rows));
-                self.parts.fill(id, found, part.end, now);
+        };
+        let Some(ticket) = read.ticket else {
+            return self.take_own(read, all, now);
+        };
+        let response = match self.found(&mut read.kind, all, now) {
+            Some(Found::Answer(response)) => response.header(DATABASE_FIELD, &self.store_id),
+            Some(Found::Stream(stream)) => return self.streams.push((ticket, stream)),
+            Some(Found::More) => return self.reads.push_back(read),
+            None => {
+                log::error!("reading the store failed: {NO_EVENT}");
+                return self.fail_read(read, now);
             }
-            (None, _) => {}
+        };
+        self.committed.push(Completion::bare(ticket, response));
+    }
+
+    /// What the front has asked for itself.
+    fn take_own(&mut self, read: Read, mut all: Vec<Answer>, now: Now) {
+        let is_good = match &read.kind {
+            Kind::Look { asked, after } => self.looked(*asked, *after, all, now).is_some(),
+            Kind::Part { id, part, .. } => {
+                let found = part.read(rows_of(&mut all));
+                self.parts.fill(*id, found, part.end, now);
+                true
+            }
+            // Its client has gone.
+            _ => true,
+        };
+        if !is_good {
+            log::error!("looking for new events failed: {NO_EVENT}");
+            self.fail_read(read, now);
         }
     }
 
-    fn answer_read(
-        &mut self,
-        (ticket, since): (Ticket, u64),
-        kind: Kind,
-        all: Vec<Answer>,
-        now: Now,
-    ) {
-        let again = |kind| Read {
-            ticket: Some(ticket),
-            since,
-            kind,
-        };
-        let head = Head::read(all.first().map_or(&[], Answer::rows));
-        let response = match kind {
-            Kind::Page(query) => self.page_answer(&query, head, all),
-            Kind::Search(mut search) => match self.search_on(&mut search, head, all, now) {
-                None => return self.reads.push_back(again(Kind::Search(search))),
+    /// What the answers to a request that reads come to; none if they hold something else than was asked for.
+    fn found(&mut self, kind: &mut Kind, mut all: Vec<Answer>, now: Now) -> Option<Found> {
+        let head = |all: &[Answer]| Head::read(all.first()?.rows());
+        Some(Found::Answer(match kind {
+            Kind::Page(query) => page_answer(query, head(&all)?, rows_of(&mut all))?,
+            Kind::Search(search) => match self.search_on(search, head(&all)?, all, now)? {
+                None => return Some(Found::More),
                 Some(response) => response,
             },
-            Kind::Event { .. } => event_answer(all),
+            Kind::Event { .. } => event_answer(rows_of(&mut all))?,
             Kind::Topics { after } => {
-                let rows = all.last().map_or(&[][..], Answer::rows);
-                if !self.topic_counts.take(after, head, rows) {
-                    let after = self.topic_counts.through;
-                    return self.reads.push_back(again(Kind::Topics { after }));
+                let counted = self
+                    .topic_counts
+                    .take(*after, head(&all)?, all.last()?.rows());
+                if !counted? {
+                    return Some(Found::More);
                 }
                 self.topic_counts.answer()
             }
             Kind::Stats { base, with } => {
-                self.stats.take(base, &all, now.mono_ms);
-                self.stats_answer(with, now)
+                self.stats.take(*base, &all, now.mono_ms)?;
+                self.stats_answer(*with, now)
             }
-            Kind::Subscriptions => positions::list(all.last().map_or(&[], Answer::rows), head),
-            Kind::Subscription(_) => {
-                let row = all.last().and_then(|answer| answer.rows().first());
-                row.map_or_else(crate::api::subscriptions::unknown, |row| {
-                    positions::show(row, head)
-                })
-            }
-            Kind::Change(change) => match positions::changed(&change, &all) {
+            Kind::Subscriptions => positions::list(all.last()?.rows(), head(&all)?)?,
+            Kind::Subscription(_) => match all.last()?.rows().first() {
+                None => crate::api::subscriptions::unknown(),
+                Some(row) => positions::show(row, head(&all)?)?,
+            },
+            Kind::Change(change) => match positions::changed(change, &all) {
                 Ok(response) => response,
                 Err(sentence) => {
                     log::error!("a subscription was not changed: {sentence}");
@@ -247,53 +251,51 @@ impl Front {
                 }
             },
             Kind::Subscribe(params) => {
-                let row = all.last().and_then(|answer| answer.rows().first());
-                let position = row.and_then(positions::position);
+                let position = match all.last()?.rows().first() {
+                    None => None,
+                    Some(row) => Some(positions::position(row)?),
+                };
                 if params.subscription.is_some() && position.is_none() {
                     crate::api::subscriptions::unknown()
                 } else {
-                    let stream = self.begin_stream(&params, head, position, now);
-                    return self.streams.push((ticket, stream.into()));
+                    let stream = self.begin_stream(params, head(&all)?, position, now);
+                    return Some(Found::Stream(stream.into()));
                 }
             }
-            Kind::Look { .. } | Kind::Part { .. } => return,
+            Kind::Look { .. } | Kind::Part { .. } => return None,
+        }))
+    }
+
+    /// Takes what a look has brought. None, and nothing is taken, if that is something else than was asked for.
+    fn looked(
+        &mut self,
+        asked: u64,
+        after: Option<u64>,
+        mut all: Vec<Answer>,
+        now: Now,
+    ) -> Option<()> {
+        let mut head = Head::read(all.first()?.rows())?;
+        let found = match after {
+            Some(after) => Some((after, live_part(after).read(rows_of(&mut all))?)),
+            None => None,
         };
-        let response = response.header(DATABASE_FIELD, &self.store_id);
-        self.committed.push(Completion::bare(ticket, response));
-    }
-
-    fn page_answer(&self, query: &EventsQuery, head: Head, mut all: Vec<Answer>) -> Response {
-        if let Err(details) = query.check_position(head.last) {
-            return unprocessable(&details);
-        }
-        let rows = all.pop().and_then(|mut answer| answer.statements.pop());
-        match rows.and_then(|rows| page_of(query).read(rows)) {
-            Some((rows, has_more)) => Response::json(200, page(query, &rows, has_more)),
-            None => Refusal::unavailable(UNREADABLE).into(),
-        }
-    }
-
-    fn looked(&mut self, asked: u64, after: Option<u64>, mut all: Vec<Answer>, now: Now) {
         self.is_looking = false;
         let pause = match self.live.subscribers() > 0 {
             true => FRONT_LOOK_MS,
             false => FRONT_IDLE_LOOK_MS,
         };
         self.look_at = now.mono_ms + pause;
-        let mut head = Head::read(all.first().map_or(&[], Answer::rows));
         if head.last < asked {
             log::warn!("the store has gone back from seq {asked} to {}", head.last);
             self.epoch += 1;
             self.refuse_begun(now);
             self.head = head;
             self.topics.clear();
-            return self.live.restart(head.last);
+            self.live.restart(head.last);
+            return Some(());
         }
-        match after {
-            Some(after) => {
-                let rows = all.pop().and_then(|mut answer| answer.statements.pop());
-                let found = rows.and_then(|rows| live_part(after).read(rows));
-                let (rows, has_more) = found.unwrap_or_default();
+        match found {
+            Some((after, (rows, has_more))) => {
                 for row in &rows {
                     self.live.push(&row.event());
                 }
@@ -309,22 +311,24 @@ impl Front {
             // The first subscriber has come meanwhile: it goes on from where the head was.
             None if self.live.subscribers() > 0 => {
                 self.look_at = now.mono_ms;
-                return;
+                return Some(());
             }
             None => self.live.restart(head.last),
         }
         self.head = head;
+        Some(())
     }
 
     /// Answers what has not been read.
     fn fail_read(&mut self, read: Read, now: Now) {
         let Some(ticket) = read.ticket else {
             match read.kind {
-                Kind::Part { id, .. } => self.parts.remove(id),
+                Kind::Part { id, .. } => self.parts.fail(id, now),
                 Kind::Look { .. } => {
                     self.is_looking = false;
-                    self.look_at = now.mono_ms + FRONT_LOOK_MS;
+                    self.look_at = now.mono_ms + FRONT_RETRY_MAX_MS;
                 }
+                // Its client has gone.
                 _ => {}
             }
             return;
@@ -340,13 +344,12 @@ impl Front {
         self.committed.push(Completion::bare(ticket, response));
     }
 
-    /// A client has gone: what it has asked is not read any more.
+    /// A client has gone: what it has asked is not read any more, and what is being read is for nobody.
     pub(super) fn forget_read(&mut self, ticket: Ticket) {
-        self.reads.retain(|read| read.ticket != Some(ticket));
-        for reading in &mut self.reading {
-            let is_its = |read: &&mut Read| read.ticket == Some(ticket) && is_search(read);
-            // What the engine says to it is dropped.
-            if let Some(read) = reading.as_mut().filter(is_its) {
+        let is_its = |read: &Read| read.ticket == Some(ticket);
+        self.reads.retain(|read| !is_its(read));
+        for read in self.reading.iter_mut().flatten() {
+            if is_its(read) {
                 read.ticket = None;
             }
         }
@@ -363,12 +366,7 @@ impl Front {
         let waits = !self.reads.is_empty() && self.idle_reader().is_some();
         let look = (!self.is_looking).then_some(self.look_at);
         let look = look.filter(|_| self.idle_reader().is_some());
-        let oldest = self
-            .reads
-            .iter()
-            .filter(|read| read.ticket.is_some())
-            .map(|read| read.since)
-            .min();
+        let oldest = self.reads.iter().map(|read| read.since).min();
         let expiry = oldest.map(|since| since + FRONT_SILENCE_MS);
         let asked = self.reading.iter().flatten();
         let asked = asked.filter(|read| read.ticket.is_some());
@@ -390,15 +388,28 @@ impl Front {
     }
 }
 
-fn event_answer(mut all: Vec<Answer>) -> Response {
-    let rows = all.pop().and_then(|mut answer| answer.statements.pop());
-    let row = rows.and_then(|rows| rows.into_iter().next());
-    match row.and_then(StoredRow::new) {
-        None => no_event(),
-        Some(row) => {
-            let mut body = Vec::new();
-            write_event(&mut body, &row.event(), &mut Stamp::default());
-            Response::json(200, body)
-        }
-    }
+/// What a request that reads has come to.
+enum Found {
+    Answer(Response),
+    Stream(Box<StreamAnswer>),
+    /// Another slice has to be read.
+    More,
+}
+
+fn page_answer(query: &EventsQuery, head: Head, rows: Vec<Row>) -> Option<Response> {
+    let (rows, has_more) = page_of(query).read(rows)?;
+    Some(match query.check_position(head.last) {
+        Ok(()) => Response::json(200, page(query, &rows, has_more)),
+        Err(details) => unprocessable(&details),
+    })
+}
+
+fn event_answer(rows: Vec<Row>) -> Option<Response> {
+    let Some(row) = rows.into_iter().next() else {
+        return Some(no_event());
+    };
+    let row = StoredRow::new(row)?;
+    let mut body = Vec::new();
+    write_event(&mut body, &row.event(), &mut Stamp::default());
+    Some(Response::json(200, body))
 }

@@ -13,6 +13,7 @@ use crate::clock::Now;
 use crate::event::NameFilter;
 use crate::limits::{FRONT_PART_BYTES, FRONT_PART_EVENTS, PAGE_MAX_BYTES};
 use crate::postgres::statement::Statement;
+use crate::postgres::{Answer, Row};
 use crate::store::{Bound, SubscriptionOp};
 
 /// What is said where the engine has not answered.
@@ -122,4 +123,10 @@ pub(super) fn live_part(after: u64) -> Part {
 /// Whether a client waits for it, and it is a search.
 pub(super) fn is_search(read: &Read) -> bool {
     read.ticket.is_some() && matches!(read.kind, Kind::Search(_))
+}
+
+/// The rows of the last statement.
+pub(super) fn rows_of(all: &mut Vec<Answer>) -> Vec<Row> {
+    let last = all.pop().and_then(|mut answer| answer.statements.pop());
+    last.unwrap_or_default()
 }

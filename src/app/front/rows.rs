@@ -21,12 +21,14 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn read(rows: &[Row]) -> Head {
-        let number = |column| rows.first().and_then(|row| row.value::<u64>(column));
-        let last = number(0).or(number(2)).unwrap_or(0);
+    /// None if it is something else.
+    pub(super) fn read(rows: &[Row]) -> Option<Head> {
+        let number = |column| rows.first()?.maybe::<u64>(column);
+        let (last, first, given) = (number(0)?, number(1)?, number(2)?);
+        let last = last.or(given).unwrap_or(0);
         // The servers give seqs from 1 on; SQL can put others into the table.
-        let first = number(1).unwrap_or(last + 1).max(1);
-        Head { last, first }
+        let first = first.unwrap_or(last + 1).max(1);
+        Some(Head { last, first })
     }
 }
 
@@ -102,9 +104,12 @@ impl Part {
         Statement::new(sql, params)
     }
 
-    /// The events of the answer, and whether there are more after them.
+    /// The events of the answer, and whether there are more after them; none if it holds something else.
     pub(super) fn read(&self, rows: Vec<Row>) -> Option<(Vec<StoredRow>, bool)> {
-        let found = rows.first().and_then(|row| row.value(7)).unwrap_or(0);
+        let found = match rows.first() {
+            Some(row) => row.value(7)?,
+            None => 0,
+        };
         let mut rows: Vec<StoredRow> = rows
             .into_iter()
             .map(StoredRow::new)
@@ -138,7 +143,10 @@ pub(super) struct StoredRow {
 }
 
 impl StoredRow {
+    /// None if a column is missing or makes no sense.
     pub(super) fn new(row: Row) -> Option<StoredRow> {
+        let has_texts = (1..=5).all(|column| row.text(column).is_some());
+        has_texts.then_some(())?;
         Some(StoredRow {
             seq: row.value(0)?,
             processed_at: row.value(6)?,

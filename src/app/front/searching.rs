@@ -1,6 +1,6 @@
 //! Searches among what is read from the engine: how they begin, go on and end.
 
-use super::reads::{is_search, Kind, UNREADABLE};
+use super::reads::{is_search, rows_of, Kind};
 use super::rows::Head;
 use super::search::FrontSearch;
 use super::Front;
@@ -9,7 +9,7 @@ use crate::api::read::DATABASE_FIELD;
 use crate::api::route::Route;
 use crate::app::reply::{Reply, Ticket};
 use crate::clock::Now;
-use crate::http::{Method, Refusal, Request, Response};
+use crate::http::{Method, Request, Response};
 use crate::postgres::Answer;
 
 impl Front {
@@ -41,32 +41,26 @@ impl Front {
         self.ask(ticket, Kind::Search(search.into()), now)
     }
 
-    /// Goes on with a search; `None` if that was not enough.
+    /// Goes on with a search: the answer, if that was enough. `None` if what the engine has said makes no sense.
     pub(super) fn search_on(
         &mut self,
         search: &mut FrontSearch,
         head: Head,
         mut all: Vec<Answer>,
         now: Now,
-    ) -> Option<Response> {
+    ) -> Option<Option<Response>> {
         let part = match search.has_begun() {
-            true => {
-                let rows = all.pop().and_then(|mut answer| answer.statements.pop());
-                match rows.and_then(|rows| search.part().read(rows)) {
-                    None => return Some(Refusal::unavailable(UNREADABLE).into()),
-                    part => part,
-                }
-            }
+            true => Some(search.part().read(rows_of(&mut all))?),
             false => None,
         };
         self.counters.searches += u64::from(!search.has_begun());
         let scanned = search.scanned();
         let found = search.go_on(head, part, now);
         self.counters.seqs_scanned += search.scanned() - scanned;
-        match found {
+        Some(match found {
             Ok(body) => body.map(|body| Response::json(200, body)),
             Err(details) => Some(unprocessable(&details)),
-        }
+        })
     }
 
     /// Searches that are at work or wait.

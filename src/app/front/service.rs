@@ -363,13 +363,13 @@ impl Service for Front {
         out: &mut Vec<u8>,
         now: Now,
     ) -> Result<FeedStatus, StoreError> {
-        Ok(match source {
+        match source {
             StreamSource::Events(subscriber) => {
                 self.feed_subscriber(subscriber, max_bytes, out, now)
             }
             // A front answers with a list at once.
-            StreamSource::Topics(..) => FeedStatus::Ended,
-        })
+            StreamSource::Topics(..) => Ok(FeedStatus::Ended),
+        }
     }
 
     fn is_near(&self, source: &StreamSource) -> bool {

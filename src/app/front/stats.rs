@@ -20,14 +20,13 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    fn read(row: &Row, from: usize) -> Totals {
-        let number = |column: usize| row.value(from + column).unwrap_or(0);
-        Totals {
-            received: number(0),
-            stored: number(1),
-            duplicates: number(2),
-            conflicts: number(3),
-        }
+    fn read(row: &Row, from: usize) -> Option<Totals> {
+        Some(Totals {
+            received: row.value(from)?,
+            stored: row.value(from + 1)?,
+            duplicates: row.value(from + 2)?,
+            conflicts: row.value(from + 3)?,
+        })
     }
 
     fn plus(self, other: Totals) -> Totals {
@@ -90,27 +89,35 @@ pub(super) struct StoreStats {
 }
 
 impl StoreStats {
-    /// Takes the answers to [`statements`]. Those of another base than the own one are not added to it.
-    pub(super) fn take(&mut self, base: i64, answers: &[Answer], now: u64) {
+    /// Takes the answers to [`statements`]. Those of another base than the own one are not added to it. None, and
+    /// nothing is taken, if one of them is something else.
+    pub(super) fn take(&mut self, base: i64, answers: &[Answer], now: u64) -> Option<()> {
         let [head, sums, count, names, size, nodes] = answers else {
-            return;
+            return None;
         };
-        self.head = Head::read(head.rows());
-        if let Some(row) = sums.rows().first().filter(|_| base == self.base) {
-            self.totals = self.base_totals.plus(Totals::read(row, 0));
-            if let Some(id) = row.value(8) {
-                self.base_totals = self.base_totals.plus(Totals::read(row, 4));
+        let head = Head::read(head.rows())?;
+        let sums = sums.rows().first()?;
+        let (all, settled) = (Totals::read(sums, 0)?, Totals::read(sums, 4)?);
+        let settled_id: Option<i64> = sums.maybe(8)?;
+        let number = |answer: &Answer| answer.rows().first()?.value::<u64>(0);
+        let (topic_count, database_bytes) = (number(count)?, number(size)?);
+        let text = |row: &Row| row.text(0).map(str::to_owned);
+        let topics = names.rows().iter().map(text).collect::<Option<_>>()?;
+        let lag = |row: &Row| Some((row.text(0)?.to_owned(), row.value(1)?));
+        let nodes = nodes.rows().iter().map(lag).collect::<Option<_>>()?;
+        if base == self.base {
+            self.totals = self.base_totals.plus(all);
+            if let Some(id) = settled_id {
+                self.base_totals = self.base_totals.plus(settled);
                 self.base = id;
             }
         }
-        let number = |answer: &Answer| answer.rows().first()?.value::<u64>(0);
-        self.topic_count = number(count).unwrap_or(0) as usize;
-        self.database_bytes = number(size).unwrap_or(0);
-        let text = |row: &Row| row.text(0).map(str::to_owned);
-        self.topics = names.rows().iter().filter_map(text).collect();
-        let lag = |row: &Row| Some((row.text(0)?.to_owned(), row.value(1)?));
-        self.nodes = nodes.rows().iter().filter_map(lag).collect();
+        self.head = head;
+        self.topic_count = topic_count as usize;
+        self.database_bytes = database_bytes;
+        (self.topics, self.nodes) = (topics, nodes);
         self.read_at = Some(now);
+        Some(())
     }
 }
 
@@ -134,34 +141,33 @@ pub(super) struct TopicCounts {
 }
 
 impl TopicCounts {
-    /// Takes the answers to [`count_topics`] after `after`. Says whether all events have been counted.
-    pub(super) fn take(&mut self, after: u64, head: Head, rows: &[Row]) -> bool {
+    /// Takes the answers to [`count_topics`] after `after`. Says whether all events have been counted; none, and
+    /// nothing is taken, if a row is something else.
+    pub(super) fn take(&mut self, after: u64, head: Head, rows: &[Row]) -> Option<bool> {
         // Another past of the store, or retention has removed events.
         if self.through > 0 && (head.last < self.through || head.first != self.first) {
             *self = TopicCounts::default();
-            return false;
+            return Some(false);
         }
         // A count that came twice.
         if after != self.through {
-            return false;
+            return Some(false);
         }
+        let counts = |row: &Row| {
+            let name = row.text(0)?.to_owned();
+            Some((name, row.value(1)?, row.value(2)?, row.value(3)?))
+        };
+        let counted: Vec<(String, u64, u64, i64)> =
+            rows.iter().map(counts).collect::<Option<_>>()?;
         self.first = head.first;
         let mut last = head.last.min(after + FRONT_COUNT_SEQS);
-        for row in rows {
-            let counts = (
-                row.text(0),
-                row.value::<u64>(1),
-                row.value::<u64>(2),
-                row.value::<i64>(3),
-            );
-            if let (Some(name), Some(events), Some(seq), Some(at)) = counts {
-                let known = self.topics.entry(name.to_owned()).or_default();
-                *known = (known.0 + events, known.1.max(seq), known.2.max(at));
-                last = last.max(seq);
-            }
+        for (name, events, seq, at) in counted {
+            let known = self.topics.entry(name).or_default();
+            *known = (known.0 + events, known.1.max(seq), known.2.max(at));
+            last = last.max(seq);
         }
         self.through = last;
-        self.through >= head.last
+        Some(self.through >= head.last)
     }
 
     /// The answer with all of them.

@@ -12,7 +12,9 @@ use crate::app::stream::{FeedStatus, StreamAnswer, StreamSource, Subscriber};
 use crate::clock::{Now, Stamp};
 use crate::limits::{FRONT_PART_BYTES, FRONT_PART_EVENTS};
 use crate::search::{Effort, Verdict};
-use crate::store::Bound;
+use crate::store::{Bound, StoreError};
+
+pub(super) const NO_EVENT: &str = "a row of the store is no event as this server writes them";
 
 impl Front {
     /// The answer that begins a stream. `position` is that of the named subscription.
@@ -55,7 +57,7 @@ impl Front {
         max_bytes: usize,
         out: &mut Vec<u8>,
         now: Now,
-    ) -> FeedStatus {
+    ) -> Result<FeedStatus, StoreError> {
         let full = out.len() + max_bytes;
         if let Some(position) = subscriber.front.reset_from.take() {
             let after = subscriber.after;
@@ -83,8 +85,8 @@ impl Front {
         if subscriber.after < end {
             if is_near {
                 self.live.feed(subscriber, end, full, out);
-            } else if !self.feed_part(subscriber, end, full, out, now) {
-                return FeedStatus::Waiting;
+            } else if !self.feed_part(subscriber, end, full, out, now)? {
+                return Ok(FeedStatus::Waiting);
             }
         }
         let status = if subscriber
@@ -100,7 +102,7 @@ impl Front {
             FeedStatus::MoreStored
         };
         subscriber.tell_progress(status, now.mono_ms, out);
-        status
+        Ok(status)
     }
 
     /// Tells a subscriber of events that have been removed before it could get them.
@@ -121,14 +123,18 @@ impl Front {
         full: usize,
         out: &mut Vec<u8>,
         now: Now,
-    ) -> bool {
+    ) -> Result<bool, StoreError> {
         let id = subscriber.front.part;
-        match self.parts.get(id) {
+        Ok(match self.parts.get(id, now) {
             None => {
-                subscriber.front.part = self.ask_for_part(subscriber, end, now).unwrap_or(0);
+                self.ask_for_part(subscriber, end, now);
                 false
             }
-            Some(PartState::Asked) => false,
+            Some(PartState::Asked | PartState::Failed) => false,
+            Some(PartState::Unreadable) => {
+                self.parts.remove(id);
+                return Err(StoreError::Failed(NO_EVENT.to_owned()));
+            }
             Some(PartState::Ready(rows, through)) => {
                 while let Some(row) = rows.pop_front() {
                     send(subscriber, &row, &mut self.live.stamp, out);
@@ -144,11 +150,15 @@ impl Front {
                 }
                 true
             }
-        }
+        })
     }
 
-    fn ask_for_part(&mut self, subscriber: &Subscriber, end: u64, now: Now) -> Option<u64> {
-        let id = self.parts.ask(now)?;
+    fn ask_for_part(&mut self, subscriber: &mut Subscriber, end: u64, now: Now) {
+        let (id, has_room) = self.parts.enter(subscriber.front.part, now);
+        subscriber.front.part = id;
+        if !has_room {
+            return;
+        }
         let part = Part {
             bound: Bound::After(subscriber.after),
             end,
@@ -161,7 +171,6 @@ impl Front {
             since: now.mono_ms,
             kind: Kind::Part { id, part, wanted },
         });
-        Some(id)
     }
 }
 

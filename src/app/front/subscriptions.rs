@@ -56,10 +56,11 @@ pub(super) fn change(change: &SubscriptionOp) -> Vec<Statement> {
     let (SubscriptionOp::Put { name, .. }
     | SubscriptionOp::Acknowledge { name, .. }
     | SubscriptionOp::Remove { name }) = change;
+    // How far the events go comes first: what the change has refused as too far ahead may be there a moment later.
     vec![
         BEGIN.into(),
-        statement,
         HEAD.into(),
+        statement,
         one(name),
         COMMIT.into(),
     ]
@@ -70,41 +71,44 @@ pub(super) fn change(change: &SubscriptionOp) -> Vec<Statement> {
 /// # Errors
 /// A sentence: it is not known whether it has been committed.
 pub(super) fn changed(change: &SubscriptionOp, answers: &[Answer]) -> Result<Response, String> {
-    let [_, changed, head, standing, commit] = answers else {
+    let [_, head, changed, standing, commit] = answers else {
         return Err("it has not answered".to_owned());
     };
     commit.confirm()?;
-    let head = Head::read(head.rows());
+    let unreadable = || "a row is not what was asked for".to_owned();
+    let head = Head::read(head.rows()).ok_or_else(unreadable)?;
     let has_changed = !changed.rows().is_empty();
     let row = standing.rows().first();
     Ok(match (change, row) {
         (SubscriptionOp::Remove { .. }, _) if has_changed => Response::empty(204),
         (SubscriptionOp::Remove { .. } | SubscriptionOp::Acknowledge { .. }, None) => unknown(),
-        (_, Some(row)) if has_changed => show(row, head),
+        (_, Some(row)) if has_changed => show(row, head).ok_or_else(unreadable)?,
         (SubscriptionOp::Put { after, .. }, _) if after.unwrap_or(0) <= head.last => too_many(),
+        // It was made a moment later.
+        (SubscriptionOp::Acknowledge { seq, .. }, _) if *seq <= head.last => unknown(),
         _ => beyond_head(change, head.last),
     })
 }
 
-/// The answer with one subscription.
-pub(super) fn show(row: &Row, head: Head) -> Response {
+/// The answer with one subscription; none if the row is something else.
+pub(super) fn show(row: &Row, head: Head) -> Option<Response> {
     let mut body = Vec::new();
-    write(&mut body, row, head);
-    Response::json(200, body)
+    write(&mut body, row, head)?;
+    Some(Response::json(200, body))
 }
 
-/// The answer with all.
-pub(super) fn list(rows: &[Row], head: Head) -> Response {
+/// The answer with all; none if a row is something else.
+pub(super) fn list(rows: &[Row], head: Head) -> Option<Response> {
     let count = rows.len();
     let mut body = format!("{{\"count\":{count},\"subscriptions\":[").into_bytes();
     for (at, row) in rows.iter().enumerate() {
         if at > 0 {
             body.push(b',');
         }
-        write(&mut body, row, head);
+        write(&mut body, row, head)?;
     }
     body.extend_from_slice(b"]}");
-    Response::json(200, body)
+    Some(Response::json(200, body))
 }
 
 /// The position in a row of [`one`].
@@ -112,12 +116,13 @@ pub(super) fn position(row: &Row) -> Option<u64> {
     row.value(1)
 }
 
-fn write(out: &mut Vec<u8>, row: &Row, head: Head) {
+fn write(out: &mut Vec<u8>, row: &Row, head: Head) -> Option<()> {
     let position = Position {
-        after: position(row).unwrap_or(0),
-        updated_at: row.value(2).unwrap_or(0),
+        after: position(row)?,
+        updated_at: row.value(2)?,
         holds: false,
     };
     let lag = head.last.saturating_sub(position.after.max(head.first - 1));
-    write_standing(out, row.text(0).unwrap_or_default(), position, lag);
+    write_standing(out, row.text(0)?, position, lag);
+    Some(())
 }

@@ -21,9 +21,19 @@ pub(super) struct Pending {
     pub(super) slot: Slot<Waiting>,
     /// Since when, in `mono_ms`.
     pub(super) since: u64,
+    /// It has waited for too long, and has its answer, while the transaction goes on for others.
+    pub(super) is_refused: bool,
 }
 
 impl Pending {
+    pub(super) fn new(slot: Slot<Waiting>, since: u64) -> Pending {
+        Pending {
+            slot,
+            since,
+            is_refused: false,
+        }
+    }
+
     pub(super) fn events(&self) -> usize {
         self.slot.publication.events.len()
     }
@@ -34,6 +44,16 @@ pub(super) enum Writing {
     Publications(Box<Transaction>),
     /// A commit that changes nothing, and waits for whatever a commit waits for.
     Probe,
+}
+
+impl Writing {
+    /// Since when the oldest request that waits for it has waited, in `mono_ms`; none if nobody does.
+    pub(super) fn since(&self) -> Option<u64> {
+        match self {
+            Writing::Publications(transaction) => transaction.since(),
+            Writing::Probe => None,
+        }
+    }
 }
 
 /// How a transaction goes on.
@@ -99,10 +119,10 @@ impl Transaction {
         }
     }
 
-    /// Since when its oldest request has waited, in `mono_ms`.
-    pub(super) fn since(&self) -> u64 {
-        let since = self.pending.iter().map(|pending| pending.since);
-        since.min().unwrap_or(self.began_at)
+    /// Since when the oldest request that waits for it has waited, in `mono_ms`; none if nobody does.
+    pub(super) fn since(&self) -> Option<u64> {
+        let waiting = self.pending.iter().filter(|pending| !pending.is_refused);
+        waiting.map(|pending| pending.since).min()
     }
 
     /// Whether it can no longer wait for the keys of another.
@@ -166,7 +186,10 @@ impl Transaction {
     }
 
     fn begun_with(&mut self, answers: &[Answer], topics: &mut HashSet<String>) -> Next {
-        self.ids = statement::read_topic_ids(answers[1].rows());
+        let Some(ids) = statement::read_topic_ids(answers[1].rows()) else {
+            return unfit();
+        };
+        self.ids = ids;
         if !self.has_all_ids() {
             topics.clear();
             return Next::Failed("it has lost a topic".to_owned());
@@ -200,7 +223,7 @@ impl Transaction {
     fn place(&mut self, answer: &Answer) -> Next {
         let count = self.events();
         let Some(new) = statement::read_new(answer.rows(), count) else {
-            return Next::Failed("it answers what was not asked".to_owned());
+            return unfit();
         };
         self.new = new;
         self.stage = Stage::Place;
@@ -224,7 +247,10 @@ impl Transaction {
         let count = self.events();
         if self.new.len() < count {
             let rows = answers.next().map_or(&[][..], Answer::rows);
-            self.known = statement::read_known(rows);
+            let Some(known) = statement::read_known(rows) else {
+                return unfit();
+            };
+            self.known = known;
             self.known.sort_unstable_by_key(|known| known.place);
             if self.known.len() != count - self.new.len() {
                 return Next::Failed("a key has gone meanwhile".to_owned());
@@ -239,7 +265,10 @@ impl Transaction {
             if !is_locked {
                 return Next::Failed("the table logagg.head has no row".to_owned());
             }
-            let first_seq = answers.next().and_then(number).unwrap_or(1);
+            let rows = answers.next().map_or(&[][..], Answer::rows);
+            let Some(first_seq) = statement::read_next_seq(rows) else {
+                return unfit();
+            };
             self.first_seq = Some(first_seq);
             let processed_at = rfc3339(self.processed_at);
             let events = self.new_events(&processed_at);
@@ -350,6 +379,10 @@ impl Transaction {
         }
         events
     }
+}
+
+fn unfit() -> Next {
+    Next::Failed("its answer does not fit the statement".to_owned())
 }
 
 fn number(answer: &Answer) -> Option<i64> {

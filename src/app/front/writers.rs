@@ -162,26 +162,41 @@ impl Front {
             transaction.events()
         );
         let is_unknown = transaction.may_be_committed();
-        for pending in transaction.pending.into_iter().rev() {
+        let waiting = |pending: &Pending| !pending.is_refused;
+        for pending in transaction.pending.into_iter().filter(waiting) {
             // The client of an upload would have to begin again. What is stored already is a duplicate then.
             let may_repeat = !is_unknown || matches!(pending.slot.ticket.work, Work::Upload(_));
             match may_repeat && pending.since + FRONT_SILENCE_MS > now.mono_ms {
-                true => self.queue.give_back(pending),
+                true => self.queue.push(pending),
                 false => self.refuse_pending(pending, now),
             }
         }
         true
     }
 
-    /// Refuses what has waited for too long, and gives up the connections that it waits for.
+    /// Refuses what has waited for too long. A transaction goes on as long as somebody waits for it; then its
+    /// connection is given up.
     pub(super) fn expire_writes(&mut self, now: Now) {
+        let is_due = |since: u64| since + FRONT_SILENCE_MS <= now.mono_ms;
         for link in 0..FRONT_WRITERS {
-            if let Some(Writing::Publications(transaction)) = &self.writing[link] {
-                if transaction.since() + FRONT_SILENCE_MS <= now.mono_ms {
-                    self.links[link].lose("it has not confirmed a commit in time", now);
-                    if let Some(event) = self.links[link].next_event() {
-                        self.take_event(link, event, now);
-                    }
+            let Some(Writing::Publications(mut transaction)) =
+                self.writing[link].take_if(|writing| writing.since().is_some_and(is_due))
+            else {
+                continue;
+            };
+            for pending in &mut transaction.pending {
+                if !pending.is_refused && is_due(pending.since) {
+                    pending.is_refused = true;
+                    let refusal = self.not_confirmed(now);
+                    self.refuse_unfinished(&pending.slot.ticket, &refusal);
+                }
+            }
+            let is_over = transaction.since().is_none();
+            self.writing[link] = Some(Writing::Publications(transaction));
+            if is_over {
+                self.links[link].lose("it has not confirmed a commit in time", now);
+                if let Some(event) = self.links[link].next_event() {
+                    self.take_event(link, event, now);
                 }
             }
         }
@@ -201,7 +216,7 @@ impl Front {
             let Writing::Publications(transaction) = writing else {
                 continue;
             };
-            due = earlier(due, Some(transaction.since() + FRONT_SILENCE_MS));
+            due = earlier(due, writing.since().map(|since| since + FRONT_SILENCE_MS));
             let keys_at = transaction.began_at + FRONT_KEYS_MS;
             if !self.queue.is_empty() && keys_at > now.mono_ms && !transaction.is_past_keys() {
                 due = earlier(due, Some(keys_at));
@@ -240,13 +255,18 @@ impl Front {
     /// Answers what has been committed, or has nothing that is to be stored.
     fn answer_all(&mut self, all: Vec<Pending>, outcomes: &[Outcome], now: Now) {
         let mut rest = outcomes;
-        for Pending { slot, .. } in all {
+        for pending in all {
+            let is_refused = pending.is_refused;
+            let slot = pending.slot;
             let (own, others) = rest.split_at(slot.publication.events.len());
             rest = others;
             self.duplicates
                 .committed(&slot.publication, own, now.mono_ms);
             log_rejected(&slot.publication.rejected);
-            self.committed(slot, own, now);
+            match is_refused {
+                true => self.buffers.give_back(slot.publication.events),
+                false => self.committed(slot, own, now),
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A front and an engine that a test makes up, without sockets and without waiting: the clock is the test's.
 
+mod reading;
 mod searching;
 mod writing;
 
@@ -8,8 +9,11 @@ use crate::app::front::{EngineLinks, Front, LinkStep};
 use crate::app::options::Options;
 use crate::app::reply::{Completion, Reply, Ticket};
 use crate::app::service::Service;
+use crate::app::stream::{FeedStatus, StreamSource};
 use crate::clock::Now;
 use crate::http::{Conn, Response, Step};
+use crate::limits::FRONT_WAIT_MS;
+use crate::store::StoreError;
 
 /// What the engine does with a statement.
 pub(super) enum Said {
@@ -200,6 +204,14 @@ pub(super) struct World<'a> {
     peers: Vec<Peer>,
     script: Box<dyn FnMut(&Asked) -> Said + 'a>,
     pub(super) answers: Vec<Answered>,
+    pub(super) streams: Vec<Stream>,
+}
+
+/// A stream whose reader takes all that it gets.
+pub(super) struct Stream {
+    source: StreamSource,
+    pub(super) text: String,
+    pub(super) status: Result<FeedStatus, StoreError>,
 }
 
 impl<'a> World<'a> {
@@ -221,6 +233,7 @@ impl<'a> World<'a> {
             now,
             script: Box::new(script),
             answers: Vec::new(),
+            streams: Vec::new(),
         };
         world.pass(1);
         world
@@ -246,15 +259,44 @@ impl<'a> World<'a> {
                 peer.input.extend(&output);
                 let said = peer.answer(&mut *self.script);
                 is_quiet &= output.is_empty() && said.is_empty();
-                self.front.received(link, &said, self.now);
+                if !said.is_empty() {
+                    self.front.received(link, &said, self.now);
+                }
             }
             self.front.drain(self.now);
             let mut completions = Vec::new();
             self.front.take_completions(&mut completions);
             let answered = |done: Completion| (done.ticket, done.response);
             self.answers.extend(completions.into_iter().map(answered));
+            is_quiet &= !self.feed();
             quiet = if is_quiet { quiet + 1 } else { 0 };
         }
+    }
+
+    /// Gives streams what there is for them. Says whether one has moved.
+    fn feed(&mut self) -> bool {
+        let mut begun = Vec::new();
+        self.front.take_streams(&mut begun);
+        self.streams
+            .extend(begun.into_iter().map(|(_, answer)| Stream {
+                source: answer.source,
+                text: String::new(),
+                status: Ok(answer.status),
+            }));
+        self.front.set_subscribers(self.streams.len());
+        let mut has_moved = false;
+        for stream in &mut self.streams {
+            if matches!(stream.status, Ok(FeedStatus::Ended) | Err(_)) {
+                continue;
+            }
+            let mut out = Vec::new();
+            stream.status = self
+                .front
+                .feed(&mut stream.source, 1 << 16, &mut out, self.now);
+            has_moved |= !out.is_empty();
+            stream.text += std::str::from_utf8(&out).unwrap();
+        }
+        has_moved
     }
 
     /// Lets time pass as the loop does: it wakes when something is due.
@@ -262,7 +304,11 @@ impl<'a> World<'a> {
         let end = self.now.mono_ms + ms;
         self.run();
         loop {
-            let due = self.front.deadline(self.now).unwrap_or(end);
+            let mut due = self.front.deadline(self.now).unwrap_or(end);
+            let waits = |stream: &Stream| matches!(stream.status, Ok(FeedStatus::Waiting));
+            if self.streams.iter().any(waits) {
+                due = due.min(self.now.mono_ms + FRONT_WAIT_MS);
+            }
             let next = due.clamp(self.now.mono_ms + 1, end.max(self.now.mono_ms + 1));
             if next > end {
                 return;

@@ -230,7 +230,7 @@ impl Writer {
     ) -> Result<Option<HashMap<String, i32>>, EngineError> {
         let names: HashSet<&str> = events.iter().map(|event| event.topic.as_str()).collect();
         let answer = engine.run(&statement::topic_ids(names.iter().copied()))?;
-        let ids = statement::read_topic_ids(answer.rows());
+        let ids = statement::read_topic_ids(answer.rows()).ok_or_else(unfit)?;
         if ids.len() < names.len() {
             self.topics.clear();
             return Ok(None);
@@ -272,8 +272,11 @@ fn insert_keys(
         return Ok(Vec::new());
     }
     let answer = engine.run(&statement::insert_keys(batch, events))?;
-    statement::read_new(answer.rows(), events.len())
-        .ok_or_else(|| EngineError::Lost("its answer does not fit the statement".to_owned()))
+    statement::read_new(answer.rows(), events.len()).ok_or_else(unfit)
+}
+
+fn unfit() -> EngineError {
+    EngineError::Lost("its answer does not fit the statement".to_owned())
 }
 
 /// Appends the new events. Returns where the seqs of the batch begin, if there is a new one.
@@ -292,11 +295,7 @@ fn insert_events(
         ));
     }
     let answer = engine.query(statement::NEXT_SEQ)?;
-    let first_seq: i64 = answer
-        .rows()
-        .first()
-        .and_then(|row| row.value(0))
-        .unwrap_or(1);
+    let first_seq = statement::read_next_seq(answer.rows()).ok_or_else(unfit)?;
     engine.run(&statement::insert_events(first_seq, events, new))?;
     Ok(Some(first_seq))
 }
@@ -308,7 +307,7 @@ fn count_conflicts(
     new: &[usize],
 ) -> Result<usize, EngineError> {
     let answer = engine.run(&statement::known(events, new))?;
-    let known = statement::read_known(answer.rows());
+    let known = statement::read_known(answer.rows()).ok_or_else(unfit)?;
     Ok(known.iter().filter(|known| known.is_conflict).count())
 }
 
