@@ -63,10 +63,11 @@ impl Part {
         let mut conditions = Conditions::new(&mut params);
         wanted.write(&mut conditions);
         let (of_range, of_end) = comparisons;
-        let window = format!(
-            "e.seq {of_range} $1 AND e.seq {of_end} $2{} ORDER BY e.seq {order} LIMIT $3",
+        let range = format!(
+            "e.seq {of_range} $1 AND e.seq {of_end} $2{}",
             conditions.text
         );
+        let window = format!("{range} ORDER BY e.seq {order} LIMIT $3");
         let payload = match wanted.payloads {
             true => "e.payload",
             false => "''::text AS payload",
@@ -87,12 +88,8 @@ impl Part {
             format!("SELECT {columns} FROM logagg.events e WHERE {window}")
         } else {
             let topics = conditions.matching("n.name", wanted.topics());
-            // Of each topic by its own index.
-            format!(
-                "SELECT e.* FROM logagg.topics n CROSS JOIN LATERAL \
-                 (SELECT {columns} FROM logagg.events e WHERE e.topic_id = n.id AND {window}) e \
-                 WHERE {topics} ORDER BY e.seq {order} LIMIT $3"
-            )
+            let seqs = self.seqs_of(&topics, &range);
+            format!("SELECT {columns} FROM ({seqs}) x JOIN logagg.events e ON e.seq = x.seq")
         };
         let sql = format!(
             "WITH found AS ({found}), sized AS (SELECT f.*, count(*) OVER () AS found, \
@@ -102,6 +99,25 @@ impl Part {
              WHERE s.before < $4 ORDER BY s.seq {order}"
         );
         Statement::new(sql, params)
+    }
+
+    /// Finds the seqs of events of topics, by the index of each topic. Only topics whose first event is among the first
+    /// of all can have one that is wanted, and none that is wanted is after the last of those: so the work does not
+    /// grow with all that the topics of a prefix have.
+    fn seqs_of(&self, topics: &str, range: &str) -> String {
+        let (order, from, until, last) = match self.bound {
+            Bound::After(_) => ("ASC", ">=", "<=", "max"),
+            Bound::Before(_) => ("DESC", "<=", ">=", "min"),
+        };
+        format!(
+            "WITH firsts AS (SELECT n.id, f.seq FROM logagg.topics n CROSS JOIN LATERAL \
+             (SELECT e.seq FROM logagg.events e WHERE e.topic_id = n.id AND {range} ORDER BY e.seq {order} LIMIT 1) f \
+             WHERE {topics} ORDER BY f.seq {order} LIMIT $3) \
+             SELECT s.seq FROM firsts CROSS JOIN LATERAL \
+             (SELECT e.seq FROM logagg.events e WHERE e.topic_id = firsts.id AND {range} AND e.seq {from} firsts.seq \
+             AND e.seq {until} (SELECT CASE WHEN count(*) < $3 THEN $2 ELSE {last}(seq) END FROM firsts) \
+             ORDER BY e.seq {order} LIMIT $3) s ORDER BY s.seq {order} LIMIT $3"
+        )
     }
 
     /// The events of the answer, and whether there are more after them; none if it holds something else.

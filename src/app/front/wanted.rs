@@ -138,11 +138,16 @@ impl Conditions<'_> {
             let names = self.param(texts(filter, is_name));
             either.push(format!("{column} = ANY(${names}::text[])"));
         }
-        if filter.patterns().any(is_prefix) {
-            let prefixes = self.param(texts(filter, is_prefix));
-            either.push(format!(
-                "EXISTS (SELECT 1 FROM unnest(${prefixes}::text[]) AS p(prefix) WHERE starts_with({column}, p.prefix))"
-            ));
+        // A range of an index, where the column has one. A prefix of no name at all has no end.
+        for pattern in filter.patterns().filter(|pattern| is_prefix(*pattern)) {
+            let prefix = text_of(pattern);
+            let from = self.param(Param::text(&prefix));
+            let mut range = format!("{column} COLLATE \"C\" >= ${from}");
+            if let Some(end) = after_all(&prefix) {
+                let end = self.param(Param::text(&end));
+                range += &format!(" AND {column} COLLATE \"C\" < ${end}");
+            }
+            either.push(format!("({range})"));
         }
         format!("({})", either.join(" OR "))
     }
@@ -159,10 +164,31 @@ fn is_prefix(pattern: Pattern) -> bool {
 /// The texts of some patterns.
 fn texts(filter: &NameFilter, which: impl Fn(Pattern) -> bool) -> Param {
     let patterns = filter.patterns().filter(|pattern| which(*pattern));
-    // They are UTF-8, and cut where characters end.
-    let text = |pattern: Pattern| String::from_utf8_lossy(pattern.text()).into_owned();
-    let texts: Vec<String> = patterns.map(text).collect();
+    let texts: Vec<String> = patterns.map(text_of).collect();
     Param::texts(texts.iter().map(String::as_str))
+}
+
+/// The text of a pattern, which is UTF-8, and cut where characters end.
+fn text_of(pattern: Pattern) -> String {
+    String::from_utf8_lossy(pattern.text()).into_owned()
+}
+
+/// The first text after all that begin with this one, by the order of bytes, which is that of characters in UTF-8;
+/// `None` if there is none.
+fn after_all(prefix: &str) -> Option<String> {
+    let mut text = prefix.to_owned();
+    while let Some(last) = text.pop() {
+        let next = match last {
+            // The surrogates after it are no characters.
+            '\u{D7FF}' => Some('\u{E000}'),
+            other => char::from_u32(u32::from(other) + 1),
+        };
+        if let Some(next) = next {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
 }
 
 /// The first microsecond that is not before a moment. What lies out of all bounds is the nearest one.
@@ -186,6 +212,23 @@ fn date_near(moment: Instant, days: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_begins_with_a_prefix_ends_before_the_next_text() {
+        for (prefix, end) in [
+            ("a.", Some("a/")),
+            ("é", Some("ê")),
+            ("\u{7F}", Some("\u{80}")),
+            ("a\u{D7FF}", Some("a\u{E000}")),
+            ("a\u{10FFFF}\u{10FFFF}", Some("b")),
+            ("\u{10FFFF}", None),
+            ("", None),
+        ] {
+            assert_eq!(after_all(prefix).as_deref(), end, "{prefix:?}");
+            let longer = format!("{prefix}\u{10FFFF}");
+            assert!(end.is_none_or(|end| longer.as_str() < end && prefix < end));
+        }
+    }
 
     #[test]
     fn a_moment_between_two_microseconds_is_the_later_one() {

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 
 use super::{nothing, row, usual, Asked, Said, World};
-use crate::app::service::Service;
 use crate::app::stream::FeedStatus;
 use crate::limits::FRONT_PARTS_MAX;
 
