@@ -1,5 +1,5 @@
-//! Parts of streams that have been asked of the engine, or have come and wait to be sent: a bounded number. Streams that
-//! find no room stand in a line, and the first in it gets what becomes free.
+//! Parts of streams that have been asked of the engine, or have come and wait to be sent: a bounded number. Streams
+//! that find no room stand in a line, and the first in it gets what becomes free.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

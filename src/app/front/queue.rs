@@ -61,8 +61,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Its place is that of its time, also where it has been in a transaction that failed: so the first is always the one
-    /// that is due next.
+    /// Its place is that of its time, also where it has been in a transaction that failed: so the first is always the
+    /// one that is due next.
     pub(super) fn push(&mut self, pending: Pending) {
         self.events += pending.events();
         self.bytes += pending.slot.publication.held_bytes();
