@@ -41,14 +41,18 @@ impl Parts {
         let id = match self.line.contains_key(&id) {
             true => id,
             false => {
-                // Streams that have gone stay behind.
-                let is_there = |at: u64| now.mono_ms < at + FRONT_PART_KEPT_MS;
-                self.line.retain(|_, at| is_there(*at));
                 self.last_id += 1;
                 self.last_id
             }
         };
         self.line.insert(id, now.mono_ms);
+        // A stream that has gone, or whose client takes nothing, leaves its place.
+        while let Some(first) = self.line.first_entry() {
+            if now.mono_ms < *first.get() + FRONT_PART_KEPT_MS {
+                break;
+            }
+            first.remove();
+        }
         let is_first = self.line.first_key_value().map(|(first, _)| *first) == Some(id);
         let has_room = is_first && self.make_room(now);
         if has_room {
@@ -176,10 +180,8 @@ mod tests {
         assert!(parts.enter(first, at(4)).1);
         parts.remove(held[1]);
         assert!(!parts.enter(back, at(5)).1);
-        // The next one has gone.
-        let late = 5 + FRONT_PART_KEPT_MS;
-        assert!(!parts.enter(back, at(late)).1);
-        parts.enter(0, at(late));
-        assert!(parts.enter(back, at(late)).1);
+        // The next one has gone, and nobody else comes.
+        assert!(!parts.enter(back, at(2 + FRONT_PART_KEPT_MS)).1);
+        assert!(parts.enter(back, at(3 + FRONT_PART_KEPT_MS)).1);
     }
 }
