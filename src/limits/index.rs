@@ -1,9 +1,9 @@
 //! Bounds of the key index: memtables, segments, compaction, scrub, repair.
 
-/// Slots of a memtable of recent keys: 2 MiB of 32 bytes each.
-pub const MEMTABLE_SLOTS: usize = 64 * 1024;
+/// Slots of a memtable of recent keys: 4 MiB of 32 bytes each.
+pub const MEMTABLE_SLOTS: usize = 128 * 1024;
 /// Entries at which a memtable is sealed: three quarters of its slots.
-pub const MEMTABLE_ENTRIES: usize = 48 * 1024;
+pub const MEMTABLE_ENTRIES: usize = 96 * 1024;
 /// Events for which a filter is asked at once: their blocks fill an eighth of a first-level cache.
 pub const KEYS_LOOKED_UP_AT_ONCE: usize = 64;
 /// Memtables in memory at most: one that is filled, and those that wait for their segment.
@@ -15,7 +15,7 @@ pub const SEGMENT_PAGE_BYTES: usize = 4_032;
 pub const FILTER_PAGES_READ_AT_ONCE: usize = 256;
 /// Segments of one level that are merged into one of the next.
 pub const MERGE_WIDTH: usize = 16;
-/// Levels of segments; the last holds some 800 billion keys.
+/// Levels of segments; the last holds some 1,600 billion keys.
 pub const SEGMENT_LEVELS: usize = 7;
 /// Bits of filter for each key of a segment, by its level. With 15, one probe in some 2,800 is a false alarm, with 13
 /// one in some 1,000. The few segments of the higher levels have nearly all keys of a large database.

@@ -22,12 +22,13 @@ struct Pages {
 
 fn pages() -> Pages {
     let entries = MEMTABLE_ENTRIES;
-    let filter = 1 + entries.div_ceil(126) as i64;
+    let keys = entries.div_ceil(126);
+    let filter = 1 + keys as i64;
     let key_fences = filter
         + (entries * FILTER_BITS_PER_KEY[0] as usize)
             .div_ceil(512)
             .div_ceil(63) as i64;
-    let postings = key_fences + 1;
+    let postings = key_fences + keys.div_ceil(504) as i64;
     Pages {
         filter,
         key_fences,
@@ -188,15 +189,15 @@ fn the_table_of_segments() {
         |sql: &str, problems: &[&str]| broken_by(Database::small(Dedup::Index), sql, problems);
     broken(
         "DELETE FROM segments WHERE first_seq = 1",
-        &["segments: they leave a gap between seq 0 and seq 49153"],
+        &["segments: they leave a gap between seq 0 and seq 98305"],
     );
     broken(
         "UPDATE segments SET last_seq = last_seq + 1 WHERE first_seq = 1",
-        &["segments: they overlap between seq 49153 and seq 49153"],
+        &["segments: they overlap between seq 98305 and seq 98305"],
     );
     broken(
         "UPDATE segments SET entries = entries - 1 WHERE first_seq = 1",
-        &["says entries 49151, but there are 49152 events"],
+        &["says entries 98303, but there are 98304 events"],
     );
     broken(
         "UPDATE segments SET level = 7 WHERE first_seq = 1",
@@ -210,7 +211,7 @@ fn the_table_of_segments() {
         "UPDATE segments SET first_page = 1",
         &[
             "segments: page 1 of level 0 is in two segments",
-            "segments: the row of the segment of seq 49153",
+            "segments: the row of the segment of seq 98305",
         ],
     );
     broken(
@@ -219,13 +220,13 @@ fn the_table_of_segments() {
     );
     broken(
         "UPDATE meta SET value = randomblob(16) WHERE name = 'fingerprint_key'",
-        &["keys: the event with seq", "keys: 98"],
+        &["keys: the event with seq", "keys: 196"],
     );
     broken(
         "DELETE FROM events WHERE seq = 77",
         &[
-            "keys: the segment of seq 1 to 49152 (level 0) has the seq 77, which no event has",
-            "postings: the segment of seq 1 to 49152 (level 0) has the seq 77 for topic 7",
+            "keys: the segment of seq 1 to 98304 (level 0) has the seq 77, which no event has",
+            "postings: the segment of seq 1 to 98304 (level 0) has the seq 77 for topic 7",
         ],
     );
     broken(
@@ -250,7 +251,7 @@ fn pages_of_a_segment() {
     broken_page(
         2,
         swap(KEY_BYTES),
-        "keys: page 2 of the segment of seq 1 to 49152",
+        "keys: page 2 of the segment of seq 1 to 98304",
     );
     broken_page(
         at.postings,
@@ -292,7 +293,7 @@ fn a_flipped_bit_in_any_part_of_a_segment() {
         (at.posting_fences, "fences of the postings"),
     ] {
         let problem = format!(
-            "pages: page {id} of the segment of seq 1 to 49152 (level 0) ({part}) has a wrong checksum or length"
+            "pages: page {id} of the segment of seq 1 to 98304 (level 0) ({part}) has a wrong checksum or length"
         );
         for byte in [0, 11, usize::MAX] {
             let flip = |page: &mut Vec<u8>| {
@@ -306,7 +307,7 @@ fn a_flipped_bit_in_any_part_of_a_segment() {
     }
     edit_stored_page(&database.sql(), at.filter, |page| page[70] ^= 1);
     database.has_problems(&[&format!(
-        "filter: page {} of the segment of seq 1 to 49152 (level 0) is missing or its checksum is wrong",
+        "filter: page {} of the segment of seq 1 to 98304 (level 0) is missing or its checksum is wrong",
         at.filter
     )]);
 }

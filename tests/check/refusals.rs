@@ -95,9 +95,9 @@ fn wrong_arguments_end_with_2() {
 #[test]
 fn a_repeated_key_is_not_converted() {
     let again = "INSERT INTO events \
-           SELECT seq + 100000, topic_id, event_id, timestamp, source, payload, processed_at \
+           SELECT seq + 200000, topic_id, event_id, timestamp, source, payload, processed_at \
            FROM events WHERE seq = 40; \
-         UPDATE counters SET checksum = NULL, last_seq = 100040, unique_processed = unique_processed + 1";
+         UPDATE counters SET checksum = NULL, last_seq = 200040, unique_processed = unique_processed + 1";
     let database = Database::small(Dedup::Index);
     database.damage(again);
     refused(&database.convert("constraint"), "a key is stored twice");
@@ -107,6 +107,6 @@ fn a_repeated_key_is_not_converted() {
     database.damage("DROP INDEX events_key");
     database.damage(again);
     let said = run(&mut database.conversion("index"));
-    refused(&said, "the events with seq 40 and 100040 have one key");
+    refused(&said, "the events with seq 40 and 200040 have one key");
     assert_eq!(database.dedup(), "constraint");
 }

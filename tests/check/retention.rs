@@ -187,7 +187,7 @@ fn segments_of_removed_events() {
     other.has_problems(&["has the seq 5, which is not one of its own"]);
     let copy = copy();
     copy.damage("DELETE FROM segments WHERE first_seq = 1");
-    copy.has_problems(&["segments: they leave a gap between seq 0 and seq 49153"]);
+    copy.has_problems(&["segments: they leave a gap between seq 0 and seq 98305"]);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_database_in_use_is_right_between_any_two_commits() {
         let mut store = Store::open(&options(&database.path, Some(dedup))).unwrap();
         let mut from = 0;
         // No idle work: segments are half made and topics are behind.
-        for to in [1, 10, 49_000, 60_000, SMALL] {
+        for to in [1, 10, 98_000, 110_000, SMALL] {
             let mut outcomes = Vec::new();
             for start in (from..to).step_by(5_000) {
                 let batch = publication(start..to.min(start + 5_000));

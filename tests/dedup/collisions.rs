@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use logagg::limits::{MEMTABLE_ENTRIES, MERGE_WIDTH};
+use logagg::limits::MERGE_WIDTH;
 use logagg::store::{Dedup, OpenOptions, Outcome, Store};
 
 use crate::audit::audit;
 use crate::damage::errors_logged;
 use crate::harness::{
     commit, find, idle_until_done, options, seeds, template_event, Chance, Event, Folder,
+    SMALL_ENTRIES, SMALL_SLOTS,
 };
 
 fn few_bits(folder: &Folder, bits: u32) -> OpenOptions {
@@ -77,8 +78,9 @@ fn segments_tell_keys_of_one_fingerprint_apart() {
         let mut options = few_bits(&folder, 17);
         options.filter_memory_bytes = [usize::MAX, 0][seed as usize % 2];
         let mut store = Store::open(&options).unwrap();
+        store.set_memtable_slots(SMALL_SLOTS);
         let mut chance = Chance::new(seed);
-        let last = (MERGE_WIDTH * MEMTABLE_ENTRIES) as u64 + 10;
+        let last = (MERGE_WIDTH * SMALL_ENTRIES) as u64 + 10;
         for first in (1..=last).step_by(40_000) {
             let events: Vec<_> = (first..(first + 40_000).min(last + 1))
                 .map(template_event)

@@ -4,12 +4,11 @@ use std::sync::{Mutex, OnceLock};
 
 use rusqlite::Connection;
 
-use logagg::limits::MEMTABLE_ENTRIES;
 use logagg::store::{Bound, Dedup, Outcome, PageQuery, Store};
 
 use crate::harness::{
     commit, copy, find, idle_until_done, is_clean, open, options, page, publication,
-    template_event, Folder,
+    template_event, Folder, SMALL_ENTRIES, SMALL_SLOTS,
 };
 use crate::repair::asked;
 
@@ -51,7 +50,8 @@ pub fn errors_logged(part: &str) -> Vec<String> {
 fn one_segment(folder: &Folder) -> std::path::PathBuf {
     let path = folder.file("db");
     let mut store = open(&path, Dedup::Index);
-    let events: Vec<_> = (1..=MEMTABLE_ENTRIES as u64 + 100)
+    store.set_memtable_slots(SMALL_SLOTS);
+    let events: Vec<_> = (1..=SMALL_ENTRIES as u64 + 100)
         .map(template_event)
         .collect();
     commit(&mut store, &events);
@@ -73,12 +73,7 @@ fn a_flipped_bit_in_the_key_of_the_fingerprints_stores_nothing_again() {
     assert_eq!(db.execute(write, [key]).unwrap(), 1);
     drop(db);
     let mut store = open(&path, Dedup::Index);
-    for n in [
-        1,
-        77,
-        MEMTABLE_ENTRIES as u64,
-        MEMTABLE_ENTRIES as u64 + 100,
-    ] {
+    for n in [1, 77, SMALL_ENTRIES as u64, SMALL_ENTRIES as u64 + 100] {
         let outcomes = commit(&mut store, &[template_event(n)]);
         assert_eq!(outcomes, [Outcome::Duplicate(n)]);
     }
@@ -113,6 +108,7 @@ fn a_key_that_is_stored_twice_is_reported_when_its_copies_meet() {
         .unwrap();
     let mut store = open(&path, Dedup::Index);
     assert!(find(&mut store, &template_event(40_000)).is_some());
+    store.set_memtable_slots(SMALL_SLOTS);
     let more: Vec<_> = (49_003..50_000).map(template_event).collect();
     commit(&mut store, &more);
     idle_until_done(&mut store);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::OnceLock;
 
 use logagg::event::{EventSpans, Publication, Span};
-use logagg::limits::MERGE_WIDTH;
+use logagg::limits::{MEMTABLE_ENTRIES, MEMTABLE_SLOTS, MERGE_WIDTH};
 use logagg::store::{
     check, CheckOptions, Dedup, Durability, OpenOptions, Outcome, Page, PageQuery, Report,
     Retention, SearchIndex, Store, StoreError, StoredEvent,
@@ -225,17 +225,23 @@ pub fn template_event(seq: u64) -> Event {
     }
 }
 
+/// Half of a memtable. Segments of this size are what the server made before its memtables had theirs.
+pub const SMALL_SLOTS: usize = MEMTABLE_SLOTS / 2;
+/// Entries of such a memtable.
+pub const SMALL_ENTRIES: usize = MEMTABLE_ENTRIES / 2;
 /// Events of the template.
 pub const TEMPLATE_EVENTS: u64 = 98 * 8_192;
 
 /// Puts a copy of a database with these events there. In the one with the index as many segments of the
-/// lowest level as a merge takes lie before a memtable that is a third full: a merge is due, but has not begun.
+/// lowest level as a merge takes lie before a memtable that is a third full: a merge is due, but has not begun. They
+/// are of small memtables.
 pub fn copy_template(path: &Path, dedup: Dedup) {
     static MADE: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
     let content = MADE[usize::from(dedup == Dedup::Index)].get_or_init(|| {
         let folder = Folder::new();
         let path = folder.file("template");
         let mut store = open(&path, dedup);
+        store.set_memtable_slots(SMALL_SLOTS);
         for first in (1..=TEMPLATE_EVENTS).step_by(8_192) {
             let events: Vec<_> = (first..first + 8_192).map(template_event).collect();
             let outcomes = commit(&mut store, &events);

@@ -10,12 +10,12 @@ use logagg::store::{Dedup, Outcome, Store};
 use crate::audit::audit;
 use crate::harness::{
     commit, copy, copy_template, find, idle_until_done, open, publication, seeds, template_event,
-    Chance, Event, Folder, TEMPLATE_EVENTS,
+    Chance, Event, Folder, SMALL_ENTRIES, TEMPLATE_EVENTS,
 };
 
 /// Asserts that events of the template up to `last` are found and told as duplicates, others not.
 fn check_look_ups(store: &mut Store, last: u64, chance: &mut Chance) {
-    let memtable = MEMTABLE_ENTRIES as u64;
+    let memtable = SMALL_ENTRIES as u64;
     let edges = (0..=last / memtable).flat_map(|n| [n * memtable, n * memtable + 1]);
     let mut seqs: Vec<u64> = edges.filter(|seq| (1..=last).contains(seq)).collect();
     seqs.extend((0..100).map(|_| 1 + chance.below(last)));
@@ -37,8 +37,9 @@ fn check_look_ups(store: &mut Store, last: u64, chance: &mut Chance) {
     assert_eq!(store.last_seq(), last);
 }
 
-/// Opens a copy of the database as it is now, asks it, and lets it do the work that is left.
-fn crash(path: &Path, last: u64, to_the_end: bool, chance: &mut Chance) {
+/// Opens a copy of the database as it is now, asks it, and lets it do the work that is left. Its segments are of
+/// memtables with so many entries.
+fn crash(path: &Path, last: u64, entries: usize, to_the_end: bool, chance: &mut Chance) {
     let folder = Folder::new();
     let copied = folder.file("copy");
     copy(path, &copied);
@@ -49,7 +50,7 @@ fn crash(path: &Path, last: u64, to_the_end: bool, chance: &mut Chance) {
         check_look_ups(&mut store, last, chance);
         let audit = audit(&copied, 128);
         assert_eq!(audit.orphans, 0, "{audit:?}");
-        let flushed = last as usize / MEMTABLE_ENTRIES;
+        let flushed = last as usize / entries;
         let expected = [flushed % MERGE_WIDTH, flushed / MERGE_WIDTH];
         assert_eq!(audit.by_level[..2], expected);
     }
@@ -67,7 +68,10 @@ fn a_flush_in_idle_moments_may_be_cut_off_anywhere() {
     let mut chance = Chance::new(1);
     let mut slices = 0;
     loop {
-        crash(&path, last, true, &mut chance);
+        // Each opens a full memtable, which takes its time, so every other transaction is followed by one.
+        if slices % 2 == 0 {
+            crash(&path, last, MEMTABLE_ENTRIES, true, &mut chance);
+        }
         if !store.idle_work(true).unwrap() {
             break;
         }
@@ -88,11 +92,11 @@ fn a_flush_with_small_commits_may_be_cut_off_anywhere() {
     let mut chance = Chance::new(2);
     let mut commits = 0;
     while store.index_memory().unwrap().segments == 0 {
-        let events: Vec<_> = (last + 1..=last + 150).map(template_event).collect();
+        let events: Vec<_> = (last + 1..=last + 300).map(template_event).collect();
         commit(&mut store, &events);
-        last += 150;
+        last += 300;
         commits += 1;
-        crash(&path, last, commits % 8 == 0, &mut chance);
+        crash(&path, last, MEMTABLE_ENTRIES, commits % 8 == 0, &mut chance);
     }
     assert!(commits > 40, "{commits}");
 }
@@ -110,11 +114,18 @@ fn a_merge_may_be_cut_off_anywhere() {
     while store.idle_work(true).unwrap() {
         slices += 1;
         if slices % step == 0 {
-            crash(&path, TEMPLATE_EVENTS, slices % 50 == 0, &mut chance);
+            let to_the_end = slices % 50 == 0;
+            crash(
+                &path,
+                TEMPLATE_EVENTS,
+                SMALL_ENTRIES,
+                to_the_end,
+                &mut chance,
+            );
         }
     }
     assert!(slices > 100, "{slices}");
-    crash(&path, TEMPLATE_EVENTS, true, &mut chance);
+    crash(&path, TEMPLATE_EVENTS, SMALL_ENTRIES, true, &mut chance);
 }
 
 /// Each failed try used to leave a range of pages to be cleared away, and each of them took a

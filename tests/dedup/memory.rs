@@ -1,14 +1,14 @@
 //! What the index takes of memory is bounded.
 
-use logagg::limits::{MEMTABLES_MAX, MEMTABLE_ENTRIES, MERGE_WIDTH};
+use logagg::limits::{MEMTABLES_MAX, MEMTABLE_ENTRIES, MEMTABLE_SLOTS, MERGE_WIDTH};
 use logagg::store::{Dedup, Outcome};
 
 use crate::audit::audit;
-use crate::harness::{commit, idle_until_done, open, template_event, Event, Folder};
+use crate::harness::{commit, idle_until_done, open, template_event, Event, Folder, SMALL_SLOTS};
 
 /// Bytes of a memtable: its slots, and 8 bytes for each entry, in a vector that may have grown to
 /// twice what it holds.
-const MEMTABLE_BYTES: usize = 64 * 1_024 * 32 + MEMTABLE_ENTRIES * 16;
+const MEMTABLE_BYTES: usize = MEMTABLE_SLOTS * 32 + MEMTABLE_ENTRIES * 16;
 
 fn events(first: u64, count: u64) -> Vec<Event> {
     (first..first + count).map(template_event).collect()
@@ -39,11 +39,12 @@ fn commits_of_many_generations_leave_no_more_of_them_than_small_ones() {
     let folder = Folder::new();
     let path = folder.file("db");
     let mut store = open(&path, Dedup::Index);
+    store.set_memtable_slots(SMALL_SLOTS);
     for (first, count) in [(1, 1_600_000), (1_600_001, 400_000)] {
         let outcomes = commit(&mut store, &events(first, count));
         assert_eq!(outcomes.last(), Some(&Outcome::Accepted(first + count - 1)));
         let memory = store.index_memory().unwrap();
-        assert!(memory.memtables_bytes <= MEMTABLES_MAX * MEMTABLE_BYTES);
+        assert!(memory.memtables_bytes <= MEMTABLES_MAX * MEMTABLE_BYTES / 2);
     }
     // The first has left segments for two merges; the second has merged these, and added eight.
     let audit = audit(&path, 128);

@@ -11,7 +11,7 @@ use crate::harness::{event, Server};
 
 const EVENTS_PER_REQUEST: u64 = 1_000;
 /// Events that are stored before the last check begins: more than a memtable.
-const EVENTS: u64 = 60_000;
+const EVENTS: u64 = 110_000;
 
 #[test]
 fn a_busy_servers_database_is_right_and_the_server_does_not_notice() {

@@ -9,17 +9,17 @@ use crate::harness::{event, Log, Server, Setup};
 use crate::wait::wait_until;
 
 /// A memtable of the key index, which makes one segment.
-const SEGMENT: u64 = 48 * 1024;
+const SEGMENT: u64 = 96 * 1024;
 const EVENTS: u64 = SEGMENT + 500;
 const BATCH: u64 = 9_000;
 
 /// The first page of each part of this segment.
 const PARTS: [(&str, i64); 5] = [
     ("keys", 1),
-    ("filter", 392),
-    ("fences of the keys", 415),
-    ("postings", 416),
-    ("fences of the postings", 563),
+    ("filter", 782),
+    ("fences of the keys", 828),
+    ("postings", 830),
+    ("fences of the postings", 1_123),
 ];
 
 fn numbered(n: u64) -> Value {

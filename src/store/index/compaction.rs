@@ -11,6 +11,7 @@ use super::build::SegmentBuilder;
 use super::damage::Damage;
 use super::expiry::{merge_inputs, MergeBound};
 use super::layout::Description;
+use super::memtable::sort_postings;
 use super::memtables::Memtables;
 use super::merge::Source;
 use super::obsolete::{ObsoletePages, PageRange};
@@ -169,7 +170,8 @@ impl Compaction {
             has_checksums: true,
         };
         let keys = vec![Source::memory(table.sorted_keys())];
-        let postings = vec![Source::memory(table.sorted_postings())];
+        // Not in one turn with the keys: they are read once these and the filter have been written.
+        let postings = vec![Source::sorted_later(table.postings(), sort_postings)];
         Some(SegmentBuilder::new(
             about,
             keys,

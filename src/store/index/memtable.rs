@@ -128,45 +128,48 @@ impl Memtable {
         keys
     }
 
-    /// All postings, sorted. They came in the order of their seqs, so they are only sorted by topic, byte by byte
-    /// from the lowest: a radix sort, whose passes keep the order of what is equal.
-    pub(crate) fn sorted_postings(&self) -> Vec<Posting> {
+    /// All postings in the order of their seqs, in which they came.
+    pub(crate) fn postings(&self) -> Vec<Posting> {
         let posting = |(at, topic): &(u32, TopicId)| Posting {
             topic: *topic,
             seq: self.slots[*at as usize].seq,
         };
-        let mut postings: Vec<_> = self.order.iter().map(posting).collect();
-        let greatest = self.order.iter().map(|(_, topic)| *topic).max();
-        let greatest = greatest.unwrap_or_default().to_le_bytes();
-        let digits = greatest
-            .iter()
-            .rposition(|byte| *byte > 0)
-            .map_or(0, |at| at + 1);
-        let mut sorted = postings.clone();
-        for digit in 0..digits {
-            let digit_of = |posting: &Posting| usize::from(posting.topic.to_le_bytes()[digit]);
-            let mut counts = [0_usize; 256];
-            for posting in &postings {
-                counts[digit_of(posting)] += 1;
-            }
-            let mut next = 0;
-            let mut places = counts.map(|count| {
-                next += count;
-                next - count
-            });
-            for posting in &postings {
-                let place = &mut places[digit_of(posting)];
-                sorted[*place] = *posting;
-                *place += 1;
-            }
-            std::mem::swap(&mut postings, &mut sorted);
-        }
-        postings
+        self.order.iter().map(posting).collect()
     }
 
     /// The first bits choose the slot, so that a fingerprint cut short in a test chooses one too.
     fn slot_of(&self, fingerprint: Fingerprint) -> usize {
         (fingerprint >> (u128::BITS - self.slots.len().ilog2())) as usize
+    }
+}
+
+/// Sorts postings that are in the order of their seqs. So they are only sorted by topic, byte by byte from the lowest:
+/// a radix sort, whose passes keep the order of what is equal.
+pub(crate) fn sort_postings(postings: &mut Vec<Posting>) {
+    let greatest = postings.iter().map(|posting| posting.topic).max();
+    let greatest = greatest.unwrap_or_default().to_le_bytes();
+    let digits = greatest
+        .iter()
+        .rposition(|byte| *byte > 0)
+        .map_or(0, |at| at + 1);
+    let mut sorted = postings.clone();
+    for digit in 0..digits {
+        let digit_of = |posting: &Posting| usize::from(posting.topic.to_le_bytes()[digit]);
+        let mut counts = [0_usize; 256];
+        for posting in &*postings {
+            counts[digit_of(posting)] += 1;
+        }
+        let mut next = 0;
+        let mut places = counts.map(|count| {
+            next += count;
+            next - count
+        });
+        for posting in &*postings {
+            let place = &mut places[digit_of(posting)];
+            sorted[*place] = *posting;
+            *place += 1;
+        }
+        std::mem::swap(postings, &mut sorted);
     }
 }
 
@@ -260,7 +263,8 @@ mod tests {
             let posting = |(key, topic): &(KeyRecord, TopicId)| (*topic, key.seq);
             let mut postings: Vec<_> = expected.iter().map(posting).collect();
             postings.sort_unstable();
-            let found = memtable.sorted_postings();
+            let mut found = memtable.postings();
+            sort_postings(&mut found);
             let found: Vec<_> = found.iter().map(|one| (one.topic, one.seq)).collect();
             assert_eq!(found, postings, "round {round}");
         }

@@ -17,16 +17,27 @@ pub(crate) struct Source<R> {
     ids: std::ops::Range<i64>,
     page: Vec<R>,
     at: usize,
+    /// What puts `page` in order before it is read; none where it is.
+    sort: Option<fn(&mut Vec<R>)>,
 }
 
 impl<R: Record> Source<R> {
-    /// Records that are in memory.
+    /// Sorted records that are in memory.
     pub(crate) fn memory(records: Vec<R>) -> Self {
         Self {
             pages: None,
             ids: 0..0,
             page: records,
             at: 0,
+            sort: None,
+        }
+    }
+
+    /// Records that are in memory, and are sorted when the first of them is read.
+    pub(crate) fn sorted_later(records: Vec<R>, sort: fn(&mut Vec<R>)) -> Self {
+        Self {
+            sort: Some(sort),
+            ..Self::memory(records)
         }
     }
 
@@ -42,11 +53,15 @@ impl<R: Record> Source<R> {
             ids,
             page: Vec::new(),
             at: 0,
+            sort: None,
         }
     }
 
     /// The next record, which stays.
     pub(crate) fn peek(&mut self, db: &Connection) -> rusqlite::Result<Option<R>> {
+        if let Some(sort) = self.sort.take() {
+            sort(&mut self.page);
+        }
         if self.at == self.page.len() {
             let (Some(pages), Some(id)) = (&self.pages, self.ids.next()) else {
                 return Ok(None);

@@ -28,7 +28,7 @@ const SMALL: Size = Size {
 /// More than one memtable of keys.
 const LARGE: Size = Size {
     requests: 20,
-    batches: 7,
+    batches: 13,
 };
 
 /// What the cuts of one record have shown.
