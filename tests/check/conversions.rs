@@ -63,7 +63,7 @@ fn there_and_back_changes_nothing() {
         assert!(again.output.contains("already"), "{}", again.output);
         assert_eq!(database.content(), content);
     }
-    is_usable(&database, 1_000_000);
+    is_usable(&database, LARGE);
     database.is_clean();
 }
 
